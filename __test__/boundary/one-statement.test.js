@@ -1,0 +1,173 @@
+// @ts-check
+// One statement, one round trip: what goes over the wire, and what the server logs, for each operation.
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { test } = require('node:test')
+const pg = require('pg')
+const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { startPostgres } = require('goscope-postgres/embedded')
+const { startProxy } = require('../helpers/proxy.js')
+
+// The extended protocol's messages: Parse, Bind, Describe, Execute, Sync. A Sync ends a round trip.
+const FIRST_RUN = 'PBDES'
+const LATER_RUN = 'BES'
+
+/** @typedef {{ adapter: PostgresAdapter, cache: PostgresCacheAdapter, results: PostgresIdempotencyAdapter, handle: any }} Given */
+
+const checkpoint = { id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 }
+
+/** @type {Record<string, (given: Given) => Promise<unknown>>} */
+const OPERATIONS = {
+  'acquire of a free lock': async ({ adapter }) => adapter.acquire(`free${Math.random()}`, 60_000),
+  'acquire of a busy lock': ({ adapter }) => adapter.acquire('busy', 60_000, 'other'),
+  'acquire of an expired lock': ({ adapter }) => adapter.acquire('expired', 1, `${Math.random()}`),
+  extend: ({ adapter }) => adapter.extend('busy', 60_000, 'me'),
+  'handle.extend': ({ handle }) => handle.extend(60_000),
+  'handle.isValid': ({ handle }) => handle.isValid(),
+  'handle.release': ({ handle }) => handle.release(),
+  forceRelease: ({ adapter }) => adapter.forceRelease('forced'),
+  getState: ({ adapter }) => adapter.getState('c'),
+  setState: ({ adapter }) => adapter.setState('c', { state: 'open', failureCount: 1 }),
+  recordFailure: ({ adapter }) => adapter.recordFailure('c', 5),
+  recordSuccess: ({ adapter }) => adapter.recordSuccess('c'),
+  get: ({ adapter }) => adapter.get('k'),
+  set: ({ adapter }) => adapter.set('k', { a: 1 }, 60_000),
+  delete: ({ adapter }) => adapter.delete('k'),
+  has: ({ adapter }) => adapter.has('k'),
+  clear: ({ adapter }) => adapter.clear(),
+  keys: ({ adapter }) => adapter.keys('k%'),
+  save: ({ adapter }) => adapter.save(checkpoint),
+  load: ({ adapter }) => adapter.load('c'),
+  loadLatest: ({ adapter }) => adapter.loadLatest('t'),
+  list: ({ adapter }) => adapter.list('t'),
+  cleanup: ({ adapter }) => adapter.cleanup('t', 1),
+  deleteAll: ({ adapter }) => adapter.deleteAll('t'),
+  'cache adapter: get': ({ cache }) => cache.get('k'),
+  'cache adapter: set': ({ cache }) => cache.set('k', 1),
+  'cache adapter: stats': ({ cache }) => cache.stats(),
+  'cache adapter: prune': ({ cache }) => cache.prune(),
+  'idempotency: get': ({ results }) => results.get('k'),
+  'idempotency: set': ({ results }) => results.set('k', 1, 60_000),
+  'idempotency: delete': ({ results }) => results.delete('k'),
+}
+
+test('each operation is one statement and one round trip', async (t) => {
+  await using_(async (server, proxy) => {
+    const pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
+    const adapter = new PostgresAdapter(pool)
+    const cache = new PostgresCacheAdapter(pool)
+    const results = new PostgresIdempotencyAdapter(pool)
+    await Promise.all([adapter.connect(), cache.initialize(), results.connect()])
+    await adapter.acquire('busy', 600_000, 'me')
+    const handle = await adapter.acquire('handle', 600_000)
+    const given = { adapter, cache, results, handle }
+
+    for (const [name, operation] of Object.entries(OPERATIONS)) {
+      await t.test(name, async () => {
+        const wire = []
+        const logged = fs.statSync(server.logFile).size
+        for (let run = 0; run < 4; run++) {
+          proxy.reset()
+          await operation(given)
+          wire.push(proxy.messages)
+        }
+        // Some statements have run before, as part of another operation; the second run on a connection prepares.
+        const steady = wire.slice(2)
+        assert.deepEqual(steady, [LATER_RUN, LATER_RUN])
+        assert.ok(['PDSBES', FIRST_RUN, LATER_RUN].includes(wire[0]), wire[0])
+        const log = fs.readFileSync(server.logFile, 'utf8').slice(logged)
+        assert.equal(log.match(/LOG: {2}execute /g)?.length, 4, 'one statement a call in the log of the server')
+      })
+    }
+    await adapter.disconnect()
+  })
+})
+
+test('a first call on a fresh connection costs one round trip beyond the look into the catalogue', async () => {
+  await using_(async (_, proxy) => {
+    const first = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 1 }))
+    await first.get('x')
+    await first.disconnect()
+    const pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
+    const adapter = new PostgresAdapter(pool)
+    proxy.reset()
+    await adapter.get('x')
+    // Before them, the first adapter's Terminate may still come in, and the new connection's password messages.
+    assert.equal(proxy.messages.replace(/^X?p+/, ''), FIRST_RUN + FIRST_RUN)
+    await adapter.disconnect()
+  })
+})
+
+test('the connections say goodbye with a Terminate', async () => {
+  await using_(async (_, proxy) => {
+    const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url }))
+    await adapter.get('x')
+    proxy.reset()
+    await adapter.disconnect()
+    // The connection is closed; the proxy may yet have to read it.
+    for (let wait = 0; wait < 100 && proxy.messages === ''; wait++) await sleep(10)
+    assert.equal(proxy.messages, 'X')
+  })
+})
+
+test('calls that wait together share statements', async () => {
+  await using_(async (_, proxy) => {
+    const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url }))
+    await adapter.connect()
+    const run = async () => {
+      proxy.reset()
+      await Promise.all(Array.from({ length: 256 }, (_, n) => adapter.set(`k${n}`, n)))
+      return proxy.messages.match(/E/g)?.length ?? 0
+    }
+    await run()
+    const statements = await run()
+    console.log(`# figure: 256 concurrent sets went out in ${statements} statements`)
+    assert.ok(statements <= 32, `${statements} statements`)
+    await adapter.disconnect()
+  })
+})
+
+test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {
+  await using_(async (server) => {
+    const pool = new pg.Pool({ connectionString: server.url })
+    const plain = new pg.Client({ connectionString: server.url })
+    await plain.connect()
+    const locks = new PostgresAdapter(pool)
+    await locks.acquire('busy', 600_000, 'holder')
+    await plain.query('VACUUM go_goscope_locks')
+    await plain.query('CHECKPOINT')
+    const look = async () => {
+      const { rows } = await plain.query(
+        "SELECT pg_current_wal_insert_lsn() AS lsn, xmin, xmax, ctid FROM go_goscope_locks WHERE key = 'lock:busy'",
+      )
+      return rows[0]
+    }
+    const before = await look()
+    for (let n = 0; n < 500; n++) assert.equal(await locks.acquire('busy', 60_000, `other${n}`), null)
+    const many = await Promise.all(Array.from({ length: 500 }, () => locks.acquire('busy', 60_000)))
+    assert.ok(many.every((handle) => handle === null))
+    assert.deepEqual(await look(), before)
+    await plain.end()
+    await locks.disconnect()
+  })
+})
+
+/**
+ * A quiet server of its own, which logs each statement, behind a proxy.
+ *
+ * @param {(server: any, proxy: Awaited<ReturnType<typeof startProxy>>) => Promise<void>} work
+ */
+async function using_(work) {
+  const quiet = { autovacuum: 'off', wal_level: 'minimal', max_wal_senders: 0, checkpoint_timeout: '1h' }
+  const server = await startPostgres({ settings: { ...quiet, log_statement: 'all', log_min_messages: 'log' } })
+  const proxy = await startProxy(server.url)
+  try {
+    await work(server, proxy)
+  } finally {
+    await proxy.stop()
+    await server.stop()
+  }
+}

@@ -1,0 +1,166 @@
+// @ts-check
+'use strict'
+
+const assert = require('node:assert/strict')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { test } = require('node:test')
+const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+
+const database = useDatabase()
+const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
+
+/**
+ * Sessions on the server under an application name.
+ *
+ * @param {string} name
+ */
+async function sessions(name) {
+  const [{ n }] = await (await database).query(
+    'SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = $1',
+    [name],
+  )
+  return n
+}
+
+/**
+ * @param {() => Promise<boolean>} condition
+ * @param {number} ms
+ */
+async function within(ms, condition) {
+  const end = Date.now() + ms
+  while (Date.now() < end) {
+    if (await condition()) return true
+    await sleep(20)
+  }
+  return false
+}
+
+test('isConnected follows connect and disconnect', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  assert.equal(adapter.isConnected(), false)
+  await adapter.connect()
+  assert.equal(adapter.isConnected(), true)
+  const ending = adapter.disconnect()
+  assert.equal(adapter.isConnected(), false)
+  await ending
+  assert.equal(adapter.isConnected(), false)
+})
+
+test('adapters on one pool share one native pool, within its max, opened lazily', async () => {
+  const db = await database
+  const pool = db.pool({ application_name: 'shared', max: 3 })
+  const adapters = [
+    new PostgresAdapter(pool),
+    new PostgresAdapter(pool, { keyPrefix: 'x:' }),
+    new PostgresCacheAdapter(pool),
+  ]
+  const results = new PostgresIdempotencyAdapter(pool)
+  assert.equal(await sessions('shared'), 0)
+  let most = 0
+  const watch = setInterval(async () => (most = Math.max(most, await sessions('shared'))), 5)
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(
+      Array.from({ length: 60 }, (_, n) => [adapters[n % 3].set(`k${n}`, n), results.get(`k${n}`)]).flat(),
+    )
+  }
+  clearInterval(watch)
+  await sleep(20)
+  assert.ok(most >= 1 && most <= 3, `${most} connections at the most`)
+})
+
+test('idle connections are closed after idleTimeoutMillis, with a proper Terminate', async () => {
+  const db = await database
+  const adapter = new PostgresAdapter(db.pool({ application_name: 'idle', idleTimeoutMillis: 200 }))
+  await adapter.get('x')
+  assert.equal(await sessions('idle'), 1)
+  assert.ok(await within(2000, async () => (await sessions('idle')) === 0), 'still open')
+  assert.equal(await adapter.get('x'), null)
+})
+
+test('idleTimeoutMillis: 0 keeps them', async () => {
+  const db = await database
+  const adapter = new PostgresAdapter(db.pool({ application_name: 'kept', idleTimeoutMillis: 0 }))
+  await adapter.get('x')
+  await sleep(400)
+  assert.equal(await sessions('kept'), 1)
+  await adapter.disconnect()
+})
+
+test('disconnect waits for the calls under way, closes the connections, and ends the given pool once', async () => {
+  const db = await database
+  const pool = db.pool({ application_name: 'ends' })
+  let ended = 0
+  const end = pool.end.bind(pool)
+  Object.assign(pool, {
+    end: () => {
+      ended++
+      return end()
+    },
+  })
+  const adapter = new PostgresAdapter(pool)
+  const other = new PostgresAdapter(pool, { keyPrefix: 'other:' })
+  await adapter.connect()
+  const under = Array.from({ length: 200 }, (_, n) => adapter.set(`under-way:${n}`, n))
+  const settled = Promise.allSettled(under)
+  const first = adapter.disconnect()
+  const second = adapter.disconnect()
+  await assert.rejects(adapter.get('x'), ENDED)
+  await Promise.all([first, second])
+  assert.ok((await settled).every(({ status }) => status === 'fulfilled'))
+  // The server's processes need a moment to end after the Terminate.
+  assert.ok(await within(1000, async () => (await sessions('ends')) === 0))
+  await adapter.disconnect()
+  await other.disconnect()
+  assert.equal(ended, 1)
+  assert.equal(pool.ended, true)
+  for (const call of [
+    adapter.get('x'),
+    adapter.connect(),
+    adapter.acquire('x', 1),
+    adapter.save({ id: '1', taskId: '1', sequence: 1, timestamp: 1, progress: 1, data: 1 }),
+    other.set('x', 1),
+    new PostgresAdapter(pool).get('x'),
+    new PostgresIdempotencyAdapter(pool).get('x'),
+    new PostgresCacheAdapter(pool).initialize(),
+  ]) {
+    await assert.rejects(call, ENDED)
+  }
+  const [{ n }] = await db.query("SELECT count(*)::int AS n FROM go_goscope_cache WHERE key LIKE 'cache:under-way:%'")
+  assert.equal(n, 200)
+})
+
+test('a handle of a disconnected adapter rejects as the adapter does', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  const handle = await adapter.acquire('handle', 60_000)
+  await adapter.disconnect()
+  await assert.rejects(/** @type {any} */ (handle).isValid(), ENDED)
+})
+
+test('disconnect before any call', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  await adapter.disconnect()
+  await assert.rejects(adapter.get('x'), ENDED)
+})
+
+test('a pool that the application ended itself takes the native connections with it', async () => {
+  const db = await database
+  const pool = db.pool({ application_name: 'ended by the application' })
+  const adapter = new PostgresAdapter(pool)
+  await adapter.connect()
+  await pool.end()
+  assert.equal(adapter.isConnected(), false)
+  await assert.rejects(adapter.get('x'), ENDED)
+  assert.ok(await within(2000, async () => (await sessions('ended by the application')) === 0))
+  await adapter.disconnect()
+})
+
+test('a promise resolves only after the commit: what it wrote is there for everybody', async () => {
+  const db = await database
+  const adapter = new PostgresAdapter(db.pool())
+  for (let n = 0; n < 50; n++) {
+    await adapter.set(`acknowledged:${n}`, n)
+    const [row] = await db.query('SELECT value FROM go_goscope_cache WHERE key = $1', [`cache:acknowledged:${n}`])
+    assert.equal(row.value, n)
+  }
+})

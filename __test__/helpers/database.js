@@ -1,0 +1,92 @@
+// @ts-check
+// A database of its own for each test file, on the server that the runner has started.
+'use strict'
+
+const crypto = require('node:crypto')
+const { after } = require('node:test')
+const pg = require('pg')
+
+const serverUrl = process.env.GOSCOPE_TEST_URL
+if (!serverUrl) {
+  throw new Error(
+    'GOSCOPE_TEST_URL is not set: run `node __test__/run.js [file...]`, which starts a server and sets it',
+  )
+}
+
+/** Settings that each database gets, such as `{ TimeZone: 'Asia/Tokyo' }`. */
+const settings = JSON.parse(process.env.GOSCOPE_TEST_SETTINGS ?? '{}')
+
+/**
+ * An empty database for the test file that calls this while it loads; dropped after its tests.
+ *
+ * @returns {Promise<Database>}
+ */
+function useDatabase() {
+  const made = createDatabase()
+  after(async () => (await made).drop())
+  return made
+}
+
+async function createDatabase() {
+  const name = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+  await administer(`CREATE DATABASE ${name}`)
+  for (const [setting, value] of Object.entries(settings)) {
+    await administer(`ALTER DATABASE ${name} SET ${setting} = '${value}'`)
+  }
+  return new Database(name)
+}
+
+class Database {
+  /** @type {pg.Pool[]} */
+  #pools = []
+
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name
+    const url = new URL(/** @type {string} */ (serverUrl))
+    url.pathname = `/${name}`
+    this.url = url.href
+    /** For what the tests themselves look at; pg's own pool, in the session's own settings. */
+    this.plain = this.pool({ max: 4 })
+  }
+
+  /**
+   * A pool as an application would make it.
+   *
+   * @param {pg.PoolConfig} [options]
+   */
+  pool(options) {
+    const pool = new pg.Pool({ connectionString: this.url, ...options })
+    pool.on('error', () => {}) // idle clients are cut off when the database is dropped
+    this.#pools.push(pool)
+    return pool
+  }
+
+  /**
+   * @param {string} sql
+   * @param {unknown[]} [params]
+   * @returns {Promise<any[]>}
+   */
+  async query(sql, params) {
+    return (await this.plain.query(sql, params)).rows
+  }
+
+  async drop() {
+    await Promise.all(this.#pools.filter((pool) => !pool.ending).map((pool) => pool.end()))
+    // Cuts off whatever is still connected; DROP DATABASE ... WITH (FORCE) is since 13.
+    await administer(`DROP DATABASE IF EXISTS ${this.name} WITH (FORCE)`)
+  }
+}
+
+/** @param {string} sql */
+async function administer(sql) {
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}
+
+module.exports = { useDatabase, serverUrl }

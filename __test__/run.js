@@ -1,0 +1,206 @@
+// @ts-check
+// Runs the tests against real servers, in several configurations of server and process.
+'use strict'
+
+const { spawn, spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { startPostgres } = require('../embedded.js')
+const { hostTarget } = require('./helpers/cargo.js')
+const { postgres13 } = require('./helpers/postgres-13.js')
+
+const HELP = `Usage: node __test__/run.js [--quick] [file...]
+
+  --quick    the first configuration only, without the Rust tests
+  file...    these test files only (in the first configuration, unless GOSCOPE_TEST_ALL=1)
+
+Starts PostgreSQL from npm packages. With DATABASE_URL set, uses that server instead: its role must be allowed to create
+databases, and the configurations that need another version of PostgreSQL are left out and said to be.`
+
+/**
+ * @typedef {object} Configuration
+ * @property {string} title
+ * @property {13 | 18} version the PostgreSQL to start
+ * @property {string} TZ the process's time zone
+ * @property {Record<string, string>} settings the server's
+ * @property {string[]} folders
+ */
+
+const CONTRACT = ['contract']
+const EVERYTHING = ['contract', 'boundary', 'faults']
+
+/** @type {Configuration[]} */
+const CONFIGURATIONS = [
+  configuration(18, 'UTC', 'UTC', 'read committed', EVERYTHING),
+  configuration(18, 'Asia/Tokyo', 'America/New_York', 'serializable', CONTRACT),
+  configuration(18, 'America/New_York', 'Asia/Tokyo', 'read committed', CONTRACT),
+  configuration(13, 'UTC', 'America/New_York', 'serializable', CONTRACT),
+  configuration(13, 'America/New_York', 'UTC', 'read committed', CONTRACT),
+]
+
+/**
+ * @param {13 | 18} version of PostgreSQL
+ * @param {string} serverZone
+ * @param {string} processZone
+ * @param {string} isolation
+ * @param {string[]} folders
+ * @returns {Configuration}
+ */
+function configuration(version, serverZone, processZone, isolation, folders) {
+  return {
+    title: `PostgreSQL ${version}, server in ${serverZone}, process in ${processZone}, ${isolation}`,
+    version,
+    TZ: processZone,
+    settings: { TimeZone: serverZone, default_transaction_isolation: isolation },
+    folders,
+  }
+}
+
+// Two at once: the machine's other half is the server's.
+const CONCURRENCY = 2
+const FILE_TIMEOUT_MS = 180_000
+
+const totals = { passed: 0, failed: 0, skipped: 0 }
+
+async function main() {
+  const args = process.argv.slice(2)
+  if (args.includes('--help')) return console.log(HELP)
+  const files = args.filter((arg) => !arg.startsWith('--')).map((file) => path.resolve(file))
+  const one = args.includes('--quick') || (files.length > 0 && !process.env.GOSCOPE_TEST_ALL)
+
+  if (!one) rustTests()
+  for (const configuration of one ? CONFIGURATIONS.slice(0, 1) : CONFIGURATIONS) {
+    await runConfiguration(configuration, files)
+  }
+  const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
+  console.log(`\n${totals.passed} passed, ${totals.failed} failed${skipped}`)
+  process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
+}
+
+/** The Rust side's own tests, optimised as the addon is, so that they share its compiled dependencies. */
+function rustTests() {
+  console.log('\nRust unit tests (cargo test --release; about a minute the first time)')
+  const run = spawnSync('cargo', ['test', '--release', '--quiet', '--target', hostTarget()], {
+    cwd: path.join(__dirname, '..'),
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const counts = [...(run.stdout ?? '').matchAll(/(\d+) passed; (\d+) failed; (\d+) ignored/g)]
+  let passed = 0
+  for (const [, ok, bad, ignored] of counts) {
+    passed += Number(ok)
+    totals.failed += Number(bad)
+    totals.skipped += Number(ignored)
+  }
+  totals.passed += passed
+  if (run.status !== 0 || passed === 0) {
+    totals.failed += 1
+    console.log(run.stdout)
+  }
+  console.log(`  ${passed} passed`)
+}
+
+/**
+ * @param {Configuration} configuration
+ * @param {string[]} only
+ */
+async function runConfiguration({ title, version, TZ, settings, folders }, only) {
+  const given = process.env.DATABASE_URL
+  if (given && version === 13) {
+    console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
+    return
+  }
+  console.log(`\n${given ? title.replace(/^PostgreSQL \d+/, 'The server of DATABASE_URL') : title}`)
+  const limits = { max_connections: '300', log_statement: 'none' }
+  const server = given
+    ? { url: given, logFile: '', stop: async () => {} }
+    : await startPostgres({ package: version === 13 ? postgres13() : undefined, settings: { ...settings, ...limits } })
+  try {
+    const env = {
+      ...process.env,
+      TZ,
+      GOSCOPE_TEST_URL: server.url,
+      GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
+      GOSCOPE_TEST_LOG: server.logFile,
+    }
+    const files = only.length > 0 ? only : folders.flatMap(testFiles)
+    await inTurns(files, (file) => runFile(file, env))
+  } finally {
+    await server.stop()
+  }
+}
+
+/** @param {string} folder */
+function testFiles(folder) {
+  const at = path.join(__dirname, folder)
+  return fs
+    .readdirSync(at)
+    .filter((name) => name.endsWith('.test.js'))
+    .map((name) => path.join(at, name))
+}
+
+/**
+ * @param {string[]} files
+ * @param {(file: string) => Promise<void>} run
+ */
+async function inTurns(files, run) {
+  const waiting = [...files]
+  const lane = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await run(file)
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane))
+}
+
+/**
+ * @param {string} file
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function runFile(file, env) {
+  const started = Date.now()
+  const child = spawn(process.execPath, ['--test-reporter=tap', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
+  const impatience = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT_MS)
+  const code = await new Promise((resolve) => child.once('close', (status, signal) => resolve(signal ?? status)))
+  clearTimeout(impatience)
+
+  const count = (/** @type {string} */ what) => Number(output.match(new RegExp(`^# ${what} (\\d+)$`, 'm'))?.[1] ?? 0)
+  const [passed, failed, skipped] = [count('pass'), count('fail') + count('cancelled'), count('skipped')]
+  // A file that dies, or that tests nothing, has failed whatever it counted.
+  const bad = code !== 0 && failed === 0 ? 1 : passed + failed + skipped === 0 ? 1 : failed
+  totals.passed += passed
+  totals.failed += bad
+  totals.skipped += skipped
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  const name = path.relative(__dirname, file)
+  const rest = `${bad > 0 ? `, ${bad} failed (exit ${code})` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`
+  console.log(`  ${bad > 0 ? '✗' : '✓'} ${name}  ${passed} passed${rest}  ${seconds} s`)
+  for (const line of output.matchAll(/^\s*# (?:note|figure): (.*)$/gm)) console.log(`      ${line[1]}`)
+  if (bad > 0) console.log(failures(output).replace(/^/gm, '      '))
+}
+
+/**
+ * What failed of a file's TAP, or the end of it where that does not say.
+ *
+ * @param {string} output
+ */
+function failures(output) {
+  const told = []
+  let indent = ''
+  let inFailure = false
+  for (const line of output.split('\n')) {
+    const start = /^( *)not ok /.exec(line)
+    if (start) {
+      indent = /** @type {string} */ (start[1])
+      inFailure = true
+    }
+    if (inFailure) told.push(line)
+    if (line === `${indent}  ...`) inFailure = false
+  }
+  return told.length > 0 ? told.join('\n') : output.slice(-4000)
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exitCode = 1
+})

@@ -1,0 +1,178 @@
+// Compiled, never run: the package's types are assignable to go-go-scope's, they infer what they should, and they
+// refuse what is wrong. Each `@ts-expect-error` fails the compilation if the line beneath it is accepted.
+
+import * as goscope from 'goscope-postgres'
+import { type EmbeddedPostgres, startPostgres } from 'goscope-postgres/embedded'
+import { Client, Pool } from 'pg'
+import type * as scope from './go-go-scope.js'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+/** Compiles for `true` alone. */
+type Expect<T extends true> = T
+
+const pool = new Pool({ connectionString: 'postgresql://localhost/app' })
+const adapter = new goscope.PostgresAdapter(pool, { keyPrefix: 'app:', defaultLockTTL: 30_000, createTables: false })
+const cache = new goscope.PostgresCacheAdapter(pool, { tableName: 'app.cache', keyPrefix: 'app:', createTables: true })
+const results = new goscope.PostgresIdempotencyAdapter(pool, { keyPrefix: 'app:', createTables: true })
+new goscope.PostgresAdapter(pool)
+new goscope.PostgresCacheAdapter(pool)
+new goscope.PostgresIdempotencyAdapter(pool)
+
+// go-go-scope takes the adapters
+
+export const providers: {
+  locks: scope.LockProvider
+  circuits: scope.CircuitBreakerStateProvider
+  caches: scope.CacheProvider[]
+  checkpoints: scope.CheckpointProvider
+  idempotency: scope.IdempotencyProvider
+  persistence: scope.PersistenceAdapter
+} = {
+  locks: adapter,
+  circuits: adapter,
+  caches: [adapter, cache],
+  checkpoints: adapter,
+  idempotency: results,
+  persistence: adapter,
+}
+
+// The exported interfaces are go-go-scope's, in both directions
+
+export type Interfaces = [
+  Expect<Equal<goscope.LockHandle, scope.LockHandle>>,
+  Expect<Equal<goscope.LockProvider, scope.LockProvider>>,
+  Expect<Equal<goscope.CircuitBreakerPersistedState, scope.CircuitBreakerPersistedState>>,
+  Expect<Equal<goscope.CacheProvider, scope.CacheProvider>>,
+  Expect<Equal<goscope.Checkpoint<Date>, scope.Checkpoint<Date>>>,
+  Expect<Equal<goscope.CheckpointProvider, scope.CheckpointProvider>>,
+  Expect<Equal<goscope.IdempotencyProvider, scope.IdempotencyProvider>>,
+  Expect<Equal<goscope.PersistenceAdapter, scope.PersistenceAdapter>>,
+  // go-go-scope's has an optional `subscribe` besides
+  Expect<Equal<goscope.CircuitBreakerStateProvider, Omit<scope.CircuitBreakerStateProvider, 'subscribe'>>>,
+]
+
+// What the methods give
+
+export async function whatTheMethodsGive() {
+  const lock = await adapter.acquire('key', 1000, 'owner')
+  const state = await adapter.getState('key')
+  const value = await adapter.get<{ name: string }>('key')
+  const untyped = await cache.get('key')
+  const latest = await adapter.loadLatest<number[]>('task')
+  const list = await adapter.list('task')
+  const result = await results.get<[undefined, string]>('key')
+  const stats = await cache.stats()
+  const methods = {
+    extended: await adapter.extend('key', 1000, 'owner'),
+    failures: await adapter.recordFailure('key', 5),
+    has: await adapter.has('key'),
+    keys: await adapter.keys('user:%'),
+    connected: adapter.isConnected(),
+    pruned: await cache.prune(),
+    initialized: cache.initialize(),
+    disconnected: adapter.disconnect(),
+  }
+  return [
+    null as never as Expect<Equal<typeof lock, goscope.LockHandle | null>>,
+    null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
+    null as never as Expect<Equal<typeof value, { name: string } | null>>,
+    null as never as Expect<Equal<typeof untyped, unknown>>,
+    null as never as Expect<Equal<typeof latest, goscope.Checkpoint<number[]> | undefined>>,
+    null as never as Expect<Equal<typeof list, goscope.Checkpoint<unknown>[]>>,
+    null as never as Expect<Equal<typeof result, { value: [undefined, string]; expiresAt?: number } | null>>,
+    null as never as Expect<Equal<typeof stats, goscope.CacheStats>>,
+    null as never as Expect<
+      Equal<
+        typeof methods,
+        {
+          extended: boolean
+          failures: number
+          has: boolean
+          keys: string[]
+          connected: boolean
+          pruned: number
+          initialized: Promise<void>
+          disconnected: Promise<void>
+        }
+      >
+    >,
+  ]
+}
+
+export async function throwawayServer() {
+  await using server = await startPostgres({
+    settings: { max_connections: 20, fsync: false },
+    port: 5433,
+    package: 'pg18',
+  })
+  await server.stop()
+  const plain = await startPostgres()
+  return [
+    null as never as Expect<Equal<typeof server, EmbeddedPostgres>>,
+    null as never as Expect<Equal<typeof plain.url, string>>,
+    null as never as Expect<Equal<typeof plain.port, number>>,
+  ]
+}
+
+// What must not compile
+
+export function wrongUses() {
+  // @ts-expect-error a pool is needed
+  new goscope.PostgresAdapter()
+  // @ts-expect-error a URL is no pool
+  new goscope.PostgresAdapter('postgresql://localhost/app')
+  // @ts-expect-error a client is no pool
+  new goscope.PostgresAdapter(new Client())
+  // @ts-expect-error no such option
+  new goscope.PostgresAdapter(pool, { prefix: 'app:' })
+  // @ts-expect-error milliseconds, not text
+  new goscope.PostgresAdapter(pool, { defaultLockTTL: '30s' })
+  // @ts-expect-error true or false
+  new goscope.PostgresAdapter(pool, { createTables: 'no' })
+  // @ts-expect-error true or false
+  new goscope.PostgresCacheAdapter(pool, { createTables: 'no' })
+  // @ts-expect-error true or false
+  new goscope.PostgresIdempotencyAdapter(pool, { createTables: 'no' })
+  // @ts-expect-error the table of PostgresAdapter has its documented name
+  new goscope.PostgresAdapter(pool, { tableName: 'cache' })
+  // @ts-expect-error no locks here
+  new goscope.PostgresCacheAdapter(pool, { defaultLockTTL: 1000 })
+
+  return [
+    // @ts-expect-error a lock has a length
+    adapter.acquire('key'),
+    // @ts-expect-error keys are strings
+    adapter.acquire(42, 1000),
+    // @ts-expect-error an extension names its owner
+    adapter.extend('key', 1000),
+    // @ts-expect-error no such state
+    adapter.setState('key', { state: 'half', failureCount: 0 }),
+    // @ts-expect-error a state has a count
+    adapter.setState('key', { state: 'open' }),
+    // @ts-expect-error times are numbers
+    adapter.setState('key', { state: 'open', failureCount: 1, lastFailureTime: new Date() }),
+    // @ts-expect-error a failure is counted against a limit
+    adapter.recordFailure('key'),
+    // @ts-expect-error not the type that was asked for
+    adapter.get<string>('key').then((value: number) => value),
+    // @ts-expect-error a miss is null
+    adapter.get<string>('key').then((value: string) => value),
+    // @ts-expect-error a TTL is milliseconds
+    adapter.set('key', 1, '1 minute'),
+    // @ts-expect-error a checkpoint has data
+    adapter.save({ id: 'id', taskId: 'task', sequence: 1, timestamp: 0, progress: 0 }),
+    // @ts-expect-error a sequence is a number
+    adapter.save({ id: 'id', taskId: 'task', sequence: '1', timestamp: 0, progress: 0, data: null }),
+    // @ts-expect-error how many stay is said
+    adapter.cleanup('task'),
+    // @ts-expect-error what is listed is of unknown type
+    adapter.list('task').then((list: goscope.Checkpoint<number>[]) => list),
+    // @ts-expect-error a result is wrapped
+    results.get<string>('key').then((value: string | null) => value),
+    // @ts-expect-error settings are text, numbers or booleans
+    startPostgres({ settings: { max_connections: [20] } }),
+  ]
+}
+
+// @ts-expect-error nothing else is exported
+export type { CacheMethods } from 'goscope-postgres'

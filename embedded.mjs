@@ -1,0 +1,3 @@
+import embedded from './embedded.js'
+
+export const { startPostgres } = embedded

@@ -1,0 +1,503 @@
+/**
+ * Distributed locks, circuit-breaker state, a JSONB cache, checkpoints and idempotency on PostgreSQL.
+ *
+ * What holds for every method of every class here:
+ *
+ * - It returns a promise and never throws synchronously. The promise resolves only after the server has committed.
+ * - All durations are milliseconds; all times are milliseconds since the epoch. The server's clock alone decides what
+ *   has expired.
+ * - Calls on one key through one `pg.Pool` take effect in the order in which they were made, awaited or not.
+ * - A bad argument rejects with Node's codes, and nothing is sent: `ERR_INVALID_ARG_TYPE` (wrong type),
+ *   `ERR_OUT_OF_RANGE` (a number that is no valid one here) or `ERR_INVALID_ARG_VALUE` (a key, owner or id with
+ *   U+0000, an owner with a lone surrogate, a value with a cycle or a BigInt, an unknown state).
+ * - A database error has the SQLSTATE as its `code` and pg's other fields, and is an instance of the `DatabaseError`
+ *   of the application's `pg` where that can be found. A network error carries Node's `code`: `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
+ * - A pool whose configuration cannot be kept (TLS among others; see the README) rejects the first call that needs a
+ *   connection with `ERR_INVALID_ARG_VALUE`, naming the option.
+ * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool".
+ *
+ * A key or id is any string without U+0000, of any length, and so is an owner, without lone surrogates. A number or
+ * bigint given to plain JavaScript is taken as its decimal text.
+ *
+ * @packageDocumentation
+ */
+
+/**
+ * What a `pg.Pool` looks like from here: structural, so that these types do not depend on `@types/pg`.
+ *
+ * At run time it must be a `Pool` of `pg`: its `options` are read to open native connections to the same server, and
+ * its `end()` is called by `disconnect()`. It is not queried.
+ */
+export interface PgPool {
+  /** The pool's configuration, as `pg` holds it. (Older versions of `@types/pg` do not declare it.) */
+  readonly options?: object
+  /** Tells a pool from a client; not read. */
+  readonly totalCount: number
+  /** Ends the pool. */
+  end(): Promise<void>
+}
+
+/** A lock that was taken. Its methods may be called detached from it. */
+export interface LockHandle {
+  /**
+   * Gives the lock back: deletes its row if it is still this owner's. A lock that somebody else has taken over since
+   * stays theirs, and releasing twice is harmless.
+   */
+  release(): Promise<void>
+  /**
+   * Moves the lease's end to the server's present plus `ttl`. That may also shorten it.
+   *
+   * Rejects as {@link LockProvider.extend} does.
+   *
+   * @param ttl the lease's new length in ms from now; positive and finite
+   * @returns false if the lease has expired or the lock is no longer this owner's; nothing is changed then
+   */
+  extend(ttl: number): Promise<boolean>
+  /**
+   * Whether the lock was still this owner's, and not expired, when the server looked. It may be lost by the time the
+   * answer arrives.
+   */
+  isValid(): Promise<boolean>
+}
+
+/** A circuit breaker's state as it is stored. */
+export interface CircuitBreakerPersistedState {
+  /** `'closed'` lets calls through, `'open'` does not, `'half-open'` tries. */
+  state: 'closed' | 'open' | 'half-open'
+  /** Failures since the last success; an integer from 0 to 2147483647. */
+  failureCount: number
+  /** In ms since the epoch; absent if there was none since the last success. */
+  lastFailureTime?: number
+  /** In ms since the epoch; absent if there was none. */
+  lastSuccessTime?: number
+}
+
+/** A task's progress as it is saved. `T` is the type of its data. */
+export interface Checkpoint<T = unknown> {
+  /** Identifies the checkpoint; saving another under the same id replaces it. */
+  id: string
+  /** The task that the checkpoint belongs to. */
+  taskId: string
+  /** The checkpoint's place within its task; a safe integer. The highest is the latest. */
+  sequence: number
+  /** In ms since the epoch, as the caller gives it; a safe integer. Decides between equal sequences. */
+  timestamp: number
+  /** A finite number, of a scale that the task chooses. */
+  progress: number
+  /** Any value that JSON can hold. */
+  data: T
+  /** In ms; a safe integer. Absent stays absent, 0 stays 0. */
+  estimatedTimeRemaining?: number
+}
+
+/** Options of {@link PostgresAdapter}. */
+export interface PersistenceAdapterOptions {
+  /**
+   * Stands before everything that the adapter stores, locks and checkpoints included. It is data and never a pattern:
+   * `_`, `%` and `\` mean themselves. Default `''`.
+   */
+  keyPrefix?: string
+  /** The TTL in ms of a lock call that is given none (`undefined` or `null`); positive and finite. No default. */
+  defaultLockTTL?: number
+  /**
+   * `false` to create neither tables nor indexes. A method whose table is missing then rejects with SQLSTATE 42P01.
+   * Default `true`.
+   */
+  createTables?: boolean
+}
+
+/** Options of {@link PostgresCacheAdapter}. */
+export interface PostgresCacheAdapterOptions {
+  /**
+   * The table, as `name` or `schema.name`; each part is quoted and taken to the letter, never as SQL. An existing
+   * table of the same name in lower case is used where no other exists. Default `'cache'`.
+   */
+  tableName?: string
+  /** Stands before each key; data and never a pattern. Default `''`. */
+  keyPrefix?: string
+  /** `false` to create neither the table nor its index. Default `true`. */
+  createTables?: boolean
+}
+
+/** Options of {@link PostgresIdempotencyAdapter}. */
+export interface PostgresIdempotencyAdapterOptions {
+  /** Stands before each key; data and never a pattern. Default `''`. */
+  keyPrefix?: string
+  /** `false` to create neither the table nor its index. Default `true`. */
+  createTables?: boolean
+}
+
+/** What a {@link PostgresCacheAdapter} has seen and holds. */
+export interface CacheStats {
+  /** `get` calls of this instance that found a live entry. */
+  hits: number
+  /** `get` calls of this instance that found none. */
+  misses: number
+  /** Live entries under this instance's prefix, as the server counts them now. */
+  size: number
+  /** `hits / (hits + misses)`; 0 before the first `get`. */
+  hitRatio: number
+}
+
+/** Leases on names, held by one owner at a time. */
+export interface LockProvider {
+  /**
+   * Takes a lock that is absent, expired, or already this owner's, and holds it until the server's present plus `ttl`.
+   * One statement, one round trip; it never waits for the lock to become free, and a poll of a busy lock writes nothing.
+   *
+   * Taking a lock again under the same owner replaces its expiry, so give each holder an owner of its own.
+   *
+   * @param key the lock's name
+   * @param ttl the lease's length in ms; positive and finite
+   * @param owner who holds it; a UUIDv4 is drawn where it is absent
+   * @returns a handle, or null if another owner holds the lock
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` is not a number and there is no `defaultLockTTL`
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is not positive and finite
+   * @example
+   * ```ts
+   * const lock = await adapter.acquire('invoices', 30_000)
+   * if (lock) {
+   *   try {
+   *     // at most 30 s of work, or extend the lease
+   *   } finally {
+   *     await lock.release()
+   *   }
+   * }
+   * ```
+   */
+  acquire(key: string, ttl: number, owner?: string): Promise<LockHandle | null>
+  /**
+   * Moves the end of a lease that `owner` still holds to the server's present plus `ttl`. That may also shorten it.
+   *
+   * @param ttl the lease's new length in ms from now; positive and finite
+   * @returns false if the lock is not held by `owner` or has expired; nothing is changed then
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` or `owner` is of the wrong type
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is not positive and finite
+   */
+  extend(key: string, ttl: number, owner: string): Promise<boolean>
+  /** Frees a lock, whoever holds it. A lock that nobody holds is left alone. */
+  forceRelease(key: string): Promise<void>
+}
+
+/** Circuit-breaker state that all processes share. */
+export interface CircuitBreakerStateProvider {
+  /** A breaker's state, or null if none was ever stored. */
+  getState(key: string): Promise<CircuitBreakerPersistedState | null>
+  /**
+   * Stores a state whole; times keep their milliseconds, and what is absent is stored as absent.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `state.state` is none of the three
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `state.failureCount` is no integer from 0 to 2147483647, or a time is out
+   * of PostgreSQL's or JavaScript's range
+   */
+  setState(key: string, state: CircuitBreakerPersistedState): Promise<void>
+  /**
+   * Counts a failure, in one atomic statement: N concurrent calls return N distinct counts. The breaker opens when the
+   * count reaches `maxFailures`; below it keeps the state it has. `lastFailureTime` becomes the server's present.
+   *
+   * @param maxFailures a number from 0; `Infinity` never opens
+   * @returns the failures since the last success, this one included
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `maxFailures` is negative or NaN
+   * @example
+   * ```ts
+   * const failures = await adapter.recordFailure('payments', 5)
+   * const isOpen = failures >= 5
+   * ```
+   */
+  recordFailure(key: string, maxFailures: number): Promise<number>
+  /**
+   * Closes the breaker and sets its count to 0. `lastSuccessTime` becomes the server's present, `lastFailureTime` goes.
+   */
+  recordSuccess(key: string): Promise<void>
+}
+
+/** Values under keys, with an optional expiry. */
+export interface CacheProvider {
+  /**
+   * The value, or null if the key is missing or expired. A stored null looks the same; {@link has} tells them apart.
+   *
+   * The type argument is taken on trust: nothing checks the value against it.
+   *
+   * @example
+   * ```ts
+   * const user = await adapter.get<{ name: string }>('user:1')
+   * ```
+   */
+  get<T>(key: string): Promise<T | null>
+  /**
+   * Stores a value as JSONB, in place of what is there. It comes back as `JSON.parse(JSON.stringify(value))` would
+   * give it, except that objects have their keys in JSONB's order.
+   *
+   * @param ttl in ms; absent, 0 or `Infinity`: the entry does not expire
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `value` is undefined, a function or a symbol, or `ttl` is no number
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `JSON.stringify` throws (a cycle, a BigInt); its error is the `cause`
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN
+   * @throws DatabaseError with SQLSTATE 22P05 if a string in `value` contains U+0000, 22P02 if it contains a lone
+   * surrogate: JSONB can hold neither
+   * @example
+   * ```ts
+   * await adapter.set('user:1', { name: 'Ada' }, 60_000)
+   * ```
+   */
+  set<T>(key: string, value: T, ttl?: number): Promise<void>
+  /** Removes the entry, if there is one. */
+  delete(key: string): Promise<void>
+  /** Whether there is an entry that has not expired, be its value null. */
+  has(key: string): Promise<boolean>
+  /** Removes every entry under the prefix; the class says what that means where there is none. */
+  clear(): Promise<void>
+  /**
+   * The keys that have not expired, as they were given to {@link set}, in the order of their bytes.
+   *
+   * @param pattern which keys; the class says what its wildcards are. Absent or empty: all
+   */
+  keys(pattern?: string): Promise<string[]>
+}
+
+/** Checkpoints of long tasks. */
+export interface CheckpointProvider {
+  /**
+   * Stores a checkpoint; where its id exists already, every field is replaced.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if a field is of the wrong type, or `data` cannot be JSON
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `JSON.stringify` of `data` throws
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `sequence`, `timestamp` or `estimatedTimeRemaining` is no safe integer, or
+   * `progress` is not finite
+   * @throws DatabaseError with SQLSTATE 22P05 or 22P02, as {@link CacheProvider.set}
+   * @example
+   * ```ts
+   * await adapter.save({
+   *   id: 'import-42-3', taskId: 'import-42', sequence: 3, timestamp: Date.now(), progress: 30, data: { row: 3000 },
+   * })
+   * const latest = await adapter.loadLatest<{ row: number }>('import-42')
+   * ```
+   */
+  save<T>(checkpoint: Checkpoint<T>): Promise<void>
+  /** The checkpoint with this id, or undefined. */
+  load<T>(id: string): Promise<Checkpoint<T> | undefined>
+  /** The task's checkpoint with the highest sequence, and of those the highest timestamp; undefined if it has none. */
+  loadLatest<T>(taskId: string): Promise<Checkpoint<T> | undefined>
+  /** All checkpoints of a task, by ascending sequence. */
+  list(taskId: string): Promise<Checkpoint<unknown>[]>
+  /**
+   * Deletes all but the newest checkpoints of a task.
+   *
+   * @param keepCount how many stay; 0 deletes all
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `keepCount` is negative or no safe integer
+   */
+  cleanup(taskId: string, keepCount: number): Promise<void>
+  /** Deletes all checkpoints of a task. */
+  deleteAll(taskId: string): Promise<void>
+}
+
+/** Results remembered under the key of the work that gave them. */
+export interface IdempotencyProvider {
+  /**
+   * What was stored under the key, or null if nothing was or it has expired. `expiresAt` is in ms since the epoch, and
+   * absent where the entry does not expire.
+   *
+   * The type argument is taken on trust: nothing checks the value against it.
+   */
+  get<T>(key: string): Promise<{ value: T; expiresAt?: number } | null>
+  /**
+   * Stores a result, in place of what is there.
+   *
+   * A failed Result tuple of go-go-scope, `[Error, undefined]`, is not stored, since JSON would bring it back as
+   * `[{}, null]`, a success; an older entry under the key is removed, so that the failure is retried.
+   *
+   * @param ttl in ms; absent, 0 or `Infinity`: the entry does not expire
+   *
+   * Rejects as {@link CacheProvider.set} does.
+   */
+  set<T>(key: string, value: T, ttl?: number): Promise<void>
+  /** Removes the entry, if there is one. */
+  delete(key: string): Promise<void>
+}
+
+/** The life cycle that a persistence adapter of go-go-scope may have. */
+export interface PersistenceAdapter {
+  /** Makes what is missing of the adapter's tables. */
+  connect?(): Promise<void>
+  /** Closes the adapter's connections. */
+  disconnect?(): Promise<void>
+  /** Whether the adapter is connected. */
+  isConnected?(): boolean
+}
+
+/**
+ * Locks, circuit breakers, a cache and checkpoints, in the tables `go_goscope_locks`, `go_goscope_circuit`,
+ * `go_goscope_cache` and `go_goscope_checkpoints`.
+ *
+ * @example
+ * ```ts
+ * import { Pool } from 'pg'
+ * import { PostgresAdapter } from 'goscope-postgres'
+ *
+ * const adapter = new PostgresAdapter(new Pool({ connectionString: process.env.DATABASE_URL }), { keyPrefix: 'shop:' })
+ * await adapter.connect()
+ * const lock = await adapter.acquire('nightly-report', 60_000)
+ * await lock?.release()
+ * await adapter.disconnect()
+ * ```
+ */
+export declare class PostgresAdapter
+  implements LockProvider, CircuitBreakerStateProvider, CacheProvider, CheckpointProvider, PersistenceAdapter
+{
+  /**
+   * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
+   * connections, which come on top of those that the pool itself opens for the application's own queries.
+   *
+   * @param pool a `Pool` of `pg`; says how to connect
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `defaultLockTTL` is not positive and finite
+   */
+  constructor(pool: PgPool, options?: PersistenceAdapterOptions)
+
+  /**
+   * Makes what is missing of the four tables and their indexes, and nothing else. Needs no DDL rights where they exist,
+   * and any number of processes may call it at once. A method used before it makes its own table on first need.
+   *
+   * @throws DatabaseError with SQLSTATE 42501 if a table is missing and the role may not create it
+   * @throws Error with `code` `ECONNREFUSED`, `ENOTFOUND`, ... if the server cannot be reached
+   */
+  connect(): Promise<void>
+  /**
+   * Waits for the calls under way, closes the native connections, and ends the `pg.Pool` that was given, for all
+   * adapters built on it. Twice is fine.
+   */
+  disconnect(): Promise<void>
+  /** True from a successful {@link connect} to {@link disconnect} or the pool's end. Does not ask the server. */
+  isConnected(): boolean
+
+  // Locks, as documented at LockProvider
+
+  acquire(key: string, ttl: number, owner?: string): Promise<LockHandle | null>
+  extend(key: string, ttl: number, owner: string): Promise<boolean>
+  forceRelease(key: string): Promise<void>
+
+  // Circuit breakers, as documented at CircuitBreakerStateProvider
+
+  getState(key: string): Promise<CircuitBreakerPersistedState | null>
+  setState(key: string, state: CircuitBreakerPersistedState): Promise<void>
+  recordFailure(key: string, maxFailures: number): Promise<number>
+  recordSuccess(key: string): Promise<void>
+
+  // Cache, as documented at CacheProvider
+
+  get<T>(key: string): Promise<T | null>
+  set<T>(key: string, value: T, ttl?: number): Promise<void>
+  delete(key: string): Promise<void>
+  has(key: string): Promise<boolean>
+  /** Removes every entry under the `keyPrefix`; without one, the cached values of every prefix. */
+  clear(): Promise<void>
+  /**
+   * The keys that have not expired, as they were given to {@link set}, in the order of their bytes. Without a
+   * `keyPrefix`, those that were stored without one.
+   *
+   * @param pattern of SQL's `LIKE`: `%` is any text, `_` any one character, `\` escapes. Absent or empty: all keys
+   * @example
+   * ```ts
+   * await adapter.keys('user:%')
+   * ```
+   */
+  keys(pattern?: string): Promise<string[]>
+
+  // Checkpoints, as documented at CheckpointProvider
+
+  save<T>(checkpoint: Checkpoint<T>): Promise<void>
+  load<T>(id: string): Promise<Checkpoint<T> | undefined>
+  loadLatest<T>(taskId: string): Promise<Checkpoint<T> | undefined>
+  list(taskId: string): Promise<Checkpoint<unknown>[]>
+  cleanup(taskId: string, keepCount: number): Promise<void>
+  deleteAll(taskId: string): Promise<void>
+}
+
+/**
+ * A cache in a table of its own, which counts its hits and misses.
+ *
+ * `keys`, `clear`, `stats` and `prune` keep to the `keyPrefix`; without one, they see the whole table.
+ *
+ * @example
+ * ```ts
+ * import { Pool } from 'pg'
+ * import { PostgresCacheAdapter } from 'goscope-postgres'
+ *
+ * const cache = new PostgresCacheAdapter(new Pool(), { tableName: 'sessions', keyPrefix: 'web:' })
+ * await cache.initialize()
+ * await cache.set('user:1', { name: 'Ada' }, 60_000)
+ * await cache.keys('user:*') // ['user:1']
+ * ```
+ */
+export declare class PostgresCacheAdapter implements CacheProvider {
+  /**
+   * Opens no connection yet, and shares those of all adapters built on the same pool.
+   *
+   * @param pool a `Pool` of `pg`; says how to connect
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `tableName` is not `name` or `schema.name`, each of 1 to 63 bytes, or
+   * `keyPrefix` contains U+0000
+   */
+  constructor(pool: PgPool, options?: PostgresCacheAdapterOptions)
+
+  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
+  initialize(): Promise<void>
+
+  // As documented at CacheProvider
+
+  get<T>(key: string): Promise<T | null>
+  set<T>(key: string, value: T, ttl?: number): Promise<void>
+  delete(key: string): Promise<void>
+  has(key: string): Promise<boolean>
+  /** Removes every entry under the `keyPrefix`; without one, the whole table's. */
+  clear(): Promise<void>
+  /**
+   * The keys that have not expired, as they were given to {@link set}, in the order of their bytes.
+   *
+   * @param pattern `*` is any text, every other character means itself. Absent or empty: all keys
+   */
+  keys(pattern?: string): Promise<string[]>
+
+  /** This instance's hits and misses, and the number of live entries under its prefix. */
+  stats(): Promise<CacheStats>
+  /**
+   * Removes all expired entries under the prefix. It need not be called: each write removes a few of them.
+   *
+   * @returns how many were removed
+   */
+  prune(): Promise<number>
+}
+
+/**
+ * Results remembered under idempotency keys, in the table `go_goscope_idempotency`.
+ *
+ * @example
+ * ```ts
+ * import { Pool } from 'pg'
+ * import { PostgresIdempotencyAdapter } from 'goscope-postgres'
+ *
+ * const results = new PostgresIdempotencyAdapter(new Pool())
+ * await results.connect()
+ * const earlier = await results.get<{ charged: number }>('order:42')
+ * if (!earlier) await results.set('order:42', { charged: 1999 }, 24 * 60 * 60 * 1000)
+ * ```
+ */
+export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
+  /**
+   * Opens no connection yet, and shares those of all adapters built on the same pool.
+   *
+   * @param pool a `Pool` of `pg`; says how to connect
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
+   */
+  constructor(pool: PgPool, options?: PostgresIdempotencyAdapterOptions)
+
+  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
+  connect(): Promise<void>
+
+  // As documented at IdempotencyProvider
+
+  get<T>(key: string): Promise<{ value: T; expiresAt?: number } | null>
+  set<T>(key: string, value: T, ttl?: number): Promise<void>
+  delete(key: string): Promise<void>
+}

@@ -1,0 +1,3 @@
+import adapters from './index.js'
+
+export const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = adapters

@@ -1,0 +1,200 @@
+// @ts-check
+'use strict'
+
+const native = require('./native.js')
+const args = require('./arguments.js')
+const { CacheProvider } = require('./cache-provider.js')
+const { Connection } = require('./connection.js')
+const { lockHandle } = require('./lock-handle.js')
+
+const STATES = ['closed', 'open', 'half-open']
+
+// The documented column is an INTEGER.
+const MAX_FAILURE_COUNT = 2 ** 31 - 1
+
+// In ms since the epoch: from 4713 BC, where PostgreSQL's timestamps begin, to where JavaScript's dates end.
+const TIME_RANGE = { min: -2.1e14, max: 8.64e15 }
+
+/** See index.d.ts for what each method promises. */
+class PostgresAdapter extends CacheProvider {
+  #connection
+  #locks
+  #circuits
+  #cache
+  #checkpoints
+  #defaultLockTTL
+  #isConnected = false
+
+  /**
+   * @param {unknown} pool
+   * @param {unknown} [options]
+   */
+  constructor(pool, options) {
+    const { given, keyPrefix, createTables } = args.adapterOptions(options)
+    const defaultLockTTL =
+      given.defaultLockTTL == null
+        ? undefined
+        : args.leaseTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
+    const connection = Connection.of(pool)
+    const cache = new native.Cache(connection.native, keyPrefix, createTables)
+    super(connection, cache)
+    this.#connection = connection
+    this.#locks = new native.Locks(connection.native, keyPrefix, createTables)
+    this.#circuits = new native.Circuits(connection.native, keyPrefix, createTables)
+    this.#cache = cache
+    this.#checkpoints = new native.Checkpoints(connection.native, keyPrefix, createTables)
+    this.#defaultLockTTL = defaultLockTTL
+  }
+
+  // Life cycle
+
+  async connect() {
+    await this.#connection.call((slot) =>
+      this.#connection.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
+    )
+    this.#isConnected = true
+  }
+
+  async disconnect() {
+    this.#isConnected = false
+    await this.#connection.end()
+  }
+
+  isConnected() {
+    return this.#isConnected && !this.#connection.isEnded
+  }
+
+  // Locks
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} ttl
+   * @param {unknown} [owner]
+   */
+  async acquire(key, ttl, owner) {
+    const name = args.key('key', key)
+    const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
+    const wanted = owner == null ? null : args.wellFormed('owner', owner)
+    const granted = await this.#connection.call((slot) => this.#locks.acquire(slot, name, length, wanted))
+    return granted === null ? null : lockHandle(this.#connection, this.#locks, name, granted, this.#defaultLockTTL)
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} ttl
+   * @param {unknown} owner
+   */
+  async extend(key, ttl, owner) {
+    const name = args.key('key', key)
+    const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
+    const holder = args.wellFormed('owner', owner)
+    return await this.#connection.call((slot) => this.#locks.extend(slot, name, length, holder))
+  }
+
+  /** @param {unknown} key */
+  async forceRelease(key) {
+    const name = args.key('key', key)
+    await this.#connection.call((slot) => this.#locks.forceRelease(slot, name))
+  }
+
+  // Circuit breaker
+
+  /** @param {unknown} key */
+  async getState(key) {
+    const name = args.key('key', key)
+    return await this.#connection.call((slot) => this.#circuits.getState(slot, name))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} state
+   */
+  async setState(key, state) {
+    const name = args.key('key', key)
+    const given = args.object('state', state)
+    if (!STATES.includes(given.state)) {
+      throw args.invalid('state.state', `must be one of ${STATES.map((s) => `'${s}'`).join(', ')}`, given.state)
+    }
+    const count = args.number('state.failureCount', given.failureCount, {
+      integer: true,
+      min: 0,
+      max: MAX_FAILURE_COUNT,
+    })
+    const failed = args.optionalNumber('state.lastFailureTime', given.lastFailureTime, TIME_RANGE)
+    const succeeded = args.optionalNumber('state.lastSuccessTime', given.lastSuccessTime, TIME_RANGE)
+    await this.#connection.call((slot) => this.#circuits.setState(slot, name, given.state, count, failed, succeeded))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} maxFailures
+   */
+  async recordFailure(key, maxFailures) {
+    const name = args.key('key', key)
+    const limit = args.number('maxFailures', maxFailures, { min: 0 })
+    return await this.#connection.call((slot) => this.#circuits.recordFailure(slot, name, limit))
+  }
+
+  /** @param {unknown} key */
+  async recordSuccess(key) {
+    const name = args.key('key', key)
+    await this.#connection.call((slot) => this.#circuits.recordSuccess(slot, name))
+  }
+
+  // Checkpoints
+
+  /** @param {unknown} checkpoint */
+  async save(checkpoint) {
+    const given = args.object('checkpoint', checkpoint)
+    const id = args.key('checkpoint.id', given.id)
+    const taskId = args.key('checkpoint.taskId', given.taskId)
+    const sequence = args.number('checkpoint.sequence', given.sequence, { integer: true })
+    const timestamp = args.number('checkpoint.timestamp', given.timestamp, { integer: true })
+    const progress = args.number('checkpoint.progress', given.progress, FINITE)
+    const data = args.json('checkpoint.data', given.data)
+    const remaining = args.optionalNumber('checkpoint.estimatedTimeRemaining', given.estimatedTimeRemaining, {
+      integer: true,
+    })
+    await this.#connection.call((slot) =>
+      this.#checkpoints.save(slot, id, taskId, sequence, timestamp, progress, data, remaining),
+    )
+  }
+
+  /** @param {unknown} id */
+  async load(id) {
+    const name = args.key('id', id)
+    return (await this.#connection.call((slot) => this.#checkpoints.load(slot, name))) ?? undefined
+  }
+
+  /** @param {unknown} taskId */
+  async loadLatest(taskId) {
+    const task = args.key('taskId', taskId)
+    return (await this.#connection.call((slot) => this.#checkpoints.loadLatest(slot, task))) ?? undefined
+  }
+
+  /** @param {unknown} taskId */
+  async list(taskId) {
+    const task = args.key('taskId', taskId)
+    return await this.#connection.call((slot) => this.#checkpoints.list(slot, task))
+  }
+
+  /**
+   * @param {unknown} taskId
+   * @param {unknown} keepCount
+   */
+  async cleanup(taskId, keepCount) {
+    const task = args.key('taskId', taskId)
+    const keep = args.number('keepCount', keepCount, { integer: true, min: 0 })
+    await this.#connection.call((slot) => this.#checkpoints.cleanup(slot, task, keep))
+  }
+
+  /** @param {unknown} taskId */
+  async deleteAll(taskId) {
+    const task = args.key('taskId', taskId)
+    await this.#connection.call((slot) => this.#checkpoints.deleteAll(slot, task))
+  }
+}
+
+const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE }
+
+module.exports = { PostgresAdapter }

@@ -1,0 +1,279 @@
+// @ts-check
+// What the public methods accept. Each function gives the argument in the form that native code takes, or throws with
+// Node's codes, naming the argument and the value.
+'use strict'
+
+const { inspect } = require('node:util')
+const { coded } = require('./errors.js')
+
+/**
+ * @param {string} name
+ * @param {string} expected
+ * @param {unknown} value
+ */
+const wrongType = (name, expected, value) =>
+  coded(
+    new TypeError(`The "${name}" argument must be ${expected}. Received ${received(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  )
+
+/**
+ * @param {string} name
+ * @param {string} expected
+ * @param {unknown} value
+ */
+const outOfRange = (name, expected, value) =>
+  coded(
+    new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${received(value)}`),
+    'ERR_OUT_OF_RANGE',
+  )
+
+/**
+ * @param {string} name
+ * @param {string} reason
+ * @param {unknown} value
+ * @param {unknown} [cause]
+ */
+const invalid = (name, reason, value, cause) =>
+  coded(
+    new TypeError(
+      `The argument '${name}' ${reason}. Received ${received(value)}`,
+      cause === undefined ? undefined : { cause },
+    ),
+    'ERR_INVALID_ARG_VALUE',
+  )
+
+/**
+ * As Node's own errors show a value: an object only by its class, so that no secret in it gets out.
+ *
+ * @param {unknown} value
+ */
+function received(value) {
+  if (typeof value === 'function') return value.name ? `function ${value.name}` : 'a function'
+  if (typeof value === 'object' && value !== null) return `an instance of ${className(value)}`
+  const text = inspect(value)
+  return text.length > 128 ? `${text.slice(0, 128)}...` : text
+}
+
+/** @param {object} value */
+function className(value) {
+  try {
+    return String(value.constructor?.name || 'Object')
+  } catch {
+    return 'an object that cannot be looked at'
+  }
+}
+
+/**
+ * Text that PostgreSQL can hold.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {string}
+ */
+function text(name, value) {
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value)
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value !== 'string') throw wrongType(name, 'of type string', value)
+  if (value.includes('\0')) throw invalid(name, 'must not contain U+0000, which PostgreSQL cannot store', value)
+  return value
+}
+
+/**
+ * A key, as native code takes it: one with lone surrogates, which UTF-8 cannot hold, crosses as U+0000, the key with
+ * U+FFFD in their place, U+0000, and the key's JSON literal, in which they are escaped. No other key holds a U+0000.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function key(name, value) {
+  const given = text(name, value)
+  return isWellFormed(given) ? given : `\0${toWellFormed(given)}\0${JSON.stringify(given)}`
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ */
+function wellFormed(name, value) {
+  const given = text(name, value)
+  if (!isWellFormed(given)) throw invalid(name, 'must be a well-formed string, without lone surrogates', value)
+  return given
+}
+
+/**
+ * A pattern for keys, with U+FFFD for lone surrogates, as native code shows such keys to it.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+const pattern = (name, value) => toWellFormed(text(name, value))
+
+// Node 20 has these methods; TypeScript's library for it does not know them yet.
+/** @type {(value: string) => boolean} */
+const isWellFormed = (value) => /** @type {any} */ (value).isWellFormed()
+/** @type {(value: string) => string} */
+const toWellFormed = (value) => /** @type {any} */ (value).toWellFormed()
+
+/**
+ * A lease's length in milliseconds.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @param {number | undefined} byDefault
+ */
+function leaseTtl(name, value, byDefault) {
+  const ttl = value ?? byDefault
+  if (typeof ttl !== 'number') throw wrongType(name, 'of type number', value)
+  if (!(ttl > 0 && ttl < Infinity)) throw outOfRange(name, 'a positive, finite number of milliseconds', ttl)
+  return ttl
+}
+
+/**
+ * An entry's time to live in milliseconds; null where it does not expire.
+ *
+ * @param {unknown} value
+ */
+function entryTtl(value) {
+  if (value == null || value === 0 || value === Infinity) return null
+  if (typeof value !== 'number') throw wrongType('ttl', 'of type number', value)
+  if (!(value > 0)) throw outOfRange('ttl', 'a positive number of milliseconds, or 0 or Infinity for no expiry', value)
+  return value
+}
+
+/**
+ * A value as JSON text.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function json(name, value) {
+  let encoded
+  try {
+    encoded = JSON.stringify(value)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : 'it threw'
+    throw invalid(name, `must be serializable as JSON: ${reason}`, value, cause)
+  }
+  if (encoded === undefined) throw wrongType(name, 'serializable as JSON', value)
+  return encoded
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @param {{ integer?: boolean, min?: number, max?: number }} [range]
+ * @returns {number}
+ */
+function number(name, value, { integer = false, min = -Infinity, max = Infinity } = {}) {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (integer && !Number.isSafeInteger(value)) throw outOfRange(name, 'a safe integer', value)
+  if (!(value >= min && value <= max)) throw outOfRange(name, rangeText(min, max), value)
+  return value
+}
+
+/**
+ * A number, or null where it is absent.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @param {{ integer?: boolean, min?: number, max?: number }} [range]
+ */
+const optionalNumber = (name, value, range) => (value == null ? null : number(name, value, range))
+
+/**
+ * @param {number} min
+ * @param {number} max
+ */
+function rangeText(min, max) {
+  if (max === Infinity) return min === -Infinity ? 'a number' : `>= ${min}`
+  if (max === Number.MAX_VALUE) return 'a finite number'
+  return `>= ${min} and <= ${max}`
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {Record<string, any>}
+ */
+function object(name, value) {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
+  return value
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ */
+function optionalBoolean(name, value) {
+  if (value != null && typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value)
+  return value ?? undefined
+}
+
+/**
+ * A `pg.Pool`, or what looks like one.
+ *
+ * @param {any} value
+ */
+function pool(value) {
+  const isPool = typeof value === 'object' && value !== null && typeof value.end === 'function'
+  if (isPool && typeof value.options === 'object') return value
+  // A connection string holds a password, which no message should show.
+  if (typeof value === 'string') {
+    const message =
+      'The "pool" argument must be a pg.Pool. Received a string; make one with new Pool({ connectionString })'
+    throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+  }
+  throw wrongType('pool', 'a pg.Pool', value)
+}
+
+/**
+ * The options that all adapters share.
+ *
+ * @param {unknown} options
+ */
+function adapterOptions(options) {
+  const given = options == null ? {} : object('options', options)
+  return {
+    given,
+    keyPrefix: given.keyPrefix == null ? '' : key('options.keyPrefix', given.keyPrefix),
+    createTables: optionalBoolean('options.createTables', given.createTables) ?? true,
+  }
+}
+
+/**
+ * `table` or `schema.table`, in its parts.
+ *
+ * @param {unknown} value
+ */
+function tableName(value) {
+  if (value == null) return ['cache']
+  if (typeof value !== 'string') throw wrongType('options.tableName', 'of type string', value)
+  const parts = value.split('.')
+  const fits = (/** @type {string} */ part) =>
+    part !== '' && Buffer.byteLength(part) <= MAX_IDENTIFIER_BYTES && !part.includes('\0') && isWellFormed(part)
+  if (parts.length > 2 || !parts.every(fits)) {
+    const form = `must be an identifier or schema.identifier, each of 1 to ${MAX_IDENTIFIER_BYTES} bytes`
+    throw invalid('options.tableName', form, value)
+  }
+  return parts
+}
+
+// PostgreSQL cuts longer identifiers short, so two long names could mean one table.
+const MAX_IDENTIFIER_BYTES = 63
+
+module.exports = {
+  adapterOptions,
+  entryTtl,
+  invalid,
+  json,
+  key,
+  leaseTtl,
+  number,
+  object,
+  optionalNumber,
+  pattern,
+  pool,
+  tableName,
+  wellFormed,
+}

@@ -1,0 +1,101 @@
+// @ts-check
+// A call into native code, and its way back: each pending call keeps its resolver in a numbered slot; native code
+// reports completions in batches, and one drain settles them all.
+'use strict'
+
+const native = require('./native.js')
+const { toError } = require('./errors.js')
+const { keepError } = require('./kept-errors.js')
+
+/** @typedef {(outcome: unknown) => void} Settle */
+
+// The kinds of message in a drain, as src/node/bridge.rs writes them.
+const RESOLVED = 0
+const REJECTED = 1
+
+/** @type {(Settle | undefined)[]} */
+const slots = []
+/** @type {number[]} */
+const freeSlots = []
+let inFlight = 0
+
+const bridge = new native.Bridge(drain)
+
+/** What a failed call leaves in its slot: the error itself is made where the caller's stack can be seen. */
+class Failure {
+  /** @param {import('./errors.js').NativeFailure} cause */
+  constructor(cause) {
+    this.cause = cause
+  }
+}
+
+/**
+ * Makes a native call and waits for its outcome.
+ *
+ * The error is thrown from here, not from the drain, so that its stack leads through the awaiting caller.
+ *
+ * @param {(slot: number) => void} send starts the native call
+ * @param {import('./connection.js').Connection} [connection] whose `pg` makes the error
+ * @returns {Promise<any>} the outcome's JSON, parsed
+ */
+async function call(send, connection) {
+  const outcome = await new Promise((settle) => {
+    const slot = freeSlots.pop() ?? slots.length
+    slots[slot] = settle
+    if (inFlight++ === 0) bridge.hold()
+    try {
+      send(slot)
+    } catch (error) {
+      leave(slot)
+      throw error
+    }
+  })
+  if (outcome instanceof Failure) throw toError(outcome.cause, connection)
+  return outcome
+}
+
+/** @param {number} slot */
+function leave(slot) {
+  const settle = slots[slot]
+  if (settle === undefined) return undefined
+  slots[slot] = undefined
+  freeSlots.push(slot)
+  if (--inFlight === 0) bridge.letGo()
+  return settle
+}
+
+function drain() {
+  for (let text = bridge.drain(); text !== null; text = bridge.drain()) {
+    const messages = JSON.parse(text)
+    for (let at = 0; at < messages.length; at += 3) {
+      const [kind, number, content] = [messages[at], messages[at + 1], messages[at + 2]]
+      if (kind === RESOLVED) leave(number)?.(content)
+      else if (kind === REJECTED) leave(number)?.(new Failure(content))
+      else describe(number, content)
+    }
+  }
+}
+
+/** @type {(pool: number) => Promise<object>} */
+let describer = () => Promise.reject(new Error('no pool has been described yet'))
+
+/**
+ * Native code opens a connection and asks how.
+ *
+ * @param {number} request
+ * @param {number} pool
+ */
+async function describe(request, pool) {
+  try {
+    bridge.describe(request, JSON.stringify(await describer(pool)))
+  } catch (error) {
+    bridge.refuse(request, keepError(error))
+  }
+}
+
+/** @param {(pool: number) => Promise<object>} describe how to connect a pool, by its number */
+function onDescribe(describe) {
+  describer = describe
+}
+
+module.exports = { bridge, call, onDescribe }

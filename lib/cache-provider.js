@@ -1,0 +1,73 @@
+// @ts-check
+'use strict'
+
+const args = require('./arguments.js')
+
+/** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
+class CacheProvider {
+  #connection
+  #cache
+
+  /**
+   * @param {import('./connection.js').Connection} connection
+   * @param {import('../native').Cache} cache
+   */
+  constructor(connection, cache) {
+    this.#connection = connection
+    this.#cache = cache
+  }
+
+  /** @param {unknown} key */
+  async get(key) {
+    const found = await this._find(key)
+    return found === null ? null : found.value
+  }
+
+  /**
+   * The value in an object, or null for a miss.
+   *
+   * @protected
+   * @param {unknown} key
+   * @returns {Promise<{ value: any } | null>}
+   */
+  async _find(key) {
+    const name = args.key('key', key)
+    return await this.#connection.call((slot) => this.#cache.get(slot, name))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} value
+   * @param {unknown} [ttl]
+   */
+  async set(key, value, ttl) {
+    const name = args.key('key', key)
+    const json = args.json('value', value)
+    const length = args.entryTtl(ttl)
+    await this.#connection.call((slot) => this.#cache.set(slot, name, json, length))
+  }
+
+  /** @param {unknown} key */
+  async delete(key) {
+    const name = args.key('key', key)
+    await this.#connection.call((slot) => this.#cache.delete(slot, name))
+  }
+
+  /** @param {unknown} key */
+  async has(key) {
+    const name = args.key('key', key)
+    return await this.#connection.call((slot) => this.#cache.has(slot, name))
+  }
+
+  async clear() {
+    await this.#connection.call((slot) => this.#cache.clear(slot))
+  }
+
+  /** @param {unknown} [pattern] SQL's LIKE; absent or empty, every key */
+  async keys(pattern) {
+    const like = pattern == null || pattern === '' ? null : args.pattern('pattern', pattern)
+    return await this.#connection.call((slot) => this.#cache.keys(slot, like))
+  }
+}
+
+module.exports = { CacheProvider }

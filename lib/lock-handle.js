@@ -1,0 +1,33 @@
+// @ts-check
+'use strict'
+
+const { leaseTtl } = require('./arguments.js')
+
+/**
+ * A handle to a lock that was taken: closures, so that the methods work detached from the object.
+ *
+ * @param {import('./connection.js').Connection} connection
+ * @param {import('../native').Locks} locks
+ * @param {string} key as native code takes it
+ * @param {string} owner
+ * @param {number | undefined} defaultTtl
+ */
+function lockHandle(connection, locks, key, owner, defaultTtl) {
+  return {
+    async release() {
+      await connection.call((slot) => locks.release(slot, key, owner))
+    },
+
+    /** @param {number} ttl */
+    async extend(ttl) {
+      const length = leaseTtl('ttl', ttl, defaultTtl)
+      return await connection.call((slot) => locks.extend(slot, key, length, owner))
+    },
+
+    async isValid() {
+      return await connection.call((slot) => locks.isValid(slot, key, owner))
+    },
+  }
+}
+
+module.exports = { lockHandle }

@@ -1,0 +1,18 @@
+// @ts-check
+// Builds the native addon, where its sources have changed since the last build.
+'use strict'
+
+const { spawnSync } = require('node:child_process')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+
+if (spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status !== 0) {
+  console.error('The native addon is built with Rust, and there is no `cargo` here. Install it from https://rustup.rs')
+  process.exit(1)
+}
+console.log('Building the native addon (about a minute the first time, a moment when nothing has changed)')
+const napi = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
+const args = ['build', '--platform', '--release', '--js', 'native.js', '--dts', 'native.d.ts', ...process.argv.slice(2)]
+const built = spawnSync(process.execPath, [napi, ...args], { cwd: root, stdio: 'inherit' })
+process.exit(built.status ?? 1)

@@ -1,0 +1,40 @@
+// @ts-check
+// Runs every check that needs no server, one after the other, whatever the ones before found.
+'use strict'
+
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+const inPackage = (/** @type {string[]} */ ...parts) => path.join(root, 'node_modules', ...parts)
+const tsc = inPackage('typescript', 'bin', 'tsc')
+const biome = inPackage('@biomejs', 'biome', 'bin', 'biome')
+
+/** @type {[name: string, program: string, args: string[]][]} */
+const checks = [
+  ['cargo fmt --check', 'cargo', ['fmt', '--check']],
+  ['cargo clippy', 'cargo', ['clippy', '--all-targets', '--all-features', '--', '-D', 'warnings']],
+  ['tsc -p .', process.execPath, [tsc, '-p', '.']],
+  ['tsc -p __test__/types', process.execPath, [tsc, '-p', '__test__/types']],
+  ['biome ci', process.execPath, [biome, 'ci', '--colors=off']],
+]
+
+// The types of the native addon, which lib/ is checked against, come out of its build.
+if (!fs.existsSync(path.join(root, 'native.d.ts'))) {
+  const built = spawnSync(process.execPath, [path.join(__dirname, 'build.js')], { cwd: root, stdio: 'inherit' })
+  if (built.status !== 0) process.exit(1)
+}
+
+let failed = 0
+for (const [name, program, args] of checks) {
+  const started = performance.now()
+  const { status, error, output } = spawnSync(program, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 })
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`)
+  if (status === 0) continue
+  failed++
+  console.log(error ? error.message : output.filter(Boolean).join('').trimEnd())
+}
+console.log(`${checks.length - failed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1

@@ -1,0 +1,29 @@
+//! The native half of `goscope-postgres`.
+//!
+//! ## Design
+//!
+//! JavaScript reads the application's `pg.Pool`, makes the promises and the errors, and does `JSON`. This crate does
+//! the rest, in three wings, each of which sees only the wings beneath it:
+//!
+//! * [`node`] is all that knows Node-API: the bridge (calls in, one completion queue out), the runtime that all
+//!   environments of a process share, and one small exported class per provider.
+//! * [`store`] says what each table means: its SQL as named constants with the reasoning above them, and one short
+//!   function per documented operation. It knows neither Node-API nor sockets.
+//! * [`link`] brings statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
+//!   order, the lanes that carry rounds of statements, retries, errors. It knows no table.
+//!
+//! ## The way of a call
+//!
+//! 1. `lib/*.js` checks the arguments and calls a synchronous native method with the number of a slot that holds the
+//!    promise's resolvers, and plain strings and numbers.
+//! 2. `node::providers` hands it to the store with a [`link::Reply`] that knows the slot.
+//! 3. `store` makes a [`link::Job`]: which keys it touches, how to bind it to a statement, how to read the rows.
+//! 4. The [`link::Link`] lets the job wait for its turn on each key, then puts it where a lane takes it. An idle lane
+//!    takes it at once; what arrives while the lanes are busy shares statements in the next round.
+//! 5. The server answers, the rows become JSON text, and the reply pushes that text on the environment's completion
+//!    queue. Only the push that finds the queue empty wakes JavaScript, which settles all that has come.
+
+pub mod link;
+mod node;
+pub mod store;
+mod sync;

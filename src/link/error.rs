@@ -1,0 +1,184 @@
+//! One error type for all that can go wrong between a call and its answer.
+
+use std::io;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_postgres::error::{DbError, ErrorPosition, Severity};
+
+/// Crosses to JavaScript as JSON, where it becomes pg's `DatabaseError`, a network error with Node's code, or a plain
+/// error: the `kind` says which.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Error {
+    /// What the server reported, field by field.
+    Server(#[serde(serialize_with = "behind_arc")] Arc<ServerError>),
+    /// What the operating system reported, with Node's code for it.
+    #[serde(rename_all = "camelCase")]
+    Network { code: &'static str, syscall: &'static str, address: Option<String>, port: Option<u16> },
+    /// The server closed the connection without a word while a call was under way.
+    Terminated,
+    /// As [`Terminated`](Self::Terminated), but the statement had not been sent: running it again is safe.
+    #[serde(rename = "terminated")]
+    Unsent,
+    /// No connection within `connectionTimeoutMillis`.
+    ConnectTimeout,
+    /// The pool has been ended.
+    Closed,
+    /// Something that the protocol or the configuration does not allow.
+    Other { message: String },
+    /// JavaScript could not say how to connect; it keeps the reason under this ticket.
+    Host { ticket: u32 },
+    /// Native code panicked. The call may or may not have reached the server.
+    Panic { message: String },
+}
+
+/// The fields of an ErrorResponse, under the names that pg's `DatabaseError` gives them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerError {
+    /// FATAL or PANIC, in the server's own words, not in the language of its messages.
+    #[serde(skip)]
+    pub is_fatal: bool,
+    pub message: String,
+    pub severity: String,
+    pub code: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+    pub position: Option<String>,
+    pub internal_position: Option<String>,
+    pub internal_query: Option<String>,
+    #[serde(rename = "where")]
+    pub where_: Option<String>,
+    pub schema: Option<String>,
+    pub table: Option<String>,
+    pub column: Option<String>,
+    pub data_type: Option<String>,
+    pub constraint: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<String>,
+    pub routine: Option<String>,
+}
+
+impl Error {
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::Other { message: message.into() }
+    }
+
+    /// The SQLSTATE, where the server reported one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Server(error) => Some(&error.code),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection is gone with this. What the server did of a statement under way is then not known: an
+    /// ErrorResponse, of the server or of a pooler in between, may come after the commit.
+    pub(super) fn ends_connection(&self) -> bool {
+        match self {
+            Self::Terminated | Self::Unsent | Self::Network { .. } => true,
+            Self::Server(error) => {
+                error.is_fatal || error.code.starts_with("08") || error.code.starts_with("57P0")
+            }
+            _ => false,
+        }
+    }
+
+    /// The same failure, where it came before the call's own statement was sent.
+    pub(super) fn before_sending(self) -> Self {
+        match self {
+            error if error.ends_connection() => Self::Unsent,
+            other => other,
+        }
+    }
+
+    pub(super) fn from_io(
+        error: &io::Error,
+        syscall: &'static str,
+        peer: Option<(&str, Option<u16>)>,
+    ) -> Self {
+        Self::Network {
+            code: node_code(error),
+            syscall,
+            address: peer.map(|(address, _)| address.to_owned()),
+            port: peer.and_then(|(_, port)| port),
+        }
+    }
+
+    /// An error that came out of the protocol. A broken connection reads as [`Error::Terminated`] here; the
+    /// connection itself may know better why it broke.
+    pub(super) fn from_protocol(error: &tokio_postgres::Error) -> Self {
+        if let Some(db) = error.as_db_error() {
+            return Self::Server(Arc::new(ServerError::from(db)));
+        }
+        if error.is_closed() {
+            return Self::Terminated;
+        }
+        let source = std::error::Error::source(error);
+        match source.and_then(|source| source.downcast_ref::<io::Error>()) {
+            Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => Self::Terminated,
+            Some(io) if io.raw_os_error().is_some() => Self::from_io(io, "read", None),
+            _ => Self::other(match source {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            }),
+        }
+    }
+}
+
+impl From<&DbError> for ServerError {
+    fn from(error: &DbError) -> Self {
+        let owned = |field: Option<&str>| field.map(str::to_owned);
+        let (position, internal_position, internal_query) = match error.position() {
+            Some(ErrorPosition::Original(at)) => (Some(at.to_string()), None, None),
+            Some(ErrorPosition::Internal { position, query }) => {
+                (None, Some(position.to_string()), Some(query.clone()))
+            }
+            None => (None, None, None),
+        };
+        Self {
+            is_fatal: matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+            message: error.message().to_owned(),
+            severity: error.severity().to_owned(),
+            code: error.code().code().to_owned(),
+            detail: owned(error.detail()),
+            hint: owned(error.hint()),
+            position,
+            internal_position,
+            internal_query,
+            where_: owned(error.where_()),
+            schema: owned(error.schema()),
+            table: owned(error.table()),
+            column: owned(error.column()),
+            data_type: owned(error.datatype()),
+            constraint: owned(error.constraint()),
+            file: owned(error.file()),
+            line: error.line().map(|line| line.to_string()),
+            routine: owned(error.routine()),
+        }
+    }
+}
+
+fn behind_arc<S: serde::Serializer>(error: &Arc<ServerError>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().serialize(serializer)
+}
+
+/// Node's name for an error of the operating system, by the portable kinds of the standard library.
+fn node_code(error: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => "ECONNREFUSED",
+        Kind::ConnectionReset => "ECONNRESET",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::BrokenPipe => "EPIPE",
+        Kind::NotFound => "ENOENT",
+        Kind::PermissionDenied => "EACCES",
+        Kind::TimedOut => "ETIMEDOUT",
+        Kind::HostUnreachable => "EHOSTUNREACH",
+        Kind::NetworkUnreachable => "ENETUNREACH",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::NotConnected => "ENOTCONN",
+        _ => "EIO",
+    }
+}

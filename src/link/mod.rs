@@ -1,0 +1,150 @@
+//! How statements reach PostgreSQL. Nothing here knows a table or Node-API.
+
+mod connect;
+mod description;
+mod error;
+mod job;
+mod lane;
+mod panics;
+mod pool;
+mod sequencer;
+mod statement;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+pub use connect::Connection;
+pub use description::{Address, Description, PoolSettings};
+pub use error::{Error, ServerError};
+pub use job::{Answer, Bound, Job, Prepare, Reply, Retry, Rows};
+pub use panics::keep_quiet;
+pub use pool::Resolve;
+pub use sequencer::{Mode, Turn, Turns};
+pub use statement::{Arg, Statement};
+
+use crate::sync::lock;
+use pool::Pool;
+use sequencer::Sequencer;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+/// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds beat ten that do not,
+/// because each statement then carries many calls; more lanes start only while these are held up (see `lane`).
+const EAGER_LANES: usize = 2;
+
+/// How long `close` waits for connections to say goodbye to the server before it leaves them to the runtime.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
+pub struct Link {
+    pool: Pool,
+    state: Mutex<State>,
+    max_lanes: usize,
+    /// Set when the server (a transaction pooler, that is) has shown that it forgets prepared statements.
+    unnamed_only: AtomicBool,
+    runtime: Handle,
+    idle: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    sequencer: Sequencer,
+    /// Jobs whose turn has come on every key they touch. They commute, so any of them may share a round.
+    ready: VecDeque<Job>,
+    lanes: usize,
+    held_up_lanes: usize,
+    /// How many lanes there may be until when, after one found no connection.
+    lane_limit: Option<(usize, Instant)>,
+    in_flight: usize,
+    closed: bool,
+}
+
+impl Link {
+    /// A link with no connection yet. `resolve` is asked for each connection anew, as `pg` builds a client for each.
+    pub fn new(settings: PoolSettings, resolve: Arc<dyn Resolve>, runtime: Handle) -> Arc<Self> {
+        let max_lanes = settings.max.max(1);
+        let link = Arc::new(Self {
+            pool: Pool::new(settings, resolve),
+            state: Mutex::default(),
+            max_lanes,
+            unnamed_only: AtomicBool::new(false),
+            runtime,
+            idle: Notify::new(),
+        });
+        link.pool.close_idle_connections(&link.runtime);
+        link
+    }
+
+    /// Takes a job on. Its place among the calls on the same keys is decided here, before this returns.
+    pub fn submit(self: &Arc<Self>, mut job: Job) {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            return job.settle(Err(Error::Closed));
+        }
+        state.in_flight += 1;
+        job.enlist(self);
+        let State { sequencer, ready, .. } = &mut *state;
+        sequencer.enter(job, ready);
+        self.start_lane(&mut state);
+    }
+
+    /// Refuses new calls, lets those under way finish, then closes every connection with a Terminate.
+    pub async fn close(&self) {
+        self.state().closed = true;
+        loop {
+            let idle = self.idle.notified();
+            if self.state().in_flight == 0 {
+                break;
+            }
+            idle.await;
+        }
+        let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
+    }
+
+    /// As [`close`](Self::close) where nobody is left to wait: the environment is going away.
+    pub fn abandon(&self) {
+        self.state().closed = true;
+        self.pool.abandon();
+    }
+
+    /// Runs work that belongs to no call, such as giving back a lock whose caller has already been told of a failure.
+    pub fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+
+    fn start_lane(self: &Arc<Self>, state: &mut State) {
+        let carrying = state.lanes - state.held_up_lanes;
+        let limit = match state.lane_limit {
+            // No limit outlives the lanes that it leaves the work to.
+            Some((limit, until)) if carrying > 0 && Instant::now() < until => limit.min(self.max_lanes),
+            _ => self.max_lanes,
+        };
+        if !state.ready.is_empty() && carrying < EAGER_LANES && state.lanes < limit {
+            state.lanes += 1;
+            self.runtime.spawn(lane::run(self.clone()));
+        }
+    }
+
+    /// Called once for each job that was submitted, whatever became of it.
+    fn leave(self: &Arc<Self>, turns: &Turns) {
+        let mut state = self.state();
+        state.in_flight -= 1;
+        let State { sequencer, ready, .. } = &mut *state;
+        sequencer.leave(turns, ready);
+        if state.in_flight == 0 {
+            self.idle.notify_waiters();
+        }
+        self.start_lane(&mut state);
+    }
+
+    fn unnamed_only(&self) -> bool {
+        self.unnamed_only.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}

@@ -1,0 +1,125 @@
+//! The native pool: opens lazily, at most `max`, reuses the most recently used, closes what has been idle too long.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::connect::Connection;
+use super::description::{Description, PoolSettings};
+use super::error::Error;
+use crate::sync::lock;
+
+/// Says how to connect, for each connection anew: a password may have been rotated since the last.
+pub trait Resolve: Send + Sync {
+    fn resolve(&self) -> Pin<Box<dyn Future<Output = Result<Description, Error>> + Send + '_>>;
+}
+
+/// deadpool-postgres' own manager can only fail with tokio-postgres' errors, and the reason that JavaScript gives for
+/// having no password is none of those; hence a manager of our own on the same pool.
+pub(super) struct Manager {
+    settings: PoolSettings,
+    resolve: Arc<dyn Resolve>,
+    open: Mutex<Option<mpsc::Sender<()>>>,
+}
+
+impl managed::Manager for Manager {
+    type Type = Connection;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Connection, Error> {
+        let open = lock(&self.open).clone();
+        let Some(open) = open else { return Err(Error::Closed) };
+        let connect = async { Connection::open(&self.resolve.resolve().await?, open).await };
+        match self.settings.connection_timeout() {
+            // Over the whole of it: the operating system's own limit covers only the TCP handshake, and a server that
+            // accepts and then says nothing would hold the caller for good.
+            Some(limit) => tokio::time::timeout(limit, connect).await.unwrap_or(Err(Error::ConnectTimeout)),
+            None => connect.await,
+        }
+    }
+
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
+        let worn_out = self.settings.max_uses.is_some_and(|max| connection.count_use() >= max);
+        let too_old = self.settings.max_lifetime().is_some_and(|max| connection.age() >= max);
+        if connection.is_usable() && !worn_out && !too_old {
+            return Ok(());
+        }
+        Err(RecycleError::message("the connection is closed or has served its time"))
+    }
+}
+
+pub(super) type Lease = managed::Object<Manager>;
+
+pub(super) struct Pool {
+    connections: managed::Pool<Manager>,
+    /// Ends when the last connection has said goodbye: each holds a sender.
+    farewells: tokio::sync::Mutex<mpsc::Receiver<()>>,
+}
+
+impl Pool {
+    pub(super) fn new(settings: PoolSettings, resolve: Arc<dyn Resolve>) -> Self {
+        let (open, farewells) = mpsc::channel(1);
+        let max = settings.max.max(1);
+        let manager = Manager { settings, resolve, open: Mutex::new(Some(open)) };
+        let connections = managed::Pool::builder(manager)
+            .max_size(max)
+            // As pg: the most recently used first, so that surplus connections grow idle and close.
+            .queue_mode(QueueMode::Lifo)
+            .build()
+            .expect("a pool without deadpool's own timeouts needs no runtime to build");
+        Self { connections, farewells: tokio::sync::Mutex::new(farewells) }
+    }
+
+    /// A connection that is open, as far as anybody can know without asking the server.
+    pub(super) async fn lease(&self) -> Result<Lease, Error> {
+        self.connections.get().await.map_err(|error| match error {
+            managed::PoolError::Backend(error) => error,
+            managed::PoolError::Closed => Error::Closed,
+            // Only deadpool's own timeouts and hooks are left, and this pool is built without them.
+            other => Error::other(format!("the native pool failed: {other:?}")),
+        })
+    }
+
+    /// Closes idle connections in the background for as long as the pool lives.
+    pub(super) fn close_idle_connections(&self, runtime: &Handle) {
+        let settings = &self.connections.manager().settings;
+        let Some(idle_timeout) = settings.idle_timeout() else { return };
+        let min = settings.min;
+        // Looking four times in the span closes a connection at most a quarter late.
+        let every = (idle_timeout / 4).clamp(Duration::from_millis(5), Duration::from_secs(60));
+        let pool = self.connections.weak();
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(pool) = pool.upgrade() else { return };
+                if pool.is_closed() {
+                    return;
+                }
+                let mut open = pool.status().size;
+                pool.retain(|connection, _| {
+                    let keep = connection.is_usable() && (connection.idle() < idle_timeout || open <= min);
+                    open -= usize::from(!keep);
+                    keep
+                });
+            }
+        });
+    }
+
+    /// Closes every connection that is not on lease, and returns when all have said goodbye.
+    pub(super) async fn close(&self) {
+        self.abandon();
+        let mut farewells = self.farewells.lock().await;
+        while farewells.recv().await.is_some() {}
+    }
+
+    /// Closes every connection that is not on lease, and opens no other.
+    pub(super) fn abandon(&self) {
+        self.connections.close();
+        lock(&self.connections.manager().open).take();
+    }
+}

@@ -1,0 +1,195 @@
+//! Calls on one key take effect in the order in which they were made.
+//!
+//! A job names the resources it touches (a table, a key) and how. It runs when all of them are its to use, and waits
+//! in line behind earlier jobs otherwise. Jobs that use a resource in the same shared mode use it together: reads of
+//! one key, or calls on different keys of one table. A call on the whole table (`clear`, `keys`) waits for the calls
+//! on its keys that came before it and holds back those that come after.
+//!
+//! A job takes its place in all of its lines at once, when it is submitted. So of two jobs that meet in several lines
+//! the earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes: where
+//! two collide, their calls are ordered needlessly and nothing else.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::job::Job;
+
+/// How a job uses a resource. Jobs of the same shared mode use it at once; any other pair takes turns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// A call on one key, as seen by the table.
+    Point,
+    /// A look over many keys, as seen by the table.
+    Scan,
+    /// A read of a key.
+    Read,
+    /// A write, or anything else that must not share.
+    Alone,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    pub resource: u64,
+    pub mode: Mode,
+}
+
+/// The resources of one job, each once.
+#[derive(Clone, Debug, Default)]
+pub struct Turns(Vec<Turn>);
+
+impl Turns {
+    pub fn new(wanted: Vec<Turn>) -> Self {
+        Self(wanted)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Sequencer {
+    lines: HashMap<u64, Line>,
+    /// Jobs that are not admitted to all of their resources yet, and to how many they are not.
+    waiting: HashMap<u64, (Job, usize)>,
+    submitted: u64,
+}
+
+/// Who uses a resource now, and who waits for it in order of arrival.
+#[derive(Default)]
+struct Line {
+    users: usize,
+    mode: Option<Mode>,
+    waiting: VecDeque<(u64, Mode)>,
+}
+
+impl Line {
+    fn admits(&self, mode: Mode) -> bool {
+        self.users == 0 || (self.mode == Some(mode) && mode != Mode::Alone)
+    }
+
+    fn admit(&mut self, mode: Mode) {
+        self.users += 1;
+        self.mode = Some(mode);
+    }
+}
+
+impl Sequencer {
+    /// Gives `job` its place in every line, and puts it into `ready` if it need not wait in any.
+    pub(super) fn enter(&mut self, job: Job, ready: &mut VecDeque<Job>) {
+        self.submitted += 1;
+        let number = self.submitted;
+        let mut lacking = 0;
+        for turn in &job.turns.0 {
+            let line = self.lines.entry(turn.resource).or_default();
+            // Even a mode that could share waits behind earlier waiters, or a stream of reads would starve a write.
+            if line.waiting.is_empty() && line.admits(turn.mode) {
+                line.admit(turn.mode);
+            } else {
+                line.waiting.push_back((number, turn.mode));
+                lacking += 1;
+            }
+        }
+        match lacking {
+            0 => ready.push_back(job),
+            lacking => {
+                self.waiting.insert(number, (job, lacking));
+            }
+        }
+    }
+
+    /// Gives back the turns of a job that was ready, and lets go on whoever waited for them.
+    pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Job>) {
+        for turn in &turns.0 {
+            let Some(line) = self.lines.get_mut(&turn.resource) else { continue };
+            line.users -= 1;
+            while let Some(&(number, mode)) = line.waiting.front() {
+                if !line.admits(mode) {
+                    break;
+                }
+                line.admit(mode);
+                line.waiting.pop_front();
+                let Some((_, lacking)) = self.waiting.get_mut(&number) else { continue };
+                *lacking -= 1;
+                if *lacking == 0 {
+                    ready.extend(self.waiting.remove(&number).map(|(job, _)| job));
+                }
+            }
+            if line.users == 0 && line.waiting.is_empty() {
+                self.lines.remove(&turn.resource);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(tag: i64, turns: &[(u64, Mode)]) -> Job {
+        let turns = turns.iter().map(|&(resource, mode)| Turn { resource, mode }).collect();
+        Job::for_test(tag, Turns::new(turns))
+    }
+
+    fn tags(ready: &VecDeque<Job>) -> Vec<i64> {
+        ready.iter().map(Job::tag_for_test).collect()
+    }
+
+    #[test]
+    fn reads_share_and_a_write_waits_for_them_and_holds_back_later_reads() {
+        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        for (tag, mode) in [(1, Mode::Read), (2, Mode::Read), (3, Mode::Alone), (4, Mode::Read)] {
+            sequencer.enter(job(tag, &[(7, mode)]), &mut ready);
+        }
+        assert_eq!(tags(&ready), [1, 2]);
+        let first = ready.pop_front().unwrap();
+        sequencer.leave(&first.turns, &mut ready);
+        assert_eq!(tags(&ready), [2], "the write still waits for the second read");
+        let second = ready.pop_front().unwrap();
+        sequencer.leave(&second.turns, &mut ready);
+        assert_eq!(tags(&ready), [3]);
+        let write = ready.pop_front().unwrap();
+        sequencer.leave(&write.turns, &mut ready);
+        assert_eq!(tags(&ready), [4]);
+    }
+
+    #[test]
+    fn a_scan_waits_for_earlier_points_and_goes_before_later_ones() {
+        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        sequencer.enter(job(1, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(2, &[(0, Mode::Point), (2, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(3, &[(0, Mode::Scan)]), &mut ready);
+        sequencer.enter(job(4, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
+        assert_eq!(tags(&ready), [1, 2]);
+        for _ in 0..2 {
+            let done = ready.pop_front().unwrap();
+            sequencer.leave(&done.turns, &mut ready);
+        }
+        assert_eq!(tags(&ready), [3]);
+        let scan = ready.pop_front().unwrap();
+        sequencer.leave(&scan.turns, &mut ready);
+        assert_eq!(tags(&ready), [4]);
+    }
+
+    #[test]
+    fn a_job_that_waits_in_one_line_keeps_its_place_in_the_others() {
+        // Saves of one checkpoint id: the second waits for its task, and the third, of another task, for the second.
+        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        let (task_a, task_b, id) = (1, 2, 3);
+        sequencer.enter(job(1, &[(task_a, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(2, &[(task_a, Mode::Alone), (id, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(3, &[(task_b, Mode::Alone), (id, Mode::Alone)]), &mut ready);
+        for expected in 1..=3 {
+            assert_eq!(tags(&ready), [expected]);
+            let done = ready.pop_front().unwrap();
+            sequencer.leave(&done.turns, &mut ready);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_keys_that_nobody_uses() {
+        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        for key in 0..1000 {
+            sequencer.enter(job(1, &[(0, Mode::Point), (key + 1, Mode::Alone)]), &mut ready);
+        }
+        while let Some(done) = ready.pop_front() {
+            sequencer.leave(&done.turns, &mut ready);
+        }
+        assert!(sequencer.lines.is_empty() && sequencer.waiting.is_empty());
+    }
+}

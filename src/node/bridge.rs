@@ -1,0 +1,224 @@
+//! One queue out of native code, one weak threadsafe function that wakes JavaScript to drain it.
+//!
+//! * The push that finds the queue empty wakes JavaScript; the pushes that follow until it drains cost a lock each.
+//! * JavaScript drains the queue as one JSON text: one string crosses and one parse makes the values of all calls.
+//! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
+//!   under way ([`Bridge::hold`]), so that a pending call does not.
+//! * Native code asks JavaScript for a connection's description through the same queue.
+//!
+//! One bridge belongs to one loaded copy of the package in one environment. (Worker threads have an environment each;
+//! jest loads a copy per test file into one environment.) No global holds anything of it.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use napi::bindgen_prelude::{Env, Function, Result, Status};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Error as NapiError, sys};
+use napi_derive::napi;
+use tokio::sync::oneshot;
+
+use super::runtime::SharedRuntime;
+use crate::link::{Description, Error, Reply};
+use crate::sync::lock;
+
+/// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
+/// should not hold the event loop longer than it must.
+const DRAIN_BYTES: usize = 4 << 20;
+
+/// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
+const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
+
+/// Where the answer to a request goes.
+type Answer = oneshot::Sender<std::result::Result<Description, Error>>;
+
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// What JavaScript learns from a drain.
+enum Message {
+    /// `[0, slot, value]`: a call has succeeded.
+    Resolved { slot: u32, json: String },
+    /// `[1, slot, error]`: a call has failed.
+    Rejected { slot: u32, error: Error },
+    /// `[2, request, pool]`: say how to connect.
+    Describe { request: u32, pool: u32 },
+}
+
+pub(super) struct Queue {
+    messages: Mutex<Vec<Message>>,
+    wake: Wake,
+    /// None once the environment is gone, and nobody can answer.
+    requests: Mutex<Option<HashMap<u32, Answer>>>,
+    next_request: AtomicU32,
+}
+
+impl Queue {
+    fn push(&self, message: Message) {
+        let was_empty = {
+            let mut messages = lock(&self.messages);
+            messages.push(message);
+            messages.len() == 1
+        };
+        if was_empty {
+            // Fails only where the environment is going away, and nobody is left to be told.
+            let _ = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    /// What tells the caller in `slot`.
+    pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
+        let queue = self.clone();
+        Reply::new(move |outcome| {
+            queue.push(match outcome {
+                Ok(json) if json.len() > LONGEST_ANSWER => {
+                    let message = "the answer is longer than a JavaScript string can be".to_owned();
+                    Message::Rejected { slot, error: Error::Other { message } }
+                }
+                Ok(json) => Message::Resolved { slot, json },
+                Err(error) => Message::Rejected { slot, error },
+            });
+        })
+    }
+
+    /// Asks JavaScript how to connect a pool.
+    pub(super) async fn describe(&self, pool: u32) -> std::result::Result<Description, Error> {
+        let (sender, answer) = oneshot::channel();
+        let request = self.next_request.fetch_add(1, Ordering::Relaxed);
+        match &mut *lock(&self.requests) {
+            Some(requests) => requests.insert(request, sender),
+            None => return Err(Error::Closed),
+        };
+        self.push(Message::Describe { request, pool });
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    fn answer(&self, request: u32, answer: std::result::Result<Description, Error>) {
+        if let Some(sender) = lock(&self.requests).as_mut().and_then(|requests| requests.remove(&request)) {
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+#[napi]
+pub struct Bridge {
+    queue: Arc<Queue>,
+    pub(super) runtime: Arc<SharedRuntime>,
+}
+
+#[napi]
+impl Bridge {
+    /// `wake` is called when the queue is no longer empty.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
+        let wake = wake.build_threadsafe_function::<()>().weak::<true>().build()?;
+        let queue = Queue {
+            messages: Mutex::default(),
+            wake,
+            requests: Mutex::new(Some(HashMap::new())),
+            next_request: AtomicU32::new(0),
+        };
+        let runtime = SharedRuntime::get()
+            .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
+        Ok(Self { queue: Arc::new(queue), runtime })
+    }
+
+    /// Everything that has come since the last drain, as one flat JSON array of triples; null when there is nothing.
+    #[napi(catch_unwind)]
+    pub fn drain(&self) -> Option<String> {
+        let messages = {
+            let mut waiting = lock(&self.queue.messages);
+            let mut bytes = 0;
+            let fits = waiting.iter().position(|message| {
+                bytes += message.bytes();
+                bytes > DRAIN_BYTES
+            });
+            match fits {
+                Some(last) => waiting.drain(..=last).collect(),
+                None => std::mem::take(&mut *waiting),
+            }
+        };
+        if messages.is_empty() {
+            return None;
+        }
+        let mut text = String::with_capacity(messages.iter().map(Message::bytes).sum());
+        for message in &messages {
+            text.push(if text.is_empty() { '[' } else { ',' });
+            message.write(&mut text);
+        }
+        text.push(']');
+        Some(text)
+    }
+
+    /// Keeps the process alive: a call is under way.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, env: Env) -> Result<()> {
+        // SAFETY: this runs on the thread of the environment that made the threadsafe function, which lives as long
+        // as `self`. (napi's own `refer` wants a `&mut` that a shared queue cannot give, and is deprecated.)
+        check(unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.queue.wake.raw()) })
+    }
+
+    /// Lets the process exit: no call is under way.
+    #[napi(catch_unwind)]
+    pub fn let_go(&self, env: Env) -> Result<()> {
+        // SAFETY: as in `hold`.
+        check(unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.queue.wake.raw()) })
+    }
+
+    /// Answers a request for a connection's description with its JSON text.
+    #[napi(catch_unwind)]
+    pub fn describe(&self, request: u32, description: String) {
+        let description = serde_json::from_str(&description)
+            .map_err(|error| Error::other(format!("the connection's description makes no sense: {error}")));
+        self.queue.answer(request, description);
+    }
+
+    /// Answers it with a failure that JavaScript keeps under `ticket`.
+    #[napi(catch_unwind)]
+    pub fn refuse(&self, request: u32, ticket: u32) {
+        self.queue.answer(request, Err(Error::Host { ticket }));
+    }
+
+    pub(super) fn queue(&self) -> Arc<Queue> {
+        self.queue.clone()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        // The environment is going away; whoever waits for a description must not wait for good.
+        lock(&self.queue.requests).take();
+    }
+}
+
+impl Message {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Resolved { json, .. } => json.len() + 16,
+            Self::Rejected { .. } => 256,
+            Self::Describe { .. } => 16,
+        }
+    }
+
+    fn write(&self, text: &mut String) {
+        let _ = match self {
+            Self::Resolved { slot, json } => write!(text, "0,{slot},{json}"),
+            Self::Rejected { slot, error } => {
+                let error = serde_json::to_string(error)
+                    .unwrap_or_else(|error| format!("{{\"kind\":\"other\",\"message\":\"{error}\"}}"));
+                write!(text, "1,{slot},{error}")
+            }
+            Self::Describe { request, pool } => write!(text, "2,{request},{pool}"),
+        };
+    }
+}
+
+fn check(status: sys::napi_status) -> Result<()> {
+    match Status::from(status) {
+        Status::Ok => Ok(()),
+        status => {
+            Err(NapiError::new(status, "the threadsafe function could not be held or let go".to_owned()))
+        }
+    }
+}

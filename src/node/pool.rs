@@ -1,0 +1,84 @@
+//! The native pool as JavaScript holds it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use napi::Error as NapiError;
+use napi::bindgen_prelude::Result;
+use napi_derive::napi;
+
+use super::bridge::{Bridge, Queue};
+use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
+use super::runtime::SharedRuntime;
+use crate::link::{Description, Error, Link, PoolSettings, Resolve};
+use crate::store;
+
+/// Asks JavaScript, which resolves what a `pg.Pool` would: names, environment, passwords.
+struct AskJavaScript {
+    queue: Arc<Queue>,
+    pool: u32,
+}
+
+impl Resolve for AskJavaScript {
+    fn resolve(&self) -> Pin<Box<dyn Future<Output = std::result::Result<Description, Error>> + Send + '_>> {
+        Box::pin(self.queue.describe(self.pool))
+    }
+}
+
+#[napi]
+pub struct Pool {
+    pub(super) link: Arc<Link>,
+    pub(super) queue: Arc<Queue>,
+    runtime: Arc<SharedRuntime>,
+}
+
+#[napi]
+impl Pool {
+    /// `id` is what JavaScript is asked about when a connection is to be opened; `settings` is JSON.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(bridge: &Bridge, id: u32, settings: String) -> Result<Self> {
+        let settings: PoolSettings = serde_json::from_str(&settings)
+            .map_err(|error| NapiError::from_reason(format!("the pool's settings make no sense: {error}")))?;
+        let resolve = Arc::new(AskJavaScript { queue: bridge.queue(), pool: id });
+        let link = Link::new(settings, resolve, bridge.runtime.handle());
+        Ok(Self { link, queue: bridge.queue(), runtime: bridge.runtime.clone() })
+    }
+
+    /// Makes what is missing of the tables of these providers.
+    #[napi(catch_unwind)]
+    pub fn connect(
+        &self,
+        slot: u32,
+        locks: Option<&Locks>,
+        circuits: Option<&Circuits>,
+        cache: Option<&Cache>,
+        checkpoints: Option<&Checkpoints>,
+        idempotency: Option<&Idempotency>,
+    ) {
+        let tables = [
+            locks.map(|provider| provider.store.table()),
+            circuits.map(|provider| provider.store.table()),
+            cache.map(|provider| provider.store.table()),
+            checkpoints.map(|provider| provider.store.table()),
+            idempotency.map(|provider| provider.store.table()),
+        ];
+        store::connect(&self.link, tables.into_iter().flatten().collect(), self.queue.reply(slot));
+    }
+
+    /// Lets the calls under way finish, then closes every connection.
+    #[napi(catch_unwind)]
+    pub fn close(&self, slot: u32) {
+        let (link, reply) = (self.link.clone(), self.queue.reply(slot));
+        self.runtime.handle().spawn(async move {
+            link.close().await;
+            reply.settle(Ok("null".into()));
+        });
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.link.abandon();
+    }
+}

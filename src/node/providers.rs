@@ -1,0 +1,251 @@
+//! One class per provider; each method hands its plain arguments to the store, with the slot that waits for the answer.
+
+use std::sync::Arc;
+
+use napi_derive::napi;
+
+use super::bridge::Queue;
+use super::pool::Pool;
+use crate::store;
+
+#[napi]
+pub struct Locks {
+    pub(super) store: store::Locks,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl Locks {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
+        Self { store: store::Locks::new(&pool.link, &key_prefix, create_tables), queue: pool.queue.clone() }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn acquire(&self, slot: u32, key: String, ttl: f64, owner: Option<String>) {
+        self.store.acquire(key, ttl, owner, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn extend(&self, slot: u32, key: String, ttl: f64, owner: String) {
+        self.store.extend(key, ttl, owner, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn release(&self, slot: u32, key: String, owner: String) {
+        self.store.release(key, owner, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn is_valid(&self, slot: u32, key: String, owner: String) {
+        self.store.is_valid(key, owner, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn force_release(&self, slot: u32, key: String) {
+        self.store.force_release(key, self.queue.reply(slot));
+    }
+}
+
+#[napi]
+pub struct Circuits {
+    pub(super) store: store::Circuits,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl Circuits {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
+        Self {
+            store: store::Circuits::new(&pool.link, &key_prefix, create_tables),
+            queue: pool.queue.clone(),
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get_state(&self, slot: u32, key: String) {
+        self.store.get_state(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // a plain call across the bridge: no object is walked through Node-API
+    pub fn set_state(
+        &self,
+        slot: u32,
+        key: String,
+        state: String,
+        failure_count: i64,
+        last_failure_time: Option<f64>,
+        last_success_time: Option<f64>,
+    ) {
+        let circuit = store::Circuit { state, failure_count, last_failure_time, last_success_time };
+        self.store.set_state(key, circuit, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn record_failure(&self, slot: u32, key: String, max_failures: f64) {
+        self.store.record_failure(key, max_failures, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn record_success(&self, slot: u32, key: String) {
+        self.store.record_success(key, self.queue.reply(slot));
+    }
+}
+
+#[napi]
+pub struct Cache {
+    pub(super) store: store::Cache,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl Cache {
+    /// `table_name` in its parts for a table of its own; absent, the adapter's.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        pool: &Pool,
+        key_prefix: String,
+        create_tables: bool,
+        table_name: Option<Vec<String>>,
+    ) -> Self {
+        let store = match table_name {
+            Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables),
+            None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables),
+        };
+        Self { store, queue: pool.queue.clone() }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get(&self, slot: u32, key: String) {
+        self.store.get(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
+        self.store.set(key, value, ttl, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete(&self, slot: u32, key: String) {
+        self.store.delete(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn has(&self, slot: u32, key: String) {
+        self.store.has(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn clear(&self, slot: u32) {
+        self.store.clear(self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn keys(&self, slot: u32, pattern: Option<String>) {
+        self.store.keys(pattern, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn size(&self, slot: u32) {
+        self.store.size(self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn prune(&self, slot: u32) {
+        self.store.prune(self.queue.reply(slot));
+    }
+}
+
+#[napi]
+pub struct Checkpoints {
+    pub(super) store: store::Checkpoints,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl Checkpoints {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
+        Self {
+            store: store::Checkpoints::new(&pool.link, &key_prefix, create_tables),
+            queue: pool.queue.clone(),
+        }
+    }
+
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn save(
+        &self,
+        slot: u32,
+        id: String,
+        task_id: String,
+        sequence: i64,
+        timestamp: i64,
+        progress: f64,
+        data: String,
+        estimated_time_remaining: Option<i64>,
+    ) {
+        let checkpoint =
+            store::Checkpoint { id, task_id, sequence, timestamp, progress, data, estimated_time_remaining };
+        self.store.save(checkpoint, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn load(&self, slot: u32, id: String) {
+        self.store.load(id, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn load_latest(&self, slot: u32, task_id: String) {
+        self.store.load_latest(task_id, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn list(&self, slot: u32, task_id: String) {
+        self.store.list(task_id, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn cleanup(&self, slot: u32, task_id: String, keep: i64) {
+        self.store.cleanup(task_id, keep, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete_all(&self, slot: u32, task_id: String) {
+        self.store.delete_all(task_id, self.queue.reply(slot));
+    }
+}
+
+#[napi]
+pub struct Idempotency {
+    pub(super) store: store::Idempotency,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl Idempotency {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
+        Self {
+            store: store::Idempotency::new(&pool.link, &key_prefix, create_tables),
+            queue: pool.queue.clone(),
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get(&self, slot: u32, key: String) {
+        self.store.get(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
+        self.store.set(key, value, ttl, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete(&self, slot: u32, key: String) {
+        self.store.delete(key, self.queue.reply(slot));
+    }
+}

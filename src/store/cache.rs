@@ -1,0 +1,199 @@
+//! The JSONB cache: the adapter's own table, and the tables of `PostgresCacheAdapter`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::entries::{self, GET, RENEW, SET};
+use super::keys::{self, MARKER, Prefix};
+use super::table::{DELETE_BY_KEY, Definition, Index, Shape, Table, Template};
+use super::{Place, TableRef, any_row, nothing};
+use crate::link::{Answer, Arg, Error, Link, Mode, Reply, Retry, Rows};
+
+const HAS: Template = Template {
+    sql: r#"
+SELECT call.item
+  FROM unnest($1::text[]) WITH ORDINALITY AS call (key, item)
+  JOIN {table} AS cached ON cached.key = call.key
+ WHERE cached.expires_at IS NULL OR cached.expires_at > {now:expires_at}"#,
+    params: &[Type::TEXT_ARRAY],
+    batched: true,
+};
+
+/// The prefix is data: `starts_with` knows no wildcard. `$1` is the prefix, `$2` what stands in its place before keys
+/// that had to be digested in a narrow column. The pattern sees each key as the caller knows it.
+const KEYS: Template = Template {
+    sql: r#"
+SELECT tail, name, literal
+  FROM (SELECT substr(key, length(CASE WHEN starts_with(key, $1) THEN $1 ELSE $2 END) + 1) AS tail, value
+          FROM {table}
+         WHERE (starts_with(key, $1) OR starts_with(key, $2)) AND (expires_at IS NULL OR expires_at > {now:expires_at})
+       ) AS live
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN starts_with(tail, $4) THEN coalesce(value->>'key', tail) ELSE tail END AS name,
+              CASE WHEN starts_with(tail, $4) THEN value->>'literal' END AS literal) AS named
+ WHERE $3::text IS NULL OR name LIKE $3
+ ORDER BY name COLLATE "C""#,
+    params: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
+    batched: false,
+};
+
+/// Deletes what is there when it starts. Against batches that lock in key order it may deadlock; the server then rolls
+/// one of the two back and that one runs again, which costs less than sorting a table of any size.
+const CLEAR: Template = Template {
+    sql: "DELETE FROM {table} WHERE starts_with(key, $1) OR starts_with(key, $2)",
+    params: &[Type::TEXT, Type::TEXT],
+    batched: false,
+};
+
+const SIZE: Template = Template {
+    sql: r#"
+SELECT count(*) FROM {table}
+ WHERE (starts_with(key, $1) OR starts_with(key, $2)) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    params: &[Type::TEXT, Type::TEXT],
+    batched: false,
+};
+
+const PRUNE: Template = Template {
+    sql: r#"
+WITH pruned AS (
+  DELETE FROM {table}
+   WHERE expires_at <= {start:expires_at} AND (starts_with(key, $1) OR starts_with(key, $2)) RETURNING true
+)
+SELECT count(*) FROM pruned"#,
+    params: &[Type::TEXT, Type::TEXT],
+    batched: false,
+};
+
+const TEMPLATES: &[Template] = &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE];
+const AT_HAS: usize = 4;
+const AT_KEYS: usize = 5;
+const AT_CLEAR: usize = 6;
+const AT_SIZE: usize = 7;
+const AT_PRUNE: usize = 8;
+
+static ADAPTER_TABLE: Definition = Definition {
+    section: "cache",
+    indexes: &[Index { name: Some("idx_cache_expires"), leads_with: "expires_at", on: "(expires_at)" }],
+    touched: "accessed_at",
+    templates: TEMPLATES,
+};
+
+/// The index has no name of ours: the server picks one that nobody has.
+static OWN_TABLE: Definition = Definition {
+    section: "cache table",
+    indexes: &[Index {
+        name: None,
+        leads_with: "expires_at",
+        on: "(expires_at) WHERE expires_at IS NOT NULL",
+    }],
+    touched: "accessed_at",
+    templates: TEMPLATES,
+};
+
+pub struct Cache {
+    place: Place,
+    /// Whether `clear` takes everything in the table, other prefixes' entries included.
+    clears_all: bool,
+}
+
+impl Cache {
+    /// `PostgresAdapter`'s cache, which shares its table with every other prefix.
+    pub fn of_adapter(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
+        let table = Table::documented(&ADAPTER_TABLE, "go_goscope_cache", create);
+        let place = Place::new(link, table, Prefix::new(key_prefix, "cache:"));
+        Self { place, clears_all: key_prefix.is_empty() }
+    }
+
+    /// `PostgresCacheAdapter`'s table, by the parts of its name.
+    pub fn of_table(link: &Arc<Link>, name: &[String], key_prefix: &str, create: bool) -> Self {
+        let table = Table::named(&OWN_TABLE, name, create);
+        let place = Place::new(link, table, Prefix::new(key_prefix, ""));
+        Self { place, clears_all: key_prefix.is_empty() }
+    }
+
+    pub fn table(&self) -> TableRef {
+        TableRef(self.place.table.clone())
+    }
+
+    /// `{ value, expiresAt? }`, or null for a miss.
+    pub fn get(&self, key: String, reply: Reply) {
+        entries::get(&self.place, key, reply);
+    }
+
+    pub fn has(&self, key: String, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Read);
+        let args = self.place.key_args(key, Vec::new());
+        self.place.call(AT_HAS, turns, args, any_row, Retry::Harmless, reply);
+    }
+
+    /// `ttl` in milliseconds; none for no expiry.
+    pub fn set(&self, key: String, value: String, ttl: Option<f64>, reply: Reply) {
+        entries::set(&self.place, key, value, ttl, reply);
+    }
+
+    pub fn delete(&self, key: String, reply: Reply) {
+        entries::delete(&self.place, key, reply);
+    }
+
+    /// Keys as a JSON array; `pattern` is SQL's LIKE on the key without its prefix.
+    pub fn keys(&self, pattern: Option<String>, reply: Reply) {
+        let mut args = self.prefixes();
+        args.extend([Arg::Text(pattern), Arg::text(MARKER)]);
+        self.over_all(AT_KEYS, Mode::Scan, args, read_keys, Retry::Harmless, reply);
+    }
+
+    pub fn clear(&self, reply: Reply) {
+        let everything = || vec![Arg::text(""), Arg::text("")];
+        let args = if self.clears_all { everything() } else { self.prefixes() };
+        self.over_all(AT_CLEAR, Mode::Alone, args, nothing, Retry::Never, reply);
+    }
+
+    /// How many live entries there are under this prefix.
+    pub fn size(&self, reply: Reply) {
+        self.over_all(AT_SIZE, Mode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
+    }
+
+    /// Removes the expired entries under this prefix and says how many they were.
+    pub fn prune(&self, reply: Reply) {
+        self.over_all(AT_PRUNE, Mode::Alone, self.prefixes(), read_count, Retry::Never, reply);
+    }
+
+    fn over_all(
+        &self,
+        statement: usize,
+        mode: Mode,
+        args: Vec<Arg>,
+        read: fn(Rows) -> Result<Answer, Error>,
+        retry: Retry,
+        reply: Reply,
+    ) {
+        let turns = vec![self.place.table.turn(mode)];
+        self.place.call(statement, turns, move |_: &Shape| args.clone(), read, retry, reply);
+    }
+
+    fn prefixes(&self) -> Vec<Arg> {
+        vec![Arg::text(self.place.prefix.as_str()), Arg::text(self.place.prefix.spare())]
+    }
+}
+
+fn read_count(rows: Rows) -> Result<Answer, Error> {
+    let row = rows.first().ok_or_else(|| Error::other("the entries were not counted"))?;
+    Ok(Answer::Done(row.get::<_, i64>(0).to_string()))
+}
+
+fn read_keys(rows: Rows) -> Result<Answer, Error> {
+    let key = |row: &Row| {
+        let tail: String = row.get(0);
+        let told = match row.get::<_, Option<&str>>(1) {
+            Some(name) if tail.starts_with(MARKER) => {
+                keys::told_by(&tail, name, row.get(2)).map(Cow::into_owned)
+            }
+            _ => None,
+        };
+        told.unwrap_or_else(|| keys::json(&tail).into_owned())
+    };
+    Ok(Answer::Done(format!("[{}]", rows.iter().map(key).collect::<Vec<_>>().join(","))))
+}

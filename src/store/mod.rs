@@ -1,0 +1,126 @@
+//! What each table means. Each file opens with its SQL, under the reasoning that makes it right among concurrent
+//! writers; the functions follow, one for each documented operation.
+//!
+//! All statements share some ground:
+//!
+//! * The server's clock alone decides what has expired. Where a statement may wait for a row, it reads the clock
+//!   after the wait.
+//! * Rows are locked in the order of their keys (`COLLATE "C"`, the same in every database), so that two processes
+//!   whose batches overlap wait for each other in one direction only and cannot deadlock.
+//! * Expired rows are removed as a by-product of writes, only after the statement has done its own work, only rows
+//!   that nobody has locked (`SKIP LOCKED`), a bounded number, found through the index on `expires_at`. So the sweep
+//!   never waits, and whoever waits for a swept row waits for a statement that itself waits for nothing.
+
+mod cache;
+mod checkpoints;
+mod circuits;
+mod entries;
+mod idempotency;
+mod json;
+mod keys;
+mod locks;
+mod schema;
+mod table;
+
+use std::sync::Arc;
+
+pub use cache::Cache;
+pub use checkpoints::{Checkpoint, Checkpoints};
+pub use circuits::{Circuit, Circuits};
+pub use idempotency::Idempotency;
+pub use locks::Locks;
+
+use crate::link::{Answer, Arg, Bound, Error, Job, Link, Mode, Reply, Retry, Rows, Turn, Turns};
+use keys::Prefix;
+use table::{Connect, Shape, Table};
+
+/// The longest time that a TTL can say, in milliseconds: a lease that ends later than this from now would not fit a
+/// JavaScript `Date`, in which the pg-based adapter reads it. About 272,000 years.
+const LONGEST_TTL_MS: f64 = 8.6e15;
+
+/// Makes what is missing of these providers' tables.
+pub fn connect(link: &Arc<Link>, tables: Vec<TableRef>, reply: Reply) {
+    let tables = tables.into_iter().map(|table| table.0).collect();
+    link.submit(Job::preparation(Arc::new(Connect(tables)), reply));
+}
+
+/// A provider's table, to hand to [`connect`].
+pub struct TableRef(Arc<Table>);
+
+/// An adapter's part of a table, and the link to its server.
+#[derive(Clone)]
+struct Place {
+    link: Arc<Link>,
+    table: Arc<Table>,
+    prefix: Prefix,
+}
+
+impl Place {
+    fn new(link: &Arc<Link>, table: Arc<Table>, prefix: Prefix) -> Self {
+        Self { link: link.clone(), table, prefix }
+    }
+
+    /// Submits a call of one statement. `args` binds it to the table's shape, `read` makes JSON of its rows.
+    fn call(
+        &self,
+        statement: usize,
+        turns: Vec<Turn>,
+        args: impl Fn(&Shape) -> Vec<Arg> + Send + 'static,
+        read: impl FnMut(Rows) -> Result<Answer, Error> + Send + 'static,
+        retry: Retry,
+        reply: Reply,
+    ) {
+        self.link.submit(self.job(turns, move |shape| (statement, args(shape)), read, retry, reply));
+    }
+
+    fn job(
+        &self,
+        turns: Vec<Turn>,
+        bind: impl Fn(&Shape) -> (usize, Vec<Arg>) + Send + 'static,
+        read: impl FnMut(Rows) -> Result<Answer, Error> + Send + 'static,
+        retry: Retry,
+        reply: Reply,
+    ) -> Job {
+        let table = self.table.clone();
+        let bind = move || {
+            let shape = table.shape();
+            let (statement, args) = bind(&shape);
+            Bound { statement: shape.statement(statement), args }
+        };
+        Job::new(Turns::new(turns), self.table.clone(), bind, read, retry, reply)
+    }
+
+    /// The turns of a call on one key.
+    fn on_key(&self, key: &str, mode: Mode) -> Vec<Turn> {
+        vec![self.table.turn(Mode::Point), self.key_turn("key", key, mode)]
+    }
+
+    /// The turn that a call takes on one key. `space` keeps ids and task ids apart.
+    fn key_turn(&self, space: &str, key: &str, mode: Mode) -> Turn {
+        self.table.turn_on(space, self.prefix.as_str(), key, mode)
+    }
+
+    /// The arguments of a statement that begins with a key.
+    fn key_args(&self, key: String, rest: Vec<Arg>) -> impl Fn(&Shape) -> Vec<Arg> + Send + 'static {
+        let prefix = self.prefix.clone();
+        move |shape| {
+            let key = Arg::text(prefix.stored(&key, shape.max_chars("key")).text);
+            std::iter::once(key).chain(rest.iter().cloned()).collect()
+        }
+    }
+}
+
+/// The result of a call that has none.
+fn nothing(_: Rows) -> Result<Answer, Error> {
+    Ok(Answer::Done("null".into()))
+}
+
+/// Whether the statement gave a row for this call.
+fn any_row(rows: Rows) -> Result<Answer, Error> {
+    Ok(Answer::Done((!rows.is_empty()).to_string()))
+}
+
+/// A TTL as the statements take it.
+fn ttl_arg(ttl: Option<f64>) -> Arg {
+    Arg::Float(ttl.map(|ttl| ttl.min(LONGEST_TTL_MS)))
+}

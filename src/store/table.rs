@@ -1,0 +1,277 @@
+//! A table as the server has it: found in the catalogue, made where it is missing, and its statements in the words
+//! that fit its columns.
+
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use tokio_postgres::types::Type;
+
+use super::schema;
+use crate::link::{Connection, Error, Mode, Prepare, Statement, Turn};
+use crate::sync::lock;
+
+/// A statement of a table before its columns' types are known.
+///
+/// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
+/// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
+///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
+///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
+pub(super) struct Template {
+    pub(super) sql: &'static str,
+    pub(super) params: &'static [Type],
+    /// Whether calls share a run; see [`Statement`].
+    pub(super) batched: bool,
+}
+
+/// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
+pub(super) const DELETE_BY_KEY: Template = Template {
+    sql: r#"
+DELETE FROM {table} WHERE key = ANY (ARRAY(
+  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE))"#,
+    params: &[Type::TEXT_ARRAY],
+    batched: true,
+};
+
+/// What the store knows of a table before it has looked.
+pub(super) struct Definition {
+    /// Its section in `schema.sql`.
+    pub(super) section: &'static str,
+    pub(super) indexes: &'static [Index],
+    /// The column that holds the time of the last write, where the templates name it.
+    pub(super) touched: &'static str,
+    pub(super) templates: &'static [Template],
+}
+
+pub(super) struct Index {
+    /// The documented name; the server picks one where none is documented or the name is taken.
+    pub(super) name: Option<&'static str>,
+    /// The column that a present index must lead with to serve.
+    pub(super) leads_with: &'static str,
+    /// What follows `ON table`.
+    pub(super) on: &'static str,
+}
+
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) has_time_zone: bool,
+    /// The `n` of a `VARCHAR(n)`.
+    pub(super) max_chars: Option<usize>,
+    pub(super) leads_an_index: bool,
+}
+
+/// A table whose columns are known, and its statements in their words.
+pub(crate) struct Shape {
+    columns: Vec<Column>,
+    statements: Vec<Arc<Statement>>,
+}
+
+impl Shape {
+    fn new(definition: &Definition, name: &str, columns: Vec<Column>) -> Self {
+        let statements = definition
+            .templates
+            .iter()
+            .map(|template| {
+                let sql = render(template.sql, name, definition.touched, &columns);
+                Arc::new(Statement::new(sql, template.params, template.batched))
+            })
+            .collect();
+        Self { columns, statements }
+    }
+
+    pub(super) fn statement(&self, index: usize) -> Arc<Statement> {
+        self.statements[index].clone()
+    }
+
+    /// The width that a column was declared with, in characters.
+    pub(super) fn max_chars(&self, column: &str) -> Option<usize> {
+        self.columns.iter().find(|known| known.name == column)?.max_chars
+    }
+}
+
+fn render(sql: &str, name: &str, touched: &str, columns: &[Column]) -> String {
+    let mut text = String::with_capacity(sql.len() + 256);
+    let mut rest = sql;
+    // One pass from left to right: the name is the application's, and may itself look like a token.
+    while let Some((before, token_and_after)) = rest.split_once('{') {
+        let (token, after) = token_and_after.split_once('}').expect("a token is closed");
+        text.push_str(before);
+        text.push_str(match token {
+            "table" => name,
+            "touched" => touched,
+            token => clock(token, touched, columns),
+        });
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+fn clock(token: &str, touched: &str, columns: &[Column]) -> &'static str {
+    let (what, column) = token.split_once(':').expect("a token names its column");
+    let column = if column == "touched" { touched } else { column };
+    let zoned = columns.iter().any(|known| known.name == column && known.has_time_zone);
+    match (what, zoned) {
+        ("now", true) => "clock_timestamp()",
+        ("now", false) => "timezone('UTC', clock_timestamp())",
+        ("start", true) => "statement_timestamp()",
+        ("start", false) => "timezone('UTC', statement_timestamp())",
+        ("epoch", true) => "TIMESTAMPTZ 'epoch'",
+        ("epoch", false) => "TIMESTAMP 'epoch'",
+        _ => unreachable!("no such token: {what}"),
+    }
+}
+
+/// A table of one adapter.
+pub(crate) struct Table {
+    definition: &'static Definition,
+    /// Quoted; the first is what is created where none exists.
+    names: Vec<String>,
+    create: bool,
+    shape: Mutex<Option<Arc<Shape>>>,
+}
+
+impl Table {
+    /// A table under its documented name.
+    pub(super) fn documented(definition: &'static Definition, name: &str, create: bool) -> Arc<Self> {
+        Self::named(definition, &[name.to_owned()], create)
+    }
+
+    /// A table under a name that the application chose, in its parts: `schema.table` or `table`.
+    ///
+    /// The name is taken to the letter. But the pg-based adapter puts it into its SQL without quotes, where upper case
+    /// folds to lower, so a table that exists under the folded name only is the one that is meant.
+    pub(super) fn named(definition: &'static Definition, parts: &[String], create: bool) -> Arc<Self> {
+        let mut names = vec![quote(parts)];
+        let plain = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
+        if parts.iter().all(plain) {
+            let folded = quote(&parts.iter().map(|part| part.to_ascii_lowercase()).collect::<Vec<_>>());
+            names.push(folded);
+            names.dedup();
+        }
+        Arc::new(Self { definition, names, create, shape: Mutex::default() })
+    }
+
+    /// The shape, once the table is prepared. Before, or where the table is missing and may not be made, the
+    /// documented one: the statement then fails with the server's own words.
+    pub(super) fn shape(&self) -> Arc<Shape> {
+        let known = lock(&self.shape).clone();
+        known.unwrap_or_else(|| Arc::new(Shape::new(self.definition, &self.names[0], Vec::new())))
+    }
+
+    /// The turn that a call takes on the table as a whole.
+    pub(super) fn turn(&self, mode: Mode) -> Turn {
+        self.turn_on("", "", "", mode)
+    }
+
+    /// The turn that a call takes on a key. `space` keeps ids and task ids apart. Prefix and key count as one text, as
+    /// they do in the table: adapters whose namespaces overlap keep their order, too.
+    pub(super) fn turn_on(&self, space: &str, prefix: &str, key: &str, mode: Mode) -> Turn {
+        let mut hasher = DefaultHasher::new();
+        // The folded name, where there is one: two spellings may mean one table.
+        (self.names.last(), space).hash(&mut hasher);
+        hasher.write(prefix.as_bytes());
+        hasher.write(key.as_bytes());
+        Turn { resource: hasher.finish(), mode }
+    }
+
+    /// Finds the table or makes it. `mend` also makes an index that an existing table lacks.
+    async fn look(&self, connection: &Connection, mend: bool) -> Result<(), Error> {
+        let mut found = None;
+        for name in &self.names {
+            let columns = schema::columns(connection, name).await?;
+            if !columns.is_empty() {
+                found = Some((name, columns));
+                break;
+            }
+        }
+        if found.is_none() && self.create {
+            let columns = schema::create(connection, &self.names[0], self.definition).await?;
+            found = Some((&self.names[0], columns));
+        } else if let (Some((name, columns)), true, true) = (&found, mend, self.create) {
+            schema::mend(connection, name, self.definition, columns).await?;
+        }
+        if let Some((name, columns)) = found {
+            let shape = Arc::new(Shape::new(self.definition, name, columns));
+            *lock(&self.shape) = Some(shape);
+        }
+        Ok(())
+    }
+}
+
+fn quote(parts: &[String]) -> String {
+    parts.iter().map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+}
+
+impl Prepare for Table {
+    fn is_prepared(&self) -> bool {
+        lock(&self.shape).is_some()
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        connection: &'a Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+        Box::pin(self.look(connection, false))
+    }
+
+    fn invalidate(&self) -> bool {
+        let known = lock(&self.shape).take();
+        known.is_some() || self.create
+    }
+}
+
+/// What `connect()` does: looks at every table of an adapter anew, whatever was known.
+pub(crate) struct Connect(pub(crate) Vec<Arc<Table>>);
+
+impl Prepare for Connect {
+    fn is_prepared(&self) -> bool {
+        false
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        connection: &'a Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+        Box::pin(async move {
+            for table in &self.0 {
+                table.look(connection, true).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn invalidate(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_take_the_type_of_their_column() {
+        let column = |name: &str, has_time_zone| Column {
+            name: name.into(),
+            has_time_zone,
+            max_chars: None,
+            leads_an_index: false,
+        };
+        let columns = [column("a", true), column("b", false)];
+        let sql = render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &columns);
+        assert_eq!(
+            sql,
+            "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
+             timezone('UTC', statement_timestamp()) FROM \"t\""
+        );
+    }
+
+    #[test]
+    fn a_table_name_is_never_sql() {
+        assert_eq!(quote(&["a\"; DROP TABLE x; --".into()]), "\"a\"\"; DROP TABLE x; --\"");
+        assert_eq!(render("{table}", "\"{now:a}\"", "", &[]), "\"{now:a}\"");
+        assert_eq!(quote(&["s".into(), "t".into()]), "\"s\".\"t\"");
+    }
+}
