@@ -12,7 +12,7 @@
  *   U+0000, an owner with a lone surrogate, a value with a cycle or a BigInt, an unknown state).
  * - A database error has the SQLSTATE as its `code` and pg's other fields, and is an instance of the `DatabaseError`
  *   of the application's `pg` where that can be found. A network error carries Node's `code`: `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
- * - A pool whose configuration cannot be kept (TLS among others; see the README) rejects the first call that needs a
+ * - A pool whose configuration cannot be kept (the README has the list) rejects the first call that needs a
  *   connection with `ERR_INVALID_ARG_VALUE`, naming the option.
  * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool".
  *
@@ -25,8 +25,8 @@
 /**
  * What a `pg.Pool` looks like from here: structural, so that these types do not depend on `@types/pg`.
  *
- * At run time it must be a `Pool` of `pg`: its `options` are read to open native connections to the same server, and
- * its `end()` is called by `disconnect()`. It is not queried.
+ * Its `options` are read to open native connections to the same server, and its `end()` is called by `disconnect()`. It
+ * is not queried. If the application ends it by itself, the native connections end with it.
  */
 export interface PgPool {
   /** The pool's configuration, as `pg` holds it. (Older versions of `@types/pg` do not declare it.) */
@@ -36,6 +36,61 @@ export interface PgPool {
   /** Ends the pool. */
   end(): Promise<void>
 }
+
+/**
+ * How to connect, under the names that `new pg.Pool` knows and with its defaults, for use without `pg`. What is absent
+ * comes from the PG* environment variables. Times are milliseconds.
+ */
+export interface PostgresConfig {
+  /** `postgres://user:password@host:port/database?option=value`; what it says comes before the fields below. */
+  connectionString?: string
+  /** A host, a folder of Unix sockets (`/run/postgresql`), or several hosts, separated by commas, to try in order. */
+  host?: string
+  /** A port for all hosts, or as a string one for each, separated by commas. */
+  port?: number | string
+  user?: string
+  database?: string
+  /** The password, or a function that is asked for each connection anew. */
+  password?: string | (() => string | Promise<string>)
+  /** TLS, as Node's `tls.connect` takes it; `true` verifies fully. There is no falling back to plaintext. */
+  ssl?: boolean | object
+  /** Which of several hosts will do; `any` by default. */
+  target_session_attrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby'
+  application_name?: string
+  fallback_application_name?: string
+  /** Command-line options for the server process, such as `-c search_path=app`. */
+  options?: string
+  statement_timeout?: false | number
+  lock_timeout?: false | number
+  idle_in_transaction_session_timeout?: false | number
+  /** How long the answer to a statement is waited for; the server may still carry it out. */
+  query_timeout?: number
+  /** How long a connection, or a turn on a busy one, is waited for. 0, the default, is without limit. */
+  connectionTimeoutMillis?: number
+  /** After which time an unused connection is closed; 10,000 by default, 0 for never. */
+  idleTimeoutMillis?: number
+  /** The most connections; 10 by default. */
+  max?: number
+  /** How many connections, once open, stay open when unused; 0 by default. */
+  min?: number
+  /** After how many leases a connection is replaced. */
+  maxUses?: number
+  /** After how many seconds a connection is replaced. */
+  maxLifetimeSeconds?: number
+  keepAlive?: boolean
+  keepAliveInitialDelayMillis?: number
+  /** Whether SCRAM authentication is bound to the TLS channel where the server offers that; false by default. */
+  enableChannelBinding?: boolean
+  /** Sees each new connection before it is used, with its `query(text, values?)`. */
+  onConnect?: (client: any) => void | Promise<void>
+}
+
+/**
+ * Where the tables are: the application's own `pg.Pool`, a connection string, a configuration, or nothing for
+ * `DATABASE_URL` or else the PG* environment variables. Adapters on one `pg.Pool` share its connections; any other form
+ * makes connections of the adapter's own.
+ */
+export type PostgresSource = PgPool | string | PostgresConfig
 
 /** A lock that was taken. Its methods may be called detached from it. */
 export interface LockHandle {
@@ -347,12 +402,12 @@ export declare class PostgresAdapter
    * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
    * connections, which come on top of those that the pool itself opens for the application's own queries.
    *
-   * @param pool a `Pool` of `pg`; says how to connect
+   * @param pool a `Pool` of `pg`, a connection string or a configuration; absent, the environment says how to connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
    * @throws RangeError `ERR_OUT_OF_RANGE` if `defaultLockTTL` is not positive and finite
    */
-  constructor(pool: PgPool, options?: PersistenceAdapterOptions)
+  constructor(pool?: PostgresSource | null, options?: PersistenceAdapterOptions)
 
   /**
    * Makes what is missing of the four tables and their indexes, and nothing else. Needs no DDL rights where they exist,
@@ -433,12 +488,12 @@ export declare class PostgresCacheAdapter implements CacheProvider {
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
-   * @param pool a `Pool` of `pg`; says how to connect
+   * @param pool a `Pool` of `pg`, a connection string or a configuration; absent, the environment says how to connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `tableName` is not `name` or `schema.name`, each of 1 to 63 bytes, or
    * `keyPrefix` contains U+0000
    */
-  constructor(pool: PgPool, options?: PostgresCacheAdapterOptions)
+  constructor(pool?: PostgresSource | null, options?: PostgresCacheAdapterOptions)
 
   /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
   initialize(): Promise<void>
@@ -486,11 +541,11 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
-   * @param pool a `Pool` of `pg`; says how to connect
+   * @param pool a `Pool` of `pg`, a connection string or a configuration; absent, the environment says how to connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
    */
-  constructor(pool: PgPool, options?: PostgresIdempotencyAdapterOptions)
+  constructor(pool?: PostgresSource | null, options?: PostgresIdempotencyAdapterOptions)
 
   /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
   connect(): Promise<void>

@@ -211,23 +211,6 @@ function optionalBoolean(name, value) {
 }
 
 /**
- * A `pg.Pool`, or what looks like one.
- *
- * @param {any} value
- */
-function pool(value) {
-  const isPool = typeof value === 'object' && value !== null && typeof value.end === 'function'
-  if (isPool && typeof value.options === 'object') return value
-  // A connection string holds a password, which no message should show.
-  if (typeof value === 'string') {
-    const message =
-      'The "pool" argument must be a pg.Pool. Received a string; make one with new Pool({ connectionString })'
-    throw coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
-  }
-  throw wrongType('pool', 'a pg.Pool', value)
-}
-
-/**
  * The options that all adapters share.
  *
  * @param {unknown} options
@@ -263,6 +246,7 @@ function tableName(value) {
 const MAX_IDENTIFIER_BYTES = 63
 
 module.exports = {
+  wrongType,
   adapterOptions,
   entryTtl,
   invalid,
@@ -273,7 +257,6 @@ module.exports = {
   object,
   optionalNumber,
   pattern,
-  pool,
   tableName,
   wellFormed,
 }

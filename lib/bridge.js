@@ -71,31 +71,44 @@ function drain() {
       const [kind, number, content] = [messages[at], messages[at + 1], messages[at + 2]]
       if (kind === RESOLVED) leave(number)?.(content)
       else if (kind === REJECTED) leave(number)?.(new Failure(content))
-      else describe(number, content)
+      else answer(number, content)
     }
   }
 }
 
-/** @type {(pool: number) => Promise<object>} */
-let describer = () => Promise.reject(new Error('no pool has been described yet'))
+/**
+ * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true }} Question
+ * @typedef {object} Owner who answers for the pools
+ * @property {(question: any) => Promise<object>} describe how to connect
+ * @property {(question: any, converse: (sql: string) => Promise<any>) => Promise<void>} greet sees a new session
+ */
+
+/** @type {Owner | undefined} */
+let owner
 
 /**
- * Native code opens a connection and asks how.
+ * Native code asks about one of the pools.
  *
  * @param {number} request
- * @param {number} pool
+ * @param {Question} question
  */
-async function describe(request, pool) {
+async function answer(request, question) {
   try {
-    bridge.describe(request, JSON.stringify(await describer(pool)))
+    if (!owner) throw new Error('no pool has been made yet')
+    if ('greet' in question) {
+      await owner.greet(question, (sql) => call((slot) => bridge.converse(slot, request, sql)))
+      bridge.greeted(request)
+    } else {
+      bridge.describe(request, JSON.stringify(await owner.describe(question)))
+    }
   } catch (error) {
     bridge.refuse(request, keepError(error))
   }
 }
 
-/** @param {(pool: number) => Promise<object>} describe how to connect a pool, by its number */
-function onDescribe(describe) {
-  describer = describe
+/** @param {Owner} pools */
+function answerFor(pools) {
+  owner = pools
 }
 
-module.exports = { bridge, call, onDescribe }
+module.exports = { bridge, call, answerFor }

@@ -3,10 +3,13 @@
 'use strict'
 
 const native = require('./native.js')
-const { bridge, call, onDescribe } = require('./bridge.js')
+const { answerFor, bridge, call } = require('./bridge.js')
+const { describeConnection } = require('./connecting/describe.js')
+const { greet } = require('./connecting/greeting.js')
+const { Judge } = require('./connecting/judge.js')
+const { poolOf } = require('./connecting/pool-of.js')
+const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
-const args = require('./arguments.js')
-const { describeConnection, poolSettings } = require('./describe.js')
 
 /** @type {WeakMap<object, Connection>} */
 const connections = new WeakMap()
@@ -18,10 +21,22 @@ const byNumber = new Map()
 const forgotten = new FinalizationRegistry((/** @type {number} */ number) => byNumber.delete(number))
 let pools = 0
 
-onDescribe((number) => {
-  const connection = byNumber.get(number)?.deref()
-  return connection ? describeConnection(connection.pool) : Promise.reject(new Error(POOL_ENDED))
+answerFor({
+  async describe({ pool, ...asked }) {
+    const connection = connectionOf(pool)
+    return describeConnection(connection.pool, connection.judge, asked)
+  },
+  async greet({ pool }, converse) {
+    await greet(connectionOf(pool).pool, converse)
+  },
 })
+
+/** @param {number} number */
+function connectionOf(number) {
+  const connection = byNumber.get(number)?.deref()
+  if (!connection) throw new Error(POOL_ENDED)
+  return connection
+}
 
 /** What all adapters built on one `pg.Pool` share. */
 class Connection {
@@ -31,20 +46,22 @@ class Connection {
   /** @param {any} pool */
   constructor(pool) {
     this.pool = pool
+    this.judge = new Judge()
     const number = ++pools
     this.native = new native.Pool(bridge, number, JSON.stringify(poolSettings(pool)))
     byNumber.set(number, new WeakRef(this))
     forgotten.register(this, number)
+    if (!pool.isOurs) noticeEnd(pool, this)
   }
 
   /**
-   * The connection of a pool, made at its first adapter.
+   * The connection of a pool, made at its first adapter. Any other form of the argument makes a pool of its own.
    *
-   * @param {unknown} pool
+   * @param {unknown} argument the first that an adapter takes
    * @returns {Connection}
    */
-  static of(pool) {
-    const given = args.pool(pool)
+  static of(argument) {
+    const given = poolOf(argument)
     let connection = connections.get(given)
     if (!connection) {
       connection = new Connection(given)
@@ -80,6 +97,31 @@ class Connection {
   async #end() {
     await call((slot) => this.native.close(slot), this)
     if (!this.pool.ending && !this.pool.ended) await this.pool.end()
+  }
+}
+
+/**
+ * The application may end its pool by itself. pg-pool tells nobody, so its `end` is wrapped: what it ended is ours, too,
+ * and its promise (or callback) waits for that.
+ *
+ * @param {any} pool
+ * @param {Connection} connection
+ */
+function noticeEnd(pool, connection) {
+  const end = pool.end
+  const wrapped = (/** @type {Function} */ callback) => {
+    if (pool.ending || connection.isEnded) return end.call(pool, callback)
+    // First the pool itself, so that `pool.ending` is true when this returns, as ever.
+    if (typeof callback !== 'function') {
+      const theirs = end.call(pool)
+      return connection.end().then(() => theirs)
+    }
+    return end.call(pool, (/** @type {unknown[]} */ ...told) => connection.end().then(() => callback(...told)))
+  }
+  try {
+    Object.defineProperty(pool, 'end', { value: wrapped, writable: true, configurable: true, enumerable: false })
+  } catch {
+    // A frozen pool's end is noticed at the next call.
   }
 }
 

@@ -9,8 +9,10 @@ const { databaseErrorOf } = require('./pg.js')
 /**
  * @typedef {{ kind: 'server', message: string } & Record<string, string | null>
  *   | { kind: 'network', code: string, syscall: string, address: string | null, port: number | null }
- *   | { kind: 'terminated' | 'connectTimeout' | 'closed' }
- *   | { kind: 'other' | 'panic', message: string }
+ *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' }
+ *   | { kind: 'tls', message: string, code: string | null }
+ *   | { kind: 'unfit' | 'other' | 'panic', message: string }
+ *   | { kind: 'aggregate', errors: NativeFailure[] }
  *   | { kind: 'host', ticket: number }} NativeFailure
  */
 
@@ -31,9 +33,21 @@ function toError(failure, connection) {
     case 'network':
       return networkError(failure)
     case 'terminated':
-      return coded(new Error('Connection terminated unexpectedly'), 'ECONNRESET')
+      return new Error('Connection terminated unexpectedly')
     case 'connectTimeout':
-      return coded(new Error('Connection terminated due to connection timeout'), 'ETIMEDOUT')
+      return new Error('Connection terminated due to connection timeout')
+    case 'queueTimeout':
+      return new Error('timeout exceeded when trying to connect')
+    case 'queryTimeout':
+      return new Error('Query read timeout')
+    case 'noPassword':
+      return new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string')
+    case 'aggregate':
+      return aggregateError(failure.errors.map((/** @type {any} */ each) => toError(each, connection)))
+    case 'tls':
+      return failure.code === null ? new Error(failure.message) : coded(new Error(failure.message), failure.code)
+    case 'unfit':
+      return coded(new Error(failure.message), 'ERR_GOSCOPE_TARGET_SESSION')
     case 'closed':
       return new Error(POOL_ENDED)
     case 'host':
@@ -69,6 +83,18 @@ function networkError({ code, syscall, address, port }) {
     ...(address !== null && { address }),
     ...(port !== null && { port }),
   })
+}
+
+/**
+ * As Node's own where each address of a host refused: no message, the first one's code. Where hosts differ in what is
+ * wrong, the message says so.
+ *
+ * @param {any[]} errors
+ */
+function aggregateError(errors) {
+  const { code } = errors[0]
+  const message = errors.every((error) => error.code === code) ? '' : errors.map((error) => error.message).join('; ')
+  return Object.assign(new AggregateError(errors, message), code !== undefined && { code })
 }
 
 /**

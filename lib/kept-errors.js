@@ -1,6 +1,6 @@
 // @ts-check
-// An application's own error, such as one from its password function, must reject the call as it is. Native code
-// carries only its number from the failed connection to the calls that waited for it.
+// An error that JavaScript meets while native code connects must reject the calls that waited for that connection.
+// Native code carries only its number there.
 'use strict'
 
 // One failed connection can fail many calls, one after the other; after this many later failures none is waiting.
@@ -10,6 +10,17 @@ const KEPT = 256
 const errors = new Map()
 let tickets = 0
 
+/**
+ * An error of Node's own, out of its network code. Each call that it fails gets a copy: under jest Node's errors belong
+ * to another realm than the test, and a copy's stack leads to its own caller.
+ */
+class HostError {
+  /** @param {unknown} cause */
+  constructor(cause) {
+    this.cause = cause
+  }
+}
+
 /** @param {unknown} error */
 function keepError(error) {
   tickets = (tickets + 1) >>> 0
@@ -18,7 +29,27 @@ function keepError(error) {
   return tickets
 }
 
-/** @param {number} ticket */
-const keptError = (ticket) => errors.get(ticket)
+/**
+ * The error of a ticket: the application's own as it is, Node's as a copy.
+ *
+ * @param {number} ticket
+ */
+function keptError(ticket) {
+  const kept = errors.get(ticket)
+  return kept instanceof HostError ? copyOf(kept.cause) : kept
+}
 
-module.exports = { keepError, keptError }
+/**
+ * @param {any} error
+ * @returns {Error}
+ */
+function copyOf(error) {
+  const { message, errors: several } = error
+  const copy = Array.isArray(several) ? new AggregateError(several.map(copyOf), message) : new Error(message)
+  for (const name of Object.getOwnPropertyNames(error)) {
+    if (!['message', 'stack', 'errors'].includes(name)) Object.assign(copy, { [name]: error[name] })
+  }
+  return copy
+}
+
+module.exports = { HostError, keepError, keptError }

@@ -305,7 +305,18 @@ for (const Adapter of CLASSES) {
   test(`${Adapter.name}: what is no pool is refused, and no secret of it is told`, async () => {
     const connectionString = 'postgresql://app:hunter2@db.internal/app'
     const config = { host: 'db.internal', user: 'app', password: 'hunter2', connectionString }
-    for (const pool of [...OF_NO_TYPE, 5, config, [config], { options: config }, { end() {} }, new Client(config)]) {
+    // What is absent or empty means the environment, and what has a password is a configuration.
+    const wrong = OF_NO_TYPE.filter((value) => Object(value) !== value || Array.isArray(value)).slice(2)
+    for (const pool of [
+      ...wrong,
+      5,
+      { databse: 'app' },
+      new Date(),
+      [config],
+      { options: config },
+      { end() {} },
+      new Client(config),
+    ]) {
       assert.throws(
         () => new Adapter(/** @type {any} */ (pool)),
         (/** @type {any} */ error) => {

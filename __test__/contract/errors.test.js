@@ -172,20 +172,3 @@ test('a connection that is killed under a write: its code, and the pool goes on'
   await adapter.set('killed', 3)
   assert.equal(await adapter.get('killed'), 3)
 })
-
-test('what native connections cannot honour is refused by name', async () => {
-  const db = await database
-  for (const [config, name] of /** @type {[pg.PoolConfig, RegExp][]} */ ([
-    [{ ssl: true }, /ssl/],
-    [{ ssl: { rejectUnauthorized: false } }, /ssl/],
-    [{ query_timeout: 1000 }, /query_timeout/],
-    [{ stream: () => new (require('node:net').Socket)() }, /stream/],
-  ])) {
-    const error = await failureOf(new PostgresAdapter(db.pool(config)).get('x'))
-    assert.equal(error.code, 'ERR_INVALID_ARG_VALUE')
-    assert.match(error.message, name)
-  }
-  const hooked = db.pool()
-  hooked.on('connect', () => {})
-  assert.match((await failureOf(new PostgresAdapter(hooked).get('x'))).message, /on\('connect'\)/)
-})

@@ -114,13 +114,21 @@ export async function throwawayServer() {
   ]
 }
 
+/** Every form of the first argument. */
+export const sources = [
+  new goscope.PostgresAdapter(pool),
+  new goscope.PostgresAdapter('postgresql://localhost/app'),
+  new goscope.PostgresCacheAdapter({ host: 'db', port: 5432, password: async () => 'secret', ssl: { ca: '' } }),
+  new goscope.PostgresIdempotencyAdapter(),
+]
+
 // What must not compile
 
 export function wrongUses() {
-  // @ts-expect-error a pool is needed
-  new goscope.PostgresAdapter()
-  // @ts-expect-error a URL is no pool
-  new goscope.PostgresAdapter('postgresql://localhost/app')
+  // @ts-expect-error no such setting
+  new goscope.PostgresAdapter({ databse: 'app' })
+  // @ts-expect-error a port is a number
+  new goscope.PostgresAdapter({ host: 'db', port: true })
   // @ts-expect-error a client is no pool
   new goscope.PostgresAdapter(new Client())
   // @ts-expect-error no such option

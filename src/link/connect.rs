@@ -6,34 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::ClientWrapper;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls};
 
-use super::description::{Address, Description};
+use super::description::{Description, TargetSession};
 use super::error::Error;
+use super::handshake::{Handshake, inspect, session_statements, shake_hands};
 use super::job::Rows;
 use super::statement::Statement;
 use crate::sync::lock;
-
-/// Set for each of our connections after the user's own `options`, so these win:
-///
-/// * `read committed`, because every operation is one statement that is written for it (a row that changed under a
-///   wait is looked at again). Under `serializable` the same statements fail with 40001 instead of waiting.
-/// * `TimeZone=UTC`, so that a column default of `NOW()` in a `TIMESTAMP` column holds UTC as documented. The
-///   statements themselves do not rely on it.
-/// * Index plans. Each of our statements touches a few keys, and the planner, which guesses ten keys for an array
-///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown.
-/// * A mark of our own, by which [`Connection::keeps_session`] tells a session of ours from a pooler's.
-const SESSION: &str = "-c default_transaction_isolation=read\\ committed -c TimeZone=UTC \
-                       -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
-                       -c goscope_postgres.session=own";
-
-trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 
 /// A client with its statement cache, and why its connection broke, once it has.
 pub struct Connection {
@@ -46,28 +28,32 @@ pub struct Connection {
     uses: AtomicU64,
     /// Set when the server's answer shows that this connection must not be used again.
     spoilt: AtomicBool,
+    query_timeout: Option<Duration>,
+    /// Whether the server took our settings; a pooler may not have.
+    has_settings: bool,
     opened: Instant,
     /// When a statement was last sent, in milliseconds after `opened`.
     last_sent: AtomicU64,
 }
 
 impl Connection {
-    /// Opens a connection to the first address that accepts. `open` is held by the connection until it has said
-    /// goodbye to the server, so that a pool can wait for that.
-    pub(super) async fn open(description: &Description, open: mpsc::Sender<()>) -> Result<Self, Error> {
-        let (client, connection) = match shake_hands(description, SESSION).await {
-            // A pooler that will not pass our settings on; it may still serve, without prepared statements.
-            Err(error) if error.sqlstate() == Some("08P01") => shake_hands(description, "").await?,
-            greeted => greeted?,
-        };
+    /// Opens a connection to one host. `open` is held by the connection until it has said goodbye to the server, so
+    /// that a pool can wait for that.
+    pub(super) async fn open(
+        description: &Description,
+        wanted: TargetSession,
+        open: mpsc::Sender<()>,
+    ) -> Result<Self, Error> {
+        let Handshake { client, carrier, has_settings } = shake_hands(description).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = carrier.await {
                 let _ = watch.set(Error::from_protocol(&error));
             }
             drop(open);
         });
+        inspect(&client, wanted).await?;
         // The wrapper aborts the task it is given when it is dropped. Were that the connection's own task, the socket
         // would close without a Terminate and the server would log an unexpected end; it ends by itself instead,
         // when the client is gone.
@@ -79,14 +65,30 @@ impl Connection {
             keeps_session: AtomicU8::new(UNKNOWN),
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
+            query_timeout: description.query_timeout(),
+            has_settings,
             opened: Instant::now(),
             last_sent: AtomicU64::new(0),
         })
     }
 
+    /// Runs a statement, and waits no longer for its answer than the configuration says.
+    pub(super) async fn run(
+        &self,
+        statement: &Arc<Statement>,
+        params: &[&(dyn ToSql + Sync)],
+        unnamed_only: bool,
+    ) -> Result<Rows, Error> {
+        let answer = self.ask(statement, params, unnamed_only);
+        match self.query_timeout {
+            Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::QueryTimeout)),
+            None => answer.await,
+        }
+    }
+
     /// Runs a statement. Its first run here is unnamed, which takes one round trip; from the second on it is prepared,
     /// which takes one more once and saves the parsing and planning ever after.
-    pub(super) async fn run(
+    async fn ask(
         &self,
         statement: &Arc<Statement>,
         params: &[&(dyn ToSql + Sync)],
@@ -142,6 +144,20 @@ impl Connection {
         self.client.batch_execute(sql).await.map_err(|error| self.explain(&error))
     }
 
+    /// Runs the application's own statements, as text: what its `connect` hooks ask for.
+    pub async fn converse(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+        self.client.simple_query(sql).await.map_err(|error| self.explain(&error))
+    }
+
+    /// Takes the session back from the application's hooks, which may have changed what our statements rely on. Not a
+    /// pooler's session: it is others' as well.
+    pub(super) async fn restore_session(&self) -> Result<(), Error> {
+        match self.has_settings {
+            true => self.execute(&session_statements()).await,
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn forget_statements(&self) {
         self.client.statement_cache.clear();
     }
@@ -179,69 +195,3 @@ impl Connection {
 const UNKNOWN: u8 = 0;
 const YES: u8 = 1;
 const NO: u8 = 2;
-
-async fn shake_hands(
-    description: &Description,
-    session: &str,
-) -> Result<(Client, tokio_postgres::Connection<Box<dyn Transport>, NoTlsStream>), Error> {
-    let transport = reach(description).await?;
-    let greeted = config(description, session).connect_raw(transport, NoTls).await;
-    greeted.map_err(|error| Error::from_protocol(&error))
-}
-
-fn config(description: &Description, session: &str) -> Config {
-    let mut config = Config::new();
-    config.user(&description.user).dbname(&description.database);
-    if let Some(password) = &description.password {
-        config.password(password);
-    }
-    if let Some(name) = &description.application_name {
-        config.application_name(name);
-    }
-    let options = description.options.as_deref().unwrap_or_default();
-    let options = format!("{options} {session}");
-    // An empty parameter would be sent, too, and a pooler that knows no options refuses even that.
-    if !options.trim().is_empty() {
-        config.options(options.trim());
-    }
-    config
-}
-
-async fn reach(description: &Description) -> Result<Box<dyn Transport>, Error> {
-    let mut last = Error::other("no address to connect to");
-    for address in &description.addresses {
-        match reach_one(address, description).await {
-            Ok(transport) => return Ok(transport),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-async fn reach_one(address: &Address, description: &Description) -> Result<Box<dyn Transport>, Error> {
-    match address {
-        Address::Tcp { ip, port } => {
-            let refused = |error: std::io::Error| {
-                Error::from_io(&error, "connect", Some((&ip.to_string(), Some(*port))))
-            };
-            let stream = TcpStream::connect((*ip, *port)).await.map_err(refused)?;
-            // As Node's sockets for pg: small messages must not wait for an acknowledgement.
-            stream.set_nodelay(true).map_err(refused)?;
-            if description.keep_alive {
-                let mut keepalive = socket2::TcpKeepalive::new();
-                if let Some(delay) = description.keep_alive_initial_delay() {
-                    keepalive = keepalive.with_time(delay);
-                }
-                socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(refused)?;
-            }
-            Ok(Box::new(stream))
-        }
-        #[cfg(unix)]
-        Address::Unix { path } => match tokio::net::UnixStream::connect(path).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => Err(Error::from_io(&error, "connect", Some((&path.to_string_lossy(), None)))),
-        },
-        #[cfg(not(unix))]
-        Address::Unix { .. } => Err(Error::other("Unix sockets are not to be had on this platform")),
-    }
-}

@@ -1,4 +1,4 @@
-//! How to connect, in plain words: what JavaScript reads out of a `pg.Pool`.
+//! How to connect, in plain words: what JavaScript reads out of a pool's configuration.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,6 +17,26 @@ pub struct PoolSettings {
     pub connection_timeout_millis: Option<f64>,
     pub max_uses: Option<u64>,
     pub max_lifetime_seconds: Option<f64>,
+    /// How many hosts the configuration names; tried in order.
+    #[serde(default = "one")]
+    pub hosts: u32,
+    /// Which of them will do.
+    #[serde(default)]
+    pub target_session_attrs: TargetSession,
+}
+
+/// libpq's `target_session_attrs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetSession {
+    #[default]
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    /// A standby, or any server where no host is one.
+    PreferStandby,
 }
 
 impl PoolSettings {
@@ -33,19 +53,28 @@ impl PoolSettings {
     }
 }
 
+fn one() -> u32 {
+    1
+}
+
 fn limit(value: Option<f64>, per_second: f64) -> Option<Duration> {
     value.filter(|value| *value > 0.0).and_then(|value| Duration::try_from_secs_f64(value / per_second).ok())
 }
 
-/// One connection, resolved anew for each: names looked up, passwords asked for.
+/// One connection to one host, resolved anew for each: names looked up, certificates judged, passwords asked for.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
     /// Tried in this order until one accepts.
     pub addresses: Vec<Address>,
+    /// Absent for plaintext. There is no falling back from one to the other.
+    pub tls: Option<Tls>,
     pub user: String,
     pub database: String,
     pub password: Option<String>,
+    /// Whether SCRAM may bind itself to the TLS channel, where the server offers that.
+    #[serde(default)]
+    pub channel_binding: bool,
     /// libpq's `options`: command-line arguments for the server process.
     pub options: Option<String>,
     pub application_name: Option<String>,
@@ -53,6 +82,11 @@ pub struct Description {
     pub keep_alive: bool,
     /// Idle time before the first TCP keepalive probe, in milliseconds; absent or 0, the system's.
     pub keep_alive_initial_delay_millis: Option<f64>,
+    /// How long the answer to a statement is waited for, in milliseconds.
+    pub query_timeout_millis: Option<f64>,
+    /// Whether the application wants to see the session before it is used.
+    #[serde(default)]
+    pub greeted: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -62,8 +96,43 @@ pub enum Address {
     Unix { path: PathBuf },
 }
 
+/// TLS as the application's `ssl` asks for it. Binary contents are base64.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// The name to ask for (SNI); absent for an IP address.
+    pub server_name: Option<String>,
+    /// SHA-256 of the server certificates that have been found trustworthy; absent where any will do.
+    pub trusted: Option<Vec<String>>,
+    /// The client's certificate and its chain, in DER.
+    #[serde(default)]
+    pub certificates: Vec<String>,
+    /// Its private key, as PKCS#8 in DER.
+    pub key: Option<String>,
+    #[serde(default)]
+    pub versions: TlsVersions,
+    /// `sslnegotiation=direct`: without asking the server first whether it speaks TLS.
+    #[serde(default)]
+    pub direct: bool,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+pub enum TlsVersions {
+    #[default]
+    #[serde(rename = "1.2 or 1.3")]
+    Both,
+    #[serde(rename = "1.2")]
+    Only12,
+    #[serde(rename = "1.3")]
+    Only13,
+}
+
 impl Description {
     pub fn keep_alive_initial_delay(&self) -> Option<Duration> {
         limit(self.keep_alive_initial_delay_millis, 1e3)
+    }
+
+    pub fn query_timeout(&self) -> Option<Duration> {
+        limit(self.query_timeout_millis, 1e3)
     }
 }

@@ -21,8 +21,23 @@ pub enum Error {
     /// As [`Terminated`](Self::Terminated), but the statement had not been sent: running it again is safe.
     #[serde(rename = "terminated")]
     Unsent,
+    /// Each address or host was tried, and each failed in its own way.
+    Aggregate { errors: Vec<Error> },
     /// No connection within `connectionTimeoutMillis`.
     ConnectTimeout,
+    /// No turn on a connection within `connectionTimeoutMillis`: all of the pool's were busy.
+    QueueTimeout,
+    /// No answer within `query_timeout`. The server may still carry the statement out.
+    QueryTimeout,
+    /// The server asks for a password, and there is none.
+    NoPassword,
+    /// TLS could not be agreed on, with Node's code where it has one.
+    Tls { message: String, code: Option<&'static str> },
+    /// The server shows a certificate that nobody has judged yet.
+    #[serde(skip)]
+    UnknownCertificate,
+    /// A working session on a server that is not what `target_session_attrs` asks for.
+    Unfit { message: String },
     /// The pool has been ended.
     Closed,
     /// Something that the protocol or the configuration does not allow.
@@ -63,6 +78,32 @@ pub struct ServerError {
 impl Error {
     pub fn other(message: impl Into<String>) -> Self {
         Self::Other { message: message.into() }
+    }
+
+    pub(super) fn tls(message: impl Into<String>) -> Self {
+        Self::Tls { message: message.into(), code: None }
+    }
+
+    /// One failure as it is, several as one.
+    pub(super) fn all_of(mut failures: Vec<Error>) -> Self {
+        match failures.len() {
+            0 => Self::other("no address to connect to"),
+            1 => failures.remove(0),
+            _ => Self::Aggregate { errors: failures },
+        }
+    }
+
+    /// Whether another host of the same configuration may do better: not where this one has looked at who asks, and
+    /// said no.
+    pub(super) fn is_of_this_host(&self) -> bool {
+        match self {
+            Self::Server(error) => {
+                matches!(error.code.as_str(), "57P01" | "57P02" | "57P03" | "53300")
+                    || error.code.starts_with("08")
+            }
+            Self::Closed | Self::Panic { .. } | Self::NoPassword => false,
+            _ => true,
+        }
     }
 
     /// The SQLSTATE, where the server reported one.
@@ -116,6 +157,12 @@ impl Error {
             return Self::Terminated;
         }
         let source = std::error::Error::source(error);
+        if let Some(tls) = source.and_then(tls_failure) {
+            return super::tls::failure(tls);
+        }
+        if source.is_some_and(|source| source.to_string() == "password missing") {
+            return Self::NoPassword;
+        }
         match source.and_then(|source| source.downcast_ref::<io::Error>()) {
             Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => Self::Terminated,
             Some(io) if io.raw_os_error().is_some() => Self::from_io(io, "read", None),
@@ -125,6 +172,11 @@ impl Error {
             }),
         }
     }
+}
+
+/// rustls' own error, which reaches us inside one of the operating system's.
+fn tls_failure<'a>(source: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    source.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
 }
 
 impl From<&DbError> for ServerError {

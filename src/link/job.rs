@@ -86,6 +86,8 @@ pub struct Job {
     pub(super) failures: u32,
     /// Whether an earlier run may have been carried out, or was, though nobody has been told.
     pub(super) maybe_done: bool,
+    /// Since when nothing but the lack of a connection keeps it waiting.
+    pub(super) ready_since: Option<Instant>,
     /// Until when even a server that cannot be reached is no reason to give up.
     patient_until: Option<Instant>,
     reply: Option<Reply>,
@@ -111,6 +113,7 @@ impl Job {
             retry,
             failures: 0,
             maybe_done: false,
+            ready_since: None,
             patient_until: None,
             reply: Some(reply),
             unsettled: None,
@@ -128,6 +131,7 @@ impl Job {
             retry: Retry::Harmless,
             failures: 0,
             maybe_done: false,
+            ready_since: None,
             patient_until: None,
             reply: Some(reply),
             unsettled: None,

@@ -275,6 +275,12 @@ fn runs_again(link: &Link, lease: &Lease, job: &mut Job, error: &Error) -> bool 
         job.maybe_done = true;
         return job.retry == Retry::Harmless;
     }
+    if matches!(error, Error::QueryTimeout) {
+        // The statement may still run, in front of whatever this connection would be given next.
+        lease.spoil();
+        job.maybe_done = true;
+        return false;
+    }
     let first = job.failures == 1;
     match error.sqlstate() {
         // Rolled back whole: a serialization failure, a deadlock.

@@ -3,12 +3,16 @@
 mod connect;
 mod description;
 mod error;
+mod handshake;
 mod job;
 mod lane;
 mod panics;
+mod patience;
 mod pool;
+mod reach;
 mod sequencer;
 mod statement;
+mod tls;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +20,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 pub use connect::Connection;
-pub use description::{Address, Description, PoolSettings};
+pub use description::{Description, PoolSettings};
 pub use error::{Error, ServerError};
 pub use job::{Answer, Bound, Job, Prepare, Reply, Retry, Rows};
 pub use panics::keep_quiet;
-pub use pool::Resolve;
+pub use pool::{Asked, Owner};
 pub use sequencer::{Mode, Turn, Turns};
 pub use statement::{Arg, Statement};
 
@@ -42,6 +46,7 @@ pub struct Link {
     pool: Pool,
     state: Mutex<State>,
     max_lanes: usize,
+    connection_timeout: Option<Duration>,
     /// Set when the server (a transaction pooler, that is) has shown that it forgets prepared statements.
     unnamed_only: AtomicBool,
     runtime: Handle,
@@ -55,6 +60,8 @@ struct State {
     ready: VecDeque<Job>,
     lanes: usize,
     held_up_lanes: usize,
+    /// Whether somebody watches how long `ready` jobs wait.
+    is_watched: bool,
     /// How many lanes there may be until when, after one found no connection.
     lane_limit: Option<(usize, Instant)>,
     in_flight: usize,
@@ -62,13 +69,15 @@ struct State {
 }
 
 impl Link {
-    /// A link with no connection yet. `resolve` is asked for each connection anew, as `pg` builds a client for each.
-    pub fn new(settings: PoolSettings, resolve: Arc<dyn Resolve>, runtime: Handle) -> Arc<Self> {
+    /// A link with no connection yet. `owner` is asked for each connection anew, as `pg` builds a client for each.
+    pub fn new(settings: PoolSettings, owner: Arc<dyn Owner>, runtime: Handle) -> Arc<Self> {
         let max_lanes = settings.max.max(1);
+        let connection_timeout = settings.connection_timeout();
         let link = Arc::new(Self {
-            pool: Pool::new(settings, resolve),
+            pool: Pool::new(settings, owner),
             state: Mutex::default(),
             max_lanes,
+            connection_timeout,
             unnamed_only: AtomicBool::new(false),
             runtime,
             idle: Notify::new(),
@@ -126,6 +135,7 @@ impl Link {
             state.lanes += 1;
             self.runtime.spawn(lane::run(self.clone()));
         }
+        patience::watch(self, state);
     }
 
     /// Called once for each job that was submitted, whatever became of it.

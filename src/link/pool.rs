@@ -10,20 +10,30 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::connect::Connection;
-use super::description::{Description, PoolSettings};
+use super::description::{Description, PoolSettings, TargetSession};
 use super::error::Error;
 use crate::sync::lock;
 
-/// Says how to connect, for each connection anew: a password may have been rotated since the last.
-pub trait Resolve: Send + Sync {
-    fn resolve(&self) -> Pin<Box<dyn Future<Output = Result<Description, Error>> + Send + '_>>;
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// Whose pool this is: the application, that is, as seen from here.
+pub trait Owner: Send + Sync {
+    /// Says how to connect to a host, for each connection anew: a password may have been rotated since the last.
+    /// `judge_again`: the server has shown a certificate that the last description did not know.
+    fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description>;
+    /// Sees a new connection before anybody uses it, where the description asks for that.
+    fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()>;
 }
+
+/// How often a server may show yet another certificate than the one that was judged, as one behind a load balancer
+/// may, before that is an error.
+const JUDGEMENTS: u32 = 4;
 
 /// deadpool-postgres' own manager can only fail with tokio-postgres' errors, and the reason that JavaScript gives for
 /// having no password is none of those; hence a manager of our own on the same pool.
 pub(super) struct Manager {
     settings: PoolSettings,
-    resolve: Arc<dyn Resolve>,
+    owner: Arc<dyn Owner>,
     open: Mutex<Option<mpsc::Sender<()>>>,
 }
 
@@ -32,14 +42,13 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let open = lock(&self.open).clone();
-        let Some(open) = open else { return Err(Error::Closed) };
-        let connect = async { Connection::open(&self.resolve.resolve().await?, open).await };
-        match self.settings.connection_timeout() {
-            // Over the whole of it: the operating system's own limit covers only the TCP handshake, and a server that
-            // accepts and then says nothing would hold the caller for good.
-            Some(limit) => tokio::time::timeout(limit, connect).await.unwrap_or(Err(Error::ConnectTimeout)),
-            None => connect.await,
+        let wanted = self.settings.target_session_attrs;
+        if wanted != TargetSession::PreferStandby {
+            return self.first_of_hosts(wanted).await;
+        }
+        match self.first_of_hosts(TargetSession::Standby).await {
+            Err(error) if error.is_of_this_host() => self.first_of_hosts(TargetSession::Any).await,
+            found => found,
         }
     }
 
@@ -53,6 +62,49 @@ impl managed::Manager for Manager {
     }
 }
 
+impl Manager {
+    /// A connection to the first host that accepts and is what is wanted.
+    async fn first_of_hosts(&self, wanted: TargetSession) -> Result<Connection, Error> {
+        let mut failures = Vec::new();
+        for host in 0..self.settings.hosts.max(1) {
+            let connect = self.connect(host, wanted);
+            let connected = match self.settings.connection_timeout() {
+                // Over the whole of it: the operating system's own limit covers only the TCP handshake, and a server
+                // that accepts and then says nothing would hold the caller for good.
+                Some(limit) => {
+                    tokio::time::timeout(limit, connect).await.unwrap_or(Err(Error::ConnectTimeout))
+                }
+                None => connect.await,
+            };
+            match connected {
+                Err(error) if error.is_of_this_host() => failures.push(error),
+                decided => return decided,
+            }
+        }
+        Err(Error::all_of(failures))
+    }
+
+    async fn connect(&self, host: u32, wanted: TargetSession) -> Result<Connection, Error> {
+        let open = lock(&self.open).clone();
+        let Some(open) = open else { return Err(Error::Closed) };
+        for judgement in 0..JUDGEMENTS {
+            let description = self.owner.describe(host, judgement > 0).await?;
+            match Connection::open(&description, wanted, open.clone()).await {
+                Err(Error::UnknownCertificate) => {}
+                Ok(connection) if description.greeted => {
+                    self.owner.greet(&connection).await?;
+                    connection.restore_session().await?;
+                    return Ok(connection);
+                }
+                decided => return decided,
+            }
+        }
+        Err(Error::tls(
+            "the server shows another certificate at each connection than the one that was verified",
+        ))
+    }
+}
+
 pub(super) type Lease = managed::Object<Manager>;
 
 pub(super) struct Pool {
@@ -62,10 +114,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(settings: PoolSettings, resolve: Arc<dyn Resolve>) -> Self {
+    pub(super) fn new(settings: PoolSettings, owner: Arc<dyn Owner>) -> Self {
         let (open, farewells) = mpsc::channel(1);
         let max = settings.max.max(1);
-        let manager = Manager { settings, resolve, open: Mutex::new(Some(open)) };
+        let manager = Manager { settings, owner, open: Mutex::new(Some(open)) };
         let connections = managed::Pool::builder(manager)
             .max_size(max)
             // As pg: the most recently used first, so that surplus connections grow idle and close.

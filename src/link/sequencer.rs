@@ -10,6 +10,7 @@
 //! two collide, their calls are ordered needlessly and nothing else.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use super::job::Job;
 
@@ -69,6 +70,11 @@ impl Line {
     }
 }
 
+fn make_ready(mut job: Job, ready: &mut VecDeque<Job>) {
+    job.ready_since = Some(Instant::now());
+    ready.push_back(job);
+}
+
 impl Sequencer {
     /// Gives `job` its place in every line, and puts it into `ready` if it need not wait in any.
     pub(super) fn enter(&mut self, job: Job, ready: &mut VecDeque<Job>) {
@@ -86,7 +92,7 @@ impl Sequencer {
             }
         }
         match lacking {
-            0 => ready.push_back(job),
+            0 => make_ready(job, ready),
             lacking => {
                 self.waiting.insert(number, (job, lacking));
             }
@@ -106,8 +112,10 @@ impl Sequencer {
                 line.waiting.pop_front();
                 let Some((_, lacking)) = self.waiting.get_mut(&number) else { continue };
                 *lacking -= 1;
-                if *lacking == 0 {
-                    ready.extend(self.waiting.remove(&number).map(|(job, _)| job));
+                if *lacking == 0
+                    && let Some((job, _)) = self.waiting.remove(&number)
+                {
+                    make_ready(job, ready);
                 }
             }
             if line.users == 0 && line.waiting.is_empty() {

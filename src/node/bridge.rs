@@ -4,24 +4,22 @@
 //! * JavaScript drains the queue as one JSON text: one string crosses and one parse makes the values of all calls.
 //! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
 //!   under way ([`Bridge::hold`]), so that a pending call does not.
-//! * Native code asks JavaScript for a connection's description through the same queue.
+//! * Native code asks JavaScript how to connect, and shows it new sessions, through the same queue (see `requests`).
 //!
 //! One bridge belongs to one loaded copy of the package in one environment. (Worker threads have an environment each;
 //! jest loads a copy per test file into one environment.) No global holds anything of it.
 
-use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::{Env, Function, Result, Status};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error as NapiError, sys};
 use napi_derive::napi;
-use tokio::sync::oneshot;
 
+use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
-use crate::link::{Description, Error, Reply};
+use crate::link::{Error, Reply};
 use crate::sync::lock;
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
@@ -31,9 +29,6 @@ const DRAIN_BYTES: usize = 4 << 20;
 /// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
 const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
 
-/// Where the answer to a request goes.
-type Answer = oneshot::Sender<std::result::Result<Description, Error>>;
-
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// What JavaScript learns from a drain.
@@ -42,16 +37,14 @@ enum Message {
     Resolved { slot: u32, json: String },
     /// `[1, slot, error]`: a call has failed.
     Rejected { slot: u32, error: Error },
-    /// `[2, request, pool]`: say how to connect.
-    Describe { request: u32, pool: u32 },
+    /// `[2, request, question]`: say how to connect, or look at a new session.
+    Asked { request: u32, question: Question },
 }
 
 pub(super) struct Queue {
     messages: Mutex<Vec<Message>>,
     wake: Wake,
-    /// None once the environment is gone, and nobody can answer.
-    requests: Mutex<Option<HashMap<u32, Answer>>>,
-    next_request: AtomicU32,
+    pub(super) requests: Requests,
 }
 
 impl Queue {
@@ -82,22 +75,8 @@ impl Queue {
         })
     }
 
-    /// Asks JavaScript how to connect a pool.
-    pub(super) async fn describe(&self, pool: u32) -> std::result::Result<Description, Error> {
-        let (sender, answer) = oneshot::channel();
-        let request = self.next_request.fetch_add(1, Ordering::Relaxed);
-        match &mut *lock(&self.requests) {
-            Some(requests) => requests.insert(request, sender),
-            None => return Err(Error::Closed),
-        };
-        self.push(Message::Describe { request, pool });
-        answer.await.unwrap_or(Err(Error::Closed))
-    }
-
-    fn answer(&self, request: u32, answer: std::result::Result<Description, Error>) {
-        if let Some(sender) = lock(&self.requests).as_mut().and_then(|requests| requests.remove(&request)) {
-            let _ = sender.send(answer);
-        }
+    pub(super) fn ask(&self, request: u32, question: Question) {
+        self.push(Message::Asked { request, question });
     }
 }
 
@@ -113,12 +92,7 @@ impl Bridge {
     #[napi(constructor, catch_unwind)]
     pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
         let wake = wake.build_threadsafe_function::<()>().weak::<true>().build()?;
-        let queue = Queue {
-            messages: Mutex::default(),
-            wake,
-            requests: Mutex::new(Some(HashMap::new())),
-            next_request: AtomicU32::new(0),
-        };
+        let queue = Queue { messages: Mutex::default(), wake, requests: Requests::default() };
         let runtime = SharedRuntime::get()
             .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
         Ok(Self { queue: Arc::new(queue), runtime })
@@ -171,13 +145,25 @@ impl Bridge {
     pub fn describe(&self, request: u32, description: String) {
         let description = serde_json::from_str(&description)
             .map_err(|error| Error::other(format!("the connection's description makes no sense: {error}")));
-        self.queue.answer(request, description);
+        self.queue.requests.describe(request, description);
     }
 
-    /// Answers it with a failure that JavaScript keeps under `ticket`.
+    /// Answers a request with a failure that JavaScript keeps under `ticket`.
     #[napi(catch_unwind)]
     pub fn refuse(&self, request: u32, ticket: u32) {
-        self.queue.answer(request, Err(Error::Host { ticket }));
+        self.queue.requests.refuse(request, Error::Host { ticket });
+    }
+
+    /// Runs the application's statements in the session that it is shown under this request.
+    #[napi(catch_unwind)]
+    pub fn converse(&self, slot: u32, request: u32, sql: String) {
+        self.queue.requests.converse(request, sql, self.queue.reply(slot));
+    }
+
+    /// The application has seen the session.
+    #[napi(catch_unwind)]
+    pub fn greeted(&self, request: u32) {
+        self.queue.requests.greeted(request);
     }
 
     pub(super) fn queue(&self) -> Arc<Queue> {
@@ -187,8 +173,8 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        // The environment is going away; whoever waits for a description must not wait for good.
-        lock(&self.queue.requests).take();
+        // The environment is going away; whoever waits for an answer must not wait for good.
+        self.queue.requests.close();
     }
 }
 
@@ -197,7 +183,7 @@ impl Message {
         match self {
             Self::Resolved { json, .. } => json.len() + 16,
             Self::Rejected { .. } => 256,
-            Self::Describe { .. } => 16,
+            Self::Asked { .. } => 32,
         }
     }
 
@@ -209,7 +195,7 @@ impl Message {
                     .unwrap_or_else(|error| format!("{{\"kind\":\"other\",\"message\":\"{error}\"}}"));
                 write!(text, "1,{slot},{error}")
             }
-            Self::Describe { request, pool } => write!(text, "2,{request},{pool}"),
+            Self::Asked { request, question } => write!(text, "2,{request},{}", question.json()),
         };
     }
 }

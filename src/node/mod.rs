@@ -13,4 +13,5 @@ mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;
 mod providers;
+mod requests;
 mod runtime;

@@ -1,7 +1,5 @@
 //! The native pool as JavaScript holds it.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use napi::Error as NapiError;
@@ -11,18 +9,22 @@ use napi_derive::napi;
 use super::bridge::{Bridge, Queue};
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
 use super::runtime::SharedRuntime;
-use crate::link::{Description, Error, Link, PoolSettings, Resolve};
+use crate::link::{Asked, Connection, Description, Link, Owner, PoolSettings};
 use crate::store;
 
-/// Asks JavaScript, which resolves what a `pg.Pool` would: names, environment, passwords.
-struct AskJavaScript {
+/// The application, which knows what its pool is configured to do: names, environment, passwords, hooks.
+struct Application {
     queue: Arc<Queue>,
     pool: u32,
 }
 
-impl Resolve for AskJavaScript {
-    fn resolve(&self) -> Pin<Box<dyn Future<Output = std::result::Result<Description, Error>> + Send + '_>> {
-        Box::pin(self.queue.describe(self.pool))
+impl Owner for Application {
+    fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description> {
+        Box::pin(self.queue.ask_description(self.pool, host, judge_again))
+    }
+
+    fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()> {
+        Box::pin(self.queue.ask_greeting(self.pool, connection))
     }
 }
 
@@ -40,8 +42,8 @@ impl Pool {
     pub fn new(bridge: &Bridge, id: u32, settings: String) -> Result<Self> {
         let settings: PoolSettings = serde_json::from_str(&settings)
             .map_err(|error| NapiError::from_reason(format!("the pool's settings make no sense: {error}")))?;
-        let resolve = Arc::new(AskJavaScript { queue: bridge.queue(), pool: id });
-        let link = Link::new(settings, resolve, bridge.runtime.handle());
+        let owner = Arc::new(Application { queue: bridge.queue(), pool: id });
+        let link = Link::new(settings, owner, bridge.runtime.handle());
         Ok(Self { link, queue: bridge.queue(), runtime: bridge.runtime.clone() })
     }
 

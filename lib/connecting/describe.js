@@ -1,0 +1,86 @@
+// @ts-check
+// What a pool would connect to and how, in plain words for native code. Resolved anew for each connection, as pg builds
+// a client for each: the environment may have changed, a password may have been rotated.
+'use strict'
+
+const { invalid } = require('../arguments.js')
+const { addressesOf } = require('./addresses.js')
+const { hostAt } = require('./hosts.js')
+const { isGreeted } = require('./greeting.js')
+const { passwordFor } = require('./password.js')
+const { refuseOptions } = require('./refused.js')
+const { tlsSettings } = require('./tls.js')
+
+/**
+ * @param {any} pool
+ * @param {import('./judge.js').Judge} judge
+ * @param {{ host: number, judgeAgain: boolean }} asked
+ */
+async function describeConnection(pool, judge, asked) {
+  const { options } = pool
+  refuseOptions(options)
+  // Before a client is made of them: making one calls a `stream` function.
+  const { parameters, receiver, channelBinding } = resolve(pool)
+  if (parameters.replication)
+    throw invalid('replication', 'asks for a session in which no SQL runs', parameters.replication)
+
+  const { ssl, user, database } = parameters
+  const { host, port } = pool.isOurs
+    ? hostAt(parameters, asked.host)
+    : { host: parameters.host, port: Number(parameters.port) }
+  return {
+    addresses: await addressesOf(host, port),
+    tls: ssl ? await describeTls(parameters, { host, port }, options, judge, asked.judgeAgain) : undefined,
+    // Without one, the server says so itself, with its code.
+    user: user ?? '',
+    database: database ?? '',
+    password: await passwordFor({ ...parameters, host, port, password: parameters.password }, receiver),
+    channelBinding,
+    options: [parameters.options, ...timeouts(parameters)].filter(Boolean).join(' ') || undefined,
+    applicationName: parameters.application_name || parameters.fallback_application_name || undefined,
+    keepAlive: Boolean(options.keepAlive),
+    keepAliveInitialDelayMillis: Number(options.keepAliveInitialDelayMillis) || undefined,
+    queryTimeoutMillis: Number(parameters.query_timeout) || undefined,
+    greeted: isGreeted(pool),
+  }
+}
+
+/**
+ * URL, options, environment and defaults as one: by the pool's own pg, where it has one.
+ *
+ * @param {any} pool
+ */
+function resolve(pool) {
+  if (pool.isOurs) {
+    const parameters = pool.connectionParameters()
+    return { parameters, receiver: undefined, channelBinding: Boolean(pool.options.enableChannelBinding) }
+  }
+  // A client resolves all that as it would to connect, and does not connect.
+  const client = new pool.Client(pool.options)
+  const { connectionParameters: parameters } = client
+  if (!parameters) throw invalid('pool.options.Client', 'is not the Client class of pg', pool.Client)
+  return { parameters, receiver: client, channelBinding: Boolean(client.enableChannelBinding) }
+}
+
+/**
+ * @param {any} parameters
+ * @param {{ host: string, port: number }} at
+ * @param {any} options
+ * @param {import('./judge.js').Judge} judge
+ * @param {boolean} again
+ */
+async function describeTls({ ssl, sslnegotiation }, at, options, judge, again) {
+  const direct = sslnegotiation === 'direct'
+  const settings = tlsSettings(ssl, at.host, direct)
+  const timeout = Number(options.connectionTimeoutMillis) || 0
+  return { ...settings, trusted: await judge.trusted({ ...at, ssl, direct, timeout }, again) }
+}
+
+/** @param {any} parameters */
+function timeouts(parameters) {
+  return ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
+    .filter((name) => parameters[name])
+    .map((name) => `-c ${name}=${Number.parseInt(parameters[name], 10)}`)
+}
+
+module.exports = { describeConnection }

@@ -1,0 +1,80 @@
+// @ts-check
+// What stands in for a `pg.Pool` where the application gives a connection string, a configuration or nothing: it needs
+// no pg, and means what pg would make of the same configuration.
+'use strict'
+
+const { parse } = require('pg-connection-string')
+const { withoutHostList } = require('./hosts.js')
+
+class OwnPool {
+  isOurs = true
+  ending = false
+  ended = false
+
+  /** @param {Record<string, any>} options as `new pg.Pool` takes them */
+  constructor(options) {
+    this.options = options
+  }
+
+  async end() {
+    this.ending = true
+    this.ended = true
+  }
+
+  /** What pg's own client would resolve from URL, options, environment and defaults, in this order of precedence. */
+  connectionParameters() {
+    const { options } = this
+    const url = options.connectionString ? parse(withoutHostList(options.connectionString)) : {}
+    return resolve({ ...options, password: options.password, ...url }, process.env)
+  }
+}
+
+/**
+ * @param {Record<string, any>} config
+ * @param {NodeJS.ProcessEnv} env
+ */
+function resolve(config, env) {
+  // As pg, an empty value is as good as none.
+  const user = config.user || env.PGUSER || (process.platform === 'win32' ? env.USERNAME : env.USER)
+  return {
+    user,
+    database: config.database || env.PGDATABASE || user,
+    host: config.host || env.PGHOST || 'localhost',
+    port: config.port || env.PGPORT || 5432,
+    password: config.password || env.PGPASSWORD || null,
+    options: config.options || env.PGOPTIONS,
+    ssl: sslOf(config, env),
+    sslnegotiation: config.sslnegotiation || env.PGSSLNEGOTIATION,
+    replication: config.replication || env.PGREPLICATION,
+    application_name: config.application_name || env.PGAPPNAME,
+    fallback_application_name: config.fallback_application_name,
+    statement_timeout: config.statement_timeout,
+    lock_timeout: config.lock_timeout,
+    idle_in_transaction_session_timeout: config.idle_in_transaction_session_timeout,
+    query_timeout: config.query_timeout,
+  }
+}
+
+/**
+ * @param {Record<string, any>} config
+ * @param {NodeJS.ProcessEnv} env
+ */
+function sslOf(config, env) {
+  const given = config.ssl === undefined ? env.PGSSLMODE : config.ssl
+  switch (given) {
+    case 'no-verify':
+      return { rejectUnauthorized: false }
+    case 'true':
+    case 'prefer':
+    case 'require':
+    case 'verify-ca':
+    case 'verify-full':
+      return true
+    case 'disable':
+      return false
+    default:
+      return given ?? false
+  }
+}
+
+module.exports = { OwnPool }

@@ -1,0 +1,26 @@
+// @ts-check
+'use strict'
+
+// @ts-expect-error pgpass has no types
+const pgpass = require('pgpass')
+
+/**
+ * The password for one connection, as pg finds it: given, asked of the application's function, or out of the password
+ * file. Undefined where there is none, which is no error unless the server asks for one.
+ *
+ * @param {{ host: string, port: number, user: string, database: string, password: unknown }} parameters
+ * @param {object} receiver what `this` is to the function
+ * @returns {Promise<string | undefined>}
+ */
+async function passwordFor(parameters, receiver) {
+  const given = parameters.password
+  if (typeof given === 'function') {
+    const told = await given.call(receiver, parameters)
+    if (told !== undefined && typeof told !== 'string') throw new TypeError('Password must be a string')
+    return told
+  }
+  if (given != null) return typeof given === 'string' ? given : undefined
+  return new Promise((found) => pgpass(parameters, found))
+}
+
+module.exports = { passwordFor }

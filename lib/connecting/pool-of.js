@@ -1,0 +1,60 @@
+// @ts-check
+// The first argument of every adapter, in all its forms.
+'use strict'
+
+const { wrongType } = require('../arguments.js')
+const { coded } = require('../errors.js')
+const { OwnPool } = require('./own-pool.js')
+
+/**
+ * A `pg.Pool` as it is; a connection string, a configuration or nothing (DATABASE_URL, or else the PG* environment) as a
+ * pool of our own.
+ *
+ * @param {any} given
+ */
+function poolOf(given) {
+  if (given == null) return new OwnPool({ connectionString: process.env.DATABASE_URL || undefined })
+  if (typeof given === 'string') return new OwnPool({ connectionString: connectionString(given) })
+  if (isPool(given)) return given
+  if (!isConfiguration(given)) {
+    throw wrongType('pool', 'a pg.Pool, a connection string or a configuration for one', given)
+  }
+  if (given.connectionString != null) connectionString(given.connectionString)
+  // A copy, as pg-pool makes one; `password` may be hidden from enumeration.
+  return new OwnPool({ ...given, password: given.password })
+}
+
+const isPool = (/** @type {any} */ given) =>
+  typeof given === 'object' && typeof given.end === 'function' && typeof given.options === 'object'
+
+/**
+ * Not just any object: one that names at least one thing to configure, or is empty, so that a mistaken argument does
+ * not become a connection to wherever the environment leads.
+ *
+ * @param {any} given
+ */
+function isConfiguration(given) {
+  if (typeof given !== 'object' || isClient(given)) return false
+  return KEYS.some((name) => given[name] !== undefined) || (isPlain(given) && Reflect.ownKeys(given).length === 0)
+}
+
+/** Of any realm. */
+const isPlain = (/** @type {object} */ given) => {
+  const prototype = Object.getPrototypeOf(given)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+const isClient = (/** @type {any} */ given) => ['end', 'query', 'connect'].some((name) => name in given)
+
+const KEYS = ['connectionString', 'host', 'port', 'user', 'database', 'password', 'ssl', 'application_name', 'max']
+
+/** @param {unknown} text */
+function connectionString(text) {
+  if (typeof text !== 'string') throw wrongType('connectionString', 'of type string', text)
+  if (/^(\/|[a-z][a-z0-9+.-]*:\/\/|socket:)/i.test(text)) return text
+  // It may hold a password, which no message should show.
+  const message = 'The connection string must begin with postgres:// or postgresql:// (or / for a Unix socket)'
+  throw coded(new TypeError(message), 'ERR_INVALID_ARG_VALUE')
+}
+
+module.exports = { poolOf }

@@ -1,0 +1,63 @@
+// @ts-check
+// The application's `ssl` in the form that native code takes it.
+'use strict'
+
+const { X509Certificate, createPrivateKey } = require('node:crypto')
+const net = require('node:net')
+const tls = require('node:tls')
+const { invalid } = require('../arguments.js')
+const { HostError } = require('../kept-errors.js')
+const { refuseSslOptions } = require('./refused.js')
+
+/**
+ * @param {true | Record<string, any>} ssl
+ * @param {string} host
+ * @param {boolean} direct whether TLS begins without asking the server
+ */
+function tlsSettings(ssl, host, direct) {
+  const options = ssl === true ? {} : ssl
+  refuseSslOptions(options)
+  return {
+    // As pg: the host, unless it is an address; RFC 6066 has no addresses in SNI.
+    serverName: net.isIP(host) === 0 ? host : options.servername,
+    ...clientCertificate(options),
+    versions: versions(options),
+    direct,
+  }
+}
+
+/** @param {Record<string, any>} ssl */
+function clientCertificate({ cert, key, passphrase }) {
+  if (!cert || !key) return {}
+  try {
+    const chain = [cert].flat().flatMap((pem) => String(pem).match(CERTIFICATE) ?? [pem])
+    const [own] = [key].flat()
+    const given =
+      own?.pem === undefined ? { key: own, passphrase } : { key: own.pem, passphrase: own.passphrase ?? passphrase }
+    return {
+      certificates: chain.map((pem) => new X509Certificate(pem).raw.toString('base64')),
+      key: createPrivateKey(given).export({ type: 'pkcs8', format: 'der' }).toString('base64'),
+    }
+  } catch (error) {
+    throw new HostError(error)
+  }
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** @param {Record<string, any>} ssl */
+function versions({ minVersion = tls.DEFAULT_MIN_VERSION, maxVersion = tls.DEFAULT_MAX_VERSION }) {
+  if (!NEWER.has(maxVersion)) {
+    throw invalid(
+      'pool.options.ssl.maxVersion',
+      'must be TLSv1.2 or TLSv1.3, the versions that native TLS speaks',
+      maxVersion,
+    )
+  }
+  if (maxVersion === 'TLSv1.2') return '1.2'
+  return minVersion === 'TLSv1.3' ? '1.3' : '1.2 or 1.3'
+}
+
+const NEWER = new Set(['TLSv1.2', 'TLSv1.3'])
+
+module.exports = { tlsSettings }

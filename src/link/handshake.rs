@@ -1,0 +1,138 @@
+//! From an address to a session: transport, TLS, authentication, and the settings that our statements rely on.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::description::{Description, TargetSession};
+use super::error::Error;
+use super::reach::{Transport, reach};
+use super::tls;
+
+/// Set for each of our connections after the user's own `options`, so these win:
+///
+/// * `read committed`, because every operation is one statement that is written for it (a row that changed under a
+///   wait is looked at again). Under `serializable` the same statements fail with 40001 instead of waiting.
+/// * `TimeZone=UTC`, so that a column default of `NOW()` in a `TIMESTAMP` column holds UTC as documented. The
+///   statements themselves do not rely on it.
+/// * Index plans. Each of our statements touches a few keys, and the planner, which guesses ten keys for an array
+///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown.
+/// * A mark of our own, by which [`Connection::keeps_session`](super::Connection) tells a session of ours from a
+///   pooler's.
+const SESSION: [(&str, &str); 6] = [
+    ("default_transaction_isolation", "read committed"),
+    ("TimeZone", "UTC"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("goscope_postgres.session", "own"),
+];
+
+/// What carries a session's messages until it ends.
+pub(super) type Carrier = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
+
+pub(super) struct Handshake {
+    pub(super) client: Client,
+    pub(super) carrier: Carrier,
+    /// Whether the server took the settings of [`SESSION`].
+    pub(super) has_settings: bool,
+}
+
+pub(super) async fn shake_hands(description: &Description) -> Result<Handshake, Error> {
+    let (started, has_settings) = match try_hands(description, &session_options()).await {
+        // A pooler that will not pass our settings on; it may still serve, without prepared statements.
+        Err(error) if error.sqlstate() == Some("08P01") => (try_hands(description, "").await, false),
+        started => (started, true),
+    };
+    started.map(|(client, carrier)| Handshake { client, carrier, has_settings })
+}
+
+fn session_options() -> String {
+    SESSION.map(|(name, value)| format!("-c {name}={}", value.replace(' ', "\\ "))).join(" ")
+}
+
+/// The same settings as statements, for a session that the application has had in its hands.
+pub(super) fn session_statements() -> String {
+    SESSION.map(|(name, value)| format!("SET {name} = '{value}'")).join("; ")
+}
+
+async fn try_hands(description: &Description, session: &str) -> Result<(Client, Carrier), Error> {
+    let mut transport = reach(description).await?;
+    let mut config = config(description, session);
+    let Some(tls) = &description.tls else {
+        config.ssl_mode(SslMode::Disable);
+        return start(&config, transport, NoTls).await;
+    };
+    if !tls.direct {
+        tls::request(&mut transport).await?;
+    }
+    // The server's answer has been read; from here tokio-postgres goes straight into the handshake.
+    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    let (mut connector, server_name) = tls::connector(tls)?;
+    let connect = MakeTlsConnect::<Transport>::make_tls_connect(&mut connector, &server_name);
+    start(&config, transport, connect.map_err(|error| Error::tls(error.to_string()))?).await
+}
+
+async fn start<T>(config: &Config, transport: Transport, tls: T) -> Result<(Client, Carrier), Error>
+where
+    T: TlsConnect<Transport>,
+    T::Stream: Send + 'static,
+{
+    let started = config.connect_raw(transport, tls).await;
+    let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
+    Ok((client, Box::pin(connection)))
+}
+
+fn config(description: &Description, session: &str) -> Config {
+    let mut config = Config::new();
+    config.user(&description.user).dbname(&description.database);
+    config.channel_binding(match description.channel_binding {
+        true => ChannelBinding::Prefer,
+        false => ChannelBinding::Disable,
+    });
+    if let Some(password) = &description.password {
+        config.password(password);
+    }
+    if let Some(name) = &description.application_name {
+        config.application_name(name);
+    }
+    let options = description.options.as_deref().unwrap_or_default();
+    let options = format!("{options} {session}");
+    // An empty parameter would be sent, too, and a pooler that knows no options refuses even that.
+    if !options.trim().is_empty() {
+        config.options(options.trim());
+    }
+    config
+}
+
+/// Refuses a session that is not what the configuration asks for.
+pub(super) async fn inspect(client: &Client, wanted: TargetSession) -> Result<(), Error> {
+    if matches!(wanted, TargetSession::Any | TargetSession::PreferStandby) {
+        return Ok(());
+    }
+    let sql = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+    let rows = client.query_typed(sql, &[]).await.map_err(|error| Error::from_protocol(&error))?;
+    let (in_recovery, read_only): (bool, bool) =
+        rows.first().map_or((false, false), |row| (row.get(0), row.get(1)));
+    let (fits, wanted) = match wanted {
+        TargetSession::ReadWrite => (!read_only, "read-write"),
+        TargetSession::ReadOnly => (read_only, "read-only"),
+        TargetSession::Primary => (!in_recovery, "primary"),
+        TargetSession::Standby => (in_recovery, "standby"),
+        TargetSession::Any | TargetSession::PreferStandby => (true, ""),
+    };
+    let found = match (in_recovery, read_only) {
+        (true, _) => "a standby",
+        (false, true) => "a read-only primary",
+        (false, false) => "a primary",
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(Error::Unfit {
+            message: format!("the server is {found}, and target_session_attrs is {wanted}"),
+        }),
+    }
+}

@@ -1,0 +1,169 @@
+//! What native code asks JavaScript, and how the answers find their way back.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::SimpleQueryMessage;
+
+use super::bridge::Queue;
+use crate::link::{Connection, Description, Error, Reply};
+use crate::sync::lock;
+
+#[derive(Clone, Copy)]
+pub(super) enum Question {
+    /// How is `host` of this pool connected to? `judge_again`: the server shows a certificate that is not known yet.
+    Describe { pool: u32, host: u32, judge_again: bool },
+    /// Here is a new session of this pool.
+    Greet { pool: u32 },
+}
+
+impl Question {
+    pub(super) fn json(self) -> Value {
+        match self {
+            Self::Describe { pool, host, judge_again } => {
+                json!({ "pool": pool, "host": host, "judgeAgain": judge_again })
+            }
+            Self::Greet { pool } => json!({ "pool": pool, "greet": true }),
+        }
+    }
+}
+
+/// Where the answer to a request goes.
+enum Answer {
+    Describe(oneshot::Sender<Result<Description, Error>>),
+    Greet { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<(String, Reply)> },
+}
+
+/// The requests that wait for JavaScript.
+pub(super) struct Requests {
+    /// None once the environment is gone, and nobody can answer.
+    waiting: Mutex<Option<HashMap<u32, Answer>>>,
+    next: AtomicU32,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { waiting: Mutex::new(Some(HashMap::new())), next: AtomicU32::new(0) }
+    }
+}
+
+impl Requests {
+    fn enter(&self, answer: Answer) -> Result<u32, Error> {
+        let request = self.next.fetch_add(1, Ordering::Relaxed);
+        match &mut *lock(&self.waiting) {
+            Some(waiting) => waiting.insert(request, answer),
+            None => return Err(Error::Closed),
+        };
+        Ok(request)
+    }
+
+    fn leave(&self, request: u32) -> Option<Answer> {
+        lock(&self.waiting).as_mut()?.remove(&request)
+    }
+
+    pub(super) fn describe(&self, request: u32, description: Result<Description, Error>) {
+        if let Some(Answer::Describe(sender)) = self.leave(request) {
+            let _ = sender.send(description);
+        }
+    }
+
+    pub(super) fn greeted(&self, request: u32) {
+        if let Some(Answer::Greet { done, .. }) = self.leave(request) {
+            let _ = done.send(Ok(()));
+        }
+    }
+
+    pub(super) fn refuse(&self, request: u32, error: Error) {
+        match self.leave(request) {
+            Some(Answer::Describe(sender)) => drop(sender.send(Err(error))),
+            Some(Answer::Greet { done, .. }) => drop(done.send(Err(error))),
+            None => {}
+        }
+    }
+
+    pub(super) fn converse(&self, request: u32, sql: String, reply: Reply) {
+        let statements = match lock(&self.waiting).as_ref().and_then(|waiting| waiting.get(&request)) {
+            Some(Answer::Greet { statements, .. }) => statements.clone(),
+            _ => {
+                return reply
+                    .settle(Err(Error::other("the session is no longer the application's to query")));
+            }
+        };
+        if let Err(mpsc::error::SendError((_, reply))) = statements.send((sql, reply)) {
+            reply.settle(Err(Error::Terminated));
+        }
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.waiting).take();
+    }
+}
+
+/// Forgets a request whose asker has stopped waiting, as a connection timeout makes it.
+struct Waiting<'a> {
+    requests: &'a Requests,
+    request: u32,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.requests.leave(self.request);
+    }
+}
+
+impl Queue {
+    pub(super) async fn ask_description(
+        &self,
+        pool: u32,
+        host: u32,
+        judge_again: bool,
+    ) -> Result<Description, Error> {
+        let (sender, answer) = oneshot::channel();
+        let request = self.requests.enter(Answer::Describe(sender))?;
+        let _waiting = Waiting { requests: &self.requests, request };
+        self.ask(request, Question::Describe { pool, host, judge_again });
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Lets the application's hooks use a session until they are done with it.
+    pub(super) async fn ask_greeting(&self, pool: u32, connection: &Connection) -> Result<(), Error> {
+        let (done, mut greeted) = oneshot::channel();
+        let (statements, mut asked) = mpsc::unbounded_channel();
+        let request = self.requests.enter(Answer::Greet { done, statements })?;
+        let _waiting = Waiting { requests: &self.requests, request };
+        self.ask(request, Question::Greet { pool });
+        loop {
+            tokio::select! {
+                answer = &mut greeted => return answer.unwrap_or(Err(Error::Closed)),
+                Some((sql, reply)) = asked.recv() => {
+                    reply.settle(connection.converse(&sql).await.map(|messages| results(&messages).to_string()));
+                }
+            }
+        }
+    }
+}
+
+/// The results of a text of statements: `[{ fields, rows, rowCount }]`, all values as the server's text.
+fn results(messages: &[SimpleQueryMessage]) -> Value {
+    let mut results = Vec::new();
+    let (mut fields, mut rows) = (Vec::new(), Vec::new());
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => {
+                fields = columns.iter().map(|column| column.name().to_owned()).collect();
+            }
+            SimpleQueryMessage::Row(row) => {
+                rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect::<Vec<_>>());
+            }
+            SimpleQueryMessage::CommandComplete(count) => {
+                let (fields, rows) = (std::mem::take(&mut fields), std::mem::take(&mut rows));
+                results.push(json!({ "fields": fields, "rows": rows, "rowCount": count }));
+            }
+            _ => {}
+        }
+    }
+    Value::Array(results)
+}
