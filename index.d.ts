@@ -82,7 +82,22 @@ export interface PostgresConfig {
   /** Whether SCRAM authentication is bound to the TLS channel where the server offers that; false by default. */
   enableChannelBinding?: boolean
   /** Sees each new connection before it is used, with its `query(text, values?)`. */
-  onConnect?: (client: any) => void | Promise<void>
+  onConnect?: (client: ConnectClient) => void | Promise<void>
+}
+
+/** A new connection, as connect hooks see it: what they use of a pg client. */
+export interface ConnectClient {
+  /**
+   * Runs SQL in the new session. Rows have the server's text for all their values.
+   *
+   * @throws DatabaseError with the server's SQLSTATE
+   */
+  query(
+    query: string | { text: string; values?: unknown[] },
+    values?: unknown[],
+  ): Promise<{ rows: Record<string, string | null>[]; rowCount: number; command: string | null }>
+  escapeLiteral(text: string): string
+  escapeIdentifier(name: string): string
 }
 
 /**

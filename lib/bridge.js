@@ -80,7 +80,9 @@ function drain() {
  * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true }} Question
  * @typedef {object} Owner who answers for the pools
  * @property {(question: any) => Promise<object>} describe how to connect
- * @property {(question: any, converse: (sql: string) => Promise<any>) => Promise<void>} greet sees a new session
+ * @property {(question: any, converse: Converse) => Promise<void>} greet sees a new session
+ *
+ * @typedef {(sql: string, connection: import('./connection.js').Connection) => Promise<any>} Converse runs SQL there
  */
 
 /** @type {Owner | undefined} */
@@ -96,7 +98,7 @@ async function answer(request, question) {
   try {
     if (!owner) throw new Error('no pool has been made yet')
     if ('greet' in question) {
-      await owner.greet(question, (sql) => call((slot) => bridge.converse(slot, request, sql)))
+      await owner.greet(question, (sql, connection) => call((slot) => bridge.converse(slot, request, sql), connection))
       bridge.greeted(request)
     } else {
       bridge.describe(request, JSON.stringify(await owner.describe(question)))

@@ -27,7 +27,8 @@ answerFor({
     return describeConnection(connection.pool, connection.judge, asked)
   },
   async greet({ pool }, converse) {
-    await greet(connectionOf(pool).pool, converse)
+    const connection = connectionOf(pool)
+    await greet(connection.pool, (sql) => converse(sql, connection))
   },
 })
 

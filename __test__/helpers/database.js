@@ -4,7 +4,9 @@
 
 const crypto = require('node:crypto')
 const { after } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
 const pg = require('pg')
+const { waitUntil } = require('./wait-until.js')
 
 const serverUrl = process.env.GOSCOPE_TEST_URL
 if (!serverUrl) {
@@ -36,6 +38,8 @@ async function createDatabase() {
   return new Database(name)
 }
 
+const ignore = () => {}
+
 class Database {
   /** @type {pg.Pool[]} */
   #pools = []
@@ -57,7 +61,10 @@ class Database {
    */
   pool(options) {
     const pool = new pg.Pool({ connectionString: this.url, ...options })
-    pool.on('error', () => {}) // idle clients are cut off when the database is dropped
+    // Clients are cut off when the database is dropped, those that a test has checked out, too.
+    pool.on('error', () => {})
+    pool.on('acquire', (client) => client.on('error', ignore))
+    pool.on('release', (_, client) => client.off('error', ignore))
     this.#pools.push(pool)
     return pool
   }
@@ -71,10 +78,23 @@ class Database {
     return (await this.plain.query(sql, params)).rows
   }
 
+  /**
+   * Waits until so many sessions of this database wait for a lock: what a sleep could only guess.
+   *
+   * @param {number} count
+   */
+  async untilLocked(count) {
+    const sql = `SELECT count(*)::int AS n FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event_type = 'Lock'`
+    await waitUntil(async () => (await this.query(sql))[0].n >= count, `${count} sessions wait for a lock`)
+  }
+
   async drop() {
-    await Promise.all(this.#pools.filter((pool) => !pool.ending).map((pool) => pool.end()))
-    // Cuts off whatever is still connected; DROP DATABASE ... WITH (FORCE) is since 13.
+    // First the database, which cuts off whatever is still connected (WITH (FORCE) is since 13): a failed test may have
+    // left a client checked out, for which `end` would wait for ever.
     await administer(`DROP DATABASE IF EXISTS ${this.name} WITH (FORCE)`)
+    const ends = this.#pools.filter((pool) => !pool.ending).map((pool) => pool.end())
+    await Promise.race([Promise.allSettled(ends), sleep(2_000, undefined, { ref: false })])
   }
 }
 
@@ -89,4 +109,4 @@ async function administer(sql) {
   }
 }
 
-module.exports = { useDatabase, serverUrl }
+module.exports = { administer, useDatabase, serverUrl }

@@ -24,8 +24,11 @@ class OwnPool {
   /** What pg's own client would resolve from URL, options, environment and defaults, in this order of precedence. */
   connectionParameters() {
     const { options } = this
-    const url = options.connectionString ? parse(withoutHostList(options.connectionString)) : {}
-    return resolve({ ...options, password: options.password, ...url }, process.env)
+    const { connectionString, password } = options
+    if (!connectionString) return resolve({ ...options, password }, process.env)
+    const url = parse(withoutHostList(connectionString))
+    // As pg-pool: with a connection string, the password is the string's or the environment's.
+    return resolve({ ...options, ...url, password: url.password }, process.env)
   }
 }
 

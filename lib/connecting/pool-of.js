@@ -13,7 +13,10 @@ const { OwnPool } = require('./own-pool.js')
  * @param {any} given
  */
 function poolOf(given) {
-  if (given == null) return new OwnPool({ connectionString: process.env.DATABASE_URL || undefined })
+  if (given == null) {
+    const { DATABASE_URL } = process.env
+    return new OwnPool(DATABASE_URL ? { connectionString: connectionString(DATABASE_URL) } : {})
+  }
   if (typeof given === 'string') return new OwnPool({ connectionString: connectionString(given) })
   if (isPool(given)) return given
   if (!isConfiguration(given)) {
@@ -46,7 +49,11 @@ const isPlain = (/** @type {object} */ given) => {
 
 const isClient = (/** @type {any} */ given) => ['end', 'query', 'connect'].some((name) => name in given)
 
-const KEYS = ['connectionString', 'host', 'port', 'user', 'database', 'password', 'ssl', 'application_name', 'max']
+const KEYS = [
+  ...['connectionString', 'host', 'port', 'user', 'database', 'password', 'ssl', 'application_name', 'options'],
+  ...['statement_timeout', 'lock_timeout', 'query_timeout', 'connectionTimeoutMillis', 'idleTimeoutMillis', 'max'],
+  ...['target_session_attrs', 'keepAlive', 'onConnect'],
+]
 
 /** @param {unknown} text */
 function connectionString(text) {

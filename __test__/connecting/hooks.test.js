@@ -1,0 +1,154 @@
+// @ts-check
+// The application's hooks for new connections run on native ones, before anybody uses them.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { test } = require('node:test')
+const pg = require('pg')
+const { PostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { failureOf } = require('./sides.js')
+
+const database = useDatabase()
+
+/** In which schema the adapter's table was made: that of the session's search_path. */
+async function schemaOfCache() {
+  const rows = await (await database).query("SELECT schemaname FROM pg_tables WHERE tablename = 'go_goscope_cache'")
+  return rows.map(({ schemaname }) => schemaname).sort()
+}
+
+test("pool.on('connect') sets up the session: search_path", async () => {
+  const db = await database
+  await db.query('CREATE SCHEMA tenant')
+  const pool = db.pool()
+  pool.on('connect', (client) => {
+    client.query('SET search_path TO tenant')
+  })
+  const adapter = new PostgresAdapter(pool)
+  await adapter.set('x', 1)
+  assert.deepEqual(await schemaOfCache(), ['tenant'])
+  await adapter.disconnect()
+})
+
+test('an asynchronous listener is waited for, statement by statement', async () => {
+  const db = await database
+  await db.query('CREATE SCHEMA slow')
+  const pool = db.pool()
+  pool.on('connect', async (client) => {
+    await client.query('SELECT 1')
+    await sleep(50)
+    await client.query('SET search_path TO slow')
+  })
+  const adapter = new PostgresAdapter(pool)
+  await adapter.set('x', 1)
+  assert.ok((await schemaOfCache()).includes('slow'))
+  await adapter.disconnect()
+})
+
+test('each new connection is shown once, and all hooks in pg-pool’s order', async () => {
+  const db = await database
+  /** @type {string[]} */
+  const calls = []
+  const pool = db.pool(
+    /** @type {any} */ ({
+      max: 1,
+      onConnect: async () => {
+        calls.push('onConnect')
+      },
+      verify: (/** @type {any} */ _, /** @type {() => void} */ done) => {
+        calls.push('verify')
+        setImmediate(done)
+      },
+    }),
+  )
+  pool.on('connect', () => calls.push('connect'))
+  pool.once('connect', () => calls.push('once'))
+  const adapter = new PostgresAdapter(pool)
+  for (let n = 0; n < 5; n++) await adapter.has('x')
+  assert.deepEqual(calls, ['onConnect', 'connect', 'once', 'verify'])
+  await db.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()',
+  )
+  await adapter.has('x')
+  assert.deepEqual(calls.slice(4), ['onConnect', 'connect', 'verify'])
+})
+
+test('what the hooks see: rows, values, several statements, callbacks, errors with their codes', async () => {
+  const db = await database
+  /** @type {any} */
+  const seen = {}
+  const pool = db.pool()
+  pool.on('connect', async (/** @type {any} */ client) => {
+    seen.rows = (await client.query('SELECT 1 AS n, NULL AS nothing')).rows
+    seen.values = (
+      await client.query('SELECT $1::int + 1 AS n, $2 AS t, $3::text[] AS list', [41, "it's \\ so", ['a', 'b"c']])
+    ).rows
+    seen.object = (await client.query({ text: 'SELECT $1::jsonb AS j', values: [{ a: 1 }], rowMode: 'array' })).rows
+    seen.several = (await client.query('SELECT 1; SELECT 2')).length
+    seen.changed = (await client.query('CREATE TEMPORARY TABLE t AS SELECT generate_series(1, 3)')).rowCount
+    seen.called = await new Promise((resolve) =>
+      client.query('SELECT 5 AS five', (/** @type {any} */ error, /** @type {any} */ result) =>
+        resolve(error ?? result.rows),
+      ),
+    )
+    seen.error = await client.query('SELECT * FROM nowhere').catch((/** @type {any} */ error) => error)
+    seen.after = (await client.query('SELECT 6 AS six')).rows
+    seen.literal = client.escapeLiteral("a'b")
+  })
+  const adapter = new PostgresAdapter(pool)
+  assert.equal(await adapter.has('x'), false)
+  assert.deepEqual(seen.rows, [{ n: '1', nothing: null }])
+  assert.deepEqual(seen.values, [{ n: '42', t: "it's \\ so", list: '{a,"b\\"c"}' }])
+  assert.deepEqual(seen.object, [['{"a": 1}']])
+  assert.deepEqual([seen.several, seen.changed], [2, 3])
+  assert.deepEqual(seen.called, [{ five: '5' }])
+  assert.deepEqual([seen.error.code, seen.error.name, seen.error instanceof pg.DatabaseError], ['42P01', 'error', true])
+  assert.deepEqual(seen.after, [{ six: '6' }])
+  assert.equal(seen.literal, "'a''b'")
+})
+
+for (const [title, hooks] of /** @type {[string, any][]} */ ([
+  ['onConnect', { onConnect: () => Promise.reject(new RangeError('not like this')) }],
+  ['verify', { verify: (/** @type {any} */ _, /** @type {Function} */ done) => done(new RangeError('not like this')) }],
+  ['a listener', { listener: () => Promise.reject(new RangeError('not like this')) }],
+  [
+    'a listener that throws',
+    {
+      listener: () => {
+        throw new RangeError('not like this')
+      },
+    },
+  ],
+])) {
+  test(`what ${title} objects to rejects the call, and the connection is not used`, async () => {
+    const db = await database
+    const { listener, ...options } = hooks
+    const pool = db.pool({ ...options, application_name: 'objected to' })
+    if (listener) pool.on('connect', listener)
+    const error = await failureOf(new PostgresAdapter(pool).has('x'))
+    assert.deepEqual([error.name, error.message], ['RangeError', 'not like this'])
+  })
+}
+
+test('what a hook asks of a client beyond that is refused by name, not skipped', async () => {
+  const pool = (await database).pool()
+  pool.on('connect', (/** @type {any} */ client) => client.copyFrom('t'))
+  const error = await failureOf(new PostgresAdapter(pool).has('x'))
+  assert.equal(error.code, 'ERR_INVALID_ARG_VALUE')
+  assert.match(error.message, /client\.copyFrom/)
+})
+
+test('a hook cannot take from our statements what they rely on', async () => {
+  const db = await database
+  const pool = db.pool()
+  pool.on('connect', (client) => {
+    client.query("SET default_transaction_isolation = 'serializable'; SET TimeZone = 'Asia/Tokyo'")
+  })
+  const adapter = new PostgresAdapter(pool)
+  const counts = await Promise.all(Array.from({ length: 100 }, () => adapter.recordFailure('hooked', 1000)))
+  assert.deepEqual(
+    counts.map(Number).sort((a, b) => a - b),
+    Array.from({ length: 100 }, (_, n) => n + 1),
+  )
+})

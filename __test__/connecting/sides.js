@@ -1,0 +1,126 @@
+// @ts-check
+// One configuration, two drivers: what the server sees of pg, and of us.
+'use strict'
+
+const assert = require('node:assert/strict')
+const pg = require('pg')
+const { PostgresAdapter } = require('goscope-postgres')
+
+/** What a session says of itself. Left out is what our sessions set for themselves (see src/link/handshake.rs). */
+const SEEN = `
+  SELECT current_user AS "user", current_database() AS database, a.application_name,
+         a.client_addr IS NULL AS by_socket, s.ssl, s.version AS tls, s.client_dn,
+         ${[
+           'client_encoding',
+           'search_path',
+           'statement_timeout',
+           'lock_timeout',
+           'idle_in_transaction_session_timeout',
+           'work_mem',
+           'standard_conforming_strings',
+           'DateStyle',
+           'session_replication_role',
+         ]
+           .map((name) => `current_setting('${name}') AS ${name}`)
+           .join(', ')}
+    FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) WHERE pid = pg_backend_pid()`
+
+/**
+ * What the server sees of a pool's sessions: of pg's own, and of ours.
+ *
+ * @param {pg.PoolConfig} config
+ */
+async function seenOfBoth(config) {
+  const theirs = new pg.Pool(config)
+  const seen = (await theirs.query({ text: SEEN, types: AS_TEXT })).rows[0]
+  await theirs.end()
+  return [seen, await seenOfOurs(new pg.Pool(config))]
+}
+
+/** Values of rows as the server writes them, as our sessions' hooks get them. */
+const AS_TEXT = /** @type {any} */ ({ getTypeParser: () => (/** @type {string} */ text) => text })
+
+/**
+ * What the server sees of our sessions for a pool, or any other form of the adapter's first argument.
+ *
+ * @param {any} source
+ */
+async function seenOfOurs(source) {
+  /** @type {any} */
+  let seen
+  const look = async (/** @type {any} */ client) => {
+    seen = (await client.query(SEEN)).rows[0]
+  }
+  if (typeof source?.on === 'function') source.on('connect', look)
+  else
+    source = typeof source === 'string' ? { connectionString: source, onConnect: look } : { ...source, onConnect: look }
+  const adapter = new PostgresAdapter(source)
+  try {
+    await adapter.has('anything')
+  } finally {
+    await adapter.disconnect()
+  }
+  return seen
+}
+
+/**
+ * Runs with other environment variables.
+ *
+ * @template T
+ * @param {Record<string, string | undefined>} variables
+ * @param {() => Promise<T>} run
+ */
+async function withEnvironment(variables, run) {
+  const before = Object.fromEntries(Object.keys(variables).map((name) => [name, process.env[name]]))
+  const set = (/** @type {Record<string, string | undefined>} */ values) => {
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  }
+  set(variables)
+  try {
+    return await run()
+  } finally {
+    set(before)
+  }
+}
+
+/** @returns {Promise<any>} */
+const failureOf = (/** @type {Promise<unknown>} */ promise) =>
+  promise.then(
+    () => assert.fail('it should have failed'),
+    (error) => error,
+  )
+
+/**
+ * How each driver fails on one configuration.
+ *
+ * @param {pg.PoolConfig} config
+ * @param {string} [sql] that pg is to fail at
+ */
+async function failuresOfBoth(config, sql = 'SELECT 1') {
+  const pools = [new pg.Pool(config), new pg.Pool(config)]
+  for (const pool of pools) pool.on('error', () => {})
+  const theirs = await failureOf(pools[0].query(sql))
+  const ours = await failureOf(new PostgresAdapter(pools[1]).has('x'))
+  await Promise.all(pools.map((pool) => pool.end()))
+  return [theirs, ours]
+}
+
+/** What can be compared of an error: its class, its message and its own fields, those of several causes, too. */
+function fieldsOf(/** @type {any} */ error) {
+  const { stack: _, ...fields } = Object.fromEntries(
+    Object.getOwnPropertyNames(error).map((name) => [name, error[name]]),
+  )
+  const { errors, cause: __, length: ___, ...rest } = fields
+  return {
+    class: error.constructor.name,
+    name: error.name,
+    message: error.message,
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
+    ...(errors && { errors: errors.map(fieldsOf) }),
+  }
+}
+
+module.exports = { failureOf, failuresOfBoth, fieldsOf, seenOfBoth, seenOfOurs, withEnvironment }
