@@ -208,6 +208,23 @@ test('a password file', async () => {
   })
 })
 
+test('a subclass of Client that sets parameters', async () => {
+  class Tenant extends pg.Client {
+    constructor(/** @type {pg.ClientConfig} */ config) {
+      // pg-pool hides the password from spreading.
+      super({
+        ...config,
+        password: config.password,
+        application_name: 'of the subclass',
+        options: '-c search_path=tenant',
+      })
+    }
+  }
+  const [theirs, ours] = await seenOfBoth(/** @type {any} */ ({ ...at, Client: Tenant }))
+  assert.deepEqual(ours, { ...theirs })
+  assert.deepEqual([ours.application_name, ours.search_path], ['of the subclass', 'tenant'])
+})
+
 test('a rotated password is used by the next connection', async () => {
   const db = await database
   await db.query("CREATE ROLE rotating LOGIN SUPERUSER PASSWORD 'first'")

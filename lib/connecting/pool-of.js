@@ -37,7 +37,8 @@ const isPool = (/** @type {any} */ given) =>
  * @param {any} given
  */
 function isConfiguration(given) {
-  if (typeof given !== 'object' || isClient(given)) return false
+  // With `options` in it, it is what was left of a pool.
+  if (typeof given !== 'object' || typeof given.options === 'object' || isClient(given)) return false
   return KEYS.some((name) => given[name] !== undefined) || (isPlain(given) && Reflect.ownKeys(given).length === 0)
 }
 
