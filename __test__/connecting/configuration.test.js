@@ -216,13 +216,13 @@ test('a subclass of Client that sets parameters', async () => {
         ...config,
         password: config.password,
         application_name: 'of the subclass',
-        options: '-c search_path=tenant',
+        options: '-c search_path=tenant,public',
       })
     }
   }
   const [theirs, ours] = await seenOfBoth(/** @type {any} */ ({ ...at, Client: Tenant }))
   assert.deepEqual(ours, { ...theirs })
-  assert.deepEqual([ours.application_name, ours.search_path], ['of the subclass', 'tenant'])
+  assert.deepEqual([ours.application_name, ours.search_path], ['of the subclass', 'tenant,public'])
 })
 
 test('a rotated password is used by the next connection', async () => {
