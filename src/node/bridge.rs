@@ -14,13 +14,13 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use napi::bindgen_prelude::{Env, Function, Result, Status};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Error as NapiError, sys};
+use napi::Error as NapiError;
+use napi::bindgen_prelude::{Env, Function, Object, Result};
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
 use super::runtime::SharedRuntime;
+use super::wake::Wake;
 use crate::link::{Description, Error, Reply};
 use crate::sync::lock;
 
@@ -33,8 +33,6 @@ const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
 
 /// Where the answer to a request goes.
 type Answer = oneshot::Sender<std::result::Result<Description, Error>>;
-
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// What JavaScript learns from a drain.
 enum Message {
@@ -62,8 +60,7 @@ impl Queue {
             messages.len() == 1
         };
         if was_empty {
-            // Fails only where the environment is going away, and nobody is left to be told.
-            let _ = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            self.wake.call();
         }
     }
 
@@ -109,10 +106,10 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called when the queue is no longer empty.
+    /// `wake` is called when the queue is no longer empty; `resource` stands for that in `async_hooks`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
-        let wake = wake.build_threadsafe_function::<()>().weak::<true>().build()?;
+    pub fn new(env: Env, wake: Function<'_, (), ()>, resource: Object<'_>) -> Result<Self> {
+        let wake = Wake::new(env, &wake, &resource)?;
         let queue = Queue {
             messages: Mutex::default(),
             wake,
@@ -154,16 +151,13 @@ impl Bridge {
     /// Keeps the process alive: a call is under way.
     #[napi(catch_unwind)]
     pub fn hold(&self, env: Env) -> Result<()> {
-        // SAFETY: this runs on the thread of the environment that made the threadsafe function, which lives as long
-        // as `self`. (napi's own `refer` wants a `&mut` that a shared queue cannot give, and is deprecated.)
-        check(unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.queue.wake.raw()) })
+        self.queue.wake.hold(env)
     }
 
     /// Lets the process exit: no call is under way.
     #[napi(catch_unwind)]
     pub fn let_go(&self, env: Env) -> Result<()> {
-        // SAFETY: as in `hold`.
-        check(unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.queue.wake.raw()) })
+        self.queue.wake.let_go(env)
     }
 
     /// Answers a request for a connection's description with its JSON text.
@@ -211,14 +205,5 @@ impl Message {
             }
             Self::Describe { request, pool } => write!(text, "2,{request},{pool}"),
         };
-    }
-}
-
-fn check(status: sys::napi_status) -> Result<()> {
-    match Status::from(status) {
-        Status::Ok => Ok(()),
-        status => {
-            Err(NapiError::new(status, "the threadsafe function could not be held or let go".to_owned()))
-        }
     }
 }

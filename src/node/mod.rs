@@ -14,3 +14,4 @@ mod pool;
 mod probe;
 mod providers;
 mod runtime;
+mod wake;
