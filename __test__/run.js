@@ -27,7 +27,7 @@ databases, and the configurations that need another version of PostgreSQL are le
  */
 
 const CONTRACT = ['contract']
-const EVERYTHING = ['contract', 'boundary', 'faults']
+const EVERYTHING = ['contract', 'boundary', 'faults', 'consumers']
 
 /** @type {Configuration[]} */
 const CONFIGURATIONS = [
@@ -58,7 +58,7 @@ function configuration(version, serverZone, processZone, isolation, folders) {
 
 // Two at once: the machine's other half is the server's.
 const CONCURRENCY = 2
-const FILE_TIMEOUT_MS = 180_000
+const FILE_TIMEOUT_MS = 300_000
 
 const totals = { passed: 0, failed: 0, skipped: 0 }
 
