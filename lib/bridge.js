@@ -19,9 +19,8 @@ const slots = []
 const freeSlots = []
 let inFlight = 0
 
-// What the bridge is to those who look for open handles, as `jest --detectOpenHandles` does: it counts as one only
-// while calls are under way.
-const bridge = new native.Bridge(drain, { hasRef: () => inFlight > 0 })
+// Native code holds the function weakly while no call is under way. It is to live as long as what makes calls.
+const bridge = Object.assign(new native.Bridge(drain), { wake: drain })
 
 /** What a failed call leaves in its slot: the error itself is made where the caller's stack can be seen. */
 class Failure {

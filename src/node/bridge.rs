@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use napi::Error as NapiError;
-use napi::bindgen_prelude::{Env, Function, Object, Result};
+use napi::bindgen_prelude::{Env, Function, Result};
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
@@ -106,10 +106,10 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called when the queue is no longer empty; `resource` stands for that in `async_hooks`.
+    /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and else weakly.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, wake: Function<'_, (), ()>, resource: Object<'_>) -> Result<Self> {
-        let wake = Wake::new(env, &wake, &resource)?;
+    pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
+        let wake = Wake::new(env, &wake)?;
         let queue = Queue {
             messages: Mutex::default(),
             wake,
