@@ -18,7 +18,7 @@ before(async () => {
 for (const [where, ...args] of [['in a worker thread'], ['in a process', '--no-worker-threads']]) {
   test(`ava ${where}`, async () => {
     const env = { APP_DATABASE_URL: (await database).url }
-    const output = await application.succeed(['node_modules/ava/entrypoints/cli.mjs', ...args], { env })
+    const output = await application.succeed(['node_modules/ava/entrypoints/cli.mjs', '--timeout=2m', ...args], { env })
     assert.match(output, /^ +4 tests passed$/m)
     assert.ok(output.includes(`${where}\n`), output)
   })
