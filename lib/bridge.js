@@ -19,7 +19,8 @@ const slots = []
 const freeSlots = []
 let inFlight = 0
 
-const bridge = new native.Bridge(drain)
+// Native code holds the function weakly while no call is under way. It is to live as long as what makes calls.
+const bridge = Object.assign(new native.Bridge(drain), { wake: drain })
 
 /** What a failed call leaves in its slot: the error itself is made where the caller's stack can be seen. */
 class Failure {

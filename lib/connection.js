@@ -43,6 +43,7 @@ function connectionOf(number) {
 class Connection {
   /** @type {Promise<void> | undefined} */
   #ended
+  #forgetEnd = () => {}
 
   /** @param {any} pool */
   constructor(pool) {
@@ -52,7 +53,7 @@ class Connection {
     this.native = new native.Pool(bridge, number, JSON.stringify(poolSettings(pool)))
     byNumber.set(number, new WeakRef(this))
     forgotten.register(this, number)
-    if (!pool.isOurs) noticeEnd(pool, this)
+    if (!pool.isOurs) this.#forgetEnd = noticeEnd(pool, this)
   }
 
   /**
@@ -97,6 +98,7 @@ class Connection {
 
   async #end() {
     await call((slot) => this.native.close(slot), this)
+    this.#forgetEnd()
     if (!this.pool.ending && !this.pool.ended) await this.pool.end()
   }
 }
@@ -107,22 +109,27 @@ class Connection {
  *
  * @param {any} pool
  * @param {Connection} connection
+ * @returns {() => void} takes the wrapper off again, so that a pool that lives on does not keep us
  */
 function noticeEnd(pool, connection) {
-  const end = pool.end
+  const { end } = pool
+  const own = Object.getOwnPropertyDescriptor(pool, 'end')
   const wrapped = (/** @type {Function} */ callback) => {
     if (pool.ending || connection.isEnded) return end.call(pool, callback)
     // First the pool itself, so that `pool.ending` is true when this returns, as ever.
-    if (typeof callback !== 'function') {
-      const theirs = end.call(pool)
-      return connection.end().then(() => theirs)
-    }
+    if (typeof callback !== 'function') return Promise.all([end.call(pool), connection.end()]).then(([ended]) => ended)
     return end.call(pool, (/** @type {unknown[]} */ ...told) => connection.end().then(() => callback(...told)))
   }
   try {
     Object.defineProperty(pool, 'end', { value: wrapped, writable: true, configurable: true, enumerable: false })
   } catch {
     // A frozen pool's end is noticed at the next call.
+  }
+  return () => {
+    // Unless somebody has wrapped it once more.
+    if (pool.end !== wrapped) return
+    delete pool.end
+    if (own) Object.defineProperty(pool, 'end', own)
   }
 }
 

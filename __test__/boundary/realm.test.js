@@ -8,6 +8,8 @@ const fs = require('node:fs')
 const { createRequire } = require('node:module')
 const path = require('node:path')
 const { test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+const v8 = require('node:v8')
 const vm = require('node:vm')
 const pg = require('pg')
 const { useDatabase } = require('../helpers/database.js')
@@ -84,4 +86,33 @@ test('several contexts in one environment, each with its own queue', async () =>
     Array.from({ length: 200 }, (_, n) => adapters[n % 4].recordFailure('contexts', 999)),
   )
   assert.equal(new Set(counts).size, 200)
+})
+
+test('a copy of the package is collected with its context, and not before', async () => {
+  v8.setFlagsFromString('--expose-gc')
+  const collectGarbage = vm.runInNewContext('gc')
+  const db = await database
+  const use = async () => {
+    const context = vm.createContext({ Buffer, process, URL })
+    const { PostgresAdapter } = loadIn(context)
+    const adapter = new PostgresAdapter(db.pool({ max: 1 }))
+    await adapter.get('nothing')
+    for (let n = 0; n < 5; n++) {
+      collectGarbage()
+      await sleep(10)
+      assert.equal(await adapter.get('nothing'), null)
+    }
+    await adapter.disconnect()
+    return new WeakRef(context)
+  }
+  /** @type {WeakRef<vm.Context>[]} */
+  const contexts = []
+  for (let n = 0; n < 3; n++) contexts.push(await use())
+  const areGone = () => contexts.every((context) => context.deref() === undefined)
+  const end = Date.now() + 60_000
+  while (!areGone() && Date.now() < end) {
+    await sleep(20)
+    collectGarbage()
+  }
+  assert.ok(areGone())
 })

@@ -12,13 +12,13 @@
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use napi::bindgen_prelude::{Env, Function, Result, Status};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Error as NapiError, sys};
+use napi::Error as NapiError;
+use napi::bindgen_prelude::{Env, Function, Result};
 use napi_derive::napi;
 
 use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
+use super::wake::Wake;
 use crate::link::{Error, Reply};
 use crate::sync::lock;
 
@@ -28,8 +28,6 @@ const DRAIN_BYTES: usize = 4 << 20;
 
 /// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
 const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
-
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// What JavaScript learns from a drain.
 enum Message {
@@ -55,8 +53,7 @@ impl Queue {
             messages.len() == 1
         };
         if was_empty {
-            // Fails only where the environment is going away, and nobody is left to be told.
-            let _ = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            self.wake.call();
         }
     }
 
@@ -88,11 +85,11 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called when the queue is no longer empty.
+    /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and else weakly.
     #[napi(constructor, catch_unwind)]
-    pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
-        let wake = wake.build_threadsafe_function::<()>().weak::<true>().build()?;
-        let queue = Queue { messages: Mutex::default(), wake, requests: Requests::default() };
+    pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
+        let queue =
+            Queue { messages: Mutex::default(), wake: Wake::new(env, &wake)?, requests: Requests::default() };
         let runtime = SharedRuntime::get()
             .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
         Ok(Self { queue: Arc::new(queue), runtime })
@@ -128,16 +125,13 @@ impl Bridge {
     /// Keeps the process alive: a call is under way.
     #[napi(catch_unwind)]
     pub fn hold(&self, env: Env) -> Result<()> {
-        // SAFETY: this runs on the thread of the environment that made the threadsafe function, which lives as long
-        // as `self`. (napi's own `refer` wants a `&mut` that a shared queue cannot give, and is deprecated.)
-        check(unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.queue.wake.raw()) })
+        self.queue.wake.hold(env)
     }
 
     /// Lets the process exit: no call is under way.
     #[napi(catch_unwind)]
     pub fn let_go(&self, env: Env) -> Result<()> {
-        // SAFETY: as in `hold`.
-        check(unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.queue.wake.raw()) })
+        self.queue.wake.let_go(env)
     }
 
     /// Answers a request for a connection's description with its JSON text.
@@ -197,14 +191,5 @@ impl Message {
             }
             Self::Asked { request, question } => write!(text, "2,{request},{}", question.json()),
         };
-    }
-}
-
-fn check(status: sys::napi_status) -> Result<()> {
-    match Status::from(status) {
-        Status::Ok => Ok(()),
-        status => {
-            Err(NapiError::new(status, "the threadsafe function could not be held or let go".to_owned()))
-        }
     }
 }

@@ -15,3 +15,4 @@ mod probe;
 mod providers;
 mod requests;
 mod runtime;
+mod wake;

@@ -1,0 +1,31 @@
+// @ts-check
+// The packed package under vitest, in each of its pools.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { PG, makeConsumer } = require('../helpers/consumer.js')
+const { useDatabase } = require('../helpers/database.js')
+const { missing, node } = require('../helpers/runtimes.js')
+
+const VERSIONS = [
+  { version: '4.1.12', skip: false, runtime: () => process.execPath },
+  // Not for Node 20, which may be what runs this.
+  { version: '5.1.1', skip: missing, runtime: () => node('24.21.0') },
+]
+
+const database = useDatabase()
+
+for (const { version, skip, runtime } of VERSIONS) {
+  test(`vitest ${version}`, { skip }, async (t) => {
+    const application = await makeConsumer('vitest', [PG, `vitest@${version}`])
+    const options = { runtime: runtime(), env: { APP_DATABASE_URL: (await database).url } }
+    for (const pool of ['threads', 'forks', 'vmThreads', 'vmForks']) {
+      await t.test(`--pool=${pool}`, async () => {
+        const output = await application.succeed(['node_modules/vitest/vitest.mjs', 'run', `--pool=${pool}`], options)
+        assert.match(output, /^ +Tests +6 passed \(6\)$/m)
+        assert.doesNotMatch(output, /timed out|Unhandled|hanging|prevents/i)
+      })
+    }
+  })
+}

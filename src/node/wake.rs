@@ -1,0 +1,168 @@
+//! The weak threadsafe function that wakes JavaScript.
+//!
+//! napi-rs' own would do, but for two things, which matter under jest, where a copy of the package is loaded for every
+//! test file:
+//!
+//! * It names no async resource, and so whoever watches `async_hooks` for what keeps a process alive (`jest
+//!   --detectOpenHandles`) must take it for an open handle, which it is not. This one's resource answers `hasRef()` as
+//!   Node's own handles do.
+//! * It holds the function that it calls for good, and with that the whole context of a test file that is over. This
+//!   one holds it while calls are under way.
+//!
+//! Its life is that of napi-rs' handle.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use napi::bindgen_prelude::{Env, Function, JsObjectValue, JsValue, Object, Result, Status};
+use napi::threadsafe_function::ThreadsafeFunctionHandle;
+use napi::{Error, sys};
+
+const NAME: &str = "goscope-postgres";
+
+pub(super) struct Wake {
+    handle: Arc<ThreadsafeFunctionHandle>,
+    /// To the function; weak unless held. It goes when the threadsafe function is finalized.
+    function: sys::napi_ref,
+    held: Arc<AtomicBool>,
+}
+
+// SAFETY: the threadsafe function is called from any thread, which is what it is for. The reference is used with an
+// `Env` at hand, which is there on its own thread only.
+unsafe impl Send for Wake {}
+// SAFETY: as above.
+unsafe impl Sync for Wake {}
+
+impl Wake {
+    pub(super) fn new(env: Env, function: &Function<'_, (), ()>) -> Result<Self> {
+        let held = Arc::new(AtomicBool::new(false));
+        let is_held = held.clone();
+        let has_ref: Function<'_, (), bool> =
+            env.create_function_from_closure("hasRef", move |_| Ok(is_held.load(Ordering::Relaxed)))?;
+        let mut resource = Object::new(&env)?;
+        resource.set_named_property("hasRef", has_ref)?;
+
+        let env = env.raw();
+        let handle = ThreadsafeFunctionHandle::null();
+        let mut name = ptr::null_mut();
+        // SAFETY: `NAME` is valid for its length, and copied.
+        check(unsafe {
+            sys::napi_create_string_utf8(env, NAME.as_ptr().cast::<c_char>(), NAME.len() as isize, &mut name)
+        })?;
+        let mut reference = ptr::null_mut();
+        // SAFETY: the function is alive in this call's scope.
+        check(unsafe { sys::napi_create_reference(env, function.raw(), 0, &mut reference) })?;
+        let gone = Arc::downgrade(&handle).into_raw().cast_mut().cast::<c_void>();
+        let mut raw = ptr::null_mut();
+        // SAFETY: the values are alive in this call's scope; `gone` and `reference` are given back once, to `finalize`
+        // or below.
+        let status = unsafe {
+            sys::napi_create_threadsafe_function(
+                env,
+                ptr::null_mut(),
+                resource.raw(),
+                name,
+                0,
+                1,
+                gone,
+                Some(finalize),
+                reference.cast(),
+                Some(call),
+                &mut raw,
+            )
+        };
+        if let Err(error) = check(status) {
+            // SAFETY: both were made above, and nobody has taken them.
+            unsafe {
+                drop(Weak::from_raw(gone.cast::<ThreadsafeFunctionHandle>()));
+                sys::napi_delete_reference(env, reference);
+            }
+            return Err(error);
+        }
+        handle.set_raw(raw);
+        // SAFETY: this is the environment's thread.
+        check(unsafe { sys::napi_unref_threadsafe_function(env, raw) })?;
+        Ok(Self { handle, function: reference, held })
+    }
+
+    /// Has JavaScript drain. Does nothing where the environment is going away, and nobody is left to be told.
+    pub(super) fn call(&self) {
+        self.handle.with_read_aborted(|gone| {
+            if !gone {
+                let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
+                // SAFETY: it is not finalized while the lock is held.
+                unsafe { sys::napi_call_threadsafe_function(self.handle.get_raw(), ptr::null_mut(), mode) };
+            }
+        });
+    }
+
+    /// Keeps the process alive, and the function.
+    pub(super) fn hold(&self, env: Env) -> Result<()> {
+        if self.held.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        // SAFETY: whoever has an `Env` is on the thread of the environment, in which both live as long as `self`.
+        unsafe {
+            check(sys::napi_reference_ref(env.raw(), self.function, ptr::null_mut()))?;
+            check(sys::napi_ref_threadsafe_function(env.raw(), self.handle.get_raw()))
+        }
+    }
+
+    /// Lets the process exit, and the function go.
+    pub(super) fn let_go(&self, env: Env) -> Result<()> {
+        if !self.held.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        // SAFETY: as in `hold`.
+        unsafe {
+            check(sys::napi_reference_unref(env.raw(), self.function, ptr::null_mut()))?;
+            check(sys::napi_unref_threadsafe_function(env.raw(), self.handle.get_raw()))
+        }
+    }
+}
+
+unsafe extern "C" fn finalize(env: sys::napi_env, handle: *mut c_void, function: *mut c_void) {
+    // SAFETY: they are what `Wake::new` made, given back once, on the environment's thread.
+    unsafe {
+        if let Some(handle) = Weak::from_raw(handle.cast::<ThreadsafeFunctionHandle>()).upgrade() {
+            handle.with_write_aborted(|mut gone| *gone = true);
+        }
+        sys::napi_delete_reference(env, function.cast());
+    }
+}
+
+unsafe extern "C" fn call(env: sys::napi_env, _: sys::napi_value, function: *mut c_void, _: *mut c_void) {
+    // So Node empties the queue of an environment that is going away.
+    if env.is_null() {
+        return;
+    }
+    let [mut this, mut callee, mut result, mut thrown] = [ptr::null_mut(); 4];
+    // SAFETY: Node calls this on the environment's thread, in a scope of its own, and not after `finalize`.
+    unsafe {
+        let found = sys::napi_get_reference_value(env, function.cast(), &mut callee);
+        // Where it has been collected, no call is under way, and nobody waits.
+        if found != sys::Status::napi_ok || callee.is_null() {
+            return;
+        }
+        if sys::napi_get_undefined(env, &mut this) != sys::Status::napi_ok {
+            return;
+        }
+        let status = sys::napi_call_function(env, this, callee, 0, ptr::null(), &mut result);
+        if status == sys::Status::napi_pending_exception
+            && sys::napi_get_and_clear_last_exception(env, &mut thrown) == sys::Status::napi_ok
+        {
+            sys::napi_fatal_exception(env, thrown);
+        }
+    }
+}
+
+fn check(status: sys::napi_status) -> Result<()> {
+    match Status::from(status) {
+        Status::Ok => Ok(()),
+        status => {
+            Err(Error::new(status, "the threadsafe function could not be made, held or let go".to_owned()))
+        }
+    }
+}
