@@ -10,14 +10,17 @@ const { databaseErrorOf } = require('./pg.js')
  * @typedef {{ kind: 'server', message: string } & Record<string, string | null>
  *   | { kind: 'network', code: string, syscall: string, address: string | null, port: number | null }
  *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' }
- *   | { kind: 'tls', message: string, code: string | null }
- *   | { kind: 'unfit' | 'other' | 'panic', message: string }
+ *   | { kind: 'tlsAlert', reason: string, number: number, inHandshake: boolean }
+ *   | { kind: 'tlsEnded', host: string }
+ *   | { kind: 'tls' | 'unfit' | 'other' | 'panic', message: string }
  *   | { kind: 'aggregate', errors: NativeFailure[] }
  *   | { kind: 'host', ticket: number }} NativeFailure
  */
 
 /** The message that pg gives for any use of an ended pool. */
 const POOL_ENDED = 'Cannot use a pool after calling end on the pool'
+
+const TLS_ENDED = 'Client network socket disconnected before secure TLS connection was established'
 
 const PANICKED = 'goscope-postgres failed internally, and whether the call took effect is not known. Please report this'
 
@@ -45,7 +48,11 @@ function toError(failure, connection) {
     case 'aggregate':
       return aggregateError(failure.errors.map((/** @type {any} */ each) => toError(each, connection)))
     case 'tls':
-      return failure.code === null ? new Error(failure.message) : coded(new Error(failure.message), failure.code)
+      return new Error(failure.message)
+    case 'tlsAlert':
+      return tlsAlert(failure)
+    case 'tlsEnded':
+      return Object.assign(coded(new Error(TLS_ENDED), 'ECONNRESET'), { host: failure.host })
     case 'unfit':
       return coded(new Error(failure.message), 'ERR_GOSCOPE_TARGET_SESSION')
     case 'closed':
@@ -86,6 +93,32 @@ function networkError({ code, syscall, address, port }) {
 }
 
 /**
+ * As OpenSSL's, which Node passes on. Newer versions of it say "ssl/tls" where older ones say "sslv3".
+ *
+ * @param {any} failure
+ */
+function tlsAlert({ reason, number, inHandshake }) {
+  const said = process.versions.openssl.startsWith('3.0.') ? reason.replace('ssl/tls', 'sslv3') : reason
+  const message = `SSL routines:ssl3_read_bytes:${said}:SSL alert number ${number}`
+  if (inHandshake) return failedWrite(message)
+  const code = `ERR_SSL_${said.toUpperCase().replaceAll(' ', '_')}`
+  return Object.assign(new Error(message), { library: 'SSL routines', reason: said, code })
+}
+
+/**
+ * pg has its first message ready before the handshake is over, so that a handshake that fails is to it a failed write.
+ *
+ * @param {string} message of OpenSSL
+ */
+function failedWrite(message) {
+  return Object.assign(new Error(`write EPROTO ${message}`), {
+    errno: -os.constants.errno.EPROTO,
+    code: 'EPROTO',
+    syscall: 'write',
+  })
+}
+
+/**
  * As Node's own where each address of a host refused: no message, the first one's code. Where hosts differ in what is
  * wrong, the message says so.
  *
@@ -104,4 +137,4 @@ function aggregateError(errors) {
  */
 const coded = (error, code) => Object.assign(error, { code })
 
-module.exports = { toError, coded, POOL_ENDED }
+module.exports = { toError, coded, failedWrite, POOL_ENDED }

@@ -10,7 +10,7 @@ const { test, before, after } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { administer, useDatabase } = require('../helpers/database.js')
-const { failureOf, seenOfBoth, seenOfOurs, withEnvironment } = require('./sides.js')
+const { failureOf, seenOfBoth, seenOfOurs, withEnvironment } = require('../helpers/sides.js')
 
 const database = useDatabase()
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-configuration-'))

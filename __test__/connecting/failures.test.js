@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { startProxy } = require('../helpers/proxy.js')
-const { failureOf, failuresOfBoth, fieldsOf } = require('./sides.js')
+const { failureOf, failuresOfBoth, fieldsOf } = require('../helpers/sides.js')
 
 const database = useDatabase()
 

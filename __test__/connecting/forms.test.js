@@ -10,7 +10,7 @@ const path = require('node:path')
 const { test, after } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
-const { failureOf, seenOfOurs, withEnvironment } = require('./sides.js')
+const { failureOf, seenOfOurs, withEnvironment } = require('../helpers/sides.js')
 
 const database = useDatabase()
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-without-pg-'))

@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
-const { failureOf } = require('./sides.js')
+const { failureOf } = require('../helpers/sides.js')
 
 const database = useDatabase()
 

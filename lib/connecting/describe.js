@@ -73,7 +73,7 @@ async function describeTls({ ssl, sslnegotiation }, at, options, judge, again) {
   const direct = sslnegotiation === 'direct'
   const settings = tlsSettings(ssl, at.host, direct)
   const timeout = Number(options.connectionTimeoutMillis) || 0
-  return { ...settings, trusted: await judge.trusted({ ...at, ssl, direct, timeout }, again) }
+  return { ...settings, trust: await judge.trust({ ...at, ssl, direct, timeout }, again) }
 }
 
 /** @param {any} parameters */

@@ -7,10 +7,14 @@
 const crypto = require('node:crypto')
 const net = require('node:net')
 const tls = require('node:tls')
+const { failedWrite } = require('../errors.js')
 const { HostError } = require('../kept-errors.js')
 
 // A certificate that was good a minute ago is not looked at again; a connection that lives on is not, either.
 const VERDICT_MS = 60_000
+
+// How often a certificate that is not known yet is looked for, when a connection has met one.
+const LOOKS = 3
 
 // The protocol's SSLRequest: https://www.postgresql.org/docs/current/protocol-message-formats.html
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
@@ -26,29 +30,42 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /** The certificates that have been found trustworthy, for one pool. */
 class Judge {
-  /** @type {Map<string, { digests: Set<string>, until: number }>} */
+  /** Until when each certificate of a server is trusted. @type {Map<string, Map<string, number>>} */
   #verdicts = new Map()
   /** @type {Map<string, Promise<string>>} */
   #underWay = new Map()
 
   /**
-   * The digests of the certificates to accept; undefined where the application wants none to be looked at.
+   * The certificates to accept, by their digests; any, where the application wants none to be looked at.
    *
    * @param {Server} server
    * @param {boolean} again because it shows one that is not known yet
-   * @returns {Promise<string[] | undefined>}
+   * @returns {Promise<'any' | { only: string[] }>}
    */
-  async trusted(server, again) {
-    if (server.ssl !== true && server.ssl.rejectUnauthorized === false) return undefined
+  async trust(server, again) {
+    if (server.ssl !== true && server.ssl.rejectUnauthorized === false) return 'any'
     const name = `${server.host} ${server.port}`
-    const known = this.#verdicts.get(name)
-    if (known && !again && Date.now() < known.until) return [...known.digests]
-    const digest = await this.#judge(name, server)
-    // Behind a load balancer servers with several certificates may take turns: while verdicts are fresh they add up.
-    const digests = known && Date.now() < known.until ? known.digests : new Set()
-    digests.add(digest)
-    this.#verdicts.set(name, { digests, until: Date.now() + VERDICT_MS })
-    return [...digests]
+    const known = this.#knownOf(name)
+    const before = known.size
+    if (before > 0 && !again) return { only: [...known.keys()] }
+    // Behind a load balancer servers with several certificates may take turns, so verdicts add up; and where they take
+    // turns strictly, every other look meets the server that has been judged.
+    for (let look = 0; look < (again ? LOOKS : 1) && known.size === before; look++) {
+      known.set(await this.#judge(name, server), Date.now() + VERDICT_MS)
+    }
+    return { only: [...known.keys()] }
+  }
+
+  /**
+   * The verdicts on a server that are not old yet.
+   *
+   * @param {string} name
+   */
+  #knownOf(name) {
+    const known = this.#verdicts.get(name) ?? new Map()
+    this.#verdicts.set(name, known)
+    for (const [digest, until] of known) if (Date.now() >= until) known.delete(digest)
+    return known
   }
 
   /**
@@ -96,7 +113,9 @@ async function certificateOf({ host, port, ssl, direct, timeout }) {
       }),
     })
     secure.on('error', () => {})
-    await happens(secure, 'secureConnect')
+    await happens(secure, 'secureConnect').catch((error) => {
+      throw String(error.code).startsWith('ERR_SSL_') ? failedWrite(error.message) : error
+    })
     const { raw } = secure.getPeerCertificate()
     return crypto.createHash('sha256').update(raw).digest('base64')
   } catch (error) {

@@ -18,6 +18,7 @@ function tlsSettings(ssl, host, direct) {
   const options = ssl === true ? {} : ssl
   refuseSslOptions(options)
   return {
+    host,
     // As pg: the host, unless it is an address; RFC 6066 has no addresses in SNI.
     serverName: net.isIP(host) === 0 ? host : options.servername,
     ...clientCertificate(options),
@@ -27,9 +28,12 @@ function tlsSettings(ssl, host, direct) {
 }
 
 /** @param {Record<string, any>} ssl */
-function clientCertificate({ cert, key, passphrase }) {
-  if (!cert || !key) return {}
+function clientCertificate(ssl) {
+  const { cert, key, passphrase } = ssl
   try {
+    // Node finds the same faults with the same words in what it is given, be it of the server's or the client's.
+    tls.createSecureContext(ssl)
+    if (!cert || !key) return {}
     const chain = [cert].flat().flatMap((pem) => String(pem).match(CERTIFICATE) ?? [pem])
     const [own] = [key].flat()
     const given =

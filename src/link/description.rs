@@ -100,10 +100,12 @@ pub enum Address {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
+    /// As it was configured, for errors.
+    pub host: String,
     /// The name to ask for (SNI); absent for an IP address.
     pub server_name: Option<String>,
-    /// SHA-256 of the server certificates that have been found trustworthy; absent where any will do.
-    pub trusted: Option<Vec<String>>,
+    /// Never absent: a description that forgets it must not mean any certificate.
+    pub trust: Trust,
     /// The client's certificate and its chain, in DER.
     #[serde(default)]
     pub certificates: Vec<String>,
@@ -114,6 +116,15 @@ pub struct Tls {
     /// `sslnegotiation=direct`: without asking the server first whether it speaks TLS.
     #[serde(default)]
     pub direct: bool,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Trust {
+    /// Encryption without authentication, as the application asked for.
+    Any,
+    /// The server certificates that have been found trustworthy, by their SHA-256.
+    Only(Vec<String>),
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

@@ -31,8 +31,13 @@ pub enum Error {
     QueryTimeout,
     /// The server asks for a password, and there is none.
     NoPassword,
-    /// TLS could not be agreed on, with Node's code where it has one.
-    Tls { message: String, code: Option<&'static str> },
+    /// TLS could not be agreed on.
+    Tls { message: String },
+    /// The server has ended TLS, and says why.
+    #[serde(rename_all = "camelCase")]
+    TlsAlert { reason: &'static str, number: u8, in_handshake: bool },
+    /// The server closed the connection before TLS was agreed on.
+    TlsEnded { host: String },
     /// The server shows a certificate that nobody has judged yet.
     #[serde(skip)]
     UnknownCertificate,
@@ -81,7 +86,7 @@ impl Error {
     }
 
     pub(super) fn tls(message: impl Into<String>) -> Self {
-        Self::Tls { message: message.into(), code: None }
+        Self::Tls { message: message.into() }
     }
 
     /// One failure as it is, several as one.
@@ -158,7 +163,8 @@ impl Error {
         }
         let source = std::error::Error::source(error);
         if let Some(tls) = source.and_then(tls_failure) {
-            return super::tls::failure(tls);
+            // What comes after the handshake, as the refusal of a client's certificate does in TLS 1.3, fails a read.
+            return super::tls::failure(tls, is_of_handshake(error));
         }
         if source.is_some_and(|source| source.to_string() == "password missing") {
             return Self::NoPassword;
@@ -172,6 +178,11 @@ impl Error {
             }),
         }
     }
+}
+
+/// tokio-postgres tells what failed only in its words.
+pub(super) fn is_of_handshake(error: &tokio_postgres::Error) -> bool {
+    error.to_string().starts_with("error performing TLS handshake")
 }
 
 /// rustls' own error, which reaches us inside one of the operating system's.

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::description::{Description, TargetSession};
-use super::error::Error;
+use super::error::{Error, is_of_handshake};
 use super::reach::{Transport, reach};
 use super::tls;
 
@@ -64,7 +64,9 @@ async fn try_hands(description: &Description, session: &str) -> Result<(Client, 
     let mut config = config(description, session);
     let Some(tls) = &description.tls else {
         config.ssl_mode(SslMode::Disable);
-        return start(&config, transport, NoTls).await;
+        let started = config.connect_raw(transport, NoTls).await;
+        let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
+        return Ok((client, Box::pin(connection)));
     };
     if !tls.direct {
         tls::request(&mut transport).await?;
@@ -73,17 +75,14 @@ async fn try_hands(description: &Description, session: &str) -> Result<(Client, 
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let (mut connector, server_name) = tls::connector(tls)?;
     let connect = MakeTlsConnect::<Transport>::make_tls_connect(&mut connector, &server_name);
-    start(&config, transport, connect.map_err(|error| Error::tls(error.to_string()))?).await
-}
-
-async fn start<T>(config: &Config, transport: Transport, tls: T) -> Result<(Client, Carrier), Error>
-where
-    T: TlsConnect<Transport>,
-    T::Stream: Send + 'static,
-{
-    let started = config.connect_raw(transport, tls).await;
-    let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
-    Ok((client, Box::pin(connection)))
+    let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
+    match config.connect_raw(transport, connect).await {
+        Ok((client, connection)) => Ok((client, Box::pin(connection))),
+        Err(error) => Err(match Error::from_protocol(&error) {
+            Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },
+            error => error,
+        }),
+    }
 }
 
 fn config(description: &Description, session: &str) -> Config {

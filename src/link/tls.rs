@@ -8,13 +8,17 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
+    SupportedProtocolVersion,
 };
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use super::description::{Tls, TlsVersions};
+use super::description::{Tls, TlsVersions, Trust};
 use super::error::Error;
 use super::reach::Transport;
 
@@ -55,7 +59,7 @@ fn configure(tls: &Tls) -> Result<ClientConfig, Error> {
         TlsVersions::Only13 => &[&rustls::version::TLS13],
     };
     let provider = Arc::new(ring::default_provider());
-    let verifier = OnlyTrusted::new(tls.trusted.as_deref(), &provider)?;
+    let verifier = OnlyTrusted::new(&tls.trust, &provider)?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(|error| Error::tls(error.to_string()))?
@@ -83,11 +87,14 @@ struct OnlyTrusted {
 }
 
 impl OnlyTrusted {
-    fn new(trusted: Option<&[String]>, provider: &CryptoProvider) -> Result<Self, Error> {
+    fn new(trust: &Trust, provider: &CryptoProvider) -> Result<Self, Error> {
         let digest = |text: &String| {
             binary(text)?.try_into().map_err(|_| Error::other("not the length of a SHA-256 digest"))
         };
-        let digests = trusted.map(|trusted| trusted.iter().map(digest).collect()).transpose()?;
+        let digests = match trust {
+            Trust::Any => None,
+            Trust::Only(trusted) => Some(trusted.iter().map(digest).collect::<Result<_, _>>()?),
+        };
         Ok(Self { digests, algorithms: provider.signature_verification_algorithms })
     }
 }
@@ -104,19 +111,31 @@ impl ServerCertVerifier for OnlyTrusted {
         let digest: [u8; 32] = Sha256::digest(end_entity).into();
         match &self.digests {
             Some(trusted) if !trusted.contains(&digest) => {
-                Err(rustls::CertificateError::ApplicationVerificationFailure.into())
+                Err(CertificateError::ApplicationVerificationFailure.into())
             }
             _ => Ok(ServerCertVerified::assertion()),
         }
     }
 
+    /// By the certificate's bare key, as for TLS 1.3.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signature, &self.algorithms)
+        let key = public_key(cert)?;
+        let identifier = key.algorithm.to_der().map_err(|_| CertificateError::BadEncoding)?;
+        let schemes = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
+        // In TLS 1.2 a scheme does not say which curve; the key does.
+        let algorithm = schemes
+            .flat_map(|(_, algorithms)| *algorithms)
+            .find(|algorithm| identifier.ends_with(algorithm.public_key_alg_id().as_ref()))
+            .ok_or(CertificateError::BadSignature)?;
+        algorithm
+            .verify_signature(key.subject_public_key.raw_bytes(), message, signature.signature())
+            .map_err(|_| CertificateError::BadSignature)?;
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     /// By the certificate's bare key: PostgreSQL's documentation shows how to make X.509 v1 certificates, which pg
@@ -127,7 +146,7 @@ impl ServerCertVerifier for OnlyTrusted {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key = public_key(cert).ok_or(rustls::CertificateError::BadEncoding)?;
+        let key = public_key(cert)?.to_der().map_err(|_| CertificateError::BadEncoding)?;
         rustls::crypto::verify_tls13_signature_with_raw_key(message, &key.into(), signature, &self.algorithms)
     }
 
@@ -136,54 +155,46 @@ impl ServerCertVerifier for OnlyTrusted {
     }
 }
 
-/// The SubjectPublicKeyInfo of a certificate, in DER.
-fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
-    use x509_cert::der::{Decode, Encode};
-    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
-    certificate.tbs_certificate.subject_public_key_info.to_der().ok()
+fn public_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoOwned, CertificateError> {
+    let certificate = Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    Ok(certificate.tbs_certificate.subject_public_key_info)
 }
 
-/// A failure of the handshake, told as OpenSSL tells it to Node.
-pub(super) fn failure(error: &rustls::Error) -> Error {
-    use rustls::{CertificateError, Error as Tls};
+/// A failure of TLS, in OpenSSL's words, which are Node's and so pg's.
+pub(super) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
     match error {
-        Tls::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+        rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
             Error::UnknownCertificate
         }
-        Tls::AlertReceived(alert) => match alert_name(*alert) {
-            Some((message, code)) => Error::Tls { message: message.into(), code: Some(code) },
+        rustls::Error::AlertReceived(alert) => match reason(*alert) {
+            Some(reason) => Error::TlsAlert { reason, number: u8::from(*alert), in_handshake },
             None => Error::tls(format!("the server ended the TLS handshake: {alert:?}")),
         },
         other => Error::tls(format!("the TLS handshake failed: {other}")),
     }
 }
 
-/// OpenSSL's words and Node's codes for what servers say of a client (`ssl/ssl_stat.c`, `include/openssl/sslerr.h`).
-fn alert_name(alert: AlertDescription) -> Option<(&'static str, &'static str)> {
+/// What servers say of a client (OpenSSL's `ssl/ssl_err.c`).
+fn reason(alert: AlertDescription) -> Option<&'static str> {
     Some(match alert {
-        AlertDescription::UnknownCA => ("tlsv1 alert unknown ca", "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"),
-        AlertDescription::DecryptError => ("tlsv1 alert decrypt error", "ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR"),
-        AlertDescription::ProtocolVersion => {
-            ("tlsv1 alert protocol version", "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION")
-        }
-        AlertDescription::InternalError => {
-            ("tlsv1 alert internal error", "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR")
-        }
-        AlertDescription::CertificateRequired => {
-            ("tlsv13 alert certificate required", "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED")
-        }
-        AlertDescription::CertificateExpired => {
-            ("sslv3 alert certificate expired", "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED")
-        }
-        AlertDescription::CertificateRevoked => {
-            ("sslv3 alert certificate revoked", "ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED")
-        }
-        AlertDescription::BadCertificate => {
-            ("sslv3 alert bad certificate", "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE")
-        }
-        AlertDescription::HandshakeFailure => {
-            ("sslv3 alert handshake failure", "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE")
-        }
+        AlertDescription::UnknownCA => "tlsv1 alert unknown ca",
+        AlertDescription::AccessDenied => "tlsv1 alert access denied",
+        AlertDescription::DecodeError => "tlsv1 alert decode error",
+        AlertDescription::DecryptError => "tlsv1 alert decrypt error",
+        AlertDescription::ProtocolVersion => "tlsv1 alert protocol version",
+        AlertDescription::InsufficientSecurity => "tlsv1 alert insufficient security",
+        AlertDescription::InternalError => "tlsv1 alert internal error",
+        AlertDescription::UnrecognisedName => "tlsv1 unrecognized name",
+        AlertDescription::CertificateRequired => "tlsv13 alert certificate required",
+        AlertDescription::NoApplicationProtocol => "tlsv1 alert no application protocol",
+        AlertDescription::UnexpectedMessage => "ssl/tls alert unexpected message",
+        AlertDescription::HandshakeFailure => "ssl/tls alert handshake failure",
+        AlertDescription::BadCertificate => "ssl/tls alert bad certificate",
+        AlertDescription::UnsupportedCertificate => "ssl/tls alert unsupported certificate",
+        AlertDescription::CertificateRevoked => "ssl/tls alert certificate revoked",
+        AlertDescription::CertificateExpired => "ssl/tls alert certificate expired",
+        AlertDescription::CertificateUnknown => "ssl/tls alert certificate unknown",
+        AlertDescription::IllegalParameter => "ssl/tls alert illegal parameter",
         _ => return None,
     })
 }

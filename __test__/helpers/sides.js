@@ -31,10 +31,38 @@ const SEEN = `
  * @param {pg.PoolConfig} config
  */
 async function seenOfBoth(config) {
-  const theirs = new pg.Pool(config)
-  const seen = (await theirs.query({ text: SEEN, types: AS_TEXT })).rows[0]
-  await theirs.end()
-  return [seen, await seenOfOurs(new pg.Pool(config))]
+  return [await seenOfTheirs(config), await seenOfOurs(new pg.Pool(config))]
+}
+
+/** @param {pg.PoolConfig} config */
+async function seenOfTheirs(config) {
+  const pool = new pg.Pool(config)
+  pool.on('error', () => {})
+  try {
+    return (await pool.query({ text: SEEN, types: AS_TEXT })).rows[0]
+  } finally {
+    await pool.end()
+  }
+}
+
+/**
+ * What becomes of one configuration through pg, through a pool given to us, and through us without a pool: what the
+ * server sees, or the error's own fields.
+ *
+ * @param {pg.PoolConfig} config
+ */
+async function outcomes(config) {
+  const outcome = (/** @type {Promise<any>} */ seen) =>
+    seen.then(
+      (row) => ({ seen: { ...row } }),
+      (error) => ({ refused: fieldsOf(error) }),
+    )
+  const theirs = await outcome(seenOfTheirs(config))
+  const ours = await outcome(seenOfOurs(new pg.Pool(config)))
+  const withoutPool = await outcome(seenOfOurs(config))
+  // Without a pool there is no pg whose class it could be.
+  if ('refused' in withoutPool && withoutPool.refused.name === 'error') withoutPool.refused.class = 'DatabaseError'
+  return { theirs, ours, withoutPool }
 }
 
 /** Values of rows as the server writes them, as our sessions' hooks get them. */
@@ -113,7 +141,8 @@ function fieldsOf(/** @type {any} */ error) {
   const { stack: _, ...fields } = Object.fromEntries(
     Object.getOwnPropertyNames(error).map((name) => [name, error[name]]),
   )
-  const { errors, cause: __, length: ___, ...rest } = fields
+  // `cert` is the certificate in all its parts, `cause` an error of its own.
+  const { errors, cause: __, length: ___, cert: ____, ...rest } = fields
   return {
     class: error.constructor.name,
     name: error.name,
@@ -123,4 +152,4 @@ function fieldsOf(/** @type {any} */ error) {
   }
 }
 
-module.exports = { failureOf, failuresOfBoth, fieldsOf, seenOfBoth, seenOfOurs, withEnvironment }
+module.exports = { failureOf, failuresOfBoth, fieldsOf, outcomes, seenOfBoth, seenOfOurs, withEnvironment }
