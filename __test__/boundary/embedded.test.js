@@ -36,7 +36,7 @@ function runs(pid) {
 
 /** @param {() => boolean} condition */
 async function soon(condition) {
-  for (let wait = 0; wait < 400 && !condition(); wait++) await sleep(25)
+  for (let wait = 0; wait < 2_400 && !condition(); wait++) await sleep(25)
   return condition()
 }
 

@@ -108,7 +108,7 @@ test('the connections say goodbye with a Terminate', async () => {
     proxy.reset()
     await adapter.disconnect()
     // The connection is closed; the proxy may yet have to read it.
-    for (let wait = 0; wait < 100 && proxy.messages === ''; wait++) await sleep(10)
+    for (let wait = 0; wait < 3_000 && proxy.messages === ''; wait++) await sleep(10)
     assert.equal(proxy.messages, 'X')
   })
 })

@@ -28,7 +28,7 @@ async function script(body) {
     const pool = new Pool({ connectionString: ${JSON.stringify(url)} })
     const adapter = new PostgresAdapter(pool)
     ;(async () => { ${body} })()`
-  return run(process.execPath, ['-e', code], { cwd: root, timeout: 20_000 })
+  return run(process.execPath, ['-e', code], { cwd: root, timeout: 120_000 })
 }
 
 for (const disconnect of [true, false]) {
@@ -41,7 +41,7 @@ for (const disconnect of [true, false]) {
     await worker.result
     assert.equal(await worker.exited, 0)
     // pg's own idle client would hold the process for its 10 s.
-    assert.ok(performance.now() - from < 5_000, 'the process stayed')
+    assert.ok(performance.now() - from < 9_000, 'the process stayed')
   })
 }
 

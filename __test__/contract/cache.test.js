@@ -18,7 +18,7 @@ async function cache(options) {
 /** @param {string} key */
 async function row(key) {
   const rows = await (await database).query(
-    `SELECT value::text AS json, expires_at, xmin, ctid,
+    `SELECT value::text AS json, expires_at, xmin, ctid, (extract(epoch FROM expires_at) * 1000)::float8 AS expires,
             extract(epoch FROM expires_at - timezone('UTC', clock_timestamp())) * 1000 AS remaining
        FROM go_goscope_cache WHERE key = $1`,
     [key],
@@ -57,10 +57,11 @@ test('has tells a stored null from a miss', async () => {
 
 test('an entry is gone when its TTL is over', async () => {
   const adapter = await cache()
-  await adapter.set('short', 1, 400)
+  await adapter.set('short', 1, 60_000)
   assert.equal(await adapter.get('short'), 1)
   assert.equal(await adapter.has('short'), true)
-  await sleep(450)
+  await adapter.set('short', 1, 50)
+  await sleep(100)
   assert.equal(await adapter.get('short'), null)
   assert.equal(await adapter.has('short'), false)
 })
@@ -270,7 +271,7 @@ test("removing expired rows waits for nobody's row lock", async () => {
     await holder.query('BEGIN')
     await holder.query("SELECT * FROM go_goscope_cache WHERE key = 'held-up' FOR UPDATE")
     const done = adapter.set('held-up:not', 1).then(() => 'done')
-    assert.equal(await Promise.race([done, sleep(5_000, 'waited', { ref: false })]), 'done')
+    assert.equal(await Promise.race([done, sleep(30_000, 'waited', { ref: false })]), 'done')
     assert.equal(await count("key = 'held-up'"), 1, 'the locked row was left alone')
   } finally {
     await holder.query('ROLLBACK')
@@ -284,30 +285,22 @@ test('expiry is computed after the wait for a row', async () => {
   const db = await database
   const adapter = await cache()
   await adapter.set('waited', 'old')
-  const holder = await db.plain.connect()
-  await holder.query('BEGIN')
-  await holder.query("SELECT * FROM go_goscope_cache WHERE key = 'cache:waited' FOR UPDATE")
-  const pending = adapter.set('waited', 'new', 1_000)
-  await sleep(600)
-  await holder.query('COMMIT')
-  holder.release()
+  const held = await db.hold("SELECT * FROM go_goscope_cache WHERE key = 'cache:waited' FOR UPDATE")
+  const pending = adapter.set('waited', 'new', 60_000)
+  const before = await held.letGo('COMMIT')
   await pending
-  const { remaining } = await row('cache:waited')
-  assert.ok(remaining > 700 && remaining <= 1_000, `${remaining} ms remain of 1,000`)
+  const { expires } = await row('cache:waited')
+  assert.ok(expires >= before + 60_000, `${expires - before} ms of 60,000 after the wait`)
 })
 
 test('expiry is computed after the wait for an insert that is rolled back', async () => {
   const db = await database
   const adapter = await cache()
   await adapter.set('rolled-back:not', 0)
-  const inserter = await db.plain.connect()
-  await inserter.query('BEGIN')
-  await inserter.query("INSERT INTO go_goscope_cache VALUES ('cache:rolled-back', '1')")
-  const pending = adapter.set('rolled-back', 'new', 1_000)
-  await sleep(600)
-  await inserter.query('ROLLBACK')
-  inserter.release()
+  const held = await db.hold("INSERT INTO go_goscope_cache VALUES ('cache:rolled-back', '1')")
+  const pending = adapter.set('rolled-back', 'new', 60_000)
+  const before = await held.letGo('ROLLBACK')
   await pending
-  const { remaining } = await row('cache:rolled-back')
-  assert.ok(remaining > 700 && remaining <= 1_000, `${remaining} ms remain of 1,000`)
+  const { expires } = await row('cache:rolled-back')
+  assert.ok(expires >= before + 60_000, `${expires - before} ms of 60,000 after the wait`)
 })

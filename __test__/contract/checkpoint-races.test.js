@@ -147,7 +147,7 @@ test('a clean-up that waited for an old id leaves it when it has become the newe
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('waited', n))))
   const letGo = await holdRow('waited:0', 'sequence = 9')
   const pending = adapter.cleanup('waited', 1)
-  await sleep(150)
+  await (await database).untilLocked(1)
   await letGo()
   await pending
   assert.deepEqual(
@@ -161,7 +161,7 @@ test('a clean-up that waited for an id leaves it when it has moved to another ta
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('moved', n))))
   const letGo = await holdRow('moved:0', "task_id = 'moved to'")
   const pending = adapter.cleanup('moved', 0)
-  await sleep(150)
+  await (await database).untilLocked(1)
   await letGo()
   await pending
   assert.deepEqual(await adapter.list('moved'), [])
@@ -176,7 +176,7 @@ test('deleteAll that waited for an id leaves it when it has moved to another tas
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('left', n))))
   const letGo = await holdRow('left:0', "task_id = 'left for'")
   const pending = adapter.deleteAll('left')
-  await sleep(150)
+  await (await database).untilLocked(1)
   await letGo()
   await pending
   assert.deepEqual(await adapter.list('left'), [])
@@ -194,7 +194,7 @@ test('a save that waited for its row replaces all of it', async () => {
     "sequence = 5, data = '[5]', estimated_time_remaining = 5, task_id = 'elsewhere'",
   )
   const pending = adapter.save(checkpoint('replaced', 2, 'replaced'))
-  await sleep(100)
+  await (await database).untilLocked(1)
   await letGo()
   await pending
   assert.deepEqual(await adapter.load('replaced'), checkpoint('replaced', 2, 'replaced'))

@@ -144,15 +144,16 @@ test('a server that accepts and says nothing: connectionTimeoutMillis', async ()
 
 test('statement_timeout of the pool applies: 57014', async () => {
   const db = await database
+  const unhurried = new PostgresAdapter(db.pool())
+  await unhurried.set('slow', 1)
   const adapter = new PostgresAdapter(db.pool({ statement_timeout: 150 }))
-  await adapter.set('slow', 1)
   const holder = await db.plain.connect()
   await holder.query('BEGIN')
   await holder.query("SELECT * FROM go_goscope_cache WHERE key = 'cache:slow' FOR UPDATE")
   assert.equal((await failureOf(adapter.set('slow', 2))).code, '57014')
   await holder.query('ROLLBACK')
   holder.release()
-  assert.equal(await adapter.get('slow'), 1)
+  assert.equal(await unhurried.get('slow'), 1)
 })
 
 test('a connection that is killed under a write: its code, and the pool goes on', async () => {
@@ -163,7 +164,7 @@ test('a connection that is killed under a write: its code, and the pool goes on'
   await holder.query('BEGIN')
   await holder.query("SELECT * FROM go_goscope_cache WHERE key = 'cache:killed' FOR UPDATE")
   const failing = failureOf(adapter.set('killed', 2))
-  await sleep(100)
+  await db.untilLocked(1)
   await db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'killed'")
   assert.equal((await failing).code, '57P01')
   await holder.query('ROLLBACK')

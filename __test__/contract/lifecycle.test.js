@@ -65,7 +65,7 @@ test('adapters on one pool share one native pool, within its max, opened lazily'
     )
   }
   clearInterval(watch)
-  await sleep(20)
+  most = Math.max(most, await sessions('shared'))
   assert.ok(most >= 1 && most <= 3, `${most} connections at the most`)
 })
 
@@ -74,7 +74,7 @@ test('idle connections are closed after idleTimeoutMillis, with a proper Termina
   const adapter = new PostgresAdapter(db.pool({ application_name: 'idle', idleTimeoutMillis: 200 }))
   await adapter.get('x')
   assert.equal(await sessions('idle'), 1)
-  assert.ok(await within(2000, async () => (await sessions('idle')) === 0), 'still open')
+  assert.ok(await within(30_000, async () => (await sessions('idle')) === 0), 'still open')
   assert.equal(await adapter.get('x'), null)
 })
 
@@ -109,7 +109,7 @@ test('disconnect waits for the calls under way, closes the connections, and ends
   await Promise.all([first, second])
   assert.ok((await settled).every(({ status }) => status === 'fulfilled'))
   // The server's processes need a moment to end after the Terminate.
-  assert.ok(await within(1000, async () => (await sessions('ends')) === 0))
+  assert.ok(await within(30_000, async () => (await sessions('ends')) === 0))
   await adapter.disconnect()
   await other.disconnect()
   assert.equal(ended, 1)
@@ -151,7 +151,7 @@ test('a pool that the application ended itself takes the native connections with
   await pool.end()
   assert.equal(adapter.isConnected(), false)
   await assert.rejects(adapter.get('x'), ENDED)
-  assert.ok(await within(2000, async () => (await sessions('ended by the application')) === 0))
+  assert.ok(await within(30_000, async () => (await sessions('ended by the application')) === 0))
   await adapter.disconnect()
 })
 

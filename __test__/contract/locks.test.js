@@ -167,7 +167,7 @@ test("the clean-up waits for nobody's row lock", async () => {
   try {
     await holder.query('BEGIN')
     await holder.query("SELECT * FROM go_goscope_locks WHERE key = 'lock:held-up' FOR UPDATE")
-    const taken = await Promise.race([locks.acquire('not-held-up', 60_000), sleep(5_000, 'waited')])
+    const taken = await Promise.race([locks.acquire('not-held-up', 60_000), sleep(30_000, 'waited', { ref: false })])
     assert.notEqual(taken, 'waited')
     assert.ok(taken)
     assert.ok(await row('lock:held-up'), 'the locked row was left alone')
@@ -205,59 +205,52 @@ test('expiry is computed after the wait for a row', async () => {
   await db.query(
     `UPDATE go_goscope_locks SET expires_at = timezone('UTC', now()) - interval '1 second' WHERE key = 'lock:waited'`,
   )
-  const holder = await db.plain.connect()
-  await holder.query('BEGIN')
-  await holder.query("SELECT * FROM go_goscope_locks WHERE key = 'lock:waited' FOR UPDATE")
-  const pending = locks.acquire('waited', 1_000, 'new')
-  await sleep(1_300)
-  await holder.query('COMMIT')
-  holder.release()
-  const handle = await pending
-  assert.ok(handle)
-  assert.equal(await handle.isValid(), true, 'a lease computed before the wait would have run out during it')
+  const held = await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:waited' FOR UPDATE")
+  const pending = locks.acquire('waited', 60_000, 'new')
+  const before = await held.letGo('COMMIT')
+  assert.ok(await pending)
+  await assertWhole('lock:waited', 60_000, before)
 })
 
 test('expiry is computed after the wait for an insert that is rolled back', async () => {
   const db = await database
   const locks = await adapter()
-  const inserter = await db.plain.connect()
-  await inserter.query('BEGIN')
-  await inserter.query(
+  const held = await db.hold(
     `INSERT INTO go_goscope_locks VALUES ('lock:rolled-back', 'x', timezone('UTC', now()) + interval '1 hour')`,
   )
-  const pending = locks.acquire('rolled-back', 1_000, 'new')
-  await sleep(1_300)
-  await inserter.query('ROLLBACK')
-  inserter.release()
-  const handle = await pending
-  assert.ok(handle)
-  assert.equal(await handle.isValid(), true)
+  const pending = locks.acquire('rolled-back', 60_000, 'new')
+  const before = await held.letGo('ROLLBACK')
+  assert.ok(await pending)
+  await assertWhole('lock:rolled-back', 60_000, before)
 })
 
 test('a short lease is whole, too: not over before its caller hears of it', async () => {
   const db = await database
   const locks = await adapter()
-  const inserter = await db.plain.connect()
   for (const ttl of [200, 50, 20]) {
-    await inserter.query('BEGIN')
-    await inserter.query(`INSERT INTO go_goscope_locks VALUES ('lock:short${ttl}', 'x', timezone('UTC', now()))`)
+    const held = await db.hold(`INSERT INTO go_goscope_locks VALUES ('lock:short${ttl}', 'x', timezone('UTC', now()))`)
     const pending = locks.acquire(`short${ttl}`, ttl, 'me')
-    await sleep(15)
-    await inserter.query('ROLLBACK')
-    const [{ rolled_back }] = (
-      await inserter.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS rolled_back')
-    ).rows
+    const before = await held.letGo('ROLLBACK')
     await pending
-    const [{ expires }] = await db.query(
-      'SELECT extract(epoch FROM expires_at) * 1000 AS expires FROM go_goscope_locks WHERE key = $1',
-      [`lock:short${ttl}`],
-    )
-    const length = Number(expires) - Number(rolled_back)
-    // The rollback's own answer took its time, up to which the lease may have begun.
-    assert.ok(length > ttl - 10, `a lease of ${ttl} ms ends ${length} ms after the wait`)
+    await assertWhole(`lock:short${ttl}`, ttl, before)
   }
-  inserter.release()
 })
+
+/**
+ * A lease that began when its wait was over ends a whole TTL after that, and not more than that from now.
+ *
+ * @param {string} key
+ * @param {number} ttl
+ * @param {number} before the server's clock just before the wait ended
+ */
+async function assertWhole(key, ttl, before) {
+  const db = await database
+  const sql = 'SELECT extract(epoch FROM expires_at) * 1000 AS expires FROM go_goscope_locks WHERE key = $1'
+  const expires = Number((await db.query(sql, [key]))[0].expires)
+  const now = await db.now()
+  assert.ok(expires >= before + ttl, `${expires - before} ms of ${ttl} after the wait`)
+  assert.ok(expires <= now + ttl, `${expires - now} ms of ${ttl} from now`)
+}
 
 test('a lease that ran out while its extension waited is not extended', async () => {
   const db = await database

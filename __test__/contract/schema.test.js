@@ -193,11 +193,14 @@ test('connect locks out no writer, waits for none, and takes no advisory lock wh
   await writer.query('LOCK TABLE go_goscope_cache IN ROW EXCLUSIVE MODE')
   try {
     const adapter = new PostgresAdapter(db.pool())
-    assert.notEqual(await Promise.race([adapter.connect(), sleep(5000, 'waited')]), 'waited')
+    assert.notEqual(await Promise.race([adapter.connect(), sleep(30_000, 'waited', { ref: false })]), 'waited')
     // Somebody who holds our advisory lock holds up nobody who has nothing to create.
     await db.query('SELECT 1')
     await writer.query('SELECT pg_advisory_xact_lock($1)', [0x676f7363_6f706531n.toString()])
-    assert.notEqual(await Promise.race([new PostgresAdapter(db.pool()).connect(), sleep(5000, 'waited')]), 'waited')
+    assert.notEqual(
+      await Promise.race([new PostgresAdapter(db.pool()).connect(), sleep(30_000, 'waited', { ref: false })]),
+      'waited',
+    )
   } finally {
     await writer.query('ROLLBACK')
     writer.release()
@@ -248,8 +251,9 @@ test('tables with other widths, integer types and TIMESTAMPTZ columns still work
     assert.equal(await adapter.recordFailure(key, 3), 3)
     assert.ok(Math.abs(((await adapter.getState(key))?.lastFailureTime ?? 0) - Date.now()) < 60_000)
 
-    await adapter.set(key, { key: 'own field', value: 1 }, 40)
+    await adapter.set(key, { key: 'own field', value: 1 }, 60_000)
     assert.deepEqual(await adapter.get(key), { key: 'own field', value: 1 })
+    await adapter.set(key, { key: 'own field', value: 1 }, 40)
     await sleep(60)
     assert.equal(await adapter.get(key), null)
     await adapter.set(key, 'stays')

@@ -89,6 +89,40 @@ class Database {
     await waitUntil(async () => (await this.query(sql))[0].n >= count, `${count} sessions wait for a lock`)
   }
 
+  /**
+   * Holds rows (or an insert) in a transaction of its own, so that a test can see what a statement makes of the wait.
+   *
+   * @param {string} sql
+   * @param {unknown[]} [params]
+   */
+  async hold(sql, params) {
+    const holder = await this.plain.connect()
+    await holder.query('BEGIN')
+    await holder.query(sql, params)
+    return {
+      /**
+       * Ends the wait of whoever waits for it, after at least 100 ms of that.
+       *
+       * @param {'COMMIT' | 'ROLLBACK'} how
+       * @returns the server's clock just before, in ms since the epoch: no wait can have ended earlier
+       */
+      letGo: async (how) => {
+        await this.untilLocked(1)
+        const { rows } = await holder.query(
+          'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now FROM pg_sleep(0.1)',
+        )
+        await holder.query(how)
+        holder.release()
+        return Number(rows[0].now)
+      },
+    }
+  }
+
+  /** The server's clock, in ms since the epoch. */
+  async now() {
+    return Number((await this.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now'))[0].now)
+  }
+
   async drop() {
     // First the database, which cuts off whatever is still connected (WITH (FORCE) is since 13): a failed test may have
     // left a client checked out, for which `end` would wait for ever.
