@@ -120,8 +120,8 @@ class PostgresAdapter extends CacheProvider {
       min: 0,
       max: MAX_FAILURE_COUNT,
     })
-    const failed = args.optionalNumber('state.lastFailureTime', given.lastFailureTime, TIME_RANGE)
-    const succeeded = args.optionalNumber('state.lastSuccessTime', given.lastSuccessTime, TIME_RANGE)
+    const failed = wholeTime('state.lastFailureTime', given.lastFailureTime)
+    const succeeded = wholeTime('state.lastSuccessTime', given.lastSuccessTime)
     await this.#connection.call((slot) => this.#circuits.setState(slot, name, given.state, count, failed, succeeded))
   }
 
@@ -193,6 +193,17 @@ class PostgresAdapter extends CacheProvider {
     const task = args.key('taskId', taskId)
     await this.#connection.call((slot) => this.#checkpoints.deleteAll(slot, task))
   }
+}
+
+/**
+ * A time in whole milliseconds, cut as a Date cuts it, so that nothing is stored that would not come back.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function wholeTime(name, value) {
+  const time = args.optionalNumber(name, value, TIME_RANGE)
+  return time === null ? null : Math.trunc(time)
 }
 
 const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE }

@@ -3,7 +3,6 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')

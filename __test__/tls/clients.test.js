@@ -3,7 +3,6 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const crypto = require('node:crypto')
 const { test, after } = require('node:test')
 const { certificate, rsa } = require('../helpers/certificates.js')
 const { outcomes } = require('../helpers/sides.js')
@@ -26,7 +25,7 @@ const unknown = certificate({ name: 'postgres', issuer: stranger })
 const expired = certificate({ name: 'postgres', issuer: ca, from: -10, to: -1 })
 
 /**
- * @param {crypto.KeyObject} key
+ * @param {import('node:crypto').KeyObject} key
  * @param {string} passphrase
  */
 const encrypted = (key, passphrase) =>

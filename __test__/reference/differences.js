@@ -1,0 +1,281 @@
+// @ts-check
+// Every known difference between the pg-based adapters and this package, and the only ones that the differential test
+// allows. The README's table of differences is this list, word for word. Each entry is found by the random sequences
+// or shown by a scenario; the test fails if one is not.
+'use strict'
+
+/**
+ * @typedef {object} Difference
+ * @property {string} id
+ * @property {string} difference what is different here
+ * @property {string} reason
+ * @property {string} promise the contract's words for it, as they stand in README.md or index.d.ts
+ */
+
+/**
+ * Where one operation shows several, those that stand first are looked for first.
+ *
+ * @type {Difference[]}
+ */
+const differences = [
+  // Locks
+  {
+    id: 'one-clock',
+    difference: "the server's clock decides who holds a lock and what has expired",
+    reason: 'a process whose clock ran ahead took locks that others held',
+    promise: "The server's clock alone decides who holds a lock and what has expired.",
+  },
+  {
+    id: 'time-zones',
+    difference: '`TIMESTAMP` columns are read and written in UTC, whatever the zones of server, session and process',
+    reason: 'outside UTC, rows expired hours early or late',
+    promise: 'Time zones of server, session and process do not matter: `TIMESTAMP` columns hold UTC.',
+  },
+  {
+    id: 'atomic-acquire',
+    difference: '`acquire` is one atomic statement',
+    reason: 'of two racing for a free lock, one got 23505 instead of `null`',
+    promise: "A handle if the lock is absent, expired or already `owner`'s, else `null`",
+  },
+  {
+    id: 'locked-rows',
+    difference: '`acquire` skips expired locks whose rows are locked',
+    reason: "it waited for other applications' transactions",
+    promise: 'never waits for the holder. The same owner replaces its expiry. One round trip.',
+  },
+  {
+    id: 'expired-locks',
+    difference: 'an `acquire` that gets `null` removes no expired locks, and one that gets the lock a bounded number',
+    reason: 'a poll of a busy lock writes nothing',
+    promise: 'a poll of a busy lock writes nothing.',
+  },
+  {
+    id: 'default-owner',
+    difference: 'the owner that is drawn where none is given is a UUIDv4',
+    reason: 'a time with `Math.random()` may collide',
+    promise: 'a UUIDv4 is drawn where it is absent',
+  },
+  {
+    id: 'numeric-owner',
+    difference: 'an owner given as a number can take its lock again, and its handle is valid',
+    reason: 'the number was compared with the text that came back',
+    promise: 'A number or bigint given to plain JavaScript is taken as its decimal text.',
+  },
+  {
+    id: 'default-lock-ttl',
+    difference: '`defaultLockTTL` is honoured',
+    reason: 'it is documented',
+    promise: 'for lock calls without a `ttl`',
+  },
+
+  // Arguments
+  {
+    id: 'bad-arguments',
+    difference:
+      'bad arguments reject with `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`; a TTL that is negative or NaN, an unknown state and `cleanup` without a count are such',
+    reason: 'they failed in the server, or were stored; `cleanup` without a count deleted everything',
+    promise: 'Bad arguments: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE`, naming the argument.',
+  },
+  {
+    id: 'any-key',
+    difference:
+      'a key that fits no index row or column, and one with lone surrogates, is stored under a digest; new key columns are `TEXT`',
+    reason: 'long keys failed with 54000 or 22001; all lone surrogates were one key',
+    promise: 'Any string without U+0000 is a key.',
+  },
+
+  // Circuit breakers
+  {
+    id: 'atomic-failures',
+    difference: '`recordFailure` is one atomic statement',
+    reason: 'of failures at the same time, all but one were lost',
+    promise: 'One atomic count: N concurrent calls return N distinct numbers.',
+  },
+  {
+    id: 'full-count',
+    difference: 'a failure count of 2147483647 stays at that',
+    reason: 'one more failed with 22003, for ever',
+    promise: 'The count stops at 2147483647.',
+  },
+  {
+    id: 'zero-times',
+    difference: '`setState` keeps a time of 0',
+    reason: 'a state comes back as it was stored',
+    promise: 'absent stays absent, 0 stays 0',
+  },
+  {
+    id: 'far-times',
+    difference: '`setState` takes times before the year 0 and after 9999',
+    reason: 'PostgreSQL could not read the form in which they were sent',
+    promise: "a time is out of PostgreSQL's or JavaScript's range",
+  },
+
+  // Entries
+  {
+    id: 'long-ttl',
+    difference: 'a TTL of `Infinity` means no expiry, and one that ends after the year 9999 is kept',
+    reason: '`Infinity` threw, and PostgreSQL could not read the other',
+    promise: '`ttl` absent, 0 or `Infinity`: no expiry.',
+  },
+  {
+    id: 'expired-entries',
+    difference: '`set` removes a few expired entries of other keys',
+    reason: 'what had expired stayed in the table for ever',
+    promise: 'rows are removed a few at a time by later writes.',
+  },
+  {
+    id: 'accessed-at',
+    difference: '`accessed_at` is the time of the last `set`, in every cache',
+    reason: 'a read costs one round trip and no write',
+    promise: 'Reads write nothing.',
+  },
+  {
+    id: 'literal-prefix',
+    difference: '`_`, `%` and `\\` in a `keyPrefix` mean themselves',
+    reason: "`_` matched other prefixes' keys, and `clear` removed them",
+    promise: '**Prefixes are data.** `_`, `%` and `\\` in a `keyPrefix` mean themselves.',
+  },
+  {
+    id: 'keys-as-given',
+    difference:
+      "`keys` of a `PostgresAdapter` without a `keyPrefix` lists, and compares, keys without `cache:`, and leaves other prefixes' keys out",
+    reason: 'keys come back as they were given',
+    promise: 'Keys as you gave them.',
+  },
+  {
+    id: 'star-pattern',
+    difference: '`keys` of a `PostgresCacheAdapter`: only `*` is a wildcard',
+    reason: 'keys contain `_`',
+    promise: '`PostgresCacheAdapter`: `*` is any text.',
+  },
+  {
+    id: 'stats-and-prune',
+    difference: '`stats` counts hits and misses; `stats` and `prune` keep to the `keyPrefix`',
+    reason: "another prefix's entries are not this cache's",
+    promise: "This instance's hits and misses, and the live entries under its prefix; removes the expired ones.",
+  },
+  {
+    id: 'failed-result',
+    difference: 'a failed Result, `[Error, undefined]`, is not stored, and removes an older entry',
+    reason: 'JSON made it `[{}, null]`, and a failure was replayed as a success',
+    promise: 'A failed Result, `[Error, undefined]`, is not stored and removes an older entry.',
+  },
+
+  // Checkpoints
+  {
+    id: 'absent-fields',
+    difference: 'what is absent of a state, checkpoint or result is no property, instead of one that is `undefined`',
+    reason: 'it comes back as it was stored',
+    promise: 'Absent stays absent, 0 stays 0.',
+  },
+  {
+    id: 'sequence-is-a-number',
+    difference: "a checkpoint's `sequence` comes back as a number",
+    reason: 'pg reads a `BIGINT` as text',
+    promise: "The checkpoint's place within its task; a safe integer.",
+  },
+  {
+    id: 'zero-estimate',
+    difference: 'an `estimatedTimeRemaining` of 0 comes back as 0 from an `INTEGER` column, too',
+    reason: 'it came back as `undefined`',
+    promise: 'In ms; a safe integer. Absent stays absent, 0 stays 0.',
+  },
+  {
+    id: 'save-replaces',
+    difference: '`save` under an id that exists replaces task, sequence and timestamp, too',
+    reason: 'a checkpoint comes back as it was saved',
+    promise: 'where its id exists already, every field is replaced.',
+  },
+  {
+    id: 'equal-sequences',
+    difference: 'checkpoints of equal sequence are ordered by `timestamp`',
+    reason: 'any of them could be the latest',
+    promise: 'highest sequence, then timestamp',
+  },
+  {
+    id: 'checkpoint-prefix',
+    difference: 'the `keyPrefix` applies to checkpoints: ids and tasks are stored behind it',
+    reason: "two applications with prefixes of their own overwrote each other's",
+    promise: 'stands before everything that is stored, checkpoints included',
+  },
+  {
+    id: 'checkpoints-table',
+    difference: '`connect` makes `go_goscope_checkpoints`, too',
+    reason: 'it is documented, and checkpoints need it',
+    promise: 'Makes what is missing of the four tables and their indexes, and nothing else.',
+  },
+
+  // Life cycle
+  {
+    id: 'first-use',
+    difference: 'a method that is used before `connect` makes its table',
+    reason: 'a client that nobody connected failed with 42P01',
+    promise: 'A method used before it makes its own table on first need.',
+  },
+  {
+    id: 'no-needless-ddl',
+    difference: '`connect` needs no DDL rights, and issues no DDL, where all is there',
+    reason: 'start-up must not depend on rights that the work does not need',
+    promise: 'Needs no DDL rights where they exist',
+  },
+  {
+    id: 'create-tables',
+    difference: '`createTables: false` is honoured',
+    reason: 'it is documented',
+    promise: '`false`: creates nothing; a call on a missing table rejects with 42P01',
+  },
+  {
+    id: 'index-names',
+    difference: 'the server names the indexes of `PostgresCacheAdapter` tables',
+    reason: "the table `cache` got none: its name was that of another table's",
+    promise: 'Makes the table and its index where they are missing',
+  },
+  {
+    id: 'table-names',
+    difference:
+      '`tableName` is `name` or `schema.name`, and quoted; an existing table under the lower-case name is found',
+    reason: 'a name is not SQL',
+    promise: '`name` or `schema.name`, quoted, never SQL',
+  },
+  {
+    id: 'is-connected',
+    difference: '`isConnected` follows `connect` and `disconnect`',
+    reason: 'idle connections close, and it said `false`',
+    promise: "True from a successful {@link connect} to {@link disconnect} or the pool's end.",
+  },
+  {
+    id: 'disconnect-twice',
+    difference: 'a second `disconnect` resolves',
+    reason: 'adapters share a pool, and each may be told to disconnect',
+    promise: 'Waits for the calls under way, closes the connections, ends the `Pool`. Twice is fine.',
+  },
+
+  // Connections
+  {
+    id: 'own-connections',
+    difference:
+      "calls go over native connections, not the pool's: up to `max` more, which no event of the pool tells of",
+    reason: 'calls share statements and round trips',
+    promise: 'Its connections are its own: they come on top of those that the `Pool` opens for your queries.',
+  },
+  {
+    id: 'type-parsers',
+    difference: "`pg`'s type parsers are not used",
+    reason: 'a value comes back as `JSON.parse` gives it, whatever else the application sets',
+    promise: 'It comes back as `JSON.parse(JSON.stringify(value))` would give it',
+  },
+  {
+    id: 'call-order',
+    difference: 'calls on one key through one `Pool` take effect in the order of the calls, awaited or not',
+    reason: 'each went over whatever connection was free',
+    promise: 'Calls on one key through one `Pool` take effect in the order in which they were made, awaited or not.',
+  },
+  {
+    id: 'lost-connections',
+    difference: 'a call that may be repeated outlives the loss of its connection',
+    reason: 'a release that rejects leaves the lock until its TTL is over',
+    promise: '**Lost connections.**',
+  },
+]
+
+module.exports = { differences }
