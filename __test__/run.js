@@ -58,7 +58,8 @@ function configuration(version, serverZone, processZone, isolation, folders) {
 
 // Two at once: the machine's other half is the server's.
 const CONCURRENCY = 2
-const FILE_TIMEOUT_MS = 180_000
+// Some times what the longest file takes, which builds the addon: machines are slow or busy.
+const FILE_TIMEOUT_MS = 300_000
 
 const totals = { passed: 0, failed: 0, skipped: 0 }
 

@@ -98,11 +98,13 @@ test('the native runtime has one thread, and ends with the last environment', {
     const { Worker } = require('node:worker_threads')
     const threads = () => ${count}
     ;(async () => {
-      const workers = Array.from({ length: 3 }, () => new Worker(${JSON.stringify(`${BODY};(async () => { await adapter.get('x'); parentPort.postMessage(1); setTimeout(() => {}, 600) })()`)}, { eval: true, workerData: { url: ${JSON.stringify(url)} } }))
+      const workers = Array.from({ length: 3 }, () => new Worker(${JSON.stringify(`${BODY};(async () => { await adapter.get('x'); parentPort.postMessage(1); parentPort.once('message', () => {}) })()`)}, { eval: true, workerData: { url: ${JSON.stringify(url)} } }))
       await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))))
       console.log(threads())
-      await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve))))
-      for (let wait = 0; wait < 100 && threads() > 0; wait++) await new Promise((resolve) => setTimeout(resolve, 20))
+      const ended = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)))
+      for (const worker of workers) worker.postMessage('end')
+      await Promise.all(ended)
+      for (let wait = 0; wait < 1_500 && threads() > 0; wait++) await new Promise((resolve) => setTimeout(resolve, 20))
       console.log(threads())
     })()`
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', code], { cwd: root })

@@ -3,8 +3,9 @@
 'use strict'
 
 const crypto = require('node:crypto')
-const { after } = require('node:test')
+const { after, afterEach } = require('node:test')
 const pg = require('pg')
+const { inTime, until } = require('./waiting.js')
 
 const serverUrl = process.env.GOSCOPE_TEST_URL
 if (!serverUrl) {
@@ -23,13 +24,31 @@ const settings = JSON.parse(process.env.GOSCOPE_TEST_SETTINGS ?? '{}')
  */
 function useDatabase() {
   const made = createDatabase()
-  after(async () => (await made).drop())
+  // Here, while the file loads: within a test, node:test may take such a hook for one of the file's.
+  afterEach(async () => (await made).letGo())
+  after(async () => {
+    await (await made).drop()
+    endSoon()
+  })
   return made
+}
+
+/** Twice what a pool that nobody ended takes to close its idle clients. */
+const LEFTOVERS_MS = 20_000
+
+/** A failed test may have left a socket or a process behind. Its file is to fail for that reason, not for its silence. */
+function endSoon() {
+  const giveUp = () => {
+    console.error(`still open after the tests: ${process.getActiveResourcesInfo().join(', ')}`)
+    process.exit(1)
+  }
+  setTimeout(giveUp, LEFTOVERS_MS).unref()
 }
 
 async function createDatabase() {
   const name = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
-  await administer(`CREATE DATABASE ${name}`)
+  // Nobody can be connected to template0, so nobody can be in the way.
+  await administer(`CREATE DATABASE ${name} TEMPLATE template0`)
   for (const [setting, value] of Object.entries(settings)) {
     await administer(`ALTER DATABASE ${name} SET ${setting} = '${value}'`)
   }
@@ -39,6 +58,10 @@ async function createDatabase() {
 class Database {
   /** @type {pg.Pool[]} */
   #pools = []
+  /** @type {Set<pg.PoolClient>} */
+  #checkedOut = new Set()
+  /** @type {Set<pg.Client>} */
+  #holding = new Set()
 
   /** @param {string} name */
   constructor(name) {
@@ -57,7 +80,13 @@ class Database {
    */
   pool(options) {
     const pool = new pg.Pool({ connectionString: this.url, ...options })
-    pool.on('error', () => {}) // idle clients are cut off when the database is dropped
+    // Clients are cut off when the database is dropped, and say so: the idle through their pool, the others themselves.
+    pool.on('error', ignore)
+    pool.on('acquire', (client) => {
+      this.#checkedOut.add(client)
+      if (!client.listeners('error').includes(ignore)) client.on('error', ignore)
+    })
+    pool.on('release', (_, client) => this.#checkedOut.delete(client))
     this.#pools.push(pool)
     return pool
   }
@@ -71,12 +100,80 @@ class Database {
     return (await this.plain.query(sql, params)).rows
   }
 
+  /**
+   * A transaction that has run a statement and keeps its locks; over with the test at the latest, so that a test that
+   * fails holds up none that follow.
+   *
+   * @param {string} sql
+   * @param {unknown[]} [params]
+   */
+  async hold(sql, params) {
+    const client = new pg.Client({ connectionString: this.url })
+    client.on('error', ignore)
+    this.#holding.add(client)
+    await client.connect()
+    await client.query('BEGIN')
+    await client.query(sql, params)
+    const end = async (/** @type {string} */ how) => {
+      await client.query(how)
+      await client.end()
+    }
+    return { commit: () => end('COMMIT'), rollback: () => end('ROLLBACK') }
+  }
+
+  /** Ends the transactions that a test has left open. */
+  async letGo() {
+    await Promise.all([...this.#holding].map((client) => client.end()))
+    this.#holding.clear()
+  }
+
+  /**
+   * Until as many sessions of this database wait for a lock.
+   *
+   * @param {number} [count]
+   */
+  async untilWaiting(count = 1) {
+    await until(`${count} waiting for a lock`, async () => {
+      const [{ n }] = await this.query(`SELECT count(*)::int AS n FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'`)
+      return n >= count
+    })
+  }
+
+  /** The server's clock, in milliseconds. */
+  async clock() {
+    const [{ now }] = await this.query('SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint AS now')
+    return Number(now) / 1e3
+  }
+
   async drop() {
-    await Promise.all(this.#pools.filter((pool) => !pool.ending).map((pool) => pool.end()))
-    // Cuts off whatever is still connected; DROP DATABASE ... WITH (FORCE) is since 13.
-    await administer(`DROP DATABASE IF EXISTS ${this.name} WITH (FORCE)`)
+    // pool.end() would wait for them for ever.
+    for (const client of this.#checkedOut) client.release(true)
+    await dropDatabase(this.name)
+    const ends = this.#pools.filter((pool) => !pool.ending).map((pool) => pool.end())
+    await inTime('the end of the pools', Promise.all(ends))
   }
 }
+
+/**
+ * Cuts off whatever is connected, so it depends on nobody; DROP DATABASE ... WITH (FORCE) is since 13.
+ *
+ * @param {string} name
+ */
+async function dropDatabase(name) {
+  await until(`${name} can be dropped`, async () => {
+    try {
+      await administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      return true
+    } catch (error) {
+      // The server gives the sessions that it ends five seconds to go.
+      if (/** @type {any} */ (error).code === '55006') return false
+      throw error
+    }
+  })
+}
+
+function ignore() {}
 
 /** @param {string} sql */
 async function administer(sql) {
