@@ -6,12 +6,12 @@ const assert = require('node:assert/strict')
 const { execFile, spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const { promisify } = require('node:util')
 const pg = require('pg')
 const { startPostgres } = require('goscope-postgres/embedded')
 const { postgres13 } = require('../helpers/postgres-13.js')
+const { until } = require('../helpers/waiting.js')
 
 const root = path.join(__dirname, '../..')
 
@@ -34,11 +34,9 @@ function runs(pid) {
   }
 }
 
-/** @param {() => boolean} condition */
-async function soon(condition) {
-  for (let wait = 0; wait < 2_400 && !condition(); wait++) await sleep(25)
-  return condition()
-}
+/** @param {{ pid: number, socketDirectory: string }} server */
+const untilGone = ({ pid, socketDirectory }) =>
+  until('the end of the server and its folder', () => !runs(pid) && !fs.existsSync(socketDirectory))
 
 test('a real server in two lines; settings apply; stop takes it and its folder away; twice is fine', async () => {
   const server = await startPostgres({ settings: { TimeZone: 'Asia/Tokyo', max_connections: 17 } })
@@ -110,9 +108,9 @@ const START =
   "require('goscope-postgres/embedded').startPostgres().then((server) => { console.log(JSON.stringify(server));"
 
 test('an idle server lets its process exit, and goes with it', async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, ['-e', `${START} })`], { cwd: root, timeout: 30_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', `${START} })`], { cwd: root, timeout: 120_000 })
   const server = JSON.parse(stdout)
-  assert.ok(await soon(() => !runs(server.pid) && !fs.existsSync(server.socketDirectory)))
+  await untilGone(server)
 })
 
 test('a process that is killed leaves neither server nor folder behind', {
@@ -126,5 +124,5 @@ test('a process that is killed leaves neither server nor folder behind', {
   const server = JSON.parse(line)
   assert.ok(runs(server.pid))
   child.kill('SIGKILL')
-  assert.ok(await soon(() => !runs(server.pid) && !fs.existsSync(server.socketDirectory)))
+  await untilGone(server)
 })

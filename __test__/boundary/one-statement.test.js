@@ -4,16 +4,18 @@
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { startPostgres } = require('goscope-postgres/embedded')
 const { startProxy } = require('../helpers/proxy.js')
+const { until } = require('../helpers/waiting.js')
 
 // The extended protocol's messages: Parse, Bind, Describe, Execute, Sync. A Sync ends a round trip.
 const FIRST_RUN = 'PBDES'
 const LATER_RUN = 'BES'
+
+const MAX_RUNS = 50
 
 /** @typedef {{ adapter: PostgresAdapter, cache: PostgresCacheAdapter, results: PostgresIdempotencyAdapter, handle: any }} Given */
 
@@ -64,22 +66,26 @@ test('each operation is one statement and one round trip', async (t) => {
     await adapter.acquire('busy', 600_000, 'me')
     const handle = await adapter.acquire('handle', 600_000)
     const given = { adapter, cache, results, handle }
+    const observe = async (/** @type {(given: Given) => Promise<unknown>} */ operation) => {
+      proxy.reset()
+      const logged = fs.statSync(server.logFile).size
+      await operation(given)
+      const log = fs.readFileSync(server.logFile, 'utf8').slice(logged)
+      return { messages: proxy.messages, executed: log.match(/LOG: {2}execute /g)?.length }
+    }
+    const areOneStatement = (/** @type {Awaited<ReturnType<typeof observe>>[]} */ runs) =>
+      runs.every(({ messages, executed }) => messages === LATER_RUN && executed === 1)
 
     for (const [name, operation] of Object.entries(OPERATIONS)) {
       await t.test(name, async () => {
-        const wire = []
-        const logged = fs.statSync(server.logFile).size
-        for (let run = 0; run < 4; run++) {
-          proxy.reset()
-          await operation(given)
-          wire.push(proxy.messages)
-        }
+        const runs = []
         // Some statements have run before, as part of another operation; the second run on a connection prepares.
-        const steady = wire.slice(2)
-        assert.deepEqual(steady, [LATER_RUN, LATER_RUN])
-        assert.ok(['PDSBES', FIRST_RUN, LATER_RUN].includes(wire[0]), wire[0])
-        const log = fs.readFileSync(server.logFile, 'utf8').slice(logged)
-        assert.equal(log.match(/LOG: {2}execute /g)?.length, 4, 'one statement a call in the log of the server')
+        for (let run = 0; run < 2; run++) runs.push(await observe(operation))
+        assert.match(runs[0].messages, /^(PDSBES|PBDES|BES)/)
+        // Where the server stalls in the middle of a statement, its expiry is written anew: a round trip more.
+        do runs.push(await observe(operation), await observe(operation))
+        while (runs.length < MAX_RUNS && !areOneStatement(runs.slice(-2)))
+        assert.ok(areOneStatement(runs.slice(-2)), JSON.stringify(runs))
       })
     }
     await adapter.disconnect()
@@ -91,12 +97,13 @@ test('a first call on a fresh connection costs one round trip beyond the look in
     const first = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 1 }))
     await first.get('x')
     await first.disconnect()
+    await until('its Terminate', () => proxy.messages.endsWith('X'))
     const pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
     const adapter = new PostgresAdapter(pool)
     proxy.reset()
     await adapter.get('x')
-    // Before them, the first adapter's Terminate may still come in, and the new connection's password messages.
-    assert.equal(proxy.messages.replace(/^X?p+/, ''), FIRST_RUN + FIRST_RUN)
+    // Before them come the password messages.
+    assert.equal(proxy.messages.replace(/^p+/, ''), FIRST_RUN + FIRST_RUN)
     await adapter.disconnect()
   })
 })
@@ -108,24 +115,31 @@ test('the connections say goodbye with a Terminate', async () => {
     proxy.reset()
     await adapter.disconnect()
     // The connection is closed; the proxy may yet have to read it.
-    for (let wait = 0; wait < 3_000 && proxy.messages === ''; wait++) await sleep(10)
+    await until('a message', () => proxy.messages !== '')
     assert.equal(proxy.messages, 'X')
   })
 })
 
 test('calls that wait together share statements', async () => {
-  await using_(async (_, proxy) => {
-    const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url }))
-    await adapter.connect()
-    const run = async () => {
-      proxy.reset()
-      await Promise.all(Array.from({ length: 256 }, (_, n) => adapter.set(`k${n}`, n)))
-      return proxy.messages.match(/E/g)?.length ?? 0
-    }
-    await run()
-    const statements = await run()
-    console.log(`# figure: 256 concurrent sets went out in ${statements} statements`)
-    assert.ok(statements <= 32, `${statements} statements`)
+  await using_(async (server, proxy) => {
+    const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 1 }))
+    await adapter.set('first', 0)
+    const holder = new pg.Client({ connectionString: server.url })
+    holder.on('error', () => {}) // a test that fails ends the server under it
+    await holder.connect()
+    await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:first' FOR UPDATE")
+    proxy.reset()
+    const first = adapter.set('first', 1)
+    // The only connection is taken by a call that waits, so the others wait together however slowly they are made.
+    await until('its statement', () => proxy.messages.includes('E'))
+    proxy.reset()
+    const others = Array.from({ length: 256 }, (_, n) => adapter.set(`k${n}`, n))
+    await holder.query('COMMIT')
+    await Promise.all([first, ...others])
+    const statements = proxy.messages.match(/E/g)?.length ?? 0
+    console.log(`# figure: 256 sets that waited together went out in ${statements} statements`)
+    assert.ok(statements <= 8, `${statements} statements`)
+    await holder.end()
     await adapter.disconnect()
   })
 })
@@ -134,10 +148,12 @@ test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {
   await using_(async (server) => {
     const pool = new pg.Pool({ connectionString: server.url })
     const plain = new pg.Client({ connectionString: server.url })
+    plain.on('error', () => {})
     await plain.connect()
     const locks = new PostgresAdapter(pool)
     await locks.acquire('busy', 600_000, 'holder')
-    await plain.query('VACUUM go_goscope_locks')
+    // The catalogue, too: new connections read it, and would tidy what they find.
+    await plain.query('VACUUM')
     await plain.query('CHECKPOINT')
     const look = async () => {
       const { rows } = await plain.query(

@@ -44,7 +44,7 @@ async function script(body) {
     const adapter = new PostgresAdapter(new Pool({ connectionString: ${JSON.stringify(url)} }))
     ;(async () => { ${body} })()`
   const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon }
-  return promisify(execFile)(process.execPath, ['-e', code], { cwd: root, env, timeout: 60_000 })
+  return promisify(execFile)(process.execPath, ['-e', code], { cwd: root, env, timeout: 120_000 })
 }
 
 test('in the native runtime: the call rejects, others go on, nothing is printed', async () => {

@@ -98,7 +98,7 @@ test('the native runtime has one thread, and ends with the last environment', {
     const { Worker } = require('node:worker_threads')
     const threads = () => ${count}
     ;(async () => {
-      const workers = Array.from({ length: 3 }, () => new Worker(${JSON.stringify(`${BODY};(async () => { await adapter.get('x'); parentPort.once('message', () => {}); parentPort.postMessage(1) })()`)}, { eval: true, workerData: { url: ${JSON.stringify(url)} } }))
+      const workers = Array.from({ length: 3 }, () => new Worker(${JSON.stringify(`${BODY};(async () => { await adapter.get('x'); parentPort.postMessage(1); parentPort.once('message', () => {}) })()`)}, { eval: true, workerData: { url: ${JSON.stringify(url)} } }))
       await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))))
       console.log(threads())
       const ended = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)))

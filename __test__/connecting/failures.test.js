@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { startProxy } = require('../helpers/proxy.js')
-const { waitUntil } = require('../helpers/wait-until.js')
+const { until } = require('../helpers/waiting.js')
 const { failureOf, failuresOfBoth, fieldsOf } = require('../helpers/sides.js')
 
 const database = useDatabase()
@@ -201,7 +201,7 @@ test('every connection is busy: connectionTimeoutMillis', async () => {
   await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:busy' FOR UPDATE")
   const blocked = ours.set('busy', 2)
   // The one connection waits for a row of the holder's.
-  await db.untilLocked(1)
+  await db.untilWaiting(1)
   const error = await failureOf(ours.get('something else'))
   assertSame([expected, error], { message: 'timeout exceeded when trying to connect' })
   await holder.query('ROLLBACK')
@@ -226,7 +226,7 @@ test('query_timeout', async () => {
       () => true,
       () => false,
     )
-  await waitUntil(served, 'the pool goes on')
+  await until('the pool goes on', served)
 })
 
 /** @typedef {(at: { db: Awaited<typeof database>, name: string }) => Promise<unknown>} Meanwhile */
@@ -253,7 +253,7 @@ async function failuresAtARow(settings, meanwhile) {
   ]) {
     const failure = failureOf(wait())
     if (meanwhile) {
-      await db.untilLocked(1)
+      await db.untilWaiting(1)
       await meanwhile({ db, name })
     }
     both.push(await failure)
@@ -309,7 +309,7 @@ test('a connection that is lost under a write', async () => {
     await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:lost' FOR UPDATE")
     const theirs = failureOf(pools[0].query("UPDATE go_goscope_cache SET value = '2' WHERE key = 'cache:lost'"))
     const ours = failureOf(adapter.set('lost', 2))
-    await db.untilLocked(2)
+    await db.untilWaiting(2)
     proxy.cutAll()
     const both = await Promise.all([theirs, ours])
     await holder.query('ROLLBACK')

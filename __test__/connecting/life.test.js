@@ -7,7 +7,7 @@ const { spawn } = require('node:child_process')
 const { test } = require('node:test')
 const { PostgresAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
-const { waitUntil } = require('../helpers/wait-until.js')
+const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 const ROOT = require('node:path').join(__dirname, '../..')
@@ -38,7 +38,7 @@ for (const [form, end] of /** @type {[string, (pool: any) => Promise<unknown>][]
     await assert.rejects(adapter.get('x'), { message: 'Cannot use a pool after calling end on the pool' })
     await ending
     await underWay
-    await waitUntil(async () => (await sessions(name)).length === 0, 'the server has no session left')
+    await until('the server has no session left', async () => (await sessions(name)).length === 0)
     assert.equal(pool.ended, true)
     assert.equal(adapter.isConnected(), false)
     await adapter.disconnect()
@@ -70,11 +70,11 @@ test('maxLifetimeSeconds replaces a connection', async () => {
   const adapter = new PostgresAdapter(db.pool({ application_name: 'lifetime', max: 1, maxLifetimeSeconds: 1 }))
   await adapter.has('x')
   const [first] = await sessions('lifetime')
-  await waitUntil(async () => {
+  await until('another connection serves', async () => {
     await adapter.has('x')
     const now = await sessions('lifetime')
     return now.length > 0 && !now.includes(first)
-  }, 'another connection serves')
+  })
 })
 
 test('min keeps so many open when they are idle', async () => {
@@ -85,15 +85,15 @@ test('min keeps so many open when they are idle', async () => {
   await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:held' FOR UPDATE")
   // Whoever waits for the row has a connection to itself.
   const blocked = adapter.set('held', 1)
-  await db.untilLocked(1)
-  await waitUntil(async () => {
+  await db.untilWaiting(1)
+  await until('a second connection is open', async () => {
     await adapter.has('x')
     return (await sessions('least')).length >= 2
-  }, 'a second connection is open')
+  })
   await holder.query('ROLLBACK')
   holder.release()
   await blocked
-  await waitUntil(async () => (await sessions('least')).length === 1, 'one is left')
+  await until('one is left', async () => (await sessions('least')).length === 1)
   const [kept] = await sessions('least')
   await new Promise((resolve) => setTimeout(resolve, 500))
   assert.deepEqual(await sessions('least'), [kept])

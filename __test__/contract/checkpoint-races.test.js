@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { afterWait } = require('../helpers/leases.js')
 
 const database = useDatabase()
 const pools = database.then((db) => Array.from({ length: 6 }, () => db.pool({ max: 3 })))
@@ -35,15 +36,17 @@ const checkpoint = (taskId, sequence, id = `${taskId}:${sequence}`) => ({
  */
 const range = (from, to) => Array.from({ length: to - from }, (_, n) => from + n)
 
-/** Holds a row under a lock that `change` may use, until the returned function lets go. */
-async function holdRow(/** @type {string} */ id, /** @type {string} */ change) {
-  const holder = await (await database).plain.connect()
-  await holder.query('BEGIN')
-  await holder.query(`UPDATE go_goscope_checkpoints SET ${change} WHERE id = $1`, [id])
-  return async () => {
-    await holder.query('COMMIT')
-    holder.release()
-  }
+/**
+ * Makes a call that has to wait for a row, and changes that row before it lets the call go on.
+ *
+ * @param {string} id
+ * @param {string} change
+ * @param {() => Promise<void>} call
+ */
+async function changeWhileWaiting(id, change, call) {
+  const db = await database
+  const holder = await db.hold(`UPDATE go_goscope_checkpoints SET ${change} WHERE id = $1`, [id])
+  await afterWait(db, holder, 'commit', call)
 }
 
 test('a task that awaits nothing finds its calls in the order in which it made them', async () => {
@@ -144,11 +147,7 @@ test('a clean-up that races with the re-save of an old id under a newer sequence
 test('a clean-up that waited for an old id leaves it when it has become the newest', async () => {
   const [adapter] = await adapters()
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('waited', n))))
-  const letGo = await holdRow('waited:0', 'sequence = 9')
-  const pending = adapter.cleanup('waited', 1)
-  await (await database).untilLocked(1)
-  await letGo()
-  await pending
+  await changeWhileWaiting('waited:0', 'sequence = 9', () => adapter.cleanup('waited', 1))
   assert.deepEqual(
     (await adapter.list('waited')).map(({ sequence }) => sequence),
     [2, 9],
@@ -158,11 +157,7 @@ test('a clean-up that waited for an old id leaves it when it has become the newe
 test('a clean-up that waited for an id leaves it when it has moved to another task', async () => {
   const [adapter] = await adapters()
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('moved', n))))
-  const letGo = await holdRow('moved:0', "task_id = 'moved to'")
-  const pending = adapter.cleanup('moved', 0)
-  await (await database).untilLocked(1)
-  await letGo()
-  await pending
+  await changeWhileWaiting('moved:0', "task_id = 'moved to'", () => adapter.cleanup('moved', 0))
   assert.deepEqual(await adapter.list('moved'), [])
   assert.deepEqual(
     (await adapter.list('moved to')).map(({ id }) => id),
@@ -173,11 +168,7 @@ test('a clean-up that waited for an id leaves it when it has moved to another ta
 test('deleteAll that waited for an id leaves it when it has moved to another task', async () => {
   const [adapter] = await adapters()
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('left', n))))
-  const letGo = await holdRow('left:0', "task_id = 'left for'")
-  const pending = adapter.deleteAll('left')
-  await (await database).untilLocked(1)
-  await letGo()
-  await pending
+  await changeWhileWaiting('left:0', "task_id = 'left for'", () => adapter.deleteAll('left'))
   assert.deepEqual(await adapter.list('left'), [])
   assert.deepEqual(
     (await adapter.list('left for')).map(({ id }) => id),
@@ -188,13 +179,7 @@ test('deleteAll that waited for an id leaves it when it has moved to another tas
 test('a save that waited for its row replaces all of it', async () => {
   const [adapter] = await adapters()
   await adapter.save(checkpoint('replaced', 1, 'replaced'))
-  const letGo = await holdRow(
-    'replaced',
-    "sequence = 5, data = '[5]', estimated_time_remaining = 5, task_id = 'elsewhere'",
-  )
-  const pending = adapter.save(checkpoint('replaced', 2, 'replaced'))
-  await (await database).untilLocked(1)
-  await letGo()
-  await pending
+  const change = "sequence = 5, data = '[5]', estimated_time_remaining = 5, task_id = 'elsewhere'"
+  await changeWhileWaiting('replaced', change, () => adapter.save(checkpoint('replaced', 2, 'replaced')))
   assert.deepEqual(await adapter.load('replaced'), checkpoint('replaced', 2, 'replaced'))
 })

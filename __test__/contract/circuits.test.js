@@ -13,11 +13,7 @@ async function adapter() {
   return new PostgresAdapter((await database).pool())
 }
 
-/** The server's clock, in ms. */
-async function serverNow() {
-  const [{ now }] = await (await database).query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now')
-  return Number(now)
-}
+const serverNow = async () => (await database).clock()
 
 test('an unknown breaker is null', async () => {
   assert.equal(await (await adapter()).getState('unknown'), null)

@@ -8,6 +8,7 @@ const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { inProcesses } = require('../helpers/processes.js')
+const { until } = require('../helpers/waiting.js')
 
 const PROCESSES = 6
 const CONTENDERS = 64
@@ -48,7 +49,7 @@ test('64 contenders over 8 adapters in one process, round after round over one j
   await adapters[0].connect()
   for (let round = 0; round < 25; round++) {
     const handles = await Promise.all(
-      Array.from({ length: CONTENDERS }, (_, n) => adapters[n % 8].acquire('released', 60_000, `${round}:${n}`)),
+      Array.from({ length: CONTENDERS }, (_, n) => adapters[n % 8].acquire('released', 600_000, `${round}:${n}`)),
     )
     const winners = handles.filter((handle) => handle !== null)
     assert.equal(winners.length, 1, `round ${round}`)
@@ -60,9 +61,9 @@ test('64 contenders while a holder releases: never an error, never two', async (
   const db = await database
   const adapters = Array.from({ length: 8 }, () => new PostgresAdapter(db.pool({ max: 4 })))
   for (let round = 0; round < 15; round++) {
-    const holder = await adapters[0].acquire('handed-over', 60_000, 'holder')
+    const holder = await adapters[0].acquire('handed-over', 600_000, 'holder')
     assert.ok(holder)
-    const tries = Array.from({ length: CONTENDERS }, (_, n) => adapters[n % 8].acquire('handed-over', 60_000, `${n}`))
+    const tries = Array.from({ length: CONTENDERS }, (_, n) => adapters[n % 8].acquire('handed-over', 600_000, `${n}`))
     const [handles] = await Promise.all([Promise.all(tries), holder.release()])
     const winners = handles.filter((handle) => handle !== null)
     assert.ok(winners.length <= 1, `round ${round}: ${winners.length} winners`)
@@ -85,12 +86,19 @@ test('processes that sweep and want the same locks do not deadlock', async () =>
     (await db.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()'))[0].deadlocks
   const before = await log()
   const keys = Array.from({ length: 40 }, (_, n) => `sweep${n}`)
-  const adapters = Array.from({ length: 6 }, () => new PostgresAdapter(db.pool({ max: 4 })))
+  const pools = Array.from({ length: 6 }, () => db.pool({ max: 4, application_name: 'sweeper' }))
+  const adapters = pools.map((pool) => new PostgresAdapter(pool))
   for (let round = 0; round < 10; round++) {
     const shuffled = () => [...keys].sort(() => Math.random() - 0.5)
     await Promise.all(adapters.map((adapter) => Promise.all(shuffled().map((key) => adapter.acquire(key, 5)))))
     await sleep(8)
   }
-  await sleep(1_200) // until the statistics are reported
+  // A session has reported all of its statistics when it ends; PostgreSQL 13 takes a moment to hand them on.
+  await Promise.all(adapters.map((adapter) => adapter.disconnect()))
+  await until('the end of the sessions', async () => {
+    const left = await db.query("SELECT FROM pg_stat_activity WHERE application_name = 'sweeper'")
+    return left.length === 0
+  })
+  await sleep(1_200)
   assert.equal(await log(), before)
 })

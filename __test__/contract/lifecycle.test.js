@@ -6,6 +6,8 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { startProxy } = require('../helpers/proxy.js')
+const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
@@ -23,18 +25,9 @@ async function sessions(name) {
   return n
 }
 
-/**
- * @param {() => Promise<boolean>} condition
- * @param {number} ms
- */
-async function within(ms, condition) {
-  const end = Date.now() + ms
-  while (Date.now() < end) {
-    if (await condition()) return true
-    await sleep(20)
-  }
-  return false
-}
+/** The server's processes need a moment to end after the Terminate. */
+const untilGone = (/** @type {string} */ name) =>
+  until(`the end of the sessions '${name}'`, async () => (await sessions(name)) === 0)
 
 test('isConnected follows connect and disconnect', async () => {
   const adapter = new PostgresAdapter((await database).pool())
@@ -58,23 +51,33 @@ test('adapters on one pool share one native pool, within its max, opened lazily'
   const results = new PostgresIdempotencyAdapter(pool)
   assert.equal(await sessions('shared'), 0)
   let most = 0
-  const watch = setInterval(async () => (most = Math.max(most, await sessions('shared'))), 5)
+  let isOver = false
+  const watch = async () => {
+    // Once more when all is over: the connections are open still.
+    for (let isLast = false; !isLast; ) {
+      isLast = isOver
+      most = Math.max(most, await sessions('shared'))
+    }
+  }
+  const watched = watch()
   for (let round = 0; round < 20; round++) {
     await Promise.all(
       Array.from({ length: 60 }, (_, n) => [adapters[n % 3].set(`k${n}`, n), results.get(`k${n}`)]).flat(),
     )
   }
-  clearInterval(watch)
-  most = Math.max(most, await sessions('shared'))
+  isOver = true
+  await watched
   assert.ok(most >= 1 && most <= 3, `${most} connections at the most`)
 })
 
 test('idle connections are closed after idleTimeoutMillis, with a proper Terminate', async () => {
   const db = await database
-  const adapter = new PostgresAdapter(db.pool({ application_name: 'idle', idleTimeoutMillis: 200 }))
+  const proxy = await startProxy(db.url)
+  const pool = db.pool({ connectionString: proxy.url, application_name: 'idle', idleTimeoutMillis: 200 })
+  const adapter = new PostgresAdapter(pool)
   await adapter.get('x')
-  assert.equal(await sessions('idle'), 1)
-  assert.ok(await within(30_000, async () => (await sessions('idle')) === 0), 'still open')
+  await until('a Terminate', () => proxy.messages.endsWith('X'))
+  await untilGone('idle')
   assert.equal(await adapter.get('x'), null)
 })
 
@@ -108,8 +111,7 @@ test('disconnect waits for the calls under way, closes the connections, and ends
   await assert.rejects(adapter.get('x'), ENDED)
   await Promise.all([first, second])
   assert.ok((await settled).every(({ status }) => status === 'fulfilled'))
-  // The server's processes need a moment to end after the Terminate.
-  assert.ok(await within(30_000, async () => (await sessions('ends')) === 0))
+  await untilGone('ends')
   await adapter.disconnect()
   await other.disconnect()
   assert.equal(ended, 1)
@@ -151,7 +153,7 @@ test('a pool that the application ended itself takes the native connections with
   await pool.end()
   assert.equal(adapter.isConnected(), false)
   await assert.rejects(adapter.get('x'), ENDED)
-  assert.ok(await within(30_000, async () => (await sessions('ended by the application')) === 0))
+  await untilGone('ended by the application')
   await adapter.disconnect()
 })
 

@@ -2,12 +2,16 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { afterWait, assertLastsToItsEnd, assertLease, endOf } = require('../helpers/leases.js')
+const { inTime, until } = require('../helpers/waiting.js')
+
+const TABLE = 'go_goscope_locks'
 
 const database = useDatabase()
+const indexed = useDatabase()
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 /** @param {import('goscope-postgres').PersistenceAdapterOptions} [options] */
@@ -17,21 +21,31 @@ async function adapter(options) {
 
 /** @param {string} key */
 async function row(key) {
-  const rows = await (await database).query(
-    `SELECT owner, extract(epoch FROM expires_at - timezone('UTC', clock_timestamp())) * 1000 AS remaining
-       FROM go_goscope_locks WHERE key = $1`,
-    [key],
-  )
-  return rows[0] && { owner: rows[0].owner, remaining: Number(rows[0].remaining) }
+  return (await (await database).query('SELECT owner FROM go_goscope_locks WHERE key = $1', [key]))[0]
+}
+
+/**
+ * A lease of a moment, by the time it is over.
+ *
+ * @param {PostgresAdapter} locks
+ * @param {string} key
+ * @param {string} owner
+ */
+async function expired(locks, key, owner) {
+  const handle = await locks.acquire(key, 20, owner)
+  assert.ok(handle)
+  await until('the end of the lease', async () => !(await handle.isValid()))
+  return handle
 }
 
 test('a free lock is taken under its key, and for the TTL by the server clock', async () => {
+  const db = await database
   const locks = await adapter()
+  const since = await db.clock()
   const handle = await locks.acquire('free', 60_000, 'me')
   assert.ok(handle)
-  const stored = await row('lock:free')
-  assert.equal(stored.owner, 'me')
-  assert.ok(stored.remaining > 55_000 && stored.remaining <= 60_000, `${stored.remaining} ms remain`)
+  assert.equal((await row('lock:free')).owner, 'me')
+  await assertLease(db, TABLE, 'lock:free', { ttl: 60_000, since })
   assert.equal(await handle.isValid(), true)
 })
 
@@ -56,29 +70,37 @@ test('the owner defaults to a UUIDv4, another each time', async () => {
 })
 
 test('the same owner re-acquires and replaces the expiry, shorter too', async () => {
+  const db = await database
   const locks = await adapter()
-  await locks.acquire('again', 60_000, 'me')
-  const handle = await locks.acquire('again', 5_000, 'me')
+  for (const ttl of [600_000, 60_000, 900_000]) {
+    const since = await db.clock()
+    assert.ok(await locks.acquire('again', ttl, 'me'))
+    await assertLease(db, TABLE, 'lock:again', { ttl, since })
+  }
+})
+
+test('a lease lasts for its TTL, and is over then', async () => {
+  const locks = await adapter()
+  const handle = await locks.acquire('lasts', 500)
   assert.ok(handle)
-  assert.ok((await row('lock:again')).remaining <= 5_000)
+  await assertLastsToItsEnd(await database, TABLE, 'lock:lasts', handle.isValid)
 })
 
 test('an expired lock is free', async () => {
   const locks = await adapter()
-  const first = await locks.acquire('expires', 50, 'first')
-  await sleep(80)
-  assert.equal(await first?.isValid(), false)
+  await expired(locks, 'expires', 'first')
   const second = await locks.acquire('expires', 60_000, 'second')
   assert.ok(second)
   assert.equal((await row('lock:expires')).owner, 'second')
 })
 
 test('the default TTL is the option, and without one its absence is a TypeError', async () => {
+  const db = await database
   const locks = await adapter({ defaultLockTTL: 30_000 })
   for (const absent of [undefined, null]) {
+    const since = await db.clock()
     assert.ok(await locks.acquire('default', /** @type {any} */ (absent), 'me'))
-    const { remaining } = await row('lock:default')
-    assert.ok(remaining > 25_000 && remaining <= 30_000)
+    await assertLease(db, TABLE, 'lock:default', { ttl: 30_000, since })
   }
   const bare = await adapter()
   await assert.rejects(bare.acquire('default', /** @type {any} */ (undefined)), {
@@ -88,22 +110,23 @@ test('the default TTL is the option, and without one its absence is a TypeError'
 })
 
 test('extend: the owner of a live lock only; it may shorten', async () => {
+  const db = await database
   const locks = await adapter()
-  await locks.acquire('extend', 60_000, 'me')
-  assert.equal(await locks.extend('extend', 120_000, 'me'), true)
-  assert.ok((await row('lock:extend')).remaining > 100_000)
-  assert.equal(await locks.extend('extend', 10_000, 'me'), true)
-  assert.ok((await row('lock:extend')).remaining <= 10_000)
+  await locks.acquire('extend', 300_000, 'me')
+  for (const ttl of [600_000, 60_000]) {
+    const since = await db.clock()
+    assert.equal(await locks.extend('extend', ttl, 'me'), true)
+    await assertLease(db, TABLE, 'lock:extend', { ttl, since })
+  }
   assert.equal(await locks.extend('extend', 60_000, 'other'), false)
   assert.equal(await locks.extend('absent', 60_000, 'me'), false)
 })
 
 test('extend: an expired lock stays lost', async () => {
   const locks = await adapter()
-  const handle = await locks.acquire('extend:expired', 40, 'me')
-  await sleep(70)
+  const handle = await expired(locks, 'extend:expired', 'me')
   assert.equal(await locks.extend('extend:expired', 60_000, 'me'), false)
-  assert.equal(await handle?.extend(60_000), false)
+  assert.equal(await handle.extend(60_000), false)
 })
 
 test('the handle: methods work detached, release twice is harmless', async () => {
@@ -122,11 +145,10 @@ test('the handle: methods work detached, release twice is harmless', async () =>
 
 test('the handle: release leaves a lock that somebody else has taken since', async () => {
   const locks = await adapter()
-  const stale = await locks.acquire('stale', 40, 'first')
-  await sleep(70)
+  const stale = await expired(locks, 'stale', 'first')
   const fresh = await locks.acquire('stale', 60_000, 'second')
-  await stale?.release()
-  assert.equal(await stale?.isValid(), false)
+  await stale.release()
+  assert.equal(await stale.isValid(), false)
   assert.equal(await fresh?.isValid(), true)
 })
 
@@ -154,7 +176,8 @@ test('acquire cleans up expired locks, a bounded number, and no live one', async
                     FROM generate_series(1, 1000) AS n`)
   await locks.acquire('sweep:two', 60_000)
   const some = await db.query("SELECT count(*)::int AS n FROM go_goscope_locks WHERE key LIKE 'lock:old:%'")
-  assert.ok(some[0].n >= 900 && some[0].n < 1000, `${some[0].n} are left for later`)
+  // 66 in one run of the statement, of which there are up to four where the server stalls in the middle of one.
+  assert.ok(some[0].n >= 1000 - 4 * 66 && some[0].n < 1000, `${some[0].n} are left for later`)
 })
 
 test("the clean-up waits for nobody's row lock", async () => {
@@ -163,39 +186,29 @@ test("the clean-up waits for nobody's row lock", async () => {
   await db.query(
     `INSERT INTO go_goscope_locks VALUES ('lock:held-up', 'gone', timezone('UTC', now()) - interval '1 day')`,
   )
-  const holder = await db.plain.connect()
-  try {
-    await holder.query('BEGIN')
-    await holder.query("SELECT * FROM go_goscope_locks WHERE key = 'lock:held-up' FOR UPDATE")
-    const taken = await Promise.race([locks.acquire('not-held-up', 60_000), sleep(30_000, 'waited', { ref: false })])
-    assert.notEqual(taken, 'waited')
-    assert.ok(taken)
-    assert.ok(await row('lock:held-up'), 'the locked row was left alone')
-  } finally {
-    await holder.query('ROLLBACK')
-    holder.release()
-  }
+  await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:held-up' FOR UPDATE")
+  assert.ok(await inTime('an acquire beside a locked row', locks.acquire('not-held-up', 60_000)))
+  assert.ok(await row('lock:held-up'), 'the locked row was left alone')
 })
 
 test('the clean-up finds its rows through the index, however large the table', async () => {
-  const db = await database
-  const locks = await adapter()
+  // Nobody else reads this table, so what is counted in it was read by the calls.
+  const db = await indexed
+  const locks = new PostgresAdapter(db.pool())
+  await locks.connect()
   await db.query(`INSERT INTO go_goscope_locks SELECT 'lock:many:' || n, 'me', timezone('UTC', now()) + interval '1 day'
                     FROM generate_series(1, 50000) AS n`)
   await db.query('ANALYZE go_goscope_locks')
-  const read = async () => {
-    // The statistics of a finished transaction are reported with some delay.
-    await db.query('SELECT pg_stat_clear_snapshot()')
-    const [{ seq_tup_read }] = await db.query(
-      "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'go_goscope_locks'",
-    )
-    return Number(seq_tup_read)
-  }
-  await sleep(1500)
-  const before = await read()
-  for (let n = 0; n < 20; n++) await locks.acquire(`indexed:${n}`, 60_000)
-  await sleep(1500)
-  assert.equal(await read(), before, 'rows were read by sequential scan')
+  for (let n = 0; n < 20; n++) await locks.acquire(`indexed:${n}`, 600_000)
+  // A session reports what it has counted now and then, and all of it when it ends.
+  await Promise.all([locks.disconnect(), db.plain.end()])
+  db.plain = db.pool({ max: 1 })
+  const { scanned } = await until('the statistics of 50,020 rows', async () => {
+    const [found] = await db.query(`SELECT n_tup_ins::int AS inserted, seq_tup_read::int AS scanned
+      FROM pg_stat_user_tables WHERE relname = 'go_goscope_locks'`)
+    return found.inserted >= 50_020 && found
+  })
+  assert.equal(scanned, 0, 'rows were read by sequential scan')
 })
 
 test('expiry is computed after the wait for a row', async () => {
@@ -205,65 +218,43 @@ test('expiry is computed after the wait for a row', async () => {
   await db.query(
     `UPDATE go_goscope_locks SET expires_at = timezone('UTC', now()) - interval '1 second' WHERE key = 'lock:waited'`,
   )
-  const held = await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:waited' FOR UPDATE")
-  const pending = locks.acquire('waited', 60_000, 'new')
-  const before = await held.letGo('COMMIT')
-  assert.ok(await pending)
-  await assertWhole('lock:waited', 60_000, before)
+  const holder = await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:waited' FOR UPDATE")
+  const { since, result } = await afterWait(db, holder, 'commit', () => locks.acquire('waited', 60_000, 'new'))
+  assert.ok(result)
+  await assertLease(db, TABLE, 'lock:waited', { ttl: 60_000, since })
 })
 
-test('expiry is computed after the wait for an insert that is rolled back', async () => {
-  const db = await database
-  const locks = await adapter()
-  const held = await db.hold(
-    `INSERT INTO go_goscope_locks VALUES ('lock:rolled-back', 'x', timezone('UTC', now()) + interval '1 hour')`,
-  )
-  const pending = locks.acquire('rolled-back', 60_000, 'new')
-  const before = await held.letGo('ROLLBACK')
-  assert.ok(await pending)
-  await assertWhole('lock:rolled-back', 60_000, before)
-})
-
-test('a short lease is whole, too: not over before its caller hears of it', async () => {
-  const db = await database
-  const locks = await adapter()
-  for (const ttl of [200, 50, 20]) {
-    const held = await db.hold(`INSERT INTO go_goscope_locks VALUES ('lock:short${ttl}', 'x', timezone('UTC', now()))`)
-    const pending = locks.acquire(`short${ttl}`, ttl, 'me')
-    const before = await held.letGo('ROLLBACK')
-    await pending
-    await assertWhole(`lock:short${ttl}`, ttl, before)
-  }
-})
-
-/**
- * A lease that began when its wait was over ends a whole TTL after that, and not more than that from now.
- *
- * @param {string} key
- * @param {number} ttl
- * @param {number} before the server's clock just before the wait ended
- */
-async function assertWhole(key, ttl, before) {
-  const db = await database
-  const sql = 'SELECT extract(epoch FROM expires_at) * 1000 AS expires FROM go_goscope_locks WHERE key = $1'
-  const expires = Number((await db.query(sql, [key]))[0].expires)
-  const now = await db.now()
-  assert.ok(expires >= before + ttl, `${expires - before} ms of ${ttl} after the wait`)
-  assert.ok(expires <= now + ttl, `${expires - now} ms of ${ttl} from now`)
+// A short lease is whole, too: not over before its caller hears of it.
+for (const ttl of [60_000, 200, 50, 20]) {
+  test(`expiry is computed after the wait for an insert that is rolled back: ${ttl} ms`, async () => {
+    const db = await database
+    const locks = await adapter()
+    const key = `rolled-back:${ttl}`
+    await locks.connect()
+    const holder = await db.hold("INSERT INTO go_goscope_locks VALUES ($1, 'x', timezone('UTC', now()))", [
+      `lock:${key}`,
+    ])
+    const { since, result } = await afterWait(db, holder, 'rollback', () => locks.acquire(key, ttl, 'me'))
+    assert.ok(result)
+    await assertLease(db, TABLE, `lock:${key}`, { ttl, since })
+  })
 }
 
 test('a lease that ran out while its extension waited is not extended', async () => {
   const db = await database
   const locks = await adapter()
-  await locks.acquire('late', 600, 'me')
-  const holder = await db.plain.connect()
-  await holder.query('BEGIN')
-  await holder.query("SELECT * FROM go_goscope_locks WHERE key = 'lock:late' FOR UPDATE")
-  const pending = locks.extend('late', 60_000, 'me')
-  await sleep(900)
-  await holder.query('COMMIT')
-  holder.release()
-  assert.equal(await pending, false)
+  for (let ttl = 1_000, hasRunOutWaiting = false; !hasRunOutWaiting; ttl *= 2) {
+    await locks.acquire('late', ttl, 'me')
+    const holder = await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:late' FOR UPDATE")
+    const end = await endOf(db, TABLE, 'lock:late')
+    const pending = locks.extend('late', 600_000, 'me')
+    await db.untilWaiting()
+    // Else the machine was slow, the lease over too soon, and the next one is longer.
+    hasRunOutWaiting = (await db.clock()) < end
+    await until('the end of the lease', async () => (await db.clock()) > end)
+    await holder.commit()
+    assert.equal(await pending, false)
+  }
 })
 
 test('TTLs at the ends of their range', async () => {

@@ -36,7 +36,7 @@ async function inProcess(calls, tableName) {
     const pool = new Pool({ connectionString: process.env.URL })
     const adapter = new PostgresAdapter(pool)
     const entries = new PostgresCacheAdapter(pool, { tableName: '${tableName}' })
-    setTimeout(() => process.exit(3), 5_000).unref()
+    setTimeout(() => process.exit(3), 60_000).unref()
     Promise.all(${calls}).then(async (results) => {
       console.log(JSON.stringify(results))
       await adapter.disconnect()
@@ -45,7 +45,7 @@ async function inProcess(calls, tableName) {
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], {
     cwd: __dirname,
     env,
-    timeout: 10_000,
+    timeout: 120_000,
   })
   return JSON.parse(stdout)
 }

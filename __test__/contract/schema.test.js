@@ -3,11 +3,11 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { inProcesses } = require('../helpers/processes.js')
+const { inTime, until } = require('../helpers/waiting.js')
 
 const empty = useDatabase()
 const documented = useDatabase()
@@ -193,14 +193,10 @@ test('connect locks out no writer, waits for none, and takes no advisory lock wh
   await writer.query('LOCK TABLE go_goscope_cache IN ROW EXCLUSIVE MODE')
   try {
     const adapter = new PostgresAdapter(db.pool())
-    assert.notEqual(await Promise.race([adapter.connect(), sleep(30_000, 'waited', { ref: false })]), 'waited')
+    await inTime('connect beside a writer', adapter.connect())
     // Somebody who holds our advisory lock holds up nobody who has nothing to create.
-    await db.query('SELECT 1')
     await writer.query('SELECT pg_advisory_xact_lock($1)', [0x676f7363_6f706531n.toString()])
-    assert.notEqual(
-      await Promise.race([new PostgresAdapter(db.pool()).connect(), sleep(30_000, 'waited', { ref: false })]),
-      'waited',
-    )
+    await inTime('connect beside an advisory lock', new PostgresAdapter(db.pool()).connect())
   } finally {
     await writer.query('ROLLBACK')
     writer.release()
@@ -236,8 +232,7 @@ test('tables with other widths, integer types and TIMESTAMPTZ columns still work
     assert.equal(await handle?.isValid(), true)
     assert.equal(await adapter.acquire(key, 60_000, 'other'), null)
     assert.equal(await adapter.extend(key, 30, 'me'), true)
-    await sleep(60)
-    assert.equal(await handle?.isValid(), false)
+    await until('the end of the lease', async () => (await handle?.isValid()) === false)
     assert.ok(await adapter.acquire(key, 60_000, 'other'))
 
     const state = /** @type {const} */ ({
@@ -253,9 +248,8 @@ test('tables with other widths, integer types and TIMESTAMPTZ columns still work
 
     await adapter.set(key, { key: 'own field', value: 1 }, 60_000)
     assert.deepEqual(await adapter.get(key), { key: 'own field', value: 1 })
-    await adapter.set(key, { key: 'own field', value: 1 }, 40)
-    await sleep(60)
-    assert.equal(await adapter.get(key), null)
+    await adapter.set(key, 'brief', 40)
+    await until('the end of the entry', async () => (await adapter.get(key)) === null)
     await adapter.set(key, 'stays')
 
     const checkpoint = {

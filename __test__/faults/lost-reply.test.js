@@ -4,17 +4,17 @@
 
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { test, after } = require('node:test')
+const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { endOf } = require('../helpers/leases.js')
 const { Worker } = require('../helpers/processes.js')
 const { startProxy } = require('../helpers/proxy.js')
-const { waitUntil } = require('../helpers/wait-until.js')
+const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 const proxied = database.then(({ url }) => startProxy(url))
-after(async () => (await proxied).stop())
 
 async function adapter() {
   const pool = new pg.Pool({ connectionString: (await proxied).url })
@@ -93,21 +93,16 @@ test('writes that could do harm twice surface with a code, done once', async () 
 test('a lock whose caller was told of a failure is given back, not left until its TTL', async () => {
   const locks = await adapter()
   const proxy = await proxied
-  proxy.loseNextAnswerTo('lock:lost:orphan')
+  proxy.loseNextAnswerTo('lock:lost:orphan', { atOnce: () => proxy.refuse() })
   const failed = locks.acquire('lost:orphan', 600_000).then(
     () => assert.fail('no answer can come'),
     (error) => error,
   )
-  while ((await owner('lost:orphan')) === undefined) await sleep(5)
-  proxy.refuse()
-  proxy.cutAll()
   const error = await failed
   assert.match(error.code, /^E/)
   assert.ok(await owner('lost:orphan'), 'the server still holds it for an owner that nobody knows')
   proxy.refuse(false)
-  const gone = async () => (await owner('lost:orphan')) === undefined
-  for (let wait = 0; wait < 600 && !(await gone()); wait++) await sleep(50)
-  assert.ok(await gone(), 'it was not given back')
+  await until('the end of the orphan', async () => (await owner('lost:orphan')) === undefined)
 })
 
 test('a batch whose answer is a FATAL error may have been carried out, and is not run again', async () => {
@@ -118,7 +113,7 @@ test('a batch whose answer is a FATAL error may have been carried out, and is no
   const failing = (/** @type {string} */ batch) =>
     Promise.allSettled(Array.from({ length: 100 }, (_, n) => circuits.recordFailure(`${batch}:${n}`, 9)))
   await failing('warm')
-  proxy.loseNextAnswerTo('fatal:99', fatal('08P01', 'server conn crashed?'))
+  proxy.loseNextAnswerTo('fatal:99', { farewell: fatal('08P01', 'server conn crashed?') })
   const outcomes = await failing('fatal')
   const failed = outcomes.filter(({ status }) => status === 'rejected')
   assert.ok(failed.length > 0, 'the answer was not lost')
@@ -127,7 +122,6 @@ test('a batch whose answer is a FATAL error may have been carried out, and is no
     "SELECT max(failure_count) AS most FROM go_goscope_circuit WHERE key LIKE 'circuit:fatal:%'",
   )
   assert.equal(most, 1, 'a failure was counted twice')
-  await proxy.stop()
 })
 
 test('an orphan is given back, too, where the second try fails for another reason', async () => {
@@ -135,26 +129,22 @@ test('an orphan is given back, too, where the second try fails for another reaso
   const proxy = await startProxy(db.url)
   const locks = new PostgresAdapter(db.pool({ connectionString: proxy.url, lock_timeout: 100 }))
   await locks.connect()
-  proxy.loseNextAnswerTo('lock:lost:twice')
-  const holder = await db.plain.connect()
+  let isLost = false
+  const atOnce = () => {
+    isLost = true
+    proxy.holdBack()
+  }
+  proxy.loseNextAnswerTo('lock:lost:twice', { atOnce })
   const failing = locks.acquire('lost:twice', 600_000).then(
     () => 'held',
     (error) => error.code,
   )
-  while ((await owner('lost:twice')) === undefined) await sleep(1)
-  await holder.query('BEGIN')
-  await holder.query("SELECT * FROM go_goscope_locks WHERE key = 'lock:lost:twice' FOR UPDATE")
-  const outcome = await failing
-  await holder.query('COMMIT')
-  holder.release()
-  // The second try may have come before the row was locked: then the lock is held by a caller who knows.
-  if (outcome !== 'held') {
-    assert.equal(outcome, '55P03')
-    const gone = async () => (await owner('lost:twice')) === undefined
-    for (let wait = 0; wait < 600 && !(await gone()); wait++) await sleep(50)
-    assert.ok(await gone(), 'it was not given back')
-  }
-  await proxy.stop()
+  await until('the loss of the answer', () => isLost)
+  const holder = await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:lost:twice' FOR UPDATE")
+  proxy.letIn()
+  assert.equal(await failing, '55P03')
+  await holder.commit()
+  await until('the end of the orphan', async () => (await owner('lost:twice')) === undefined)
 })
 
 /** An ErrorResponse, as a server or a pooler sends it before it closes the connection. */
@@ -177,21 +167,18 @@ test('idle connections that were cut are not noticed by the caller', async () =>
 })
 
 test('a holder that is killed with SIGKILL loses its lock at the TTL, and not before', async () => {
-  const { url } = await database
-  const holder = new Worker('hold', { url, key: 'killed', ttl: 1_500 })
+  const db = await database
+  const holder = new Worker('hold', { url: db.url, key: 'killed', ttl: 1_500 })
   await holder.ready
   const held = holder.note()
   holder.start()
   assert.deepEqual(await held, { held: true })
   holder.kill('SIGKILL')
   await holder.exited
-  const db = await database
-  const [{ expires }] = await db.query(
-    "SELECT (extract(epoch FROM expires_at) * 1000)::float8 AS expires FROM go_goscope_locks WHERE key = 'lock:killed'",
-  )
+  const end = await endOf(db, 'go_goscope_locks', 'lock:killed')
   const locks = await adapter()
-  await waitUntil(() => locks.acquire('killed', 60_000), 'the lock is free')
-  const late = (await db.now()) - expires
-  console.log(`# figure: a lock of 1,500 ms whose holder was killed came back ${Math.round(late)} ms after its end`)
-  assert.ok(late >= 0, `${-late} ms too early`)
+  await until('the end of the lease', () => locks.acquire('killed', 60_000))
+  const late = (await endOf(db, 'go_goscope_locks', 'lock:killed')) - 60_000 - end
+  console.log(`# figure: a lock whose holder was killed came back ${late.toFixed(1)} ms after its end`)
+  assert.ok(late >= 0, `${-late} ms before its end`)
 })

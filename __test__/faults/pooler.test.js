@@ -8,11 +8,11 @@ const fs = require('node:fs')
 const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { test, after } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { inProcesses } = require('../helpers/processes.js')
+const { until } = require('../helpers/waiting.js')
 
 const installed = spawnSync('pgbouncer', ['--version']).status === 0
 const skip = installed ? false : 'pgbouncer is not installed (Debian: apt-get install pgbouncer)'
@@ -27,11 +27,12 @@ after(async () => (await pooler)?.stop())
 async function startPooler(serverUrl, settings = 'ignore_startup_parameters = options') {
   const server = new URL(serverUrl)
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-pgbouncer-'))
-  const port = await freePort()
   const password = decodeURIComponent(server.password)
-  fs.writeFileSync(
-    path.join(folder, 'pgbouncer.ini'),
-    `[databases]
+  const file = path.join(folder, 'pgbouncer.ini')
+  const configure = (/** @type {number} */ port) =>
+    fs.writeFileSync(
+      file,
+      `[databases]
 * = host=${server.hostname} port=${server.port || 5432} user=${server.username} password=${password}
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -43,22 +44,30 @@ default_pool_size = 4
 ${settings}
 logfile = ${folder}/log
 `,
-  )
+    )
+  configure(0)
   // PgBouncer will not run as root either.
   const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
   if (user) {
     fs.chownSync(folder, user.uid, user.gid)
-    fs.chownSync(path.join(folder, 'pgbouncer.ini'), user.uid, user.gid)
+    fs.chownSync(file, user.uid, user.gid)
   }
-  const child = spawn('pgbouncer', ['-q', path.join(folder, 'pgbouncer.ini')], { ...user, stdio: 'ignore' })
-  const gone = new Promise((resolve) => child.once('exit', resolve))
-  while (!(await accepts(port))) await sleep(20)
+  const startOn = async (/** @type {number} */ port) => {
+    configure(port)
+    const child = spawn('pgbouncer', ['-q', file], { ...user, stdio: 'ignore' })
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    const runs = () => child.exitCode === null && child.signalCode === null
+    await until('PgBouncer', async () => !runs() || (await accepts(port)))
+    return runs() ? { port, child, gone } : undefined
+  }
+  // Somebody else may take a port between the look and the start.
+  const running = await until('a PgBouncer on a port of its own', async () => startOn(await freePort()))
   const url = new URL(serverUrl)
   url.hostname = '127.0.0.1'
-  url.port = String(port)
+  url.port = String(running.port)
   const stop = async () => {
-    child.kill('SIGTERM')
-    await gone
+    running.child.kill('SIGTERM')
+    await running.gone
     fs.rmSync(folder, { recursive: true, force: true })
   }
   return { url: url.href, stop }

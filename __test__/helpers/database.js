@@ -3,10 +3,9 @@
 'use strict'
 
 const crypto = require('node:crypto')
-const { after } = require('node:test')
-const { setTimeout: sleep } = require('node:timers/promises')
+const { after, afterEach } = require('node:test')
 const pg = require('pg')
-const { waitUntil } = require('./wait-until.js')
+const { inTime, until } = require('./waiting.js')
 
 const serverUrl = process.env.GOSCOPE_TEST_URL
 if (!serverUrl) {
@@ -25,24 +24,44 @@ const settings = JSON.parse(process.env.GOSCOPE_TEST_SETTINGS ?? '{}')
  */
 function useDatabase() {
   const made = createDatabase()
-  after(async () => (await made).drop())
+  // Here, while the file loads: within a test, node:test may take such a hook for one of the file's.
+  afterEach(async () => (await made).letGo())
+  after(async () => {
+    await (await made).drop()
+    endSoon()
+  })
   return made
+}
+
+/** Twice what a pool that nobody ended takes to close its idle clients. */
+const LEFTOVERS_MS = 20_000
+
+/** A failed test may have left a socket or a process behind. Its file is to fail for that reason, not for its silence. */
+function endSoon() {
+  const giveUp = () => {
+    console.error(`still open after the tests: ${process.getActiveResourcesInfo().join(', ')}`)
+    process.exit(1)
+  }
+  setTimeout(giveUp, LEFTOVERS_MS).unref()
 }
 
 async function createDatabase() {
   const name = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
-  await administer(`CREATE DATABASE ${name}`)
+  // Nobody can be connected to template0, so nobody can be in the way.
+  await administer(`CREATE DATABASE ${name} TEMPLATE template0`)
   for (const [setting, value] of Object.entries(settings)) {
     await administer(`ALTER DATABASE ${name} SET ${setting} = '${value}'`)
   }
   return new Database(name)
 }
 
-const ignore = () => {}
-
 class Database {
   /** @type {pg.Pool[]} */
   #pools = []
+  /** @type {Set<pg.PoolClient>} */
+  #checkedOut = new Set()
+  /** @type {Set<pg.Client>} */
+  #holding = new Set()
 
   /** @param {string} name */
   constructor(name) {
@@ -61,10 +80,13 @@ class Database {
    */
   pool(options) {
     const pool = new pg.Pool({ connectionString: this.url, ...options })
-    // Clients are cut off when the database is dropped, those that a test has checked out, too.
-    pool.on('error', () => {})
-    pool.on('acquire', (client) => client.on('error', ignore))
-    pool.on('release', (_, client) => client.off('error', ignore))
+    // Clients are cut off when the database is dropped, and say so: the idle through their pool, the others themselves.
+    pool.on('error', ignore)
+    pool.on('acquire', (client) => {
+      this.#checkedOut.add(client)
+      if (!client.listeners('error').includes(ignore)) client.on('error', ignore)
+    })
+    pool.on('release', (_, client) => this.#checkedOut.delete(client))
     this.#pools.push(pool)
     return pool
   }
@@ -79,58 +101,79 @@ class Database {
   }
 
   /**
-   * Waits until so many sessions of this database wait for a lock: what a sleep could only guess.
-   *
-   * @param {number} count
-   */
-  async untilLocked(count) {
-    const sql = `SELECT count(*)::int AS n FROM pg_stat_activity
-                  WHERE datname = current_database() AND wait_event_type = 'Lock'`
-    await waitUntil(async () => (await this.query(sql))[0].n >= count, `${count} sessions wait for a lock`)
-  }
-
-  /**
-   * Holds rows (or an insert) in a transaction of its own, so that a test can see what a statement makes of the wait.
+   * A transaction that has run a statement and keeps its locks; over with the test at the latest, so that a test that
+   * fails holds up none that follow.
    *
    * @param {string} sql
    * @param {unknown[]} [params]
    */
   async hold(sql, params) {
-    const holder = await this.plain.connect()
-    await holder.query('BEGIN')
-    await holder.query(sql, params)
-    return {
-      /**
-       * Ends the wait of whoever waits for it, after at least 100 ms of that.
-       *
-       * @param {'COMMIT' | 'ROLLBACK'} how
-       * @returns the server's clock just before, in ms since the epoch: no wait can have ended earlier
-       */
-      letGo: async (how) => {
-        await this.untilLocked(1)
-        const { rows } = await holder.query(
-          'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now FROM pg_sleep(0.1)',
-        )
-        await holder.query(how)
-        holder.release()
-        return Number(rows[0].now)
-      },
+    const client = new pg.Client({ connectionString: this.url })
+    client.on('error', ignore)
+    this.#holding.add(client)
+    await client.connect()
+    await client.query('BEGIN')
+    await client.query(sql, params)
+    const end = async (/** @type {string} */ how) => {
+      await client.query(how)
+      await client.end()
     }
+    return { commit: () => end('COMMIT'), rollback: () => end('ROLLBACK') }
   }
 
-  /** The server's clock, in ms since the epoch. */
-  async now() {
-    return Number((await this.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now'))[0].now)
+  /** Ends the transactions that a test has left open. */
+  async letGo() {
+    await Promise.all([...this.#holding].map((client) => client.end()))
+    this.#holding.clear()
+  }
+
+  /**
+   * Until as many sessions of this database wait for a lock.
+   *
+   * @param {number} [count]
+   */
+  async untilWaiting(count = 1) {
+    await until(`${count} waiting for a lock`, async () => {
+      const [{ n }] = await this.query(`SELECT count(*)::int AS n FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'`)
+      return n >= count
+    })
+  }
+
+  /** The server's clock, in milliseconds. */
+  async clock() {
+    const [{ now }] = await this.query('SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint AS now')
+    return Number(now) / 1e3
   }
 
   async drop() {
-    // First the database, which cuts off whatever is still connected (WITH (FORCE) is since 13): a failed test may have
-    // left a client checked out, for which `end` would wait for ever.
-    await administer(`DROP DATABASE IF EXISTS ${this.name} WITH (FORCE)`)
+    // pool.end() would wait for them for ever.
+    for (const client of this.#checkedOut) client.release(true)
+    await dropDatabase(this.name)
     const ends = this.#pools.filter((pool) => !pool.ending).map((pool) => pool.end())
-    await Promise.race([Promise.allSettled(ends), sleep(2_000, undefined, { ref: false })])
+    await inTime('the end of the pools', Promise.all(ends))
   }
 }
+
+/**
+ * Cuts off whatever is connected, so it depends on nobody; DROP DATABASE ... WITH (FORCE) is since 13.
+ *
+ * @param {string} name
+ */
+async function dropDatabase(name) {
+  await until(`${name} can be dropped`, async () => {
+    try {
+      await administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      return true
+    } catch (error) {
+      // The server gives the sessions that it ends five seconds to go.
+      if (/** @type {any} */ (error).code === '55006') return false
+      throw error
+    }
+  })
+}
+
+function ignore() {}
 
 /** @param {string} sql */
 async function administer(sql) {

@@ -4,6 +4,7 @@
 
 const { fork } = require('node:child_process')
 const path = require('node:path')
+const { after } = require('node:test')
 
 const WORKER = path.join(__dirname, 'worker.js')
 
@@ -37,6 +38,7 @@ class Worker {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
+    after(() => this.kill())
     const [ready, result] = [deferred(), deferred()]
     this.ready = ready.promise
     this.result = result.promise

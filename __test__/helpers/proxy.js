@@ -4,14 +4,18 @@
 'use strict'
 
 const net = require('node:net')
+const { after } = require('node:test')
 
 /**
+ * A proxy that stops with the test, or with the file, that starts it.
+ *
  * @param {string} serverUrl
  * @returns {Promise<FaultProxy>}
  */
 async function startProxy(serverUrl) {
   const target = new URL(serverUrl)
   const proxy = new FaultProxy({ host: target.hostname, port: Number(target.port || 5432) })
+  after(() => proxy.stop())
   await new Promise((resolve) => proxy.server.listen(0, '127.0.0.1', () => resolve(undefined)))
   const { port } = /** @type {net.AddressInfo} */ (proxy.server.address())
   target.hostname = '127.0.0.1'
@@ -19,6 +23,8 @@ async function startProxy(serverUrl) {
   proxy.url = target.href
   return proxy
 }
+
+/** @typedef {{ text: string, farewell?: Buffer, atOnce: () => void }} Loss */
 
 class FaultProxy {
   /** Where to connect instead of the server. */
@@ -31,43 +37,55 @@ class FaultProxy {
   connections = 0
   /** @type {Set<{ client: net.Socket, upstream: net.Socket }>} */
   #pairs = new Set()
-  /** @type {((data: Buffer) => boolean) | undefined} */
-  #cutBeforeAnswerTo
+  /** @type {Loss | undefined} */
+  #loss
   #refusing = false
-  /** @type {Buffer | undefined} */
-  #farewell
+  /** @type {Promise<void> | undefined} */
+  #gate
+  #openGate = () => {}
 
   /** @param {{ host: string, port: number }} target */
   constructor(target) {
-    this.server = net.createServer((client) => {
+    this.server = net.createServer({ pauseOnConnect: true }, async (client) => {
+      client.on('error', () => client.destroy())
       this.connections++
       if (this.#refusing) return client.resetAndDestroy()
+      await this.#gate
+      if (this.#refusing || client.destroyed) return client.destroy()
       const upstream = net.connect(target)
       const pair = { client, upstream }
       this.#pairs.add(pair)
-      let cutOnAnswer = false
-      const read = this.#reader()
+      /** @type {Loss | undefined} */
+      let loss
+      const read = this.#reader((body) => {
+        if (!this.#loss || !body.includes(this.#loss.text)) return
+        loss = this.#loss
+        this.#loss = undefined
+      })
       client.on('data', (data) => {
         read(data)
-        if (this.#cutBeforeAnswerTo?.(data)) {
-          cutOnAnswer = true
-          this.#cutBeforeAnswerTo = undefined
-        }
         upstream.write(data)
       })
       upstream.on('data', (data) => {
+        if (!loss) return client.write(data)
         // The server has answered, so it has committed; the caller is not to know.
-        if (cutOnAnswer) return this.#farewell ? client.end(this.#farewell) : this.#cut(pair)
-        client.write(data)
+        if (loss.farewell) client.end(loss.farewell)
+        else this.#cut(pair)
+        loss.atOnce()
       })
       for (const socket of [client, upstream]) {
         socket.on('close', () => this.#end(pair)).on('error', () => this.#end(pair))
       }
+      client.resume()
     })
   }
 
-  /** Reads the messages of one connection: an untyped start-up message, then a type and a length each. */
-  #reader() {
+  /**
+   * Reads the messages of one connection: an untyped start-up message, then a type and a length each.
+   *
+   * @param {(body: Buffer) => void} look
+   */
+  #reader(look) {
     let buffer = Buffer.alloc(0)
     let started = false
     return (/** @type {Buffer} */ data) => {
@@ -77,7 +95,10 @@ class FaultProxy {
         if (buffer.length < head + 4) return
         const end = head + buffer.readInt32BE(head)
         if (buffer.length < end) return
-        if (started) this.#note(String.fromCharCode(buffer[0]), buffer.subarray(5, end))
+        if (started) {
+          this.#note(String.fromCharCode(buffer[0]), buffer.subarray(5, end))
+          look(buffer.subarray(5, end))
+        }
         buffer = buffer.subarray(end)
         started = true
       }
@@ -104,11 +125,11 @@ class FaultProxy {
    * hears it.
    *
    * @param {string} text part of the request
-   * @param {Buffer} [farewell] what the caller hears instead
+   * @param {{ farewell?: Buffer, atOnce?: () => void }} [options] `farewell`: what the caller hears instead; `atOnce`: done
+   *   in the same moment, before the caller can try again
    */
-  loseNextAnswerTo(text, farewell) {
-    this.#farewell = farewell
-    this.#cutBeforeAnswerTo = (data) => data.includes(text)
+  loseNextAnswerTo(text, { farewell, atOnce = () => {} } = {}) {
+    this.#loss = { text, farewell, atOnce }
   }
 
   /** Cuts every connection now. */
@@ -119,6 +140,16 @@ class FaultProxy {
   /** Refuses new connections until told otherwise. */
   refuse(refusing = true) {
     this.#refusing = refusing
+  }
+
+  /** Lets new connections wait until told otherwise. */
+  holdBack() {
+    this.#gate = new Promise((resolve) => (this.#openGate = resolve))
+  }
+
+  letIn() {
+    this.#gate = undefined
+    this.#openGate()
   }
 
   /** @param {{ client: net.Socket, upstream: net.Socket }} pair */
@@ -136,6 +167,8 @@ class FaultProxy {
   }
 
   async stop() {
+    this.refuse()
+    this.letIn()
     this.cutAll()
     await new Promise((resolve) => this.server.close(resolve))
   }

@@ -17,7 +17,7 @@ async function contend(/** @type {Input & { keys: string[], each: number }} */ {
   for (const key of keys) {
     const tries = Array.from({ length: each }, async (_, n) => {
       const owner = `${index}:${n}`
-      const handle = await adapters[n % adapters.length].acquire(key, 60_000, owner)
+      const handle = await adapters[n % adapters.length].acquire(key, 600_000, owner)
       if (handle && (await handle.isValid())) won.push([key, owner])
     })
     await Promise.all(tries)
@@ -32,7 +32,7 @@ async function count(/** @type {Input & { rounds: number }} */ { url, rounds }) 
   for (let round = 0; round < rounds; round++) {
     let handle = null
     while (!handle) {
-      handle = await locks.acquire('counter', 30_000)
+      handle = await locks.acquire('counter', 600_000)
       if (!handle) await sleep(2)
     }
     const { rows } = await pool.query('SELECT n FROM counter')
@@ -90,9 +90,9 @@ async function overlap(/** @type {Input & { rounds: number }} */ { url, rounds }
   return calls
 }
 
-/** Leaves an idle adapter behind, with or without a disconnect. */
+/** Leaves an idle adapter behind, with or without a disconnect. Its connection would stay open for ever. */
 async function idle(/** @type {Input & { disconnect: boolean }} */ { url, disconnect }) {
-  const adapter = new PostgresAdapter(new Pool({ connectionString: url }))
+  const adapter = new PostgresAdapter(new Pool({ connectionString: url, idleTimeoutMillis: 0 }))
   await adapter.get('x')
   if (disconnect) await adapter.disconnect()
 }

@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
 const { startPostgres } = require('../../embedded.js')
-const { waitUntil } = require('./wait-until.js')
+const { until } = require('./waiting.js')
 
 /** @param {Record<string, string | number>} [settings] */
 async function startTlsServer(settings) {
@@ -60,9 +60,9 @@ class TlsServer {
     this.#write('postgresql.auto.conf', `${lines.join('')}goscope.turn = '${turn}'\n`)
     this.#write('pg_hba.conf', ['local all all scram-sha-256', ...rules, ''].join('\n'))
     await this.query('SELECT pg_reload_conf()')
-    await waitUntil(
-      async () => (await this.query("SELECT current_setting('goscope.turn', true) AS turn"))[0].turn === turn,
+    await until(
       'the server has read its configuration',
+      async () => (await this.query("SELECT current_setting('goscope.turn', true) AS turn"))[0].turn === turn,
     )
   }
 

@@ -62,7 +62,8 @@ SELECT call.item,
 
 /// Moves the end of leases that are still held. `held` locks the owners' rows in order; the `UPDATE` asks for owner
 /// and expiry once more, with the clock after the wait, so a lease that ran out meanwhile, or that somebody took over
-/// after it had, is left alone and gives no row.
+/// after it had, is left alone and gives no row. The `CASE` keeps that comparison behind the wait: it names `held`, so
+/// no plan can make it while it scans the table, which plans for small tables did.
 const EXTEND: Template = Template {
     sql: r#"
 WITH call AS (
@@ -73,7 +74,8 @@ WITH call AS (
 )
 UPDATE {table} AS lock SET expires_at = {now:expires_at} + call.ttl * INTERVAL '1 millisecond'
   FROM call JOIN held USING (key)
- WHERE lock.key = held.key AND lock.owner = call.owner AND lock.expires_at > {now:expires_at}
+ WHERE lock.key = held.key AND lock.owner = call.owner
+   AND CASE WHEN held.key IS NOT NULL THEN lock.expires_at > {now:expires_at} END
 RETURNING call.item"#,
     params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::FLOAT8_ARRAY],
     batched: true,

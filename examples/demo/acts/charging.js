@@ -10,7 +10,7 @@ const PROCESSES = 8
 const ORDERS = 50
 const HANDFUL = 5
 const PROVIDER_MS = 10
-const LOCK_TTL = 10_000
+const LOCK_TTL = 60_000
 const RECEIPT_TTL = 24 * 60 * 60 * 1000
 
 const title = 'Orders that arrive many times, charged once'

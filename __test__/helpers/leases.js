@@ -1,0 +1,87 @@
+// @ts-check
+// When a TTL begins and ends, by the server's clock alone: each moment is bounded by one before it and one after.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+/** @typedef {Awaited<ReturnType<typeof import('./database.js').useDatabase>>} Database */
+/** @typedef {Awaited<ReturnType<Database['hold']>>} Transaction */
+
+/** Several times what the statements let pass before they write an expiry anew. */
+const WAIT_MS = 200
+
+/**
+ * That a row's TTL began at `since` or later, and has begun by now.
+ *
+ * @param {Database} db
+ * @param {string} table
+ * @param {string} key as it is stored
+ * @param {{ ttl: number, since: number, tolerance?: number }} lease
+ */
+async function assertLease(db, table, key, { ttl, since, tolerance = 0 }) {
+  const end = await endOf(db, table, key)
+  const now = await db.clock()
+  assert.ok(end >= since + ttl - tolerance, `a TTL of ${ttl} ms ends ${end - since} ms after it could begin`)
+  assert.ok(end <= now + ttl, `a TTL of ${ttl} ms has ${end - now} ms left`)
+}
+
+/**
+ * Makes a call that has to wait for a transaction, and ends that.
+ *
+ * @template T
+ * @param {Database} db
+ * @param {Transaction} holder
+ * @param {'commit' | 'rollback'} how
+ * @param {() => Promise<T>} call
+ * @returns {Promise<{ since: number, result: T }>} `since`: a moment when the call was certainly still waiting
+ */
+async function afterWait(db, holder, how, call) {
+  const pending = call()
+  pending.catch(() => {})
+  await db.untilWaiting()
+  await sleep(WAIT_MS)
+  // Taken before the end is asked for: however long the answer takes, the wait ended later.
+  const since = await db.clock()
+  await holder[how]()
+  return { since, result: await pending }
+}
+
+/**
+ * That something is found as long as its TTL lasts, and not when that is over.
+ *
+ * @param {Database} db
+ * @param {string} table
+ * @param {string} key as it is stored
+ * @param {() => Promise<boolean>} isThere
+ */
+async function assertLastsToItsEnd(db, table, key, isThere) {
+  const end = await endOf(db, table, key)
+  for (;;) {
+    const before = await db.clock()
+    const found = await isThere()
+    const after = await db.clock()
+    if (!found) {
+      assert.ok(after >= end, `${key} is gone ${end - after} ms before its end`)
+      return
+    }
+    assert.ok(before < end, `${key} is still there ${before - end} ms after its end`)
+  }
+}
+
+/**
+ * When a row expires, in milliseconds of the server's clock.
+ *
+ * @param {Database} db
+ * @param {string} table
+ * @param {string} key as it is stored
+ */
+async function endOf(db, table, key) {
+  // Of a TIMESTAMP, extract() takes the time as UTC, as it is meant.
+  const sql = `SELECT (extract(epoch FROM expires_at) * 1e6)::bigint AS ends FROM ${table} WHERE key = $1`
+  const [row] = await db.query(sql, [key])
+  assert.ok(row?.ends, `${key} has no end`)
+  return Number(row.ends) / 1e3
+}
+
+module.exports = { afterWait, assertLastsToItsEnd, assertLease, endOf }
