@@ -3,10 +3,11 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const net = require('node:net')
+const dns = require('node:dns')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { withListener } = require('../helpers/listener.js')
 const { startProxy } = require('../helpers/proxy.js')
 const { until } = require('../helpers/waiting.js')
 const { failureOf, failuresOfBoth, fieldsOf } = require('../helpers/sides.js')
@@ -59,28 +60,6 @@ async function failuresBeforeAuthentication(settings) {
   }
 }
 
-/**
- * A server on this machine that does nothing but what it is told to.
- *
- * @param {(socket: net.Socket) => void} behave
- * @param {(port: number) => Promise<void>} use
- */
-async function withServer(behave, use) {
-  /** @type {Set<net.Socket>} */
-  const sockets = new Set()
-  const server = net.createServer((socket) => {
-    sockets.add(socket.on('error', () => {}))
-    behave(socket)
-  })
-  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(undefined)))
-  try {
-    await use(/** @type {net.AddressInfo} */ (server.address()).port)
-  } finally {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  }
-}
-
 test('server down', async () => {
   assertSame(await failuresOfBoth({ host: '127.0.0.1', port: 1, user: 'x' }), {
     code: 'ECONNREFUSED',
@@ -88,9 +67,16 @@ test('server down', async () => {
   })
 })
 
-test('server down at each of several addresses', async () => {
-  // Whether `localhost` has one address or two is the machine's affair; pg and we see the same.
-  assertSame(await failuresOfBoth({ host: 'localhost', port: 1, user: 'x' }), { code: 'ECONNREFUSED' })
+test('server down at each of several addresses', { skip: process.platform !== 'linux' }, async (t) => {
+  // All of 127.0.0.0/8 is this machine, where it is Linux; the name is in nobody's hosts file.
+  const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }))
+  const lookup = (/** @type {string} */ _, /** @type {any} */ __, /** @type {Function} */ found) =>
+    process.nextTick(found, null, addresses)
+  t.mock.method(dns, 'lookup', /** @type {any} */ (lookup))
+  t.mock.method(dns.promises, 'lookup', /** @type {any} */ (async () => addresses))
+  const both = await failuresOfBoth({ host: 'two.example', port: 1, user: 'x' })
+  assertSame(both, { code: 'ECONNREFUSED', name: 'AggregateError' })
+  assert.equal(both[1].errors.length, 2)
 })
 
 test('bad host name', async () => {
@@ -151,7 +137,7 @@ test('a start-up option that does not exist', async () => {
 })
 
 test('a server that accepts and says nothing: connectionTimeoutMillis', async () => {
-  await withServer(
+  await withListener(
     () => {},
     async (port) => {
       const both = await failuresOfBoth({ host: '127.0.0.1', port, user: 'x', connectionTimeoutMillis: 200 })
@@ -161,7 +147,7 @@ test('a server that accepts and says nothing: connectionTimeoutMillis', async ()
 })
 
 test('a server that accepts and closes', async () => {
-  await withServer(
+  await withListener(
     (socket) => socket.end(),
     async (port) => {
       const both = await failuresOfBoth({ host: '127.0.0.1', port, user: 'x' })
@@ -171,7 +157,7 @@ test('a server that accepts and closes', async () => {
 })
 
 test('a server that resets the connection', async () => {
-  await withServer(
+  await withListener(
     (socket) => socket.once('data', () => socket.resetAndDestroy()),
     async (port) => {
       assertSame(await failuresOfBoth({ host: '127.0.0.1', port, user: 'x' }), { code: 'ECONNRESET', syscall: 'read' })

@@ -10,6 +10,7 @@ const { test, after } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { certificate } = require('../helpers/certificates.js')
+const { withListener } = require('../helpers/listener.js')
 const { failureOf, outcomes } = require('../helpers/sides.js')
 const { startTlsServer } = require('../helpers/tls-server.js')
 
@@ -25,28 +26,6 @@ const untrusted = certificate({ name: 'db', issuer: stranger, names: NAMES })
 
 /** A new connection for each call. */
 const EACH = { max: 1, maxUses: 1 }
-
-/**
- * A listener on loopback, for as long as `use` takes.
- *
- * @param {(socket: net.Socket) => void} behave
- * @param {(port: number) => Promise<unknown>} use
- */
-async function withListener(behave, use) {
-  /** @type {Set<net.Socket>} */
-  const sockets = new Set()
-  const server = net.createServer((socket) => {
-    sockets.add(socket.on('error', () => {}))
-    behave(socket)
-  })
-  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(undefined)))
-  try {
-    await use(/** @type {net.AddressInfo} */ (server.address()).port)
-  } finally {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  }
-}
 
 test('a certificate that is exchanged for another of the same CA', async () => {
   const server = await started
