@@ -132,7 +132,7 @@ test('checkServerIdentity decides, and its own error is the caller’s', async (
   assert.deepEqual([refusing.ours.refused.class, refusing.ours.refused.code], ['NotPinned', 'ERR_PIN'])
 })
 
-test('a revoked certificate', async () => {
+test('a list of revocations that cannot be read', async () => {
   const server = await started
   await server.serve(certificate({ name: 'db', issuer: ca, names: HOSTS }))
   // A list of revocations that Node cannot use is an error, not passed over.
