@@ -175,7 +175,7 @@ test('a server without TLS', async () => {
 
 test('every connection is busy: connectionTimeoutMillis', async () => {
   const db = await database
-  const settings = { max: 1, connectionTimeoutMillis: 2_000 }
+  const settings = { max: 1, connectionTimeoutMillis: 4_000 }
   const theirs = db.pool(settings)
   const busy = await theirs.connect()
   const expected = await failureOf(theirs.query('SELECT 1'))
