@@ -20,7 +20,13 @@ const freeSlots = []
 let inFlight = 0
 
 // Native code holds the function weakly while no call is under way. It is to live as long as what makes calls.
-const bridge = Object.assign(new native.Bridge(drain), { wake: drain })
+const isNode = process.versions.bun === undefined && process.versions.deno === undefined
+const bridge = Object.assign(new native.Bridge(drain, isNode), { wake: drain })
+
+// Not the event loop's own ways to do something soon: test runners replace those with clocks of their own.
+const soon = Promise.resolve()
+const { goesDirectly } = bridge
+let flushes = false
 
 /** What a failed call leaves in its slot: the error itself is made where the caller's stack can be seen. */
 class Failure {
@@ -50,9 +56,19 @@ async function call(send, connection) {
       leave(slot)
       throw error
     }
+    if (goesDirectly && !flushes) {
+      flushes = true
+      soon.then(flush)
+    }
   })
   if (outcome instanceof Failure) throw toError(outcome.cause, connection)
   return outcome
+}
+
+/** Sends the calls of this moment, all together. */
+function flush() {
+  flushes = false
+  if (bridge.flush()) drain()
 }
 
 /** @param {number} slot */

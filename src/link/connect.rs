@@ -11,6 +11,7 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::ToSql;
 
 use super::description::{Description, TargetSession};
+use super::direct::Way;
 use super::error::Error;
 use super::handshake::{Handshake, inspect, session_statements, shake_hands};
 use super::job::Rows;
@@ -42,12 +43,13 @@ impl Connection {
     pub(super) async fn open(
         description: &Description,
         wanted: TargetSession,
+        way: &Way,
         open: mpsc::Sender<()>,
     ) -> Result<Self, Error> {
-        let Handshake { client, carrier, has_settings } = shake_hands(description).await?;
+        let Handshake { client, carrier, has_settings } = shake_hands(description, &way.direct).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
-        tokio::spawn(async move {
+        way.drive.spawn(async move {
             if let Err(error) = carrier.await {
                 let _ = watch.set(Error::from_protocol(&error));
             }

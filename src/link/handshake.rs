@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::description::{Description, TargetSession};
+use super::direct::Direct;
 use super::error::{Error, is_of_handshake};
-use super::reach::{Transport, reach};
+use super::reach::reach;
 use super::tls;
+use super::wire::Wire;
 
 /// Set for each of our connections after the user's own `options`, so these win:
 ///
@@ -20,14 +23,17 @@ use super::tls;
 ///   statements themselves do not rely on it.
 /// * Index plans. Each of our statements touches a few keys, and the planner, which guesses ten keys for an array
 ///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown.
+/// * The generic plan. A plan for an array of one key looks cheaper than that for any array, so the server would plan
+///   anew at each run: measured, twice the time of a call and more.
 /// * A mark of our own, by which [`Connection::keeps_session`](super::Connection) tells a session of ours from a
 ///   pooler's.
-const SESSION: [(&str, &str); 6] = [
+const SESSION: [(&str, &str); 7] = [
     ("default_transaction_isolation", "read committed"),
     ("TimeZone", "UTC"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
     ("goscope_postgres.session", "own"),
 ];
 
@@ -41,10 +47,10 @@ pub(super) struct Handshake {
     pub(super) has_settings: bool,
 }
 
-pub(super) async fn shake_hands(description: &Description) -> Result<Handshake, Error> {
-    let (started, has_settings) = match try_hands(description, &session_options()).await {
+pub(super) async fn shake_hands(description: &Description, direct: &Arc<Direct>) -> Result<Handshake, Error> {
+    let (started, has_settings) = match try_hands(description, direct, &session_options()).await {
         // A pooler that will not pass our settings on; it may still serve, without prepared statements.
-        Err(error) if error.sqlstate() == Some("08P01") => (try_hands(description, "").await, false),
+        Err(error) if error.sqlstate() == Some("08P01") => (try_hands(description, direct, "").await, false),
         started => (started, true),
     };
     started.map(|(client, carrier)| Handshake { client, carrier, has_settings })
@@ -59,12 +65,17 @@ pub(super) fn session_statements() -> String {
     SESSION.map(|(name, value)| format!("SET {name} = '{value}'")).join("; ")
 }
 
-async fn try_hands(description: &Description, session: &str) -> Result<(Client, Carrier), Error> {
+async fn try_hands(
+    description: &Description,
+    direct: &Arc<Direct>,
+    session: &str,
+) -> Result<(Client, Carrier), Error> {
     let mut transport = reach(description).await?;
     let mut config = config(description, session);
+    let wire = |transport| Wire::new(transport, direct).map_err(|error| Error::from_io(&error, "dup", None));
     let Some(tls) = &description.tls else {
         config.ssl_mode(SslMode::Disable);
-        let started = config.connect_raw(transport, NoTls).await;
+        let started = config.connect_raw(wire(transport)?, NoTls).await;
         let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
         return Ok((client, Box::pin(connection)));
     };
@@ -74,9 +85,9 @@ async fn try_hands(description: &Description, session: &str) -> Result<(Client, 
     // The server's answer has been read; from here tokio-postgres goes straight into the handshake.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let (mut connector, server_name) = tls::connector(tls)?;
-    let connect = MakeTlsConnect::<Transport>::make_tls_connect(&mut connector, &server_name);
+    let connect = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
-    match config.connect_raw(transport, connect).await {
+    match config.connect_raw(wire(transport)?, connect).await {
         Ok((client, connection)) => Ok((client, Box::pin(connection))),
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },

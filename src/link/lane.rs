@@ -48,6 +48,8 @@ struct Running {
 impl Running {
     fn hold_up(&mut self) {
         self.held_up = true;
+        // Whoever carries this round directly may not come back to it soon.
+        self.link.way.direct.leave();
         let mut state = self.link.state();
         state.held_up_lanes += 1;
         self.link.start_lane(&mut state);
@@ -116,11 +118,13 @@ pub(super) async fn run(link: Arc<Link>) {
 }
 
 /// The jobs of the next round: those that run again first, then what is ready.
-fn take_round(link: &Link, again: Vec<Job>) -> Vec<Job> {
+fn take_round(link: &Arc<Link>, again: Vec<Job>) -> Vec<Job> {
     let mut jobs = again;
     let mut state = link.state();
     let room = ROUND_JOBS.saturating_sub(jobs.len()).min(state.ready.len());
     jobs.extend(state.ready.drain(..room));
+    state.is_starting = false;
+    link.start_lane(&mut state);
     jobs
 }
 

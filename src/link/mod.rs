@@ -2,6 +2,8 @@
 
 mod connect;
 mod description;
+mod direct;
+mod drive;
 mod error;
 mod handshake;
 mod job;
@@ -13,6 +15,7 @@ mod reach;
 mod sequencer;
 mod statement;
 mod tls;
+mod wire;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use connect::Connection;
 pub use description::{Description, PoolSettings};
+pub use direct::Sight;
 pub use error::{Error, ServerError};
 pub use job::{Answer, Bound, Job, Prepare, Reply, Retry, Rows};
 pub use panics::keep_quiet;
@@ -28,7 +32,9 @@ pub use pool::{Asked, Owner};
 pub use sequencer::{Mode, Turn, Turns};
 pub use statement::{Arg, Statement};
 
-use crate::sync::lock;
+use crate::sync::{Thread, lock};
+use direct::{Direct, Way};
+use drive::Drive;
 use pool::Pool;
 use sequencer::Sequencer;
 use tokio::runtime::Handle;
@@ -37,6 +43,9 @@ use tokio::sync::Notify;
 /// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds beat ten that do not,
 /// because each statement then carries many calls; more lanes start only while these are held up (see `lane`).
 const EAGER_LANES: usize = 2;
+
+/// With more calls in flight than this the work is better on two threads.
+const MOST_DIRECT: usize = 64;
 
 /// How long `close` waits for connections to say goodbye to the server before it leaves them to the runtime.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -50,6 +59,12 @@ pub struct Link {
     /// Set when the server (a transaction pooler, that is) has shown that it forgets prepared statements.
     unnamed_only: AtomicBool,
     runtime: Handle,
+    way: Way,
+    /// The thread that makes the calls, where that may also carry them.
+    home: Thread,
+    may_go_directly: AtomicBool,
+    /// Work has been left for the next [`pump`](Self::pump).
+    wants_pump: AtomicBool,
     idle: Notify,
 }
 
@@ -59,6 +74,8 @@ struct State {
     /// Jobs whose turn has come on every key they touch. They commute, so any of them may share a round.
     ready: VecDeque<Job>,
     lanes: usize,
+    /// Whether a lane has been started that has not taken its first round yet.
+    is_starting: bool,
     held_up_lanes: usize,
     /// Whether somebody watches how long `ready` jobs wait.
     is_watched: bool,
@@ -73,13 +90,18 @@ impl Link {
     pub fn new(settings: PoolSettings, owner: Arc<dyn Owner>, runtime: Handle) -> Arc<Self> {
         let max_lanes = settings.max.max(1);
         let connection_timeout = settings.connection_timeout();
+        let way = Way { drive: Drive::start(&runtime), direct: Arc::new(Direct::default()) };
         let link = Arc::new(Self {
-            pool: Pool::new(settings, owner),
+            pool: Pool::new(settings, owner, way.clone()),
             state: Mutex::default(),
             max_lanes,
             connection_timeout,
             unnamed_only: AtomicBool::new(false),
             runtime,
+            way,
+            home: Thread::current(),
+            may_go_directly: AtomicBool::new(false),
+            wants_pump: AtomicBool::new(false),
             idle: Notify::new(),
         });
         link.pool.close_idle_connections(&link.runtime);
@@ -94,6 +116,7 @@ impl Link {
             return job.settle(Err(Error::Closed));
         }
         state.in_flight += 1;
+        self.choose_way(state.in_flight);
         job.enlist(self);
         let State { sequencer, ready, .. } = &mut *state;
         sequencer.enter(job, ready);
@@ -119,6 +142,44 @@ impl Link {
         self.pool.abandon();
     }
 
+    /// Lets this thread, which made the link and makes its calls, carry them as well, while they are few. It must then
+    /// [`pump`](Self::pump) where [`wants_pump`](Self::wants_pump) says so, and watch the [`sights`](Self::sights).
+    pub fn allow_direct(&self) {
+        self.may_go_directly.store(true, Ordering::Release);
+    }
+
+    /// Whether there is work that waits for a [`pump`](Self::pump); asked once.
+    pub fn wants_pump(&self) -> bool {
+        self.wants_pump.swap(false, Ordering::AcqRel)
+    }
+
+    /// Does on this thread what can be done at once.
+    pub fn pump(&self) {
+        let _context = self.runtime.enter();
+        self.way.drive.pump(|| ());
+    }
+
+    /// As [`pump`](Self::pump), after something has come from the server.
+    pub fn pump_from(&self, sight: &Sight) {
+        let _context = self.runtime.enter();
+        self.way.drive.pump(|| sight.look_again());
+    }
+
+    /// The sockets of the connections that are open.
+    pub fn sights(&self) -> Vec<Arc<Sight>> {
+        self.way.direct.sights()
+    }
+
+    fn choose_way(&self, in_flight: usize) {
+        if in_flight == 1 {
+            if self.may_go_directly.load(Ordering::Acquire) && Thread::current() == self.home {
+                self.way.direct.enter();
+            }
+        } else if in_flight > MOST_DIRECT {
+            self.way.direct.leave();
+        }
+    }
+
     /// Runs work that belongs to no call, such as giving back a lock whose caller has already been told of a failure.
     pub fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
@@ -131,9 +192,17 @@ impl Link {
             Some((limit, until)) if carrying > 0 && Instant::now() < until => limit.min(self.max_lanes),
             _ => self.max_lanes,
         };
-        if !state.ready.is_empty() && carrying < EAGER_LANES && state.lanes < limit {
+        // One at a time: it may leave nothing to the next.
+        if !state.ready.is_empty() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
             state.lanes += 1;
-            self.runtime.spawn(lane::run(self.clone()));
+            state.is_starting = true;
+            let lane = lane::run(self.clone());
+            if self.way.direct.is_on() && Thread::current() == self.home {
+                self.way.drive.spawn_quietly(lane);
+                self.wants_pump.store(true, Ordering::Release);
+            } else {
+                self.way.drive.spawn(lane);
+            }
         }
         patience::watch(self, state);
     }
@@ -156,5 +225,11 @@ impl Link {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.way.drive.end();
     }
 }

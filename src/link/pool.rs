@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
+use super::direct::Way;
 use super::error::Error;
 use crate::sync::lock;
 
@@ -34,6 +35,7 @@ const JUDGEMENTS: u32 = 4;
 pub(super) struct Manager {
     settings: PoolSettings,
     owner: Arc<dyn Owner>,
+    way: Way,
     open: Mutex<Option<mpsc::Sender<()>>>,
 }
 
@@ -89,7 +91,7 @@ impl Manager {
         let Some(open) = open else { return Err(Error::Closed) };
         for judgement in 0..JUDGEMENTS {
             let description = self.owner.describe(host, judgement > 0).await?;
-            match Connection::open(&description, wanted, open.clone()).await {
+            match Connection::open(&description, wanted, &self.way, open.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 Ok(connection) if description.greeted => {
                     self.owner.greet(&connection).await?;
@@ -114,10 +116,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(settings: PoolSettings, owner: Arc<dyn Owner>) -> Self {
+    pub(super) fn new(settings: PoolSettings, owner: Arc<dyn Owner>, way: Way) -> Self {
         let (open, farewells) = mpsc::channel(1);
         let max = settings.max.max(1);
-        let manager = Manager { settings, owner, open: Mutex::new(Some(open)) };
+        let manager = Manager { settings, owner, way, open: Mutex::new(Some(open)) };
         let connections = managed::Pool::builder(manager)
             .max_size(max)
             // As pg: the most recently used first, so that surplus connections grow idle and close.

@@ -7,9 +7,13 @@ use super::description::{Address, Description};
 use super::error::Error;
 
 #[cfg(unix)]
-type LocalStream = tokio::net::UnixStream;
+pub(super) type LocalStream = tokio::net::UnixStream;
+#[cfg(unix)]
+pub(super) type BareLocalStream = std::os::unix::net::UnixStream;
 #[cfg(not(unix))]
-type LocalStream = TcpStream;
+pub(super) type LocalStream = TcpStream;
+#[cfg(not(unix))]
+pub(super) type BareLocalStream = std::net::TcpStream;
 
 pub(super) type Transport = Either<TcpStream, LocalStream>;
 

@@ -10,17 +10,19 @@
 //! jest loads a copy per test file into one environment.) No global holds anything of it.
 
 use std::fmt::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
-use napi::Error as NapiError;
 use napi::bindgen_prelude::{Env, Function, Result};
+use napi::{Error as NapiError, sys};
 use napi_derive::napi;
 
 use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
 use super::wake::Wake;
-use crate::link::{Error, Reply};
-use crate::sync::lock;
+use super::watch::Watch;
+use crate::link::{Error, Link, Reply};
+use crate::sync::{Thread, lock};
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
 /// should not hold the event loop longer than it must.
@@ -42,6 +44,11 @@ enum Message {
 pub(super) struct Queue {
     messages: Mutex<Vec<Message>>,
     wake: Wake,
+    /// The thread that drains.
+    home: Thread,
+    /// Whether that thread is about to drain anyway.
+    pumps: AtomicBool,
+    links: Mutex<Vec<Weak<Link>>>,
     pub(super) requests: Requests,
 }
 
@@ -52,9 +59,31 @@ impl Queue {
             messages.push(message);
             messages.len() == 1
         };
-        if was_empty {
+        let is_seen_to = || self.pumps.load(Ordering::Relaxed) && Thread::current() == self.home;
+        if was_empty && !is_seen_to() {
             self.wake.call();
         }
+    }
+
+    /// Runs what may push messages on the thread that drains, which sees to them afterwards without being woken.
+    pub(super) fn while_pumping(&self, pump: impl FnOnce()) {
+        let outer = self.pumps.swap(true, Ordering::Relaxed);
+        pump();
+        self.pumps.store(outer, Ordering::Relaxed);
+    }
+
+    /// Has JavaScript drain what has come, from its event loop.
+    pub(super) fn deliver(&self, env: sys::napi_env) {
+        if !lock(&self.messages).is_empty() {
+            self.wake.call_back(env);
+        }
+    }
+
+    /// Remembers whose calls may go directly.
+    pub(super) fn add(&self, link: &Arc<Link>) {
+        let mut links = lock(&self.links);
+        links.retain(|link| link.strong_count() > 0);
+        links.push(Arc::downgrade(link));
     }
 
     /// What tells the caller in `slot`.
@@ -81,18 +110,44 @@ impl Queue {
 pub struct Bridge {
     queue: Arc<Queue>,
     pub(super) runtime: Arc<SharedRuntime>,
+    watch: Option<Watch>,
 }
 
 #[napi]
 impl Bridge {
     /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and else weakly.
+    /// `is_node`: whether the event loop is libuv's, and may be asked to watch sockets.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
-        let queue =
-            Queue { messages: Mutex::default(), wake: Wake::new(env, &wake)?, requests: Requests::default() };
+    pub fn new(env: Env, wake: Function<'_, (), ()>, is_node: bool) -> Result<Self> {
+        let queue = Arc::new(Queue {
+            messages: Mutex::default(),
+            wake: Wake::new(env, &wake)?,
+            home: Thread::current(),
+            pumps: AtomicBool::new(false),
+            links: Mutex::default(),
+            requests: Requests::default(),
+        });
         let runtime = SharedRuntime::get()
             .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
-        Ok(Self { queue: Arc::new(queue), runtime })
+        let watch = is_node.then(|| Watch::new(env, &queue)).flatten();
+        Ok(Self { queue, runtime, watch })
+    }
+
+    /// Whether calls may go directly, and [`flush`](Self::flush) must follow them before the event loop goes on.
+    #[napi(getter, catch_unwind)]
+    pub fn goes_directly(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Sends what the calls since the last flush have left. True if there is something to drain.
+    #[napi(catch_unwind)]
+    pub fn flush(&self) -> bool {
+        let Some(watch) = &self.watch else { return false };
+        let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
+        for link in links.iter().filter(|link| link.wants_pump()) {
+            watch.pump(link);
+        }
+        !lock(&self.queue.messages).is_empty()
     }
 
     /// Everything that has come since the last drain, as one flat JSON array of triples; null when there is nothing.

@@ -15,4 +15,8 @@ mod probe;
 mod providers;
 mod requests;
 mod runtime;
+#[cfg(unix)]
+mod uv;
 mod wake;
+#[cfg_attr(not(unix), path = "no_watch.rs")]
+mod watch;

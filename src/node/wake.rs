@@ -98,6 +98,23 @@ impl Wake {
         });
     }
 
+    /// Has JavaScript drain at once, on its own thread and from its event loop: what the drain starts runs on as after any
+    /// other event.
+    pub(super) fn call_back(&self, env: sys::napi_env) {
+        let mut scope = ptr::null_mut();
+        // SAFETY: whoever has the environment's event loop is on its thread; the function's reference lives as long as
+        // `self`.
+        unsafe {
+            if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
+                return;
+            }
+            call_referenced(env, self.function, |this, callee, result| {
+                sys::napi_make_callback(env, ptr::null_mut(), this, callee, 0, ptr::null(), result)
+            });
+            sys::napi_close_handle_scope(env, scope);
+        }
+    }
+
     /// Keeps the process alive, and the function.
     pub(super) fn hold(&self, env: Env) -> Result<()> {
         if self.held.swap(true, Ordering::Relaxed) {
@@ -138,18 +155,36 @@ unsafe extern "C" fn call(env: sys::napi_env, _: sys::napi_value, function: *mut
     if env.is_null() {
         return;
     }
-    let [mut this, mut callee, mut result, mut thrown] = [ptr::null_mut(); 4];
     // SAFETY: Node calls this on the environment's thread, in a scope of its own, and not after `finalize`.
     unsafe {
-        let found = sys::napi_get_reference_value(env, function.cast(), &mut callee);
+        call_referenced(env, function.cast(), |this, callee, result| {
+            sys::napi_call_function(env, this, callee, 0, ptr::null(), result)
+        });
+    }
+}
+
+/// Calls what a reference refers to. What it throws is nobody's to catch.
+///
+/// # Safety
+///
+/// On the environment's thread, in a handle scope, while the reference lives.
+unsafe fn call_referenced(
+    env: sys::napi_env,
+    function: sys::napi_ref,
+    call: impl FnOnce(sys::napi_value, sys::napi_value, *mut sys::napi_value) -> sys::napi_status,
+) {
+    let [mut this, mut callee, mut result, mut thrown] = [ptr::null_mut(); 4];
+    // SAFETY: as above.
+    unsafe {
+        let found = sys::napi_get_reference_value(env, function, &mut callee);
         // Where it has been collected, no call is under way, and nobody waits.
         if found != sys::Status::napi_ok || callee.is_null() {
             return;
         }
-        if sys::napi_get_undefined(env, &mut this) != sys::Status::napi_ok {
+        if sys::napi_get_global(env, &mut this) != sys::Status::napi_ok {
             return;
         }
-        let status = sys::napi_call_function(env, this, callee, 0, ptr::null(), &mut result);
+        let status = call(this, callee, &mut result);
         if status == sys::Status::napi_pending_exception
             && sys::napi_get_and_clear_last_exception(env, &mut thrown) == sys::Status::napi_ok
         {

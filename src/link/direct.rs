@@ -1,0 +1,147 @@
+//! Calls that go directly: the thread that makes them also writes to the server and reads its answers.
+//!
+//! Through the runtime's worker a call changes threads twice more than it does in the server itself, and on an idle
+//! machine each change is a wake-up of tens of microseconds: more than the server takes for the statement. So while few
+//! calls are in flight, the thread of the application's event loop polls the [`drive`](super::drive) itself, and watches
+//! the sockets in place of the runtime. With many calls in flight the work is better on two threads; and when that
+//! thread does not come back to its event loop, the worker takes over.
+
+use std::io::Result;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use tokio_util::either::Either;
+
+use super::drive::Drive;
+use super::reach::Transport;
+use crate::sync::lock;
+
+/// What polls a link's connections, and what watches their sockets.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) drive: Arc<Drive>,
+    pub(super) direct: Arc<Direct>,
+}
+
+/// Whether a link's calls go directly, and the sockets that somebody must watch then.
+#[derive(Default)]
+pub(super) struct Direct {
+    on: AtomicBool,
+    sights: Mutex<Vec<Weak<Sight>>>,
+}
+
+impl Direct {
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire)
+    }
+
+    pub(super) fn enter(&self) {
+        self.on.store(true, Ordering::Release);
+    }
+
+    /// From here on the runtime watches the sockets.
+    pub(super) fn leave(&self) {
+        if self.on.swap(false, Ordering::AcqRel) {
+            for sight in lock(&self.sights).iter().filter_map(Weak::upgrade) {
+                sight.look_again();
+            }
+        }
+    }
+
+    pub(super) fn sights(&self) -> Vec<Arc<Sight>> {
+        let mut sights = lock(&self.sights);
+        sights.retain(|sight| sight.strong_count() > 0);
+        sights.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// A connection's socket as its watcher sees it.
+pub struct Sight {
+    /// A descriptor of its own: the watcher's event loop must not be left with one that has been closed, and perhaps given
+    /// to somebody else.
+    #[cfg(unix)]
+    socket: OwnedFd,
+    direct: Arc<Direct>,
+    watched: AtomicBool,
+    /// Nothing was left to read; until somebody sees more come, reading is no use.
+    drained: AtomicBool,
+    gone: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl Sight {
+    pub(super) fn of(transport: &Transport, direct: &Arc<Direct>) -> Result<Arc<Self>> {
+        let sight = Arc::new(Self {
+            #[cfg(unix)]
+            socket: match transport {
+                Either::Left(tcp) => tcp.as_fd().try_clone_to_owned()?,
+                Either::Right(local) => local.as_fd().try_clone_to_owned()?,
+            },
+            direct: direct.clone(),
+            watched: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+        });
+        lock(&direct.sights).push(Arc::downgrade(&sight));
+        Ok(sight)
+    }
+
+    #[cfg(unix)]
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Says that there is a watcher now. False, if there was one already.
+    pub fn adopt(&self) -> bool {
+        let is_first = !self.watched.swap(true, Ordering::AcqRel);
+        if is_first {
+            self.look_again();
+        }
+        is_first
+    }
+
+    /// Says that there is no watcher any more.
+    pub fn forsake(&self) {
+        self.watched.store(false, Ordering::Release);
+        self.look_again();
+    }
+
+    /// Whether the watcher is to watch, for now.
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Acquire) && self.direct.is_on()
+    }
+
+    /// Whether the connection is closed, and there is nothing left to watch for.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Nothing was left to read.
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_drained(&self, drained: bool) {
+        self.drained.store(drained, Ordering::Release);
+    }
+
+    /// The connection is closed.
+    pub(super) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    /// Who is told when there may be more to read.
+    pub(super) fn register(&self, reader: &Waker) {
+        self.reader.register(reader);
+    }
+
+    pub(super) fn look_again(&self) {
+        self.drained.store(false, Ordering::Release);
+        self.reader.wake();
+    }
+}

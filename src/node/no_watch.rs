@@ -1,0 +1,18 @@
+//! Where the event loop cannot watch a socket, calls go through the runtime's worker.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::Env;
+
+use super::bridge::Queue;
+use crate::link::Link;
+
+pub(super) struct Watch;
+
+impl Watch {
+    pub(super) fn new(_: Env, _: &Arc<Queue>) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn pump(&self, _: &Arc<Link>) {}
+}

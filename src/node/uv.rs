@@ -1,0 +1,64 @@
+//! The few functions of libuv that watch a socket, as the running program has them. Node-API promises its event loop and
+//! not these; a runtime that has none is served without.
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::mem::transmute_copy;
+
+use napi::sys;
+
+pub(super) enum Handle {}
+
+pub(super) type OnReady = unsafe extern "C" fn(handle: *mut Handle, status: c_int, events: c_int);
+pub(super) type OnClosed = unsafe extern "C" fn(handle: *mut Handle);
+
+pub(super) const READABLE: c_int = 1;
+pub(super) const DISCONNECT: c_int = 4;
+
+/// `UV_POLL` of `uv_handle_type`, which libuv 1 keeps for its binary interface.
+const TYPE_POLL: c_uint = 8;
+
+#[derive(Clone, Copy)]
+pub(super) struct Uv {
+    pub(super) poll_init: unsafe extern "C" fn(*mut sys::uv_loop_s, *mut Handle, c_int) -> c_int,
+    pub(super) poll_start: unsafe extern "C" fn(*mut Handle, c_int, OnReady) -> c_int,
+    pub(super) poll_stop: unsafe extern "C" fn(*mut Handle) -> c_int,
+    pub(super) close: unsafe extern "C" fn(*mut Handle, OnClosed),
+    pub(super) unreference: unsafe extern "C" fn(*mut Handle),
+    pub(super) set_data: unsafe extern "C" fn(*mut Handle, *mut c_void),
+    handle_size: unsafe extern "C" fn(c_uint) -> usize,
+}
+
+impl Uv {
+    pub(super) fn find() -> Option<Self> {
+        // SAFETY: the fields' types are those that libuv's documentation gives these functions since 1.19.
+        unsafe {
+            Some(Self {
+                poll_init: function(c"uv_poll_init")?,
+                poll_start: function(c"uv_poll_start")?,
+                poll_stop: function(c"uv_poll_stop")?,
+                close: function(c"uv_close")?,
+                unreference: function(c"uv_unref")?,
+                set_data: function(c"uv_handle_set_data")?,
+                handle_size: function(c"uv_handle_size")?,
+            })
+        }
+    }
+
+    /// How many bytes a poll handle takes.
+    pub(super) fn poll_size(&self) -> usize {
+        // SAFETY: it reads nothing but its argument.
+        unsafe { (self.handle_size)(TYPE_POLL) }
+    }
+}
+
+/// # Safety
+///
+/// `F` must be the type of the function of that name.
+unsafe fn function<F>(name: &CStr) -> Option<F> {
+    const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+    let name: *const c_char = name.as_ptr();
+    // SAFETY: the name ends in a zero.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name) };
+    // SAFETY: it is as long as a pointer, and not null; the rest is the caller's promise.
+    (!found.is_null()).then(|| unsafe { transmute_copy(&found) })
+}

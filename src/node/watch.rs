@@ -1,0 +1,239 @@
+//! Watches the sockets of direct calls in the application's own event loop, so that an answer is read by the thread
+//! that waits for it.
+//!
+//! * A socket is watched by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
+//!   connection ends.
+//! * The handles are not referenced: an idle adapter lets the process exit.
+//! * While the link's calls do not go directly, a handle waits for nothing but the connection's end.
+//! * libuv wants every handle closed before an environment ends, and takes its time for it: hence the cleanup hook.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+
+use napi::bindgen_prelude::Env;
+use napi::sys;
+
+use super::bridge::Queue;
+use super::uv::{DISCONNECT, Handle, READABLE, Uv};
+use crate::link::{Link, Sight};
+
+pub(super) struct Watch(Rc<Inner>);
+
+struct Inner {
+    uv: Uv,
+    env: sys::napi_env,
+    event_loop: *mut sys::uv_loop_s,
+    queue: Arc<Queue>,
+    /// The handles that are not closing.
+    watched: RefCell<Vec<*mut Watched>>,
+    /// How many handles are not closed.
+    open: Cell<usize>,
+    ending: Cell<bool>,
+    cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
+}
+
+/// One socket's handle, and what it is about. libuv keeps it until it is closed.
+struct Watched {
+    /// In words, for their alignment.
+    handle: Box<[u64]>,
+    waits_for: Cell<c_int>,
+    sight: Arc<Sight>,
+    link: Weak<Link>,
+    watch: Rc<Inner>,
+}
+
+impl Watch {
+    /// None where the runtime has no event loop of libuv's.
+    pub(super) fn new(env: Env, queue: &Arc<Queue>) -> Option<Self> {
+        let uv = Uv::find()?;
+        let mut event_loop = ptr::null_mut();
+        // SAFETY: this is the environment's thread.
+        let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), &mut event_loop) };
+        if status != sys::Status::napi_ok || event_loop.is_null() {
+            return None;
+        }
+        let inner = Rc::new(Inner {
+            uv,
+            env: env.raw(),
+            event_loop,
+            queue: queue.clone(),
+            watched: RefCell::default(),
+            open: Cell::new(0),
+            ending: Cell::new(false),
+            cleanup: Cell::new(ptr::null_mut()),
+        });
+        let kept = Rc::into_raw(inner.clone()).cast_mut().cast::<c_void>();
+        let mut cleanup = ptr::null_mut();
+        // SAFETY: `kept` is given back once, where the hook is removed.
+        let status =
+            unsafe { sys::napi_add_async_cleanup_hook(env.raw(), Some(clean_up), kept, &mut cleanup) };
+        if status != sys::Status::napi_ok {
+            // SAFETY: nobody has taken it.
+            drop(unsafe { Rc::from_raw(kept.cast::<Inner>()) });
+            return None;
+        }
+        inner.cleanup.set(cleanup);
+        Some(Self(inner))
+    }
+
+    /// Carries on what a link has left for this thread, and sees to it that its sockets are watched.
+    pub(super) fn pump(&self, link: &Arc<Link>) {
+        self.0.queue.while_pumping(|| link.pump());
+        self.0.attend(link);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Inner {
+    fn attend(self: &Rc<Self>, link: &Arc<Link>) {
+        if self.ending.get() {
+            return;
+        }
+        for sight in link.sights() {
+            if sight.adopt() {
+                self.open(sight, link);
+            }
+        }
+        let watched = self.watched.borrow();
+        // SAFETY: what is in the list is not closed.
+        for watched in watched.iter().map(|watched| unsafe { &**watched }) {
+            if watched.sight.is_watched() {
+                watched.wait_for(READABLE);
+            }
+        }
+    }
+
+    fn open(self: &Rc<Self>, sight: Arc<Sight>, link: &Arc<Link>) {
+        let socket = sight.socket().as_raw_fd();
+        let words = self.uv.poll_size().div_ceil(size_of::<u64>());
+        let watched = Box::into_raw(Box::new(Watched {
+            handle: vec![0; words].into_boxed_slice(),
+            waits_for: Cell::new(0),
+            sight,
+            link: Arc::downgrade(link),
+            watch: self.clone(),
+        }));
+        // SAFETY: it stays where it is until it is closed.
+        let opened = unsafe { &*watched };
+        // SAFETY: the handle has the size that libuv asks for, and this is its loop's thread.
+        unsafe {
+            if (self.uv.poll_init)(self.event_loop, opened.handle(), socket) != 0 {
+                opened.sight.forsake();
+                drop(Box::from_raw(watched));
+                return;
+            }
+            (self.uv.set_data)(opened.handle(), watched.cast());
+            (self.uv.unreference)(opened.handle());
+        }
+        self.open.set(self.open.get() + 1);
+        self.watched.borrow_mut().push(watched);
+    }
+
+    /// Closes every handle, and lets the environment end when that is done.
+    fn end(&self) {
+        if self.ending.replace(true) {
+            return;
+        }
+        let watched = self.watched.take();
+        for watched in watched {
+            // SAFETY: what was in the list is not closed.
+            unsafe { (*watched).close() };
+        }
+        self.end_if_closed();
+    }
+
+    fn end_if_closed(&self) {
+        if !self.ending.get() || self.open.get() > 0 {
+            return;
+        }
+        let cleanup = self.cleanup.replace(ptr::null_mut());
+        if !cleanup.is_null() {
+            // SAFETY: both were made in `Watch::new`, and are given back once.
+            unsafe {
+                sys::napi_remove_async_cleanup_hook(cleanup);
+                Rc::decrement_strong_count(ptr::from_ref(self));
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn handle(&self) -> *mut Handle {
+        self.handle.as_ptr().cast_mut().cast()
+    }
+
+    fn wait_for(&self, events: c_int) {
+        if self.waits_for.replace(events) == events {
+            return;
+        }
+        let uv = self.watch.uv;
+        // SAFETY: the handle is not closed, and this is its loop's thread.
+        unsafe {
+            match events {
+                0 => (uv.poll_stop)(self.handle()),
+                events => (uv.poll_start)(self.handle(), events, on_ready),
+            }
+        };
+    }
+
+    /// Has libuv close the handle; it is no more in the list, or being taken from it.
+    fn close(&self) {
+        self.sight.forsake();
+        // SAFETY: it is closed once: whoever closes it has taken it from the list.
+        unsafe { (self.watch.uv.close)(self.handle(), on_closed) };
+    }
+}
+
+unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
+    // SAFETY: libuv calls this on the loop's thread, with a handle that is not closed and holds what `open` gave it.
+    let watched = unsafe { &*handle_data(handle) };
+    let watch = watched.watch.clone();
+    let link = watched.link.upgrade();
+    if watched.sight.is_watched()
+        && let Some(link) = &link
+    {
+        watch.queue.while_pumping(|| link.pump_from(&watched.sight));
+    }
+    if watched.sight.is_gone() || link.is_none() || status < 0 {
+        watch.watched.borrow_mut().retain(|other| !ptr::eq(*other, watched));
+        watched.close();
+    } else if !watched.sight.is_watched() {
+        // The worker reads now. Its connection's end is all there is to wait for, and that once.
+        watched.wait_for(if watched.waits_for.get() == READABLE { DISCONNECT } else { 0 });
+    }
+    // Last: whatever JavaScript does may end all this.
+    watch.queue.deliver(watch.env);
+}
+
+unsafe extern "C" fn on_closed(handle: *mut Handle) {
+    // SAFETY: libuv has let go of the handle, and of what `open` gave it.
+    let watched = unsafe { Box::from_raw(handle_data(handle)) };
+    let watch = watched.watch.clone();
+    drop(watched);
+    watch.open.set(watch.open.get() - 1);
+    watch.end_if_closed();
+}
+
+unsafe fn handle_data(handle: *mut Handle) -> *mut Watched {
+    // libuv puts the data first, in every handle.
+    // SAFETY: a handle is at least a pointer long.
+    unsafe { *handle.cast::<*mut Watched>() }
+}
+
+unsafe extern "C" fn clean_up(_: sys::napi_async_cleanup_hook_handle, kept: *mut c_void) {
+    // SAFETY: it is the reference that `Watch::new` gave away, taken back only when the hook is removed.
+    let inner = unsafe {
+        Rc::increment_strong_count(kept.cast::<Inner>());
+        Rc::from_raw(kept.cast::<Inner>())
+    };
+    inner.end();
+}
