@@ -163,13 +163,13 @@ class PostgresAdapter extends CacheProvider {
   /** @param {unknown} id */
   async load(id) {
     const name = args.key('id', id)
-    return (await this.#connection.call((slot) => this.#checkpoints.load(slot, name))) ?? undefined
+    return await this.#connection.call((slot) => this.#checkpoints.load(slot, name))
   }
 
   /** @param {unknown} taskId */
   async loadLatest(taskId) {
     const task = args.key('taskId', taskId)
-    return (await this.#connection.call((slot) => this.#checkpoints.loadLatest(slot, task))) ?? undefined
+    return await this.#connection.call((slot) => this.#checkpoints.loadLatest(slot, task))
   }
 
   /** @param {unknown} taskId */

@@ -12,6 +12,7 @@ const { keepError } = require('./kept-errors.js')
 // The kinds of message in a drain, as src/node/bridge.rs writes them.
 const RESOLVED = 0
 const REJECTED = 1
+const NOTHING = 3
 
 /** @type {(Settle | undefined)[]} */
 const slots = []
@@ -25,7 +26,6 @@ const bridge = Object.assign(new native.Bridge(drain, isNode), { wake: drain })
 
 // Not the event loop's own ways to do something soon: test runners replace those with clocks of their own.
 const soon = Promise.resolve()
-const { goesDirectly } = bridge
 let flushes = false
 
 /** What a failed call leaves in its slot: the error itself is made where the caller's stack can be seen. */
@@ -56,7 +56,7 @@ async function call(send, connection) {
       leave(slot)
       throw error
     }
-    if (goesDirectly && !flushes) {
+    if (!flushes) {
       flushes = true
       soon.then(flush)
     }
@@ -65,7 +65,7 @@ async function call(send, connection) {
   return outcome
 }
 
-/** Sends the calls of this moment, all together. */
+/** Starts the calls of this moment, all together. */
 function flush() {
   flushes = false
   if (bridge.flush()) drain()
@@ -87,6 +87,7 @@ function drain() {
     for (let at = 0; at < messages.length; at += 3) {
       const [kind, number, content] = [messages[at], messages[at + 1], messages[at + 2]]
       if (kind === RESOLVED) leave(number)?.(content)
+      else if (kind === NOTHING) leave(number)?.(undefined)
       else if (kind === REJECTED) leave(number)?.(new Failure(content))
       else answer(number, content)
     }

@@ -38,7 +38,7 @@ class PostgresCacheAdapter extends CacheProvider {
    */
   async _find(key) {
     const found = await super._find(key)
-    if (found === null) this.#misses++
+    if (found === undefined) this.#misses++
     else this.#hits++
     return found
   }

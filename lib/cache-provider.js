@@ -19,16 +19,15 @@ class CacheProvider {
 
   /** @param {unknown} key */
   async get(key) {
-    const found = await this._find(key)
-    return found === null ? null : found.value
+    return (await this._find(key)) ?? null
   }
 
   /**
-   * The value in an object, or null for a miss.
+   * The value, or undefined for a miss.
    *
    * @protected
    * @param {unknown} key
-   * @returns {Promise<{ value: any } | null>}
+   * @returns {Promise<any>}
    */
   async _find(key) {
     const name = args.key('key', key)

@@ -28,7 +28,7 @@ class PostgresIdempotencyAdapter {
   /** @param {unknown} key */
   async get(key) {
     const name = args.key('key', key)
-    return await this.#connection.call((slot) => this.#results.get(slot, name))
+    return (await this.#connection.call((slot) => this.#results.get(slot, name))) ?? null
   }
 
   /**

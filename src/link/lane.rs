@@ -18,16 +18,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::time::sleep;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::job::{Bound, Job, Retry, Rows};
+use super::job::{Answered, Job, Retry};
 use super::pool::Lease;
-use super::statement::{Arg, Statement, deal, parameters};
-use super::{Error, Link};
+use super::reply::Telling;
+use super::statement::{Arg, Statement, deal};
+use super::{EAGER_LANES, Error, Link};
 
 /// A round's bounds: what one answer may cost the calls that wait behind it.
 const ROUND_JOBS: usize = 256;
 const ROUND_BYTES: usize = 1 << 20;
+
+/// From so many calls on, a round leaves a part to a lane that is idle.
+const SHARED_ROUND: usize = 8;
 
 /// A round that takes longer than this no longer counts as carrying, so that another lane may start.
 const HELD_UP: Duration = Duration::from_millis(10);
@@ -118,10 +123,19 @@ pub(super) async fn run(link: Arc<Link>) {
 }
 
 /// The jobs of the next round: those that run again first, then what is ready.
+///
+/// Where another lane has nothing to do, it gets its part: the server then works on two statements at once, and this
+/// process on one lane's answers while the server works for the other. Not of a few calls: a statement costs the server
+/// more than a handful of further calls in it.
 fn take_round(link: &Arc<Link>, again: Vec<Job>) -> Vec<Job> {
     let mut jobs = again;
     let mut state = link.state();
-    let room = ROUND_JOBS.saturating_sub(jobs.len()).min(state.ready.len());
+    let ready = state.ready.len();
+    let lanes = match EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes) {
+        _ if ready < SHARED_ROUND => 1,
+        idle => 1 + idle,
+    };
+    let room = ROUND_JOBS.saturating_sub(jobs.len()).min(ready.div_ceil(lanes));
     jobs.extend(state.ready.drain(..room));
     state.is_starting = false;
     link.start_lane(&mut state);
@@ -160,21 +174,26 @@ fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
     again
 }
 
-async fn round(link: &Link, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
+async fn round(link: &Arc<Link>, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
     let mut again = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
-    for job in jobs {
-        let preparation = job.prepare.clone();
-        if !preparation.is_prepared()
-            && let Err(error) = preparation.prepare(lease).await
-        {
-            again.extend(failed(link, lease, job, &error.before_sending()));
-            continue;
+    for mut job in jobs {
+        if !job.prepare.is_prepared() {
+            let preparation = job.prepare.clone();
+            if let Err(error) = preparation.prepare(lease).await {
+                again.extend(failed(link, lease, job, &error.before_sending()));
+                continue;
+            }
         }
-        match &job.bind {
-            Some(bind) => Group::add(&mut groups, bind(), job),
-            None => again.extend(job.answer(Vec::new())),
+        match job.bind() {
+            Some(statement) => Group::add(&mut groups, statement, job),
+            None => again.extend(answer_all(link, vec![(job, &[])])),
         }
+    }
+    // Most rounds are of one kind.
+    if let [_] = groups.as_slice() {
+        again.extend(groups.remove(0).run(link, lease).await);
+        return again;
     }
     let runs = groups.into_iter().map(|group| group.run(link, lease));
     again.extend(join_all(runs).await.into_iter().flatten());
@@ -185,16 +204,16 @@ async fn round(link: &Link, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
 struct Group {
     statement: Arc<Statement>,
     jobs: Vec<Job>,
-    args: Vec<Vec<Arg>>,
     bytes: usize,
 }
 
 impl Group {
-    fn add(groups: &mut Vec<Group>, bound: Bound, job: Job) {
-        let bytes = bound.args.iter().map(Arg::bytes).sum();
+    fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, job: Job) {
+        let bytes = job.args().iter().map(Arg::bytes).sum();
         let shares = |group: &&mut Group| {
-            bound.statement.batched
-                && group.statement.is_same(&bound.statement)
+            statement.is_batched()
+                && group.statement.is_same(&statement)
+                && statement.agree(group.jobs[0].args(), job.args())
                 && group.bytes + bytes <= ROUND_BYTES
                 // A job that failed before runs by itself: it may be the one that made its batch fail.
                 && job.failures == 0
@@ -203,35 +222,27 @@ impl Group {
         match groups.iter_mut().rev().find(shares) {
             Some(group) => {
                 group.jobs.push(job);
-                group.args.push(bound.args);
                 group.bytes += bytes;
             }
-            None => {
-                groups.push(Group {
-                    statement: bound.statement,
-                    jobs: vec![job],
-                    args: vec![bound.args],
-                    bytes,
-                });
-            }
+            None => groups.push(Group { statement, jobs: vec![job], bytes }),
         }
     }
 
     /// Sends the statement and answers its calls; gives back those that must run again.
-    async fn run(self, link: &Link, lease: &Lease) -> Vec<Job> {
-        let Group { statement, jobs, args, .. } = self;
-        let calls: Vec<&[Arg]> = args.iter().map(Vec::as_slice).collect();
+    async fn run(self, link: &Arc<Link>, lease: &Lease) -> Vec<Job> {
+        let Group { statement, jobs, .. } = self;
+        let calls: Vec<&[Arg]> = jobs.iter().map(Job::args).collect();
         match send(link, lease, &statement, &calls).await {
             Ok(rows) => {
-                let dealt = deal(&statement, rows, jobs.len());
-                jobs.into_iter().zip(dealt).filter_map(|(job, rows)| answer(job, rows)).collect()
+                let parts = deal(&rows, &calls);
+                answer_all(link, jobs.into_iter().zip(parts.into_iter().map(|part| &rows[part])).collect())
             }
             // One bad call must not fail its batch, and the server did none of it: each by itself, in one pipeline.
             Err(error @ Error::Server(_)) if jobs.len() > 1 && !error.ends_connection() => {
-                let alone = jobs.into_iter().zip(&calls).map(async |(job, args)| {
-                    match send(link, lease, &statement, std::slice::from_ref(args)).await {
-                        Ok(rows) => answer(job, rows),
-                        Err(error) => failed(link, lease, job, &error),
+                let alone = jobs.into_iter().map(async |job| {
+                    match send(link, lease, &statement, &[job.args()]).await {
+                        Ok(rows) => answer_all(link, vec![(job, &rows)]),
+                        Err(error) => failed(link, lease, job, &error).into_iter().collect(),
                     }
                 });
                 join_all(alone).await.into_iter().flatten().collect()
@@ -241,25 +252,39 @@ impl Group {
     }
 }
 
-/// A row that cannot be read (a hand-made table with a NULL where none belongs) fails its own call, not the round.
-fn answer(job: Job, rows: Rows) -> Option<Job> {
-    catch_unwind(AssertUnwindSafe(|| job.answer(rows))).unwrap_or(None)
+/// Tells the callers what their rows say, then gives the turns back; gives back those that want another run.
+fn answer_all(link: &Arc<Link>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
+    let mut again = Vec::new();
+    let mut done = Vec::with_capacity(answered.len());
+    let mut telling = Telling::default();
+    for (job, rows) in answered {
+        // A row that cannot be read (a hand-made table with a NULL where none belongs) fails its own call, not the round.
+        match catch_unwind(AssertUnwindSafe(|| job.answer(rows, &mut telling))) {
+            Ok(Answered::Done(job)) => done.push(job.retire()),
+            Ok(Answered::Again(job)) => again.push(job),
+            Err(_) => {}
+        }
+    }
+    // First the callers, then the next in line: see `Job::settle`.
+    drop(telling);
+    link.leave(done);
+    again
 }
 
 async fn send(
     link: &Link,
     lease: &Lease,
-    statement: &Arc<Statement>,
+    statement: &Statement,
     calls: &[&[Arg]],
-) -> Result<Rows, Error> {
-    let params = parameters(statement, calls);
+) -> Result<Vec<Row>, Error> {
+    let (words, params) = statement.run(calls);
     let params: Vec<&(dyn ToSql + Sync)> =
         params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    lease.run(statement, &params, link.unnamed_only()).await
+    lease.run(words, &params, link.unnamed_only()).await
 }
 
 /// Tells the caller of a failure, or gives the job back to run again.
-fn failed(link: &Link, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
+fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
     job.failures += 1;
     let runs_again = runs_again(link, lease, &mut job, error);
     if runs_again && (job.failures < MAX_FAILURES || job.is_patient()) {
@@ -270,7 +295,7 @@ fn failed(link: &Link, lease: &Lease, mut job: Job, error: &Error) -> Option<Job
 }
 
 /// Whether another run may mend a failure, and can do no harm.
-fn runs_again(link: &Link, lease: &Lease, job: &mut Job, error: &Error) -> bool {
+fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> bool {
     if error.ends_connection() {
         lease.spoil();
         if matches!(error, Error::Unsent) {

@@ -21,7 +21,7 @@ use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::link::{Error, Link, Reply};
+use crate::link::{Error, Link, Listener, Outcome, Reply};
 use crate::sync::{Thread, lock};
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
@@ -33,7 +33,7 @@ const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
 
 /// What JavaScript learns from a drain.
 enum Message {
-    /// `[0, slot, value]`: a call has succeeded.
+    /// `[0, slot, value]`: a call has succeeded; `[3, slot, 0]`: with nothing.
     Resolved { slot: u32, json: String },
     /// `[1, slot, error]`: a call has failed.
     Rejected { slot: u32, error: Error },
@@ -53,11 +53,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    fn push(&self, message: Message) {
+    fn push(&self, more: impl IntoIterator<Item = Message>) {
         let was_empty = {
             let mut messages = lock(&self.messages);
-            messages.push(message);
-            messages.len() == 1
+            let was_empty = messages.is_empty();
+            messages.extend(more);
+            was_empty
         };
         let is_seen_to = || self.pumps.load(Ordering::Relaxed) && Thread::current() == self.home;
         if was_empty && !is_seen_to() {
@@ -79,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Remembers whose calls may go directly.
+    /// Remembers whose calls are to be flushed.
     pub(super) fn add(&self, link: &Arc<Link>) {
         let mut links = lock(&self.links);
         links.retain(|link| link.strong_count() > 0);
@@ -88,21 +89,24 @@ impl Queue {
 
     /// What tells the caller in `slot`.
     pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
-        let queue = self.clone();
-        Reply::new(move |outcome| {
-            queue.push(match outcome {
-                Ok(json) if json.len() > LONGEST_ANSWER => {
-                    let message = "the answer is longer than a JavaScript string can be".to_owned();
-                    Message::Rejected { slot, error: Error::Other { message } }
-                }
-                Ok(json) => Message::Resolved { slot, json },
-                Err(error) => Message::Rejected { slot, error },
-            });
-        })
+        Reply::to(self.clone(), slot)
     }
 
     pub(super) fn ask(&self, request: u32, question: Question) {
-        self.push(Message::Asked { request, question });
+        self.push([Message::Asked { request, question }]);
+    }
+}
+
+impl Listener for Queue {
+    fn hear(&self, outcomes: Vec<(u32, Outcome)>) {
+        self.push(outcomes.into_iter().map(|(slot, outcome)| match outcome {
+            Ok(json) if json.len() > LONGEST_ANSWER => {
+                let message = "the answer is longer than a JavaScript string can be".to_owned();
+                Message::Rejected { slot, error: Error::Other { message } }
+            }
+            Ok(json) => Message::Resolved { slot, json },
+            Err(error) => Message::Rejected { slot, error },
+        }));
     }
 }
 
@@ -133,21 +137,24 @@ impl Bridge {
         Ok(Self { queue, runtime, watch })
     }
 
-    /// Whether calls may go directly, and [`flush`](Self::flush) must follow them before the event loop goes on.
-    #[napi(getter, catch_unwind)]
-    pub fn goes_directly(&self) -> bool {
-        self.watch.is_some()
-    }
-
-    /// Sends what the calls since the last flush have left. True if there is something to drain.
+    /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on. True
+    /// if there is something to drain.
     #[napi(catch_unwind)]
     pub fn flush(&self) -> bool {
-        let Some(watch) = &self.watch else { return false };
         let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
-        for link in links.iter().filter(|link| link.wants_pump()) {
-            watch.pump(link);
+        for link in &links {
+            link.flush();
+            if let Some(watch) = &self.watch
+                && link.wants_pump()
+            {
+                watch.pump(link);
+            }
         }
         !lock(&self.queue.messages).is_empty()
+    }
+
+    pub(super) fn goes_directly(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Everything that has come since the last drain, as one flat JSON array of triples; null when there is nothing.
@@ -238,6 +245,7 @@ impl Message {
 
     fn write(&self, text: &mut String) {
         let _ = match self {
+            Self::Resolved { slot, json } if json.is_empty() => write!(text, "3,{slot},0"),
             Self::Resolved { slot, json } => write!(text, "0,{slot},{json}"),
             Self::Rejected { slot, error } => {
                 let error = serde_json::to_string(error)
