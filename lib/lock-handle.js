@@ -2,6 +2,7 @@
 'use strict'
 
 const { leaseTtl } = require('./arguments.js')
+const { settled } = require('./bridge.js')
 
 /**
  * A handle to a lock that was taken: closures, so that the methods work detached from the object.
@@ -15,17 +16,17 @@ const { leaseTtl } = require('./arguments.js')
 function lockHandle(connection, locks, key, owner, defaultTtl) {
   return {
     async release() {
-      await connection.call((slot) => locks.release(slot, key, owner))
+      settled(await connection.send((slot) => locks.release(slot, key, owner)))
     },
 
     /** @param {number} ttl */
     async extend(ttl) {
       const length = leaseTtl('ttl', ttl, defaultTtl)
-      return await connection.call((slot) => locks.extend(slot, key, length, owner))
+      return settled(await connection.send((slot) => locks.extend(slot, key, length, owner)))
     },
 
     async isValid() {
-      return await connection.call((slot) => locks.isValid(slot, key, owner))
+      return settled(await connection.send((slot) => locks.isValid(slot, key, owner)))
     },
   }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use napi::bindgen_prelude::{Env, Function, Result};
-use napi::{Error as NapiError, sys};
+use napi::{Error as NapiError, JsString, sys};
 use napi_derive::napi;
 
 use super::requests::{Question, Requests};
@@ -27,6 +27,9 @@ use crate::sync::{Thread, lock};
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
 /// should not hold the event loop longer than it must.
 const DRAIN_BYTES: usize = 4 << 20;
+
+/// How many calls one drain settles. What they lead to runs before the event loop goes on.
+const DRAIN_MESSAGES: usize = 128;
 
 /// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
 const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
@@ -77,6 +80,12 @@ impl Queue {
     pub(super) fn deliver(&self, env: sys::napi_env) {
         if !lock(&self.messages).is_empty() {
             self.wake.call_back(env);
+        }
+    }
+
+    fn wake_if_any(&self) {
+        if !lock(&self.messages).is_empty() {
+            self.wake.call();
         }
     }
 
@@ -137,10 +146,9 @@ impl Bridge {
         Ok(Self { queue, runtime, watch })
     }
 
-    /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on. True
-    /// if there is something to drain.
+    /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on.
     #[napi(catch_unwind)]
-    pub fn flush(&self) -> bool {
+    pub fn flush(&self) {
         let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
         for link in &links {
             link.flush();
@@ -150,30 +158,34 @@ impl Bridge {
                 watch.pump(link);
             }
         }
-        !lock(&self.queue.messages).is_empty()
+        // Not drained at once: answers that lead to calls that have answers already would keep the event loop from
+        // everything else.
+        self.queue.wake_if_any();
     }
 
     pub(super) fn goes_directly(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Everything that has come since the last drain, as one flat JSON array of triples; null when there is nothing.
+    /// What has come since the last drain, as one flat JSON array of triples; null when there is nothing. JavaScript is
+    /// woken once more where it is not all.
     #[napi(catch_unwind)]
-    pub fn drain(&self) -> Option<String> {
+    pub fn drain<'env>(&self, env: &'env Env) -> Result<Option<JsString<'env>>> {
         let messages = {
             let mut waiting = lock(&self.queue.messages);
             let mut bytes = 0;
-            let fits = waiting.iter().position(|message| {
+            let is_full = |(number, message): (usize, &Message)| {
                 bytes += message.bytes();
-                bytes > DRAIN_BYTES
-            });
-            match fits {
+                bytes > DRAIN_BYTES || number + 1 >= DRAIN_MESSAGES
+            };
+            match waiting.iter().enumerate().position(is_full) {
                 Some(last) => waiting.drain(..=last).collect(),
                 None => std::mem::take(&mut *waiting),
             }
         };
+        self.queue.wake_if_any();
         if messages.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut text = String::with_capacity(messages.iter().map(Message::bytes).sum());
         for message in &messages {
@@ -181,7 +193,12 @@ impl Bridge {
             message.write(&mut text);
         }
         text.push(']');
-        Some(text)
+        // Copied as it is, where UTF-8 would have to be decoded.
+        match text.is_ascii() {
+            true => env.create_string_latin1(&text),
+            false => env.create_string(&text),
+        }
+        .map(Some)
     }
 
     /// Keeps the process alive: a call is under way.
