@@ -86,8 +86,21 @@ function parseOptions(args) {
     calls: count('--calls', values.calls, 1e12) ?? MEMORY_CALLS,
     out: path.resolve(values.out ?? path.join(RESULTS, isWhole ? 'latest.json' : 'partial.json')),
     compare: values.compare === undefined ? undefined : earlierRun(values.compare),
-    command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+    command: commandOf(args),
   }
+}
+
+/**
+ * What somebody else has to run for the same figures: where they went, and what they were compared with, is left out.
+ *
+ * @param {string[]} args
+ */
+function commandOf(args) {
+  const where = /^--(out|compare)$/
+  const rest = args.filter(
+    (arg, at) => !where.test(arg) && !where.test(args[at - 1] ?? '') && !/^--(out|compare)=/.test(arg),
+  )
+  return ['npm run bench', ...(rest.length > 0 ? ['--', ...rest] : [])].join(' ')
 }
 
 /** @param {string[]} args */

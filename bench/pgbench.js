@@ -103,12 +103,9 @@ class Pgbench {
       ...[`--define=connections=${connections}`, `--define=keys_of_client=${Math.floor(KEYS / connections)}`],
       this.url,
     ])
-    const rates = [...output.matchAll(/^progress: [\d.]+ s, ([\d.]+) tps/gm)]
-      .slice(lead)
-      .map(([, rate]) => Number(rate))
-    if (rates.length === 0) throw new Error(`pgbench told no rate of ${operation}: ${output}`)
-    const rate = rates.reduce((sum, each) => sum + each, 0) / rates.length
-    return { calls: Math.round(rate * rates.length), rate, connections }
+    const rate = rateOf(output, lead)
+    if (rate === undefined) throw new Error(`pgbench told no rate of ${operation}: ${output}`)
+    return { calls: Math.round(rate * seconds), rate, connections }
   }
 
   async close() {
@@ -139,6 +136,20 @@ class Pgbench {
       child.on('close', (code) => (code === 0 ? resolve(output) : reject(new Error(`pgbench failed: ${output}`))))
     })
   }
+}
+
+/**
+ * On a machine that stalls a second may not be told; then what is told of the whole run has to do.
+ *
+ * @param {string} output
+ * @param {number} lead the seconds that do not count
+ */
+function rateOf(output, lead) {
+  const told = [...output.matchAll(/^progress: ([\d.]+) s, ([\d.]+) tps/gm)]
+  const rates = told.filter(([, second]) => Number(second) > lead + 0.5).map(([, , rate]) => Number(rate))
+  if (rates.length > 0) return rates.reduce((sum, each) => sum + each, 0) / rates.length
+  const whole = /^tps = ([\d.]+)/m.exec(output)?.[1]
+  return whole === undefined ? undefined : Number(whole)
 }
 
 /** @returns {string | undefined} the program: on the PATH, or the newest of Debian's folders, which are not on it */

@@ -14,6 +14,7 @@ const TOP = 72
 const LEGEND_LINE = 22
 
 /**
+ * @typedef {{ inFlight: number, values: number[] }} Drawn
  * @typedef {{ x: (inFlight: number) => number, y: (value: number) => number }} Scales
  * @typedef {import('../parts/rates.js').Result} Result
  *
@@ -21,8 +22,8 @@ const LEGEND_LINE = 22
  * @property {string} title
  * @property {string} unit of the vertical axis
  * @property {string[]} metrics that are shown of a side; a side without them is left out
- * @property {(side: string, points: { inFlight: number, values: number[] }[], scales: Scales, at: number) => string} draw
- * @property {string} [note] what the shapes mean
+ * @property {(side: string, points: Drawn[], scales: Scales, aside: number) => string} draw
+ * @property {string[]} [notes] what the shapes mean
  */
 
 /** @type {Record<string, Plot>} */
@@ -33,7 +34,7 @@ const PLOTS = {
     unit: 'milliseconds',
     metrics: ['p50', 'p90', 'p99'],
     draw: drawPercentiles,
-    note: 'mark: median · tick: 90th percentile · end: 99th',
+    notes: ['mark: median', 'tick: 90th percentile', 'end: 99th percentile'],
   },
   cpu: {
     title: 'CPU time of the whole Node.js process per call',
@@ -130,12 +131,15 @@ function panel(plot, operation, results, shown, domain, { left, top }) {
   const places = inFlight.map((count) =>
     text(scales.x(count), bottom + 15, String(count), { kind: 'dim small', anchor: 'middle' }),
   )
+  // Where several sides stand side by side, they may take most of the way to the next number of calls.
+  const apart = Math.min(9, (PANEL.width - 44) / Math.max(1, results.length - 1) / (shown.length + 0.5))
   const drawn = [...shown].reverse().map((side) => {
     const points = results.flatMap(({ inFlight, sides }) => {
       const values = plot.metrics.flatMap((metric) => sides[side]?.[metric]?.median ?? [])
       return values.length === plot.metrics.length ? [{ inFlight, values }] : []
     })
-    return points.length > 0 ? plot.draw(side, points, scales, shown.indexOf(side) - (shown.length - 1) / 2) : ''
+    const aside = apart * (shown.indexOf(side) - (shown.length - 1) / 2)
+    return points.length > 0 ? plot.draw(side, points, scales, aside) : ''
   })
   return [
     text(left, top - 10, OPERATIONS[operation]?.title ?? operation, { kind: 'text panel' }),
@@ -157,10 +161,10 @@ function drawLine(side, points, { x, y }) {
 }
 
 /** @type {Plot['draw']} */
-function drawPercentiles(side, points, { x, y }, at) {
+function drawPercentiles(side, points, { x, y }, aside) {
   return points
     .map(({ inFlight, values: [p50 = 1, p90 = 1, p99 = 1] }) => {
-      const left = round(x(inFlight) + 9 * at)
+      const left = round(x(inFlight) + aside)
       const tick = (/** @type {number} */ value, /** @type {number} */ half) =>
         `M${left - half} ${y(value)}h${2 * half}`
       const path = `M${left} ${y(p50)}V${y(p99)}${tick(p90, 2)}${tick(p99, 3.5)}`
@@ -174,7 +178,7 @@ function drawPercentiles(side, points, { x, y }, at) {
  * @param {Plot} plot
  * @param {{ left: number, top: number }} place
  */
-function legend(shown, { note }, { left, top }) {
+function legend(shown, { notes = [] }, { left, top }) {
   const lines = shown.map((side, at) => {
     const y = top + 14 + at * LEGEND_LINE
     const sample = line(side, [
@@ -183,8 +187,8 @@ function legend(shown, { note }, { left, top }) {
     ])
     return sample + mark(side, left + 14, y - 4) + text(left + 38, y, LOOKS[side]?.title ?? side)
   })
-  if (note) lines.push(text(left, top + 22 + shown.length * LEGEND_LINE, note, { kind: 'dim small' }))
-  return lines.join('\n')
+  const below = top + 22 + shown.length * LEGEND_LINE
+  return [...lines, ...notes.map((note, at) => text(left, below + 16 * at, note, { kind: 'dim small' }))].join('\n')
 }
 
 /** @param {number} value */
