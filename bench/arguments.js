@@ -14,7 +14,7 @@ const RESULTS = path.join(__dirname, 'results')
 const IN_FLIGHT = [1, 16, 256]
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
-const FULL = { windowMs: 1000, rounds: 5, scaleRounds: 3 }
+const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
 const QUICK = { windowMs: 250, rounds: 2, sides: ['reference'] }
 
 const MOST_IN_FLIGHT = 100_000

@@ -68,13 +68,23 @@ async function measure(options, progress) {
 function write(run, out) {
   const stem = out.replace(/\.json$/, '')
   fs.mkdirSync(path.dirname(out), { recursive: true })
-  fs.writeFileSync(out, `${JSON.stringify(run, undefined, 1)}\n`)
+  fs.writeFileSync(out, `${json(run)}\n`)
   const files = [out]
   for (const [name, svg] of Object.entries(run.rates ? plots(run) : {})) {
     files.push(`${stem}-${name}.svg`)
     fs.writeFileSync(`${stem}-${name}.svg`, svg)
   }
   return files
+}
+
+/**
+ * A spread on one line: there are many.
+ *
+ * @param {any} run
+ */
+function json(run) {
+  const spreads = /\{\s+"median": ([^,]+),\s+"low": ([^,]+),\s+"high": (\S+)\s+\}/g
+  return JSON.stringify(run, undefined, 1).replaceAll(spreads, '{ "median": $1, "low": $2, "high": $3 }')
 }
 
 async function main() {

@@ -78,6 +78,8 @@ class Pgbench {
     this.program = program
     this.url = url
     this.versions = { pgbench: version(program) ?? '' }
+    // It would go on without the benchmark.
+    process.on('exit', () => this.kill())
   }
 
   async open() {

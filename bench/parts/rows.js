@@ -11,8 +11,11 @@ const { Side } = require('../side.js')
 const SIZES = [1000, 10_000, 100_000, 1_000_000]
 const HUGE = 10_000_000
 
-/** Enough to keep the server busy, and few enough that a statement is about few keys. */
-const IN_FLIGHT = 16
+/**
+ * One at a time, a call costs a round trip, as its caller sees it. Several share that, and what is left is the server's
+ * search in index and table: of a large one, more pages than its processor's caches hold.
+ */
+const IN_FLIGHT = [1, 16]
 const LEAD = 0.3
 
 /** In no order that the index has, as rows are that have come one by one; the keys in use are anywhere among them. */
@@ -60,15 +63,18 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
       await side.open()
     }
     progress.line(
-      `${'microseconds a call'.padEnd(20)} ${sizes.map((rows) => width(rows.toLocaleString('en-US'))).join('')} rows`,
+      `${'microseconds a call'.padEnd(FIRST_COLUMN)} ${sizes.map((rows) => width(rows.toLocaleString('en-US'))).join('')} rows`,
+    )
+    const cases = Object.entries(ROWS_OPERATIONS).flatMap(([operation, { title }]) =>
+      IN_FLIGHT.map((inFlight) => ({ operation, title: `${title}, ${inFlight} in flight`, inFlight })),
     )
     const found = []
-    for (const [operation, { title }] of Object.entries(ROWS_OPERATIONS)) {
-      progress.at(found.length, Object.keys(ROWS_OPERATIONS).length, title)
-      const measured = await measureOperation(server, operation, places, { windowMs, rounds }, progress)
-      found.push({ operation, title, inFlight: IN_FLIGHT, rounds, ...measured })
+    for (const each of cases) {
+      progress.at(found.length, cases.length, each.title)
+      const measured = await measureCase(server, each, places, { windowMs, rounds }, progress)
+      found.push({ ...each, rounds, ...measured })
       const cells = measured.sizes.map(({ micros }) => width(number(micros.median))).join('')
-      progress.line(`${title.padEnd(20)} ${cells}  at most ${times(measured.ratio)} of the least rows'`)
+      progress.line(`${each.title.padEnd(FIRST_COLUMN)} ${cells}  at most ${times(measured.ratio)} of the least rows'`)
     }
     await Promise.all(places.map(({ side }) => side.close()))
     return found
@@ -92,17 +98,17 @@ async function fill(server, database, rows) {
 
 /**
  * @param {import('../server.js').Server} server
- * @param {string} operation
+ * @param {{ operation: string, inFlight: number }} what
  * @param {{ rows: number, database: string, side: Side }[]} places
  * @param {{ windowMs: number, rounds: number }} size
  * @param {import('../progress.js').Progress} progress
  */
-async function measureOperation(server, operation, places, { windowMs, rounds }, progress) {
-  const window = async (/** @type {typeof places[number]} */ { database, side, rows }, /** @type {number} */ ms) => {
+async function measureCase(server, { operation, inFlight }, places, { windowMs, rounds }, progress) {
+  const window = async (/** @type {(typeof places)[number]} */ { database, side, rows }, /** @type {number} */ ms) => {
     await server.tidy(database)
     progress.say(`${rows.toLocaleString('en-US')} rows`)
-    const figures = await side.window(operation, { inFlight: IN_FLIGHT, leadMs: LEAD * ms, ms, serverPid: server.pid })
-    return 1e6 / figures.rate
+    const figures = await side.window(operation, { inFlight, leadMs: LEAD * ms, ms, serverPid: server.pid })
+    return (1e6 * inFlight) / figures.rate
   }
   for (const place of places) await window(place, windowMs / 2)
   /** @type {number[][]} by place, then by round */
@@ -125,6 +131,7 @@ async function measureOperation(server, operation, places, { windowMs, rounds },
   return { sizes, ratio: /** @type {import('../figures.js').Spread} */ (worst) }
 }
 
+const FIRST_COLUMN = 32
 const width = (/** @type {string} */ cell) => cell.padStart(12)
 
 module.exports = { measureRows }
