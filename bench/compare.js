@@ -22,7 +22,7 @@ const METRICS = /** @type {const} */ ({
  */
 function changes(before, after) {
   const found = []
-  for (const { operation, inFlight, ratios } of after.rates.results) {
+  for (const { operation, inFlight, rounds, ratios } of after.rates.results) {
     const earlier = before.rates.results.find(
       (/** @type {any} */ each) => each.operation === operation && each.inFlight === inFlight,
     )
@@ -34,11 +34,25 @@ function changes(before, after) {
         const change = now.median / old.median - 1
         const isBeyondNoise = now.low > old.high || now.high < old.low
         const verdict = !isBeyondNoise ? '' : change > 0 === moreIsBetter ? 'better' : 'WORSE'
-        found.push({ operation, inFlight, side, metric: name, title, old, now, change, verdict })
+        const chance = chanceOfDisjoint(earlier.rounds, rounds)
+        found.push({ operation, inFlight, side, metric: name, title, old, now, change, verdict, chance })
       }
     }
   }
   return found
+}
+
+/**
+ * How often two runs that do not differ look as if they did: of all orders of their pairs, two have one run's wholly
+ * before the other's. With two rounds that is every third time, with five one in 126.
+ *
+ * @param {number} before rounds
+ * @param {number} after rounds
+ */
+function chanceOfDisjoint(before, after) {
+  let orders = 1
+  for (let each = 1; each <= after; each++) orders *= (before + each) / each
+  return 2 / orders
 }
 
 /**
@@ -67,11 +81,13 @@ function comparison(before, after) {
   )
   const beyond = all.filter(({ verdict }) => verdict)
   const worse = beyond.filter(({ verdict }) => verdict === 'WORSE').length
+  const byChance = all.reduce((sum, { chance }) => sum + chance, 0)
   return [
     `Since ${before.date} (${before.commit ?? 'unknown commit'}):`,
     ...lines,
     `${all.length} ratios compared, ${beyond.length} changed beyond the noise: ${beyond.length - worse} better, ${worse} worse`,
+    `With so few rounds, about ${Math.round(byChance)} would look changed if nothing had; more --rounds tell better`,
   ].join('\n')
 }
 
-module.exports = { changes, comparison }
+module.exports = { chanceOfDisjoint, changes, comparison }

@@ -9,7 +9,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { changes } = require('../../bench/compare.js')
+const { chanceOfDisjoint, changes } = require('../../bench/compare.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { schedule } = require('../../bench/parts/rates.js')
 const { judge } = require('../../bench/targets.js')
@@ -93,7 +93,10 @@ test('a run writes one JSON and the plots, and the next is compared with it', ()
   const two = bench(...TINY, '--sides', 'reference', '--out', second, '--compare', first)
   assert.equal(two.status, 0, two.stderr)
   assert.match(two.stdout, /^get +16 +reference +rate /m)
-  assert.match(two.stdout, /8 ratios compared, \d+ changed beyond the noise/)
+  assert.match(
+    two.stdout,
+    /8 ratios compared, \d+ changed beyond the noise.*\nWith so few rounds, about 3 would look changed/,
+  )
 })
 
 test('a change counts where no pair of windows of the one run is within those of the other', () => {
@@ -109,6 +112,7 @@ test('a change counts where no pair of windows of the one run is within those of
   assert.equal(verdict(run(2, 3), run(2.5, 4)), '')
   assert.equal(verdict(run(2, 3), run(3.1, 4)), 'better')
   assert.equal(verdict(run(2, 3), run(1, 1.9)), 'WORSE')
+  assert.deepEqual([chanceOfDisjoint(2, 2), chanceOfDisjoint(5, 5)], [1 / 3, 1 / 126])
   assert.deepEqual(
     [run(1.1, 1.2), run(1.1, 1.4)].map((each) => judge(each).map(({ holds }) => holds)),
     [[false], [true]],
