@@ -2,6 +2,7 @@
 //!
 //! * The push that finds the queue empty wakes JavaScript; the pushes that follow until it drains cost a lock each.
 //! * JavaScript drains the queue as one JSON text: one string crosses and one parse makes the values of all calls.
+//! * A drain takes a bounded number, and the event loop goes round once before the next.
 //! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
 //!   under way ([`Bridge::hold`]), so that a pending call does not.
 //! * Native code asks JavaScript how to connect, and shows it new sessions, through the same queue (see `requests`).
@@ -11,7 +12,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
@@ -44,9 +45,14 @@ enum Message {
     Asked { request: u32, question: Question },
 }
 
+/// Wakes JavaScript, or says that it cannot.
+type Ring = Box<dyn Fn() -> bool + Send + Sync>;
+
 pub(super) struct Queue {
     messages: Mutex<Vec<Message>>,
     wake: Wake,
+    /// Wakes in its place, where there is one.
+    bell: OnceLock<Ring>,
     /// The thread that drains.
     home: Thread,
     /// Whether that thread is about to drain anyway.
@@ -65,7 +71,7 @@ impl Queue {
         };
         let is_seen_to = || self.pumps.load(Ordering::Relaxed) && Thread::current() == self.home;
         if was_empty && !is_seen_to() {
-            self.wake.call();
+            self.wake();
         }
     }
 
@@ -85,8 +91,19 @@ impl Queue {
 
     fn wake_if_any(&self) {
         if !lock(&self.messages).is_empty() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if !self.bell.get().is_some_and(|ring| ring()) {
             self.wake.call();
         }
+    }
+
+    /// Has this wake JavaScript for as long as it can.
+    pub(super) fn hear(&self, ring: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.bell.set(Box::new(ring));
     }
 
     /// Remembers whose calls are to be flushed.
@@ -135,6 +152,7 @@ impl Bridge {
         let queue = Arc::new(Queue {
             messages: Mutex::default(),
             wake: Wake::new(env, &wake)?,
+            bell: OnceLock::new(),
             home: Thread::current(),
             pumps: AtomicBool::new(false),
             links: Mutex::default(),
