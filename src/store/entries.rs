@@ -35,42 +35,37 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
 ///
 /// The expiry of an entry that is there already is computed after the wait for its row: what `excluded` carries beyond
 /// the statement's start is the TTL, NULL for none. The expiry of an inserted entry (`xmax` is 0 in those) counts from
-/// the statement's start, which a wait for another inserter that then rolls back may leave behind. Such entries come
-/// back as rows, for [`RENEW`].
+/// the statement's start, which a wait for another inserter that then rolls back may leave behind. The rows of such
+/// entries name the transaction that wrote them, for [`RENEW`].
 pub(super) const SET: Template = Template::of_both(
     r#"
-WITH stored AS (
-  INSERT INTO {table} (key, value, expires_at, {touched})
-  VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
-  ON CONFLICT (key) DO UPDATE
-    SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-        {touched} = {now:touched}
-  RETURNING key, xmin AS written_by, expires_at IS NOT NULL AND xmax = '0'::xid
-            AND clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds' AS is_stale
-)
-SELECT key::text, written_by::text FROM stored WHERE is_stale"#,
+INSERT INTO {table} (key, value, expires_at, {touched})
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}
+RETURNING key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
     r#"
-WITH stored AS (
-  INSERT INTO {table} (key, value, expires_at, {touched})
-  SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
-    FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
-  ON CONFLICT (key) DO UPDATE
-    SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-        {touched} = {now:touched}
-  RETURNING key, xmin AS written_by, expires_at IS NOT NULL AND xmax = '0'::xid
-            AND clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds' AS is_stale
-){swept}
-SELECT key::text, written_by::text FROM stored WHERE is_stale"#,
+INSERT INTO {table} (key, value, expires_at, {touched})
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
+  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}
+RETURNING key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(
-    r#", swept AS (
-  DELETE FROM {table} WHERE key = ANY (ARRAY(
-    SELECT key FROM {table}
-     WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
-     ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM stored)
-     FOR UPDATE SKIP LOCKED))
-)"#,
+    r#"
+DELETE FROM {table} WHERE key = ANY (ARRAY(
+  SELECT key FROM {table}
+   WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
+   ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
+   FOR UPDATE SKIP LOCKED))"#,
 );
 
 /// Sets the expiry of entries anew, if they are still what this call wrote: `xmin` is the writing transaction.
@@ -155,10 +150,11 @@ impl Call for Set {
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
-        match rows.first() {
-            Some(row) => {
+        // What renews an entry has no rows.
+        match rows.first().and_then(|row| row.get::<_, Option<&str>>(1)) {
+            Some(written_by) => {
                 self.stale = true;
-                self.args[1] = Arg::text(row.get::<_, &str>(1));
+                self.args[1] = Arg::text(written_by);
                 Ok(Answer::Again)
             }
             None => Ok(Answer::Done("null".into())),

@@ -13,9 +13,9 @@ use crate::link::{Answer, Arg, Error, Job, Kind, Link, Mode, Outcome, Reply, Ret
 
 /// Takes locks that are absent, expired or their own; in one statement:
 ///
-/// 1. `free` reads which of the wanted locks are not held by another owner as of the statement's snapshot. A poll of
-///    a busy lock ends here: a plain read that locks and writes nothing.
-/// 2. `taken` inserts the rest. Of N contenders for an absent row one inserts; the others wait for it in the unique
+/// 1. `NOT EXISTS` reads which of the wanted locks are not held by another owner as of the statement's snapshot. A poll
+///    of a busy lock ends here: a plain read that locks and writes nothing.
+/// 2. The rest is inserted. Of N contenders for an absent row one inserts; the others wait for it in the unique
 ///    index and go on as for an existing row. There the row is locked in its newest version, and only then does the
 ///    `WHERE` ask again, with the clock of that moment, whether it is expired or their own: N contenders for an
 ///    expired row are let through one by one, the first makes it live, the rest find it so and get no row back.
@@ -24,8 +24,8 @@ use crate::link::{Answer, Arg, Error, Job, Kind, Link, Mode, Outcome, Reply, Ret
 ///    statement's start is the TTL. The expiry of an inserted row counts from the statement's start, which a wait for
 ///    another inserter that then rolls back, or whose row is gone by then, may leave behind. Such a row (`xmax` is 0 in
 ///    rows that were inserted) says so in the second column, and [`Locks::acquire`] runs again.
-/// 4. `swept` removes a few expired rows of other keys. Its LIMIT reads `taken` to the end, so it starts when no wait
-///    is left: two statements that sweep each other's wanted rows could otherwise deadlock. `FOR UPDATE` looks at a
+/// 4. A sweep removes a few expired rows of other keys. Its LIMIT reads what was written to the end, so it starts when
+///    no wait is left: two statements that sweep each other's wanted rows could otherwise deadlock. `FOR UPDATE` looks at a
 ///    row's newest version, so a lock that its owner has just extended is not removed.
 ///
 /// Which calls the rows belong to, the link finds by their keys: a join in here would compare each row with each call,
@@ -42,32 +42,28 @@ RETURNING held.key::text,
           xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
                               > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')"#,
     r#"
-WITH free AS (
-  SELECT call.* FROM unnest($1, $2, $3) AS call (key, owner, ttl)
-   WHERE NOT EXISTS (SELECT FROM {table} AS held
-                      WHERE held.key = call.key AND held.owner <> call.owner AND held.expires_at > {now:expires_at})
-), taken AS (
-  INSERT INTO {table} AS held (key, owner, expires_at)
-  SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond' FROM free ORDER BY key COLLATE "C"
-  ON CONFLICT (key) DO UPDATE
-    SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
-    WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
-  RETURNING held.key,
-            xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
-                                > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds') AS is_stale
-){swept}
-SELECT key::text, is_stale FROM taken"#,
+INSERT INTO {table} AS held (key, owner, expires_at)
+SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'
+  FROM unnest($1, $2, $3) AS call (key, owner, ttl)
+ WHERE NOT EXISTS (SELECT FROM {table} AS other
+                    WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
+ ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
+  WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
+RETURNING held.key::text,
+          xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
+                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(
-    r#", swept AS (
-  DELETE FROM {table} WHERE key = ANY (ARRAY(
-    SELECT key FROM {table}
-     WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
-     ORDER BY expires_at
-     LIMIT (SELECT CASE count(*) WHEN 0 THEN 0 ELSE 64 + 2 * count(*) END FROM taken)
-     FOR UPDATE SKIP LOCKED))
-)"#,
+    r#"
+DELETE FROM {table} WHERE key = ANY (ARRAY(
+  SELECT key FROM {table}
+   WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
+   ORDER BY expires_at
+   LIMIT (SELECT CASE count(*) WHEN 0 THEN 0 ELSE 64 + 2 * count(*) END FROM written)
+   FOR UPDATE SKIP LOCKED))"#,
 );
 
 /// Moves the end of leases that are still held. `held` locks the owners' rows in order; the `UPDATE` asks for owner

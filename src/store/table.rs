@@ -18,11 +18,12 @@ use crate::sync::lock;
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
 ///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
-/// * `{swept}` is where `swept` stands in the runs that also remove expired rows, and nothing in the others.
 pub(super) struct Template {
     pub(super) one: Option<&'static str>,
     pub(super) many: Option<&'static str>,
-    pub(super) swept: Option<&'static str>,
+    /// Removes expired rows, in the same statement as the words for many and after them: what those return, it can read
+    /// as `written`.
+    pub(super) sweep: Option<&'static str>,
     pub(super) params: &'static [Kind],
     /// How many parameters, of the last, all calls of a run have in common.
     pub(super) shared: usize,
@@ -30,29 +31,30 @@ pub(super) struct Template {
 
 impl Template {
     pub(super) const fn of_one(one: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: Some(one), many: None, swept: None, params, shared: 0 }
+        Self { one: Some(one), many: None, sweep: None, params, shared: 0 }
     }
 
     pub(super) const fn of_many(many: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: None, many: Some(many), swept: None, params, shared: 0 }
+        Self { one: None, many: Some(many), sweep: None, params, shared: 0 }
     }
 
     pub(super) const fn of_both(one: &'static str, many: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: Some(one), many: Some(many), swept: None, params, shared: 0 }
+        Self { one: Some(one), many: Some(many), sweep: None, params, shared: 0 }
     }
 
-    pub(super) const fn sweeping(self, swept: &'static str) -> Self {
-        Self { swept: Some(swept), ..self }
+    pub(super) const fn sweeping(self, sweep: &'static str) -> Self {
+        Self { sweep: Some(sweep), ..self }
     }
 
     pub(super) const fn sharing(self, shared: usize) -> Self {
         Self { shared, ..self }
     }
 
-    fn statement(&self, render: impl Fn(&str, &str) -> String) -> Statement {
-        let plain = |sql: &str| render(sql, "");
-        let sweeping = self.many.zip(self.swept).map(|(many, swept)| render(many, swept));
-        Statement::new(self.one.map(plain), self.many.map(plain), sweeping, self.params, self.shared)
+    fn statement(&self, render: impl Fn(&str) -> String) -> Statement {
+        let sweeping = self.many.zip(self.sweep).map(|(many, sweep)| {
+            render(&format!("WITH written AS ({many}\n), swept AS ({sweep}\n)\nSELECT * FROM written"))
+        });
+        Statement::new(self.one.map(&render), self.many.map(&render), sweeping, self.params, self.shared)
     }
 }
 
@@ -104,11 +106,7 @@ impl Shape {
             .templates
             .iter()
             .map(|template| {
-                let render = |sql: &str, swept: &str| {
-                    let sql = sql.replace("{swept}", swept);
-                    render(&sql, name, definition.touched, &columns)
-                };
-                Arc::new(template.statement(render))
+                Arc::new(template.statement(|sql| render(sql, name, definition.touched, &columns)))
             })
             .collect();
         Self { columns, statements }
