@@ -147,6 +147,11 @@ impl Job {
         self.patient_until.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Whether it may write, and its commit has to wait for the disk.
+    pub(super) fn writes(&self) -> bool {
+        self.turns.are_of_a_write()
+    }
+
     pub(super) fn enlist(&mut self, link: &Arc<Link>) {
         self.link = Arc::downgrade(link);
     }

@@ -44,10 +44,12 @@ const LANE_LIMIT: Duration = Duration::from_secs(1);
 /// (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
 const MAX_FAILURES: u32 = 8;
 
-/// Keeps the count of lanes right, whatever ends the lane.
+/// Keeps the count of lanes right, and of those that write, whatever ends the lane.
 struct Running {
     link: Arc<Link>,
     held_up: bool,
+    /// Since when its round of writes, so many, is under way.
+    writing: Option<(Instant, usize)>,
 }
 
 impl Running {
@@ -56,6 +58,9 @@ impl Running {
         // Whoever carries this round directly may not come back to it soon.
         self.link.way.direct.leave();
         let mut state = self.link.state();
+        if self.writing.take().is_some() {
+            state.ready.end_writing();
+        }
         state.held_up_lanes += 1;
         self.link.start_lane(&mut state);
     }
@@ -65,12 +70,26 @@ impl Running {
             self.link.state().held_up_lanes -= 1;
         }
     }
+
+    /// The round is over; what it has taken, writes to come may expect to take.
+    fn end_round(&mut self, connection: &Lease) {
+        if let Some((start, calls)) = self.writing.take() {
+            let mut state = self.link.state();
+            state.ready.end_writing();
+            if let Some(round_trip) = connection.round_trip() {
+                state.ready.learn(start, calls, round_trip);
+            }
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.carry_on();
         let mut state = self.link.state();
+        if self.writing.take().is_some() {
+            state.ready.end_writing();
+        }
         state.lanes -= 1;
         // What became ready while this lane was on its way out must not be left lying.
         self.link.start_lane(&mut state);
@@ -78,7 +97,7 @@ impl Drop for Running {
 }
 
 pub(super) async fn run(link: Arc<Link>) {
-    let mut running = Running { link: link.clone(), held_up: false };
+    let mut running = Running { link: link.clone(), held_up: false, writing: None };
     let mut lease: Option<Lease> = None;
     let mut again: Vec<Job> = Vec::new();
     loop {
@@ -88,11 +107,20 @@ pub(super) async fn run(link: Arc<Link>) {
             sleep(wait).await;
             running.carry_on();
         }
-        let jobs = take_round(&link, std::mem::take(&mut again));
+        // A further lane takes no calls before it has a connection. To open one may take long, and needs JavaScript,
+        // whose thread may be busy; the lanes that have theirs must not wait for that.
+        lease = lease.filter(|lease| lease.is_usable());
+        if lease.is_none() && again.is_empty() && leaves_to_others(&link) {
+            match link.pool.lease().await {
+                Ok(opened) => lease = Some(opened),
+                Err(_) => return no_further_lanes(&link),
+            }
+        }
+        let jobs = take_round(&mut running, std::mem::take(&mut again));
         if jobs.is_empty() {
             return;
         }
-        let connection = match lease.take().filter(|lease| lease.is_usable()) {
+        let connection = match lease.take() {
             Some(lease) => lease,
             None => match link.pool.lease().await {
                 Ok(lease) => lease,
@@ -118,6 +146,7 @@ pub(super) async fn run(link: Arc<Link>) {
                 }
             }
         };
+        running.end_round(&connection);
         lease = Some(connection);
     }
 }
@@ -127,19 +156,40 @@ pub(super) async fn run(link: Arc<Link>) {
 /// Where another lane has nothing to do, it gets its part: the server then works on two statements at once, and this
 /// process on one lane's answers while the server works for the other. Not of a few calls: a statement costs the server
 /// more than a handful of further calls in it.
-fn take_round(link: &Arc<Link>, again: Vec<Job>) -> Vec<Job> {
+fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
+    let link = running.link.clone();
     let mut jobs = again;
     let mut state = link.state();
-    let ready = state.ready.len();
-    let lanes = match EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes) {
-        _ if ready < SHARED_ROUND => 1,
-        idle => 1 + idle,
-    };
-    let room = ROUND_JOBS.saturating_sub(jobs.len()).min(ready.div_ceil(lanes));
-    jobs.extend(state.ready.drain(..room));
+    let idle = EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes);
+    let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
+    let room = ROUND_JOBS.saturating_sub(jobs.len());
+    if running.writing.take().is_some() {
+        state.ready.end_writing();
+    }
+    jobs.extend(state.ready.take(room, lanes));
+    if jobs.iter().any(Job::writes) {
+        state.ready.begin_writing();
+        running.writing = Some((Instant::now(), jobs.len()));
+    }
     state.is_starting = false;
     link.start_lane(&mut state);
     jobs
+}
+
+/// Whether other lanes carry on while this one has no connection; further ones need not wait for it to start.
+fn leaves_to_others(link: &Link) -> bool {
+    let mut state = link.state();
+    let has_others = state.lanes - state.held_up_lanes >= 2;
+    if has_others {
+        state.is_starting = false;
+    }
+    has_others
+}
+
+/// For a while: there was no connection for the last.
+fn no_further_lanes(link: &Link) {
+    let mut state = link.state();
+    state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
 }
 
 /// Where another lane carries on with a connection that it has, one more that cannot be opened (53300, say) is no
@@ -150,9 +200,7 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
         return Some(jobs);
     }
     state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
-    for job in jobs.into_iter().rev() {
-        state.ready.push_front(job);
-    }
+    state.ready.give_back(jobs);
     None
 }
 
@@ -160,7 +208,7 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
 /// call whose first try may have reached the server, and that is harmless to repeat, goes on trying, and so does one that
 /// was made to ride out short faults.
 fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
-    let waiting: Vec<Job> = link.state().ready.drain(..).collect();
+    let waiting = link.state().ready.take_all();
     let mut again = Vec::new();
     for mut job in jobs.into_iter().chain(waiting) {
         let hopeful = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;

@@ -12,6 +12,7 @@ mod panics;
 mod patience;
 mod pool;
 mod reach;
+mod ready;
 mod reply;
 mod sequencer;
 mod statement;
@@ -19,7 +20,6 @@ mod sweep;
 mod tls;
 mod wire;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -39,6 +39,7 @@ use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
 use drive::Drive;
 use pool::Pool;
+use ready::Ready;
 use sequencer::Sequencer;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -76,8 +77,7 @@ pub struct Link {
 #[derive(Default)]
 struct State {
     sequencer: Sequencer,
-    /// Jobs whose turn has come on every key they touch. They commute, so any of them may share a round.
-    ready: VecDeque<Job>,
+    ready: Ready,
     lanes: usize,
     /// Whether a lane has been started that has not taken its first round yet.
     is_starting: bool,
@@ -150,8 +150,9 @@ impl Link {
         for mut job in jobs {
             *in_flight += 1;
             job.enlist(self);
-            sequencer.enter(job, ready);
+            sequencer.enter(job, ready.incoming());
         }
+        ready.sort();
         self.choose_way(was_idle, state.in_flight);
         self.start_lane(&mut state);
     }
@@ -225,7 +226,7 @@ impl Link {
             _ => self.max_lanes,
         };
         // One at a time: it may leave nothing to the next.
-        if !state.ready.is_empty() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
+        if state.ready.has_work() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
             state.lanes += 1;
             state.is_starting = true;
             let lane = lane::run(self.clone());
@@ -245,8 +246,9 @@ impl Link {
         let State { sequencer, ready, in_flight, .. } = &mut *state;
         for (turns, calls) in jobs {
             *in_flight -= calls;
-            sequencer.leave(&turns, ready);
+            sequencer.leave(&turns, ready.incoming());
         }
+        ready.sort();
         if state.in_flight == 0 {
             self.idle.notify_waiters();
         }

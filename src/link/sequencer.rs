@@ -55,6 +55,10 @@ impl Turns {
         Self { turns }
     }
 
+    pub(super) fn are_of_a_write(&self) -> bool {
+        self.iter().any(|turn| turn.mode == Mode::Alone)
+    }
+
     fn iter(&self) -> impl Iterator<Item = Turn> {
         self.turns.into_iter().flatten()
     }
