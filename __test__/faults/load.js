@@ -26,6 +26,8 @@ class Load {
   #values = /** @type {Map<string, { told: number, tried: number }>} */ (new Map())
   #saved = /** @type {Set<string>} */ (new Set())
   #results = /** @type {Set<string>} */ (new Set())
+  /** Set where the rows go away, so that only the errors are judged. */
+  forgets = false
   /** When the last write was acknowledged. */
   lastSuccess = 0
 
@@ -92,6 +94,7 @@ class Load {
     count.tried++
     const done = await this.#do('recordFailure', () => this.on.main.recordFailure(key, 1e9))
     if (!done) return
+    if (this.forgets) return
     if (done.result <= count.told || done.result > count.tried) {
       this.figures.violation(`recordFailure: ${done.result} after ${count.told}, the ${count.tried}th try`)
     }
@@ -108,7 +111,7 @@ class Load {
     value.tried = turn
     if (await this.#do('set', () => this.on.main.set(key, turn))) value.told = turn
     const found = await this.#do('get', () => /** @type {Promise<number | null>} */ (this.on.main.get(key)))
-    if (found && ((found.result ?? -1) < value.told || (found.result ?? -1) > turn)) {
+    if (found && !this.forgets && ((found.result ?? -1) < value.told || (found.result ?? -1) > turn)) {
       this.figures.violation(`get: ${found.result}, where ${value.told} was acknowledged`)
     }
   }
@@ -140,7 +143,7 @@ class Load {
     const { extend, release } = taken.result
     for (let n = 0; n < 3; n++) {
       const extended = await this.#do('extend', () => extend(TTL_MS))
-      if (extended && !extended.result) this.figures.violation(`extend: ${key} was lost`)
+      if (extended && !extended.result && !this.forgets) this.figures.violation(`extend: ${key} was lost`)
     }
     await this.#do('release', () => release())
   }
@@ -148,7 +151,7 @@ class Load {
   async #read() {
     const key = `${this.#name}:fixed`
     const found = await this.#do('get', () => this.on.main.get(key))
-    if (found && JSON.stringify(found.result) !== '{"fixed":true}') {
+    if (found && !this.forgets && JSON.stringify(found.result) !== '{"fixed":true}') {
       this.figures.violation(`get: ${JSON.stringify(found.result)}`)
     }
   }
