@@ -32,7 +32,8 @@ const CHANGES = [
   'CREATE INDEX idx_cache_expires ON go_goscope_cache (expires_at)',
 ]
 
-test('columns change their types under prepared statements (0A000): nobody hears of it', async () => {
+// Every statement names the types that it gives back, so the server has no cause to refuse a cached plan (0A000).
+test('columns change their types under prepared statements: nobody hears of it', async () => {
   const figures = new Figures()
   const db = await database
   const load = new Load(db.pool({ max: 3 }), figures, { fails: () => false })
@@ -52,6 +53,30 @@ test('columns change their types under prepared statements (0A000): nobody hears
   await load.stop()
   await load.verify(adaptersOn(db.pool()))
   figures.report('DDL under prepared statements')
+})
+
+test('a cached plan that the server refuses (0A000): the statements are forgotten, the call is sent again', async () => {
+  const figures = new Figures()
+  const db = await database
+  const { main } = adaptersOn(db.pool())
+  // Every other statement, and each by itself: the second run of each call is let through.
+  await db.query(`
+    CREATE SEQUENCE stale;
+    CREATE FUNCTION stale() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF nextval('stale') % 2 = 1 THEN
+        RAISE EXCEPTION 'cached plan must not change result type' USING ERRCODE = '0A000';
+      END IF;
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER stale BEFORE INSERT ON go_goscope_circuit FOR EACH ROW EXECUTE FUNCTION stale()`)
+  for (let n = 1; n <= 20; n++) {
+    figures.operations++
+    figures.faults++
+    const count = await main.recordFailure('stale', 99).catch((error) => error)
+    if (count !== n) figures.violation(`the ${n}th: ${count?.stack ?? count}`)
+  }
+  await db.query('DROP TRIGGER stale ON go_goscope_circuit')
+  figures.report('refused plans')
 })
 
 test('tables are dropped while they are used: they are made anew, and nobody hears of it', async () => {
