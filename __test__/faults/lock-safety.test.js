@@ -168,7 +168,7 @@ async function free(url, figures) {
 }
 
 test('7 processes, 4 locks, and everything that breaks', { skip }, async () => {
-  const random = chance('lock safety')
+  const random = chance()
   const end = now() + SOAK_MINUTES * 60_000
   const figures = new Figures()
   let rest = ''

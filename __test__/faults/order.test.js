@@ -32,7 +32,7 @@ test('un-awaited sets and gets of a few keys, and a connection cut among them', 
   const db = await database
   const proxy = await startProxy(db.url)
   const cache = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 3 }))
-  const random = chance('order')
+  const random = chance()
   const figures = new Figures()
   const until = performance.now() + SOAK_MINUTES * 60_000
   for (let round = 0; round < ROUNDS || performance.now() < until; round++) {

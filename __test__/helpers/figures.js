@@ -7,6 +7,9 @@ const assert = require('node:assert/strict')
 /** How much longer than in `npm test` the tests of faults are to run: the soak's minutes for one file, or 0. */
 const SOAK_MINUTES = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0)
 
+/** @type {number | undefined} */
+let lastSeed
+
 class Figures {
   operations = 0
   faults = 0
@@ -45,18 +48,15 @@ class Figures {
     ]
     console.log(`# figure: ${title}: ${parts.join('; ')}`)
     const shown = this.violations.slice(0, 20).join('\n')
-    assert.equal(this.violations.length, 0, `${this.violations.length} violations\n${shown}`)
+    const again = lastSeed === undefined ? '' : ` (GOSCOPE_FAULT_SEED=${lastSeed})`
+    assert.equal(this.violations.length, 0, `${this.violations.length} violations${again}\n${shown}`)
   }
 }
 
-/**
- * Chance that can be had again: a run prints its seed, and GOSCOPE_FAULT_SEED takes it.
- *
- * @param {string} title
- */
-function chance(title) {
+/** Chance that can be had again: a run that fails tells its seed, and GOSCOPE_FAULT_SEED takes it. */
+function chance() {
   const seed = Number(process.env.GOSCOPE_FAULT_SEED ?? Math.floor(Math.random() * 2 ** 31))
-  console.log(`# seed of ${title}: ${seed}`)
+  lastSeed = seed
   let state = seed >>> 0
   // mulberry32
   return () => {
