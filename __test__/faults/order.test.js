@@ -103,3 +103,38 @@ test('un-awaited sets and gets of a few keys, and a connection cut among them', 
     if (found < last || found > made) figures.violation(`${key}: read ${found} behind ${last} to ${made}`)
   }
 })
+
+test('failures that are counted together: all told, or none, and each counted once', async () => {
+  const db = await database
+  const proxy = await startProxy(db.url)
+  const circuits = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 3 }))
+  const random = chance()
+  const figures = new Figures()
+  for (let round = 0; round < 20; round++) {
+    const key = `together${round}`
+    await circuits.recordFailure(key, 1e9)
+    const isInAnswer = round % 2 === 0
+    proxy.strikeNext(`circuit:${key}`, {
+      in: isInAnswer ? 'answer' : 'request',
+      how: 'reset',
+      after: Math.floor(random() * 30),
+    })
+    const calls = Array.from({ length: 60 }, () => circuits.recordFailure(key, 1e9))
+    const outcomes = await inTime('the failures', Promise.allSettled(calls))
+    figures.operations += calls.length
+    figures.faults++
+    /** @type {number[]} */
+    const told = []
+    for (const one of outcomes) {
+      if (one.status === 'fulfilled') told.push(one.value)
+      else figures.error(one.reason, 'recordFailure')
+    }
+    const count = (await circuits.getState(key))?.failureCount ?? 0
+    if (new Set(told).size !== told.length) figures.violation(`${key}: told ${told}`)
+    if (told.some((n, at) => at > 0 && n <= told[at - 1])) figures.violation(`${key}: out of order, ${told}`)
+    if (count < told.length + 1 || count > calls.length + 1)
+      figures.violation(`${key}: ${count} of ${told.length} told`)
+  }
+  await circuits.disconnect()
+  figures.report('failures of one breaker counted together')
+})
