@@ -78,8 +78,10 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
+    const called = performance.now()
     const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
-    return granted === null ? null : lockHandle(this.#connection, this.#locks, name, granted, this.#defaultLockTTL)
+    if (granted === null) return null
+    return lockHandle(this.#connection, this.#locks, name, granted, called + length, this.#defaultLockTTL)
   }
 
   /**

@@ -11,9 +11,10 @@ const { settled } = require('./bridge.js')
  * @param {import('../native').Locks} locks
  * @param {string} key as native code takes it
  * @param {string} owner
+ * @param {number} leaseEnd when the lease ends at the earliest, by `performance.now()`
  * @param {number | undefined} defaultTtl
  */
-function lockHandle(connection, locks, key, owner, defaultTtl) {
+function lockHandle(connection, locks, key, owner, leaseEnd, defaultTtl) {
   return {
     async release() {
       settled(await connection.send((slot) => locks.release(slot, key, owner)))
@@ -22,7 +23,12 @@ function lockHandle(connection, locks, key, owner, defaultTtl) {
     /** @param {number} ttl */
     async extend(ttl) {
       const length = leaseTtl('ttl', ttl, defaultTtl)
-      return settled(await connection.send((slot) => locks.extend(slot, key, length, owner)))
+      const called = performance.now()
+      // While the lease lasts, a fault is no reason to give it up; when it is over, another try is no use.
+      const patience = Math.max(leaseEnd - called, 0)
+      const isExtended = settled(await connection.send((slot) => locks.extend(slot, key, length, owner, patience)))
+      if (isExtended) leaseEnd = called + length
+      return isExtended
     },
 
     async isValid() {

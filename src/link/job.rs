@@ -15,6 +15,9 @@ use super::{Error, Link, Turns};
 /// How many calls one job may stand for.
 const MAX_CALLS: usize = 1 << 10;
 
+/// Longer than any process lives, and short enough to be added to an `Instant`.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+
 /// What a call asks the server, and what it makes of the answer.
 pub trait Call: Send {
     /// Chooses the statement. `calls`: for how many calls of the same kind this one stands.
@@ -139,12 +142,18 @@ impl Job {
 
     /// Has the call ride out faults that pass within this time, refused connections included.
     pub fn patient(mut self, time: Duration) -> Self {
-        self.patient_until = Instant::now().checked_add(time);
+        let now = Instant::now();
+        self.patient_until = now.checked_add(time).or_else(|| now.checked_add(FOR_EVER));
         self
     }
 
     pub(super) fn is_patient(&self) -> bool {
-        self.patient_until.is_some_and(|until| Instant::now() < until)
+        self.patience().is_some_and(|left| !left.is_zero())
+    }
+
+    /// How long it still rides out faults, where it does so at all.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patient_until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
     /// Whether it may write, and its commit has to wait for the disk.

@@ -101,7 +101,7 @@ pub(super) async fn run(link: Arc<Link>) {
     let mut lease: Option<Lease> = None;
     let mut again: Vec<Job> = Vec::new();
     loop {
-        if let Some(wait) = again.iter().map(|job| pause(job.failures)).max().filter(|wait| !wait.is_zero()) {
+        if let Some(wait) = again.iter().map(pause).max().filter(|wait| !wait.is_zero()) {
             // Whoever must wait before another try must not make the others wait.
             running.hold_up();
             sleep(wait).await;
@@ -212,7 +212,7 @@ fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
     let mut again = Vec::new();
     for mut job in jobs.into_iter().chain(waiting) {
         let hopeful = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
-        if (hopeful || job.is_patient()) && !matches!(error, Error::Closed) {
+        if (hopeful || is_patient(link, &job)) && !matches!(error, Error::Closed) {
             job.failures += 1;
             again.push(job);
         } else {
@@ -335,7 +335,7 @@ async fn send(
 fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
     job.failures += 1;
     let runs_again = runs_again(link, lease, &mut job, error);
-    if runs_again && (job.failures < MAX_FAILURES || job.is_patient()) {
+    if runs_again && (job.failures < MAX_FAILURES || is_patient(link, &job)) {
         return Some(job);
     }
     job.settle(Err(error.clone()));
@@ -356,7 +356,7 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
         // The statement may still run, in front of whatever this connection would be given next.
         lease.spoil();
         job.maybe_done = true;
-        return false;
+        return is_patient(link, job) && job.retry == Retry::Harmless;
     }
     let first = job.failures == 1;
     match error.sqlstate() {
@@ -377,16 +377,29 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
         // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
         Some("25006") => {
             lease.spoil();
-            first
+            first || is_patient(link, job)
         }
+        // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
+        Some("55P03" | "57014") => is_patient(link, job),
+        Some(code) if code.starts_with("53") => is_patient(link, job),
         _ => false,
     }
 }
 
-/// The first repetition is immediate; the pauses then double from 10 ms.
-fn pause(failures: u32) -> Duration {
-    match failures {
+/// Whether a call rides a fault out. Not any more, once the pool has been ended: that waits for the call.
+fn is_patient(link: &Link, job: &Job) -> bool {
+    job.is_patient() && !link.is_closed()
+}
+
+/// The first repetition is immediate; the pauses then double from 10 ms. No pause outlasts the patience that a call has
+/// left, or the try after it would be beyond that.
+fn pause(job: &Job) -> Duration {
+    let pause = match job.failures {
         0 | 1 => Duration::ZERO,
         more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
+    };
+    match job.patience() {
+        Some(left) if !left.is_zero() => pause.min(left / 2),
+        _ => pause,
     }
 }

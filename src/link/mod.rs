@@ -255,6 +255,10 @@ impl Link {
         self.start_lane(&mut state);
     }
 
+    fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     fn unnamed_only(&self) -> bool {
         self.unnamed_only.load(Ordering::Relaxed)
     }

@@ -139,8 +139,8 @@ const AT_HOLDER: usize = 4;
 /// How often an acquire runs again to renew a stale expiry; a server that is this slow gets the lease it can give.
 const RENEWALS: u32 = 3;
 
-/// The part of its TTL for which an extension rides out faults: go-go-scope renews at 0.6 of the lease, and what is
-/// left must do for one more round trip.
+/// The part of its TTL for which an extension rides out faults, where nobody knows how much is left of the lease:
+/// go-go-scope renews at 0.6 of it, and what is left must do for one more round trip.
 const PATIENCE: f64 = 0.3;
 const MAX_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -189,11 +189,16 @@ impl Locks {
         });
     }
 
-    /// Rides out faults that pass within a part of the lease: a renewal timer that hears a passing fault as a
-    /// rejection loses the lock, or the process. Once the lease has run out the answer is false all the same.
-    pub fn extend(&self, key: String, ttl: f64, owner: String, reply: Reply) {
-        let patience =
-            Duration::try_from_secs_f64(ttl * PATIENCE / 1e3).map_or(MAX_PATIENCE, |it| it.min(MAX_PATIENCE));
+    /// Rides out faults that pass within the lease: a renewal timer that hears a passing fault as a rejection loses the
+    /// lock, or the process. Once the lease has run out the answer is false all the same. `left`: how many milliseconds
+    /// of it are left, as far as the caller knows.
+    pub fn extend(&self, key: String, ttl: f64, owner: String, left: Option<f64>, reply: Reply) {
+        let patience = match left {
+            Some(left) => Duration::try_from_secs_f64(left / 1e3).unwrap_or(Duration::MAX),
+            None => {
+                Duration::try_from_secs_f64(ttl * PATIENCE / 1e3).unwrap_or(MAX_PATIENCE).min(MAX_PATIENCE)
+            }
+        };
         let rest = [Arg::text(owner), ttl_arg(Some(ttl))];
         let job = self.job(AT_EXTEND, Mode::Alone, key, rest, any_row, reply).patient(patience);
         self.place.link.submit(job);
