@@ -32,8 +32,6 @@ pub struct Connection {
     /// Whether the server took our settings; a pooler may not have.
     has_settings: bool,
     opened: Instant,
-    /// The shortest round trip so far, in microseconds.
-    round_trip: AtomicU64,
     /// When a statement was last sent, in milliseconds after `opened`.
     last_sent: AtomicU64,
 }
@@ -73,7 +71,6 @@ impl Connection {
             query_timeout: description.query_timeout(),
             has_settings,
             opened: Instant::now(),
-            round_trip: AtomicU64::new(u64::MAX),
             last_sent: AtomicU64::new(0),
         })
     }
@@ -152,18 +149,7 @@ impl Connection {
 
     /// Runs a query of the preparation phase: unnamed, one round trip.
     pub async fn look(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
-        let start = Instant::now();
-        let rows = self.client.query_typed(sql, params).await.map_err(|error| self.explain(&error))?;
-        self.round_trip.fetch_min(start.elapsed().as_micros() as u64, Ordering::Relaxed);
-        Ok(rows)
-    }
-
-    /// How long it takes to ask the server something, at the least; not known before it has been asked.
-    pub(super) fn round_trip(&self) -> Option<Duration> {
-        match self.round_trip.load(Ordering::Relaxed) {
-            u64::MAX => None,
-            micros => Some(Duration::from_micros(micros)),
-        }
+        self.client.query_typed(sql, params).await.map_err(|error| self.explain(&error))
     }
 
     /// Runs statements that take no parameters and whose rows nobody wants.

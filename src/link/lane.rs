@@ -25,7 +25,7 @@ use super::job::{Answered, Job, Retry};
 use super::pool::Lease;
 use super::reply::Telling;
 use super::statement::{Arg, Statement, deal};
-use super::{EAGER_LANES, Error, Link};
+use super::{EAGER_LANES, Error, Link, State};
 
 /// A round's bounds: what one answer may cost the calls that wait behind it.
 const ROUND_JOBS: usize = 256;
@@ -48,8 +48,8 @@ const MAX_FAILURES: u32 = 8;
 struct Running {
     link: Arc<Link>,
     held_up: bool,
-    /// Since when its round of writes, so many, is under way.
-    writing: Option<(Instant, usize)>,
+    /// Whether its round is one of writes.
+    writes: bool,
 }
 
 impl Running {
@@ -57,12 +57,11 @@ impl Running {
         self.held_up = true;
         // Whoever carries this round directly may not come back to it soon.
         self.link.way.direct.leave();
-        let mut state = self.link.state();
-        if self.writing.take().is_some() {
-            state.ready.end_writing();
-        }
+        let link = self.link.clone();
+        let mut state = link.state();
+        self.end_writing(&mut state);
         state.held_up_lanes += 1;
-        self.link.start_lane(&mut state);
+        link.start_lane(&mut state);
     }
 
     fn carry_on(&mut self) {
@@ -71,14 +70,10 @@ impl Running {
         }
     }
 
-    /// The round is over; what it has taken, writes to come may expect to take.
-    fn end_round(&mut self, connection: &Lease) {
-        if let Some((start, calls)) = self.writing.take() {
-            let mut state = self.link.state();
+    /// The round is over, or has stopped to keep others from writing.
+    fn end_writing(&mut self, state: &mut State) {
+        if std::mem::take(&mut self.writes) {
             state.ready.end_writing();
-            if let Some(round_trip) = connection.round_trip() {
-                state.ready.learn(start, calls, round_trip);
-            }
         }
     }
 }
@@ -86,18 +81,17 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.carry_on();
-        let mut state = self.link.state();
-        if self.writing.take().is_some() {
-            state.ready.end_writing();
-        }
+        let link = self.link.clone();
+        let mut state = link.state();
+        self.end_writing(&mut state);
         state.lanes -= 1;
         // What became ready while this lane was on its way out must not be left lying.
-        self.link.start_lane(&mut state);
+        link.start_lane(&mut state);
     }
 }
 
 pub(super) async fn run(link: Arc<Link>) {
-    let mut running = Running { link: link.clone(), held_up: false, writing: None };
+    let mut running = Running { link: link.clone(), held_up: false, writes: false };
     let mut lease: Option<Lease> = None;
     let mut again: Vec<Job> = Vec::new();
     loop {
@@ -146,7 +140,6 @@ pub(super) async fn run(link: Arc<Link>) {
                 }
             }
         };
-        running.end_round(&connection);
         lease = Some(connection);
     }
 }
@@ -163,13 +156,11 @@ fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
     let idle = EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
-    if running.writing.take().is_some() {
-        state.ready.end_writing();
-    }
+    running.end_writing(&mut state);
     jobs.extend(state.ready.take(room, lanes));
     if jobs.iter().any(Job::writes) {
         state.ready.begin_writing();
-        running.writing = Some((Instant::now(), jobs.len()));
+        running.writes = true;
     }
     state.is_starting = false;
     link.start_lane(&mut state);

@@ -237,7 +237,23 @@ impl Link {
                 self.way.drive.spawn(lane);
             }
         }
+        if state.ready.wants_watch() {
+            self.watch_writes();
+        }
         patience::watch(self, state);
+    }
+
+    /// Has the writes that wait behind others wait no longer than they should.
+    fn watch_writes(self: &Arc<Self>) {
+        let watched = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            tokio::time::sleep(ready::PATIENCE).await;
+            if let Some(link) = watched.upgrade() {
+                let mut state = link.state();
+                state.ready.lose_patience();
+                link.start_lane(&mut state);
+            }
+        });
     }
 
     /// Called once for each job that has entered, whatever became of it, with the number of calls that it stood for.
