@@ -164,4 +164,4 @@ async function succeed(running, what) {
   return output
 }
 
-module.exports = { Consumer, PG, makeConsumer, tarball }
+module.exports = { APPS, Consumer, PG, applicationEnv, makeConsumer, run, succeed, tarball, temporaryFolder }

@@ -9,6 +9,7 @@
 //! call's reply is dropped unsaid and rejects. The process never aborts.
 
 mod bridge;
+mod build_info;
 mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;
