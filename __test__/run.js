@@ -27,7 +27,7 @@ databases, and the configurations that need another version of PostgreSQL are le
  */
 
 const CONTRACT = ['contract']
-const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers']
+const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging']
 
 /** @type {Configuration[]} */
 const CONFIGURATIONS = [

@@ -1,0 +1,80 @@
+// @ts-check
+// Package managers, each with how it installs from a registry into a folder, and how it then runs a program there.
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { fetched } = require('./fetched.js')
+
+/**
+ * @typedef {object} PackageManager
+ * @property {string} name
+ * @property {() => string} program a script for Node
+ * @property {(registry: string) => Record<string, string>} files what configures it in a folder
+ * @property {string[]} add the arguments before what is to be installed
+ * @property {string[]} [execute] the arguments before what Node is to run, where Node alone would not find packages
+ */
+
+const npmrc = (/** @type {string} */ registry) => ({ '.npmrc': `registry=${registry}\n` })
+const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+
+/** @type {PackageManager[]} */
+const PACKAGE_MANAGERS = [
+  {
+    name: 'npm 10.9.9',
+    program: () => path.join(fetched('npm@10.9.9'), 'bin/npm-cli.js'),
+    files: npmrc,
+    add: ['install', ...quiet],
+  },
+  {
+    name: 'npm 11.19.1',
+    program: () => path.join(fetched('npm@11.19.1'), 'bin/npm-cli.js'),
+    files: npmrc,
+    add: ['install', ...quiet],
+  },
+  {
+    name: 'pnpm 10.34.8',
+    program: () => path.join(fetched('pnpm@10.34.8'), 'bin/pnpm.cjs'),
+    files: npmrc,
+    add: ['add'],
+  },
+  {
+    name: 'yarn 1.22.22',
+    program: () => path.join(fetched('yarn@1.22.22'), 'bin/yarn.js'),
+    files: (registry) => ({ '.yarnrc': `registry "${registry}"\n` }),
+    add: ['add', '--non-interactive', '--no-progress'],
+  },
+  {
+    // Without node_modules.
+    name: 'yarn 4.18.1',
+    program: () => path.join(fetched('@yarnpkg/cli-dist@4.18.1'), 'bin/yarn.js'),
+    files: (registry) => ({
+      '.yarnrc.yml': [
+        `npmRegistryServer: ${registry}`,
+        'unsafeHttpWhitelist: [127.0.0.1]',
+        'enableTelemetry: false',
+        'pnpEnableEsmLoader: true',
+        'enableGlobalCache: false',
+        'npmMinimalAgeGate: 0',
+      ].join('\n'),
+      'yarn.lock': '',
+    }),
+    add: ['add'],
+    execute: ['node'],
+  },
+]
+
+/**
+ * A folder for the PATH in which there is a Node and nothing else.
+ *
+ * @param {string} folder
+ * @param {string} node
+ */
+function onlyNode(folder, node) {
+  fs.symlinkSync(node, path.join(folder, 'node'))
+  // npm and yarn start what they run through a shell.
+  fs.symlinkSync('/bin/sh', path.join(folder, 'sh'))
+  return folder
+}
+
+module.exports = { PACKAGE_MANAGERS, onlyNode }
