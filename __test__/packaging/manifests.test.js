@@ -52,6 +52,22 @@ test("the root package depends on exactly its own version of them, and the repos
   assert.equal(manifest.optionalDependencies, undefined)
 })
 
+test('the workflows build each platform, and test what they build', () => {
+  const workflow = fs.readFileSync(path.join(root, '.github/workflows/build.yml'), 'utf8')
+  const [, built, tested] = workflow.split(/^ {4}strategy:/m).map((job) => {
+    return [...job.matchAll(/platform: ([\w-]+),.*?(?:target: ([\w-]+))?(?: \}|, image)/g)].map(([, name, target]) => ({
+      name,
+      target,
+    }))
+  })
+  assert.deepEqual(
+    built,
+    PLATFORMS.map(({ name, target }) => ({ name, target })),
+  )
+  assert.ok(tested)
+  for (const { name } of PLATFORMS) assert.ok(workflow.match(new RegExp(`platform: ${name},`, 'g'))?.length !== 1, name)
+})
+
 test('the addon says what it is, and nothing can change what it said', () => {
   assert.equal(buildInfo.version, manifest.version)
   assert.ok(PLATFORMS.some(({ target }) => target === buildInfo.target))
@@ -82,6 +98,11 @@ test('a new version is one of all packages, of the crate and of the changelog', 
   const changed = files.flatMap((name) => difference(path.join(root, name), path.join(copy, name)))
   const lines = PLATFORMS.length + 1 + 2 + 2
   assert.equal(changed.filter((line) => line.includes('7.8.9-beta.1')).length, lines + 1, 'nothing else is changed')
+
+  const notes = (/** @type {string} */ tag) =>
+    run(process.execPath, [path.join(copy, 'scripts/release/notes.js'), tag], { cwd: copy })
+  assert.deepEqual(await notes('v7.8.9-beta.1'), { code: 0, output: '- A thing.\n' })
+  assert.match((await notes('v7.8.9')).output, /^the tag is v7\.8\.9, and goscope-postgres is at 7\.8\.9-beta\.1$/m)
 
   assert.match((await setVersion('7.8.9')).output, /says nothing under "Unreleased"/)
   assert.match((await setVersion('soon')).output, /^Usage/)
