@@ -4,11 +4,13 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { APPS, Consumer, PG, applicationEnv, run, succeed, temporaryFolder } = require('./consumer.js')
 const { fetched } = require('./fetched.js')
 
 /**
  * @typedef {object} PackageManager
  * @property {string} name
+ * @property {string[]} [of] the Nodes that it comes with; absent, it is tried on all
  * @property {() => string} program a script for Node
  * @property {(registry: string) => Record<string, string>} files what configures it in a folder
  * @property {string[]} add the arguments before what is to be installed
@@ -22,12 +24,14 @@ const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
 const PACKAGE_MANAGERS = [
   {
     name: 'npm 10.9.9',
+    of: ['20', '22'],
     program: () => path.join(fetched('npm@10.9.9'), 'bin/npm-cli.js'),
     files: npmrc,
     add: ['install', ...quiet],
   },
   {
     name: 'npm 11.19.1',
+    of: ['24', '26'],
     program: () => path.join(fetched('npm@11.19.1'), 'bin/npm-cli.js'),
     files: npmrc,
     add: ['install', ...quiet],
@@ -64,6 +68,11 @@ const PACKAGE_MANAGERS = [
   },
 ]
 
+/** @param {string} node a version */
+function managersOf(node) {
+  return PACKAGE_MANAGERS.filter(({ of }) => !of || of.includes(String(node.split('.')[0])))
+}
+
 /**
  * A folder for the PATH in which there is a Node and nothing else.
  *
@@ -77,4 +86,28 @@ function onlyNode(folder, node) {
   return folder
 }
 
-module.exports = { PACKAGE_MANAGERS, onlyNode }
+/**
+ * An application in a clean folder, with the package from a registry, of a user who has nothing else.
+ *
+ * @param {string} registry
+ * @param {PackageManager} manager
+ * @param {string} runtime
+ */
+async function installed(registry, manager, runtime) {
+  const application = new Consumer()
+  fs.cpSync(path.join(APPS, 'plain'), application.folder, { recursive: true })
+  for (const [file, content] of Object.entries(manager.files(registry))) application.write(file, content)
+  const home = temporaryFolder()
+  const env = { ...applicationEnv(), HOME: home, PATH: onlyNode(temporaryFolder(), runtime), CI: '1' }
+  const cwd = application.folder
+  const execute = (/** @type {string[]} */ args, more = {}) =>
+    succeed(run(runtime, args, { cwd, env: { ...env, ...more } }), `${manager.name}: ${args.join(' ')}`)
+  await execute([manager.program(), ...manager.add, 'goscope-postgres', PG])
+  const node = manager.execute ? [manager.program(), ...manager.execute] : []
+  return {
+    application,
+    node: (/** @type {string[]} */ args, /** @type {NodeJS.ProcessEnv} */ more) => execute([...node, ...args], more),
+  }
+}
+
+module.exports = { installed, managersOf }

@@ -64,22 +64,36 @@ async function startRegistry() {
   // JSON is YAML.
   const file = path.join(folder, 'config.yaml')
   fs.writeFileSync(file, JSON.stringify(configuration))
-  const server = spawn(process.execPath, [verdaccio(), '--config', file, '--listen', `127.0.0.1:${port}`], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (output += data))
-  // Its folders go, too, when the process exits; an exit by a signal is one (see consumer.js).
-  process.on('exit', () => server.kill('SIGKILL'))
-  for (const handle of [server, server.stdout, server.stderr]) /** @type {any} */ (handle).unref()
+  const server = serve([verdaccio(), '--config', file, '--listen', `127.0.0.1:${port}`], { cwd: folder })
   await until('the registry to answer', async () => {
-    if (server.exitCode !== null) throw new Error(`verdaccio ended with ${server.exitCode}:\n${output}`)
+    server.mustRun()
     return fetch(`${url}/-/ping`).then(
       (response) => response.ok,
       () => false,
     )
   })
   return url
+}
+
+/**
+ * Starts a server in Node that ends with this process at the latest, and does not keep it.
+ *
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnOptions} options
+ */
+function serve(args, options) {
+  const preload = ['--require', path.join(__dirname, 'ends-with-parent.js')]
+  const server = spawn(process.execPath, [...preload, ...args], { ...options, stdio: 'pipe' })
+  let output = ''
+  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (output += data))
+  // Before the folders are removed that it writes to.
+  process.prependListener('exit', () => server.kill('SIGKILL'))
+  for (const handle of [server, server.stdin, server.stdout, server.stderr]) /** @type {any} */ (handle).unref()
+  return {
+    mustRun() {
+      if (server.exitCode !== null) throw new Error(`${args[0]} ended with ${server.exitCode}:\n${output}`)
+    },
+  }
 }
 
 /**
@@ -111,4 +125,4 @@ function freePort() {
   })
 }
 
-module.exports = { publishedRegistry }
+module.exports = { freePort, publishedRegistry, serve }

@@ -1,0 +1,61 @@
+// @ts-check
+// The examples, and tests of what the methods promise, with the package installed from a registry, on each Node.
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { before, test } = require('node:test')
+const { useDatabase } = require('../helpers/database.js')
+const { installed, managersOf } = require('../helpers/package-managers.js')
+const { publishedRegistry } = require('../helpers/registry.js')
+const { released } = require('../helpers/released.js')
+const { NODES, missing, node } = require('../helpers/runtimes.js')
+
+/** The tests that need no sources and little time. */
+const CONTRACT = ['circuits', 'cache', 'checkpoints', 'idempotency', 'errors']
+
+const tests = path.join(__dirname, '..')
+const database = useDatabase()
+/** @type {Awaited<ReturnType<typeof publishedRegistry>>} */
+let registry
+/** @type {string} */
+let platform
+
+before(async () => {
+  if (missing) return
+  registry = await publishedRegistry()
+  platform = (await released()).platform
+})
+
+for (const runtime of NODES) {
+  test(`node ${runtime}`, { skip: missing }, async (t) => {
+    const [npm] = managersOf(runtime)
+    assert.ok(npm)
+    const { application, node: inNode } = await installed(registry.url, npm, node(runtime))
+
+    await t.test("no other platform's package is installed", () => {
+      const packages = fs.readdirSync(application.path('node_modules'))
+      const platforms = packages.filter((name) => name.startsWith('goscope-postgres-'))
+      assert.deepEqual(platforms, [`goscope-postgres-${platform}`])
+    })
+
+    await t.test('the demo', async () => {
+      fs.cpSync(path.join(tests, '../examples/demo'), application.path('examples/demo'), { recursive: true })
+      const { url } = await database
+      assert.match(await inNode(['examples/demo/main.js'], { DATABASE_URL: url }), /^all \d+ claims held/m)
+    })
+
+    await t.test('what the methods promise', async () => {
+      for (const folder of ['contract', 'helpers', 'reference']) {
+        fs.cpSync(path.join(tests, folder), application.path('__test__', folder), { recursive: true })
+      }
+      const files = CONTRACT.map((name) => `__test__/contract/${name}.test.js`)
+      const given = Object.entries(process.env).filter(([name]) => name.startsWith('GOSCOPE_TEST_'))
+      const output = await inNode(['--test', '--test-reporter=tap', ...files], Object.fromEntries(given))
+      const passed = Number(/^# pass (\d+)$/m.exec(output)?.[1])
+      assert.ok(passed > 40, output)
+      t.diagnostic(`figure: ${passed} contract tests passed on node ${runtime}`)
+    })
+  })
+}
