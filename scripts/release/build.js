@@ -71,10 +71,15 @@ function build(platform) {
 }
 
 /** @param {import('../platforms.js').Platform} platform */
-function environment({ libc }) {
+function environment(platform) {
+  const { os: system, libc } = platform
   const flags = remaps().map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
   // The addon is loaded by a program that has its C library already.
   if (libc === 'musl') flags.push('-C', 'target-feature=-crt-static')
+  // vcruntime140.dll does not come with Windows.
+  if (system === 'win32') flags.push('-C', 'target-feature=+crt-static')
+  // Or the library would be named by the path that it was linked at.
+  if (system === 'darwin') flags.push('-C', `link-arg=-Wl,-install_name,@rpath/${addonName(platform)}`)
   const separator = process.platform === 'win32' ? ';' : ':'
   return {
     ...process.env,
