@@ -13,6 +13,7 @@ const { fetched } = require('./fetched.js')
  * @property {string[]} [of] the Nodes that it comes with; absent, it is tried on all
  * @property {() => string} program a script for Node
  * @property {(registry: string) => Record<string, string>} files what configures it in a folder
+ * @property {string} [settings] its file of settings in YAML
  * @property {string[]} add the arguments before what is to be installed
  * @property {string[]} [execute] the arguments before what Node is to run, where Node alone would not find packages
  */
@@ -40,6 +41,7 @@ const PACKAGE_MANAGERS = [
     name: 'pnpm 10.34.8',
     program: () => path.join(fetched('pnpm@10.34.8'), 'bin/pnpm.cjs'),
     files: npmrc,
+    settings: 'pnpm-workspace.yaml',
     add: ['add'],
   },
   {
@@ -63,6 +65,7 @@ const PACKAGE_MANAGERS = [
       ].join('\n'),
       'yarn.lock': '',
     }),
+    settings: '.yarnrc.yml',
     add: ['add'],
     execute: ['node'],
   },
@@ -92,17 +95,19 @@ function onlyNode(folder, node) {
  * @param {string} registry
  * @param {PackageManager} manager
  * @param {string} runtime
+ * @param {{ settings?: string, options?: string[] }} [more] what is added to its settings and to its arguments
  */
-async function installed(registry, manager, runtime) {
+async function installed(registry, manager, runtime, { settings = '', options = [] } = {}) {
   const application = new Consumer()
   fs.cpSync(path.join(APPS, 'plain'), application.folder, { recursive: true })
   for (const [file, content] of Object.entries(manager.files(registry))) application.write(file, content)
+  if (manager.settings) application.append(manager.settings, settings)
   const home = temporaryFolder()
   const env = { ...applicationEnv(), HOME: home, PATH: onlyNode(temporaryFolder(), runtime), CI: '1' }
   const cwd = application.folder
   const execute = (/** @type {string[]} */ args, more = {}) =>
     succeed(run(runtime, args, { cwd, env: { ...env, ...more } }), `${manager.name}: ${args.join(' ')}`)
-  await execute([manager.program(), ...manager.add, 'goscope-postgres', PG])
+  await execute([manager.program(), ...manager.add, ...options, 'goscope-postgres', PG])
   const node = manager.execute ? [manager.program(), ...manager.execute] : []
   return {
     application,

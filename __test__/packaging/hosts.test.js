@@ -128,16 +128,3 @@ test('AWS Lambda: a zip archive, unpacked and run elsewhere', { skip: zip }, asy
     '{"statusCode":200,"body":"order 2 done"}',
   ])
 })
-
-test('npm installs for another platform where it is told to', async () => {
-  for (const [cpu, libc, expected] of [
-    ['arm64', 'glibc', 'linux-arm64-gnu'],
-    ['x64', 'musl', 'linux-x64-musl'],
-  ]) {
-    const consumer = await folderWith(['goscope-postgres'], ['--os=linux', `--cpu=${cpu}`, `--libc=${libc}`])
-    const packages = fs
-      .readdirSync(consumer.path('node_modules'))
-      .filter((name) => name.startsWith('goscope-postgres-'))
-    assert.deepEqual(packages, [`goscope-postgres-${expected}`])
-  }
-})

@@ -31,7 +31,7 @@ function faults(platform, file) {
   const openssl = /OpenSSL \d[.\d]*\w*/.exec(text)
   if (openssl) found.push(`it carries ${openssl[0]}`)
   const places = [root, os.homedir(), '/home/', '/Users/', '/root/', '\\Users\\', '/.cargo/', '/.rustup/']
-  for (const place of places.filter((place) => text.includes(place))) {
+  for (const place of places.filter((place) => place.length > 1 && text.includes(place))) {
     const at = text.indexOf(place)
     found.push(`it tells where it was built: ${/[\x20-\x7e]+/.exec(text.slice(at, at + 80))?.[0]}`)
   }
