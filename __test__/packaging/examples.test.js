@@ -1,5 +1,5 @@
 // @ts-check
-// The examples, and tests of what the methods promise, with the package installed from a registry, on each Node.
+// The examples, with the package installed from a registry, on each Node.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,9 +11,6 @@ const { installed, managersOf } = require('../helpers/package-managers.js')
 const { publishedRegistry } = require('../helpers/registry.js')
 const { released } = require('../helpers/released.js')
 const { NODES, missing, node } = require('../helpers/runtimes.js')
-
-/** The tests that need no sources and little time. */
-const CONTRACT = ['circuits', 'cache', 'checkpoints', 'idempotency', 'errors']
 
 const tests = path.join(__dirname, '..')
 const database = useDatabase()
@@ -44,18 +41,6 @@ for (const runtime of NODES) {
       fs.cpSync(path.join(tests, '../examples/demo'), application.path('examples/demo'), { recursive: true })
       const { url } = await database
       assert.match(await inNode(['examples/demo/main.js'], { DATABASE_URL: url }), /^all \d+ claims held/m)
-    })
-
-    await t.test('what the methods promise', async () => {
-      for (const folder of ['contract', 'helpers', 'reference']) {
-        fs.cpSync(path.join(tests, folder), application.path('__test__', folder), { recursive: true })
-      }
-      const files = CONTRACT.map((name) => `__test__/contract/${name}.test.js`)
-      const given = Object.entries(process.env).filter(([name]) => name.startsWith('GOSCOPE_TEST_'))
-      const output = await inNode(['--test', '--test-reporter=tap', ...files], Object.fromEntries(given))
-      const passed = Number(/^# pass (\d+)$/m.exec(output)?.[1])
-      assert.ok(passed > 40, output)
-      t.diagnostic(`figure: ${passed} contract tests passed on node ${runtime}`)
     })
   })
 }

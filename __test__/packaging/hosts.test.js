@@ -7,13 +7,11 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { before, test } = require('node:test')
-const { Consumer, applicationEnv } = require('../helpers/consumer.js')
+const { Consumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
-const { freePort, publishedRegistry, serve } = require('../helpers/registry.js')
+const { HOSTS, folderWith, recipe } = require('../helpers/recipes.js')
+const { publishedRegistry } = require('../helpers/registry.js')
 const { released } = require('../helpers/released.js')
-const { until } = require('../helpers/waiting.js')
-
-const HOSTS = path.join(__dirname, '../../examples/hosts')
 
 const database = useDatabase()
 const url = async () => ({ DATABASE_URL: (await database).url })
@@ -28,78 +26,29 @@ before(async () => {
 })
 
 /**
- * A clean folder with packages from the registry.
- *
- * @param {string[]} specs
- * @param {string[]} [options] of npm
- */
-async function folderWith(specs, options = []) {
-  const consumer = new Consumer()
-  await consumer.install(specs, [`--registry=${registry}`, ...options])
-  return consumer
-}
-
-/**
- * The recipe's files, where it is built.
- *
- * @param {string} recipe
- * @param {string[]} tools
- */
-async function recipe(recipe, tools) {
-  const consumer = await folderWith(['goscope-postgres', ...tools])
-  fs.cpSync(path.join(HOSTS, recipe), consumer.folder, {
-    recursive: true,
-    filter: (from) => !from.endsWith('package.json'),
-  })
-  return consumer
-}
-
-/**
  * @param {Consumer} built
  * @param {string} bundle
  * @param {string} beside what is installed where the bundle runs
  * @param {string} expected
  */
 async function deploy(built, bundle, beside, expected) {
-  const deployed = await folderWith([beside])
+  const deployed = await folderWith(registry, [beside])
   fs.copyFileSync(built.path(bundle), deployed.path('app.js'))
   assert.equal(await deployed.succeed(['app.js'], { env: await url() }), `${expected}\n`)
 }
 
 test('webpack', async () => {
-  const built = await recipe('webpack', ['webpack@5.112.2', 'webpack-cli@7.3.1'])
+  const built = await recipe(registry, 'webpack', ['webpack@5.112.2', 'webpack-cli@7.3.1'])
   const output = await built.succeed(['node_modules/webpack-cli/bin/cli.js'])
   assert.match(output, /compiled successfully/)
   await deploy(built, 'dist/app.js', 'goscope-postgres', 'run 1')
 })
 
 test('esbuild', async () => {
-  const built = await recipe('esbuild', ['esbuild@0.28.2'])
+  const built = await recipe(registry, 'esbuild', ['esbuild@0.28.2'])
   assert.equal(await built.succeed(['build.js']), '')
   await deploy(built, 'dist/app.js', 'goscope-postgres', 'run 1')
   await deploy(built, 'dist/whole.js', `goscope-postgres-${platform}`, 'run 2')
-})
-
-test('Next.js, its standalone output', async () => {
-  const built = await recipe('next', ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1'])
-  const telemetry = { NEXT_TELEMETRY_DISABLED: '1' }
-  await built.succeed(['node_modules/next/dist/bin/next', 'build'], { env: { ...(await url()), ...telemetry } })
-  const deployed = new Consumer()
-  fs.cpSync(built.path('.next/standalone'), deployed.folder, { recursive: true, verbatimSymlinks: true })
-  fs.rmSync(built.folder, { recursive: true })
-
-  const port = await freePort()
-  const env = { ...applicationEnv(), ...(await url()), ...telemetry, HOSTNAME: '127.0.0.1', PORT: String(port) }
-  const server = serve(['server.js'], { cwd: deployed.folder, env })
-  const visit = async () => {
-    server.mustRun()
-    return fetch(`http://127.0.0.1:${port}/visits`).then(
-      (response) => response.text(),
-      () => '',
-    )
-  }
-  assert.equal(await until('the server to answer', visit), '{"visits":1}')
-  assert.equal(await visit(), '{"visits":2}')
 })
 
 const zip = ['zip', 'unzip'].some((tool) => spawnSync(tool, ['-v']).status !== 0) && 'it needs zip and unzip'
@@ -108,7 +57,7 @@ test('AWS Lambda: a zip archive, unpacked and run elsewhere', { skip: zip }, asy
   const [os, cpu, libc] = ['linux', process.arch, 'glibc'].map(
     (value, index) => `--${['os', 'cpu', 'libc'][index]}=${value}`,
   )
-  const built = await folderWith(['goscope-postgres'], [String(os), String(cpu), String(libc)])
+  const built = await folderWith(registry, ['goscope-postgres'], [String(os), String(cpu), String(libc)])
   fs.copyFileSync(path.join(HOSTS, 'lambda/handler.mjs'), built.path('handler.mjs'))
   const zipped = spawnSync('zip', ['-qr', 'function.zip', 'handler.mjs', 'package.json', 'node_modules'], {
     cwd: built.folder,
