@@ -117,6 +117,8 @@ export interface LockHandle {
   /**
    * Moves the lease's end to the server's present plus `ttl`. That may also shorten it.
    *
+   * Where the server cannot be reached, or cannot do it now, it goes on trying for what is left of the lease.
+   *
    * Rejects as {@link LockProvider.extend} does.
    *
    * @param ttl the lease's new length in ms from now; positive and finite
@@ -238,6 +240,9 @@ export interface LockProvider {
   acquire(key: string, ttl: number, owner?: string): Promise<LockHandle | null>
   /**
    * Moves the end of a lease that `owner` still holds to the server's present plus `ttl`. That may also shorten it.
+   *
+   * Where the server cannot be reached, or cannot do it now, it goes on trying for three tenths of `ttl`, at most 30 s.
+   * (What is left of the lease only its {@link LockHandle} knows.)
    *
    * @param ttl the lease's new length in ms from now; positive and finite
    * @returns false if the lock is not held by `owner` or has expired; nothing is changed then

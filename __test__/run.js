@@ -5,6 +5,7 @@
 const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const readline = require('node:readline')
 const { startPostgres } = require('../embedded.js')
 const { hostTarget } = require('./helpers/cargo.js')
 const { postgresPackage } = require('./helpers/postgres-versions.js')
@@ -60,7 +61,8 @@ function configuration(version, serverZone, processZone, isolation, folders) {
 // Two at once: the machine's other half is the server's.
 const CONCURRENCY = 2
 // Unless it was asked for more than usual.
-const FILE_TIMEOUT_MS = process.env.GOSCOPE_TEST_SEEDS ? 3_600_000 : 300_000
+const SOAK_MS = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0) * 60_000
+const FILE_TIMEOUT_MS = process.env.GOSCOPE_TEST_SEEDS ? 3_600_000 : 300_000 + 2 * SOAK_MS
 
 const totals = { passed: 0, failed: 0, skipped: 0 }
 
@@ -168,6 +170,8 @@ async function runFile(file, env) {
   const child = spawn(process.execPath, ['--test-reporter=tap', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
+  // Who waits for long wants to see how far it has come.
+  if (SOAK_MS > 0) readline.createInterface({ input: child.stdout }).on('line', showNote)
   const impatience = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT_MS)
   const code = await new Promise((resolve) => child.once('close', (status, signal) => resolve(signal ?? status)))
   clearTimeout(impatience)
@@ -183,8 +187,15 @@ async function runFile(file, env) {
   const name = path.relative(__dirname, file)
   const rest = `${bad > 0 ? `, ${bad} failed (exit ${code})` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`
   console.log(`  ${bad > 0 ? '✗' : '✓'} ${name}  ${passed} passed${rest}  ${seconds} s`)
-  for (const line of output.matchAll(/^\s*# (?:note|figure): (.*)$/gm)) console.log(`      ${line[1]}`)
+  const told = SOAK_MS > 0 ? /^\s*# figure: (.*)$/gm : /^\s*# (?:note|figure): (.*)$/gm
+  for (const line of output.matchAll(told)) console.log(`      ${line[1]}`)
   if (bad > 0) console.log(failures(output).replace(/^/gm, '      '))
+}
+
+/** @param {string} line of a file's TAP */
+function showNote(line) {
+  const note = /^\s*# note: (.*)$/.exec(line)
+  if (note) console.log(`      ${note[1]}`)
 }
 
 /**

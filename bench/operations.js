@@ -2,10 +2,17 @@
 // What is measured, and with which keys: 1,000 keys of 100-byte values, eight hot breakers.
 'use strict'
 
+const { isDeepStrictEqual } = require('node:util')
+
 const KEYS = 1000
 const HOT_KEYS = 8
 const CHECKPOINTS_PER_TASK = 10
-const TTL = 60_000
+
+/** Longer than a run: what expires meanwhile would be another work. */
+const TTL = 24 * 3600_000
+
+/** Who holds the busy locks. */
+const HOLDER = 'somebody else'
 
 /** 100 bytes of JSON. */
 const VALUE = { name: 'benchmark', items: [1, 2, 3, 4, 5, 6, 7, 8], text: 'x'.repeat(44) }
@@ -15,6 +22,7 @@ const VALUE = { name: 'benchmark', items: [1, 2, 3, 4, 5, 6, 7, 8], text: 'x'.re
  * @property {string} title
  * @property {boolean} writes
  * @property {(worker: Worker) => number} key which of the keys the next call is about
+ * @property {(result: any) => boolean} check whether a call has done its work
  *
  * @typedef {{ index: number, inFlight: number, calls: number }} Worker one of those that keep a call in flight
  */
@@ -31,15 +39,35 @@ function ownKey({ index, inFlight, calls }) {
   return index + inFlight * (calls % keys)
 }
 
+const anything = () => true
+
 /** @type {Record<string, Operation>} */
 const OPERATIONS = {
-  get: { title: 'get', writes: false, key: anyKey },
-  loadLatest: { title: 'loadLatest', writes: false, key: anyKey },
-  set: { title: 'set', writes: true, key: anyKey },
-  save: { title: 'save', writes: true, key: anyKey },
-  lock: { title: 'acquire + release', writes: true, key: ownKey },
-  recordFailure: { title: 'recordFailure', writes: true, key: () => Math.floor(Math.random() * HOT_KEYS) },
-  poll: { title: 'acquire of a busy lock', writes: false, key: anyKey },
+  get: { title: 'get', writes: false, key: anyKey, check: (value) => isDeepStrictEqual(value, VALUE) },
+  loadLatest: {
+    title: 'loadLatest',
+    writes: false,
+    key: anyKey,
+    check: (saved) => Number(saved.sequence) >= CHECKPOINTS_PER_TASK - 1 && isDeepStrictEqual(saved.data, VALUE),
+  },
+  set: { title: 'set', writes: true, key: anyKey, check: anything },
+  save: { title: 'save', writes: true, key: anyKey, check: anything },
+  lock: { title: 'acquire + release', writes: true, key: ownKey, check: anything },
+  recordFailure: {
+    title: 'recordFailure',
+    writes: true,
+    key: () => Math.floor(Math.random() * HOT_KEYS),
+    check: (count) => count > 0,
+  },
+  poll: { title: 'acquire of a busy lock', writes: false, key: anyKey, check: (handle) => !handle },
+}
+
+/** What is measured with more and more rows: something of each table. */
+const ROWS_OPERATIONS = {
+  ...{ get: OPERATIONS.get, set: OPERATIONS.set, lock: OPERATIONS.lock, loadLatest: OPERATIONS.loadLatest },
+  ...{ save: OPERATIONS.save, recordFailure: OPERATIONS.recordFailure },
+  recall: { title: 'idempotency get', writes: false, key: anyKey, check: (/** @type {any} */ found) => found !== null },
+  remember: { title: 'idempotency set', writes: true, key: anyKey, check: anything },
 }
 
 /** @param {number} key */
@@ -71,4 +99,16 @@ function* checkpoints() {
   }
 }
 
-module.exports = { OPERATIONS, KEYS, TTL, VALUE, keyName, checkpoint, checkpoints }
+module.exports = {
+  ROWS_OPERATIONS,
+  OPERATIONS,
+  KEYS,
+  HOT_KEYS,
+  CHECKPOINTS_PER_TASK,
+  TTL,
+  HOLDER,
+  VALUE,
+  keyName,
+  checkpoint,
+  checkpoints,
+}

@@ -1,5 +1,5 @@
 // @ts-check
-// A side of the comparison as the benchmark's own process sees it.
+// A side of the comparison as the benchmark's own process sees it: a process of its own, with a database of its own.
 'use strict'
 
 const { fork } = require('node:child_process')
@@ -10,30 +10,34 @@ const CHILD = path.join(__dirname, 'child.js')
 class Side {
   /** @type {((reply: any) => void) | undefined} */
   #reply
+  /** @type {string[]} */
+  operations = []
+  /** @type {Record<string, string>} */
+  versions = {}
 
-  /** @param {string} name */
-  constructor(name) {
+  /**
+   * @param {string} name
+   * @param {string} url
+   */
+  constructor(name, url) {
     this.name = name
+    this.url = url
     this.child = fork(CHILD, [name], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.child.on('message', (reply) => this.#settle(reply))
     this.child.on('exit', (code, signal) => this.#settle({ error: `${name} ended: ${signal ?? code}` }))
   }
 
-  /**
-   * @param {string} url
-   * @returns {Promise<{ operations: string[], versions: Record<string, string> }>}
-   */
-  open(url) {
-    return this.#ask('open', { url })
+  async open() {
+    Object.assign(this, await this.#ask('open', { url: this.url }))
   }
 
   /**
    * @param {string} operation
-   * @param {number} inFlight
-   * @param {number} ms
+   * @param {import('./window.js').WindowSize} size
+   * @returns {Promise<import('./window.js').Figures>}
    */
-  window(operation, inFlight, ms) {
-    return this.#ask('window', { operation, inFlight, ms })
+  window(operation, size) {
+    return this.#ask('window', { operation, ...size })
   }
 
   async close() {
@@ -52,7 +56,7 @@ class Side {
   #ask(task, input) {
     return new Promise((resolve, reject) => {
       this.#reply = (reply) => ('error' in reply ? reject(new Error(reply.error)) : resolve(reply.result))
-      this.child.send({ task, input })
+      this.child.send({ task, input }, (error) => error && this.#settle({ error: `${this.name}: ${error.message}` }))
     })
   }
 

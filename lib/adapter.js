@@ -3,6 +3,7 @@
 
 const native = require('./native.js')
 const args = require('./arguments.js')
+const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 const { lockHandle } = require('./lock-handle.js')
@@ -49,8 +50,10 @@ class PostgresAdapter extends CacheProvider {
   // Life cycle
 
   async connect() {
-    await this.#connection.call((slot) =>
-      this.#connection.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
+    settled(
+      await this.#connection.send((slot) =>
+        this.#connection.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
+      ),
     )
     this.#isConnected = true
   }
@@ -75,8 +78,10 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
-    const granted = await this.#connection.call((slot) => this.#locks.acquire(slot, name, length, wanted))
-    return granted === null ? null : lockHandle(this.#connection, this.#locks, name, granted, this.#defaultLockTTL)
+    const called = performance.now()
+    const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
+    if (granted === null) return null
+    return lockHandle(this.#connection, this.#locks, name, granted, called + length, this.#defaultLockTTL)
   }
 
   /**
@@ -88,13 +93,13 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const holder = args.wellFormed('owner', owner)
-    return await this.#connection.call((slot) => this.#locks.extend(slot, name, length, holder))
+    return settled(await this.#connection.send((slot) => this.#locks.extend(slot, name, length, holder)))
   }
 
   /** @param {unknown} key */
   async forceRelease(key) {
     const name = args.key('key', key)
-    await this.#connection.call((slot) => this.#locks.forceRelease(slot, name))
+    settled(await this.#connection.send((slot) => this.#locks.forceRelease(slot, name)))
   }
 
   // Circuit breaker
@@ -102,7 +107,7 @@ class PostgresAdapter extends CacheProvider {
   /** @param {unknown} key */
   async getState(key) {
     const name = args.key('key', key)
-    return await this.#connection.call((slot) => this.#circuits.getState(slot, name))
+    return settled(await this.#connection.send((slot) => this.#circuits.getState(slot, name)))
   }
 
   /**
@@ -122,7 +127,9 @@ class PostgresAdapter extends CacheProvider {
     })
     const failed = wholeTime('state.lastFailureTime', given.lastFailureTime)
     const succeeded = wholeTime('state.lastSuccessTime', given.lastSuccessTime)
-    await this.#connection.call((slot) => this.#circuits.setState(slot, name, given.state, count, failed, succeeded))
+    settled(
+      await this.#connection.send((slot) => this.#circuits.setState(slot, name, given.state, count, failed, succeeded)),
+    )
   }
 
   /**
@@ -132,13 +139,13 @@ class PostgresAdapter extends CacheProvider {
   async recordFailure(key, maxFailures) {
     const name = args.key('key', key)
     const limit = args.number('maxFailures', maxFailures, { min: 0 })
-    return await this.#connection.call((slot) => this.#circuits.recordFailure(slot, name, limit))
+    return settled(await this.#connection.send((slot) => this.#circuits.recordFailure(slot, name, limit)))
   }
 
   /** @param {unknown} key */
   async recordSuccess(key) {
     const name = args.key('key', key)
-    await this.#connection.call((slot) => this.#circuits.recordSuccess(slot, name))
+    settled(await this.#connection.send((slot) => this.#circuits.recordSuccess(slot, name)))
   }
 
   // Checkpoints
@@ -155,27 +162,29 @@ class PostgresAdapter extends CacheProvider {
     const remaining = args.optionalNumber('checkpoint.estimatedTimeRemaining', given.estimatedTimeRemaining, {
       integer: true,
     })
-    await this.#connection.call((slot) =>
-      this.#checkpoints.save(slot, id, taskId, sequence, timestamp, progress, data, remaining),
+    settled(
+      await this.#connection.send((slot) =>
+        this.#checkpoints.save(slot, id, taskId, sequence, timestamp, progress, data, remaining),
+      ),
     )
   }
 
   /** @param {unknown} id */
   async load(id) {
     const name = args.key('id', id)
-    return (await this.#connection.call((slot) => this.#checkpoints.load(slot, name))) ?? undefined
+    return settled(await this.#connection.send((slot) => this.#checkpoints.load(slot, name)))
   }
 
   /** @param {unknown} taskId */
   async loadLatest(taskId) {
     const task = args.key('taskId', taskId)
-    return (await this.#connection.call((slot) => this.#checkpoints.loadLatest(slot, task))) ?? undefined
+    return settled(await this.#connection.send((slot) => this.#checkpoints.loadLatest(slot, task)))
   }
 
   /** @param {unknown} taskId */
   async list(taskId) {
     const task = args.key('taskId', taskId)
-    return await this.#connection.call((slot) => this.#checkpoints.list(slot, task))
+    return settled(await this.#connection.send((slot) => this.#checkpoints.list(slot, task)))
   }
 
   /**
@@ -185,13 +194,13 @@ class PostgresAdapter extends CacheProvider {
   async cleanup(taskId, keepCount) {
     const task = args.key('taskId', taskId)
     const keep = args.number('keepCount', keepCount, { integer: true, min: 0 })
-    await this.#connection.call((slot) => this.#checkpoints.cleanup(slot, task, keep))
+    settled(await this.#connection.send((slot) => this.#checkpoints.cleanup(slot, task, keep)))
   }
 
   /** @param {unknown} taskId */
   async deleteAll(taskId) {
     const task = args.key('taskId', taskId)
-    await this.#connection.call((slot) => this.#checkpoints.deleteAll(slot, task))
+    settled(await this.#connection.send((slot) => this.#checkpoints.deleteAll(slot, task)))
   }
 }
 

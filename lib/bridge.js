@@ -12,9 +12,12 @@ const { keepError } = require('./kept-errors.js')
 // The kinds of message in a drain, as src/node/bridge.rs writes them.
 const RESOLVED = 0
 const REJECTED = 1
+const NOTHING = 3
 
 /** @type {(Settle | undefined)[]} */
 const slots = []
+/** @type {(import('./connection.js').Connection | undefined)[]} */
+const connections = []
 /** @type {number[]} */
 const freeSlots = []
 let inFlight = 0
@@ -25,50 +28,62 @@ const bridge = Object.assign(new native.Bridge(drain, isNode), { wake: drain })
 
 // Not the event loop's own ways to do something soon: test runners replace those with clocks of their own.
 const soon = Promise.resolve()
-const { goesDirectly } = bridge
 let flushes = false
 
-/** What a failed call leaves in its slot: the error itself is made where the caller's stack can be seen. */
+/** What a failed call comes to: the error itself is made by {@link settled}, where the caller's stack can be seen. */
 class Failure {
-  /** @param {import('./errors.js').NativeFailure} cause */
-  constructor(cause) {
+  /**
+   * @param {import('./errors.js').NativeFailure} cause
+   * @param {import('./connection.js').Connection | undefined} connection whose `pg` makes the error
+   */
+  constructor(cause, connection) {
     this.cause = cause
+    this.connection = connection
   }
 }
 
 /**
- * Makes a native call and waits for its outcome.
+ * Makes a native call. Its outcome is for {@link settled}.
  *
- * The error is thrown from here, not from the drain, so that its stack leads through the awaiting caller.
- *
- * @param {(slot: number) => void} send starts the native call
- * @param {import('./connection.js').Connection} [connection] whose `pg` makes the error
- * @returns {Promise<any>} the outcome's JSON, parsed
+ * @param {(slot: number) => void} start starts the native call
+ * @param {import('./connection.js').Connection} [connection]
+ * @returns {Promise<unknown>}
  */
-async function call(send, connection) {
-  const outcome = await new Promise((settle) => {
+function send(start, connection) {
+  return new Promise((settle) => {
     const slot = freeSlots.pop() ?? slots.length
     slots[slot] = settle
+    connections[slot] = connection
     if (inFlight++ === 0) bridge.hold()
     try {
-      send(slot)
+      start(slot)
     } catch (error) {
       leave(slot)
       throw error
     }
-    if (goesDirectly && !flushes) {
+    if (!flushes) {
       flushes = true
       soon.then(flush)
     }
   })
-  if (outcome instanceof Failure) throw toError(outcome.cause, connection)
+}
+
+/**
+ * The result of a call, or its error, thrown. To be called by the function that has awaited the outcome: the error's stack
+ * then leads through its caller.
+ *
+ * @param {unknown} outcome
+ * @returns {any}
+ */
+function settled(outcome) {
+  if (outcome instanceof Failure) throw toError(outcome.cause, outcome.connection)
   return outcome
 }
 
-/** Sends the calls of this moment, all together. */
+/** Starts the calls of this moment, all together. */
 function flush() {
   flushes = false
-  if (bridge.flush()) drain()
+  bridge.flush()
 }
 
 /** @param {number} slot */
@@ -76,20 +91,31 @@ function leave(slot) {
   const settle = slots[slot]
   if (settle === undefined) return undefined
   slots[slot] = undefined
+  connections[slot] = undefined
   freeSlots.push(slot)
   if (--inFlight === 0) bridge.letGo()
   return settle
 }
 
+/**
+ * @param {number} slot
+ * @param {import('./errors.js').NativeFailure} cause
+ */
+function fail(slot, cause) {
+  const failure = new Failure(cause, connections[slot])
+  leave(slot)?.(failure)
+}
+
 function drain() {
-  for (let text = bridge.drain(); text !== null; text = bridge.drain()) {
-    const messages = JSON.parse(text)
-    for (let at = 0; at < messages.length; at += 3) {
-      const [kind, number, content] = [messages[at], messages[at + 1], messages[at + 2]]
-      if (kind === RESOLVED) leave(number)?.(content)
-      else if (kind === REJECTED) leave(number)?.(new Failure(content))
-      else answer(number, content)
-    }
+  const text = bridge.drain()
+  if (text === null) return
+  const messages = JSON.parse(text)
+  for (let at = 0; at < messages.length; at += 3) {
+    const [kind, number, content] = [messages[at], messages[at + 1], messages[at + 2]]
+    if (kind === RESOLVED) leave(number)?.(content)
+    else if (kind === NOTHING) leave(number)?.(undefined)
+    else if (kind === REJECTED) fail(number, content)
+    else answer(number, content)
   }
 }
 
@@ -115,7 +141,9 @@ async function answer(request, question) {
   try {
     if (!owner) throw new Error('no pool has been made yet')
     if ('greet' in question) {
-      await owner.greet(question, (sql, connection) => call((slot) => bridge.converse(slot, request, sql), connection))
+      await owner.greet(question, async (sql, connection) =>
+        settled(await send((slot) => bridge.converse(slot, request, sql), connection)),
+      )
       bridge.greeted(request)
     } else {
       bridge.describe(request, JSON.stringify(await owner.describe(question)))
@@ -130,4 +158,4 @@ function answerFor(pools) {
   owner = pools
 }
 
-module.exports = { bridge, call, answerFor }
+module.exports = { bridge, send, settled, answerFor }

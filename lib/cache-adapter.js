@@ -3,6 +3,7 @@
 
 const native = require('./native.js')
 const args = require('./arguments.js')
+const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 
@@ -28,19 +29,17 @@ class PostgresCacheAdapter extends CacheProvider {
   }
 
   async initialize() {
-    await this.#connection.call((slot) => this.#connection.native.connect(slot, null, null, this.#cache))
+    settled(await this.#connection.send((slot) => this.#connection.native.connect(slot, null, null, this.#cache)))
   }
 
   /**
    * @override
    * @protected
-   * @param {unknown} key
+   * @param {boolean} isHit
    */
-  async _find(key) {
-    const found = await super._find(key)
-    if (found === null) this.#misses++
-    else this.#hits++
-    return found
+  _count(isHit) {
+    if (isHit) this.#hits++
+    else this.#misses++
   }
 
   /**
@@ -57,13 +56,13 @@ class PostgresCacheAdapter extends CacheProvider {
   }
 
   async stats() {
-    const size = await this.#connection.call((slot) => this.#cache.size(slot))
+    const size = settled(await this.#connection.send((slot) => this.#cache.size(slot)))
     const lookups = this.#hits + this.#misses
     return { hits: this.#hits, misses: this.#misses, size, hitRatio: lookups === 0 ? 0 : this.#hits / lookups }
   }
 
   async prune() {
-    return await this.#connection.call((slot) => this.#cache.prune(slot))
+    return settled(await this.#connection.send((slot) => this.#cache.prune(slot)))
   }
 }
 

@@ -2,6 +2,7 @@
 'use strict'
 
 const args = require('./arguments.js')
+const { settled } = require('./bridge.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider {
@@ -19,21 +20,19 @@ class CacheProvider {
 
   /** @param {unknown} key */
   async get(key) {
-    const found = await this._find(key)
-    return found === null ? null : found.value
+    const name = args.key('key', key)
+    const found = settled(await this.#connection.send((slot) => this.#cache.get(slot, name)))
+    this._count(found !== undefined)
+    return found ?? null
   }
 
   /**
-   * The value in an object, or null for a miss.
+   * Told of each lookup that the server has answered.
    *
    * @protected
-   * @param {unknown} key
-   * @returns {Promise<{ value: any } | null>}
+   * @param {boolean} _isHit
    */
-  async _find(key) {
-    const name = args.key('key', key)
-    return await this.#connection.call((slot) => this.#cache.get(slot, name))
-  }
+  _count(_isHit) {}
 
   /**
    * @param {unknown} key
@@ -44,29 +43,29 @@ class CacheProvider {
     const name = args.key('key', key)
     const json = args.json('value', value)
     const length = args.entryTtl(ttl)
-    await this.#connection.call((slot) => this.#cache.set(slot, name, json, length))
+    settled(await this.#connection.send((slot) => this.#cache.set(slot, name, json, length)))
   }
 
   /** @param {unknown} key */
   async delete(key) {
     const name = args.key('key', key)
-    await this.#connection.call((slot) => this.#cache.delete(slot, name))
+    settled(await this.#connection.send((slot) => this.#cache.delete(slot, name)))
   }
 
   /** @param {unknown} key */
   async has(key) {
     const name = args.key('key', key)
-    return await this.#connection.call((slot) => this.#cache.has(slot, name))
+    return settled(await this.#connection.send((slot) => this.#cache.has(slot, name)))
   }
 
   async clear() {
-    await this.#connection.call((slot) => this.#cache.clear(slot))
+    settled(await this.#connection.send((slot) => this.#cache.clear(slot)))
   }
 
   /** @param {unknown} [pattern] SQL's LIKE; absent or empty, every key */
   async keys(pattern) {
     const like = pattern == null || pattern === '' ? null : args.pattern('pattern', pattern)
-    return await this.#connection.call((slot) => this.#cache.keys(slot, like))
+    return settled(await this.#connection.send((slot) => this.#cache.keys(slot, like)))
   }
 }
 

@@ -3,7 +3,7 @@
 'use strict'
 
 const native = require('./native.js')
-const { answerFor, bridge, call } = require('./bridge.js')
+const { answerFor, bridge, send, settled } = require('./bridge.js')
 const { describeConnection } = require('./connecting/describe.js')
 const { greet } = require('./connecting/greeting.js')
 const { Judge } = require('./connecting/judge.js')
@@ -77,17 +77,17 @@ class Connection {
   }
 
   /**
-   * Makes a native call, unless the pool has been ended, by us or by the application.
+   * Makes a native call, unless the pool has been ended, by us or by the application. Its outcome is for `settled`.
    *
-   * @param {(slot: number) => void} send
+   * @param {(slot: number) => void} start
    */
-  call(send) {
+  send(start) {
     if (this.isEnded) {
       // The application ended its pool by itself: the native connections go with it.
       this.end().catch(() => {})
       return Promise.reject(new Error(POOL_ENDED))
     }
-    return call(send, this)
+    return send(start, this)
   }
 
   /** Waits for the calls under way, closes the native connections, and ends the pool that was given. */
@@ -97,7 +97,7 @@ class Connection {
   }
 
   async #end() {
-    await call((slot) => this.native.close(slot), this)
+    settled(await send((slot) => this.native.close(slot), this))
     this.#forgetEnd()
     if (!this.pool.ending && !this.pool.ended) await this.pool.end()
   }

@@ -36,13 +36,13 @@ function toError(failure, connection) {
     case 'network':
       return networkError(failure)
     case 'terminated':
-      return new Error('Connection terminated unexpectedly')
+      return terminated()
     case 'connectTimeout':
-      return new Error('Connection terminated due to connection timeout')
+      return coded(new Error('Connection terminated due to connection timeout'), 'ETIMEDOUT')
     case 'queueTimeout':
-      return new Error('timeout exceeded when trying to connect')
+      return coded(new Error('timeout exceeded when trying to connect'), 'ETIMEDOUT')
     case 'queryTimeout':
-      return new Error('Query read timeout')
+      return coded(new Error('Query read timeout'), 'ETIMEDOUT')
     case 'noPassword':
       return new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string')
     case 'aggregate':
@@ -93,6 +93,12 @@ function networkError({ code, syscall, address, port }) {
 }
 
 /**
+ * pg's error has no code. A caller that decides by codes what to do about a network, as Node's own are for, gets the one
+ * that fits; likewise for pg's time-outs.
+ */
+const terminated = () => coded(new Error('Connection terminated unexpectedly'), 'ECONNRESET')
+
+/**
  * As OpenSSL's, which Node passes on. Newer versions of it say "ssl/tls" where older ones say "sslv3".
  *
  * @param {any} failure
@@ -137,4 +143,4 @@ function aggregateError(errors) {
  */
 const coded = (error, code) => Object.assign(error, { code })
 
-module.exports = { toError, coded, failedWrite, POOL_ENDED }
+module.exports = { toError, terminated, coded, failedWrite, POOL_ENDED }

@@ -4,6 +4,7 @@
 const { types } = require('node:util')
 const native = require('./native.js')
 const args = require('./arguments.js')
+const { settled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
 
 /** See index.d.ts for what each method promises. */
@@ -22,13 +23,17 @@ class PostgresIdempotencyAdapter {
   }
 
   async connect() {
-    await this.#connection.call((slot) => this.#connection.native.connect(slot, null, null, null, null, this.#results))
+    settled(
+      await this.#connection.send((slot) =>
+        this.#connection.native.connect(slot, null, null, null, null, this.#results),
+      ),
+    )
   }
 
   /** @param {unknown} key */
   async get(key) {
     const name = args.key('key', key)
-    return await this.#connection.call((slot) => this.#results.get(slot, name))
+    return settled(await this.#connection.send((slot) => this.#results.get(slot, name))) ?? null
   }
 
   /**
@@ -40,17 +45,17 @@ class PostgresIdempotencyAdapter {
     const name = args.key('key', key)
     const length = args.entryTtl(ttl)
     if (isFailedResult(value)) {
-      await this.#connection.call((slot) => this.#results.delete(slot, name))
+      settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
       return
     }
     const json = args.json('value', value)
-    await this.#connection.call((slot) => this.#results.set(slot, name, json, length))
+    settled(await this.#connection.send((slot) => this.#results.set(slot, name, json, length)))
   }
 
   /** @param {unknown} key */
   async delete(key) {
     const name = args.key('key', key)
-    await this.#connection.call((slot) => this.#results.delete(slot, name))
+    settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
   }
 }
 

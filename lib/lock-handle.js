@@ -2,6 +2,7 @@
 'use strict'
 
 const { leaseTtl } = require('./arguments.js')
+const { settled } = require('./bridge.js')
 
 /**
  * A handle to a lock that was taken: closures, so that the methods work detached from the object.
@@ -10,22 +11,28 @@ const { leaseTtl } = require('./arguments.js')
  * @param {import('../native').Locks} locks
  * @param {string} key as native code takes it
  * @param {string} owner
+ * @param {number} leaseEnd when the lease ends at the earliest, by `performance.now()`
  * @param {number | undefined} defaultTtl
  */
-function lockHandle(connection, locks, key, owner, defaultTtl) {
+function lockHandle(connection, locks, key, owner, leaseEnd, defaultTtl) {
   return {
     async release() {
-      await connection.call((slot) => locks.release(slot, key, owner))
+      settled(await connection.send((slot) => locks.release(slot, key, owner)))
     },
 
     /** @param {number} ttl */
     async extend(ttl) {
       const length = leaseTtl('ttl', ttl, defaultTtl)
-      return await connection.call((slot) => locks.extend(slot, key, length, owner))
+      const called = performance.now()
+      // While the lease lasts, a fault is no reason to give it up; when it is over, another try is no use.
+      const patience = Math.max(leaseEnd - called, 0)
+      const isExtended = settled(await connection.send((slot) => locks.extend(slot, key, length, owner, patience)))
+      if (isExtended) leaseEnd = called + length
+      return isExtended
     },
 
     async isValid() {
-      return await connection.call((slot) => locks.isValid(slot, key, owner))
+      return settled(await connection.send((slot) => locks.isValid(slot, key, owner)))
     },
   }
 }

@@ -17,11 +17,15 @@
 //! 1. `lib/*.js` checks the arguments and calls a synchronous native method with the number of a slot that holds the
 //!    promise's resolvers, and plain strings and numbers.
 //! 2. `node::providers` hands it to the store with a [`link::Reply`] that knows the slot.
-//! 3. `store` makes a [`link::Job`]: which keys it touches, how to bind it to a statement, how to read the rows.
-//! 4. The [`link::Link`] lets the job wait for its turn on each key, then puts it where a lane takes it. An idle lane
-//!    takes it at once; what arrives while the lanes are busy shares statements in the next round.
-//! 5. The server answers, the rows become JSON text, and the reply pushes that text on the environment's completion
-//!    queue. Only the push that finds the queue empty wakes JavaScript, which settles all that has come.
+//! 3. `store` makes a [`link::Job`]: which keys it touches, and the [`link::Call`] that binds it to a statement and reads
+//!    the rows.
+//! 4. The [`link::Link`] takes the calls of one moment together. Each waits for its turn on each key, then a lane takes
+//!    it. An idle lane takes it at once; what arrives while the lanes are busy shares statements in the next round.
+//! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
+//!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
+//!
+//! With few calls in flight JavaScript's own thread does all of this (`link::direct`, `node::watch`), and the runtime's
+//! worker only what waits; with many, the worker does 4 and 5.
 
 pub mod link;
 mod node;

@@ -39,7 +39,8 @@ async function script(body) {
   const code = `
     const { Pool } = require('pg')
     const { PostgresAdapter } = require('goscope-postgres')
-    const { bridge, call } = require('./lib/bridge.js')
+    const { bridge, send, settled } = require('./lib/bridge.js')
+    const call = async (start) => settled(await send(start))
     const probe = require(${JSON.stringify(addon)})
     const adapter = new PostgresAdapter(new Pool({ connectionString: ${JSON.stringify(url)} }))
     ;(async () => { ${body} })()`

@@ -7,7 +7,7 @@ const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { afterWait, assertLastsToItsEnd, assertLease } = require('../helpers/leases.js')
-const { inTime } = require('../helpers/waiting.js')
+const { inTime, untilWritesSweep } = require('../helpers/waiting.js')
 
 const TABLE = 'go_goscope_cache'
 /** How much of its TTL an entry may lose while its insert waits. */
@@ -243,6 +243,7 @@ test('each set removes a bounded number of expired rows, until none is left, and
   let left = 1000
   for (let sets = 0; left > 0; sets++) {
     assert.ok(sets < 300, `${left} are left after ${sets} sets`)
+    await untilWritesSweep()
     await adapter.set('sweep:again', sets)
     const now = await count("key LIKE 'old:%'")
     assert.ok(now < left, 'some go each time')
@@ -267,9 +268,11 @@ test("removing expired rows waits for nobody's row lock", async () => {
   await adapter.set('held-up:not', 0)
   await db.query(`INSERT INTO go_goscope_cache VALUES ('held-up', '1', timezone('UTC', now()) - interval '10 days')`)
   const holder = await db.hold("SELECT * FROM go_goscope_cache WHERE key = 'held-up' FOR UPDATE")
+  await untilWritesSweep()
   await inTime('a set beside a locked row', adapter.set('held-up:not', 1))
   assert.equal(await count("key = 'held-up'"), 1, 'the locked row was left alone')
   await holder.rollback()
+  await untilWritesSweep()
   await adapter.set('held-up:not', 2)
   assert.equal(await count("key = 'held-up'"), 0, 'and goes when it is free')
 })

@@ -6,7 +6,7 @@ const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { afterWait, assertLastsToItsEnd, assertLease, endOf } = require('../helpers/leases.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { inTime, until, untilWritesSweep } = require('../helpers/waiting.js')
 
 const TABLE = 'go_goscope_locks'
 
@@ -167,6 +167,7 @@ test('acquire cleans up expired locks, a bounded number, and no live one', async
   await locks.acquire('sweep:live', 60_000, 'me')
   await db.query(`INSERT INTO go_goscope_locks SELECT 'lock:old:' || n, 'gone', timezone('UTC', now()) - interval '1 hour'
                     FROM generate_series(1, 50) AS n`)
+  await untilWritesSweep()
   await locks.acquire('sweep:one', 60_000)
   const left = await db.query("SELECT count(*)::int AS n FROM go_goscope_locks WHERE key LIKE 'lock:old:%'")
   assert.equal(left[0].n, 0)
@@ -174,6 +175,7 @@ test('acquire cleans up expired locks, a bounded number, and no live one', async
 
   await db.query(`INSERT INTO go_goscope_locks SELECT 'lock:old:' || n, 'gone', timezone('UTC', now()) - interval '1 hour'
                     FROM generate_series(1, 1000) AS n`)
+  await untilWritesSweep()
   await locks.acquire('sweep:two', 60_000)
   const some = await db.query("SELECT count(*)::int AS n FROM go_goscope_locks WHERE key LIKE 'lock:old:%'")
   // 66 in one run of the statement, of which there are up to four where the server stalls in the middle of one.

@@ -1,10 +1,13 @@
 // @ts-check
-// A TCP proxy on loopback that looks at what the client sends, and does harm on command: cuts connections, with or
-// without letting the server's answer through.
+// A TCP proxy on loopback that looks at what the client sends, and does harm on command: cuts, delays and silences
+// connections, at any byte of a request or of its answer.
 'use strict'
 
 const net = require('node:net')
 const { after } = require('node:test')
+const { ProxiedConnection, Strike } = require('./proxied-connection.js')
+
+/** @typedef {import('./proxied-connection.js').Fault} Fault */
 
 /**
  * A proxy that stops with the test, or with the file, that starts it.
@@ -24,8 +27,6 @@ async function startProxy(serverUrl) {
   return proxy
 }
 
-/** @typedef {{ text: string, farewell?: Buffer, atOnce: () => void }} Loss */
-
 class FaultProxy {
   /** Where to connect instead of the server. */
   url = ''
@@ -35,11 +36,12 @@ class FaultProxy {
   /** @type {string[]} */
   statements = []
   connections = 0
-  /** @type {Set<{ client: net.Socket, upstream: net.Socket }>} */
-  #pairs = new Set()
-  /** @type {Loss | undefined} */
-  #loss
+  /** @type {Set<ProxiedConnection>} */
+  #open = new Set()
+  /** @type {{ text: string, strike: Strike } | undefined} */
+  #next
   #refusing = false
+  #swallowing = false
   /** @type {Promise<void> | undefined} */
   #gate
   #openGate = () => {}
@@ -52,66 +54,27 @@ class FaultProxy {
       if (this.#refusing) return client.resetAndDestroy()
       await this.#gate
       if (this.#refusing || client.destroyed) return client.destroy()
-      const upstream = net.connect(target)
-      const pair = { client, upstream }
-      this.#pairs.add(pair)
-      /** @type {Loss | undefined} */
-      let loss
-      const read = this.#reader((body) => {
-        if (!this.#loss || !body.includes(this.#loss.text)) return
-        loss = this.#loss
-        this.#loss = undefined
+      const connection = new ProxiedConnection(client, net.connect(target), {
+        seen: (type, body) => this.#seen(type, body),
+        gone: (it) => this.#open.delete(it),
       })
-      client.on('data', (data) => {
-        read(data)
-        upstream.write(data)
-      })
-      upstream.on('data', (data) => {
-        if (!loss) return client.write(data)
-        // The server has answered, so it has committed; the caller is not to know.
-        if (loss.farewell) client.end(loss.farewell)
-        else this.#cut(pair)
-        loss.atOnce()
-      })
-      for (const socket of [client, upstream]) {
-        socket.on('close', () => this.#end(pair)).on('error', () => this.#end(pair))
-      }
+      connection.isSilent = this.#swallowing
+      this.#open.add(connection)
       client.resume()
     })
-  }
-
-  /**
-   * Reads the messages of one connection: an untyped start-up message, then a type and a length each.
-   *
-   * @param {(body: Buffer) => void} look
-   */
-  #reader(look) {
-    let buffer = Buffer.alloc(0)
-    let started = false
-    return (/** @type {Buffer} */ data) => {
-      buffer = Buffer.concat([buffer, data])
-      for (;;) {
-        const head = started ? 1 : 0
-        if (buffer.length < head + 4) return
-        const end = head + buffer.readInt32BE(head)
-        if (buffer.length < end) return
-        if (started) {
-          this.#note(String.fromCharCode(buffer[0]), buffer.subarray(5, end))
-          look(buffer.subarray(5, end))
-        }
-        buffer = buffer.subarray(end)
-        started = true
-      }
-    }
   }
 
   /**
    * @param {string} type
    * @param {Buffer} body
    */
-  #note(type, body) {
+  #seen(type, body) {
     this.messages += type
     if (type === 'P') this.statements.push(body.toString('latin1').split('\0')[1] ?? '')
+    if (!this.#next || !body.includes(this.#next.text)) return undefined
+    const { strike } = this.#next
+    this.#next = undefined
+    return strike
   }
 
   /** Forgets what was seen so far. */
@@ -121,20 +84,58 @@ class FaultProxy {
   }
 
   /**
+   * Does harm to the next request that contains a text, or to its answer.
+   *
+   * @param {string} text
+   * @param {Fault} fault
+   */
+  strikeNext(text, fault) {
+    const strike = new Strike(fault)
+    this.#next = { text, strike }
+    return strike
+  }
+
+  /**
    * Cuts the next connection on which a matching request is sent, after the server has answered and before the caller
    * hears it.
    *
    * @param {string} text part of the request
-   * @param {{ farewell?: Buffer, atOnce?: () => void }} [options] `farewell`: what the caller hears instead; `atOnce`: done
-   *   in the same moment, before the caller can try again
+   * @param {{ farewell?: Buffer, atOnce?: () => void }} [options] of a {@link Fault}
    */
-  loseNextAnswerTo(text, { farewell, atOnce = () => {} } = {}) {
-    this.#loss = { text, farewell, atOnce }
+  loseNextAnswerTo(text, options) {
+    this.strikeNext(text, { in: 'answer', how: 'reset', ...options })
+  }
+
+  /**
+   * Breaks one of the connections, whichever, when so many more bytes have gone one way.
+   *
+   * @param {number} which from 0 up to, and without, 1
+   * @param {'client' | 'server'} to
+   * @param {number} bytes
+   * @param {'reset' | 'end' | 'silence'} how
+   * @returns {boolean} whether there was one
+   */
+  cutOneAfter(which, to, bytes, how) {
+    const sound = [...this.#open].filter((connection) => !connection.isSilent)
+    const one = sound[Math.floor(which * sound.length)]
+    one?.cutAfter(to, bytes, how)
+    return one !== undefined
   }
 
   /** Cuts every connection now. */
   cutAll() {
-    for (const pair of this.#pairs) this.#cut(pair)
+    for (const connection of this.#open) connection.cut()
+  }
+
+  /** Lets nothing through any more, of old connections or new, and tells nobody, until told otherwise. */
+  swallow() {
+    this.#swallowing = true
+    for (const connection of this.#open) connection.isSilent = true
+  }
+
+  /** Lets new connections through again. The old ones stay silent, as after a router has forgotten them. */
+  stopSwallowing() {
+    this.#swallowing = false
   }
 
   /** Refuses new connections until told otherwise. */
@@ -152,24 +153,11 @@ class FaultProxy {
     this.#openGate()
   }
 
-  /** @param {{ client: net.Socket, upstream: net.Socket }} pair */
-  #end(pair) {
-    this.#pairs.delete(pair)
-    pair.client.destroy()
-    pair.upstream.destroy()
-  }
-
-  /** @param {{ client: net.Socket, upstream: net.Socket }} pair */
-  #cut(pair) {
-    // A socket that is already ending must not be reset: Node 20 then never closes its handle, and spins at exit.
-    if (pair.client.writable && !pair.client.readableEnded) pair.client.resetAndDestroy()
-    this.#end(pair)
-  }
-
   async stop() {
     this.refuse()
     this.letIn()
     this.cutAll()
+    for (const connection of this.#open) connection.close()
     await new Promise((resolve) => this.server.close(resolve))
   }
 }

@@ -152,4 +152,33 @@ function fieldsOf(/** @type {any} */ error) {
   }
 }
 
-module.exports = { failureOf, failuresOfBoth, fieldsOf, outcomes, seenOfBoth, seenOfOurs, withEnvironment }
+/** Messages of pg's that have no code there, and the code that they have here. */
+const CODES_GIVEN = new Map([
+  ['Connection terminated unexpectedly', 'ECONNRESET'],
+  ['Connection terminated due to connection timeout', 'ETIMEDOUT'],
+  ['timeout exceeded when trying to connect', 'ETIMEDOUT'],
+  ['Query read timeout', 'ETIMEDOUT'],
+])
+
+/**
+ * The fields of an error of pg's as they are here: the one known difference between the two.
+ *
+ * @param {Record<string, any>} theirs
+ */
+function withGivenCode(theirs) {
+  const code = CODES_GIVEN.get(theirs.message)
+  if (!code) return theirs
+  assert.equal(theirs.code, undefined, 'pg gives a code by itself')
+  return { ...theirs, code }
+}
+
+module.exports = {
+  failureOf,
+  failuresOfBoth,
+  fieldsOf,
+  outcomes,
+  seenOfBoth,
+  seenOfOurs,
+  withEnvironment,
+  withGivenCode,
+}

@@ -115,4 +115,61 @@ async function readOrDelete(/** @type {Input & { rounds: number }} */ { url, ind
   }
 }
 
-module.exports = { connect, contend, count, failing, hold, idle, overlap, readOrDelete }
+/**
+ * 256 calls in flight all the time, of every kind, some of them bad, on keys of its own and on keys that all processes
+ * share. What must hold of each call is looked at where the call ends.
+ */
+async function crowd(/** @type {Input & { rounds: number }} */ { url, index, rounds }) {
+  const pool = new Pool({ connectionString: url, max: 4 })
+  const adapter = new PostgresAdapter(pool)
+  /** @type {Record<string, number[]>} */
+  const counts = {}
+  const figures = { calls: 0, refused: 0, outOfOrder: 0, notThere: 0, wrong: /** @type {string[]} */ ([]), counts }
+
+  const inOrder = async (/** @type {string} */ key, /** @type {number} */ value) => {
+    const [, read] = await Promise.all([adapter.set(key, value), adapter.get(key)])
+    if (read !== value) figures.outOfOrder++
+    figures.calls += 2
+  }
+  const seenByOthers = async (/** @type {string} */ key, /** @type {number} */ value) => {
+    await adapter.set(key, value)
+    const { rows } = await pool.query('SELECT value FROM go_goscope_cache WHERE key = $1', [`cache:${key}`])
+    if (rows[0]?.value !== value) figures.notThere++
+    figures.calls++
+  }
+  const bad = async (/** @type {string} */ key) => {
+    const error = await adapter.set(key, 'with \0').then(
+      () => undefined,
+      (error) => error,
+    )
+    if (error?.code === '22P05') figures.refused++
+    else figures.wrong.push(String(error))
+  }
+  const failure = async (/** @type {string} */ key) => {
+    counts[key] ??= []
+    const place = counts[key].push(0) - 1
+    counts[key][place] = await adapter.recordFailure(key, 1e6)
+    figures.calls++
+  }
+  const shared = async (/** @type {number} */ round) => {
+    const keys = Array.from({ length: 8 }, () => `shared${Math.floor(Math.random() * 40)}`)
+    await Promise.all(keys.map((key) => adapter.set(key, round)))
+    figures.calls += keys.length
+  }
+
+  const worker = async (/** @type {number} */ number) => {
+    for (let round = 0; round < rounds; round++) {
+      const key = `own:${index}:${number}`
+      await inOrder(key, round)
+      await failure(`hot${(number + round) % 8}`)
+      if (number % 8 === 0) await shared(round)
+      if (number % 16 === 0) await seenByOthers(key, round)
+      if (number % 32 === 0) await bad(key)
+    }
+  }
+  await Promise.all(Array.from({ length: 256 }, (_, number) => worker(number)))
+  await adapter.disconnect()
+  return figures
+}
+
+module.exports = { connect, contend, count, crowd, failing, hold, idle, overlap, readOrDelete }

@@ -46,4 +46,7 @@ async function inTime(what, promise) {
   }
 }
 
-module.exports = { until, inTime }
+/** Of writes that follow each other within a millisecond not every one removes expired rows. After this the next does. */
+const untilWritesSweep = () => sleep(5)
+
+module.exports = { inTime, until, untilWritesSweep }

@@ -274,7 +274,7 @@ const differences = [
     id: 'lost-connections',
     difference: 'a call that may be repeated outlives the loss of its connection',
     reason: 'a release that rejects leaves the lock until its TTL is over',
-    promise: '**Lost connections.**',
+    promise: '**What breaks is mended or told.**',
   },
 ]
 

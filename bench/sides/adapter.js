@@ -2,9 +2,7 @@
 // What both sides of the comparison that counts do: the same calls, on a PostgresAdapter.
 'use strict'
 
-const { KEYS, TTL, VALUE, checkpoint, checkpoints, keyName } = require('../operations.js')
-
-const HOLDER = 'somebody else'
+const { HOLDER, KEYS, TTL, VALUE, checkpoint, checkpoints, keyName } = require('../operations.js')
 
 /**
  * @param {any} adapter
@@ -29,11 +27,9 @@ function calls(adapter) {
  */
 async function fill(adapter) {
   const keys = Array.from({ length: KEYS }, (_, key) => keyName(key))
-  await Promise.all(keys.map((key) => adapter.set(key, VALUE)))
-  await Promise.all(keys.map((key) => adapter.acquire(`busy:${key}`, 24 * 3600_000, HOLDER)))
-  const saves = []
-  for (const each of checkpoints()) saves.push(adapter.save(each))
-  await Promise.all(saves)
+  await Promise.all(keys.map((key) => adapter.set(key, VALUE, TTL)))
+  await Promise.all(keys.map((key) => adapter.acquire(`busy:${key}`, TTL, HOLDER)))
+  await Promise.all(Array.from(checkpoints(), (each) => adapter.save(each)))
 }
 
 module.exports = { calls, fill }

@@ -26,8 +26,8 @@ async function open(url) {
       poll: (/** @type {number} */ key) => state.acquireLock(`busy:${keyName(key)}`, TTL),
     },
     async fill() {
-      await Promise.all(keys.map((key) => state.set(key, VALUE)))
-      await Promise.all(keys.map((key) => state.acquireLock(`busy:${key}`, 24 * 3600_000)))
+      await Promise.all(keys.map((key) => state.set(key, VALUE, TTL)))
+      await Promise.all(keys.map((key) => state.acquireLock(`busy:${key}`, TTL)))
     },
     close: () => state.disconnect(),
   }

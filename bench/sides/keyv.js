@@ -17,7 +17,7 @@ async function open(url) {
   const set = (/** @type {number} */ key) => keyv.set(keyName(key), VALUE, TTL)
   return {
     calls: { get: (/** @type {number} */ key) => keyv.get(keyName(key)), set },
-    fill: () => Promise.all(Array.from({ length: KEYS }, (_, key) => keyv.set(keyName(key), VALUE))),
+    fill: () => Promise.all(Array.from({ length: KEYS }, (_, key) => set(key))),
     close: () => keyv.disconnect(),
   }
 }

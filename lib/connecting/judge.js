@@ -7,7 +7,7 @@
 const crypto = require('node:crypto')
 const net = require('node:net')
 const tls = require('node:tls')
-const { failedWrite } = require('../errors.js')
+const { failedWrite, terminated } = require('../errors.js')
 const { HostError } = require('../kept-errors.js')
 
 // A certificate that was good a minute ago is not looked at again; a connection that lives on is not, either.
@@ -150,7 +150,7 @@ function happens(socket, event) {
   return new Promise((resolve, reject) => {
     socket.once(event, resolve)
     socket.once('error', reject)
-    socket.once('close', () => reject(new Error('Connection terminated unexpectedly')))
+    socket.once('close', () => reject(terminated()))
   })
 }
 

@@ -1,29 +1,28 @@
 //! One connection: opened, watched, and closed with a proper Terminate.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::ClientWrapper;
 use tokio::sync::mpsc;
-use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 
 use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::Error;
 use super::handshake::{Handshake, inspect, session_statements, shake_hands};
-use super::job::Rows;
-use super::statement::Statement;
+use super::statement::Words;
 use crate::sync::lock;
 
-/// A client with its statement cache, and why its connection broke, once it has.
+/// A client with what it has prepared, and why its connection broke, once it has.
 pub struct Connection {
-    client: ClientWrapper,
+    client: Client,
     failure: Arc<OnceLock<Error>>,
-    /// How often each statement has run here.
-    runs: Mutex<HashMap<u64, u32>>,
+    /// What has run here, by the hash of its words. (deadpool's cache hashes the whole text at each run.)
+    statements: Mutex<HashMap<u64, Known>>,
     /// Whether what is set in one transaction is there in the next: [`UNKNOWN`], [`YES`] or [`NO`].
     keeps_session: AtomicU8,
     uses: AtomicU64,
@@ -33,8 +32,16 @@ pub struct Connection {
     /// Whether the server took our settings; a pooler may not have.
     has_settings: bool,
     opened: Instant,
+    /// The shortest round trip so far, in microseconds.
+    round_trip: AtomicU64,
     /// When a statement was last sent, in milliseconds after `opened`.
     last_sent: AtomicU64,
+}
+
+/// What is known of a statement on a connection.
+enum Known {
+    HasRun,
+    Prepared(Prepared),
 }
 
 impl Connection {
@@ -56,20 +63,17 @@ impl Connection {
             drop(open);
         });
         inspect(&client, wanted).await?;
-        // The wrapper aborts the task it is given when it is dropped. Were that the connection's own task, the socket
-        // would close without a Terminate and the server would log an unexpected end; it ends by itself instead,
-        // when the client is gone.
-        let client = ClientWrapper::new(client, tokio::spawn(std::future::ready(())));
         Ok(Self {
             client,
             failure,
-            runs: Mutex::default(),
+            statements: Mutex::default(),
             keeps_session: AtomicU8::new(UNKNOWN),
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
             query_timeout: description.query_timeout(),
             has_settings,
             opened: Instant::now(),
+            round_trip: AtomicU64::new(u64::MAX),
             last_sent: AtomicU64::new(0),
         })
     }
@@ -77,45 +81,59 @@ impl Connection {
     /// Runs a statement, and waits no longer for its answer than the configuration says.
     pub(super) async fn run(
         &self,
-        statement: &Arc<Statement>,
+        words: &Words,
         params: &[&(dyn ToSql + Sync)],
         unnamed_only: bool,
-    ) -> Result<Rows, Error> {
-        let answer = self.ask(statement, params, unnamed_only);
+    ) -> Result<Vec<Row>, Error> {
+        let answer = self.ask(words, params, unnamed_only);
         match self.query_timeout {
             Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::QueryTimeout)),
             None => answer.await,
         }
     }
 
-    /// Runs a statement. Its first run here is unnamed, which takes one round trip; from the second on it is prepared,
-    /// which takes one more once and saves the parsing and planning ever after.
     async fn ask(
         &self,
-        statement: &Arc<Statement>,
+        words: &Words,
         params: &[&(dyn ToSql + Sync)],
         unnamed_only: bool,
-    ) -> Result<Rows, Error> {
+    ) -> Result<Vec<Row>, Error> {
         self.last_sent.store(self.age().as_millis() as u64, Ordering::Relaxed);
-        let seen = {
-            let mut runs = lock(&self.runs);
-            let runs = runs.entry(statement.id).or_default();
-            *runs = runs.saturating_add(1);
-            *runs
-        };
         if self.client.is_closed() {
             return Err(Error::Unsent);
         }
-        let rows = if unnamed_only || seen == 1 || !self.keeps_session().await? {
-            let typed: Vec<_> = params.iter().copied().zip(statement.params.iter().cloned()).collect();
-            self.client.query_typed(&statement.sql, &typed).await
-        } else {
-            match self.client.prepare_typed_cached(&statement.sql, statement.params).await {
-                Ok(prepared) => self.client.query(&prepared, params).await,
-                Err(error) => return Err(self.explain(&error).before_sending()),
+        let rows = match self.prepared(words, unnamed_only).await? {
+            Some(prepared) => self.client.query(&prepared, params).await,
+            None => {
+                let typed: Vec<_> = params.iter().copied().zip(words.params.iter().cloned()).collect();
+                self.client.query_typed(&words.sql, &typed).await
             }
         };
         rows.map_err(|error| self.explain(&error))
+    }
+
+    /// A statement's first run here is unnamed, which takes one round trip; from the second on it is prepared, which takes
+    /// one more once and saves the parsing and planning ever after.
+    async fn prepared(&self, words: &Words, unnamed_only: bool) -> Result<Option<Prepared>, Error> {
+        match lock(&self.statements).entry(words.id) {
+            Entry::Vacant(unknown) => {
+                unknown.insert(Known::HasRun);
+                return Ok(None);
+            }
+            _ if unnamed_only => return Ok(None),
+            Entry::Occupied(known) => {
+                if let Known::Prepared(prepared) = known.get() {
+                    return Ok(Some(prepared.clone()));
+                }
+            }
+        }
+        if !self.keeps_session().await? {
+            return Ok(None);
+        }
+        let prepared = self.client.prepare_typed(&words.sql, &words.params).await;
+        let prepared = prepared.map_err(|error| self.explain(&error).before_sending())?;
+        lock(&self.statements).insert(words.id, Known::Prepared(prepared.clone()));
+        Ok(Some(prepared))
     }
 
     /// Whether the server's session is this connection's own. Behind a pooler in transaction mode it is not, and a
@@ -133,12 +151,19 @@ impl Connection {
     }
 
     /// Runs a query of the preparation phase: unnamed, one round trip.
-    pub async fn look(
-        &self,
-        sql: &str,
-        params: &[(&(dyn ToSql + Sync), tokio_postgres::types::Type)],
-    ) -> Result<Rows, Error> {
-        self.client.query_typed(sql, params).await.map_err(|error| self.explain(&error))
+    pub async fn look(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
+        let start = Instant::now();
+        let rows = self.client.query_typed(sql, params).await.map_err(|error| self.explain(&error))?;
+        self.round_trip.fetch_min(start.elapsed().as_micros() as u64, Ordering::Relaxed);
+        Ok(rows)
+    }
+
+    /// How long it takes to ask the server something, at the least; not known before it has been asked.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
 
     /// Runs statements that take no parameters and whose rows nobody wants.
@@ -161,7 +186,7 @@ impl Connection {
     }
 
     pub(super) fn forget_statements(&self) {
-        self.client.statement_cache.clear();
+        lock(&self.statements).clear();
     }
 
     pub(super) fn is_usable(&self) -> bool {

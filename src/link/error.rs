@@ -47,6 +47,9 @@ pub enum Error {
     Closed,
     /// Something that the protocol or the configuration does not allow.
     Other { message: String },
+    /// What came from the server is not of the protocol, and the connection has ended over it.
+    #[serde(rename = "other")]
+    Garbled { message: String },
     /// JavaScript could not say how to connect; it keeps the reason under this ticket.
     Host { ticket: u32 },
     /// Native code panicked. The call may or may not have reached the server.
@@ -123,7 +126,7 @@ impl Error {
     /// ErrorResponse, of the server or of a pooler in between, may come after the commit.
     pub(super) fn ends_connection(&self) -> bool {
         match self {
-            Self::Terminated | Self::Unsent | Self::Network { .. } => true,
+            Self::Terminated | Self::Unsent | Self::Network { .. } | Self::Garbled { .. } => true,
             Self::Server(error) => {
                 error.is_fatal || error.code.starts_with("08") || error.code.starts_with("57P0")
             }
@@ -172,6 +175,9 @@ impl Error {
         match source.and_then(|source| source.downcast_ref::<io::Error>()) {
             Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => Self::Terminated,
             Some(io) if io.raw_os_error().is_some() => Self::from_io(io, "read", None),
+            // Closed in mid-message, which the decoder of frames has no kind for.
+            Some(io) if io.to_string() == "bytes remaining on stream" => Self::Terminated,
+            Some(io) if is_of_connection(error) => Self::Garbled { message: format!("{error}: {io}") },
             _ => Self::other(match source {
                 Some(source) => format!("{error}: {source}"),
                 None => error.to_string(),
@@ -183,6 +189,10 @@ impl Error {
 /// tokio-postgres tells what failed only in its words.
 pub(super) fn is_of_handshake(error: &tokio_postgres::Error) -> bool {
     error.to_string().starts_with("error performing TLS handshake")
+}
+
+fn is_of_connection(error: &tokio_postgres::Error) -> bool {
+    error.to_string().starts_with("error communicating with the server")
 }
 
 /// rustls' own error, which reaches us inside one of the operating system's.

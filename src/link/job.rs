@@ -8,17 +8,45 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 use super::connect::Connection;
+use super::reply::{Outcome, Reply, Telling};
 use super::statement::{Arg, Statement};
-use super::{Error, Link, Turns, panics};
+use super::{Error, Link, Turns};
 
-pub type Rows = Vec<Row>;
+/// How many calls one job may stand for.
+const MAX_CALLS: usize = 1 << 10;
 
-/// What a job's rows become: the JSON text of the call's result, or a wish to run once more with the rows' knowledge.
-pub(super) type Read = Box<dyn FnMut(Rows) -> Result<Answer, Error> + Send>;
+/// Longer than any process lives, and short enough to be added to an `Instant`.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+
+/// What a call asks the server, and what it makes of the answer.
+pub trait Call: Send {
+    /// Chooses the statement. `calls`: for how many calls of the same kind this one stands.
+    fn bind(&mut self, calls: usize) -> Arc<Statement>;
+    /// The arguments for the statement that was chosen; the first is the key that its rows begin with.
+    fn args(&self) -> &[Arg];
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error>;
+    /// Calls with equal tickets may be made as one, where they follow each other in line.
+    fn ticket(&self) -> Option<Ticket<'_>> {
+        None
+    }
+}
+
+/// What calls have in common that add up to one.
+#[derive(PartialEq, Eq)]
+pub struct Ticket<'a> {
+    /// The kind of call, and the table.
+    pub kind: usize,
+    pub key: &'a str,
+    /// Whatever else must be the same.
+    pub rest: u64,
+}
 
 pub enum Answer {
+    /// JSON text, or nothing.
     Done(String),
-    /// Run the same statement again before anybody is told.
+    /// The number of the last of the calls for which the job stands; those before it have the numbers before.
+    Counted(i64),
+    /// Run the same call again before anybody is told.
     Again,
 }
 
@@ -42,45 +70,11 @@ pub enum Retry {
     Harmless,
 }
 
-/// A job bound to the statement that will carry it.
-pub struct Bound {
-    pub statement: Arc<Statement>,
-    pub args: Vec<Arg>,
-}
-
-pub(super) type Bind = Box<dyn Fn() -> Bound + Send>;
-
-type Tell = Box<dyn FnOnce(Result<String, Error>) + Send>;
-
-/// Tells the caller, exactly once. Dropped without a word, as a panic does, it says that instead.
-pub struct Reply(Option<Tell>);
-
-impl Reply {
-    pub fn new(tell: impl FnOnce(Result<String, Error>) + Send + 'static) -> Self {
-        Self(Some(Box::new(tell)))
-    }
-
-    pub fn settle(mut self, outcome: Result<String, Error>) {
-        if let Some(tell) = self.0.take() {
-            tell(outcome);
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        if let Some(tell) = self.0.take() {
-            tell(Err(Error::Panic { message: panics::last() }));
-        }
-    }
-}
-
 pub struct Job {
     pub(super) turns: Turns,
     pub(super) prepare: Arc<dyn Prepare>,
     /// Absent where preparing is all there is to do, as in `connect()`.
-    pub(super) bind: Option<Bind>,
-    pub(super) read: Read,
+    pub(super) call: Option<Box<dyn Call>>,
     pub(super) retry: Retry,
     /// How often the statement has failed in a way that another run may mend.
     pub(super) failures: u32,
@@ -91,6 +85,10 @@ pub struct Job {
     /// Until when even a server that cannot be reached is no reason to give up.
     patient_until: Option<Instant>,
     reply: Option<Reply>,
+    /// Whoever made the later calls for which this one stands as well, in their order.
+    riders: Vec<Reply>,
+    /// For how many calls this job stands.
+    calls: usize,
     /// Told where the call fails after a run that may have been carried out, so that the store can undo that.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
     link: Weak<Link>,
@@ -100,40 +98,37 @@ impl Job {
     pub fn new(
         turns: Turns,
         prepare: Arc<dyn Prepare>,
-        bind: impl Fn() -> Bound + Send + 'static,
-        read: impl FnMut(Rows) -> Result<Answer, Error> + Send + 'static,
+        call: Box<dyn Call>,
+        retry: Retry,
+        reply: Reply,
+    ) -> Self {
+        Self::with(turns, prepare, Some(call), retry, reply)
+    }
+
+    /// A job that only prepares.
+    pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply) -> Self {
+        Self::with(Turns::default(), prepare, None, Retry::Harmless, reply)
+    }
+
+    fn with(
+        turns: Turns,
+        prepare: Arc<dyn Prepare>,
+        call: Option<Box<dyn Call>>,
         retry: Retry,
         reply: Reply,
     ) -> Self {
         Self {
             turns,
             prepare,
-            bind: Some(Box::new(bind)),
-            read: Box::new(read),
+            call,
             retry,
             failures: 0,
             maybe_done: false,
             ready_since: None,
             patient_until: None,
             reply: Some(reply),
-            unsettled: None,
-            link: Weak::new(),
-        }
-    }
-
-    /// A job that only prepares.
-    pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply) -> Self {
-        Self {
-            turns: Turns::default(),
-            prepare,
-            bind: None,
-            read: Box::new(|_| Ok(Answer::Done("null".into()))),
-            retry: Retry::Harmless,
-            failures: 0,
-            maybe_done: false,
-            ready_since: None,
-            patient_until: None,
-            reply: Some(reply),
+            riders: Vec::new(),
+            calls: 1,
             unsettled: None,
             link: Weak::new(),
         }
@@ -147,51 +142,122 @@ impl Job {
 
     /// Has the call ride out faults that pass within this time, refused connections included.
     pub fn patient(mut self, time: Duration) -> Self {
-        self.patient_until = Instant::now().checked_add(time);
+        let now = Instant::now();
+        self.patient_until = now.checked_add(time).or_else(|| now.checked_add(FOR_EVER));
         self
     }
 
     pub(super) fn is_patient(&self) -> bool {
-        self.patient_until.is_some_and(|until| Instant::now() < until)
+        self.patience().is_some_and(|left| !left.is_zero())
+    }
+
+    /// How long it still rides out faults, where it does so at all.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patient_until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether it may write, and its commit has to wait for the disk.
+    pub(super) fn writes(&self) -> bool {
+        self.turns.are_of_a_write()
     }
 
     pub(super) fn enlist(&mut self, link: &Arc<Link>) {
         self.link = Arc::downgrade(link);
     }
 
-    /// Reads the rows and tells the caller; gives the job back where it wants another run.
-    pub(super) fn answer(mut self, rows: Rows) -> Option<Self> {
-        match (self.read)(rows) {
-            Ok(Answer::Done(json)) => self.settle(Ok(json)),
-            Ok(Answer::Again) => {
-                self.maybe_done = true;
-                return Some(self);
-            }
-            Err(error) => self.settle(Err(error)),
-        }
-        None
+    /// Whether this job, which waits in line, may stand for the next in line, too.
+    pub(super) fn takes_aboard(&self, next: &Self) -> bool {
+        self.calls < MAX_CALLS
+            && self.failures == 0
+            && self.ticket().is_some_and(|ticket| next.ticket().is_some_and(|other| ticket == other))
     }
 
-    pub(super) fn settle(mut self, outcome: Result<String, Error>) {
+    pub(super) fn ticket(&self) -> Option<Ticket<'_>> {
+        self.call.as_ref().and_then(|call| call.ticket())
+    }
+
+    pub(super) fn take_aboard(&mut self, mut next: Self) {
+        self.riders.extend(next.reply.take());
+        self.calls += 1;
+        next.link = Weak::new();
+    }
+
+    pub(super) fn bind(&mut self) -> Option<Arc<Statement>> {
+        self.call.as_mut().map(|call| call.bind(self.calls))
+    }
+
+    pub(super) fn args(&self) -> &[Arg] {
+        self.call.as_ref().map_or(&[], |call| call.args())
+    }
+
+    /// Reads the rows and has the callers told; gives the job back where it wants another run.
+    pub(super) fn answer(mut self, rows: &[Row], telling: &mut Telling) -> Answered {
+        let read = match &mut self.call {
+            Some(call) => call.read(rows),
+            None => Ok(Answer::Done("null".into())),
+        };
+        match read {
+            Ok(Answer::Again) => {
+                self.maybe_done = true;
+                Answered::Again(self)
+            }
+            Ok(Answer::Done(json)) => self.tell(Ok(json), telling),
+            Ok(Answer::Counted(last)) => {
+                let first = last + 1 - self.calls as i64;
+                for (number, reply) in (first..).zip(self.replies()) {
+                    telling.tell(reply, Ok(number.to_string()));
+                }
+                Answered::Done(self)
+            }
+            Err(error) => self.tell(Err(error), telling),
+        }
+    }
+
+    fn tell(mut self, outcome: Outcome, telling: &mut Telling) -> Answered {
         if outcome.is_err()
             && self.maybe_done
             && let Some(undo) = self.unsettled.take()
         {
             undo();
         }
-        if let Some(reply) = self.reply.take() {
-            reply.settle(outcome);
+        let outcomes = std::iter::repeat_n(outcome, self.calls);
+        for (reply, outcome) in self.replies().zip(outcomes) {
+            telling.tell(reply, outcome);
         }
+        Answered::Done(self)
     }
+
+    fn replies(&mut self) -> impl Iterator<Item = Reply> + use<> {
+        self.reply.take().into_iter().chain(std::mem::take(&mut self.riders))
+    }
+
+    pub(super) fn settle(self, outcome: Outcome) {
+        // The callers, then the next in line: were it the other way round, a later call on the same key could be answered
+        // before this one.
+        let mut telling = Telling::default();
+        let done = self.tell(outcome, &mut telling);
+        drop(telling);
+        drop(done);
+    }
+
+    /// What it takes to give back the turns of a job whose callers have been told: the rest is no more than memory.
+    pub(super) fn retire(mut self) -> (Turns, usize) {
+        self.link = Weak::new();
+        (std::mem::take(&mut self.turns), self.calls)
+    }
+}
+
+pub(super) enum Answered {
+    /// Its callers are about to be told, after which its turns can be given back.
+    Done(Job),
+    Again(Job),
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // First the caller, then the next in line: were it the other way round, a later call on the same key could be
-        // answered before this one.
-        drop(self.reply.take());
+        drop(self.replies());
         if let Some(link) = self.link.upgrade() {
-            link.leave(&self.turns);
+            link.leave([(std::mem::take(&mut self.turns), self.calls)]);
         }
     }
 }
@@ -217,21 +283,41 @@ mod for_test {
         }
     }
 
+    struct Tagged {
+        tag: [Arg; 1],
+        ticket: Option<String>,
+    }
+
+    impl Call for Tagged {
+        fn bind(&mut self, _: usize) -> Arc<Statement> {
+            unreachable!("nobody sends it")
+        }
+        fn args(&self) -> &[Arg] {
+            &self.tag
+        }
+        fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
+            Ok(Answer::Done(String::new()))
+        }
+        fn ticket(&self) -> Option<Ticket<'_>> {
+            self.ticket.as_deref().map(|key| Ticket { kind: 0, key, rest: 0 })
+        }
+    }
+
     impl Job {
-        pub(crate) fn for_test(tag: i64, turns: Turns) -> Self {
-            let bind = move || Bound {
-                statement: Arc::new(Statement::new(String::new(), &[], true)),
-                args: vec![Arg::Int(Some(tag))],
-            };
-            let read = |_| Ok(Answer::Done(String::new()));
-            Job::new(turns, Arc::new(Nothing), bind, read, Retry::Never, Reply::new(|_| ()))
+        pub(crate) fn for_test(tag: i64, turns: Turns, ticket: Option<&str>) -> Self {
+            let call = Tagged { tag: [Arg::Int(Some(tag))], ticket: ticket.map(str::to_owned) };
+            Job::new(turns, Arc::new(Nothing), Box::new(call), Retry::Never, Reply::new(|_| ()))
         }
 
         pub(crate) fn tag_for_test(&self) -> i64 {
-            match self.bind.as_ref().expect("bound in the test").as_ref()().args[0] {
+            match self.args()[0] {
                 Arg::Int(Some(tag)) => tag,
                 _ => unreachable!("tags are integers"),
             }
+        }
+
+        pub(crate) fn calls_for_test(&self) -> usize {
+            self.calls
         }
     }
 }

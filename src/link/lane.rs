@@ -18,16 +18,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::time::sleep;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::job::{Bound, Job, Retry, Rows};
+use super::job::{Answered, Job, Retry};
 use super::pool::Lease;
-use super::statement::{Arg, Statement, deal, parameters};
-use super::{Error, Link};
+use super::reply::Telling;
+use super::statement::{Arg, Statement, deal};
+use super::{EAGER_LANES, Error, Link};
 
 /// A round's bounds: what one answer may cost the calls that wait behind it.
 const ROUND_JOBS: usize = 256;
 const ROUND_BYTES: usize = 1 << 20;
+
+/// From so many calls on, a round leaves a part to a lane that is idle.
+const SHARED_ROUND: usize = 8;
 
 /// A round that takes longer than this no longer counts as carrying, so that another lane may start.
 const HELD_UP: Duration = Duration::from_millis(10);
@@ -39,10 +44,12 @@ const LANE_LIMIT: Duration = Duration::from_secs(1);
 /// (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
 const MAX_FAILURES: u32 = 8;
 
-/// Keeps the count of lanes right, whatever ends the lane.
+/// Keeps the count of lanes right, and of those that write, whatever ends the lane.
 struct Running {
     link: Arc<Link>,
     held_up: bool,
+    /// Since when its round of writes, so many, is under way.
+    writing: Option<(Instant, usize)>,
 }
 
 impl Running {
@@ -51,6 +58,9 @@ impl Running {
         // Whoever carries this round directly may not come back to it soon.
         self.link.way.direct.leave();
         let mut state = self.link.state();
+        if self.writing.take().is_some() {
+            state.ready.end_writing();
+        }
         state.held_up_lanes += 1;
         self.link.start_lane(&mut state);
     }
@@ -60,12 +70,26 @@ impl Running {
             self.link.state().held_up_lanes -= 1;
         }
     }
+
+    /// The round is over; what it has taken, writes to come may expect to take.
+    fn end_round(&mut self, connection: &Lease) {
+        if let Some((start, calls)) = self.writing.take() {
+            let mut state = self.link.state();
+            state.ready.end_writing();
+            if let Some(round_trip) = connection.round_trip() {
+                state.ready.learn(start, calls, round_trip);
+            }
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.carry_on();
         let mut state = self.link.state();
+        if self.writing.take().is_some() {
+            state.ready.end_writing();
+        }
         state.lanes -= 1;
         // What became ready while this lane was on its way out must not be left lying.
         self.link.start_lane(&mut state);
@@ -73,21 +97,30 @@ impl Drop for Running {
 }
 
 pub(super) async fn run(link: Arc<Link>) {
-    let mut running = Running { link: link.clone(), held_up: false };
+    let mut running = Running { link: link.clone(), held_up: false, writing: None };
     let mut lease: Option<Lease> = None;
     let mut again: Vec<Job> = Vec::new();
     loop {
-        if let Some(wait) = again.iter().map(|job| pause(job.failures)).max().filter(|wait| !wait.is_zero()) {
+        if let Some(wait) = again.iter().map(pause).max().filter(|wait| !wait.is_zero()) {
             // Whoever must wait before another try must not make the others wait.
             running.hold_up();
             sleep(wait).await;
             running.carry_on();
         }
-        let jobs = take_round(&link, std::mem::take(&mut again));
+        // A further lane takes no calls before it has a connection. To open one may take long, and needs JavaScript,
+        // whose thread may be busy; the lanes that have theirs must not wait for that.
+        lease = lease.filter(|lease| lease.is_usable());
+        if lease.is_none() && again.is_empty() && leaves_to_others(&link) {
+            match link.pool.lease().await {
+                Ok(opened) => lease = Some(opened),
+                Err(_) => return no_further_lanes(&link),
+            }
+        }
+        let jobs = take_round(&mut running, std::mem::take(&mut again));
         if jobs.is_empty() {
             return;
         }
-        let connection = match lease.take().filter(|lease| lease.is_usable()) {
+        let connection = match lease.take() {
             Some(lease) => lease,
             None => match link.pool.lease().await {
                 Ok(lease) => lease,
@@ -113,19 +146,50 @@ pub(super) async fn run(link: Arc<Link>) {
                 }
             }
         };
+        running.end_round(&connection);
         lease = Some(connection);
     }
 }
 
 /// The jobs of the next round: those that run again first, then what is ready.
-fn take_round(link: &Arc<Link>, again: Vec<Job>) -> Vec<Job> {
+///
+/// Where another lane has nothing to do, it gets its part: the server then works on two statements at once, and this
+/// process on one lane's answers while the server works for the other. Not of a few calls: a statement costs the server
+/// more than a handful of further calls in it.
+fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
+    let link = running.link.clone();
     let mut jobs = again;
     let mut state = link.state();
-    let room = ROUND_JOBS.saturating_sub(jobs.len()).min(state.ready.len());
-    jobs.extend(state.ready.drain(..room));
+    let idle = EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes);
+    let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
+    let room = ROUND_JOBS.saturating_sub(jobs.len());
+    if running.writing.take().is_some() {
+        state.ready.end_writing();
+    }
+    jobs.extend(state.ready.take(room, lanes));
+    if jobs.iter().any(Job::writes) {
+        state.ready.begin_writing();
+        running.writing = Some((Instant::now(), jobs.len()));
+    }
     state.is_starting = false;
     link.start_lane(&mut state);
     jobs
+}
+
+/// Whether other lanes carry on while this one has no connection; further ones need not wait for it to start.
+fn leaves_to_others(link: &Link) -> bool {
+    let mut state = link.state();
+    let has_others = state.lanes - state.held_up_lanes >= 2;
+    if has_others {
+        state.is_starting = false;
+    }
+    has_others
+}
+
+/// For a while: there was no connection for the last.
+fn no_further_lanes(link: &Link) {
+    let mut state = link.state();
+    state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
 }
 
 /// Where another lane carries on with a connection that it has, one more that cannot be opened (53300, say) is no
@@ -136,9 +200,7 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
         return Some(jobs);
     }
     state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
-    for job in jobs.into_iter().rev() {
-        state.ready.push_front(job);
-    }
+    state.ready.give_back(jobs);
     None
 }
 
@@ -146,11 +208,11 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
 /// call whose first try may have reached the server, and that is harmless to repeat, goes on trying, and so does one that
 /// was made to ride out short faults.
 fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
-    let waiting: Vec<Job> = link.state().ready.drain(..).collect();
+    let waiting = link.state().ready.take_all();
     let mut again = Vec::new();
     for mut job in jobs.into_iter().chain(waiting) {
         let hopeful = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
-        if (hopeful || job.is_patient()) && !matches!(error, Error::Closed) {
+        if (hopeful || is_patient(link, &job)) && !matches!(error, Error::Closed) {
             job.failures += 1;
             again.push(job);
         } else {
@@ -160,21 +222,26 @@ fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
     again
 }
 
-async fn round(link: &Link, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
+async fn round(link: &Arc<Link>, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
     let mut again = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
-    for job in jobs {
-        let preparation = job.prepare.clone();
-        if !preparation.is_prepared()
-            && let Err(error) = preparation.prepare(lease).await
-        {
-            again.extend(failed(link, lease, job, &error.before_sending()));
-            continue;
+    for mut job in jobs {
+        if !job.prepare.is_prepared() {
+            let preparation = job.prepare.clone();
+            if let Err(error) = preparation.prepare(lease).await {
+                again.extend(failed(link, lease, job, &error.before_sending()));
+                continue;
+            }
         }
-        match &job.bind {
-            Some(bind) => Group::add(&mut groups, bind(), job),
-            None => again.extend(job.answer(Vec::new())),
+        match job.bind() {
+            Some(statement) => Group::add(&mut groups, statement, job),
+            None => again.extend(answer_all(link, vec![(job, &[])])),
         }
+    }
+    // Most rounds are of one kind.
+    if let [_] = groups.as_slice() {
+        again.extend(groups.remove(0).run(link, lease).await);
+        return again;
     }
     let runs = groups.into_iter().map(|group| group.run(link, lease));
     again.extend(join_all(runs).await.into_iter().flatten());
@@ -185,16 +252,16 @@ async fn round(link: &Link, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
 struct Group {
     statement: Arc<Statement>,
     jobs: Vec<Job>,
-    args: Vec<Vec<Arg>>,
     bytes: usize,
 }
 
 impl Group {
-    fn add(groups: &mut Vec<Group>, bound: Bound, job: Job) {
-        let bytes = bound.args.iter().map(Arg::bytes).sum();
+    fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, job: Job) {
+        let bytes = job.args().iter().map(Arg::bytes).sum();
         let shares = |group: &&mut Group| {
-            bound.statement.batched
-                && group.statement.is_same(&bound.statement)
+            statement.is_batched()
+                && group.statement.is_same(&statement)
+                && statement.agree(group.jobs[0].args(), job.args())
                 && group.bytes + bytes <= ROUND_BYTES
                 // A job that failed before runs by itself: it may be the one that made its batch fail.
                 && job.failures == 0
@@ -203,35 +270,27 @@ impl Group {
         match groups.iter_mut().rev().find(shares) {
             Some(group) => {
                 group.jobs.push(job);
-                group.args.push(bound.args);
                 group.bytes += bytes;
             }
-            None => {
-                groups.push(Group {
-                    statement: bound.statement,
-                    jobs: vec![job],
-                    args: vec![bound.args],
-                    bytes,
-                });
-            }
+            None => groups.push(Group { statement, jobs: vec![job], bytes }),
         }
     }
 
     /// Sends the statement and answers its calls; gives back those that must run again.
-    async fn run(self, link: &Link, lease: &Lease) -> Vec<Job> {
-        let Group { statement, jobs, args, .. } = self;
-        let calls: Vec<&[Arg]> = args.iter().map(Vec::as_slice).collect();
+    async fn run(self, link: &Arc<Link>, lease: &Lease) -> Vec<Job> {
+        let Group { statement, jobs, .. } = self;
+        let calls: Vec<&[Arg]> = jobs.iter().map(Job::args).collect();
         match send(link, lease, &statement, &calls).await {
             Ok(rows) => {
-                let dealt = deal(&statement, rows, jobs.len());
-                jobs.into_iter().zip(dealt).filter_map(|(job, rows)| answer(job, rows)).collect()
+                let parts = deal(&rows, &calls);
+                answer_all(link, jobs.into_iter().zip(parts.into_iter().map(|part| &rows[part])).collect())
             }
             // One bad call must not fail its batch, and the server did none of it: each by itself, in one pipeline.
             Err(error @ Error::Server(_)) if jobs.len() > 1 && !error.ends_connection() => {
-                let alone = jobs.into_iter().zip(&calls).map(async |(job, args)| {
-                    match send(link, lease, &statement, std::slice::from_ref(args)).await {
-                        Ok(rows) => answer(job, rows),
-                        Err(error) => failed(link, lease, job, &error),
+                let alone = jobs.into_iter().map(async |job| {
+                    match send(link, lease, &statement, &[job.args()]).await {
+                        Ok(rows) => answer_all(link, vec![(job, &rows)]),
+                        Err(error) => failed(link, lease, job, &error).into_iter().collect(),
                     }
                 });
                 join_all(alone).await.into_iter().flatten().collect()
@@ -241,28 +300,42 @@ impl Group {
     }
 }
 
-/// A row that cannot be read (a hand-made table with a NULL where none belongs) fails its own call, not the round.
-fn answer(job: Job, rows: Rows) -> Option<Job> {
-    catch_unwind(AssertUnwindSafe(|| job.answer(rows))).unwrap_or(None)
+/// Tells the callers what their rows say, then gives the turns back; gives back those that want another run.
+fn answer_all(link: &Arc<Link>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
+    let mut again = Vec::new();
+    let mut done = Vec::with_capacity(answered.len());
+    let mut telling = Telling::default();
+    for (job, rows) in answered {
+        // A row that cannot be read (a hand-made table with a NULL where none belongs) fails its own call, not the round.
+        match catch_unwind(AssertUnwindSafe(|| job.answer(rows, &mut telling))) {
+            Ok(Answered::Done(job)) => done.push(job.retire()),
+            Ok(Answered::Again(job)) => again.push(job),
+            Err(_) => {}
+        }
+    }
+    // First the callers, then the next in line: see `Job::settle`.
+    drop(telling);
+    link.leave(done);
+    again
 }
 
 async fn send(
     link: &Link,
     lease: &Lease,
-    statement: &Arc<Statement>,
+    statement: &Statement,
     calls: &[&[Arg]],
-) -> Result<Rows, Error> {
-    let params = parameters(statement, calls);
+) -> Result<Vec<Row>, Error> {
+    let (words, params) = statement.run(calls);
     let params: Vec<&(dyn ToSql + Sync)> =
         params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    lease.run(statement, &params, link.unnamed_only()).await
+    lease.run(words, &params, link.unnamed_only()).await
 }
 
 /// Tells the caller of a failure, or gives the job back to run again.
-fn failed(link: &Link, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
+fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
     job.failures += 1;
     let runs_again = runs_again(link, lease, &mut job, error);
-    if runs_again && (job.failures < MAX_FAILURES || job.is_patient()) {
+    if runs_again && (job.failures < MAX_FAILURES || is_patient(link, &job)) {
         return Some(job);
     }
     job.settle(Err(error.clone()));
@@ -270,7 +343,7 @@ fn failed(link: &Link, lease: &Lease, mut job: Job, error: &Error) -> Option<Job
 }
 
 /// Whether another run may mend a failure, and can do no harm.
-fn runs_again(link: &Link, lease: &Lease, job: &mut Job, error: &Error) -> bool {
+fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> bool {
     if error.ends_connection() {
         lease.spoil();
         if matches!(error, Error::Unsent) {
@@ -283,7 +356,7 @@ fn runs_again(link: &Link, lease: &Lease, job: &mut Job, error: &Error) -> bool 
         // The statement may still run, in front of whatever this connection would be given next.
         lease.spoil();
         job.maybe_done = true;
-        return false;
+        return is_patient(link, job) && job.retry == Retry::Harmless;
     }
     let first = job.failures == 1;
     match error.sqlstate() {
@@ -304,16 +377,29 @@ fn runs_again(link: &Link, lease: &Lease, job: &mut Job, error: &Error) -> bool 
         // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
         Some("25006") => {
             lease.spoil();
-            first
+            first || is_patient(link, job)
         }
+        // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
+        Some("55P03" | "57014") => is_patient(link, job),
+        Some(code) if code.starts_with("53") => is_patient(link, job),
         _ => false,
     }
 }
 
-/// The first repetition is immediate; the pauses then double from 10 ms.
-fn pause(failures: u32) -> Duration {
-    match failures {
+/// Whether a call rides a fault out. Not any more, once the pool has been ended: that waits for the call.
+fn is_patient(link: &Link, job: &Job) -> bool {
+    job.is_patient() && !link.is_closed()
+}
+
+/// The first repetition is immediate; the pauses then double from 10 ms. No pause outlasts the patience that a call has
+/// left, or the try after it would be beyond that.
+fn pause(job: &Job) -> Duration {
+    let pause = match job.failures {
         0 | 1 => Duration::ZERO,
         more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
+    };
+    match job.patience() {
+        Some(left) if !left.is_zero() => pause.min(left / 2),
+        _ => pause,
     }
 }

@@ -12,12 +12,14 @@ mod panics;
 mod patience;
 mod pool;
 mod reach;
+mod ready;
+mod reply;
 mod sequencer;
 mod statement;
+mod sweep;
 mod tls;
 mod wire;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -26,16 +28,18 @@ pub use connect::Connection;
 pub use description::{Description, PoolSettings};
 pub use direct::Sight;
 pub use error::{Error, ServerError};
-pub use job::{Answer, Bound, Job, Prepare, Reply, Retry, Rows};
+pub use job::{Answer, Call, Job, Prepare, Retry, Ticket};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
+pub use reply::{Listener, Outcome, Reply};
 pub use sequencer::{Mode, Turn, Turns};
-pub use statement::{Arg, Statement};
+pub use statement::{Arg, Kind, Statement};
 
 use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
 use drive::Drive;
 use pool::Pool;
+use ready::Ready;
 use sequencer::Sequencer;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -62,6 +66,8 @@ pub struct Link {
     way: Way,
     /// The thread that makes the calls, where that may also carry them.
     home: Thread,
+    is_flushed: AtomicBool,
+    submitted: Mutex<Vec<Job>>,
     may_go_directly: AtomicBool,
     /// Work has been left for the next [`pump`](Self::pump).
     wants_pump: AtomicBool,
@@ -71,8 +77,7 @@ pub struct Link {
 #[derive(Default)]
 struct State {
     sequencer: Sequencer,
-    /// Jobs whose turn has come on every key they touch. They commute, so any of them may share a round.
-    ready: VecDeque<Job>,
+    ready: Ready,
     lanes: usize,
     /// Whether a lane has been started that has not taken its first round yet.
     is_starting: bool,
@@ -100,6 +105,8 @@ impl Link {
             runtime,
             way,
             home: Thread::current(),
+            is_flushed: AtomicBool::new(false),
+            submitted: Mutex::default(),
             may_go_directly: AtomicBool::new(false),
             wants_pump: AtomicBool::new(false),
             idle: Notify::new(),
@@ -109,22 +116,50 @@ impl Link {
     }
 
     /// Takes a job on. Its place among the calls on the same keys is decided here, before this returns.
-    pub fn submit(self: &Arc<Self>, mut job: Job) {
+    ///
+    /// Jobs of the thread that made the link start with its next [`flush`](Self::flush), where it has said that it will:
+    /// the calls of one moment then share statements from the first.
+    pub fn submit(self: &Arc<Self>, job: Job) {
+        if self.is_flushed.load(Ordering::Relaxed) && Thread::current() == self.home {
+            return lock(&self.submitted).push(job);
+        }
+        self.enter([job]);
+    }
+
+    /// Starts what this thread has submitted since it last did so.
+    pub fn flush(self: &Arc<Self>) {
+        let submitted = std::mem::take(&mut *lock(&self.submitted));
+        if !submitted.is_empty() {
+            self.enter(submitted);
+        }
+    }
+
+    /// Has what is submitted wait for [`flush`](Self::flush), which must follow.
+    pub fn will_flush(&self) {
+        self.is_flushed.store(true, Ordering::Relaxed);
+    }
+
+    fn enter(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
         let mut state = self.state();
         if state.closed {
             drop(state);
-            return job.settle(Err(Error::Closed));
+            return jobs.into_iter().for_each(|job| job.settle(Err(Error::Closed)));
         }
-        state.in_flight += 1;
-        self.choose_way(state.in_flight);
-        job.enlist(self);
-        let State { sequencer, ready, .. } = &mut *state;
-        sequencer.enter(job, ready);
+        let was_idle = state.in_flight == 0;
+        let State { sequencer, ready, in_flight, .. } = &mut *state;
+        for mut job in jobs {
+            *in_flight += 1;
+            job.enlist(self);
+            sequencer.enter(job, ready.incoming());
+        }
+        ready.sort();
+        self.choose_way(was_idle, state.in_flight);
         self.start_lane(&mut state);
     }
 
     /// Refuses new calls, lets those under way finish, then closes every connection with a Terminate.
-    pub async fn close(&self) {
+    pub async fn close(self: &Arc<Self>) {
+        self.flush();
         self.state().closed = true;
         loop {
             let idle = self.idle.notified();
@@ -170,13 +205,11 @@ impl Link {
         self.way.direct.sights()
     }
 
-    fn choose_way(&self, in_flight: usize) {
-        if in_flight == 1 {
-            if self.may_go_directly.load(Ordering::Acquire) && Thread::current() == self.home {
-                self.way.direct.enter();
-            }
-        } else if in_flight > MOST_DIRECT {
+    fn choose_way(&self, was_idle: bool, in_flight: usize) {
+        if in_flight > MOST_DIRECT {
             self.way.direct.leave();
+        } else if was_idle && self.may_go_directly.load(Ordering::Acquire) && Thread::current() == self.home {
+            self.way.direct.enter();
         }
     }
 
@@ -193,7 +226,7 @@ impl Link {
             _ => self.max_lanes,
         };
         // One at a time: it may leave nothing to the next.
-        if !state.ready.is_empty() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
+        if state.ready.has_work() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
             state.lanes += 1;
             state.is_starting = true;
             let lane = lane::run(self.clone());
@@ -207,16 +240,23 @@ impl Link {
         patience::watch(self, state);
     }
 
-    /// Called once for each job that was submitted, whatever became of it.
-    fn leave(self: &Arc<Self>, turns: &Turns) {
+    /// Called once for each job that has entered, whatever became of it, with the number of calls that it stood for.
+    fn leave(self: &Arc<Self>, jobs: impl IntoIterator<Item = (Turns, usize)>) {
         let mut state = self.state();
-        state.in_flight -= 1;
-        let State { sequencer, ready, .. } = &mut *state;
-        sequencer.leave(turns, ready);
+        let State { sequencer, ready, in_flight, .. } = &mut *state;
+        for (turns, calls) in jobs {
+            *in_flight -= calls;
+            sequencer.leave(&turns, ready.incoming());
+        }
+        ready.sort();
         if state.in_flight == 0 {
             self.idle.notify_waiters();
         }
         self.start_lane(&mut state);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     fn unnamed_only(&self) -> bool {

@@ -32,9 +32,9 @@ fn refuse_overdue(link: &Link, limit: Duration) -> Option<Instant> {
         let due = |since: Option<Instant>| since.unwrap_or(now) + limit;
         // Not simply from the front: a lane that found no connection puts its jobs back there.
         let is_late = |job: &Job| due(job.ready_since) <= now && !job.is_patient();
-        let (late, waiting) = std::mem::take(&mut state.ready).into_iter().partition(is_late);
-        state.ready = waiting;
-        overdue.extend(Vec::from(late));
+        let (late, waiting): (Vec<Job>, Vec<Job>) = state.ready.take_all().partition(is_late);
+        state.ready.give_back(waiting);
+        overdue.extend(late);
         // Looking costs a walk over all that wait, so not at each one's own time.
         let next =
             state.ready.iter().map(|job| due(job.ready_since)).min().map(|next| next.max(now + limit / 10));

@@ -30,8 +30,8 @@ pub trait Owner: Send + Sync {
 /// may, before that is an error.
 const JUDGEMENTS: u32 = 4;
 
-/// deadpool-postgres' own manager can only fail with tokio-postgres' errors, and the reason that JavaScript gives for
-/// having no password is none of those; hence a manager of our own on the same pool.
+/// deadpool-postgres' manager can only fail with tokio-postgres' errors, and the reason that JavaScript gives for having
+/// no password is none of those; hence a manager of our own on deadpool itself.
 pub(super) struct Manager {
     settings: PoolSettings,
     owner: Arc<dyn Owner>,

@@ -8,8 +8,12 @@
 //! A job takes its place in all of its lines at once, when it is submitted. So of two jobs that meet in several lines
 //! the earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes: where
 //! two collide, their calls are ordered needlessly and nothing else.
+//!
+//! Calls that add up (failures of one breaker, say) need not wait for each other: the first that has to wait takes those
+//! that follow it aboard, as long as nobody stands between them in any line.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
 use super::job::Job;
@@ -33,21 +37,56 @@ pub struct Turn {
     pub mode: Mode,
 }
 
-/// The resources of one job, each once.
+/// The resources of one job, each once. There are few, and so they need no memory of their own.
 #[derive(Clone, Debug, Default)]
-pub struct Turns(Vec<Turn>);
+pub struct Turns {
+    turns: [Option<Turn>; MOST_TURNS],
+}
+
+const MOST_TURNS: usize = 3;
 
 impl Turns {
-    pub fn new(wanted: Vec<Turn>) -> Self {
-        Self(wanted)
+    pub fn new(wanted: &[Turn]) -> Self {
+        let mut turns = [None; MOST_TURNS];
+        for (place, turn) in turns.iter_mut().zip(wanted) {
+            *place = Some(*turn);
+        }
+        assert!(wanted.len() <= MOST_TURNS, "a job touches at most {MOST_TURNS} resources");
+        Self { turns }
+    }
+
+    pub(super) fn are_of_a_write(&self) -> bool {
+        self.iter().any(|turn| turn.mode == Mode::Alone)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Turn> {
+        self.turns.into_iter().flatten()
     }
 }
 
+/// What is hashed already, or counted, is as good as its own hash.
+#[derive(Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only numbers are hashed");
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Numbered<T> = HashMap<u64, T, BuildHasherDefault<Itself>>;
+
 #[derive(Default)]
 pub(super) struct Sequencer {
-    lines: HashMap<u64, Line>,
+    lines: Numbered<Line>,
     /// Jobs that are not admitted to all of their resources yet, and to how many they are not.
-    waiting: HashMap<u64, (Job, usize)>,
+    waiting: Numbered<(Job, usize)>,
     submitted: u64,
 }
 
@@ -78,10 +117,11 @@ fn make_ready(mut job: Job, ready: &mut VecDeque<Job>) {
 impl Sequencer {
     /// Gives `job` its place in every line, and puts it into `ready` if it need not wait in any.
     pub(super) fn enter(&mut self, job: Job, ready: &mut VecDeque<Job>) {
+        let Some(job) = self.try_aboard(job) else { return };
         self.submitted += 1;
         let number = self.submitted;
         let mut lacking = 0;
-        for turn in &job.turns.0 {
+        for turn in job.turns.iter() {
             let line = self.lines.entry(turn.resource).or_default();
             // Even a mode that could share waits behind earlier waiters, or a stream of reads would starve a write.
             if line.waiting.is_empty() && line.admits(turn.mode) {
@@ -99,9 +139,37 @@ impl Sequencer {
         }
     }
 
+    /// Gives the job back where there is nobody to take it aboard.
+    fn try_aboard(&mut self, job: Job) -> Option<Job> {
+        if job.ticket().is_none() {
+            return Some(job);
+        }
+        match self.next_before(&job.turns).and_then(|number| self.waiting.get_mut(&number)) {
+            Some((waiting, _)) if waiting.takes_aboard(&job) => {
+                waiting.take_aboard(job);
+                None
+            }
+            _ => Some(job),
+        }
+    }
+
+    /// The waiting job that a job with these turns would come right behind, in all lines in which it had to wait.
+    fn next_before(&self, turns: &Turns) -> Option<u64> {
+        let mut before = None;
+        for turn in turns.iter() {
+            let Some(line) = self.lines.get(&turn.resource) else { continue };
+            match line.waiting.back() {
+                Some((number, _)) if before.is_none_or(|before| before == *number) => before = Some(*number),
+                None if line.admits(turn.mode) => {}
+                _ => return None,
+            }
+        }
+        before
+    }
+
     /// Gives back the turns of a job that was ready, and lets go on whoever waited for them.
     pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Job>) {
-        for turn in &turns.0 {
+        for turn in turns.iter() {
             let Some(line) = self.lines.get_mut(&turn.resource) else { continue };
             line.users -= 1;
             while let Some(&(number, mode)) = line.waiting.front() {
@@ -130,8 +198,12 @@ mod tests {
     use super::*;
 
     fn job(tag: i64, turns: &[(u64, Mode)]) -> Job {
-        let turns = turns.iter().map(|&(resource, mode)| Turn { resource, mode }).collect();
-        Job::for_test(tag, Turns::new(turns))
+        job_with_ticket(tag, turns, None)
+    }
+
+    fn job_with_ticket(tag: i64, turns: &[(u64, Mode)], ticket: Option<&str>) -> Job {
+        let turns: Vec<_> = turns.iter().map(|&(resource, mode)| Turn { resource, mode }).collect();
+        Job::for_test(tag, Turns::new(&turns), ticket)
     }
 
     fn tags(ready: &VecDeque<Job>) -> Vec<i64> {
@@ -187,6 +259,25 @@ mod tests {
             let done = ready.pop_front().unwrap();
             sequencer.leave(&done.turns, &mut ready);
         }
+    }
+
+    #[test]
+    fn calls_that_add_up_go_aboard_the_one_that_waits_unless_somebody_stands_between() {
+        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        let on_key = [(0, Mode::Point), (1, Mode::Alone)];
+        for tag in 1..=4 {
+            sequencer.enter(job_with_ticket(tag, &on_key, Some("k")), &mut ready);
+        }
+        sequencer.enter(job_with_ticket(5, &on_key, Some("other limit")), &mut ready);
+        sequencer.enter(job(6, &[(0, Mode::Scan)]), &mut ready);
+        // Behind the scan, which waits only for the table: not aboard of what went before it.
+        sequencer.enter(job_with_ticket(7, &on_key, Some("other limit")), &mut ready);
+        let mut order = Vec::new();
+        while let Some(job) = ready.pop_front() {
+            order.push((job.tag_for_test(), job.calls_for_test()));
+            sequencer.leave(&job.turns, &mut ready);
+        }
+        assert_eq!(order, [(1, 1), (2, 3), (5, 1), (6, 1), (7, 1)]);
     }
 
     #[test]

@@ -1,39 +1,160 @@
-//! A statement that carries one call or many.
+//! A statement that carries one call or many, in the words that are cheapest for as many as there are.
 //!
-//! A batched statement takes one array per parameter, and item *i* of each array belongs to call *i*; its rows start
-//! with the call's ordinal (`bigint`, from 1). An unbatched one takes the arguments of its only call as they are.
+//! In the words for many, each parameter is an array, and item *i* of each array belongs to call *i*; the rows start with
+//! the key of the call that they belong to. In the words for one, the parameters are that call's own.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::job::Rows;
+use super::sweep::Sweep;
 
-/// A statement's text and parameter types. Calls of the same statement may share a run, whichever adapter they are of.
+/// The words of a statement, and how its parameters are typed there.
 #[derive(Debug)]
-pub struct Statement {
+pub(super) struct Words {
     /// A hash of the text.
     pub(super) id: u64,
     pub(super) sql: String,
-    pub(super) params: &'static [Type],
-    pub(super) batched: bool,
+    pub(super) params: Vec<Type>,
+}
+
+impl Words {
+    fn new(sql: String, params: Vec<Type>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        Self { id: hasher.finish(), sql, params }
+    }
+}
+
+/// The type of a parameter: of one call's argument, that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Float,
+    Int,
+}
+
+impl Kind {
+    fn one(self) -> Type {
+        match self {
+            Self::Text => Type::TEXT,
+            Self::Float => Type::FLOAT8,
+            Self::Int => Type::INT8,
+        }
+    }
+
+    fn many(self) -> Type {
+        match self {
+            Self::Text => Type::TEXT_ARRAY,
+            Self::Float => Type::FLOAT8_ARRAY,
+            Self::Int => Type::INT8_ARRAY,
+        }
+    }
+}
+
+/// Calls of the same statement may share a run, whichever adapter they are of.
+#[derive(Debug)]
+pub struct Statement {
+    one: Option<Words>,
+    many: Option<Words>,
+    /// The words for many, with a clause that removes expired rows.
+    sweeping: Option<Words>,
+    params: &'static [Kind],
+    shared: usize,
+    sweep: Sweep,
 }
 
 impl Statement {
-    pub fn new(sql: String, params: &'static [Type], batched: bool) -> Self {
-        let mut hasher = DefaultHasher::new();
-        sql.hash(&mut hasher);
-        Self { id: hasher.finish(), sql, params, batched }
+    /// `shared`: how many parameters, of the last, are no array for many calls but one value for all of them.
+    pub fn new(
+        one: Option<String>,
+        many: Option<String>,
+        sweeping: Option<String>,
+        params: &'static [Kind],
+        shared: usize,
+    ) -> Self {
+        let ones = || params.iter().map(|kind| kind.one()).collect();
+        let (own, common) = params.split_at(params.len() - shared);
+        let manys =
+            || own.iter().map(|kind| kind.many()).chain(common.iter().map(|kind| kind.one())).collect();
+        Self {
+            one: one.map(|sql| Words::new(sql, ones())),
+            many: many.map(|sql| Words::new(sql, manys())),
+            sweeping: sweeping.map(|sql| Words::new(sql, manys())),
+            params,
+            shared,
+            sweep: Sweep::default(),
+        }
     }
 
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.id == other.id && self.sql == other.sql
+    /// Whether calls may share a run.
+    pub(super) fn is_batched(&self) -> bool {
+        self.many.is_some()
+    }
+
+    pub(super) fn is_same(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        let same = |a: &Option<Words>, b: &Option<Words>| match (a, b) {
+            (Some(a), Some(b)) => a.id == b.id && a.sql == b.sql,
+            (None, None) => true,
+            _ => false,
+        };
+        Arc::ptr_eq(self, other) || (same(&self.many, &other.many) && same(&self.one, &other.one))
+    }
+
+    /// Whether two calls agree in what all calls of a run have in common.
+    pub(super) fn agree(&self, a: &[Arg], b: &[Arg]) -> bool {
+        let own = self.params.len() - self.shared;
+        a[own..] == b[own..]
+    }
+
+    /// The words for these calls, and the parameters that go with them.
+    pub(super) fn run<'a>(&self, calls: &[&'a [Arg]]) -> (&Words, Vec<Param<'a>>) {
+        if let Some(sweeping) = &self.sweeping
+            && self.sweep.is_due(calls.len())
+        {
+            return (sweeping, self.arrays(calls));
+        }
+        match (&self.one, &self.many) {
+            (Some(one), _) if calls.len() == 1 => (one, scalars(calls[0])),
+            (_, Some(many)) => (many, self.arrays(calls)),
+            _ => unreachable!("a statement has words for what it is given to carry"),
+        }
+    }
+
+    fn arrays<'a>(&self, calls: &[&'a [Arg]]) -> Vec<Param<'a>> {
+        let own = self.params.len() - self.shared;
+        let column = |index: usize| calls.iter().map(move |args| &args[index]);
+        let array = |(index, kind): (usize, &Kind)| -> Param<'a> {
+            match kind {
+                Kind::Text => Box::new(column(index).map(Arg::as_text).collect::<Vec<_>>()),
+                Kind::Float => Box::new(column(index).map(Arg::as_float).collect::<Vec<_>>()),
+                Kind::Int => Box::new(column(index).map(Arg::as_int).collect::<Vec<_>>()),
+            }
+        };
+        let mut params: Vec<Param<'a>> = self.params[..own].iter().enumerate().map(array).collect();
+        params.extend(scalars(&calls[0][own..]));
+        params
     }
 }
 
+fn scalars(args: &[Arg]) -> Vec<Param<'_>> {
+    args.iter()
+        .map(|arg| -> Param<'_> {
+            match arg {
+                Arg::Text(text) => Box::new(text.as_deref()),
+                Arg::Float(number) => Box::new(number),
+                Arg::Int(number) => Box::new(number),
+            }
+        })
+        .collect()
+}
+
 /// One argument of one call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Arg {
     Text(Option<String>),
     Float(Option<f64>),
@@ -74,38 +195,19 @@ impl Arg {
     }
 }
 
-type Param<'a> = Box<dyn ToSql + Sync + Send + 'a>;
+pub(super) type Param<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// The parameters of one run, given the arguments of each call that it carries.
-pub(super) fn parameters<'a>(statement: &Statement, calls: &[&'a [Arg]]) -> Vec<Param<'a>> {
-    let column = |index: usize| calls.iter().map(move |args| &args[index]);
-    statement
-        .params
-        .iter()
-        .enumerate()
-        .map(|(index, ty)| -> Param<'a> {
-            match *ty {
-                Type::TEXT_ARRAY => Box::new(column(index).map(Arg::as_text).collect::<Vec<_>>()),
-                Type::FLOAT8_ARRAY => Box::new(column(index).map(Arg::as_float).collect::<Vec<_>>()),
-                Type::INT8_ARRAY => Box::new(column(index).map(Arg::as_int).collect::<Vec<_>>()),
-                Type::TEXT => Box::new(calls[0][index].as_text()),
-                Type::FLOAT8 => Box::new(calls[0][index].as_float()),
-                Type::INT8 => Box::new(calls[0][index].as_int()),
-                ref other => unreachable!("no statement has a parameter of type {other}"),
-            }
-        })
-        .collect()
-}
-
-/// Deals the rows of a batched run out to its calls, by the ordinal in the first column.
-pub(super) fn deal(statement: &Arc<Statement>, rows: Rows, calls: usize) -> Vec<Rows> {
-    if !statement.batched {
-        return vec![rows];
+/// Which rows of a run belong to which of its calls. The rows of one key follow each other; a key without rows has no
+/// part in them. Calls on one key have the same rows.
+pub(super) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
+    if let [_] = calls {
+        return std::iter::once(0..rows.len()).collect();
     }
-    let mut dealt: Vec<Rows> = (0..calls).map(|_| Rows::new()).collect();
-    for row in rows {
-        let ordinal: i64 = row.get(0);
-        dealt[ordinal as usize - 1].push(row);
+    let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let range = by_key.entry(row.get(0)).or_insert(index..index);
+        range.end = index + 1;
     }
-    dealt
+    let part = |args: &&[Arg]| args[0].as_text().and_then(|key| by_key.get(key)).cloned().unwrap_or(0..0);
+    calls.iter().map(part).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! * The push that finds the queue empty wakes JavaScript; the pushes that follow until it drains cost a lock each.
 //! * JavaScript drains the queue as one JSON text: one string crosses and one parse makes the values of all calls.
+//! * A drain takes a bounded number, and the event loop goes round once before the next.
 //! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
 //!   under way ([`Bridge::hold`]), so that a pending call does not.
 //! * Native code asks JavaScript how to connect, and shows it new sessions, through the same queue (see `requests`).
@@ -11,29 +12,32 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use napi::bindgen_prelude::{Env, Function, Result};
-use napi::{Error as NapiError, sys};
+use napi::{Error as NapiError, JsString, sys};
 use napi_derive::napi;
 
 use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::link::{Error, Link, Reply};
+use crate::link::{Error, Link, Listener, Outcome, Reply};
 use crate::sync::{Thread, lock};
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
 /// should not hold the event loop longer than it must.
 const DRAIN_BYTES: usize = 4 << 20;
 
+/// How many calls one drain settles. What they lead to runs before the event loop goes on.
+const DRAIN_MESSAGES: usize = 128;
+
 /// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
 const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
 
 /// What JavaScript learns from a drain.
 enum Message {
-    /// `[0, slot, value]`: a call has succeeded.
+    /// `[0, slot, value]`: a call has succeeded; `[3, slot, 0]`: with nothing.
     Resolved { slot: u32, json: String },
     /// `[1, slot, error]`: a call has failed.
     Rejected { slot: u32, error: Error },
@@ -41,9 +45,14 @@ enum Message {
     Asked { request: u32, question: Question },
 }
 
+/// Wakes JavaScript, or says that it cannot.
+type Ring = Box<dyn Fn() -> bool + Send + Sync>;
+
 pub(super) struct Queue {
     messages: Mutex<Vec<Message>>,
     wake: Wake,
+    /// Wakes in its place, where there is one.
+    bell: OnceLock<Ring>,
     /// The thread that drains.
     home: Thread,
     /// Whether that thread is about to drain anyway.
@@ -53,15 +62,16 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    fn push(&self, message: Message) {
+    fn push(&self, more: impl IntoIterator<Item = Message>) {
         let was_empty = {
             let mut messages = lock(&self.messages);
-            messages.push(message);
-            messages.len() == 1
+            let was_empty = messages.is_empty();
+            messages.extend(more);
+            was_empty
         };
         let is_seen_to = || self.pumps.load(Ordering::Relaxed) && Thread::current() == self.home;
         if was_empty && !is_seen_to() {
-            self.wake.call();
+            self.wake();
         }
     }
 
@@ -79,7 +89,24 @@ impl Queue {
         }
     }
 
-    /// Remembers whose calls may go directly.
+    fn wake_if_any(&self) {
+        if !lock(&self.messages).is_empty() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if !self.bell.get().is_some_and(|ring| ring()) {
+            self.wake.call();
+        }
+    }
+
+    /// Has this wake JavaScript for as long as it can.
+    pub(super) fn hear(&self, ring: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.bell.set(Box::new(ring));
+    }
+
+    /// Remembers whose calls are to be flushed.
     pub(super) fn add(&self, link: &Arc<Link>) {
         let mut links = lock(&self.links);
         links.retain(|link| link.strong_count() > 0);
@@ -88,21 +115,24 @@ impl Queue {
 
     /// What tells the caller in `slot`.
     pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
-        let queue = self.clone();
-        Reply::new(move |outcome| {
-            queue.push(match outcome {
-                Ok(json) if json.len() > LONGEST_ANSWER => {
-                    let message = "the answer is longer than a JavaScript string can be".to_owned();
-                    Message::Rejected { slot, error: Error::Other { message } }
-                }
-                Ok(json) => Message::Resolved { slot, json },
-                Err(error) => Message::Rejected { slot, error },
-            });
-        })
+        Reply::to(self.clone(), slot)
     }
 
     pub(super) fn ask(&self, request: u32, question: Question) {
-        self.push(Message::Asked { request, question });
+        self.push([Message::Asked { request, question }]);
+    }
+}
+
+impl Listener for Queue {
+    fn hear(&self, outcomes: Vec<(u32, Outcome)>) {
+        self.push(outcomes.into_iter().map(|(slot, outcome)| match outcome {
+            Ok(json) if json.len() > LONGEST_ANSWER => {
+                let message = "the answer is longer than a JavaScript string can be".to_owned();
+                Message::Rejected { slot, error: Error::Other { message } }
+            }
+            Ok(json) => Message::Resolved { slot, json },
+            Err(error) => Message::Rejected { slot, error },
+        }));
     }
 }
 
@@ -122,6 +152,7 @@ impl Bridge {
         let queue = Arc::new(Queue {
             messages: Mutex::default(),
             wake: Wake::new(env, &wake)?,
+            bell: OnceLock::new(),
             home: Thread::current(),
             pumps: AtomicBool::new(false),
             links: Mutex::default(),
@@ -133,40 +164,46 @@ impl Bridge {
         Ok(Self { queue, runtime, watch })
     }
 
-    /// Whether calls may go directly, and [`flush`](Self::flush) must follow them before the event loop goes on.
-    #[napi(getter, catch_unwind)]
-    pub fn goes_directly(&self) -> bool {
+    /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on.
+    #[napi(catch_unwind)]
+    pub fn flush(&self) {
+        let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
+        for link in &links {
+            link.flush();
+            if let Some(watch) = &self.watch
+                && link.wants_pump()
+            {
+                watch.pump(link);
+            }
+        }
+        // Not drained at once: answers that lead to calls that have answers already would keep the event loop from
+        // everything else.
+        self.queue.wake_if_any();
+    }
+
+    pub(super) fn goes_directly(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Sends what the calls since the last flush have left. True if there is something to drain.
+    /// What has come since the last drain, as one flat JSON array of triples; null when there is nothing. JavaScript is
+    /// woken once more where it is not all.
     #[napi(catch_unwind)]
-    pub fn flush(&self) -> bool {
-        let Some(watch) = &self.watch else { return false };
-        let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
-        for link in links.iter().filter(|link| link.wants_pump()) {
-            watch.pump(link);
-        }
-        !lock(&self.queue.messages).is_empty()
-    }
-
-    /// Everything that has come since the last drain, as one flat JSON array of triples; null when there is nothing.
-    #[napi(catch_unwind)]
-    pub fn drain(&self) -> Option<String> {
+    pub fn drain<'env>(&self, env: &'env Env) -> Result<Option<JsString<'env>>> {
         let messages = {
             let mut waiting = lock(&self.queue.messages);
             let mut bytes = 0;
-            let fits = waiting.iter().position(|message| {
+            let is_full = |(number, message): (usize, &Message)| {
                 bytes += message.bytes();
-                bytes > DRAIN_BYTES
-            });
-            match fits {
+                bytes > DRAIN_BYTES || number + 1 >= DRAIN_MESSAGES
+            };
+            match waiting.iter().enumerate().position(is_full) {
                 Some(last) => waiting.drain(..=last).collect(),
                 None => std::mem::take(&mut *waiting),
             }
         };
+        self.queue.wake_if_any();
         if messages.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut text = String::with_capacity(messages.iter().map(Message::bytes).sum());
         for message in &messages {
@@ -174,7 +211,12 @@ impl Bridge {
             message.write(&mut text);
         }
         text.push(']');
-        Some(text)
+        // Copied as it is, where UTF-8 would have to be decoded.
+        match text.is_ascii() {
+            true => env.create_string_latin1(&text),
+            false => env.create_string(&text),
+        }
+        .map(Some)
     }
 
     /// Keeps the process alive: a call is under way.
@@ -238,6 +280,7 @@ impl Message {
 
     fn write(&self, text: &mut String) {
         let _ = match self {
+            Self::Resolved { slot, json } if json.is_empty() => write!(text, "3,{slot},0"),
             Self::Resolved { slot, json } => write!(text, "0,{slot},{json}"),
             Self::Rejected { slot, error } => {
                 let error = serde_json::to_string(error)

@@ -8,6 +8,8 @@
 //! Panics are caught: on the JavaScript thread by `catch_unwind` at each export, in the runtime by tokio, where the
 //! call's reply is dropped unsaid and rejects. The process never aborts.
 
+#[cfg(unix)]
+mod bell;
 mod bridge;
 mod build_info;
 mod pool;

@@ -44,9 +44,10 @@ impl Pool {
             .map_err(|error| NapiError::from_reason(format!("the pool's settings make no sense: {error}")))?;
         let owner = Arc::new(Application { queue: bridge.queue(), pool: id });
         let link = Link::new(settings, owner, bridge.runtime.handle());
+        link.will_flush();
+        bridge.queue().add(&link);
         if bridge.goes_directly() {
             link.allow_direct();
-            bridge.queue().add(&link);
         }
         Ok(Self { link, queue: bridge.queue(), runtime: bridge.runtime.clone() })
     }

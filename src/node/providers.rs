@@ -27,8 +27,8 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
-    pub fn extend(&self, slot: u32, key: String, ttl: f64, owner: String) {
-        self.store.extend(key, ttl, owner, self.queue.reply(slot));
+    pub fn extend(&self, slot: u32, key: String, ttl: f64, owner: String, patience: Option<f64>) {
+        self.store.extend(key, ttl, owner, patience, self.queue.reply(slot));
     }
 
     #[napi(catch_unwind)]

@@ -1,4 +1,4 @@
-//! The few functions of libuv that watch a socket, as the running program has them. Node-API promises its event loop and
+//! The few functions of libuv that watch a socket and wake its loop, as the running program has them. Node-API promises its event loop and
 //! not these; a runtime that has none is served without.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -9,19 +9,23 @@ use napi::sys;
 pub(super) enum Handle {}
 
 pub(super) type OnReady = unsafe extern "C" fn(handle: *mut Handle, status: c_int, events: c_int);
+pub(super) type OnRing = unsafe extern "C" fn(handle: *mut Handle);
 pub(super) type OnClosed = unsafe extern "C" fn(handle: *mut Handle);
 
 pub(super) const READABLE: c_int = 1;
 pub(super) const DISCONNECT: c_int = 4;
 
-/// `UV_POLL` of `uv_handle_type`, which libuv 1 keeps for its binary interface.
-const TYPE_POLL: c_uint = 8;
+/// `UV_ASYNC` and `UV_POLL` of `uv_handle_type`, which libuv 1 keeps for its binary interface.
+pub(super) const TYPE_ASYNC: c_uint = 1;
+pub(super) const TYPE_POLL: c_uint = 8;
 
 #[derive(Clone, Copy)]
 pub(super) struct Uv {
     pub(super) poll_init: unsafe extern "C" fn(*mut sys::uv_loop_s, *mut Handle, c_int) -> c_int,
     pub(super) poll_start: unsafe extern "C" fn(*mut Handle, c_int, OnReady) -> c_int,
     pub(super) poll_stop: unsafe extern "C" fn(*mut Handle) -> c_int,
+    pub(super) async_init: unsafe extern "C" fn(*mut sys::uv_loop_s, *mut Handle, OnRing) -> c_int,
+    pub(super) async_send: unsafe extern "C" fn(*mut Handle) -> c_int,
     pub(super) close: unsafe extern "C" fn(*mut Handle, OnClosed),
     pub(super) unreference: unsafe extern "C" fn(*mut Handle),
     pub(super) set_data: unsafe extern "C" fn(*mut Handle, *mut c_void),
@@ -36,6 +40,8 @@ impl Uv {
                 poll_init: function(c"uv_poll_init")?,
                 poll_start: function(c"uv_poll_start")?,
                 poll_stop: function(c"uv_poll_stop")?,
+                async_init: function(c"uv_async_init")?,
+                async_send: function(c"uv_async_send")?,
                 close: function(c"uv_close")?,
                 unreference: function(c"uv_unref")?,
                 set_data: function(c"uv_handle_set_data")?,
@@ -43,11 +49,21 @@ impl Uv {
             })
         }
     }
+}
 
-    /// How many bytes a poll handle takes.
-    pub(super) fn poll_size(&self) -> usize {
+/// Memory for a handle, of the size that the running libuv asks for.
+pub(super) struct HandleMemory(Box<[u64]>);
+
+impl HandleMemory {
+    pub(super) fn new(uv: &Uv, handle_type: c_uint) -> Self {
         // SAFETY: it reads nothing but its argument.
-        unsafe { (self.handle_size)(TYPE_POLL) }
+        let bytes = unsafe { (uv.handle_size)(handle_type) };
+        // In words, for their alignment.
+        Self(vec![0; bytes.div_ceil(size_of::<u64>())].into_boxed_slice())
+    }
+
+    pub(super) fn handle(&self) -> *mut Handle {
+        self.0.as_ptr().cast_mut().cast()
     }
 }
 

@@ -17,8 +17,9 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::Env;
 use napi::sys;
 
+use super::bell::Bell;
 use super::bridge::Queue;
-use super::uv::{DISCONNECT, Handle, READABLE, Uv};
+use super::uv::{DISCONNECT, Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
 use crate::link::{Link, Sight};
 
 pub(super) struct Watch(Rc<Inner>);
@@ -34,12 +35,12 @@ struct Inner {
     open: Cell<usize>,
     ending: Cell<bool>,
     cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
+    bell: RefCell<Option<Arc<Bell>>>,
 }
 
 /// One socket's handle, and what it is about. libuv keeps it until it is closed.
 struct Watched {
-    /// In words, for their alignment.
-    handle: Box<[u64]>,
+    memory: HandleMemory,
     waits_for: Cell<c_int>,
     sight: Arc<Sight>,
     link: Weak<Link>,
@@ -65,6 +66,7 @@ impl Watch {
             open: Cell::new(0),
             ending: Cell::new(false),
             cleanup: Cell::new(ptr::null_mut()),
+            bell: RefCell::default(),
         });
         let kept = Rc::into_raw(inner.clone()).cast_mut().cast::<c_void>();
         let mut cleanup = ptr::null_mut();
@@ -77,6 +79,7 @@ impl Watch {
             return None;
         }
         inner.cleanup.set(cleanup);
+        inner.hang_bell();
         Some(Self(inner))
     }
 
@@ -94,6 +97,21 @@ impl Drop for Watch {
 }
 
 impl Inner {
+    /// Has the queue wake this event loop by a bell of its own.
+    fn hang_bell(self: &Rc<Self>) {
+        let listener = Rc::downgrade(self);
+        let heard = move || {
+            if let Some(inner) = listener.upgrade() {
+                inner.queue.deliver(inner.env);
+            }
+        };
+        if let Some(bell) = Bell::hang(self.uv, self.event_loop, heard) {
+            self.open.set(self.open.get() + 1);
+            self.bell.replace(Some(bell.clone()));
+            self.queue.hear(move || bell.ring());
+        }
+    }
+
     fn attend(self: &Rc<Self>, link: &Arc<Link>) {
         if self.ending.get() {
             return;
@@ -114,9 +132,8 @@ impl Inner {
 
     fn open(self: &Rc<Self>, sight: Arc<Sight>, link: &Arc<Link>) {
         let socket = sight.socket().as_raw_fd();
-        let words = self.uv.poll_size().div_ceil(size_of::<u64>());
         let watched = Box::into_raw(Box::new(Watched {
-            handle: vec![0; words].into_boxed_slice(),
+            memory: HandleMemory::new(&self.uv, TYPE_POLL),
             waits_for: Cell::new(0),
             sight,
             link: Arc::downgrade(link),
@@ -139,15 +156,24 @@ impl Inner {
     }
 
     /// Closes every handle, and lets the environment end when that is done.
-    fn end(&self) {
+    fn end(self: &Rc<Self>) {
         if self.ending.replace(true) {
             return;
+        }
+        if let Some(bell) = self.bell.take() {
+            let inner = self.clone();
+            bell.take_down(move || inner.closed_one());
         }
         let watched = self.watched.take();
         for watched in watched {
             // SAFETY: what was in the list is not closed.
             unsafe { (*watched).close() };
         }
+        self.end_if_closed();
+    }
+
+    fn closed_one(&self) {
+        self.open.set(self.open.get() - 1);
         self.end_if_closed();
     }
 
@@ -168,7 +194,7 @@ impl Inner {
 
 impl Watched {
     fn handle(&self) -> *mut Handle {
-        self.handle.as_ptr().cast_mut().cast()
+        self.memory.handle()
     }
 
     fn wait_for(&self, events: c_int) {
@@ -219,8 +245,7 @@ unsafe extern "C" fn on_closed(handle: *mut Handle) {
     let watched = unsafe { Box::from_raw(handle_data(handle)) };
     let watch = watched.watch.clone();
     drop(watched);
-    watch.open.set(watch.open.get() - 1);
-    watch.end_if_closed();
+    watch.closed_one();
 }
 
 unsafe fn handle_data(handle: *mut Handle) -> *mut Watched {

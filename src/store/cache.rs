@@ -4,28 +4,24 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
+use super::call::{KeyCall, PlainCall, any_row};
 use super::entries::{self, GET, RENEW, SET};
 use super::keys::{self, MARKER, Prefix};
-use super::table::{DELETE_BY_KEY, Definition, Index, Shape, Table, Template};
-use super::{Place, TableRef, any_row, nothing};
-use crate::link::{Answer, Arg, Error, Link, Mode, Reply, Retry, Rows};
+use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
+use super::{Place, TableRef};
+use crate::link::{Answer, Arg, Error, Kind, Link, Mode, Reply, Retry};
 
-const HAS: Template = Template {
-    sql: r#"
-SELECT call.item
-  FROM unnest($1::text[]) WITH ORDINALITY AS call (key, item)
-  JOIN {table} AS cached ON cached.key = call.key
- WHERE cached.expires_at IS NULL OR cached.expires_at > {now:expires_at}"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+const HAS: Template = Template::of_both(
+    "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
+    "SELECT key::text FROM {table} WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})",
+    &[Kind::Text],
+);
 
 /// The prefix is data: `starts_with` knows no wildcard. `$1` is the prefix, `$2` what stands in its place before keys
 /// that had to be digested in a narrow column. The pattern sees each key as the caller knows it.
-const KEYS: Template = Template {
-    sql: r#"
+const KEYS: Template = Template::of_one(
+    r#"
 SELECT tail, name, literal
   FROM (SELECT substr(key, length(CASE WHEN starts_with(key, $1) THEN $1 ELSE $2 END) + 1) AS tail, value
           FROM {table}
@@ -36,36 +32,32 @@ SELECT tail, name, literal
               CASE WHEN starts_with(tail, $4) THEN value->>'literal' END AS literal) AS named
  WHERE $3::text IS NULL OR name LIKE $3
  ORDER BY name COLLATE "C""#,
-    params: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
-    batched: false,
-};
+    &[Kind::Text, Kind::Text, Kind::Text, Kind::Text],
+);
 
 /// Deletes what is there when it starts. Against batches that lock in key order it may deadlock; the server then rolls
 /// one of the two back and that one runs again, which costs less than sorting a table of any size.
-const CLEAR: Template = Template {
-    sql: "DELETE FROM {table} WHERE starts_with(key, $1) OR starts_with(key, $2)",
-    params: &[Type::TEXT, Type::TEXT],
-    batched: false,
-};
+const CLEAR: Template = Template::of_one(
+    "DELETE FROM {table} WHERE starts_with(key, $1) OR starts_with(key, $2)",
+    &[Kind::Text, Kind::Text],
+);
 
-const SIZE: Template = Template {
-    sql: r#"
+const SIZE: Template = Template::of_one(
+    r#"
 SELECT count(*) FROM {table}
  WHERE (starts_with(key, $1) OR starts_with(key, $2)) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
-    params: &[Type::TEXT, Type::TEXT],
-    batched: false,
-};
+    &[Kind::Text, Kind::Text],
+);
 
-const PRUNE: Template = Template {
-    sql: r#"
+const PRUNE: Template = Template::of_one(
+    r#"
 WITH pruned AS (
   DELETE FROM {table}
    WHERE expires_at <= {start:expires_at} AND (starts_with(key, $1) OR starts_with(key, $2)) RETURNING true
 )
 SELECT count(*) FROM pruned"#,
-    params: &[Type::TEXT, Type::TEXT],
-    batched: false,
-};
+    &[Kind::Text, Kind::Text],
+);
 
 const TEMPLATES: &[Template] = &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE];
 const AT_HAS: usize = 4;
@@ -94,7 +86,7 @@ static OWN_TABLE: Definition = Definition {
 };
 
 pub struct Cache {
-    place: Place,
+    place: Arc<Place>,
     /// Whether `clear` takes everything in the table, other prefixes' entries included.
     clears_all: bool,
 }
@@ -118,15 +110,15 @@ impl Cache {
         TableRef(self.place.table.clone())
     }
 
-    /// `{ value, expiresAt? }`, or null for a miss.
+    /// The value, or nothing for a miss.
     pub fn get(&self, key: String, reply: Reply) {
         entries::get(&self.place, key, reply);
     }
 
     pub fn has(&self, key: String, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Read);
-        let args = self.place.key_args(key, Vec::new());
-        self.place.call(AT_HAS, turns, args, any_row, Retry::Harmless, reply);
+        let call = KeyCall::new(&self.place, AT_HAS, "key", key, [], any_row);
+        self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
     /// `ttl` in milliseconds; none for no expiry.
@@ -148,7 +140,7 @@ impl Cache {
     pub fn clear(&self, reply: Reply) {
         let everything = || vec![Arg::text(""), Arg::text("")];
         let args = if self.clears_all { everything() } else { self.prefixes() };
-        self.over_all(AT_CLEAR, Mode::Alone, args, nothing, Retry::Never, reply);
+        self.over_all(AT_CLEAR, Mode::Alone, args, nothing_to_read, Retry::Never, reply);
     }
 
     /// How many live entries there are under this prefix.
@@ -166,12 +158,12 @@ impl Cache {
         statement: usize,
         mode: Mode,
         args: Vec<Arg>,
-        read: fn(Rows) -> Result<Answer, Error>,
+        read: fn(&[Row]) -> Result<Answer, Error>,
         retry: Retry,
         reply: Reply,
     ) {
-        let turns = vec![self.place.table.turn(mode)];
-        self.place.call(statement, turns, move |_: &Shape| args.clone(), read, retry, reply);
+        let call = PlainCall { place: self.place.clone(), statement, args, read };
+        self.place.submit(self.place.on_table(mode), call, retry, reply);
     }
 
     fn prefixes(&self) -> Vec<Arg> {
@@ -179,12 +171,16 @@ impl Cache {
     }
 }
 
-fn read_count(rows: Rows) -> Result<Answer, Error> {
+fn nothing_to_read(_: &[Row]) -> Result<Answer, Error> {
+    Ok(Answer::Done("null".into()))
+}
+
+fn read_count(rows: &[Row]) -> Result<Answer, Error> {
     let row = rows.first().ok_or_else(|| Error::other("the entries were not counted"))?;
     Ok(Answer::Done(row.get::<_, i64>(0).to_string()))
 }
 
-fn read_keys(rows: Rows) -> Result<Answer, Error> {
+fn read_keys(rows: &[Row]) -> Result<Answer, Error> {
     let key = |row: &Row| {
         let tail: String = row.get(0);
         let told = match row.get::<_, Option<&str>>(1) {

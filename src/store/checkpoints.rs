@@ -4,79 +4,81 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
+use super::call::{Found, KeyCall, nothing};
 use super::json::{Identified, Object, is_string, number};
 use super::keys::{self, Prefix};
-use super::table::{Definition, Index, Shape, Table, Template};
-use super::{Place, TableRef, nothing};
-use crate::link::{Answer, Arg, Error, Link, Mode, Reply, Retry, Rows, Turn};
+use super::table::{Definition, Index, Table, Template};
+use super::{Place, TableRef};
+use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement, Turns};
 
 /// Replaces every column of a checkpoint that is there already; last writer wins.
-const SAVE: Template = Template {
-    sql: r#"
+const SAVE: Template = Template::of_both(
+    r#"
+INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)
+VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)
+ON CONFLICT (id) DO UPDATE
+  SET task_id = excluded.task_id, sequence = excluded.sequence, timestamp = excluded.timestamp,
+      progress = excluded.progress, data = excluded.data,
+      estimated_time_remaining = excluded.estimated_time_remaining"#,
+    r#"
 INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)
 SELECT id, task_id, sequence, "timestamp", progress, data::jsonb, remaining
-  FROM unnest($1::text[], $2::text[], $3::int8[], $4::int8[], $5::float8[], $6::text[], $7::int8[])
+  FROM unnest($1, $2, $3, $4, $5, $6, $7)
        AS call (id, task_id, sequence, "timestamp", progress, data, remaining)
  ORDER BY id COLLATE "C"
 ON CONFLICT (id) DO UPDATE
   SET task_id = excluded.task_id, sequence = excluded.sequence, timestamp = excluded.timestamp,
       progress = excluded.progress, data = excluded.data,
       estimated_time_remaining = excluded.estimated_time_remaining"#,
-    params: &[
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::INT8_ARRAY,
-        Type::INT8_ARRAY,
-        Type::FLOAT8_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::INT8_ARRAY,
-    ],
-    batched: true,
-};
+    &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Float, Kind::Text, Kind::Int],
+);
 
-const LOAD: Template = Template {
-    sql: r#"
-SELECT call.item, saved.id::text, saved.task_id::text, saved.sequence::int8, saved.timestamp::int8,
-       saved.progress::float8, saved.data::text, saved.estimated_time_remaining::int8
-  FROM unnest($1::text[]) WITH ORDINALITY AS call (id, item)
-  JOIN {table} AS saved ON saved.id = call.id"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+const LOAD: Template = Template::of_both(
+    r#"
+SELECT id::text, task_id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
+       estimated_time_remaining::int8
+  FROM {table} WHERE id = $1"#,
+    r#"
+SELECT id::text, task_id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
+       estimated_time_remaining::int8
+  FROM {table} WHERE id = ANY ($1)"#,
+    &[Kind::Text],
+);
 
-const LOAD_LATEST: Template = Template {
-    sql: r#"
-SELECT call.item, saved.id::text, saved.task_id::text, saved.sequence::int8, saved.timestamp::int8,
-       saved.progress::float8, saved.data::text, saved.estimated_time_remaining::int8
-  FROM unnest($1::text[]) WITH ORDINALITY AS call (task_id, item)
- CROSS JOIN LATERAL (SELECT * FROM {table} WHERE task_id = call.task_id
-                      ORDER BY sequence DESC, timestamp DESC LIMIT 1) AS saved"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+const LOAD_LATEST: Template = Template::of_both(
+    r#"
+SELECT task_id::text, id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
+       estimated_time_remaining::int8
+  FROM {table} AS saved WHERE task_id = $1 ORDER BY saved.sequence DESC, saved.timestamp DESC LIMIT 1"#,
+    r#"
+SELECT call.task_id, saved.*
+  FROM unnest($1) AS call (task_id)
+ CROSS JOIN LATERAL (SELECT id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
+                            estimated_time_remaining::int8
+                       FROM {table} AS saved WHERE saved.task_id = call.task_id
+                      ORDER BY saved.sequence DESC, saved.timestamp DESC LIMIT 1) AS saved"#,
+    &[Kind::Text],
+);
 
-const LIST: Template = Template {
-    sql: r#"
-SELECT call.item, saved.id::text, saved.task_id::text, saved.sequence::int8, saved.timestamp::int8,
-       saved.progress::float8, saved.data::text, saved.estimated_time_remaining::int8
-  FROM unnest($1::text[]) WITH ORDINALITY AS call (task_id, item)
-  JOIN {table} AS saved ON saved.task_id = call.task_id
- ORDER BY call.item, saved.sequence, saved.timestamp"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+const LIST: Template = Template::of_many(
+    r#"
+SELECT task_id::text, id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
+       estimated_time_remaining::int8
+  FROM {table} AS saved WHERE task_id = ANY ($1)
+ ORDER BY saved.task_id, saved.sequence, saved.timestamp"#,
+    &[Kind::Text],
+);
 
 /// Deletes all but the newest. `locked` asks for task and sequence once more after the wait for a row: a checkpoint
 /// that was saved again meanwhile, under a newer sequence or for another task, is no longer the old one that was
 /// counted out, and stays.
-const CLEANUP: Template = Template {
-    sql: r#"
+const CLEANUP: Template = Template::of_many(
+    r#"
 WITH ranked AS (
   SELECT saved.id, saved.task_id, saved.sequence, saved.timestamp, call.keep,
-         row_number() OVER (PARTITION BY call.item ORDER BY saved.sequence DESC, saved.timestamp DESC) AS rank
-    FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS call (task_id, keep, item)
+         row_number() OVER (PARTITION BY saved.task_id ORDER BY saved.sequence DESC, saved.timestamp DESC) AS rank
+    FROM unnest($1, $2) AS call (task_id, keep)
     JOIN {table} AS saved ON saved.task_id = call.task_id
 ), locked AS (
   SELECT saved.id FROM {table} AS saved
@@ -86,17 +88,15 @@ WITH ranked AS (
    ORDER BY saved.id COLLATE "C" FOR UPDATE OF saved
 )
 DELETE FROM {table} WHERE id = ANY (ARRAY(SELECT id FROM locked))"#,
-    params: &[Type::TEXT_ARRAY, Type::INT8_ARRAY],
-    batched: true,
-};
+    &[Kind::Text, Kind::Int],
+);
 
-const DELETE_ALL: Template = Template {
-    sql: r#"
+const DELETE_ALL: Template = Template::of_many(
+    r#"
 DELETE FROM {table} WHERE id = ANY (ARRAY(
   SELECT id FROM {table} WHERE task_id = ANY ($1) ORDER BY id COLLATE "C" FOR UPDATE))"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+    &[Kind::Text],
+);
 
 static DEFINITION: Definition = Definition {
     section: "checkpoints",
@@ -128,7 +128,7 @@ pub struct Checkpoint {
 
 /// Calls on one task keep their order, and so do calls on one id: a `load` waits for the saves before it.
 pub struct Checkpoints {
-    place: Place,
+    place: Arc<Place>,
 }
 
 impl Checkpoints {
@@ -142,85 +142,100 @@ impl Checkpoints {
     }
 
     pub fn save(&self, checkpoint: Checkpoint, reply: Reply) {
-        let mut turns = self.on_task(&checkpoint.task_id, Mode::Alone);
-        turns.push(self.place.key_turn("id", &checkpoint.id, Mode::Alone));
-        let prefix = self.place.prefix.clone();
-        let args = move |shape: &Shape| {
-            let id = prefix.stored(&checkpoint.id, shape.max_chars("id"));
-            let task = prefix.stored(&checkpoint.task_id, shape.max_chars("task_id"));
-            let data = match id.is_digest || task.is_digest {
-                true => identified(&checkpoint),
-                false => checkpoint.data.clone(),
-            };
-            vec![
-                Arg::text(id.text),
-                Arg::text(task.text),
-                Arg::Int(Some(checkpoint.sequence)),
-                Arg::Int(Some(checkpoint.timestamp)),
-                Arg::Float(Some(checkpoint.progress)),
-                Arg::text(data),
-                Arg::Int(checkpoint.estimated_time_remaining),
-            ]
-        };
-        self.place.call(AT_SAVE, turns, args, nothing, Retry::Never, reply);
+        let turns = Turns::new(&[
+            self.place.table.turn(Mode::Point),
+            self.place.key_turn("task", &checkpoint.task_id, Mode::Alone),
+            self.place.key_turn("id", &checkpoint.id, Mode::Alone),
+        ]);
+        let call = Save { place: self.place.clone(), checkpoint, args: Vec::new() };
+        self.place.submit(turns, call, Retry::Never, reply);
     }
 
     pub fn load(&self, id: String, reply: Reply) {
+        let call = KeyCall::new(&self.place, AT_LOAD, "id", id, [], |found: Found<'_>| {
+            Ok(Answer::Done(found.rows.first().map_or_else(String::new, |row| {
+                checkpoint_json(&found.place.prefix, row.get(0), row.get(1), row)
+            })))
+        });
         // Which task's cleanup could take it away is not known here: it goes after every call that came before.
-        let turns = vec![self.place.table.turn(Mode::Scan)];
-        let prefix = self.place.prefix.clone();
-        let args = move |shape: &Shape| vec![Arg::text(prefix.stored(&id, shape.max_chars("id")).text)];
-        self.place.call(AT_LOAD, turns, args, self.read_one(), Retry::Harmless, reply);
+        self.place.submit(self.place.on_table(Mode::Scan), call, Retry::Harmless, reply);
     }
 
     pub fn load_latest(&self, task_id: String, reply: Reply) {
-        let turns = self.on_task(&task_id, Mode::Read);
-        let args = self.task_args(task_id, None);
-        self.place.call(AT_LOAD_LATEST, turns, args, self.read_one(), Retry::Harmless, reply);
+        let read = |found: Found<'_>| {
+            Ok(Answer::Done(found.rows.first().map_or_else(String::new, |row| of_task(&found, row))))
+        };
+        self.on_task(AT_LOAD_LATEST, Mode::Read, task_id, [], read, Retry::Harmless, reply);
     }
 
     pub fn list(&self, task_id: String, reply: Reply) {
-        let turns = self.on_task(&task_id, Mode::Read);
-        let args = self.task_args(task_id, None);
-        let prefix = self.place.prefix.clone();
-        let read = move |rows: Rows| {
-            let list: Vec<String> = rows.iter().map(|row| checkpoint_json(&prefix, row)).collect();
+        let read = |found: Found<'_>| {
+            let list: Vec<String> = found.rows.iter().map(|row| of_task(&found, row)).collect();
             Ok(Answer::Done(format!("[{}]", list.join(","))))
         };
-        self.place.call(AT_LIST, turns, args, read, Retry::Harmless, reply);
+        self.on_task(AT_LIST, Mode::Read, task_id, [], read, Retry::Harmless, reply);
     }
 
     pub fn cleanup(&self, task_id: String, keep: i64, reply: Reply) {
-        let turns = self.on_task(&task_id, Mode::Alone);
-        let args = self.task_args(task_id, Some(keep));
-        self.place.call(AT_CLEANUP, turns, args, nothing, Retry::Never, reply);
+        let keep = [Arg::Int(Some(keep))];
+        self.on_task(AT_CLEANUP, Mode::Alone, task_id, keep, nothing, Retry::Never, reply);
     }
 
     pub fn delete_all(&self, task_id: String, reply: Reply) {
-        let turns = self.on_task(&task_id, Mode::Alone);
-        let args = self.task_args(task_id, None);
-        self.place.call(AT_DELETE_ALL, turns, args, nothing, Retry::Never, reply);
+        self.on_task(AT_DELETE_ALL, Mode::Alone, task_id, [], nothing, Retry::Never, reply);
     }
 
-    fn on_task(&self, task_id: &str, mode: Mode) -> Vec<Turn> {
-        vec![self.place.table.turn(Mode::Point), self.place.key_turn("task", task_id, mode)]
+    #[allow(clippy::too_many_arguments)] // what tells the operations on a task apart
+    fn on_task<const N: usize>(
+        &self,
+        statement: usize,
+        mode: Mode,
+        task_id: String,
+        rest: [Arg; N],
+        read: impl FnMut(Found<'_>) -> Result<Answer, Error> + Send + 'static,
+        retry: Retry,
+        reply: Reply,
+    ) {
+        let turns =
+            Turns::new(&[self.place.table.turn(Mode::Point), self.place.key_turn("task", &task_id, mode)]);
+        let call = KeyCall::new(&self.place, statement, "task_id", task_id, rest, read);
+        self.place.submit(turns, call, retry, reply);
+    }
+}
+
+struct Save {
+    place: Arc<Place>,
+    checkpoint: Checkpoint,
+    args: Vec<Arg>,
+}
+
+impl Call for Save {
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        let (shape, checkpoint) = (self.place.table.shape(), &self.checkpoint);
+        let id = self.place.prefix.stored(&checkpoint.id, shape.max_chars("id"));
+        let task = self.place.prefix.stored(&checkpoint.task_id, shape.max_chars("task_id"));
+        let data = match id.is_digest || task.is_digest {
+            true => identified(checkpoint),
+            false => checkpoint.data.clone(),
+        };
+        self.args = vec![
+            Arg::text(id.text),
+            Arg::text(task.text),
+            Arg::Int(Some(checkpoint.sequence)),
+            Arg::Int(Some(checkpoint.timestamp)),
+            Arg::Float(Some(checkpoint.progress)),
+            Arg::text(data),
+            Arg::Int(checkpoint.estimated_time_remaining),
+        ];
+        shape.statement(AT_SAVE)
     }
 
-    fn task_args(&self, task_id: String, keep: Option<i64>) -> impl Fn(&Shape) -> Vec<Arg> + Send + 'static {
-        let prefix = self.place.prefix.clone();
-        move |shape| {
-            let mut args = vec![Arg::text(prefix.stored(&task_id, shape.max_chars("task_id")).text)];
-            args.extend(keep.map(|keep| Arg::Int(Some(keep))));
-            args
-        }
+    fn args(&self) -> &[Arg] {
+        &self.args
     }
 
-    fn read_one(&self) -> impl FnMut(Rows) -> Result<Answer, Error> + Send + 'static {
-        let prefix = self.place.prefix.clone();
-        move |rows| {
-            let json = rows.first().map_or_else(|| "null".into(), |row| checkpoint_json(&prefix, row));
-            Ok(Answer::Done(json))
-        }
+    fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
+        Ok(Answer::Done("null".into()))
     }
 }
 
@@ -233,9 +248,14 @@ fn identified(checkpoint: &Checkpoint) -> String {
     serde_json::to_string(&Identified { id, task, data: &data }).unwrap_or_else(|_| checkpoint.data.clone())
 }
 
-fn checkpoint_json(prefix: &Prefix, row: &Row) -> String {
-    let data: &str = row.get(6);
-    let object = match prefix.strip(row.get(1)).zip(prefix.strip(row.get(2))) {
+fn of_task(found: &Found<'_>, row: &Row) -> String {
+    checkpoint_json(&found.place.prefix, row.get(1), row.get(0), row)
+}
+
+/// The checkpoint of a row, whose columns after the first two are the same in each statement.
+fn checkpoint_json(prefix: &Prefix, id: &str, task: &str, row: &Row) -> String {
+    let data: &str = row.get(5);
+    let object = match prefix.strip(id).zip(prefix.strip(task)) {
         Some((id, task)) => {
             Object::new().raw("id", &keys::json(id)).raw("taskId", &keys::json(task)).raw("data", data)
         }
@@ -245,16 +265,13 @@ fn checkpoint_json(prefix: &Prefix, row: &Row) -> String {
                 .raw("taskId", &identified.task)
                 .raw("data", identified.data.get()),
             // Not written by this adapter: the names as they stand in the table.
-            _ => Object::new()
-                .raw("id", &keys::json(row.get(1)))
-                .raw("taskId", &keys::json(row.get(2)))
-                .raw("data", data),
+            _ => Object::new().raw("id", &keys::json(id)).raw("taskId", &keys::json(task)).raw("data", data),
         },
     };
     object
-        .raw("sequence", &row.get::<_, i64>(3).to_string())
-        .raw("timestamp", &row.get::<_, i64>(4).to_string())
-        .raw("progress", &number(row.get(5)))
-        .optional("estimatedTimeRemaining", row.get::<_, Option<i64>>(7))
+        .raw("sequence", &row.get::<_, i64>(2).to_string())
+        .raw("timestamp", &row.get::<_, i64>(3).to_string())
+        .raw("progress", &number(row.get(4)))
+        .optional("estimatedTimeRemaining", row.get::<_, Option<i64>>(6))
         .end()
 }

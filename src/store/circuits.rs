@@ -2,79 +2,84 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::Row;
 
+use super::call::{Found, KeyCall, nothing};
 use super::json::{Object, time};
 use super::keys::Prefix;
 use super::table::{Definition, Index, Table, Template};
-use super::{Place, TableRef, nothing};
-use crate::link::{Answer, Arg, Error, Link, Mode, Reply, Retry, Rows};
+use super::{Place, TableRef};
+use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement, Ticket};
 
-const GET: Template = Template {
-    sql: r#"
-SELECT call.item, circuit.state::text, circuit.failure_count::int8,
-       round(extract(epoch FROM circuit.last_failure_time) * 1000)::float8,
-       round(extract(epoch FROM circuit.last_success_time) * 1000)::float8
-  FROM unnest($1::text[]) WITH ORDINALITY AS call (key, item)
-  JOIN {table} AS circuit ON circuit.key = call.key"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+const GET: Template = Template::of_both(
+    r#"
+SELECT key::text, state::text, failure_count::int8,
+       round(extract(epoch FROM last_failure_time) * 1000)::float8,
+       round(extract(epoch FROM last_success_time) * 1000)::float8
+  FROM {table} WHERE key = $1"#,
+    r#"
+SELECT key::text, state::text, failure_count::int8,
+       round(extract(epoch FROM last_failure_time) * 1000)::float8,
+       round(extract(epoch FROM last_success_time) * 1000)::float8
+  FROM {table} WHERE key = ANY ($1)"#,
+    &[Kind::Text],
+);
 
 /// Last writer wins, as documented; the row lock makes it one whole state or the other.
-const SET: Template = Template {
-    sql: r#"
+const SET: Template = Template::of_many(
+    r#"
 INSERT INTO {table} (key, state, failure_count, last_failure_time, last_success_time, updated_at)
 SELECT key, state, failures, {epoch:last_failure_time} + failed * INTERVAL '1 millisecond',
        {epoch:last_success_time} + succeeded * INTERVAL '1 millisecond', {now:updated_at}
-  FROM unnest($1::text[], $2::text[], $3::int8[], $4::float8[], $5::float8[])
-       AS call (key, state, failures, failed, succeeded)
+  FROM unnest($1, $2, $3, $4, $5) AS call (key, state, failures, failed, succeeded)
  ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET state = excluded.state, failure_count = excluded.failure_count,
       last_failure_time = excluded.last_failure_time, last_success_time = excluded.last_success_time,
       updated_at = {now:updated_at}"#,
-    params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::FLOAT8_ARRAY, Type::FLOAT8_ARRAY],
-    batched: true,
-};
+    &[Kind::Text, Kind::Text, Kind::Int, Kind::Float, Kind::Float],
+);
 
-/// Counts under the row's lock: of N concurrent failures each adds one to what the one before committed, so each
-/// gets a count of its own. (Read, add and write, as the pg-based adapter does, loses all but one.) The state
-/// changes in the same step or stays what it is: a 'half-open' or 'open' breaker keeps its state below the limit.
-/// The limit of a call is found by its key's place in the batch, because `SET` sees only the row and `excluded`.
-/// The count stops at the column's last number instead of failing for ever after.
-const RECORD_FAILURE: Template = Template {
-    sql: r#"
-WITH call AS (
-  SELECT * FROM unnest($1::text[], $2::float8[]) WITH ORDINALITY AS call (key, max_failures, item)
-), counted AS (
-  INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
-  SELECT key, CASE WHEN 1 >= max_failures THEN 'open' ELSE 'closed' END, 1, {now:last_failure_time}, {now:updated_at}
-    FROM call ORDER BY key COLLATE "C"
-  ON CONFLICT (key) DO UPDATE
-    SET failure_count = least(circuit.failure_count::int8 + 1, 2147483647),
-        state = CASE WHEN circuit.failure_count::int8 + 1 >= ($2::float8[])[array_position($1::text[], excluded.key::text)]
-                     THEN 'open' ELSE circuit.state END,
-        last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
-  RETURNING circuit.key, circuit.failure_count
+/// Counts under the row's lock: of N concurrent failures each adds to what the one before committed, so each gets a
+/// count of its own. (Read, add and write, as the pg-based adapter does, loses all but one.) The state changes in the
+/// same step or stays what it is: a 'half-open' or 'open' breaker keeps its state below the limit. The count stops at
+/// the column's last number instead of failing for ever after.
+///
+/// One run stands for several calls on a key, `$2` of them, with the same limit `$3`: they add up, and the last of them
+/// reaches the limit if any does. Their counts are the last ones up to the new one.
+const RECORD_FAILURE: Template = Template::of_both(
+    r#"
+INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
+VALUES ($1, CASE WHEN $2 >= $3 THEN 'open' ELSE 'closed' END, $2, {now:last_failure_time}, {now:updated_at})
+ON CONFLICT (key) DO UPDATE
+  SET failure_count = least(circuit.failure_count::int8 + excluded.failure_count, 2147483647),
+      state = CASE WHEN circuit.failure_count::int8 + excluded.failure_count >= $3 THEN 'open' ELSE circuit.state END,
+      last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
+RETURNING circuit.key::text, circuit.failure_count::int8"#,
+    r#"
+INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
+SELECT key, CASE WHEN failures >= $3 THEN 'open' ELSE 'closed' END, failures, {now:last_failure_time}, {now:updated_at}
+  FROM unnest($1, $2) AS call (key, failures) ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET failure_count = least(circuit.failure_count::int8 + excluded.failure_count, 2147483647),
+      state = CASE WHEN circuit.failure_count::int8 + excluded.failure_count >= $3 THEN 'open' ELSE circuit.state END,
+      last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
+RETURNING circuit.key::text, circuit.failure_count::int8"#,
+    &[Kind::Text, Kind::Int, Kind::Float],
 )
-SELECT call.item, counted.failure_count::int8 FROM counted JOIN call USING (key)"#,
-    params: &[Type::TEXT_ARRAY, Type::FLOAT8_ARRAY],
-    batched: true,
-};
+.sharing(1);
 
 /// Closes the breaker whatever its state. A failure that waits for this row counts from 0 again.
-const RECORD_SUCCESS: Template = Template {
-    sql: r#"
+const RECORD_SUCCESS: Template = Template::of_many(
+    r#"
 INSERT INTO {table} (key, state, failure_count, last_success_time, updated_at)
 SELECT key, 'closed', 0, {now:last_success_time}, {now:updated_at}
-  FROM unnest($1::text[]) AS call (key) ORDER BY key COLLATE "C"
+  FROM unnest($1) AS call (key) ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET state = 'closed', failure_count = 0, last_failure_time = NULL,
       last_success_time = {now:last_success_time}, updated_at = {now:updated_at}"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+    &[Kind::Text],
+);
 
 static DEFINITION: Definition = Definition {
     section: "circuits",
@@ -87,6 +92,9 @@ const AT_SET: usize = 1;
 const AT_RECORD_FAILURE: usize = 2;
 const AT_RECORD_SUCCESS: usize = 3;
 
+/// Where the count stops: the last number of an INTEGER column.
+const LAST_COUNT: i64 = i32::MAX as i64;
+
 /// A breaker's state as the caller gives it; times are milliseconds since the epoch.
 pub struct Circuit {
     pub state: String,
@@ -96,7 +104,7 @@ pub struct Circuit {
 }
 
 pub struct Circuits {
-    place: Place,
+    place: Arc<Place>,
 }
 
 impl Circuits {
@@ -111,46 +119,74 @@ impl Circuits {
 
     pub fn get_state(&self, key: String, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Read);
-        let args = self.place.key_args(key, Vec::new());
-        self.place.call(AT_GET, turns, args, read_state, Retry::Harmless, reply);
+        let call = KeyCall::new(&self.place, AT_GET, "key", key, [], read_state);
+        self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
     pub fn set_state(&self, key: String, circuit: Circuit, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
-        let rest = vec![
+        let rest = [
             Arg::text(circuit.state),
             Arg::Int(Some(circuit.failure_count)),
             Arg::Float(circuit.last_failure_time),
             Arg::Float(circuit.last_success_time),
         ];
-        self.place.call(AT_SET, turns, self.place.key_args(key, rest), nothing, Retry::Never, reply);
+        self.write(AT_SET, key, rest, reply);
     }
 
     pub fn record_failure(&self, key: String, max_failures: f64, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Alone);
-        let args = self.place.key_args(key, vec![Arg::Float(Some(max_failures))]);
-        let read = |rows: Rows| {
-            let count: i64 = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?.get(1);
-            Ok(Answer::Done(count.to_string()))
-        };
-        self.place.call(AT_RECORD_FAILURE, turns, args, read, Retry::Never, reply);
+        let args = [Arg::Text(None), Arg::Int(None), Arg::Float(Some(max_failures))];
+        let call = RecordFailure { place: self.place.clone(), key, max_failures, args };
+        self.place.submit(turns, call, Retry::Never, reply);
     }
 
     pub fn record_success(&self, key: String, reply: Reply) {
+        self.write(AT_RECORD_SUCCESS, key, [], reply);
+    }
+
+    fn write<const N: usize>(&self, statement: usize, key: String, rest: [Arg; N], reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Alone);
-        self.place.call(
-            AT_RECORD_SUCCESS,
-            turns,
-            self.place.key_args(key, Vec::new()),
-            nothing,
-            Retry::Never,
-            reply,
-        );
+        let call = KeyCall::new(&self.place, statement, "key", key, rest, nothing);
+        self.place.submit(turns, call, Retry::Never, reply);
     }
 }
 
-fn read_state(rows: Rows) -> Result<Answer, Error> {
-    let Some(row) = rows.first() else { return Ok(Answer::Done("null".into())) };
+struct RecordFailure {
+    place: Arc<Place>,
+    key: String,
+    max_failures: f64,
+    args: [Arg; 3],
+}
+
+impl Call for RecordFailure {
+    fn bind(&mut self, calls: usize) -> Arc<Statement> {
+        let shape = self.place.table.shape();
+        self.args[0] = Arg::text(self.place.prefix.stored(&self.key, shape.max_chars("key")).text);
+        self.args[1] = Arg::Int(Some(calls as i64));
+        shape.statement(AT_RECORD_FAILURE)
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        let count: i64 = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?.get(1);
+        Ok(match count {
+            // Where the count has stopped, all have the last.
+            LAST_COUNT => Answer::Done(count.to_string()),
+            count => Answer::Counted(count),
+        })
+    }
+
+    fn ticket(&self) -> Option<Ticket<'_>> {
+        let kind = Arc::as_ptr(&self.place).addr();
+        Some(Ticket { kind, key: &self.key, rest: self.max_failures.to_bits() })
+    }
+}
+
+fn read_state(found: Found<'_>) -> Result<Answer, Error> {
+    let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
     let json = Object::new()
         .raw("state", &serde_json::Value::from(row.get::<_, &str>(1)).to_string())
         .raw("failureCount", &row.get::<_, i64>(2).to_string())

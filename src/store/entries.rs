@@ -1,115 +1,168 @@
 //! What the caches and the idempotency table have in common: values under keys, for a time.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::Row;
 
+use super::call::{Found, KeyCall, nothing};
 use super::json::{Object, time, with_key, without_key};
-use super::table::{Shape, Template};
-use super::{Place, nothing, ttl_arg};
-use crate::link::{Answer, Arg, Mode, Reply, Retry, Rows};
-use crate::sync::lock;
+use super::table::Template;
+use super::{Place, ttl_arg};
+use crate::link::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
 
-pub(super) const GET: Template = Template {
-    sql: r#"
-SELECT call.item, entry.value::text, round(extract(epoch FROM entry.expires_at) * 1000)::float8
-  FROM unnest($1::text[]) WITH ORDINALITY AS call (key, item)
-  JOIN {table} AS entry ON entry.key = call.key
- WHERE entry.expires_at IS NULL OR entry.expires_at > {now:expires_at}"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+/// The value alone: telling its expiry as well costs the server as much as finding it.
+pub(super) const GET: Template = Template::of_both(
+    r#"
+SELECT key::text, value::text FROM {table}
+ WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    r#"
+SELECT key::text, value::text FROM {table}
+ WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    &[Kind::Text],
+);
+
+pub(super) const GET_WITH_EXPIRY: Template = Template::of_both(
+    r#"
+SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 FROM {table}
+ WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    r#"
+SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 FROM {table}
+ WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    &[Kind::Text],
+);
 
 /// Last writer wins, and a few expired entries of other keys go, after the work is done.
 ///
 /// The expiry of an entry that is there already is computed after the wait for its row: what `excluded` carries beyond
-/// the statement's start is the TTL, NULL for none. The expiry of an inserted entry is computed before a possible wait
-/// for another inserter that then rolls back. Such entries come back as rows, for [`RENEW`].
-pub(super) const SET: Template = Template {
-    sql: r#"
-WITH call AS (
-  SELECT * FROM unnest($1::text[], $2::text[], $3::float8[]) WITH ORDINALITY AS call (key, value, ttl, item)
-), stored AS (
-  INSERT INTO {table} (key, value, expires_at, {touched})
-  SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
-    FROM call ORDER BY key COLLATE "C"
-  ON CONFLICT (key) DO UPDATE
-    SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-        {touched} = {now:touched}
-  RETURNING key, expires_at, xmin, {now:expires_at} AS stored_at
-), swept AS (
-  DELETE FROM {table} WHERE key = ANY (ARRAY(
-    SELECT key FROM {table}
-     WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
-     ORDER BY expires_at LIMIT (SELECT 16 + 2 * count(*) FROM stored)
-     FOR UPDATE SKIP LOCKED))
+/// the statement's start is the TTL, NULL for none. The expiry of an inserted entry (`xmax` is 0 in those) counts from
+/// the statement's start, which a wait for another inserter that then rolls back may leave behind. The rows of such
+/// entries name the transaction that wrote them, for [`RENEW`].
+pub(super) const SET: Template = Template::of_both(
+    r#"
+INSERT INTO {table} (key, value, expires_at, {touched})
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}
+RETURNING key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+    r#"
+INSERT INTO {table} (key, value, expires_at, {touched})
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
+  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}
+RETURNING key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+    &[Kind::Text, Kind::Text, Kind::Float],
 )
-SELECT call.item, stored.xmin::text FROM stored JOIN call USING (key)
- WHERE stored_at + ttl * INTERVAL '1 millisecond' - stored.expires_at > INTERVAL '50 milliseconds'"#,
-    params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::FLOAT8_ARRAY],
-    batched: true,
-};
+.sweeping(
+    r#"
+DELETE FROM {table} WHERE key = ANY (ARRAY(
+  SELECT key FROM {table}
+   WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
+   ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
+   FOR UPDATE SKIP LOCKED))"#,
+);
 
 /// Sets the expiry of entries anew, if they are still what this call wrote: `xmin` is the writing transaction.
-pub(super) const RENEW: Template = Template {
-    sql: r#"
+pub(super) const RENEW: Template = Template::of_many(
+    r#"
 UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL '1 millisecond'
-  FROM unnest($1::text[], $2::text[], $3::float8[]) AS call (key, written_by, ttl)
+  FROM unnest($1, $2, $3) AS call (key, written_by, ttl)
  WHERE entry.key = call.key AND entry.xmin::text = call.written_by"#,
-    params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::FLOAT8_ARRAY],
-    batched: true,
-};
+    &[Kind::Text, Kind::Text, Kind::Float],
+);
 
-/// Where these stand in the templates of each table that has entries.
+/// Where these stand in the templates of each table that has entries; at the first is how it is read.
 pub(super) const AT_GET: usize = 0;
 pub(super) const AT_SET: usize = 1;
 pub(super) const AT_RENEW: usize = 2;
 pub(super) const AT_DELETE: usize = 3;
 
-/// The entry as `{ value, expiresAt? }`, or null for a miss: a stored null is not one.
-pub(super) fn get(place: &Place, key: String, reply: Reply) {
-    let turns = place.on_key(&key, Mode::Read);
-    let (at, name) = (place.clone(), key.clone());
-    let read = move |rows: Rows| {
-        let Some(row) = rows.first() else { return Ok(Answer::Done("null".into())) };
-        let value: &str = row.get(1);
-        let is_digest = at.prefix.stored(&name, at.table.shape().max_chars("key")).is_digest;
-        let value = if is_digest { without_key(value) } else { value };
-        let expires_at = time(row.get(2));
-        Ok(Answer::Done(Object::new().raw("value", value).optional("expiresAt", expires_at).end()))
+/// The value, or nothing for a miss: a stored null is none.
+pub(super) fn get(place: &Arc<Place>, key: String, reply: Reply) {
+    read(place, key, |value, _| value.to_owned(), reply);
+}
+
+/// The entry as `{ value, expiresAt? }`, or nothing for a miss.
+pub(super) fn get_with_expiry(place: &Arc<Place>, key: String, reply: Reply) {
+    let object = |value: &str, row: &Row| {
+        Object::new().raw("value", value).optional("expiresAt", time(row.get(2))).end()
     };
-    place.call(AT_GET, turns, place.key_args(key, Vec::new()), read, Retry::Harmless, reply);
+    read(place, key, object, reply);
+}
+
+fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> String, reply: Reply) {
+    let turns = place.on_key(&key, Mode::Read);
+    let read = move |found: Found<'_>| {
+        let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
+        let value: &str = row.get(1);
+        Ok(Answer::Done(json(if found.is_digest { without_key(value) } else { value }, row)))
+    };
+    place.submit(turns, KeyCall::new(place, AT_GET, "key", key, [], read), Retry::Harmless, reply);
 }
 
 /// `value` is JSON text, `ttl` in milliseconds; none for no expiry.
-pub(super) fn set(place: &Place, key: String, value: String, ttl: Option<f64>, reply: Reply) {
+pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply) {
     let turns = place.on_key(&key, Mode::Alone);
-    // Once the entry is written with a stale expiry: the transaction that wrote it.
-    let written_by: Arc<Mutex<Option<String>>> = Arc::default();
-    let stale = written_by.clone();
-    let at = place.clone();
-    let bind = move |shape: &Shape| {
-        let stored = at.prefix.stored(&key, shape.max_chars("key"));
-        let written_by = lock(&stale).clone();
-        match written_by {
-            Some(xmin) => (AT_RENEW, vec![Arg::text(stored.text), Arg::text(xmin), ttl_arg(ttl)]),
-            None => {
-                let value = if stored.is_digest { with_key(&key, &value) } else { value.clone() };
-                (AT_SET, vec![Arg::text(stored.text), Arg::text(value), ttl_arg(ttl)])
-            }
-        }
-    };
-    let read = move |rows: Rows| match rows.first() {
-        Some(row) => {
-            *lock(&written_by) = Some(row.get(1));
-            Ok(Answer::Again)
-        }
-        None => nothing(rows),
-    };
-    place.link.submit(place.job(turns, bind, read, Retry::Never, reply));
+    let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl)];
+    place.submit(
+        turns,
+        Set { place: place.clone(), key, is_keyed: false, stale: false, args },
+        Retry::Never,
+        reply,
+    );
 }
 
-pub(super) fn delete(place: &Place, key: String, reply: Reply) {
+struct Set {
+    place: Arc<Place>,
+    key: String,
+    /// Whether the value has been put beside the key, which is stored as a digest.
+    is_keyed: bool,
+    /// Whether the entry is written, with a stale expiry; the second argument is then the transaction that wrote it.
+    stale: bool,
+    args: [Arg; 3],
+}
+
+impl Call for Set {
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        let shape = self.place.table.shape();
+        let stored = self.place.prefix.stored(&self.key, shape.max_chars("key"));
+        self.args[0] = Arg::text(stored.text);
+        if self.stale {
+            return shape.statement(AT_RENEW);
+        }
+        if stored.is_digest
+            && !std::mem::replace(&mut self.is_keyed, true)
+            && let Arg::Text(Some(value)) = &self.args[1]
+        {
+            self.args[1] = Arg::text(with_key(&self.key, value));
+        }
+        shape.statement(AT_SET)
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        // What renews an entry has no rows.
+        match rows.first().and_then(|row| row.get::<_, Option<&str>>(1)) {
+            Some(written_by) => {
+                self.stale = true;
+                self.args[1] = Arg::text(written_by);
+                Ok(Answer::Again)
+            }
+            None => Ok(Answer::Done("null".into())),
+        }
+    }
+}
+
+pub(super) fn delete(place: &Arc<Place>, key: String, reply: Reply) {
     let turns = place.on_key(&key, Mode::Alone);
-    place.call(AT_DELETE, turns, place.key_args(key, Vec::new()), nothing, Retry::Never, reply);
+    place.submit(turns, KeyCall::new(place, AT_DELETE, "key", key, [], nothing), Retry::Never, reply);
 }

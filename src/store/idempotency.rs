@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::entries::{self, GET, RENEW, SET};
+use super::entries::{self, GET_WITH_EXPIRY, RENEW, SET};
 use super::keys::Prefix;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table};
 use super::{Place, TableRef};
@@ -16,11 +16,11 @@ static DEFINITION: Definition = Definition {
         on: "(expires_at) WHERE expires_at IS NOT NULL",
     }],
     touched: "updated_at",
-    templates: &[GET, SET, RENEW, DELETE_BY_KEY],
+    templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY],
 };
 
 pub struct Idempotency {
-    place: Place,
+    place: Arc<Place>,
 }
 
 impl Idempotency {
@@ -33,9 +33,9 @@ impl Idempotency {
         TableRef(self.place.table.clone())
     }
 
-    /// `{ value, expiresAt? }`, or null.
+    /// `{ value, expiresAt? }`, or nothing.
     pub fn get(&self, key: String, reply: Reply) {
-        entries::get(&self.place, key, reply);
+        entries::get_with_expiry(&self.place, key, reply);
     }
 
     /// `ttl` in milliseconds; none for no expiry.

@@ -12,6 +12,7 @@
 //!   never waits, and whoever waits for a swept row waits for a statement that itself waits for nothing.
 
 mod cache;
+mod call;
 mod checkpoints;
 mod circuits;
 mod entries;
@@ -30,9 +31,9 @@ pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
 pub use locks::Locks;
 
-use crate::link::{Answer, Arg, Bound, Error, Job, Link, Mode, Reply, Retry, Rows, Turn, Turns};
+use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;
-use table::{Connect, Shape, Table};
+use table::{Connect, Table};
 
 /// The longest time that a TTL can say, in milliseconds: a lease that ends later than this from now would not fit a
 /// JavaScript `Date`, in which the pg-based adapter reads it. About 272,000 years.
@@ -48,7 +49,6 @@ pub fn connect(link: &Arc<Link>, tables: Vec<TableRef>, reply: Reply) {
 pub struct TableRef(Arc<Table>);
 
 /// An adapter's part of a table, and the link to its server.
-#[derive(Clone)]
 struct Place {
     link: Arc<Link>,
     table: Arc<Table>,
@@ -56,68 +56,32 @@ struct Place {
 }
 
 impl Place {
-    fn new(link: &Arc<Link>, table: Arc<Table>, prefix: Prefix) -> Self {
-        Self { link: link.clone(), table, prefix }
+    fn new(link: &Arc<Link>, table: Arc<Table>, prefix: Prefix) -> Arc<Self> {
+        Arc::new(Self { link: link.clone(), table, prefix })
     }
 
-    /// Submits a call of one statement. `args` binds it to the table's shape, `read` makes JSON of its rows.
-    fn call(
-        &self,
-        statement: usize,
-        turns: Vec<Turn>,
-        args: impl Fn(&Shape) -> Vec<Arg> + Send + 'static,
-        read: impl FnMut(Rows) -> Result<Answer, Error> + Send + 'static,
-        retry: Retry,
-        reply: Reply,
-    ) {
-        self.link.submit(self.job(turns, move |shape| (statement, args(shape)), read, retry, reply));
+    fn submit(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) {
+        self.link.submit(self.job(turns, call, retry, reply));
     }
 
-    fn job(
-        &self,
-        turns: Vec<Turn>,
-        bind: impl Fn(&Shape) -> (usize, Vec<Arg>) + Send + 'static,
-        read: impl FnMut(Rows) -> Result<Answer, Error> + Send + 'static,
-        retry: Retry,
-        reply: Reply,
-    ) -> Job {
-        let table = self.table.clone();
-        let bind = move || {
-            let shape = table.shape();
-            let (statement, args) = bind(&shape);
-            Bound { statement: shape.statement(statement), args }
-        };
-        Job::new(Turns::new(turns), self.table.clone(), bind, read, retry, reply)
+    fn job(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) -> Job {
+        Job::new(turns, self.table.clone(), Box::new(call), retry, reply)
     }
 
     /// The turns of a call on one key.
-    fn on_key(&self, key: &str, mode: Mode) -> Vec<Turn> {
-        vec![self.table.turn(Mode::Point), self.key_turn("key", key, mode)]
+    fn on_key(&self, key: &str, mode: Mode) -> Turns {
+        Turns::new(&[self.table.turn(Mode::Point), self.key_turn("key", key, mode)])
+    }
+
+    /// The turns of a call on many keys.
+    fn on_table(&self, mode: Mode) -> Turns {
+        Turns::new(&[self.table.turn(mode)])
     }
 
     /// The turn that a call takes on one key. `space` keeps ids and task ids apart.
     fn key_turn(&self, space: &str, key: &str, mode: Mode) -> Turn {
         self.table.turn_on(space, self.prefix.as_str(), key, mode)
     }
-
-    /// The arguments of a statement that begins with a key.
-    fn key_args(&self, key: String, rest: Vec<Arg>) -> impl Fn(&Shape) -> Vec<Arg> + Send + 'static {
-        let prefix = self.prefix.clone();
-        move |shape| {
-            let key = Arg::text(prefix.stored(&key, shape.max_chars("key")).text);
-            std::iter::once(key).chain(rest.iter().cloned()).collect()
-        }
-    }
-}
-
-/// The result of a call that has none.
-fn nothing(_: Rows) -> Result<Answer, Error> {
-    Ok(Answer::Done("null".into()))
-}
-
-/// Whether the statement gave a row for this call.
-fn any_row(rows: Rows) -> Result<Answer, Error> {
-    Ok(Answer::Done((!rows.is_empty()).to_string()))
 }
 
 /// A TTL as the statements take it.

@@ -6,33 +6,66 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use tokio_postgres::types::Type;
-
 use super::schema;
-use crate::link::{Connection, Error, Mode, Prepare, Statement, Turn};
+use crate::link::{Connection, Error, Kind, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
 
-/// A statement of a table before its columns' types are known.
+/// A statement of a table before its columns' types are known: in words for one call, for many, or for both. Words for
+/// many take an array for each parameter (see [`Statement`]), and their rows begin with the key of the call that each
+/// belongs to.
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
 ///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
 pub(super) struct Template {
-    pub(super) sql: &'static str,
-    pub(super) params: &'static [Type],
-    /// Whether calls share a run; see [`Statement`].
-    pub(super) batched: bool,
+    pub(super) one: Option<&'static str>,
+    pub(super) many: Option<&'static str>,
+    /// Removes expired rows, in the same statement as the words for many and after them: what those return, it can read
+    /// as `written`.
+    pub(super) sweep: Option<&'static str>,
+    pub(super) params: &'static [Kind],
+    /// How many parameters, of the last, all calls of a run have in common.
+    pub(super) shared: usize,
+}
+
+impl Template {
+    pub(super) const fn of_one(one: &'static str, params: &'static [Kind]) -> Self {
+        Self { one: Some(one), many: None, sweep: None, params, shared: 0 }
+    }
+
+    pub(super) const fn of_many(many: &'static str, params: &'static [Kind]) -> Self {
+        Self { one: None, many: Some(many), sweep: None, params, shared: 0 }
+    }
+
+    pub(super) const fn of_both(one: &'static str, many: &'static str, params: &'static [Kind]) -> Self {
+        Self { one: Some(one), many: Some(many), sweep: None, params, shared: 0 }
+    }
+
+    pub(super) const fn sweeping(self, sweep: &'static str) -> Self {
+        Self { sweep: Some(sweep), ..self }
+    }
+
+    pub(super) const fn sharing(self, shared: usize) -> Self {
+        Self { shared, ..self }
+    }
+
+    fn statement(&self, render: impl Fn(&str) -> String) -> Statement {
+        let sweeping = self.many.zip(self.sweep).map(|(many, sweep)| {
+            render(&format!("WITH written AS ({many}\n), swept AS ({sweep}\n)\nSELECT * FROM written"))
+        });
+        Statement::new(self.one.map(&render), self.many.map(&render), sweeping, self.params, self.shared)
+    }
 }
 
 /// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
-pub(super) const DELETE_BY_KEY: Template = Template {
-    sql: r#"
+pub(super) const DELETE_BY_KEY: Template = Template::of_both(
+    "DELETE FROM {table} WHERE key = $1",
+    r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
   SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE))"#,
-    params: &[Type::TEXT_ARRAY],
-    batched: true,
-};
+    &[Kind::Text],
+);
 
 /// What the store knows of a table before it has looked.
 pub(super) struct Definition {
@@ -73,8 +106,7 @@ impl Shape {
             .templates
             .iter()
             .map(|template| {
-                let sql = render(template.sql, name, definition.touched, &columns);
-                Arc::new(Statement::new(sql, template.params, template.batched))
+                Arc::new(template.statement(|sql| render(sql, name, definition.touched, &columns)))
             })
             .collect();
         Self { columns, statements }
@@ -130,6 +162,10 @@ pub(crate) struct Table {
     names: Vec<String>,
     create: bool,
     shape: Mutex<Option<Arc<Shape>>>,
+    /// Has seen the table's name, and so begins every turn's hash. The folded name, where there is one: two spellings may
+    /// mean one table.
+    turns: DefaultHasher,
+    whole: u64,
 }
 
 impl Table {
@@ -150,7 +186,10 @@ impl Table {
             names.push(folded);
             names.dedup();
         }
-        Arc::new(Self { definition, names, create, shape: Mutex::default() })
+        let mut turns = DefaultHasher::new();
+        names.last().hash(&mut turns);
+        let whole = turns.finish();
+        Arc::new(Self { definition, names, create, shape: Mutex::default(), turns, whole })
     }
 
     /// The shape, once the table is prepared. Before, or where the table is missing and may not be made, the
@@ -162,15 +201,14 @@ impl Table {
 
     /// The turn that a call takes on the table as a whole.
     pub(super) fn turn(&self, mode: Mode) -> Turn {
-        self.turn_on("", "", "", mode)
+        Turn { resource: self.whole, mode }
     }
 
     /// The turn that a call takes on a key. `space` keeps ids and task ids apart. Prefix and key count as one text, as
     /// they do in the table: adapters whose namespaces overlap keep their order, too.
     pub(super) fn turn_on(&self, space: &str, prefix: &str, key: &str, mode: Mode) -> Turn {
-        let mut hasher = DefaultHasher::new();
-        // The folded name, where there is one: two spellings may mean one table.
-        (self.names.last(), space).hash(&mut hasher);
+        let mut hasher = self.turns.clone();
+        space.hash(&mut hasher);
         hasher.write(prefix.as_bytes());
         hasher.write(key.as_bytes());
         Turn { resource: hasher.finish(), mode }

@@ -1,0 +1,269 @@
+// @ts-check
+// Each operation of the three adapters, cut, delayed and silenced at each point of its request and of its answer.
+'use strict'
+
+const { setTimeout: sleep } = require('node:timers/promises')
+const { test, before } = require('node:test')
+const { OPERATIONS, adaptersOn, alike, standing } = require('./operations.js')
+const { useDatabase } = require('../helpers/database.js')
+const { Figures, SOAK_MINUTES, chance } = require('../helpers/figures.js')
+const { startProxy } = require('../helpers/proxy.js')
+const { inTime, until } = require('../helpers/waiting.js')
+
+/** @typedef {import('../helpers/proxied-connection.js').Fault} Fault */
+/** @typedef {Awaited<ReturnType<typeof startProxy>>} Proxy */
+/** @typedef {{ proxy: Proxy, through: import('./operations.js').Adapters }} Route */
+
+const database = useDatabase()
+const deadline = performance.now() + SOAK_MINUTES * 60_000
+
+/** @type {import('./operations.js').Adapters} around every fault */
+let plain
+let keys = 0
+
+before(async () => {
+  plain = adaptersOn((await database).pool())
+  await Promise.all([plain.main.connect(), plain.results.connect(), plain.entries.initialize()])
+})
+
+/**
+ * A way through a proxy, with every statement prepared as in a program that has run for a while.
+ *
+ * @param {import('pg').PoolConfig} [options]
+ * @returns {Promise<Route>}
+ */
+async function route(options) {
+  const db = await database
+  const proxy = await startProxy(db.url)
+  return { proxy, through: adaptersOn(db.pool({ connectionString: proxy.url, max: 2, ...options })) }
+}
+
+const MADE = `
+  SELECT count(DISTINCT indrelid)::int AS tables, count(*)::int AS indexes FROM pg_index
+    JOIN pg_class ON pg_class.oid = indrelid AND relnamespace = 'public'::regnamespace`
+
+const EMPTY = `TRUNCATE go_goscope_locks, go_goscope_circuit, go_goscope_cache, go_goscope_checkpoints,
+  go_goscope_idempotency, cache`
+
+const nextKey = () => `k${String(keys++).padStart(6, '0')}`
+
+/**
+ * @param {import('./operations.js').Operation} operation
+ * @param {Route} route
+ * @param {Fault} [fault]
+ */
+async function attempt(operation, { proxy, through }, fault) {
+  const db = await database
+  const key = nextKey()
+  await operation.seed?.(plain, key)
+  const call = await operation.ready(through, key)
+  const found = await standing(db, key)
+  const strike = fault && proxy.strikeNext(key, fault)
+  /** @type {any} */
+  let error
+  let result = ''
+  try {
+    result = alike(await inTime(operation.name, call()), key)
+  } catch (thrown) {
+    error = thrown ?? new Error('nothing was thrown')
+  }
+  return { key, found, strike, error, result, left: await standing(db, key) }
+}
+
+/**
+ * What an operation does where nothing goes wrong, and how long its messages are.
+ *
+ * @param {import('./operations.js').Operation} operation
+ * @param {Route} route
+ */
+async function undisturbed(operation, route) {
+  // Prepared at its second run, so alike from the third on.
+  for (let n = 0; n < 2; n++) await attempt(operation, route)
+  const seen = await attempt(operation, route, { in: 'answer', how: 'delay', ms: 0 })
+  if (seen.error) throw seen.error
+  return seen
+}
+
+/**
+ * Whether what the caller was told, and what stands in the tables, is right.
+ *
+ * @param {Figures} figures
+ * @param {import('./operations.js').Operation} operation
+ * @param {Fault} fault
+ * @param {Awaited<ReturnType<typeof attempt>>} got
+ * @param {Awaited<ReturnType<typeof attempt>>} right
+ */
+function judge(figures, operation, fault, got, right) {
+  const where = `${operation.name}, ${fault.in} ${fault.how} after ${fault.after ?? 0}`
+  const wrong = (/** @type {string} */ what) => figures.violation(`${where}: ${what}`)
+  const passes = fault.how === 'delay' || fault.how === 'trickle'
+  figures.operations++
+  figures.faults++
+  if (got.error) {
+    figures.error(got.error, where)
+    if (passes) wrong(`failed: ${got.error.stack}`)
+    if (operation.repeats && fault.how !== 'silence') wrong(`was not asked again: ${got.error.stack}`)
+    if (got.left !== got.found && got.left !== right.left) wrong(`half done: ${got.left}`)
+    // A part of a request is no request.
+    if (fault.in === 'request' && got.left !== got.found) wrong(`carried out from a part: ${got.left}`)
+  } else {
+    if (got.result !== right.result) wrong(`gave ${got.result}, not ${right.result}`)
+    if (got.left !== right.left) wrong(`was acknowledged, but left ${got.left}, not ${right.left}`)
+    // The end of the answer says that the server has committed; a part of it, however long, does not.
+    if (!operation.repeats && !passes) wrong('was acknowledged without the end of its answer')
+  }
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof attempt>>} measured
+ * @returns {Fault[]}
+ */
+function cutsOf({ strike }) {
+  const { request = 0, answer = 0, boundaries = [] } = strike ?? {}
+  const all = (/** @type {number} */ length) => Array.from({ length }, (_, n) => n)
+  const inRequest = SOAK_MINUTES > 0 ? all(request) : [0, request >> 1, request - 1]
+  const inAnswer = SOAK_MINUTES > 0 ? all(answer) : [...boundaries, 3, answer - 1]
+  const hows = /** @type {const} */ (['reset', 'end'])
+  return [
+    .../** @type {Fault[]} */ (inRequest.map((after, n) => ({ in: 'request', how: hows[n % 2], after }))),
+    .../** @type {Fault[]} */ (inAnswer.map((after, n) => ({ in: 'answer', how: hows[n % 2], after }))),
+    { in: 'answer', how: 'end', after: 0 },
+    { in: 'request', how: 'delay', ms: 30 },
+    { in: 'answer', how: 'delay', ms: 30 },
+    { in: 'answer', how: 'trickle', ms: SOAK_MINUTES > 0 ? 5 : 0 },
+    { in: 'request', how: 'trickle' },
+  ]
+}
+
+test('cut in the request or in the answer, delayed, or coming byte by byte', async () => {
+  const figures = new Figures()
+  const way = await route()
+  const random = chance()
+  do {
+    // At length, every byte of one takes a while: so each soak begins with another.
+    const first = SOAK_MINUTES > 0 ? Math.floor(random() * OPERATIONS.length) : 0
+    for (const operation of [...OPERATIONS.slice(first), ...OPERATIONS.slice(0, first)]) {
+      if (SOAK_MINUTES > 0 && performance.now() > deadline) break
+      // What stands under a key is looked for in all rows.
+      await (await database).query(EMPTY)
+      const right = await undisturbed(operation, way)
+      for (const fault of cutsOf(right)) {
+        judge(figures, operation, fault, await attempt(operation, way, fault), right)
+        if (SOAK_MINUTES > 0 && performance.now() > deadline) break
+        // By itself, and at once: whoever comes next is not to notice.
+        await way.through.main.get('recovery').catch((error) => figures.violation(`no recovery: ${error.stack}`))
+      }
+    }
+    if (SOAK_MINUTES > 0) console.log(`# note: ${figures.operations} operations, ${figures.faults} faults`)
+  } while (SOAK_MINUTES > 0 && performance.now() < deadline)
+  figures.report(`${OPERATIONS.length} operations at each point of the protocol`)
+})
+
+test('among a hundred calls, which hear nothing of it', async () => {
+  const figures = new Figures()
+  const way = await route()
+  const values = Array.from({ length: 100 }, (_, n) => n)
+  await Promise.all(values.map((n) => plain.main.set(`crowd${n}`, n)))
+  for (const operation of OPERATIONS) {
+    const right = await undisturbed(operation, way)
+    for (const fault of /** @type {Fault[]} */ ([
+      { in: 'request', how: 'reset' },
+      { in: 'answer', how: 'reset' },
+    ])) {
+      const crowd = Promise.all(values.map((n) => way.through.main.get(`crowd${n}`)))
+      crowd.catch(() => {})
+      const got = await attempt(operation, way, fault)
+      // Its own part of the request may have gone out in front of, or behind, the one that was struck.
+      judge(figures, operation, fault, got, right)
+      const found = await crowd.catch((error) => figures.violation(`in the crowd of ${operation.name}: ${error.stack}`))
+      figures.operations += values.length
+      if (found && alike(found, '?') !== alike(values, '?')) figures.violation(`the crowd got ${alike(found, '?')}`)
+    }
+  }
+  figures.report('each operation cut among a hundred others')
+})
+
+test('connect, cut at each of its statements: asked again, and nothing half made', async () => {
+  const db = await database
+  const figures = new Figures()
+  const way = await route()
+  for (const text of ['pg_advisory_xact_lock', 'CREATE TABLE', 'CREATE INDEX', 'COMMIT']) {
+    for (const fault of /** @type {Fault[]} */ ([
+      { in: 'request', how: 'reset' },
+      { in: 'answer', how: 'end', after: 3 },
+    ])) {
+      await db.query(`DROP TABLE IF EXISTS go_goscope_locks, go_goscope_circuit, go_goscope_cache,
+        go_goscope_checkpoints, go_goscope_idempotency, cache`)
+      way.proxy.strikeNext(text, fault)
+      figures.operations++
+      figures.faults++
+      const { main, results, entries } = way.through
+      try {
+        await inTime('connect', Promise.all([main.connect(), results.connect(), entries.initialize()]))
+      } catch (error) {
+        figures.violation(`connect, ${text} ${fault.in}: ${error}`)
+      }
+      const [{ tables, indexes }] = await db.query(MADE)
+      if (tables !== 6 || indexes !== 12) figures.violation(`${text}: ${tables} tables, ${indexes} indexes`)
+    }
+  }
+  figures.report('connect cut at each of its statements')
+})
+
+test('a peer that falls silent: query_timeout bounds the wait, and the connection is not used again', async () => {
+  const figures = new Figures()
+  // Each on its own way, all at once: the time goes by in waiting.
+  const one = async (/** @type {import('./operations.js').Operation} */ operation) => {
+    const calm = await route()
+    const right = await undisturbed(operation, calm)
+    const way = await route({ query_timeout: 1_000, max: 1 })
+    for (const fault of /** @type {Fault[]} */ ([
+      { in: 'request', how: 'silence' },
+      { in: 'answer', how: 'silence' },
+      { in: 'answer', how: 'silence', after: 3 },
+    ])) {
+      judge(figures, operation, fault, await attempt(operation, way, fault), right)
+      const served = () => way.through.main.has('recovery').catch((error) => void figures.error(error, 'recovery'))
+      await until(`recovery after ${operation.name}`, async () => (await served()) === false)
+    }
+    for (const { proxy } of [calm, way]) await proxy.stop()
+  }
+  for (let from = 0; from < OPERATIONS.length; from += 12) {
+    await Promise.all(OPERATIONS.slice(from, from + 12).map(one))
+  }
+  figures.report('each operation at a peer that falls silent')
+})
+
+test('a peer that falls silent, and no time limit set: the call waits, as with pg, until the connection ends', async () => {
+  const way = await route()
+  await way.through.main.set('patience', 1)
+  const strike = way.proxy.strikeNext('patience', { in: 'answer', how: 'silence' })
+  let isSettled = false
+  const pending = way.through.main.get('patience').finally(() => {
+    isSettled = true
+  })
+  await strike.struck
+  await sleep(500)
+  if (isSettled) throw new Error('no limit was set, and yet the call did not wait')
+  way.proxy.cutAll()
+  if ((await inTime('the answer', pending)) !== 1) throw new Error('the read was not asked again')
+})
+
+test('a drawn owner whose acquire failed for silence holds nothing in the end', async () => {
+  const figures = new Figures()
+  const db = await database
+  const way = await route({ query_timeout: 500 })
+  await way.through.main.connect()
+  for (let n = 0; n < 3; n++) {
+    const key = nextKey()
+    way.proxy.strikeNext(key, { in: 'answer', how: 'silence', atOnce: () => way.proxy.refuse() })
+    const outcome = await way.through.main.acquire(key, 600_000).catch((error) => error)
+    figures.operations++
+    figures.faults++
+    figures.error(outcome, 'acquire')
+    if ((await standing(db, key)) === '[]') figures.violation('the server does not hold it: nothing was tested')
+    way.proxy.refuse(false)
+    await until('the end of the orphan', async () => (await standing(db, key)) === '[]')
+  }
+  figures.report('locks taken for callers who were told of a failure, all given back')
+})

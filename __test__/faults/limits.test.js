@@ -1,0 +1,160 @@
+// @ts-check
+// The server's limits: a full disk, locks and statements that may not take longer, serializable transactions.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { test } = require('node:test')
+const pg = require('pg')
+const { Load } = require('./load.js')
+const { adaptersOn } = require('./operations.js')
+const { administer, serverUrl, useDatabase } = require('../helpers/database.js')
+const { Figures } = require('../helpers/figures.js')
+const { inProcesses } = require('../helpers/processes.js')
+
+const database = useDatabase()
+
+/** A file system of a few megabytes, where the machine lets us have one. */
+function smallDisk() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-small-disk-'))
+  // It must be the server's own.
+  const { uid, gid } = fs.statSync(path.dirname(/** @type {string} */ (process.env.GOSCOPE_TEST_LOG)))
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=24m,mode=700,uid=${uid},gid=${gid}`, 'tmpfs', folder])
+  if (mounted.status === 0) return folder
+  fs.rmdirSync(folder)
+  return undefined
+}
+
+const isLocal = !process.env.DATABASE_URL
+const disk = isLocal && process.platform === 'linux' && process.getuid?.() === 0 ? smallDisk() : undefined
+const noDisk = disk ? false : 'no file system may be mounted here (Linux, as root), or the server is elsewhere'
+process.once('exit', () => {
+  if (!disk) return
+  spawnSync('umount', ['-l', disk])
+  fs.rmSync(disk, { recursive: true, force: true })
+})
+
+test('disk full (53100): what was acknowledged stays, and there is room again', { skip: noDisk }, async () => {
+  const figures = new Figures()
+  const name = `goscope_full_${process.pid}`
+  // What makes room again when it is taken away.
+  const spare = path.join(/** @type {string} */ (disk), 'spare')
+  await administer(`CREATE TABLESPACE ${name} LOCATION '${disk}'`)
+  await administer(`CREATE DATABASE ${name} TEMPLATE template0 TABLESPACE ${name}`)
+  fs.writeFileSync(spare, Buffer.alloc(6 << 20))
+  const url = new URL(/** @type {string} */ (serverUrl))
+  url.pathname = `/${name}`
+  const pool = new pg.Pool({ connectionString: url.href, max: 3 })
+  const on = adaptersOn(pool)
+  const load = new Load(pool, figures, { fails: ({ code }) => code === '53100' })
+  try {
+    await load.start()
+    // Not to be compressed.
+    const filler = () => Array.from({ length: 10_000 }, () => Math.random())
+    /** @type {string[]} */
+    const kept = []
+    /** @type {any} */
+    let full
+    for (let n = 0; !full && n < 1_000; n++) {
+      figures.operations++
+      await on.main.set(`filler${n}`, filler()).then(
+        () => kept.push(`filler${n}`),
+        (error) => {
+          full = error
+        },
+      )
+    }
+    figures.faults++
+    figures.error(full, 'set')
+    assert.equal(full?.code, '53100')
+    for (const key of kept) if (!(await on.main.has(key))) figures.violation(`acknowledged, and lost: ${key}`)
+    fs.rmSync(spare)
+    await on.main.set('room', 1)
+    await load.stop()
+    await load.verify(on)
+    figures.report('a full disk', `${kept.length} large values looked up`)
+  } finally {
+    await load.stop()
+    await pool.end()
+    await administer(`DROP DATABASE ${name} WITH (FORCE)`)
+    await administer(`DROP TABLESPACE ${name}`)
+  }
+})
+
+for (const [title, setting, code] of /** @type {[string, import('pg').PoolConfig, string][]} */ ([
+  ['lock_timeout', { lock_timeout: 150 }, '55P03'],
+  ['statement_timeout', { statement_timeout: 400 }, '57014'],
+])) {
+  test(`${title}: the call that waits too long fails, those that share its statement do not`, async () => {
+    const figures = new Figures()
+    const db = await database
+    const on = adaptersOn(db.pool({ ...setting, max: 2 }))
+    const stuckAt = `stuck by ${title}`
+    await Promise.all([on.main.set(stuckAt, 0), on.main.recordFailure(stuckAt, 9), on.main.acquire(stuckAt, 1, 'x')])
+    const holder = await db.hold(
+      `SELECT FROM go_goscope_cache c, go_goscope_circuit b, go_goscope_locks l
+        WHERE c.key = 'cache:' || $1 AND b.key = 'circuit:' || $1 AND l.key = 'lock:' || $1 FOR UPDATE`,
+      [stuckAt],
+    )
+    const values = Array.from({ length: 60 }, (_, n) => n)
+    const stuck = [on.main.set(stuckAt, 1), on.main.recordFailure(stuckAt, 9), on.main.acquire(stuckAt, 60_000)]
+    const others = values.flatMap((n) => [
+      on.main.set(`free${n}`, n),
+      on.main.recordFailure(`free${n}`, 9),
+      on.main.acquire(`free${n}`, 60_000, 'me'),
+    ])
+    figures.faults++
+    for (const one of await Promise.allSettled(stuck)) {
+      if (one.status === 'fulfilled') figures.violation(`it did not wait: ${one.value}`)
+      else if (one.reason.code !== code) figures.violation(`not ${code}: ${one.reason.stack}`)
+      else figures.error(one.reason, title)
+    }
+    for (const one of await Promise.allSettled(others)) {
+      // The server is slow, at times, and a time-out is a time-out: but none that is told is another's.
+      if (one.status === 'rejected' && one.reason.code !== code) figures.violation(`not ${code}: ${one.reason.stack}`)
+      if (one.status === 'rejected') figures.error(one.reason, `${title}, in company`)
+    }
+    figures.operations += stuck.length + others.length
+    await holder.rollback()
+    assert.deepEqual([await on.main.get(stuckAt), (await on.main.getState(stuckAt))?.failureCount], [0, 1])
+    figures.report(title)
+  })
+}
+
+test('a database that is serializable by default: 40001 reaches nobody', async () => {
+  const figures = new Figures()
+  const db = await database
+  await db.query(`ALTER DATABASE ${db.name} SET default_transaction_isolation = serializable`)
+  const rounds = 4
+  const calls = await inProcesses(3, 'overlap', { url: db.url, rounds })
+  figures.operations = calls.reduce((sum, each) => sum + each, 0)
+  figures.faults = 3 * rounds
+  figures.report('3 processes on the same keys, serializable by default')
+})
+
+test('a server that answers 40001: each call is sent again until it succeeds, batches call by call', async () => {
+  const figures = new Figures()
+  const db = await database
+  await db.query(`
+    CREATE SEQUENCE trouble;
+    CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF nextval('trouble') % 20 = 0 THEN RAISE EXCEPTION 'trouble' USING ERRCODE = '40001'; END IF;
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON go_goscope_circuit FOR EACH ROW EXECUTE FUNCTION trouble()`)
+  const { main } = adaptersOn(db.pool())
+  const counts = await Promise.all(Array.from({ length: 400 }, (_, n) => main.recordFailure(`trouble${n % 40}`, 99)))
+  figures.operations = counts.length
+  const [{ n }] = await db.query('SELECT last_value::int AS n FROM trouble')
+  figures.faults = Math.floor(n / 20)
+  assert.ok(figures.faults > 0, 'there was no trouble')
+  const sum = await db.query(
+    "SELECT sum(failure_count)::int AS n FROM go_goscope_circuit WHERE key LIKE 'circuit:trouble%'",
+  )
+  if (sum[0].n !== counts.length) figures.violation(`${counts.length} failures, counted ${sum[0].n}`)
+  await db.query('DROP TRIGGER trouble ON go_goscope_circuit')
+  figures.report('serialization failures')
+})

@@ -1,0 +1,252 @@
+// @ts-check
+// Every operation of the three adapters, as the tests of faults make it: on rows of its own, once, with what it finds.
+'use strict'
+
+const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+
+/**
+ * @typedef {object} Adapters
+ * @property {PostgresAdapter} main
+ * @property {PostgresIdempotencyAdapter} results
+ * @property {PostgresCacheAdapter} entries
+ * @property {(prefix: string) => { main: PostgresAdapter, entries: PostgresCacheAdapter }} prefixed
+ *
+ * @typedef {object} Operation
+ * @property {string} name
+ * @property {boolean} repeats whether it is asked again when its outcome is unknown
+ * @property {((on: Adapters, key: string) => Promise<unknown>) | undefined} seed makes what it is to find
+ * @property {(on: Adapters, key: string) => Promise<() => Promise<unknown>>} ready → the call itself
+ */
+
+/**
+ * @param {import('pg').Pool} pool
+ * @returns {Adapters}
+ */
+function adaptersOn(pool) {
+  return {
+    main: new PostgresAdapter(pool),
+    results: new PostgresIdempotencyAdapter(pool),
+    entries: new PostgresCacheAdapter(pool),
+    prefixed: (keyPrefix) => ({
+      main: new PostgresAdapter(pool, { keyPrefix }),
+      entries: new PostgresCacheAdapter(pool, { keyPrefix }),
+    }),
+  }
+}
+
+const TTL = 600_000
+
+const checkpoint = (/** @type {string} */ id, /** @type {string} */ taskId, /** @type {number} */ n) => ({
+  id,
+  taskId,
+  sequence: n,
+  timestamp: n,
+  progress: n,
+  data: { n },
+})
+
+/** Three checkpoints of a task. */
+const task = async (/** @type {Adapters} */ on, /** @type {string} */ key) => {
+  for (const n of [1, 2, 3]) await on.main.save(checkpoint(`${key}.${n}`, key, n))
+}
+
+/** Two values under a prefix, in both caches. */
+const values = async (/** @type {Adapters} */ on, /** @type {string} */ key) => {
+  const { main, entries } = on.prefixed(`${key}:`)
+  for (const n of [1, 2]) await Promise.all([main.set(`v${n}`, n), entries.set(`v${n}`, n)])
+}
+
+/** A handle is not of the connection that it was made over: its methods are what goes through the fault. */
+const held = (/** @type {(handle: import('goscope-postgres').LockHandle) => Promise<unknown>} */ use) => {
+  return async (/** @type {Adapters} */ on, /** @type {string} */ key) => {
+    const handle = await on.main.acquire(key, TTL, 'me')
+    if (!handle) throw new Error(`${key} is not free`)
+    return () => use(handle)
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} repeats
+ * @param {Operation['seed']} seed
+ * @param {(on: Adapters, key: string) => Promise<unknown>} call
+ * @returns {Operation}
+ */
+function operation(name, repeats, seed, call) {
+  return { name, repeats, seed, ready: async (on, key) => () => call(on, key) }
+}
+
+const YES = true
+const NO = false
+
+/** @type {Operation[]} */
+const OPERATIONS = [
+  operation('acquire', YES, undefined, (on, key) => on.main.acquire(key, TTL)),
+  operation('acquire by name', YES, undefined, (on, key) => on.main.acquire(key, TTL, 'me')),
+  operation(
+    'acquire of a busy lock',
+    YES,
+    (on, key) => on.main.acquire(key, TTL, 'holder'),
+    (on, key) => on.main.acquire(key, TTL),
+  ),
+  operation(
+    'extend',
+    YES,
+    (on, key) => on.main.acquire(key, TTL, 'me'),
+    (on, key) => on.main.extend(key, TTL, 'me'),
+  ),
+  operation(
+    "extend of another's lock",
+    YES,
+    (on, key) => on.main.acquire(key, TTL, 'holder'),
+    (on, key) => on.main.extend(key, TTL, 'me'),
+  ),
+  operation(
+    'forceRelease',
+    NO,
+    (on, key) => on.main.acquire(key, TTL, 'holder'),
+    (on, key) => on.main.forceRelease(key),
+  ),
+  { name: 'handle.extend', repeats: YES, seed: undefined, ready: held((handle) => handle.extend(TTL)) },
+  { name: 'handle.isValid', repeats: YES, seed: undefined, ready: held((handle) => handle.isValid()) },
+  { name: 'handle.release', repeats: YES, seed: undefined, ready: held((handle) => handle.release()) },
+
+  operation(
+    'getState',
+    YES,
+    (on, key) => on.main.recordFailure(key, 9),
+    async (on, key) => (await on.main.getState(key))?.failureCount,
+  ),
+  operation('setState', NO, undefined, (on, key) => on.main.setState(key, { state: 'open', failureCount: 4 })),
+  operation(
+    'recordFailure',
+    NO,
+    (on, key) => on.main.recordFailure(key, 2),
+    (on, key) => on.main.recordFailure(key, 2),
+  ),
+  operation(
+    'recordSuccess',
+    NO,
+    (on, key) => on.main.recordFailure(key, 1),
+    (on, key) => on.main.recordSuccess(key),
+  ),
+
+  operation(
+    'get',
+    YES,
+    (on, key) => on.main.set(key, { n: 1 }),
+    (on, key) => on.main.get(key),
+  ),
+  operation(
+    'set',
+    NO,
+    (on, key) => on.main.set(key, { n: 1 }),
+    (on, key) => on.main.set(key, { n: 2 }, TTL),
+  ),
+  operation(
+    'has',
+    YES,
+    (on, key) => on.main.set(key, null),
+    (on, key) => on.main.has(key),
+  ),
+  operation(
+    'delete',
+    NO,
+    (on, key) => on.main.set(key, 1),
+    (on, key) => on.main.delete(key),
+  ),
+  operation('clear', NO, values, (on, key) => on.prefixed(`${key}:`).main.clear()),
+  operation('keys', YES, values, async (on, key) => (await on.prefixed(`${key}:`).main.keys()).sort()),
+
+  operation(
+    'save',
+    NO,
+    (on, key) => on.main.save(checkpoint(key, key, 1)),
+    (on, key) => on.main.save(checkpoint(key, key, 2)),
+  ),
+  operation(
+    'load',
+    YES,
+    (on, key) => on.main.save(checkpoint(key, key, 1)),
+    async (on, key) => (await on.main.load(key))?.data,
+  ),
+  operation('loadLatest', YES, task, async (on, key) => (await on.main.loadLatest(key))?.sequence),
+  operation('list', YES, task, async (on, key) => (await on.main.list(key)).map(({ sequence }) => sequence)),
+  operation('cleanup', NO, task, (on, key) => on.main.cleanup(key, 1)),
+  operation('deleteAll', NO, task, (on, key) => on.main.deleteAll(key)),
+
+  operation(
+    'idempotency get',
+    YES,
+    (on, key) => on.results.set(key, { n: 1 }),
+    (on, key) => on.results.get(key),
+  ),
+  operation('idempotency set', NO, undefined, (on, key) => on.results.set(key, { n: 1 }, TTL)),
+  operation(
+    'idempotency delete',
+    NO,
+    (on, key) => on.results.set(key, 1),
+    (on, key) => on.results.delete(key),
+  ),
+
+  operation(
+    'cache get',
+    YES,
+    (on, key) => on.entries.set(key, { n: 1 }),
+    (on, key) => on.entries.get(key),
+  ),
+  operation('cache set', NO, undefined, (on, key) => on.entries.set(key, { n: 1 }, TTL)),
+  operation(
+    'cache has',
+    YES,
+    (on, key) => on.entries.set(key, null),
+    (on, key) => on.entries.has(key),
+  ),
+  operation(
+    'cache delete',
+    NO,
+    (on, key) => on.entries.set(key, 1),
+    (on, key) => on.entries.delete(key),
+  ),
+  operation('cache clear', NO, values, (on, key) => on.prefixed(`${key}:`).entries.clear()),
+  operation('cache keys', YES, values, async (on, key) => (await on.prefixed(`${key}:`).entries.keys()).sort()),
+  operation('cache stats', YES, values, (on, key) => on.prefixed(`${key}:`).entries.stats()),
+  operation('cache prune', NO, values, (on, key) => on.prefixed(`${key}:`).entries.prune()),
+]
+
+/** What stands in the tables under a key, without the times; whether a lease, a value is still good is seen. */
+const STANDING = `
+SELECT coalesce(json_agg(line ORDER BY line::text), '[]') AS lines FROM (
+  SELECT json_build_array('lock', key, owner, expires_at > timezone('UTC', now())) AS line FROM go_goscope_locks
+  UNION ALL SELECT json_build_array('circuit', key, state, failure_count, last_success_time IS NULL)
+    FROM go_goscope_circuit
+  UNION ALL SELECT json_build_array('value', key, value, expires_at IS NULL) FROM go_goscope_cache
+  UNION ALL SELECT json_build_array('checkpoint', id, task_id, sequence, timestamp, progress, data)
+    FROM go_goscope_checkpoints
+  UNION ALL SELECT json_build_array('result', key, value, expires_at IS NULL) FROM go_goscope_idempotency
+  UNION ALL SELECT json_build_array('entry', key, value, expires_at IS NULL) FROM cache
+) AS lines (line) WHERE strpos(line::text, $1) > 0`
+
+/**
+ * @param {{ query: (sql: string, params: unknown[]) => Promise<any[]> }} db
+ * @param {string} key
+ */
+async function standing(db, key) {
+  const [{ lines }] = await db.query(STANDING, [key])
+  return alike(lines, key)
+}
+
+const DRAWN = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g
+
+/**
+ * A result or rows as text that is the same for every key, drawn owner and moment.
+ *
+ * @param {unknown} value
+ * @param {string} key
+ */
+function alike(value, key) {
+  const plain = typeof (/** @type {any} */ (value)?.release) === 'function' ? 'a handle' : value
+  return String(JSON.stringify(plain)).replaceAll(key, 'KEY').replace(DRAWN, 'DRAWN')
+}
+
+module.exports = { OPERATIONS, adaptersOn, alike, standing }

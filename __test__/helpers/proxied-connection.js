@@ -1,0 +1,209 @@
+// @ts-check
+// One connection through the proxy: passes on what comes, counts its messages, and breaks where it is told to.
+'use strict'
+
+/**
+ * What goes wrong with one request, or with its answer.
+ *
+ * @typedef {object} Fault
+ * @property {'request' | 'answer'} in an answer is struck when the server has given all of it, and so has committed
+ * @property {'reset' | 'end' | 'silence' | 'delay' | 'trickle'} how `reset` and `end` close the connection in two ways,
+ *   `silence` leaves it open and lets nothing more through, `delay` and `trickle` let all through in the end
+ * @property {number} [after] how many bytes go through first
+ * @property {number} [ms] of the delay, or between the bytes of a trickle; without it they come one by one all the same
+ * @property {Buffer} [farewell] what the client hears instead of the answer
+ * @property {() => void} [atOnce] done in the same moment, before the caller can try again
+ */
+
+/** What has become of a fault: how long request and answer were, and where the answer's messages began. */
+class Strike {
+  request = 0
+  answer = 0
+  /** @type {number[]} */
+  boundaries = []
+
+  /** @param {Fault} fault */
+  constructor(fault) {
+    this.fault = fault
+    /** @type {() => void} */
+    this.done = () => {}
+    /** When the harm has been done. */
+    this.struck = new Promise((resolve) => (this.done = () => resolve(undefined)))
+  }
+}
+
+/** Reads messages out of chunks: a type and a length each; the client's first has no type. */
+class MessageReader {
+  /** @type {Buffer} */
+  #buffer = Buffer.alloc(0)
+  #isStarted
+  /** How many bytes of the stream have been read as whole messages. */
+  position = 0
+
+  /** @param {boolean} isStarted */
+  constructor(isStarted) {
+    this.#isStarted = isStarted
+  }
+
+  /**
+   * @param {Buffer} data
+   * @returns {{ type: string, body: Buffer, at: number }[]} the messages that are complete with this
+   */
+  read(data) {
+    const messages = []
+    this.#buffer = this.#buffer.length > 0 ? Buffer.concat([this.#buffer, data]) : data
+    for (;;) {
+      const head = this.#isStarted ? 1 : 0
+      if (this.#buffer.length < head + 4) return messages
+      const end = head + this.#buffer.readInt32BE(head)
+      if (this.#buffer.length < end) return messages
+      const type = this.#isStarted ? String.fromCharCode(this.#buffer[0]) : ''
+      messages.push({ type, body: this.#buffer.subarray(head + 4, end), at: this.position })
+      this.#buffer = this.#buffer.subarray(end)
+      this.position += end
+      this.#isStarted = true
+    }
+  }
+}
+
+class ProxiedConnection {
+  #fromClient = new MessageReader(false)
+  #fromServer = new MessageReader(true)
+  /** @type {{ strike: Strike, chunks: Buffer[], from: number } | undefined} */
+  #answer
+  /** @type {{ to: 'client' | 'server', bytes: number, how: 'reset' | 'end' | 'silence' } | undefined} */
+  #allowance
+  isSilent = false
+
+  /**
+   * @param {import('node:net').Socket} client
+   * @param {import('node:net').Socket} server
+   * @param {{ seen: (type: string, body: Buffer) => Strike | undefined, gone: (it: ProxiedConnection) => void }} owner
+   */
+  constructor(client, server, owner) {
+    this.client = client
+    this.server = server
+    this.owner = owner
+    // Or the kernel would put the bytes of a trickle together again.
+    client.setNoDelay(true)
+    client.on('data', (data) => this.#request(data))
+    server.on('data', (data) => this.#answered(data))
+    for (const socket of [client, server]) {
+      socket.on('close', () => this.close()).on('error', () => this.close())
+    }
+  }
+
+  /** @param {Buffer} data */
+  #request(data) {
+    /** @type {Strike | undefined} */
+    let strike
+    for (const { type, body } of this.#fromClient.read(data)) strike ??= type ? this.owner.seen(type, body) : undefined
+    if (!strike) return this.#pass('server', data)
+    strike.request = data.length
+    if (strike.fault.in === 'request') return this.#harm('server', data, strike)
+    this.#answer = { strike, chunks: [], from: this.#fromServer.position }
+    this.#pass('server', data)
+  }
+
+  /** @param {Buffer} data */
+  #answered(data) {
+    const messages = this.#fromServer.read(data)
+    if (!this.#answer) return this.#pass('client', data)
+    const { strike, chunks, from } = this.#answer
+    chunks.push(data)
+    strike.boundaries.push(...messages.map(({ at }) => at - from))
+    // A FATAL error is the last that a server says.
+    const isWhole = messages.some(({ type, body }) => type === 'Z' || (type === 'E' && body.includes('VFATAL')))
+    if (!isWhole) return
+    this.#answer = undefined
+    const whole = Buffer.concat(chunks)
+    strike.answer = whole.length
+    this.#harm('client', whole, strike)
+  }
+
+  /**
+   * @param {'client' | 'server'} to
+   * @param {Buffer} data
+   */
+  #pass(to, data) {
+    if (this.isSilent) return
+    const allowance = this.#allowance
+    if (!allowance || allowance.to !== to) return this[to].write(data)
+    if (data.length < allowance.bytes) {
+      allowance.bytes -= data.length
+      return this[to].write(data)
+    }
+    this[to].write(data.subarray(0, allowance.bytes))
+    this.cut(allowance.how)
+  }
+
+  /**
+   * @param {'client' | 'server'} to
+   * @param {Buffer} data
+   * @param {Strike} strike
+   */
+  #harm(to, data, strike) {
+    const { how, after = 0, ms = 0, farewell, atOnce } = strike.fault
+    if (how === 'delay') {
+      setTimeout(() => this.#pass(to, data), ms)
+    } else if (how === 'trickle') {
+      this.#trickle(to, data, ms, 0)
+    } else if (farewell) {
+      this.client.end(farewell)
+    } else {
+      if (after > 0) this[to].write(data.subarray(0, after))
+      this.cut(how)
+    }
+    atOnce?.()
+    strike.done()
+  }
+
+  /**
+   * @param {'client' | 'server'} to
+   * @param {Buffer} data
+   * @param {number} ms
+   * @param {number} at
+   */
+  #trickle(to, data, ms, at) {
+    if (at >= data.length || this[to].destroyed) return
+    this.#pass(to, data.subarray(at, at + 1))
+    const next = () => this.#trickle(to, data, ms, at + 1)
+    if (ms > 0) setTimeout(next, ms)
+    else setImmediate(next)
+  }
+
+  /**
+   * Breaks when so many more bytes have gone that way.
+   *
+   * @param {'client' | 'server'} to
+   * @param {number} bytes
+   * @param {'reset' | 'end' | 'silence'} how
+   */
+  cutAfter(to, bytes, how) {
+    this.#allowance = { to, bytes, how }
+  }
+
+  /** @param {'reset' | 'end' | 'silence'} how */
+  cut(how = 'reset') {
+    if (how === 'silence') {
+      this.isSilent = true
+      return
+    }
+    if (how === 'end') {
+      this.owner.gone(this)
+      this.client.end(() => this.close())
+      return
+    }
+    // A socket that is already ending must not be reset: Node 20 then never closes its handle, and spins at exit.
+    if (this.client.writable && !this.client.readableEnded) this.client.resetAndDestroy()
+    this.close()
+  }
+
+  close() {
+    this.owner.gone(this)
+    this.client.destroy()
+    this.server.destroy()
+  }
+}
+
+module.exports = { ProxiedConnection, Strike }

@@ -1,0 +1,197 @@
+// @ts-check
+// The command line.
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { parseArgs } = require('node:util')
+const { OPERATIONS } = require('./operations.js')
+const { OTHERS, OURS } = require('./parts/rates.js')
+
+const RESULTS = path.join(__dirname, 'results')
+
+/** The numbers of calls in flight for every operation, and those between and beyond for the scale curve. */
+const IN_FLIGHT = [1, 16, 256]
+const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
+
+const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
+const QUICK = { windowMs: 250, rounds: 2, sides: ['reference'] }
+
+const MOST_IN_FLIGHT = 100_000
+const MEMORY_CALLS = 10_000_000
+
+const HELP = `Usage: npm run bench [-- option...]
+       node bench/main.js [option...]     on the last build
+
+Measures goscope-postgres against other ways to do the same work, on a PostgreSQL of its own with default settings.
+All figures are ratios of windows that stand next to each other in one run. About half an hour in full.
+
+  --quick             every operation, against the pg-written reference only, in about a minute
+  --only <list>       these operations: ${Object.keys(OPERATIONS).join(', ')}
+  --sides <list>      against these sides only: ${OTHERS.join(', ')}
+  --in-flight <list>  these numbers of calls in flight (default ${IN_FLIGHT.join(', ')}; for get and set up to ${SCALE.inFlight.at(-1)})
+  --window <ms>       how long a window is (default ${FULL.windowMs}; ${QUICK.windowMs} with --quick)
+  --rounds <n>        how often each pair of windows is measured (default ${FULL.rounds}; ${QUICK.rounds} with --quick)
+  --compare <file>    show what has changed since the run that wrote this JSON
+  --out <file>        where the JSON goes, and the plots beside it (default bench/results/latest.json for a full run,
+                      bench/results/partial.json for any other)
+
+Other claims, each measured instead of the comparison, or with it by --all:
+
+  --rows              the cost of a call with 1,000 to 1,000,000 rows in each table
+  --huge              with --rows: up to 10,000,000 rows (some 10 GB of disk)
+  --memory            memory with 100,000 calls queued, and over 10,000,000 calls
+  --calls <n>         with --memory: over this many calls
+  --cold              a cold start: require, first connect, first get
+  --all               the comparison and all of these
+
+  --help              this text`
+
+class UsageError extends Error {}
+
+/**
+ * @typedef {object} Options
+ * @property {Set<'rates' | 'rows' | 'memory' | 'cold'>} parts
+ * @property {import('./parts/rates.js').Point[]} points
+ * @property {string[]} sides to compare with
+ * @property {number} windowMs
+ * @property {number} rounds
+ * @property {boolean} huge
+ * @property {number} calls
+ * @property {string} out
+ * @property {any} [compare] an earlier run
+ * @property {string} command
+ */
+
+/**
+ * @param {string[]} args
+ * @returns {Options | 'help'}
+ */
+function parseOptions(args) {
+  const values = parsed(args)
+  if (values.help) return 'help'
+  const parts = chosenParts(values)
+  const defaults = values.quick ? QUICK : { ...FULL, sides: OTHERS }
+  const rounds = count('--rounds', values.rounds, 1000) ?? defaults.rounds
+  const isWhole = parts.has('rates') && !['quick', 'only', 'sides', 'in-flight'].some((name) => name in values)
+  if (values.huge && !parts.has('rows')) throw new UsageError('--huge goes with --rows')
+  if (values.calls && !parts.has('memory')) throw new UsageError('--calls goes with --memory')
+  return {
+    parts,
+    points: points(values, rounds),
+    sides: list('--sides', values.sides, OTHERS, (name) => name !== OURS) ?? defaults.sides,
+    windowMs: count('--window', values.window, 600_000) ?? defaults.windowMs,
+    rounds,
+    huge: values.huge ?? false,
+    calls: count('--calls', values.calls, 1e12) ?? MEMORY_CALLS,
+    out: path.resolve(values.out ?? path.join(RESULTS, isWhole ? 'latest.json' : 'partial.json')),
+    compare: values.compare === undefined ? undefined : earlierRun(values.compare),
+    command: commandOf(args),
+  }
+}
+
+/**
+ * What somebody else has to run for the same figures: where they went, and what they were compared with, is left out.
+ *
+ * @param {string[]} args
+ */
+function commandOf(args) {
+  const where = /^--(out|compare)$/
+  const rest = args.filter(
+    (arg, at) => !where.test(arg) && !where.test(args[at - 1] ?? '') && !/^--(out|compare)=/.test(arg),
+  )
+  return ['npm run bench', ...(rest.length > 0 ? ['--', ...rest] : [])].join(' ')
+}
+
+/** @param {string[]} args */
+function parsed(args) {
+  const [flag, text] = [{ type: /** @type {const} */ ('boolean') }, { type: /** @type {const} */ ('string') }]
+  const options = {
+    ...{ help: { ...flag, short: 'h' }, quick: flag, rows: flag, huge: flag, memory: flag, cold: flag, all: flag },
+    ...{
+      only: text,
+      sides: text,
+      'in-flight': text,
+      window: text,
+      rounds: text,
+      calls: text,
+      compare: text,
+      out: text,
+    },
+  }
+  try {
+    return parseArgs({ args, options }).values
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** @param {ReturnType<typeof parsed>} values */
+function chosenParts({ rows, memory, cold, all }) {
+  /** @type {Options['parts']} */
+  const parts = new Set()
+  if (all || !(rows || memory || cold)) parts.add('rates')
+  if (all || rows) parts.add('rows')
+  if (all || memory) parts.add('memory')
+  if (all || cold) parts.add('cold')
+  return parts
+}
+
+/**
+ * @param {ReturnType<typeof parsed>} values
+ * @param {number} rounds
+ */
+function points(values, rounds) {
+  const operations = list('--only', values.only, Object.keys(OPERATIONS)) ?? Object.keys(OPERATIONS)
+  const given = values['in-flight']?.split(',').map((each) => count('--in-flight', each, MOST_IN_FLIGHT) ?? 1)
+  return operations.flatMap((operation) => {
+    const scale = given || values.quick || !SCALE.operations.includes(operation) ? [] : SCALE.inFlight
+    return [...new Set([...(given ?? IN_FLIGHT), ...scale])]
+      .sort((a, b) => a - b)
+      .map((inFlight) => ({
+        operation,
+        inFlight,
+        rounds: scale.includes(inFlight) && !values.rounds ? FULL.scaleRounds : rounds,
+      }))
+  })
+}
+
+/**
+ * @param {string} option
+ * @param {string | undefined} value
+ * @param {string[]} known
+ * @param {(name: string) => boolean} [counts] the others are known and need not be named
+ */
+function list(option, value, known, counts = () => true) {
+  if (value === undefined) return undefined
+  const names = value.split(',').filter(counts)
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new UsageError(`${option}: there is no '${unknown}', only ${known.join(', ')}`)
+  if (names.length === 0) throw new UsageError(`${option}: none is named of ${known.join(', ')}`)
+  return known.filter((name) => names.includes(name))
+}
+
+/**
+ * @param {string} option
+ * @param {string | undefined} value
+ * @param {number} most
+ */
+function count(option, value, most) {
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (Number.isInteger(number) && number >= 1 && number <= most) return number
+  throw new UsageError(`${option}: '${value}' is no whole number from 1 to ${most}`)
+}
+
+/** @param {string} file */
+function earlierRun(file) {
+  try {
+    const run = JSON.parse(fs.readFileSync(file, 'utf8'))
+    if (Array.isArray(run?.rates?.results)) return run
+  } catch (error) {
+    throw new UsageError(`--compare: ${error instanceof Error ? error.message : error}`)
+  }
+  throw new UsageError(`--compare: ${file} holds no comparison that this benchmark has written`)
+}
+
+module.exports = { parseOptions, UsageError, HELP }

@@ -1,0 +1,116 @@
+// @ts-check
+// The benchmark. `parts/` holds what can be measured, `sides/` what is compared; a run becomes one JSON and some plots.
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { HELP, UsageError, parseOptions } = require('./arguments.js')
+const { comparison } = require('./compare.js')
+const { commit, machine } = require('./machine.js')
+const { measureCold } = require('./parts/cold.js')
+const { measureMemory } = require('./parts/memory.js')
+const { measureRates } = require('./parts/rates.js')
+const { measureRows } = require('./parts/rows.js')
+const { plots } = require('./plots/plots.js')
+const { Progress } = require('./progress.js')
+const { Server } = require('./server.js')
+const { judge, table } = require('./targets.js')
+
+/** Of the JSON: what reads it checks this. */
+const FORMAT = 1
+
+/**
+ * @param {import('./arguments.js').Options} options
+ * @param {Progress} progress
+ */
+async function measure(options, progress) {
+  const { parts, command } = options
+  progress.say('starting PostgreSQL')
+  const server = await Server.start()
+  try {
+    const { version, ...postgres } = await server.description()
+    const head = {
+      format: FORMAT,
+      date: new Date().toISOString(),
+      command,
+      commit: commit(),
+      machine: machine(),
+      postgres,
+    }
+    const versions = { node: process.versions.node, postgresql: version }
+    progress.line(`PostgreSQL ${version}, Node.js ${versions.node}, ${head.machine.cores} × ${head.machine.cpu}`)
+    progress.line(
+      `a flush of the server's log takes ${postgres.flushMicros} µs; the machine's load is ${head.machine.load}`,
+    )
+    if (head.machine.dataInMemory) progress.line('WARNING: TMPDIR is in memory: commits cost nothing here')
+
+    const run = /** @type {Record<string, any>} */ ({})
+    if (parts.has('rates')) {
+      const { rates, versions: ofSides } = await measureRates(server, options, progress)
+      Object.assign(versions, ofSides)
+      run.rates = rates
+    }
+    if (parts.has('rows')) run.rows = await measureRows(server, options, progress)
+    if (parts.has('memory')) run.memory = await measureMemory(server, options, progress)
+    if (parts.has('cold')) run.cold = await measureCold(server, options, progress)
+    return { ...head, versions, ...run, targets: judge(run) }
+  } finally {
+    progress.clear()
+    await server.stop()
+  }
+}
+
+/**
+ * @param {any} run
+ * @param {string} out
+ * @returns {string[]} the files
+ */
+function write(run, out) {
+  const stem = out.replace(/\.json$/, '')
+  fs.mkdirSync(path.dirname(out), { recursive: true })
+  fs.writeFileSync(out, `${json(run)}\n`)
+  const files = [out]
+  for (const [name, svg] of Object.entries(run.rates ? plots(run) : {})) {
+    files.push(`${stem}-${name}.svg`)
+    fs.writeFileSync(`${stem}-${name}.svg`, svg)
+  }
+  return files
+}
+
+/**
+ * A spread on one line: there are many.
+ *
+ * @param {any} run
+ */
+function json(run) {
+  const spreads = /\{\s+"median": ([^,]+),\s+"low": ([^,]+),\s+"high": (\S+)\s+\}/g
+  return JSON.stringify(run, undefined, 1).replaceAll(spreads, '{ "median": $1, "low": $2, "high": $3 }')
+}
+
+async function main() {
+  const options = parseOptions(process.argv.slice(2))
+  if (options === 'help') return console.log(HELP)
+  const progress = new Progress(process.stdout)
+  const started = performance.now()
+  const run = await measure(options, progress)
+  const files = write(run, options.out)
+  if (run.targets.length > 0) progress.line(`\n${table(run.targets)}`)
+  if (options.compare && 'rates' in run) progress.line(`\n${comparison(options.compare, run)}`)
+  const written = files.map((file) => path.relative(process.cwd(), file)).join(', ')
+  progress.line(`\n${Math.round((performance.now() - started) / 1000)} s; wrote ${written}`)
+}
+
+// The server and the other processes go with this one, however it ends.
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
+  process.on(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143))
+}
+
+main().then(
+  // A side may have left a handle behind.
+  () => process.exit(),
+  (error) => {
+    const isUsage = error instanceof UsageError
+    console.error(isUsage ? `${error.message}\n\nnpm run bench -- --help shows all options` : error)
+    process.exit(isUsage ? 2 : 1)
+  },
+)

@@ -1,0 +1,200 @@
+// @ts-check
+// The plots: for each operation a panel, by calls in flight, a line or a bar for each side.
+'use strict'
+
+const { number } = require('../figures.js')
+const { OPERATIONS } = require('../operations.js')
+const { LOOKS, classOf, decades, line, logScale, mark, powersOfTen, round, style, text } = require('./svg.js')
+
+/** The area of a panel that is drawn on, what is around it, and how many stand side by side. */
+const PANEL = { width: 236, height: 176 }
+const AROUND = { left: 58, right: 8, top: 34, bottom: 46 }
+const COLUMNS = 4
+const TOP = 72
+const LEGEND_LINE = 22
+
+/**
+ * @typedef {{ inFlight: number, values: number[] }} Drawn
+ * @typedef {{ x: (inFlight: number) => number, y: (value: number) => number }} Scales
+ * @typedef {import('../parts/rates.js').Result} Result
+ *
+ * @typedef {object} Plot
+ * @property {string} title
+ * @property {string} unit of the vertical axis
+ * @property {string[]} metrics that are shown of a side; a side without them is left out
+ * @property {(side: string, points: Drawn[], scales: Scales, aside: number) => string} draw
+ * @property {string[]} [notes] what the shapes mean
+ */
+
+/** @type {Record<string, Plot>} */
+const PLOTS = {
+  rate: { title: 'Calls per second', unit: 'calls per second', metrics: ['rate'], draw: drawLine },
+  latency: {
+    title: 'Latency of a call',
+    unit: 'milliseconds',
+    metrics: ['p50', 'p90', 'p99'],
+    draw: drawPercentiles,
+    notes: ['mark: median', 'tick: 90th percentile', 'end: 99th percentile'],
+  },
+  cpu: {
+    title: 'CPU time of the whole Node.js process per call',
+    unit: 'microseconds of CPU per call',
+    metrics: ['cpu'],
+    draw: drawLine,
+  },
+}
+
+/**
+ * @param {any} run
+ * @returns {Record<string, string>} SVG by name
+ */
+function plots(run) {
+  return Object.fromEntries(Object.entries(PLOTS).map(([name, plot]) => [name, draw(run, plot)]))
+}
+
+/**
+ * @param {any} run
+ * @param {Plot} plot
+ */
+function draw(run, plot) {
+  /** @type {Result[]} */
+  const results = run.rates.results
+  const operations = Object.keys(OPERATIONS).filter((name) => results.some(({ operation }) => operation === name))
+  const shown = Object.keys(LOOKS).filter((side) =>
+    results.some(({ sides }) => plot.metrics.every((metric) => sides[side]?.[metric])),
+  )
+  const columns = Math.min(COLUMNS, operations.length + 1)
+  const cell = {
+    width: PANEL.width + AROUND.left + AROUND.right,
+    height: PANEL.height + AROUND.top + AROUND.bottom,
+  }
+  const rows = Math.ceil((operations.length + 1) / columns)
+  const [width, height] = [columns * cell.width + 12, TOP + rows * cell.height]
+  const values = results.flatMap(({ sides }) =>
+    shown.flatMap((side) => plot.metrics.map((metric) => sides[side]?.[metric]?.median ?? 0)),
+  )
+  const domain = decades(values.filter((value) => value > 0))
+  const place = (/** @type {number} */ at) => ({
+    left: (at % columns) * cell.width + AROUND.left,
+    top: TOP + Math.floor(at / columns) * cell.height + AROUND.top,
+  })
+  const panels = operations.map((operation, at) => {
+    const ofOperation = results.filter((result) => result.operation === operation)
+    return panel(plot, operation, ofOperation, shown, domain, place(at))
+  })
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${plot.title}">`,
+    style(),
+    `<rect class="page" width="${width}" height="${height}" rx="6"/>`,
+    text(16, 28, `${plot.title}, by calls in flight`, { kind: 'text title' }),
+    text(16, 48, origin(run), { kind: 'dim small' }),
+    text(16, 64, machine(run), { kind: 'dim small' }),
+    ...panels,
+    legend(shown, plot, place(operations.length)),
+    '</svg>\n',
+  ].join('\n')
+}
+
+/** @param {any} run */
+function origin({ date, command, versions }) {
+  const { node, postgresql, pg } = versions
+  return `${command} · ${date.slice(0, 10)} · PostgreSQL ${postgresql} · Node.js ${node}${pg ? ` · pg ${pg}` : ''}`
+}
+
+/** @param {any} run */
+function machine({ machine, postgres }) {
+  const { cpu, cores, memoryGiB, os } = machine
+  return `${cores} cores (${cpu}), shared with the server · ${memoryGiB} GiB · ${os} · a commit's flush ${number(postgres.flushMicros / 1000)} ms`
+}
+
+/**
+ * @param {Plot} plot
+ * @param {string} operation
+ * @param {Result[]} results
+ * @param {string[]} shown
+ * @param {[number, number]} domain
+ * @param {{ left: number, top: number }} place
+ */
+function panel(plot, operation, results, shown, domain, { left, top }) {
+  const inFlight = results.map((result) => result.inFlight)
+  const [least, most] = [Math.min(...inFlight), Math.max(...inFlight)]
+  const scales = {
+    x: logScale(least === most ? [least / 2, most * 2] : [least, most], [left + 22, left + PANEL.width - 22]),
+    y: logScale(domain, [top + PANEL.height, top]),
+  }
+  const bottom = top + PANEL.height
+  const ticks = powersOfTen(domain).map((value) => {
+    const y = scales.y(value)
+    const label = text(left - 6, y + 4, shortened(value), { kind: 'dim small', anchor: 'end' })
+    return `<path class="grid" d="M${left} ${y}h${PANEL.width}"/>${label}`
+  })
+  const places = inFlight.map((count) =>
+    text(scales.x(count), bottom + 15, String(count), { kind: 'dim small', anchor: 'middle' }),
+  )
+  // Where several sides stand side by side, they may take most of the way to the next number of calls.
+  const apart = Math.min(9, (PANEL.width - 44) / Math.max(1, results.length - 1) / (shown.length + 0.5))
+  const drawn = [...shown].reverse().map((side) => {
+    const points = results.flatMap(({ inFlight, sides }) => {
+      const values = plot.metrics.flatMap((metric) => sides[side]?.[metric]?.median ?? [])
+      return values.length === plot.metrics.length ? [{ inFlight, values }] : []
+    })
+    const aside = apart * (shown.indexOf(side) - (shown.length - 1) / 2)
+    return points.length > 0 ? plot.draw(side, points, scales, aside) : ''
+  })
+  return [
+    text(left, top - 10, OPERATIONS[operation]?.title ?? operation, { kind: 'text panel' }),
+    ...ticks,
+    `<path class="frame" d="M${left} ${top}V${bottom}H${left + PANEL.width}"/>`,
+    ...places,
+    text(left + PANEL.width / 2, bottom + 31, 'calls in flight', { kind: 'dim small', anchor: 'middle' }),
+    text(left - 44, top + PANEL.height / 2, plot.unit, { kind: 'dim small', anchor: 'middle', turned: true }),
+    ...drawn,
+  ].join('\n')
+}
+
+/** @type {Plot['draw']} */
+function drawLine(side, points, { x, y }) {
+  const places = points.map(
+    ({ inFlight, values: [value = 1] }) => /** @type {[number, number]} */ ([x(inFlight), y(value)]),
+  )
+  return line(side, places) + places.map(([left, top]) => mark(side, left, top)).join('')
+}
+
+/** @type {Plot['draw']} */
+function drawPercentiles(side, points, { x, y }, aside) {
+  return points
+    .map(({ inFlight, values: [p50 = 1, p90 = 1, p99 = 1] }) => {
+      const left = round(x(inFlight) + aside)
+      const tick = (/** @type {number} */ value, /** @type {number} */ half) =>
+        `M${left - half} ${y(value)}h${2 * half}`
+      const path = `M${left} ${y(p50)}V${y(p99)}${tick(p90, 2)}${tick(p99, 3.5)}`
+      return `<path class="line ${classOf(side)}" stroke-width="1.6" d="${path}"/>${mark(side, left, y(p50))}`
+    })
+    .join('')
+}
+
+/**
+ * @param {string[]} shown
+ * @param {Plot} plot
+ * @param {{ left: number, top: number }} place
+ */
+function legend(shown, { notes = [] }, { left, top }) {
+  const lines = shown.map((side, at) => {
+    const y = top + 14 + at * LEGEND_LINE
+    const sample = line(side, [
+      [left, y - 4],
+      [left + 28, y - 4],
+    ])
+    return sample + mark(side, left + 14, y - 4) + text(left + 38, y, LOOKS[side]?.title ?? side)
+  })
+  const below = top + 22 + shown.length * LEGEND_LINE
+  return [...lines, ...notes.map((note, at) => text(left, below + 16 * at, note, { kind: 'dim small' }))].join('\n')
+}
+
+/** @param {number} value */
+function shortened(value) {
+  if (value >= 1e6) return `${value / 1e6}M`
+  return value >= 1e3 ? `${value / 1e3}k` : String(Number(value.toPrecision(1)))
+}
+
+module.exports = { plots }

@@ -1,0 +1,136 @@
+// @ts-check
+// What the package is to reach, and whether it did.
+'use strict'
+
+const { number, times } = require('./figures.js')
+const { OPERATIONS } = require('./operations.js')
+
+/** The rate against the pg-written reference, by calls in flight. */
+const RATES = {
+  get: { 1: 1.2, 16: 4, 256: 15 },
+  loadLatest: { 1: 1.2, 16: 4, 256: 15 },
+  set: { 1: 1.1, 16: 3, 256: 10 },
+  save: { 1: 1.1, 16: 3, 256: 10 },
+  lock: { 1: 3, 16: 5, 256: 20 },
+  recordFailure: { 1: 1.8, 16: 5, 256: 15 },
+  poll: { 1: 3, 16: 8, 256: 25 },
+}
+
+/** CPU of the whole Node process per call, against the reference, with 256 in flight. */
+const CPU = { reads: 0.15, writes: 0.25 }
+
+/** The event loop's 99th percentile delay against the reference, with 256 in flight. */
+const LOOP_DELAY = 0.25
+
+/** The rate against pgbench. */
+const PGBENCH = { 1: 0.8, 256: 1.5 }
+
+const ROWS = 1.5
+const COLD = 1.0
+/** Bytes of memory that each call may leave behind, once the process has warmed up. */
+const LEAK = 1
+/** Of fewer calls, the heap's coming and going is more than what they could leave. */
+const MANY_CALLS = 5_000_000
+/** Bytes that a call may take while it waits for its turn. */
+const QUEUED = 4096
+
+/**
+ * @typedef {import('./figures.js').Spread} Spread
+ * @typedef {{ claim: string, target: string, measured: string, holds: boolean }} Judgement
+ */
+
+/**
+ * @param {any} run
+ * @returns {Judgement[]}
+ */
+function judge(run) {
+  return [
+    ...(run.rates ? judgeRates(run.rates) : []),
+    ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
+    ...(run.memory ? judgeMemory(run.memory) : []),
+    ...(run.cold ? [most('cold start', COLD, run.cold.ratio)] : []),
+  ]
+}
+
+/** @param {any} rates */
+function judgeRates({ results, scale }) {
+  /** @type {Judgement[]} */
+  const found = []
+  for (const { operation, inFlight, ratios } of results) {
+    const title = `${OPERATIONS[operation]?.title}, ${inFlight} in flight`
+    const add = (
+      /** @type {typeof least} */ how,
+      /** @type {string} */ what,
+      /** @type {any} */ target,
+      /** @type {any} */ ratio,
+    ) => target !== undefined && ratio !== undefined && found.push(how(`${title}: ${what}`, target, ratio))
+    const { reference = {}, pgbench = {} } = ratios
+    add(least, 'rate', /** @type {any} */ (RATES)[operation]?.[inFlight], reference.rate)
+    add(least, 'rate, by pgbench', /** @type {any} */ (PGBENCH)[inFlight], pgbench.rate)
+    if (inFlight === 256) {
+      add(most, 'CPU per call', OPERATIONS[operation]?.writes ? CPU.writes : CPU.reads, reference.cpu)
+      add(most, 'event loop delay, p99', LOOP_DELAY, reference.loopDelay)
+    }
+    add(most, 'latency, p99', 1, reference.p99)
+  }
+  for (const { operation, from, to, ratio } of scale) {
+    const claim = `${OPERATIONS[operation]?.title}: rate with ${to} in flight, by that with ${from}`
+    // It must not fall; standing still, half of all runs would show a little less.
+    found.push({ claim, target: 'no fall', measured: times(ratio), holds: ratio.high >= 1 })
+  }
+  return found
+}
+
+/** @param {any} memory */
+function judgeMemory({ queued, steady }) {
+  /** @type {Judgement[]} */
+  const found = [
+    {
+      claim: `memory with ${queued.calls.toLocaleString('en-US')} calls queued`,
+      target: `≤ ${QUEUED / 1024} kB a call`,
+      measured: `${number(queued.ours.perCall / 1024)} kB (pg ${number(queued.reference.perCall / 1024)} kB)`,
+      holds: queued.ours.perCall <= QUEUED,
+    },
+  ]
+  if (steady.calls >= MANY_CALLS) {
+    found.push({
+      claim: `memory over ${steady.calls.toLocaleString('en-US')} calls`,
+      target: `≤ ${LEAK} byte a call`,
+      measured: `${number(steady.growthPerCall)} bytes`,
+      holds: steady.growthPerCall <= LEAK,
+    })
+  }
+  return found
+}
+
+/**
+ * @param {string} claim
+ * @param {number} target
+ * @param {Spread} ratio
+ * @returns {Judgement}
+ */
+function least(claim, target, ratio) {
+  return { claim, target: `≥ ${target}×`, measured: times(ratio), holds: ratio.median >= target }
+}
+
+/**
+ * @param {string} claim
+ * @param {number} target
+ * @param {Spread} ratio
+ * @returns {Judgement}
+ */
+function most(claim, target, ratio) {
+  return { claim, target: `≤ ${target}×`, measured: times(ratio), holds: ratio.median <= target }
+}
+
+/** @param {Judgement[]} judgements */
+function table(judgements) {
+  const claims = Math.max(...judgements.map(({ claim }) => claim.length))
+  const lines = judgements.map(({ claim, target, measured, holds }) => {
+    return `${holds ? 'pass' : 'MISS'}  ${claim.padEnd(claims)}  target ${target}, measured ${measured}`
+  })
+  const passed = judgements.filter(({ holds }) => holds).length
+  return [...lines, `${passed} of ${judgements.length} targets reached`].join('\n')
+}
+
+module.exports = { judge, table }

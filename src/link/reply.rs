@@ -1,0 +1,82 @@
+//! How a caller is told.
+
+use std::sync::Arc;
+
+use super::{Error, panics};
+
+/// The JSON text of a call's result, empty where there is nothing: JSON has no word for `undefined`.
+pub type Outcome = Result<String, Error>;
+
+/// Hears the outcomes of calls that it knows by number.
+pub trait Listener: Send + Sync {
+    fn hear(&self, outcomes: Vec<(u32, Outcome)>);
+}
+
+enum To {
+    Listener(Arc<dyn Listener>, u32),
+    Closure(Box<dyn FnOnce(Outcome) + Send>),
+}
+
+/// Tells the caller, exactly once. Dropped without a word, as a panic does, it says that instead.
+pub struct Reply(Option<To>);
+
+impl Reply {
+    pub fn new(tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self(Some(To::Closure(Box::new(tell))))
+    }
+
+    pub fn to(listener: Arc<dyn Listener>, number: u32) -> Self {
+        Self(Some(To::Listener(listener, number)))
+    }
+
+    pub fn settle(self, outcome: Outcome) {
+        Telling::default().tell(self, outcome);
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(to) = self.0.take() {
+            Telling::default().tell(Self(Some(to)), Err(Error::Panic { message: panics::last() }));
+        }
+    }
+}
+
+/// Tells many callers at once: whoever listens for all of them is to hear them together, and not to wake up for the
+/// first and go back to sleep before the second.
+#[derive(Default)]
+pub(super) struct Telling {
+    listener: Option<Arc<dyn Listener>>,
+    outcomes: Vec<(u32, Outcome)>,
+}
+
+impl Telling {
+    pub(super) fn tell(&mut self, mut reply: Reply, outcome: Outcome) {
+        match reply.0.take() {
+            Some(To::Listener(listener, number)) => {
+                if !self.listener.as_ref().is_some_and(|known| Arc::ptr_eq(known, &listener)) {
+                    self.flush();
+                    self.listener = Some(listener);
+                }
+                self.outcomes.push((number, outcome));
+            }
+            Some(To::Closure(tell)) => tell(outcome),
+            None => {}
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        if let Some(listener) = &self.listener
+            && !outcomes.is_empty()
+        {
+            listener.hear(outcomes);
+        }
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

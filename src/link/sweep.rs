@@ -1,0 +1,63 @@
+//! When a write also removes expired rows.
+//!
+//! A write that sweeps costs the server more than twice what it does alone (measured on a single `set`: 86 µs of its CPU
+//! against 32), so where one follows the other not every one does. What a sweep removes at the most (see the stores'
+//! SQL) is more than what the writes since the last can have added, so that expired rows cannot pile up.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// After so many writes the next sweeps.
+const WRITES: usize = 32;
+
+/// After such a time the next write sweeps in any case: where little is written, what has expired goes at once.
+const PAUSE: Duration = Duration::from_millis(1);
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    writes: AtomicUsize,
+    /// Microseconds after [`EPOCH`]; 0 where there was none.
+    last: AtomicU64,
+}
+
+impl Sweep {
+    /// Whether a statement with so many writes is to sweep; it is then taken to do so.
+    pub(super) fn is_due(&self, writes: usize) -> bool {
+        let now = EPOCH.elapsed().as_micros() as u64 + 1;
+        let last = self.last.load(Ordering::Relaxed);
+        let pause = now.saturating_sub(last);
+        let written = self.writes.fetch_add(writes, Ordering::Relaxed) + writes;
+        if last != 0 && written < WRITES && pause < PAUSE.as_micros() as u64 {
+            return false;
+        }
+        self.writes.store(0, Ordering::Relaxed);
+        self.last.store(now, Ordering::Relaxed);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_write_sweeps_and_then_one_of_many() {
+        let sweep = Sweep::default();
+        assert!(sweep.is_due(1));
+        // On a machine that stalls, the pause makes it due earlier, never later.
+        let due = (0..WRITES).filter(|_| sweep.is_due(1)).count();
+        assert!(due >= 1);
+        assert!(sweep.is_due(WRITES));
+    }
+
+    #[test]
+    fn a_write_after_a_pause_sweeps() {
+        let sweep = Sweep::default();
+        assert!(sweep.is_due(1));
+        std::thread::sleep(PAUSE);
+        assert!(sweep.is_due(1));
+    }
+}

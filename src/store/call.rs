@@ -1,0 +1,93 @@
+//! Calls as the link takes them: what most operations have in common.
+
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use super::Place;
+use crate::link::{Answer, Arg, Call, Error, Statement};
+
+/// A call whose first argument is a key, and whose others are known from the start.
+pub(super) struct KeyCall<R> {
+    place: Arc<Place>,
+    statement: usize,
+    /// The column that holds the key.
+    column: &'static str,
+    key: String,
+    is_digest: bool,
+    args: Vec<Arg>,
+    read: R,
+}
+
+impl<R: FnMut(Found<'_>) -> Result<Answer, Error>> KeyCall<R> {
+    /// `rest` are the arguments after the key.
+    pub(super) fn new<const N: usize>(
+        place: &Arc<Place>,
+        statement: usize,
+        column: &'static str,
+        key: String,
+        rest: [Arg; N],
+        read: R,
+    ) -> Self {
+        let args = std::iter::once(Arg::Text(None)).chain(rest).collect();
+        Self { place: place.clone(), statement, column, key, is_digest: false, args, read }
+    }
+}
+
+impl<R: FnMut(Found<'_>) -> Result<Answer, Error> + Send> Call for KeyCall<R> {
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        let shape = self.place.table.shape();
+        let stored = self.place.prefix.stored(&self.key, shape.max_chars(self.column));
+        self.is_digest = stored.is_digest;
+        self.args[0] = Arg::text(stored.text);
+        shape.statement(self.statement)
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        (self.read)(Found { place: &self.place, rows, is_digest: self.is_digest })
+    }
+}
+
+/// What the server has told a call.
+pub(super) struct Found<'a> {
+    pub(super) place: &'a Place,
+    pub(super) rows: &'a [Row],
+    /// Whether the key is stored as a digest.
+    pub(super) is_digest: bool,
+}
+
+/// A call that names no key.
+pub(super) struct PlainCall {
+    pub(super) place: Arc<Place>,
+    pub(super) statement: usize,
+    pub(super) args: Vec<Arg>,
+    pub(super) read: fn(&[Row]) -> Result<Answer, Error>,
+}
+
+impl Call for PlainCall {
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        self.place.table.shape().statement(self.statement)
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        (self.read)(rows)
+    }
+}
+
+/// The result of a call that has none.
+pub(super) fn nothing(_: Found<'_>) -> Result<Answer, Error> {
+    Ok(Answer::Done("null".into()))
+}
+
+/// Whether the statement gave a row for this call.
+pub(super) fn any_row(found: Found<'_>) -> Result<Answer, Error> {
+    Ok(Answer::Done((!found.rows.is_empty()).to_string()))
+}
