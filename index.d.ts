@@ -576,3 +576,15 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   delete(key: string): Promise<void>
 }
+
+/** What the native addon is that this package has loaded; for bug reports, and to see that a deployment is whole. */
+export interface BuildInfo {
+  /** Its version, which is this package's. */
+  readonly version: string
+  /** The platform that it was built for, as Rust names it: `x86_64-unknown-linux-gnu`. */
+  readonly target: string
+  /** Optional parts that are compiled in, such as those that only tests need. A published addon has none. */
+  readonly features: readonly string[]
+}
+
+export declare const buildInfo: BuildInfo

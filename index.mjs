@@ -1,3 +1,3 @@
 import adapters from './index.js'
 
-export const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = adapters
+export const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, buildInfo } = adapters

@@ -8,11 +8,12 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { startPostgres } = require('../embedded.js')
 const { hostTarget } = require('./helpers/cargo.js')
-const { postgres13 } = require('./helpers/postgres-13.js')
+const { postgresPackage } = require('./helpers/postgres-versions.js')
 
-const HELP = `Usage: node __test__/run.js [--quick] [file...]
+const HELP = `Usage: node __test__/run.js [--quick] [--postgres=VERSION] [file...]
 
   --quick    the first configuration only, without the Rust tests
+  --postgres=VERSION  the first configuration, with that PostgreSQL: 13, 14, 15, 16, 17 or 18
   file...    these test files only (in the first configuration, unless GOSCOPE_TEST_ALL=1)
 
 Starts PostgreSQL from npm packages. With DATABASE_URL set, uses that server instead: its role must be allowed to create
@@ -21,14 +22,14 @@ databases, and the configurations that need another version of PostgreSQL are le
 /**
  * @typedef {object} Configuration
  * @property {string} title
- * @property {13 | 18} version the PostgreSQL to start
+ * @property {number} version the PostgreSQL to start
  * @property {string} TZ the process's time zone
  * @property {Record<string, string>} settings the server's
  * @property {string[]} folders
  */
 
 const CONTRACT = ['contract']
-const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers']
+const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging']
 
 /** @type {Configuration[]} */
 const CONFIGURATIONS = [
@@ -40,7 +41,7 @@ const CONFIGURATIONS = [
 ]
 
 /**
- * @param {13 | 18} version of PostgreSQL
+ * @param {number} version of PostgreSQL
  * @param {string} serverZone
  * @param {string} processZone
  * @param {string} isolation
@@ -69,10 +70,16 @@ async function main() {
   const args = process.argv.slice(2)
   if (args.includes('--help')) return console.log(HELP)
   const files = args.filter((arg) => !arg.startsWith('--')).map((file) => path.resolve(file))
-  const one = args.includes('--quick') || (files.length > 0 && !process.env.GOSCOPE_TEST_ALL)
+  const version = args.find((arg) => arg.startsWith('--postgres='))?.slice('--postgres='.length)
+  const one = args.includes('--quick') || version !== undefined || (files.length > 0 && !process.env.GOSCOPE_TEST_ALL)
 
   if (!one) rustTests()
-  for (const configuration of one ? CONFIGURATIONS.slice(0, 1) : CONFIGURATIONS) {
+  const configurations = version
+    ? [configuration(Number(version), 'UTC', 'UTC', 'read committed', EVERYTHING)]
+    : one
+      ? CONFIGURATIONS.slice(0, 1)
+      : CONFIGURATIONS
+  for (const configuration of configurations) {
     await runConfiguration(configuration, files)
   }
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
@@ -109,7 +116,7 @@ function rustTests() {
  */
 async function runConfiguration({ title, version, TZ, settings, folders }, only) {
   const given = process.env.DATABASE_URL
-  if (given && version === 13) {
+  if (given && version !== 18) {
     console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
     return
   }
@@ -117,7 +124,7 @@ async function runConfiguration({ title, version, TZ, settings, folders }, only)
   const limits = { max_connections: '300', log_statement: 'none' }
   const server = given
     ? { url: given, logFile: '', stop: async () => {} }
-    : await startPostgres({ package: version === 13 ? postgres13() : undefined, settings: { ...settings, ...limits } })
+    : await startPostgres({ package: postgresPackage(version), settings: { ...settings, ...limits } })
   try {
     const env = {
       ...process.env,

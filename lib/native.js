@@ -1,8 +1,61 @@
 // @ts-check
-// The native addon, as napi-rs' generated loader finds it.
+// The native addon: the file that GOSCOPE_POSTGRES_NATIVE names, or else the one that was built in this folder, or else
+// that of the platform's package.
 'use strict'
 
-/** @type {typeof import('../native')} */
-const native = require('../native.js')
+const fs = require('node:fs')
+const { createRequire } = require('node:module')
+const path = require('node:path')
+const { missing, otherVersion, unloadable } = require('./native/failures.js')
+const { PLATFORMS, load } = require('./native/packages.js')
+const { platformName } = require('./native/platform.js')
+const { version } = require('../package.json')
 
-module.exports = native
+/** @typedef {typeof import('../native')} Native */
+
+/** @returns {Native} */
+function find() {
+  const named = process.env.GOSCOPE_POSTGRES_NATIVE
+  if (named) return loadFile(path.resolve(named))
+  const platform = platformName()
+  const built = path.join(__dirname, '..', `goscope-postgres.${platform}.node`)
+  return fs.existsSync(built) ? loadFile(built) : loadPackage(platform)
+}
+
+/** @param {string} file */
+function loadFile(file) {
+  let native
+  try {
+    native = createRequire(file)(file)
+  } catch (error) {
+    throw unloadable(file, error)
+  }
+  return fits(file, native)
+}
+
+/** @param {string} platform */
+function loadPackage(platform) {
+  const name = `goscope-postgres-${platform}`
+  let native
+  try {
+    native = PLATFORMS.includes(platform) ? load(platform) : undefined
+  } catch (error) {
+    if (Reflect.get(Object(error), 'code') !== 'MODULE_NOT_FOUND') throw unloadable(name, error)
+  }
+  if (native === undefined) throw missing(platform)
+  return fits(name, native)
+}
+
+/**
+ * The two sides call each other by names and in orders that change between versions.
+ *
+ * @param {string} from
+ * @param {Native} native
+ */
+function fits(from, native) {
+  const built = native.buildInfo?.().version
+  if (built !== version) throw otherVersion(from, built, version)
+  return native
+}
+
+module.exports = find()

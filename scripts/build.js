@@ -13,6 +13,6 @@ if (spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status !== 0) {
 }
 console.log('Building the native addon (about a minute the first time, a moment when nothing has changed)')
 const napi = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
-const args = ['build', '--platform', '--release', '--js', 'native.js', '--dts', 'native.d.ts', ...process.argv.slice(2)]
+const args = ['build', '--platform', '--release', '--no-js', '--dts', 'native.d.ts', ...process.argv.slice(2)]
 const built = spawnSync(process.execPath, [napi, ...args], { cwd: root, stdio: 'inherit' })
 process.exit(built.status ?? 1)

@@ -10,6 +10,8 @@ const root = path.join(__dirname, '..')
 const inPackage = (/** @type {string[]} */ ...parts) => path.join(root, 'node_modules', ...parts)
 const tsc = inPackage('typescript', 'bin', 'tsc')
 const biome = inPackage('@biomejs', 'biome', 'bin', 'biome')
+const workflows = path.join(__dirname, 'release', 'workflows.js')
+const licences = path.join(__dirname, 'release', 'licences.js')
 
 /** @type {[name: string, program: string, args: string[]][]} */
 const checks = [
@@ -18,6 +20,8 @@ const checks = [
   ['tsc -p .', process.execPath, [tsc, '-p', '.']],
   ['tsc -p __test__/types', process.execPath, [tsc, '-p', '__test__/types']],
   ['biome ci', process.execPath, [biome, 'ci', '--colors=off']],
+  ['licences of the linked crates', process.execPath, [licences, '--check']],
+  ['actionlint', process.execPath, [workflows]],
 ]
 
 // The types of the native addon, which lib/ is checked against, come out of its build.

@@ -10,7 +10,7 @@ const { test } = require('node:test')
 const { promisify } = require('node:util')
 const pg = require('pg')
 const { startPostgres } = require('goscope-postgres/embedded')
-const { postgres13 } = require('../helpers/postgres-13.js')
+const { postgresPackage } = require('../helpers/postgres-versions.js')
 const { until } = require('../helpers/waiting.js')
 
 const root = path.join(__dirname, '../..')
@@ -63,7 +63,7 @@ test('await using', async () => {
 })
 
 test('an older version from another package; a Unix socket', async () => {
-  const server = await startPostgres({ package: postgres13() })
+  const server = await startPostgres({ package: postgresPackage(13) })
   try {
     const found = await version(server.url)
     assert.ok(found >= 130000 && found < 140000)

@@ -44,7 +44,7 @@ async function script(body) {
     const probe = require(${JSON.stringify(addon)})
     const adapter = new PostgresAdapter(new Pool({ connectionString: ${JSON.stringify(url)} }))
     ;(async () => { ${body} })()`
-  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon }
+  const env = { ...process.env, GOSCOPE_POSTGRES_NATIVE: addon }
   return promisify(execFile)(process.execPath, ['-e', code], { cwd: root, env, timeout: 120_000 })
 }
 

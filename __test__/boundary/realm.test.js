@@ -29,7 +29,6 @@ function loadIn(/** @type {vm.Context} */ context) {
     const outside = createRequire(file)
     const require = (/** @type {string} */ name) =>
       name.startsWith('.') && !name.includes('native.js') ? load(outside.resolve(name)) : outside(name)
-    if (path.basename(file) === 'native.js') return outside('../native.js')
     const wrapper = `(function (require, module, exports, __dirname, __filename) {${fs.readFileSync(file, 'utf8')}\n})`
     vm.runInContext(wrapper, context, { filename: file })(require, module, module.exports, path.dirname(file), file)
     return module.exports

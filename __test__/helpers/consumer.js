@@ -74,6 +74,14 @@ class Consumer {
     fs.writeFileSync(this.path(file), content)
   }
 
+  /**
+   * @param {string} file which there may be
+   * @param {string} content
+   */
+  append(file, content) {
+    fs.appendFileSync(this.path(file), content)
+  }
+
   /** @param {string[]} parts */
   path(...parts) {
     return path.join(this.folder, ...parts)
@@ -164,4 +172,4 @@ async function succeed(running, what) {
   return output
 }
 
-module.exports = { Consumer, PG, makeConsumer, tarball }
+module.exports = { APPS, Consumer, PG, applicationEnv, makeConsumer, run, succeed, tarball, temporaryFolder }

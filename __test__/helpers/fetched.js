@@ -11,9 +11,10 @@ const cache = path.join(__dirname, '../../node_modules/.cache/goscope-postgres')
 
 /**
  * @param {string} spec name and exact version
+ * @param {object} [manifest] what the installing package.json says besides, such as overrides
  * @returns {string} the folder of the package
  */
-function fetched(spec) {
+function fetched(spec, manifest = {}) {
   const name = spec.slice(0, spec.lastIndexOf('@'))
   const folder = path.join(cache, spec.replaceAll('/', '+'))
   const installed = path.join(folder, 'node_modules', name)
@@ -22,7 +23,7 @@ function fetched(spec) {
   // Under its name once it is whole, so that neither a failure nor a second process can leave half of it there.
   const incoming = fs.mkdtempSync(path.join(cache, 'incoming-'))
   try {
-    fs.writeFileSync(path.join(incoming, 'package.json'), '{}')
+    fs.writeFileSync(path.join(incoming, 'package.json'), JSON.stringify(manifest))
     const args = ['install', '--prefix', incoming, '--no-save', '--no-package-lock', '--ignore-scripts', spec]
     const run = spawnSync('npm', args, { cwd: incoming, encoding: 'utf8', shell: process.platform === 'win32' })
     if (run.status !== 0) throw new Error(`${spec} could not be fetched from npm: ${run.error ?? run.stderr}`)

@@ -182,5 +182,10 @@ export function wrongUses() {
   ]
 }
 
+export const told: goscope.BuildInfo = goscope.buildInfo
+export const targets: [string, string, readonly string[]] = [told.version, told.target, told.features]
+// @ts-expect-error what is told cannot be changed
+told.version = '0.0.0'
+
 // @ts-expect-error nothing else is exported
 export type { CacheMethods } from 'goscope-postgres'

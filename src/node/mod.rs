@@ -11,6 +11,7 @@
 #[cfg(unix)]
 mod bell;
 mod bridge;
+mod build_info;
 mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;

@@ -6,7 +6,8 @@ import { startPostgres } from 'goscope-postgres/embedded'
 import pg from 'pg'
 import { runtime, work } from './work.cjs'
 
-assert.deepEqual(Object.keys(goscope).sort(), ['PostgresAdapter', 'PostgresCacheAdapter', 'PostgresIdempotencyAdapter'])
+const CLASSES = ['PostgresAdapter', 'PostgresCacheAdapter', 'PostgresIdempotencyAdapter']
+assert.deepEqual(Object.keys(goscope).sort(), [...CLASSES, 'buildInfo'])
 assert.equal(typeof startPostgres, 'function')
 // One copy of each class, however it is loaded: adapters made on either side share the native pool.
 assert.equal(createRequire(import.meta.url)('goscope-postgres').PostgresAdapter, PostgresAdapter)

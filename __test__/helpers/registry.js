@@ -1,0 +1,128 @@
+// @ts-check
+// A registry on loopback, with this package in it as it would be published. All other packages come from the registry that
+// npm is configured with.
+'use strict'
+
+const { execFileSync, spawn } = require('node:child_process')
+const fs = require('node:fs')
+const net = require('node:net')
+const path = require('node:path')
+const { stagePlatform, stageRoot } = require('../../scripts/release/stage.js')
+const { PLATFORMS } = require('../../scripts/platforms.js')
+const { run, succeed, temporaryFolder } = require('./consumer.js')
+const { fetched } = require('./fetched.js')
+const { released } = require('./released.js')
+const { until } = require('./waiting.js')
+
+/** As it is, it does not install: a package that it depends on depends on a node-fetch that there is not. */
+const verdaccio = () => path.join(fetched('verdaccio@6.8.0', { overrides: { 'node-fetch': '2.7.0' } }), 'bin/verdaccio')
+
+/**
+ * Starts the registry, publishes to it by the release's own scripts, and resolves to its URL. It ends with the process.
+ */
+async function publishedRegistry() {
+  const url = await startRegistry()
+  const folder = temporaryFolder()
+  const { platform, addon } = await released()
+  stageRoot(path.join(folder, 'root'))
+  // Package managers look at all of them before they choose one: the others have no addon here, but all else.
+  const none = path.join(temporaryFolder(), 'none')
+  fs.writeFileSync(none, 'This is a stand-in for the addon of another platform.\n')
+  for (const each of PLATFORMS) {
+    stagePlatform(each, path.join(folder, each.name), each.name === platform ? addon : none)
+  }
+  const npmrc = path.join(temporaryFolder(), 'npmrc')
+  fs.writeFileSync(npmrc, `${url.replace('http:', '')}/:_authToken=${await register(url)}\n`)
+  const publish = path.join(__dirname, '../../scripts/release/publish.js')
+  const args = [publish, folder, `--registry=${url}`]
+  const env = { ...process.env, NPM_CONFIG_USERCONFIG: npmrc }
+  const running = () => succeed(run(process.execPath, args, { env, cwd: folder }), 'publishing')
+  await running()
+  return { url, again: running }
+}
+
+async function startRegistry() {
+  const folder = temporaryFolder()
+  const upstream = execFileSync('npm', ['config', 'get', 'registry'], {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  }).trim()
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const configuration = {
+    storage: path.join(folder, 'storage'),
+    auth: { htpasswd: { file: path.join(folder, 'users') } },
+    uplinks: { upstream: { url: upstream } },
+    packages: {
+      'goscope-postgres*': { access: '$all', publish: '$authenticated' },
+      '**': { access: '$all', proxy: 'upstream' },
+    },
+    web: { enable: false },
+    max_body_size: '100mb',
+    log: { type: 'stdout', format: 'json', level: 'error' },
+  }
+  // JSON is YAML.
+  const file = path.join(folder, 'config.yaml')
+  fs.writeFileSync(file, JSON.stringify(configuration))
+  const server = serve([verdaccio(), '--config', file, '--listen', `127.0.0.1:${port}`], { cwd: folder })
+  await until('the registry to answer', async () => {
+    server.mustRun()
+    return fetch(`${url}/-/ping`).then(
+      (response) => response.ok,
+      () => false,
+    )
+  })
+  return url
+}
+
+/**
+ * Starts a server in Node that ends with this process at the latest, and does not keep it.
+ *
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnOptions} options
+ */
+function serve(args, options) {
+  const preload = ['--require', path.join(__dirname, 'ends-with-parent.js')]
+  const server = spawn(process.execPath, [...preload, ...args], { ...options, stdio: 'pipe' })
+  let output = ''
+  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (output += data))
+  // Before the folders are removed that it writes to.
+  process.prependListener('exit', () => server.kill('SIGKILL'))
+  for (const handle of [server, server.stdin, server.stdout, server.stderr]) /** @type {any} */ (handle).unref()
+  return {
+    mustRun() {
+      if (server.exitCode !== null) throw new Error(`${args[0]} ended with ${server.exitCode}:\n${output}`)
+    },
+  }
+}
+
+/**
+ * A user who may publish.
+ *
+ * @param {string} url
+ * @returns {Promise<string>} the token
+ */
+async function register(url) {
+  const name = 'release'
+  const response = await fetch(`${url}/-/user/org.couchdb.user:${name}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name, password: 'of a registry that is gone in a minute' }),
+  })
+  const { token } = /** @type {any} */ (await response.json())
+  if (!token) throw new Error(`the registry gave no token: ${response.status}`)
+  return token
+}
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {net.AddressInfo} */ (server.address())
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+module.exports = { freePort, publishedRegistry, serve }

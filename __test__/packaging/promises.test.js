@@ -1,0 +1,41 @@
+// @ts-check
+// Tests of what the methods promise, with the package installed from a registry, on each Node.
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { before, test } = require('node:test')
+const { installed, managersOf } = require('../helpers/package-managers.js')
+const { publishedRegistry } = require('../helpers/registry.js')
+const { NODES, missing, node } = require('../helpers/runtimes.js')
+
+/** The tests that need no sources and little time. */
+const CONTRACT = ['circuits', 'cache', 'checkpoints', 'idempotency', 'errors']
+
+const tests = path.join(__dirname, '..')
+/** @type {Awaited<ReturnType<typeof publishedRegistry>>} */
+let registry
+
+before(async () => {
+  if (missing) return
+  registry = await publishedRegistry()
+})
+
+for (const runtime of NODES) {
+  test(`node ${runtime}`, { skip: missing }, async (t) => {
+    const [npm] = managersOf(runtime)
+    assert.ok(npm)
+    const { application, node: inNode } = await installed(registry.url, npm, node(runtime))
+
+    for (const folder of ['contract', 'helpers', 'reference']) {
+      fs.cpSync(path.join(tests, folder), application.path('__test__', folder), { recursive: true })
+    }
+    const files = CONTRACT.map((name) => `__test__/contract/${name}.test.js`)
+    const given = Object.entries(process.env).filter(([name]) => name.startsWith('GOSCOPE_TEST_'))
+    const output = await inNode(['--test', '--test-reporter=tap', ...files], Object.fromEntries(given))
+    const passed = Number(/^# pass (\d+)$/m.exec(output)?.[1])
+    assert.ok(passed > 40, output)
+    t.diagnostic(`figure: ${passed} contract tests passed on node ${runtime}`)
+  })
+}

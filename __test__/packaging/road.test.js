@@ -1,0 +1,58 @@
+// @ts-check
+// The road from the build to an application: published to a registry by the release's scripts, and installed from there
+// by each package manager, on each Node, where there is a Node on the PATH and nothing that could build anything.
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { before, test } = require('node:test')
+const { useDatabase } = require('../helpers/database.js')
+const { installed, managersOf } = require('../helpers/package-managers.js')
+const { publishedRegistry } = require('../helpers/registry.js')
+const { released } = require('../helpers/released.js')
+const { NODES, missing, node } = require('../helpers/runtimes.js')
+const { version } = require('../../package.json')
+
+const database = useDatabase()
+/** @type {Awaited<ReturnType<typeof publishedRegistry>>} */
+let registry
+/** @type {string} */
+let platform
+
+before(async () => {
+  if (missing) return
+  registry = await publishedRegistry()
+  platform = (await released()).platform
+})
+
+const SHOW = `
+  const { buildInfo } = require('goscope-postgres')
+  const addons = process.report.getReport().sharedObjects.filter((file) => file.endsWith('.node'))
+  console.log(JSON.stringify({ ...buildInfo, addons, path: process.env.PATH }))`
+
+for (const runtime of NODES) {
+  for (const manager of managersOf(runtime)) {
+    test(`node ${runtime}, ${manager.name}`, { skip: missing }, async () => {
+      const { application, node: inNode } = await installed(registry.url, manager, node(runtime))
+      const shown = JSON.parse(await inNode(['-e', SHOW], {}))
+      for (const tool of ['cargo', 'rustc', 'cc', 'gcc', 'clang', 'make', 'python3']) {
+        assert.ok(!shown.path.split(':').some((/** @type {string} */ folder) => fs.existsSync(path.join(folder, tool))))
+      }
+      assert.equal(shown.version, version)
+      assert.deepEqual(shown.features, [])
+      assert.equal(shown.addons.length, 1)
+      assert.ok(shown.addons[0].startsWith(application.folder), shown.addons[0])
+      assert.match(shown.addons[0], new RegExp(`goscope-postgres-${platform}.*goscope-postgres\\.${platform}\\.node$`))
+      const env = { APP_DATABASE_URL: (await database).url }
+      for (const main of ['main.cjs', 'main.mjs']) {
+        assert.match(await inNode([main], env), new RegExp(`^worked with .* in node ${runtime}$`, 'm'))
+      }
+    })
+  }
+}
+
+test('what is published is not published again', { skip: missing }, async () => {
+  const output = await registry.again()
+  assert.equal(output.match(/ is published already$/gm)?.length, 9)
+})
