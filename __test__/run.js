@@ -8,11 +8,14 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { startPostgres } = require('../embedded.js')
 const { hostTarget } = require('./helpers/cargo.js')
+const pooler = require('./helpers/pooler.js')
 const { postgres13 } = require('./helpers/postgres-13.js')
+const { asRole, throughPooler } = require('./helpers/way.js')
 
-const HELP = `Usage: node __test__/run.js [--quick] [file...]
+const HELP = `Usage: node __test__/run.js [--quick] [--in=TEXT] [file...]
 
   --quick    the first configuration only, without the Rust tests
+  --in=TEXT  the configurations with this in their titles, such as PgBouncer, without the Rust tests
   file...    these test files only (in the first configuration, unless GOSCOPE_TEST_ALL=1)
 
 Starts PostgreSQL from npm packages. With DATABASE_URL set, uses that server instead: its role must be allowed to create
@@ -25,10 +28,25 @@ databases, and the configurations that need another version of PostgreSQL are le
  * @property {string} TZ the process's time zone
  * @property {Record<string, string>} settings the server's
  * @property {string[]} folders
+ * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, where not as its administrator
+ * @property {Record<string, string>} [leavesOut] files, and why
+ *
+ * @typedef {{ missing: string } | { way: import('./helpers/way.js').Way, stop: () => Promise<void> }} Detour
  */
 
 const CONTRACT = ['contract']
 const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers']
+
+/** What a pooler in transaction mode cannot be asked for, whoever asks. */
+const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
+/** What needs the right to make tables. */
+const BY_ROLE = {
+  'cache-tables.test.js': 'it is about making tables',
+  'differential.test.js': 'each side makes its tables',
+  'schema.test.js': 'it is about making tables',
+}
+const IGNORED =
+  'ignore_startup_parameters = options,extra_float_digits,statement_timeout,lock_timeout,idle_in_transaction_session_timeout'
 
 /** @type {Configuration[]} */
 const CONFIGURATIONS = [
@@ -37,6 +55,20 @@ const CONFIGURATIONS = [
   configuration(18, 'America/New_York', 'Asia/Tokyo', 'read committed', CONTRACT),
   configuration(13, 'UTC', 'America/New_York', 'serializable', CONTRACT),
   configuration(13, 'America/New_York', 'UTC', 'read committed', CONTRACT),
+  another(
+    `through ${pooler.title} in transaction mode, which forgets prepared statements`,
+    (url) => throughPooler(url, `${IGNORED}${pooler.followsStatements ? '\nmax_prepared_statements = 0' : ''}`),
+    BY_POOLER,
+  ),
+  another(
+    `through ${pooler.title} in transaction mode, which follows prepared statements`,
+    async (url) =>
+      pooler.missing || pooler.followsStatements
+        ? throughPooler(url, `${IGNORED}\nmax_prepared_statements = 100`)
+        : { missing: `${pooler.title} cannot: PgBouncer 1.21 is the first that does` },
+    BY_POOLER,
+  ),
+  another('as a role that may only do what README says', asRole, BY_ROLE),
 ]
 
 /**
@@ -57,6 +89,17 @@ function configuration(version, serverZone, processZone, isolation, folders) {
   }
 }
 
+/**
+ * @param {string} title
+ * @param {(serverUrl: string) => Promise<Detour>} detour
+ * @param {Record<string, string>} leavesOut
+ * @returns {Configuration}
+ */
+function another(title, detour, leavesOut) {
+  const plain = configuration(18, 'UTC', 'UTC', 'read committed', CONTRACT)
+  return { ...plain, title: `PostgreSQL 18, ${title}`, detour, leavesOut }
+}
+
 // Two at once: the machine's other half is the server's.
 const CONCURRENCY = 2
 // Unless it was asked for more than usual.
@@ -71,8 +114,11 @@ async function main() {
   const files = args.filter((arg) => !arg.startsWith('--')).map((file) => path.resolve(file))
   const one = args.includes('--quick') || (files.length > 0 && !process.env.GOSCOPE_TEST_ALL)
 
-  if (!one) rustTests()
-  for (const configuration of one ? CONFIGURATIONS.slice(0, 1) : CONFIGURATIONS) {
+  const within = args.find((arg) => arg.startsWith('--in='))?.slice('--in='.length)
+  const chosen = CONFIGURATIONS.filter(({ title }, n) => (within ? title.includes(within) : !one || n === 0))
+
+  if (!one && !within) rustTests()
+  for (const configuration of chosen) {
     await runConfiguration(configuration, files)
   }
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
@@ -107,7 +153,7 @@ function rustTests() {
  * @param {Configuration} configuration
  * @param {string[]} only
  */
-async function runConfiguration({ title, version, TZ, settings, folders }, only) {
+async function runConfiguration({ title, version, TZ, settings, folders, detour, leavesOut }, only) {
   const given = process.env.DATABASE_URL
   if (given && version === 13) {
     console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
@@ -119,15 +165,28 @@ async function runConfiguration({ title, version, TZ, settings, folders }, only)
     ? { url: given, logFile: '', stop: async () => {} }
     : await startPostgres({ package: version === 13 ? postgres13() : undefined, settings: { ...settings, ...limits } })
   try {
+    const files = only.length > 0 ? [...only] : folders.flatMap(testFiles)
+    const found = await detour?.(server.url)
+    for (const [name, why] of Object.entries(leavesOut ?? {})) {
+      const at = files.findIndex((file) => file.endsWith(`${path.sep}${name}`))
+      if (at < 0) continue
+      files.splice(at, 1)
+      totals.skipped++
+      console.log(`  - contract/${name}  skipped: ${why}`)
+    }
+    if (found && 'missing' in found) {
+      totals.skipped += files.length
+      return console.log(`  ${files.length} skipped: ${found.missing}`)
+    }
     const env = {
       ...process.env,
       TZ,
       GOSCOPE_TEST_URL: server.url,
       GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
       GOSCOPE_TEST_LOG: server.logFile,
+      GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
     }
-    const files = only.length > 0 ? only : folders.flatMap(testFiles)
-    await inTurns(files, (file) => runFile(file, env))
+    await inTurns(files, (file) => runFile(file, env)).finally(() => found?.stop())
   } finally {
     await server.stop()
   }
