@@ -104,7 +104,9 @@ function another(title, detour, leavesOut) {
 const CONCURRENCY = 2
 // Unless it was asked for more than usual.
 const SOAK_MS = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0) * 60_000
-const FILE_TIMEOUT_MS = process.env.GOSCOPE_TEST_SEEDS ? 3_600_000 : 300_000 + 2 * SOAK_MS
+const AT_LENGTH = ['TEST_SEEDS', 'FAILOVERS', 'THREAD_ROUNDS', 'LEAK_OPERATIONS', 'LEAK_CYCLES', 'PROPERTY_RUNS']
+const isLong = AT_LENGTH.some((name) => process.env[`GOSCOPE_${name}`])
+const FILE_TIMEOUT_MS = isLong ? 4 * 3_600_000 : 300_000 + 2 * SOAK_MS
 
 const totals = { passed: 0, failed: 0, skipped: 0 }
 

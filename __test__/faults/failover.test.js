@@ -6,13 +6,15 @@ const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
+const { SOAK_MINUTES } = require('../helpers/figures.js')
 const { STANDBY, startReplication } = require('../helpers/replication.js')
 const { inTime, until } = require('../helpers/waiting.js')
 
 const skip = process.platform === 'linux' ? false : 'the servers are found through /proc'
 
-/** How often each failover is made. */
+/** How often each failover is made, at least; in a soak, for its part of the minutes. */
 const ROUNDS = Number(process.env.GOSCOPE_FAILOVERS ?? 1)
+const SOAK_MS = (SOAK_MINUTES * 60_000) / 4
 const APPLICATION = 'failover'
 const SYNCHRONOUS = { synchronous_standby_names: STANDBY, synchronous_commit: 'on' }
 
@@ -29,7 +31,8 @@ const ALLOWED =
  * @param {(replication: Awaited<ReturnType<typeof startReplication>>, load: Load) => Promise<void>} work
  */
 async function withLoad(settings, work) {
-  for (let round = 0; round < ROUNDS; round++) {
+  const end = performance.now() + SOAK_MS
+  for (let round = 0; round < ROUNDS || performance.now() < end; round++) {
     const replication = await startReplication(settings)
     const load = new Load(replication.url)
     try {
@@ -175,11 +178,10 @@ class Load {
  * @param {number} promoted
  * @param {number} lost
  */
-function print(title, load, promoted, lost) {
+function print(title, load, promoted, lost, violations = lost) {
   const after = Math.max(0, load.firstSuccess - promoted).toFixed(0)
-  console.log(
-    `# figure: ${title}: ${load.acknowledged} acknowledged, ${lost} lost, first success ${after} ms after the promotion`,
-  )
+  const counts = `${load.acknowledged} operations, 1 faults, ${violations} violations`
+  console.log(`# figure: ${title}: ${counts}; ${lost} lost, first success ${after} ms after the promotion`)
   console.log(`# note: failures meanwhile: ${load.said()}`)
 }
 
@@ -249,7 +251,8 @@ test('asynchronous: the adapter goes on with the new primary; what the standby h
     await load.goesOn(CALLS_AFTER)
     assert.equal(await load.adapter.acquire('kept', 1_000, 'second'), null)
     assert.ok(await load.adapter.acquire('lost', 1_000, 'second'), 'README: a commit that a failover loses is lost')
-    print('asynchronous failover to a standby that was cut off', load, promoted, await load.lostOn(replication.standby))
+    const lost = await load.lostOn(replication.standby)
+    print('asynchronous failover to a standby that was cut off', load, promoted, lost, 0)
   })
 })
 
