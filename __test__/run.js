@@ -8,11 +8,14 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { startPostgres } = require('../embedded.js')
 const { hostTarget } = require('./helpers/cargo.js')
+const pooler = require('./helpers/pooler.js')
 const { postgresPackage } = require('./helpers/postgres-versions.js')
+const { asRole, throughPooler } = require('./helpers/way.js')
 
-const HELP = `Usage: node __test__/run.js [--quick] [--postgres=VERSION] [file...]
+const HELP = `Usage: node __test__/run.js [--quick] [--in=TEXT] [--postgres=VERSION] [file...]
 
   --quick    the first configuration only, without the Rust tests
+  --in=TEXT  the configurations with this in their titles, such as PgBouncer, without the Rust tests
   --postgres=VERSION  the first configuration, with that PostgreSQL: 13, 14, 15, 16, 17 or 18
   file...    these test files only (in the first configuration, unless GOSCOPE_TEST_ALL=1)
 
@@ -26,10 +29,25 @@ databases, and the configurations that need another version of PostgreSQL are le
  * @property {string} TZ the process's time zone
  * @property {Record<string, string>} settings the server's
  * @property {string[]} folders
+ * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, where not as its administrator
+ * @property {Record<string, string>} [leavesOut] files, and why
+ *
+ * @typedef {{ missing: string } | { way: import('./helpers/way.js').Way, stop: () => Promise<void> }} Detour
  */
 
 const CONTRACT = ['contract']
 const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging']
+
+/** What a pooler in transaction mode cannot be asked for, whoever asks. */
+const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
+/** What needs the right to make tables. */
+const BY_ROLE = {
+  'cache-tables.test.js': 'it is about making tables',
+  'differential.test.js': 'each side makes its tables',
+  'schema.test.js': 'it is about making tables',
+}
+const IGNORED =
+  'ignore_startup_parameters = options,extra_float_digits,statement_timeout,lock_timeout,idle_in_transaction_session_timeout'
 
 /** @type {Configuration[]} */
 const CONFIGURATIONS = [
@@ -38,6 +56,20 @@ const CONFIGURATIONS = [
   configuration(18, 'America/New_York', 'Asia/Tokyo', 'read committed', CONTRACT),
   configuration(13, 'UTC', 'America/New_York', 'serializable', CONTRACT),
   configuration(13, 'America/New_York', 'UTC', 'read committed', CONTRACT),
+  another(
+    `through ${pooler.title} in transaction mode, which forgets prepared statements`,
+    (url) => throughPooler(url, `${IGNORED}${pooler.followsStatements ? '\nmax_prepared_statements = 0' : ''}`),
+    BY_POOLER,
+  ),
+  another(
+    `through ${pooler.title} in transaction mode, which follows prepared statements`,
+    async (url) =>
+      pooler.missing || pooler.followsStatements
+        ? throughPooler(url, `${IGNORED}\nmax_prepared_statements = 100`)
+        : { missing: `${pooler.title} cannot: PgBouncer 1.21 is the first that does` },
+    BY_POOLER,
+  ),
+  another('as a role that may only do what README says', asRole, BY_ROLE),
 ]
 
 /**
@@ -58,11 +90,24 @@ function configuration(version, serverZone, processZone, isolation, folders) {
   }
 }
 
+/**
+ * @param {string} title
+ * @param {(serverUrl: string) => Promise<Detour>} detour
+ * @param {Record<string, string>} leavesOut
+ * @returns {Configuration}
+ */
+function another(title, detour, leavesOut) {
+  const plain = configuration(18, 'UTC', 'UTC', 'read committed', CONTRACT)
+  return { ...plain, title: `PostgreSQL 18, ${title}`, detour, leavesOut }
+}
+
 // Two at once: the machine's other half is the server's.
 const CONCURRENCY = 2
 // Unless it was asked for more than usual.
 const SOAK_MS = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0) * 60_000
-const FILE_TIMEOUT_MS = process.env.GOSCOPE_TEST_SEEDS ? 3_600_000 : 300_000 + 2 * SOAK_MS
+const AT_LENGTH = ['TEST_SEEDS', 'FAILOVERS', 'THREAD_ROUNDS', 'LEAK_OPERATIONS', 'LEAK_CYCLES', 'PROPERTY_RUNS']
+const isLong = AT_LENGTH.some((name) => process.env[`GOSCOPE_${name}`])
+const FILE_TIMEOUT_MS = isLong ? 4 * 3_600_000 : 300_000 + 2 * SOAK_MS
 
 const totals = { passed: 0, failed: 0, skipped: 0 }
 
@@ -73,13 +118,13 @@ async function main() {
   const version = args.find((arg) => arg.startsWith('--postgres='))?.slice('--postgres='.length)
   const one = args.includes('--quick') || version !== undefined || (files.length > 0 && !process.env.GOSCOPE_TEST_ALL)
 
-  if (!one) rustTests()
-  const configurations = version
+  const within = args.find((arg) => arg.startsWith('--in='))?.slice('--in='.length)
+  const chosen = version
     ? [configuration(Number(version), 'UTC', 'UTC', 'read committed', EVERYTHING)]
-    : one
-      ? CONFIGURATIONS.slice(0, 1)
-      : CONFIGURATIONS
-  for (const configuration of configurations) {
+    : CONFIGURATIONS.filter(({ title }, n) => (within ? title.includes(within) : !one || n === 0))
+
+  if (!one && !within) rustTests()
+  for (const configuration of chosen) {
     await runConfiguration(configuration, files)
   }
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
@@ -114,7 +159,7 @@ function rustTests() {
  * @param {Configuration} configuration
  * @param {string[]} only
  */
-async function runConfiguration({ title, version, TZ, settings, folders }, only) {
+async function runConfiguration({ title, version, TZ, settings, folders, detour, leavesOut }, only) {
   const given = process.env.DATABASE_URL
   if (given && version !== 18) {
     console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
@@ -126,15 +171,28 @@ async function runConfiguration({ title, version, TZ, settings, folders }, only)
     ? { url: given, logFile: '', stop: async () => {} }
     : await startPostgres({ package: postgresPackage(version), settings: { ...settings, ...limits } })
   try {
+    const files = only.length > 0 ? [...only] : folders.flatMap(testFiles)
+    const found = await detour?.(server.url)
+    for (const [name, why] of Object.entries(leavesOut ?? {})) {
+      const at = files.findIndex((file) => file.endsWith(`${path.sep}${name}`))
+      if (at < 0) continue
+      files.splice(at, 1)
+      totals.skipped++
+      console.log(`  - contract/${name}  skipped: ${why}`)
+    }
+    if (found && 'missing' in found) {
+      totals.skipped += files.length
+      return console.log(`  ${files.length} skipped: ${found.missing}`)
+    }
     const env = {
       ...process.env,
       TZ,
       GOSCOPE_TEST_URL: server.url,
       GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
       GOSCOPE_TEST_LOG: server.logFile,
+      GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
     }
-    const files = only.length > 0 ? only : folders.flatMap(testFiles)
-    await inTurns(files, (file) => runFile(file, env))
+    await inTurns(files, (file) => runFile(file, env)).finally(() => found?.stop())
   } finally {
     await server.stop()
   }

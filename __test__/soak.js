@@ -25,6 +25,7 @@ const FILES = /** @type {[file: string, part: number][]} */ ([
   ['faults/server-life.test.js', 15],
   ['faults/schema-changes.test.js', 8],
   ['faults/order.test.js', 7],
+  ['faults/failover.test.js', 10],
 ])
 
 const sums = { operations: 0, faults: 0, violations: 0 }

@@ -11,7 +11,8 @@ const { useDatabase } = require('../helpers/database.js')
 const { afterWait, assertLastsToItsEnd, assertLease } = require('../helpers/leases.js')
 const { untilWritesSweep } = require('../helpers/waiting.js')
 
-const database = useDatabase()
+const cacheTables = ['patterns', 'cleared', 'cleared_not', 'sized', 'pruned', 'swept', 'ordered', 'trips']
+const database = useDatabase({ cacheTables })
 const pool = database.then((db) => db.pool())
 
 /** @param {import('goscope-postgres').PostgresCacheAdapterOptions} [options] */

@@ -6,10 +6,12 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { without } = require('../helpers/way.js')
 
 const database = useDatabase()
+const skip = without.ddl
 const pool = database.then((db) => db.pool())
-const [created, handMade, digested] = Array.from({ length: 3 }, useDatabase)
+const [created, handMade, digested] = Array.from({ length: 3 }, () => useDatabase())
 
 /** @param {import('goscope-postgres').PersistenceAdapterOptions} [options] */
 async function adapter(options) {
@@ -325,7 +327,7 @@ test('data that looks like what stands beside a long id is data', async () => {
   assert.deepEqual(await checkpoints.load(long.id), long)
 })
 
-test('a table made by hand, with narrower ids and numbers and without created_at, works', async () => {
+test('a table made by hand, with narrower ids and numbers and without created_at, works', { skip }, async () => {
   const db = await handMade
   await db.query(`CREATE TABLE go_goscope_checkpoints (id VARCHAR(255) PRIMARY KEY, task_id VARCHAR(100) NOT NULL,
     sequence INTEGER NOT NULL, timestamp BIGINT NOT NULL, progress INTEGER NOT NULL, data JSONB NOT NULL,

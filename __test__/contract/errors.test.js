@@ -7,6 +7,7 @@ const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { without } = require('../helpers/way.js')
 
 const database = useDatabase()
 
@@ -98,7 +99,7 @@ test('no such socket: ENOENT', { skip: process.platform === 'win32' }, async () 
   assert.equal(ours.code, 'ENOENT')
 })
 
-test('wrong password and no such database: the SQLSTATE', async () => {
+test('wrong password and no such database: the SQLSTATE', { skip: without.sessions }, async () => {
   const url = new URL((await database).url)
   url.password = 'wrong'
   const [theirs, ours] = await both({ connectionString: url.href })
@@ -115,7 +116,7 @@ test('wrong password and no such database: the SQLSTATE', async () => {
 test("a password function's own error rejects the call as it is", async () => {
   const mine = new RangeError('the vault is closed')
   const url = new URL((await database).url)
-  const config = { host: url.hostname, port: Number(url.port), user: 'postgres', database: url.pathname.slice(1) }
+  const config = { host: url.hostname, port: Number(url.port), user: url.username, database: url.pathname.slice(1) }
   const pool = new pg.Pool({
     ...config,
     password: async () => {
@@ -141,7 +142,7 @@ test('a server that accepts and says nothing: connectionTimeoutMillis', async ()
   await pool.end()
 })
 
-test('statement_timeout of the pool applies: 57014', async () => {
+test('statement_timeout of the pool applies: 57014', { skip: without.sessions }, async () => {
   const db = await database
   // For the one call that must fail; on a slow machine any other may, too.
   const hasty = new PostgresAdapter(db.pool({ statement_timeout: 150 }))

@@ -169,6 +169,7 @@ test('cache: theirs is read, ours is read by their statement', async () => {
 
 test("a cache table as PostgresCacheAdapter's forerunner makes it", async () => {
   const db = await database
+  await db.query('DROP TABLE IF EXISTS cache')
   await db.query(`CREATE TABLE cache (key VARCHAR(512) PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP,
                     created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, accessed_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)`)
   await db.query('CREATE INDEX idx_cache_expires_2 ON cache (expires_at) WHERE expires_at IS NOT NULL')
@@ -189,6 +190,7 @@ test("a cache table as PostgresCacheAdapter's forerunner makes it", async () => 
 
 test('idempotency: the table with VARCHAR(255), theirs read, ours read by their statement', async () => {
   const db = await database
+  await db.query('DROP TABLE IF EXISTS go_goscope_idempotency')
   await db.query(`CREATE TABLE go_goscope_idempotency (key VARCHAR(255) PRIMARY KEY, value JSONB NOT NULL,
                     expires_at TIMESTAMP WITH TIME ZONE, created_at TIMESTAMP WITH TIME ZONE DEFAULT CURRENT_TIMESTAMP,
                     updated_at TIMESTAMP WITH TIME ZONE DEFAULT CURRENT_TIMESTAMP)`)

@@ -9,7 +9,7 @@ const { promisify } = require('node:util')
 const { PostgresAdapter, PostgresCacheAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 
-const database = useDatabase()
+const database = useDatabase({ cacheTables: ['long_prefix', 'theirs_0', 'theirs_1', 'theirs_2', 'theirs_3'] })
 
 /** Values whose fields could be taken for what stands beside a digest. */
 const VALUES = [

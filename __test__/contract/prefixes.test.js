@@ -10,11 +10,11 @@ const { useDatabase } = require('../helpers/database.js')
 const { inTime } = require('../helpers/waiting.js')
 const { TITLES, storesOf } = require('./stores.js')
 
-const database = useDatabase()
+const database = useDatabase({ cacheTables: ['beginnings'] })
 const pool = database.then((db) => db.pool())
 
 /** Where names must be the whole table's: what is stored, what is cleared. */
-const ownDatabase = useDatabase()
+const ownDatabase = useDatabase({ cacheTables: ['wild'] })
 
 /**
  * Prefixes are apart: what is put under one name in each is there, each lists its own, and what is removed from the

@@ -164,7 +164,7 @@ test('where the tables exist, no DDL rights are needed', async () => {
     await db.query('REVOKE CREATE ON SCHEMA public FROM public')
     await db.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`)
     await db.query('DROP INDEX idx_locks_expires')
-    const url = new URL(db.url)
+    const url = new URL(db.ownUrl)
     url.username = role
     url.password = 'secret'
     const adapter = new PostgresAdapter(db.pool({ connectionString: url.href }))

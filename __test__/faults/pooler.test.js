@@ -3,91 +3,16 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { spawn, spawnSync } = require('node:child_process')
-const fs = require('node:fs')
-const net = require('node:net')
-const os = require('node:os')
-const path = require('node:path')
 const { test, after } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const { missing, startPooler } = require('../helpers/pooler.js')
 const { inProcesses } = require('../helpers/processes.js')
-const { until } = require('../helpers/waiting.js')
 
-const installed = spawnSync('pgbouncer', ['--version']).status === 0
-const skip = installed ? false : 'pgbouncer is not installed (Debian: apt-get install pgbouncer)'
+const skip = missing || false
 const database = useDatabase()
-const pooler = installed ? database.then(({ url }) => startPooler(url)) : undefined
+const pooler = skip ? undefined : database.then(({ url }) => startPooler(url))
 after(async () => (await pooler)?.stop())
-
-/**
- * @param {string} serverUrl
- * @param {string} [settings] further lines of its configuration
- */
-async function startPooler(serverUrl, settings = 'ignore_startup_parameters = options') {
-  const server = new URL(serverUrl)
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-pgbouncer-'))
-  const password = decodeURIComponent(server.password)
-  const file = path.join(folder, 'pgbouncer.ini')
-  const configure = (/** @type {number} */ port) =>
-    fs.writeFileSync(
-      file,
-      `[databases]
-* = host=${server.hostname} port=${server.port || 5432} user=${server.username} password=${password}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 4
-${settings}
-logfile = ${folder}/log
-`,
-    )
-  configure(0)
-  // PgBouncer will not run as root either.
-  const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
-  if (user) {
-    fs.chownSync(folder, user.uid, user.gid)
-    fs.chownSync(file, user.uid, user.gid)
-  }
-  const startOn = async (/** @type {number} */ port) => {
-    configure(port)
-    const child = spawn('pgbouncer', ['-q', file], { ...user, stdio: 'ignore' })
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    const runs = () => child.exitCode === null && child.signalCode === null
-    await until('PgBouncer', async () => !runs() || (await accepts(port)))
-    return runs() ? { port, child, gone } : undefined
-  }
-  // Somebody else may take a port between the look and the start.
-  const running = await until('a PgBouncer on a port of its own', async () => startOn(await freePort()))
-  const url = new URL(serverUrl)
-  url.hostname = '127.0.0.1'
-  url.port = String(running.port)
-  const stop = async () => {
-    running.child.kill('SIGTERM')
-    await running.gone
-    fs.rmSync(folder, { recursive: true, force: true })
-  }
-  return { url: url.href, stop }
-}
-
-/** @returns {Promise<number>} */
-const freePort = () =>
-  new Promise((resolve) => {
-    const probe = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {net.AddressInfo} */ (probe.address())
-      probe.close(() => resolve(port))
-    })
-  })
-
-/** @param {number} port */
-const accepts = (port) =>
-  new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
-    socket.on('connect', () => socket.destroy())
-  })
 
 test('the operations work', { skip }, async () => {
   const db = await database

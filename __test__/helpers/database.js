@@ -5,6 +5,7 @@
 const crypto = require('node:crypto')
 const { after, afterEach } = require('node:test')
 const pg = require('pg')
+const { adaptersUrl, migrate } = require('./way.js')
 const { inTime, until } = require('./waiting.js')
 
 const serverUrl = process.env.GOSCOPE_TEST_URL
@@ -18,12 +19,14 @@ if (!serverUrl) {
 const settings = JSON.parse(process.env.GOSCOPE_TEST_SETTINGS ?? '{}')
 
 /**
- * An empty database for the test file that calls this while it loads; dropped after its tests.
+ * An empty database for the test file that calls this while it loads; dropped after its tests. Where the adapters may
+ * make no tables, it is not empty: it has the documented tables, unless not `migrated`, and the `cacheTables`.
  *
+ * @param {{ migrated?: boolean, cacheTables?: string[] }} [options]
  * @returns {Promise<Database>}
  */
-function useDatabase() {
-  const made = createDatabase()
+function useDatabase(options) {
+  const made = createDatabase(options)
   // Here, while the file loads: within a test, node:test may take such a hook for one of the file's.
   afterEach(async () => (await made).letGo())
   after(async () => {
@@ -45,14 +48,17 @@ function endSoon() {
   setTimeout(giveUp, LEFTOVERS_MS).unref()
 }
 
-async function createDatabase() {
+/** @param {Parameters<typeof useDatabase>[0]} options */
+async function createDatabase(options) {
   const name = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
   // Nobody can be connected to template0, so nobody can be in the way.
   await administer(`CREATE DATABASE ${name} TEMPLATE template0`)
   for (const [setting, value] of Object.entries(settings)) {
     await administer(`ALTER DATABASE ${name} SET ${setting} = '${value}'`)
   }
-  return new Database(name)
+  const database = new Database(name)
+  await migrate((sql) => database.query(sql), options)
+  return database
 }
 
 class Database {
@@ -68,9 +74,12 @@ class Database {
     this.name = name
     const url = new URL(/** @type {string} */ (serverUrl))
     url.pathname = `/${name}`
-    this.url = url.href
+    /** As the server's administrator. */
+    this.ownUrl = url.href
+    /** As an application. */
+    this.url = adaptersUrl(url.href)
     /** For what the tests themselves look at; pg's own pool, in the session's own settings. */
-    this.plain = this.pool({ max: 4 })
+    this.plain = this.pool({ connectionString: this.ownUrl, max: 4 })
   }
 
   /**
@@ -108,7 +117,7 @@ class Database {
    * @param {unknown[]} [params]
    */
   async hold(sql, params) {
-    const client = new pg.Client({ connectionString: this.url })
+    const client = new pg.Client({ connectionString: this.ownUrl })
     client.on('error', ignore)
     this.#holding.add(client)
     await client.connect()

@@ -49,6 +49,35 @@ async function logged(what, call, says) {
   }
 }
 
+/**
+ * @param {import('goscope-postgres').LockHandle} handle
+ * @param {string} key
+ * @param {string | undefined} given
+ * @param {number} ttl
+ * @param {(op: string, length: number) => any} about
+ */
+async function hold(handle, key, given, ttl, about) {
+  for (let use = Math.floor(Math.random() * 4); use > 0; use--) {
+    // Beyond its end, now and then.
+    await sleep(Math.random() * ttl * (Math.random() < 0.2 ? 1.3 : 0.5))
+    if (Math.random() < 0.3) {
+      await logged(about('isValid', ttl), () => handle.isValid(), Boolean)
+      continue
+    }
+    const next = Math.ceil(SHORTEST_TTL_MS + Math.random() * (LONGEST_TTL_MS - SHORTEST_TTL_MS))
+    const extend = () => (given ? locks.extend(key, next, given) : handle.extend(next))
+    if (!(await logged(about('extend', next), extend, Boolean))) return
+    ttl = next
+  }
+  // The rest is left to run out.
+  if (Math.random() < 0.7)
+    await logged(
+      about('release', ttl),
+      () => handle.release(),
+      () => true,
+    )
+}
+
 /** @param {string} key */
 async function use(key) {
   while (!stopping) {
@@ -58,36 +87,8 @@ async function use(key) {
     const given = Math.random() < 0.5 ? owner : undefined
     const about = (/** @type {string} */ op, /** @type {number} */ length) => ({ op, key, owner, ttl: length })
     const handle = await logged(about('acquire', ttl), () => locks.acquire(key, ttl, given), Boolean)
-    if (handle) await hold(handle, given, ttl, about)
+    if (handle) await hold(handle, key, given, ttl, about)
     await sleep(Math.random() * PAUSE_MS)
-
-    /**
-     * @param {import('goscope-postgres').LockHandle} handle
-     * @param {string | undefined} given
-     * @param {number} ttl
-     * @param {(op: string, length: number) => any} about
-     */
-    async function hold(handle, given, ttl, about) {
-      for (let use = Math.floor(Math.random() * 4); use > 0; use--) {
-        // Beyond its end, now and then.
-        await sleep(Math.random() * ttl * (Math.random() < 0.2 ? 1.3 : 0.5))
-        if (Math.random() < 0.3) {
-          await logged(about('isValid', ttl), () => handle.isValid(), Boolean)
-          continue
-        }
-        const next = Math.ceil(SHORTEST_TTL_MS + Math.random() * (LONGEST_TTL_MS - SHORTEST_TTL_MS))
-        const extend = () => (given ? locks.extend(key, next, given) : handle.extend(next))
-        if (!(await logged(about('extend', next), extend, Boolean))) return
-        ttl = next
-      }
-      // The rest is left to run out.
-      if (Math.random() < 0.7)
-        await logged(
-          about('release', ttl),
-          () => handle.release(),
-          () => true,
-        )
-    }
   }
 }
 

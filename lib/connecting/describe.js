@@ -69,7 +69,9 @@ function resolve(pool) {
  * @param {import('./judge.js').Judge} judge
  * @param {boolean} again
  */
-async function describeTls({ ssl, sslnegotiation }, at, options, judge, again) {
+async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, again) {
+  // Any text is to pg a wish for TLS (`?ssl=verify-full`), and nothing that would make it less than full.
+  const ssl = typeof given === 'string' ? true : given
   const direct = sslnegotiation === 'direct'
   const settings = tlsSettings(ssl, at.host, direct)
   const timeout = Number(options.connectionTimeoutMillis) || 0

@@ -63,20 +63,18 @@ function resolve(config, env) {
  * @param {NodeJS.ProcessEnv} env
  */
 function sslOf(config, env) {
-  const given = config.ssl === undefined ? env.PGSSLMODE : config.ssl
-  switch (given) {
+  const { ssl } = config
+  if (ssl !== undefined) return ssl === 'no-verify' ? { rejectUnauthorized: false } : ssl === 'true' || ssl
+  switch (env.PGSSLMODE) {
     case 'no-verify':
       return { rejectUnauthorized: false }
-    case 'true':
     case 'prefer':
     case 'require':
     case 'verify-ca':
     case 'verify-full':
       return true
-    case 'disable':
-      return false
     default:
-      return given ?? false
+      return false
   }
 }
 

@@ -116,6 +116,7 @@ impl Inner {
         if self.ending.get() {
             return;
         }
+        self.close_ended();
         for sight in link.sights() {
             if sight.adopt() {
                 self.open(sight, link);
@@ -128,6 +129,20 @@ impl Inner {
                 watched.wait_for(READABLE);
             }
         }
+    }
+
+    /// Closes the handles of connections that ended after their handle had waited for it: where the server ends one, the
+    /// handle may hear so before the worker has let go of it, and hears nothing more.
+    fn close_ended(&self) {
+        let has_ended = |watched: &Watched| watched.sight.is_gone() || watched.link.strong_count() == 0;
+        // SAFETY: what is in the list is not closed.
+        self.watched.borrow_mut().retain(|watched| match unsafe { &**watched } {
+            watched if has_ended(watched) => {
+                watched.close();
+                false
+            }
+            _ => true,
+        });
     }
 
     fn open(self: &Rc<Self>, sight: Arc<Sight>, link: &Arc<Link>) {

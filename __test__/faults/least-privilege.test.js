@@ -1,0 +1,187 @@
+// @ts-check
+// Tables from the migrations in `sql/`, and a role that may do no more than `sql/role.sql` says. That such a role can do
+// all that the contract promises, the runner's last configuration shows.
+'use strict'
+
+const assert = require('node:assert/strict')
+const crypto = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+const { after, test } = require('node:test')
+const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { administer, useDatabase } = require('../helpers/database.js')
+const { grants, migration } = require('../helpers/way.js')
+
+const [connected, migrated, narrow] = Array.from({ length: 3 }, () => useDatabase())
+
+const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+// The database's drop, which its grants go with, comes before: hooks run in the order in which they were made.
+after(() => administer(`DROP ROLE IF EXISTS ${role}`))
+
+/** @typedef {Awaited<typeof connected>} Database */
+
+/** Tables, columns and indexes, as the catalogue describes them. */
+const catalogue = async (/** @type {Database} */ db) => ({
+  columns: await db.query(`
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
+           pg_get_expr(d.adbin, d.adrelid) AS default
+      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+      LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum`),
+  indexes: await db.query("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexdef"),
+  constraints: await db.query(`
+    SELECT conrelid::regclass::text AS table, pg_get_constraintdef(oid) AS is FROM pg_constraint
+     WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`),
+})
+
+/** @param {import('pg').Pool} pool */
+const adaptersOn = (pool, options = { createTables: false }) => ({
+  adapter: new PostgresAdapter(pool, options),
+  cache: new PostgresCacheAdapter(pool, options),
+  results: new PostgresIdempotencyAdapter(pool, options),
+})
+
+/** @typedef {ReturnType<typeof adaptersOn>} Adapters */
+
+const migrate = async (/** @type {Database} */ db) => {
+  await db.query(migration('schema.sql'))
+  await db.query(migration('cache-table.sql'))
+}
+
+test('the migrations make what connect() makes, to the last default, and run twice', async () => {
+  const [ours, theirs] = await Promise.all([connected, migrated])
+  const { adapter, cache, results } = adaptersOn(ours.pool(), { createTables: true })
+  for (const connect of [() => adapter.connect(), () => results.connect(), () => cache.initialize()]) await connect()
+  await migrate(theirs)
+  const made = await catalogue(theirs)
+  assert.deepEqual(made, await catalogue(ours))
+  assert.equal(new Set(made.columns.map(({ relname }) => relname)).size, 6)
+  await migrate(theirs)
+  assert.deepEqual(await catalogue(theirs), made)
+})
+
+test('the migrations say of each column what the source says', () => {
+  const source = fs.readFileSync(path.join(__dirname, '../../src/store/schema.sql'), 'utf8')
+  const columns = (/** @type {string} */ sql) =>
+    sql
+      .split('\n')
+      .flatMap((line) => (line.startsWith('  ') && / (NOT NULL|--|TEXT|TIMESTAMP)/.test(line) ? [line] : []))
+  const ours = columns(`${migration('schema.sql')}\n${migration('cache-table.sql').split('DO $$')[0]}`)
+  assert.deepEqual(ours.sort(), columns(source).sort())
+})
+
+const checkpoint = { id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 }
+
+/** Each operation, by the table that it needs. @type {Record<string, ((on: Adapters) => Promise<unknown>)[]>} */
+const OPERATIONS = {
+  go_goscope_locks: [
+    async ({ adapter }) => {
+      const handle = await adapter.acquire('k', 60_000, 'me')
+      await handle?.extend(60_000)
+      await handle?.isValid()
+      await handle?.release()
+    },
+    ({ adapter }) => adapter.forceRelease('k'),
+  ],
+  go_goscope_circuit: [
+    ({ adapter }) => adapter.recordFailure('k', 3),
+    ({ adapter }) => adapter.recordSuccess('k'),
+    ({ adapter }) => adapter.setState('k', { state: 'open', failureCount: 1 }),
+    ({ adapter }) => adapter.getState('k'),
+  ],
+  go_goscope_cache: [
+    ({ adapter }) => adapter.set('k', 1, 60_000),
+    ({ adapter }) => adapter.get('k'),
+    ({ adapter }) => adapter.has('k'),
+    ({ adapter }) => adapter.keys('%'),
+    ({ adapter }) => adapter.delete('k'),
+    ({ adapter }) => adapter.clear(),
+  ],
+  go_goscope_checkpoints: [
+    ({ adapter }) => adapter.save(checkpoint),
+    ({ adapter }) => adapter.load('c'),
+    ({ adapter }) => adapter.loadLatest('t'),
+    ({ adapter }) => adapter.list('t'),
+    ({ adapter }) => adapter.cleanup('t', 1),
+    ({ adapter }) => adapter.deleteAll('t'),
+  ],
+  go_goscope_idempotency: [
+    ({ results }) => results.set('k', 1, 60_000),
+    ({ results }) => results.get('k'),
+    ({ results }) => results.delete('k'),
+  ],
+  cache: [
+    ({ cache }) => cache.set('k', 1, 60_000),
+    ({ cache }) => cache.get('k'),
+    ({ cache }) => cache.stats(),
+    ({ cache }) => cache.prune(),
+    ({ cache }) => cache.delete('k'),
+  ],
+}
+
+/**
+ * The SQLSTATEs of the operations on a table, where they fail.
+ *
+ * @param {Adapters} on
+ * @param {string} table
+ */
+async function failures(on, table) {
+  /** @type {string[]} */
+  const codes = []
+  for (const operation of OPERATIONS[table]) {
+    await operation(on).catch((error) => codes.push(error.code ?? error.message))
+  }
+  return codes
+}
+
+test('the documented rights are enough, and none of them can be left out', async () => {
+  const db = await narrow
+  await migrate(db)
+  await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+  await db.query(`${grants(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON cache TO ${role}`)
+  const url = new URL(db.url)
+  url.username = role
+  url.password = 'secret'
+  const on = adaptersOn(db.pool({ connectionString: url.href }))
+  await Promise.all([on.adapter.connect(), on.results.connect(), on.cache.initialize()])
+  for (const table of Object.keys(OPERATIONS)) assert.deepEqual(await failures(on, table), [], table)
+
+  const granted = await db.query(
+    'SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = $1 ORDER BY 1, 2',
+    [role],
+  )
+  assert.equal(granted.length, 6 * 4 - 1)
+  for (const { table_name: table, privilege_type: right } of granted) {
+    await db.query(`REVOKE ${right} ON ${table} FROM ${role}`)
+    const codes = await failures(on, table)
+    assert.ok(codes.includes('42501') && codes.every((code) => code === '42501'), `${right} on ${table}: ${codes}`)
+    await db.query(`GRANT ${right} ON ${table} TO ${role}`)
+  }
+  console.log(`# figure: ${granted.length} rights on ${Object.keys(OPERATIONS).length} tables, each of them needed`)
+})
+
+test('the role may make, change and empty no table, and sees no other', async () => {
+  const db = await narrow
+  await db.query('CREATE TABLE secrets (it text)')
+  const url = new URL(db.url)
+  url.username = role
+  url.password = 'secret'
+  const pool = db.pool({ connectionString: url.href })
+  for (const sql of [
+    'CREATE TABLE mine (it text)',
+    'DROP TABLE go_goscope_locks',
+    'ALTER TABLE go_goscope_locks ADD COLUMN it text',
+    'TRUNCATE go_goscope_cache',
+    'DELETE FROM go_goscope_circuit',
+    'SELECT FROM secrets',
+  ]) {
+    await assert.rejects(pool.query(sql), { code: '42501' }, sql)
+  }
+  const made = new PostgresCacheAdapter(pool, { tableName: 'mine' })
+  await assert.rejects(made.initialize(), { code: '42501' })
+})
+
+test('the migrations are in the package', () => {
+  const { files } = require('../../package.json')
+  assert.ok(files.includes('sql'))
+})

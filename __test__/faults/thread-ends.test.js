@@ -1,0 +1,167 @@
+// @ts-check
+// Worker threads, connections and pools that go while their sockets are watched by an event loop: no crash, no
+// descriptor left open, and nobody else's descriptor touched.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { useDatabase } = require('../helpers/database.js')
+const { runScript } = require('../helpers/script.js')
+
+const skip = process.platform === 'linux' ? false : 'descriptors and threads are counted in /proc'
+const database = useDatabase()
+
+/** How often threads of each kind are terminated. */
+const ROUNDS = Number(process.env.GOSCOPE_THREAD_ROUNDS ?? 4)
+const LIFETIME_MS = 120_000 + ROUNDS * 5_000
+
+/** At hand in each script: what the process holds, and threads that use the package. */
+const AT_HAND = `
+  const { Worker } = require('node:worker_threads')
+  const count = (what) => fs.readdirSync('/proc/self/' + what).length
+  const sockets = () => fs.readdirSync('/proc/self/fd').filter((fd) => {
+    try { return fs.readlinkSync('/proc/self/fd/' + fd).startsWith('socket:') } catch { return false }
+  }).length
+  const thread = (body) => {
+    const code = \`
+      const { parentPort, workerData: url } = require('node:worker_threads')
+      const pg = require('pg')
+      const { PostgresAdapter } = require('goscope-postgres')
+      const adapter = new PostgresAdapter(new pg.Pool({ connectionString: url, max: 2 }))
+      ;(async () => {\${body}})()\`
+    const worker = new Worker(code, { eval: true, workerData: url })
+    worker.ended = new Promise((resolve) => worker.once('exit', resolve))
+    worker.told = new Promise((resolve) => worker.once('message', resolve))
+    worker.on('error', (error) => { console.error(error); process.exit(99) })
+    return worker
+  }
+  await adapter.connect()
+  await adapter.get('x')`
+
+/** How a thread spends its life until it is terminated. */
+const LIVES = {
+  'one call at a time': "parentPort.postMessage(1); for (let n = 0; ; n++) await adapter.set('t', n)",
+  'a few at a time':
+    "parentPort.postMessage(1); for (;;) await Promise.all(Array.from({ length: 20 }, (_, n) => adapter.set('t' + n, n)))",
+  'many at a time':
+    "parentPort.postMessage(1); for (;;) await Promise.all(Array.from({ length: 300 }, (_, n) => adapter.set('t' + n, n)))",
+  'idle, with its connections open': "await adapter.get('x'); parentPort.postMessage(1); setInterval(() => {}, 1e6)",
+  'connecting for ever':
+    "parentPort.postMessage(1); for (;;) { const one = new PostgresAdapter(url); await one.get('x'); void one.disconnect() }",
+  'blocked, with calls in flight': `
+    await adapter.get('x')
+    for (let n = 0; n < 8; n++) void adapter.set('b' + n, n)
+    await null
+    parentPort.postMessage(1)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)`,
+  'a large value under way': `
+    const large = 'x'.repeat(4 << 20)
+    await adapter.get('x')
+    parentPort.postMessage(1)
+    for (;;) await adapter.set('large', large)`,
+}
+
+for (const [life, body] of Object.entries(LIVES)) {
+  test(`threads terminated: ${life}`, { skip }, async () => {
+    const [figures] = await runScript(
+      (await database).url,
+      `${AT_HAND}
+      const before = { sockets: sockets() }
+      let rounds = 0
+      for (; rounds < input.rounds; rounds++) {
+        const threads = [thread(input.body), thread(input.body)]
+        await Promise.all(threads.map(({ told }) => told))
+        const own = adapter.set('own', rounds)
+        await sleep((rounds % 10) * 7)
+        await Promise.all(threads.map((each) => each.terminate()))
+        await own
+        if ((await adapter.get('own')) !== rounds) throw new Error('the main thread lost a write')
+      }
+      await until(() => sockets() <= before.sockets)
+      say({ rounds })
+      await adapter.disconnect()`,
+      { input: { body, rounds: ROUNDS }, lifetime: LIFETIME_MS },
+    )
+    assert.equal(figures.rounds, ROUNDS)
+  })
+}
+
+test('threads that end by themselves with calls in flight, by return, by exit and by an error', { skip }, async () => {
+  const said = await runScript(
+    (await database).url,
+    `${AT_HAND}
+    const before = sockets()
+    for (const end of ['', 'process.exit(3)', 'await adapter.get("x"); process.exit(3)']) {
+      for (let round = 0; round < 5; round++) {
+        const one = thread('for (let n = 0; n < 5; n++) void adapter.set("e" + n, n);' + end)
+        say(await one.ended)
+      }
+    }
+    await until(() => sockets() <= before)
+    await adapter.disconnect()`,
+  )
+  assert.deepEqual(said, [...Array(5).fill(0), ...Array(10).fill(3)])
+})
+
+test('connections cut while idle; their descriptors go to others at once, and nothing is lost', { skip }, async () => {
+  const [figures] = await runScript(
+    (await database).url,
+    `${AT_HAND}
+    const net = require('node:net')
+    const admin = new pg.Client({ connectionString: url })
+    await admin.connect()
+    const echo = net.createServer((socket) => socket.on('error', () => {}).pipe(socket))
+    await new Promise((listening) => echo.listen(0, '127.0.0.1', listening))
+    let echoed = 0
+    const cut = () => admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'")
+    for (let round = 0; round < 40; round++) {
+      // One call takes the direct way, many the worker's: both kinds of watcher are cut.
+      await Promise.all(Array.from({ length: round % 2 ? 1 : 200 }, (_, n) => adapter.set('k' + n, round)))
+      const cutting = cut()
+      if (round % 3) await cutting
+      const files = Array.from({ length: 20 }, () => fs.openSync('/dev/null', 'r'))
+      const peers = Array.from({ length: 5 }, () => net.connect(echo.address().port, '127.0.0.1'))
+      await Promise.all(peers.map((peer, n) => new Promise((resolve, reject) => {
+        peer.on('error', reject)
+        peer.once('data', (data) => { if (String(data) === 'peer' + n) echoed++; resolve() })
+        peer.write('peer' + n)
+      })))
+      await cutting
+      if ((await adapter.get('k0')) !== round) throw new Error('an acknowledged write is gone')
+      for (const file of files) fs.closeSync(file)
+      for (const peer of peers) peer.destroy()
+    }
+    say({ echoed, sockets: sockets() })
+    echo.close()
+    await admin.end()
+    await adapter.disconnect()`,
+    { application: 'cut' },
+  )
+  assert.equal(figures.echoed, 200)
+  // The pool's four at most, each with the watcher's descriptor, the administrator's, the listener's, and what is closing.
+  assert.ok(figures.sockets < 30, `${figures.sockets} sockets`)
+})
+
+test('pools that are made, used and forgotten are collected with their connections', { skip }, async () => {
+  const [figures] = await runScript(
+    (await database).url,
+    `${AT_HAND}
+    const before = { sockets: sockets(), tasks: count('task') }
+    let most = 0
+    for (let n = 0; n < 60; n++) {
+      const one = new PostgresAdapter(n % 2 ? url : new pg.Pool({ connectionString: url }))
+      await Promise.all(Array.from({ length: n % 3 ? 1 : 100 }, () => one.get('x')))
+      if (n % 4 === 0) void one.set('unheard', n) // collected with a call under way
+      most = Math.max(most, sockets())
+      if (n % 10 === 9) { await sleep(0); gc() }
+    }
+    await until(() => { gc(); return sockets() <= before.sockets + 2 })
+    say({ most, left: sockets() - before.sockets, tasks: count('task') - before.tasks })
+    await adapter.disconnect()`,
+    { flags: ['--expose-gc'] },
+  )
+  console.log(
+    `# figure: 60 forgotten pools: ${figures.most} sockets at the most, ${figures.left} left after they were collected`,
+  )
+  assert.ok(figures.tasks <= 1, `${figures.tasks} threads more`)
+})

@@ -1,0 +1,69 @@
+// @ts-check
+// A process of its own that runs a few lines, with an adapter at hand: for what may end or hang a process.
+'use strict'
+
+const { spawn } = require('node:child_process')
+const path = require('node:path')
+
+const root = path.join(__dirname, '../..')
+
+/** Far beyond any stall: only a process that hangs is ended by it. */
+const LIFETIME_MS = 120_000
+
+/**
+ * Starts the lines. `url`, `pg`, `goscope`, `adapter` (over `pool`), `say` (a line on stdout) and `until` are at hand.
+ *
+ * @param {string} url
+ * @param {string} body
+ * @param {{ flags?: string[], input?: object, lifetime?: number, application?: string }} [options]
+ */
+function startScript(url, body, { flags = [], input = {}, lifetime = LIFETIME_MS, application = '' } = {}) {
+  const code = `
+    const goscope = require('goscope-postgres')
+    const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = goscope
+    const pg = require('pg')
+    const fs = require('node:fs')
+    const input = ${JSON.stringify(input)}
+    const url = ${JSON.stringify(url)}
+    const pool = new pg.Pool({ connectionString: url, max: 4, application_name: ${JSON.stringify(application)} })
+    const adapter = new PostgresAdapter(pool)
+    const say = (...words) => fs.writeSync(1, JSON.stringify(words.length > 1 ? words : words[0]) + '\\n')
+    const sleep = (ms) => new Promise((resume) => setTimeout(resume, ms))
+    const until = async (condition) => { while (!(await condition())) await sleep(10) }
+    ;(async () => { ${body} })()`
+  const child = spawn(process.execPath, [...flags, '-e', code], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const told = { stdout: '', stderr: '' }
+  child.stdout.on('data', (data) => (told.stdout += data))
+  child.stderr.on('data', (data) => (told.stderr += data))
+  const impatience = setTimeout(() => child.kill('SIGKILL'), lifetime)
+  /** @type {Promise<{ code: number | null, signal: string | null, stdout: string, stderr: string, said: any[] }>} */
+  const ended = new Promise((resolve) =>
+    child.once('close', (code, signal) => {
+      clearTimeout(impatience)
+      resolve({ code, signal, ...told, said: linesOf(told.stdout) })
+    }),
+  )
+  return { child, ended, said: () => linesOf(told.stdout) }
+}
+
+/** @param {string} text */
+const linesOf = (text) =>
+  text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+
+/**
+ * Runs the lines to their end, which must be a good one.
+ *
+ * @param {Parameters<typeof startScript>} given
+ * @returns {Promise<any[]>} what they said
+ */
+async function runScript(...given) {
+  const { code, signal, said, stderr } = await startScript(...given).ended
+  if (code !== 0 || stderr !== '') throw new Error(`the process ended with ${signal ?? code}: ${stderr}`)
+  return said
+}
+
+module.exports = { runScript, startScript }

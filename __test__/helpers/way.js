@@ -1,0 +1,85 @@
+// @ts-check
+// How adapters reach the server where that is not as its administrator and directly: through a transaction pooler, or as
+// a role that has the rights that README says an application needs.
+'use strict'
+
+const crypto = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+const pg = require('pg')
+const pooler = require('./pooler.js')
+
+/** @typedef {{ host?: string, port?: number, user?: string, password?: string }} Way */
+
+/** @type {Way} */
+const way = JSON.parse(process.env.GOSCOPE_TEST_WAY ?? '{}')
+
+/** Why a test cannot run this way, for its `skip`; false where it can. */
+const without = {
+  /** The test has tables made by the adapter. */
+  ddl: way.user ? 'this role may create nothing' : false,
+  /** The test is about sessions, or sets something in them. */
+  sessions: way.port ? 'the sessions are the pooler’s' : false,
+}
+
+/**
+ * @param {string} url the administrator's
+ * @returns {string} an adapter's
+ */
+function adaptersUrl(url) {
+  const changed = new URL(url)
+  if (way.port) changed.host = `${way.host}:${way.port}`
+  if (way.user) changed.username = way.user
+  if (way.password) changed.password = way.password
+  return changed.href
+}
+
+/**
+ * Makes in a new database what a role with few rights finds there: what is in `sql/`, as README has it.
+ *
+ * @param {(sql: string) => Promise<unknown>} query as the administrator
+ * @param {{ migrated?: boolean, cacheTables?: string[] }} [what]
+ */
+async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
+  if (!way.user) return
+  // Of what tests make by hand.
+  await query(`ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${way.user}`)
+  if (!migrated) return
+  await query(migration('schema.sql'))
+  await query(grants(way.user))
+  for (const name of ['cache', ...cacheTables]) {
+    await query(migration('cache-table.sql').replace(/\bcache\b(?! key)/g, name))
+    await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${way.user}`)
+  }
+}
+
+/** @param {string} name */
+const migration = (name) => fs.readFileSync(path.join(__dirname, '../../sql', name), 'utf8')
+
+/** @param {string} role */
+const grants = (role) => migration('role.sql').replaceAll('goscope_app', role)
+
+/**
+ * @param {string} serverUrl
+ * @param {string} settings
+ * @returns {Promise<{ missing: string } | { way: Way, stop: () => Promise<void> }>}
+ */
+async function throughPooler(serverUrl, settings) {
+  if (pooler.missing) return { missing: pooler.missing }
+  const { port, stop } = await pooler.startPooler(serverUrl, settings)
+  return { way: { host: '127.0.0.1', port }, stop }
+}
+
+/** @param {string} serverUrl */
+async function asRole(serverUrl) {
+  const role = { user: `goscope_app_${crypto.randomBytes(6).toString('hex')}`, password: 'secret' }
+  const run = async (/** @type {string} */ sql) => {
+    const client = new pg.Client({ connectionString: serverUrl })
+    await client.connect()
+    await client.query(sql).finally(() => client.end())
+  }
+  await run(`CREATE ROLE ${role.user} LOGIN PASSWORD '${role.password}'`)
+  return { way: role, stop: () => run(`DROP ROLE ${role.user}`) }
+}
+
+module.exports = { adaptersUrl, asRole, grants, migrate, migration, throughPooler, without }
