@@ -1,6 +1,7 @@
 // @ts-check
 'use strict'
 
+const { performance } = require('node:perf_hooks')
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')

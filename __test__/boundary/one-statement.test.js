@@ -171,13 +171,49 @@ test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {
   })
 })
 
+test('a release is seen at once and does not wait for the disk; the next acquire does', async () => {
+  await using_(async (server) => {
+    const plain = new pg.Client({ connectionString: server.url })
+    plain.on('error', () => {})
+    await plain.connect()
+    const locks = new PostgresAdapter(new pg.Pool({ connectionString: server.url }))
+    const look = async () => {
+      const { rows } = await plain.query(`SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() AS flushed,
+        (SELECT count(*)::int FROM go_goscope_locks) AS locks`)
+      return rows[0]
+    }
+    await locks.connect()
+    let waits
+    // The server flushes by itself every ten seconds, which may come in between.
+    for (let round = 0; round < 3 && waits !== false; round++) {
+      const handle = await locks.acquire('released', 60_000)
+      assert.deepEqual(await look(), { flushed: true, locks: 1 })
+      await handle?.release()
+      const { flushed, locks: left } = await look()
+      assert.equal(left, 0)
+      waits = flushed
+    }
+    assert.equal(waits, false, 'the log of the release is not on disk yet')
+    await locks.acquire('released', 60_000)
+    assert.deepEqual(await look(), { flushed: true, locks: 1 })
+    await plain.end()
+    await locks.disconnect()
+  })
+})
+
 /**
  * A quiet server of its own, which logs each statement, behind a proxy.
  *
  * @param {(server: any, proxy: Awaited<ReturnType<typeof startProxy>>) => Promise<void>} work
  */
 async function using_(work) {
-  const quiet = { autovacuum: 'off', wal_level: 'minimal', max_wal_senders: 0, checkpoint_timeout: '1h' }
+  const quiet = {
+    autovacuum: 'off',
+    wal_level: 'minimal',
+    max_wal_senders: 0,
+    checkpoint_timeout: '1h',
+    wal_writer_delay: '10s',
+  }
   const server = await startPostgres({ settings: { ...quiet, log_statement: 'all', log_min_messages: 'log' } })
   const proxy = await startProxy(server.url)
   try {

@@ -229,7 +229,8 @@ impl Link {
         if state.ready.has_work() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
             state.lanes += 1;
             state.is_starting = true;
-            let lane = lane::run(self.clone());
+            // Boxed at once: it is large, and the wrappers that follow would each move it.
+            let lane = Box::pin(lane::run(self.clone()));
             if self.way.direct.is_on() && Thread::current() == self.home {
                 self.way.drive.spawn_quietly(lane);
                 self.wants_pump.store(true, Ordering::Release);

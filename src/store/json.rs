@@ -47,6 +47,11 @@ pub(super) fn is_string(text: &str) -> bool {
     text.starts_with('"') && serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
+/// A string as JSON.
+pub(super) fn text(text: &str) -> String {
+    serde_json::to_string(text).expect("a string is JSON")
+}
+
 /// A time in milliseconds, unless it is infinite, which no caller of ours can have written.
 pub(super) fn time(value: Option<f64>) -> Option<String> {
     value.filter(|value| value.is_finite()).map(number)
@@ -60,7 +65,6 @@ pub(super) fn number(value: f64) -> String {
 /// What is stored in place of a value whose key is stored as a digest, so that the key can be told again. Where UTF-8
 /// cannot hold the key, its JSON literal stands beside a likeness for patterns to look at.
 pub(super) fn with_key(key: &str, value: &str) -> String {
-    let text = |text: &str| serde_json::Value::from(text).to_string();
     let object = match keys::malformed(key) {
         Some((likeness, literal)) => Object::new().raw("key", &text(likeness)).raw("literal", &text(literal)),
         None => Object::new().raw("key", &text(key)),

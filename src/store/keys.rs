@@ -102,7 +102,7 @@ pub(super) fn malformed(key: &str) -> Option<(&str, &str)> {
 pub(super) fn json(key: &str) -> Cow<'_, str> {
     match malformed(key) {
         Some((_, literal)) => Cow::Borrowed(literal),
-        None => Cow::Owned(serde_json::Value::from(key).to_string()),
+        None => Cow::Owned(super::json::text(key)),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::call::{Found, KeyCall, any_row, nothing};
+use super::json;
 use super::keys::Prefix;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
@@ -180,7 +181,7 @@ impl Locks {
                 renewals += 1;
                 return Ok(Answer::Again);
             }
-            Ok(Answer::Done(serde_json::Value::from(granted.as_str()).to_string()))
+            Ok(Answer::Done(json::text(&granted)))
         };
         let job = self.job(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
         self.place.link.submit(match undo {
