@@ -25,6 +25,9 @@ const ROOT = [
   'index.d.ts',
   'index.js',
   'index.mjs',
+  'sql/cache-table.sql',
+  'sql/role.sql',
+  'sql/schema.sql',
   'package.json',
 ]
 
