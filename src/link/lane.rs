@@ -25,7 +25,7 @@ use super::job::{Answered, Job, Retry};
 use super::pool::Lease;
 use super::reply::Telling;
 use super::statement::{Arg, Statement, deal};
-use super::{EAGER, Error, Link, State};
+use super::{EAGER_LANES, Error, Link, State};
 
 /// A round's bounds: what one answer may cost the calls that wait behind it.
 const ROUND_JOBS: usize = 256;
@@ -153,7 +153,7 @@ fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
     let link = running.link.clone();
     let mut jobs = again;
     let mut state = link.state();
-    let idle = (*EAGER).saturating_sub(state.lanes - state.held_up_lanes);
+    let idle = EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
     running.end_writing(&mut state);

@@ -46,10 +46,7 @@ use tokio::sync::Notify;
 
 /// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds beat ten that do not,
 /// because each statement then carries many calls; more lanes start only while these are held up (see `lane`).
-#[allow(non_snake_case)]
-pub fn ENV(name: &str, default: usize) -> usize { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default) }
-static EAGER: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| ENV("GS_LANES", 2));
-static DIRECT: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| ENV("GS_DIRECT", 64));
+const EAGER_LANES: usize = 2;
 
 /// With more calls in flight than this the work is better on two threads.
 const MOST_DIRECT: usize = 64;
@@ -209,7 +206,7 @@ impl Link {
     }
 
     fn choose_way(&self, was_idle: bool, in_flight: usize) {
-        if in_flight > *DIRECT {
+        if in_flight > MOST_DIRECT {
             self.way.direct.leave();
         } else if was_idle && self.may_go_directly.load(Ordering::Acquire) && Thread::current() == self.home {
             self.way.direct.enter();
@@ -229,7 +226,7 @@ impl Link {
             _ => self.max_lanes,
         };
         // One at a time: it may leave nothing to the next.
-        if state.ready.has_work() && !state.is_starting && carrying < *EAGER && state.lanes < limit {
+        if state.ready.has_work() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
             state.lanes += 1;
             state.is_starting = true;
             // Boxed at once: it is large, and the wrappers that follow would each move it.

@@ -30,7 +30,7 @@ use crate::sync::{Thread, lock};
 const DRAIN_BYTES: usize = 4 << 20;
 
 /// How many calls one drain settles. What they lead to runs before the event loop goes on.
-static DRAIN_M: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| crate::link::ENV("GS_DRAIN", 128));
+const DRAIN_MESSAGES: usize = 128;
 
 /// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
 const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
@@ -194,7 +194,7 @@ impl Bridge {
             let mut bytes = 0;
             let is_full = |(number, message): (usize, &Message)| {
                 bytes += message.bytes();
-                bytes > DRAIN_BYTES || number + 1 >= *DRAIN_M
+                bytes > DRAIN_BYTES || number + 1 >= DRAIN_MESSAGES
             };
             match waiting.iter().enumerate().position(is_full) {
                 Some(last) => waiting.drain(..=last).collect(),
