@@ -115,13 +115,18 @@ test('memory, descriptors and threads are flat over many connects and disconnect
     for (let n = 0; n < input.cycles / 3; n++) await cycle()
     const before = await holds()
     for (let n = 0; n < input.cycles * 2 / 3; n++) await cycle()
-    await until(async () => (await holds()).descriptors <= before.descriptors)
-    const after = await holds()
+    // What has ended may be closed a moment later; what leaks is two sockets a cycle and never is.
+    let after = await holds()
+    for (let wait = 0; wait < 200 && after.descriptors > before.descriptors; wait++) after = await holds()
     say({ before, after, done, seconds: (performance.now() - started) / 1e3 })`,
     { flags: ['--expose-gc'], input: { cycles: CYCLES }, lifetime: LIFETIME_MS },
   )
   print('connects and disconnects', figures)
   const { before, after } = figures
   assert.ok(after.mb - before.mb < NOISE_MB, `${before.mb} MB have become ${after.mb}`)
+  assert.ok(
+    after.descriptors <= before.descriptors + 4,
+    `${before.descriptors} descriptors have become ${after.descriptors}`,
+  )
   assert.ok(after.threads <= before.threads, `${before.threads} threads have become ${after.threads}`)
 })
