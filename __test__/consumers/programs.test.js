@@ -23,9 +23,7 @@ test('the tarball holds what runs, and neither sources nor tests', () => {
   const addons = installed.filter((file) => file.endsWith('.node'))
   assert.equal(addons.length, 1, `one addon, the one built here: ${addons}`)
   assert.deepEqual(
-    installed.filter((file) =>
-      /(^|[\\/])(__test__|src|target|examples|scripts|node_modules)|\.(rs|toml)$/.test(file),
-    ),
+    installed.filter((file) => /(^|[\\/])(__test__|src|target|examples|scripts|node_modules)|\.(rs|toml)$/.test(file)),
     [],
   )
 })
