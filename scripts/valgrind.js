@@ -34,6 +34,7 @@ const programs = build.stdout
 const WATCH = [
   '--error-exitcode=99',
   '--leak-check=full',
+  '--show-leak-kinds=definite',
   '--errors-for-leak-kinds=definite',
   '--num-callers=30',
   '--quiet',
