@@ -36,7 +36,7 @@ databases, and the configurations that need another version of PostgreSQL are le
  */
 
 const CONTRACT = ['contract']
-const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging']
+const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging', 'beyond']
 
 /** What a pooler in transaction mode cannot be asked for, whoever asks. */
 const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }

@@ -1,0 +1,28 @@
+// @ts-check
+// Each example program runs, and says what README says that it says.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const root = path.join(__dirname, '..', '..')
+const examples = path.join(root, 'examples')
+// Those are tested where they belong: `npm run demo`, and packaging/hosts.test.js.
+const ELSEWHERE = ['demo', 'hosts']
+
+for (const name of fs.readdirSync(examples)) {
+  if (ELSEWHERE.includes(name)) continue
+  test(`examples/${name}`, () => {
+    const program = path.join(examples, name, 'main.js')
+    // A server of its own, as on the machine of somebody who tries it.
+    const { DATABASE_URL: _, ...env } = process.env
+    const run = spawnSync(process.execPath, [program], { cwd: root, env, encoding: 'utf8', timeout: 120_000 })
+    assert.equal(run.status, 0, `${run.stdout}${run.stderr}`)
+    assert.equal(run.stderr, '')
+    const expected = fs.readFileSync(path.join(examples, name, 'output.txt'), 'utf8')
+    assert.equal(run.stdout, expected)
+  })
+}
