@@ -6,7 +6,6 @@ const native = require('./native.js')
 const { answerFor, bridge, send, settled } = require('./bridge.js')
 const { describeConnection } = require('./connecting/describe.js')
 const { greet } = require('./connecting/greeting.js')
-const { Judge } = require('./connecting/judge.js')
 const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
@@ -24,7 +23,7 @@ let pools = 0
 answerFor({
   async describe({ pool, ...asked }) {
     const connection = connectionOf(pool)
-    return describeConnection(connection.pool, connection.judge, asked)
+    return describeConnection(connection.pool, () => connection.judge, asked)
   },
   async greet({ pool }, converse) {
     const connection = connectionOf(pool)
@@ -41,6 +40,8 @@ function connectionOf(number) {
 
 /** What all adapters built on one `pg.Pool` share. */
 class Connection {
+  /** @type {import('./connecting/judge.js').Judge | undefined} */
+  #judge
   /** @type {Promise<void> | undefined} */
   #ended
   #forgetEnd = () => {}
@@ -48,7 +49,6 @@ class Connection {
   /** @param {any} pool */
   constructor(pool) {
     this.pool = pool
-    this.judge = new Judge()
     const number = ++pools
     this.native = new native.Pool(bridge, number, JSON.stringify(poolSettings(pool)))
     byNumber.set(number, new WeakRef(this))
@@ -70,6 +70,12 @@ class Connection {
       connections.set(given, connection)
     }
     return connection
+  }
+
+  /** Who judges the certificates of its servers. Read in only where there is TLS. */
+  get judge() {
+    this.#judge ??= new (require('./connecting/judge.js').Judge)()
+    return this.#judge
   }
 
   get isEnded() {

@@ -9,11 +9,10 @@ const { hostAt } = require('./hosts.js')
 const { isGreeted } = require('./greeting.js')
 const { passwordFor } = require('./password.js')
 const { refuseOptions } = require('./refused.js')
-const { tlsSettings } = require('./tls.js')
 
 /**
  * @param {any} pool
- * @param {import('./judge.js').Judge} judge
+ * @param {() => import('./judge.js').Judge} judge
  * @param {{ host: number, judgeAgain: boolean }} asked
  */
 async function describeConnection(pool, judge, asked) {
@@ -30,7 +29,7 @@ async function describeConnection(pool, judge, asked) {
     : { host: parameters.host, port: Number(parameters.port) }
   return {
     addresses: await addressesOf(host, port),
-    tls: ssl ? await describeTls(parameters, { host, port }, options, judge, asked.judgeAgain) : undefined,
+    tls: ssl ? await describeTls(parameters, { host, port }, options, judge(), asked.judgeAgain) : undefined,
     // Without one, the server says so itself, with its code.
     user: user ?? '',
     database: database ?? '',
@@ -73,6 +72,7 @@ async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, a
   // Any text is to pg a wish for TLS (`?ssl=verify-full`), and nothing that would make it less than full.
   const ssl = typeof given === 'string' ? true : given
   const direct = sslnegotiation === 'direct'
+  const { tlsSettings } = require('./tls.js')
   const settings = tlsSettings(ssl, at.host, direct)
   const timeout = Number(options.connectionTimeoutMillis) || 0
   return { ...settings, trust: await judge.trust({ ...at, ssl, direct, timeout }, again) }
