@@ -13,6 +13,7 @@ use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
 use super::direct::Way;
 use super::error::Error;
+use super::figures::PoolFigures;
 use crate::sync::lock;
 
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -137,6 +138,17 @@ impl Pool {
             // Only deadpool's own timeouts and hooks are left, and this pool is built without them.
             other => Error::other(format!("the native pool failed: {other:?}")),
         })
+    }
+
+    pub(super) fn figures(&self) -> PoolFigures {
+        let status = self.connections.status();
+        PoolFigures {
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+            // Not deadpool's own, which is 0 once the pool has been closed.
+            max: self.connections.manager().settings.max.max(1),
+        }
     }
 
     /// Closes idle connections in the background for as long as the pool lives.
