@@ -34,6 +34,8 @@ impl Traffic {
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     pool: PoolFigures,
+    /// Connections for notices, of which there is at most one, outside of the pool.
+    listening: usize,
     lanes: LaneFigures,
     calls: CallFigures,
     rounds: u64,
@@ -69,6 +71,7 @@ impl Link {
         let queued: usize = state.ready.iter().chain(state.sequencer.waiting()).map(|job| job.calls()).sum();
         Figures {
             pool: self.pool.figures(),
+            listening: usize::from(self.notices.are_heard()),
             lanes: LaneFigures { running: state.lanes, held_up: state.held_up_lanes },
             calls: CallFigures { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
             rounds: self.traffic.rounds.load(Ordering::Relaxed),
