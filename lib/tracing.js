@@ -4,6 +4,7 @@
 'use strict'
 
 const { channel } = require('node:diagnostics_channel')
+const { givenKey } = require('./arguments.js')
 const { METHODS, keyOf, operations } = require('./operations.js')
 
 /** @typedef {import('./connection.js').Connection} Connection */
@@ -41,12 +42,12 @@ class Tracing {
    *
    * @template T
    * @param {Connection} connection
-   * @param {string} key
+   * @param {string} key as native code takes it
    * @param {() => Promise<T>} call
    * @returns {Promise<T>}
    */
   run(connection, key, call) {
-    return this.hasSubscribers ? this.trace(connection, key, call) : call()
+    return this.hasSubscribers ? this.trace(connection, givenKey(key), call) : call()
   }
 
   /**
