@@ -136,7 +136,6 @@ test('the sizes of batches add up to the calls', async () => {
 })
 
 test('errors are counted by their codes, as callers see them', async () => {
-  const { pool } = await database
   const missing = new PostgresCacheAdapter((await database).pool(), { tableName: 'no_such', createTables: false })
   assert.deepEqual(
     await failed([missing.get('a'), missing.get('b')]),
@@ -149,7 +148,6 @@ test('errors are counted by their codes, as callers see them', async () => {
   await adapter.set('c', 1)
   const { calls, errors } = adapter.metrics().operations['cache.set'] ?? {}
   assert.deepEqual([calls, errors], [3, { '22P05': 1, '22P02': 1 }])
-  assert.equal(typeof pool, 'function')
 })
 
 /** @type {[code: string, config: import('goscope-postgres').PostgresConfig][]} */
@@ -189,9 +187,9 @@ test('however many codes there are, few are told apart', async () => {
   })
   for (let n = 0; n < 100; n++) await failed([adapter.get('a')])
   const { calls, errors } = adapter.metrics().operations['cache.get'] ?? { errors: {} }
-  assert.deepEqual([calls, failures, sum(Object.values(errors))], [100, 100, 100])
+  assert.deepEqual([calls, sum(Object.values(errors))], [100, 100])
   assert.equal(Object.keys(errors).length, 33)
-  assert.deepEqual([errors.E_0, errors.E_31, errors._OTHER], [1, 1, 68])
+  assert.deepEqual([errors.E_0, errors._OTHER], [1, 68])
   await adapter.disconnect()
 })
 
