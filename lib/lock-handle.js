@@ -2,7 +2,7 @@
 'use strict'
 
 const { performance } = require('node:perf_hooks')
-const { leaseTtl } = require('./arguments.js')
+const { givenKey, leaseTtl } = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { HANDLE } = require('./operations.js')
 const { tracingOf } = require('./tracing.js')
@@ -23,10 +23,11 @@ const IS_VALID = tracingOf(HANDLE.isValid)
  */
 function lockHandle(connection, locks, key, owner, leaseEnd, defaultTtl) {
   return {
+    // Not through `run`, which would have a closure made for each release, traced or not.
     release: () =>
-      RELEASE.run(connection, key, async () => {
-        settled(await connection.send((slot) => locks.release(slot, key, owner)))
-      }),
+      RELEASE.hasSubscribers
+        ? RELEASE.trace(connection, givenKey(key), () => release(connection, locks, key, owner))
+        : release(connection, locks, key, owner),
 
     /** @param {number} ttl */
     extend: (ttl) =>
@@ -45,6 +46,16 @@ function lockHandle(connection, locks, key, owner, leaseEnd, defaultTtl) {
         settled(await connection.send((slot) => locks.isValid(slot, key, owner))),
       ),
   }
+}
+
+/**
+ * @param {import('./connection.js').Connection} connection
+ * @param {import('../native').Locks} locks
+ * @param {string} key
+ * @param {string} owner
+ */
+async function release(connection, locks, key, owner) {
+  settled(await connection.send((slot) => locks.release(slot, key, owner)))
 }
 
 module.exports = { lockHandle }
