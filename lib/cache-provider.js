@@ -3,6 +3,7 @@
 
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { servedBy } = require('./tracing.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider {
@@ -16,6 +17,7 @@ class CacheProvider {
   constructor(connection, cache) {
     this.#connection = connection
     this.#cache = cache
+    servedBy(this, connection)
   }
 
   /** @param {unknown} key */
@@ -62,10 +64,25 @@ class CacheProvider {
     settled(await this.#connection.send((slot) => this.#cache.clear(slot)))
   }
 
-  /** @param {unknown} [pattern] SQL's LIKE; absent or empty, every key */
+  /** @param {unknown} [pattern] which keys; absent or empty, every key */
   async keys(pattern) {
-    const like = pattern == null || pattern === '' ? null : args.pattern('pattern', pattern)
+    const like = pattern == null || pattern === '' ? null : this._like(pattern)
     return settled(await this.#connection.send((slot) => this.#cache.keys(slot, like)))
+  }
+
+  /**
+   * A pattern as SQL's LIKE has it.
+   *
+   * @protected
+   * @param {unknown} pattern
+   */
+  _like(pattern) {
+    return args.pattern('pattern', pattern)
+  }
+
+  /** See index.d.ts; of all adapters that share the connection. */
+  metrics() {
+    return this.#connection.metrics()
   }
 }
 

@@ -4,7 +4,7 @@
 
 const native = require('./native.js')
 const { answerFor, bridge, send, settled } = require('./bridge.js')
-const { describeConnection } = require('./connecting/describe.js')
+const { describeConnection, targetOf } = require('./connecting/describe.js')
 const { greet } = require('./connecting/greeting.js')
 const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
@@ -45,6 +45,8 @@ class Connection {
   /** @type {Promise<void> | undefined} */
   #ended
   #forgetEnd = () => {}
+  /** @type {ReturnType<typeof targetOf> | undefined} */
+  #target
 
   /** @param {any} pool */
   constructor(pool) {
@@ -94,6 +96,17 @@ class Connection {
       return Promise.reject(new Error(POOL_ENDED))
     }
     return send(start, this)
+  }
+
+  /** What the native pool does now and has done since it was made. */
+  metrics() {
+    return JSON.parse(this.native.metrics())
+  }
+
+  /** Where it leads, for those who watch; resolved once. */
+  get target() {
+    this.#target ??= targetOf(this.pool)
+    return this.#target
   }
 
   /** Waits for the calls under way, closes the native connections, and ends the pool that was given. */

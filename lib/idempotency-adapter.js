@@ -6,6 +6,7 @@ const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
+const { servedBy } = require('./tracing.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter {
@@ -20,6 +21,7 @@ class PostgresIdempotencyAdapter {
     const { keyPrefix, createTables } = args.adapterOptions(options)
     this.#connection = Connection.of(pool)
     this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
+    servedBy(this, this.#connection)
   }
 
   async connect() {
@@ -56,6 +58,11 @@ class PostgresIdempotencyAdapter {
   async delete(key) {
     const name = args.key('key', key)
     settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
+  }
+
+  /** See index.d.ts; of all adapters that share the connection. */
+  metrics() {
+    return this.#connection.metrics()
   }
 }
 

@@ -27,6 +27,7 @@
 //! With few calls in flight JavaScript's own thread does all of this (`link::direct`, `node::watch`), and the runtime's
 //! worker only what waits; with many, the worker does 4 and 5.
 
+mod histogram;
 pub mod link;
 mod node;
 pub mod store;

@@ -176,6 +176,7 @@ test('no method is left out here', async () => {
     'connect',
     'disconnect',
     'isConnected',
+    'metrics',
     'initialize',
     'clear',
     'stats',

@@ -45,6 +45,25 @@ async function describeConnection(pool, judge, asked) {
 }
 
 /**
+ * The server and the database that a pool leads to, as far as they can be told without asking anybody; of several hosts,
+ * the first.
+ *
+ * @param {any} pool
+ * @returns {{ host?: string, port?: number, database?: string }}
+ */
+function targetOf(pool) {
+  try {
+    refuseOptions(pool.options)
+    const { parameters } = resolve(pool)
+    const { host, port } = hostAt(parameters, 0)
+    return { host, port, database: parameters.database ?? undefined }
+  } catch {
+    // What is wrong with it, the call that needs a connection is told.
+    return {}
+  }
+}
+
+/**
  * URL, options, environment and defaults as one: by the pool's own pg, where it has one.
  *
  * @param {any} pool
@@ -85,4 +104,4 @@ function timeouts(parameters) {
     .map((name) => `-c ${name}=${Number.parseInt(parameters[name], 10)}`)
 }
 
-module.exports = { describeConnection }
+module.exports = { describeConnection, targetOf }

@@ -5,9 +5,12 @@ mod description;
 mod direct;
 mod drive;
 mod error;
+mod figures;
 mod handshake;
+mod hearing;
 mod job;
 mod lane;
+mod notices;
 mod panics;
 mod patience;
 mod pool;
@@ -28,16 +31,20 @@ pub use connect::Connection;
 pub use description::{Description, PoolSettings};
 pub use direct::Sight;
 pub use error::{Error, ServerError};
+pub use figures::Figures;
 pub use job::{Answer, Call, Job, Prepare, Retry, Ticket};
+pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
-pub use reply::{Listener, Outcome, Reply};
+pub use reply::{Caller, Listener, Outcome, Reply};
 pub use sequencer::{Mode, Turn, Turns};
 pub use statement::{Arg, Kind, Statement};
 
 use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
 use drive::Drive;
+use figures::Traffic;
+use notices::Notices;
 use pool::Pool;
 use ready::Ready;
 use sequencer::Sequencer;
@@ -85,7 +92,9 @@ pub struct Link {
     most_direct: usize,
     /// Work has been left for the next [`pump`](Self::pump).
     wants_pump: AtomicBool,
+    traffic: Traffic,
     idle: Notify,
+    notices: Arc<Notices>,
 }
 
 #[derive(Default)]
@@ -124,7 +133,9 @@ impl Link {
             may_go_directly: AtomicBool::new(false),
             most_direct: most_direct(),
             wants_pump: AtomicBool::new(false),
+            traffic: Traffic::default(),
             idle: Notify::new(),
+            notices: Arc::default(),
         });
         link.pool.close_idle_connections(&link.runtime);
         link
@@ -172,10 +183,20 @@ impl Link {
         self.start_lane(&mut state);
     }
 
+    /// Listens to a topic of the notices that others send. The first to listen has a connection opened for that.
+    pub fn listen(self: &Arc<Self>, topic: String) -> Listening {
+        let (listening, attend) = self.notices.enter(topic);
+        if attend {
+            self.runtime.spawn(hearing::run(Arc::downgrade(self), self.notices.clone()));
+        }
+        listening
+    }
+
     /// Refuses new calls, lets those under way finish, then closes every connection with a Terminate.
     pub async fn close(self: &Arc<Self>) {
         self.flush();
         self.state().closed = true;
+        self.notices.end();
         loop {
             let idle = self.idle.notified();
             if self.state().in_flight == 0 {
@@ -189,6 +210,7 @@ impl Link {
     /// As [`close`](Self::close) where nobody is left to wait: the environment is going away.
     pub fn abandon(&self) {
         self.state().closed = true;
+        self.notices.end();
         self.pool.abandon();
     }
 
@@ -302,6 +324,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.notices.end();
         self.way.drive.end();
     }
 }

@@ -12,6 +12,8 @@
 mod bell;
 mod bridge;
 mod build_info;
+mod calls;
+mod operation;
 mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;

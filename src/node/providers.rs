@@ -4,53 +4,54 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
-use super::bridge::Queue;
+use super::calls::Calls;
+use super::operation::Operation;
 use super::pool::Pool;
 use crate::store;
 
 #[napi]
 pub struct Locks {
     pub(super) store: store::Locks,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
 impl Locks {
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
-        Self { store: store::Locks::new(&pool.link, &key_prefix, create_tables), queue: pool.queue.clone() }
+        Self { store: store::Locks::new(&pool.link, &key_prefix, create_tables), calls: pool.calls.clone() }
     }
 
     #[napi(catch_unwind)]
     pub fn acquire(&self, slot: u32, key: String, ttl: f64, owner: Option<String>) {
-        self.store.acquire(key, ttl, owner, self.queue.reply(slot));
+        self.store.acquire(key, ttl, owner, self.calls.reply(slot, Operation::Acquire));
     }
 
     #[napi(catch_unwind)]
     pub fn extend(&self, slot: u32, key: String, ttl: f64, owner: String, patience: Option<f64>) {
-        self.store.extend(key, ttl, owner, patience, self.queue.reply(slot));
+        self.store.extend(key, ttl, owner, patience, self.calls.reply(slot, Operation::Extend));
     }
 
     #[napi(catch_unwind)]
     pub fn release(&self, slot: u32, key: String, owner: String) {
-        self.store.release(key, owner, self.queue.reply(slot));
+        self.store.release(key, owner, self.calls.reply(slot, Operation::Release));
     }
 
     #[napi(catch_unwind)]
     pub fn is_valid(&self, slot: u32, key: String, owner: String) {
-        self.store.is_valid(key, owner, self.queue.reply(slot));
+        self.store.is_valid(key, owner, self.calls.reply(slot, Operation::IsValid));
     }
 
     #[napi(catch_unwind)]
     pub fn force_release(&self, slot: u32, key: String) {
-        self.store.force_release(key, self.queue.reply(slot));
+        self.store.force_release(key, self.calls.reply(slot, Operation::ForceRelease));
     }
 }
 
 #[napi]
 pub struct Circuits {
     pub(super) store: store::Circuits,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -59,13 +60,13 @@ impl Circuits {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
             store: store::Circuits::new(&pool.link, &key_prefix, create_tables),
-            queue: pool.queue.clone(),
+            calls: pool.calls.clone(),
         }
     }
 
     #[napi(catch_unwind)]
     pub fn get_state(&self, slot: u32, key: String) {
-        self.store.get_state(key, self.queue.reply(slot));
+        self.store.get_state(key, self.calls.reply(slot, Operation::GetState));
     }
 
     #[napi(catch_unwind)]
@@ -80,24 +81,24 @@ impl Circuits {
         last_success_time: Option<f64>,
     ) {
         let circuit = store::Circuit { state, failure_count, last_failure_time, last_success_time };
-        self.store.set_state(key, circuit, self.queue.reply(slot));
+        self.store.set_state(key, circuit, self.calls.reply(slot, Operation::SetState));
     }
 
     #[napi(catch_unwind)]
     pub fn record_failure(&self, slot: u32, key: String, max_failures: f64) {
-        self.store.record_failure(key, max_failures, self.queue.reply(slot));
+        self.store.record_failure(key, max_failures, self.calls.reply(slot, Operation::RecordFailure));
     }
 
     #[napi(catch_unwind)]
     pub fn record_success(&self, slot: u32, key: String) {
-        self.store.record_success(key, self.queue.reply(slot));
+        self.store.record_success(key, self.calls.reply(slot, Operation::RecordSuccess));
     }
 }
 
 #[napi]
 pub struct Cache {
     pub(super) store: store::Cache,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -114,54 +115,54 @@ impl Cache {
             Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables),
             None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables),
         };
-        Self { store, queue: pool.queue.clone() }
+        Self { store, calls: pool.calls.clone() }
     }
 
     #[napi(catch_unwind)]
     pub fn get(&self, slot: u32, key: String) {
-        self.store.get(key, self.queue.reply(slot));
+        self.store.get(key, self.calls.reply(slot, Operation::CacheGet));
     }
 
     #[napi(catch_unwind)]
     pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
-        self.store.set(key, value, ttl, self.queue.reply(slot));
+        self.store.set(key, value, ttl, self.calls.reply(slot, Operation::CacheSet));
     }
 
     #[napi(catch_unwind)]
     pub fn delete(&self, slot: u32, key: String) {
-        self.store.delete(key, self.queue.reply(slot));
+        self.store.delete(key, self.calls.reply(slot, Operation::CacheDelete));
     }
 
     #[napi(catch_unwind)]
     pub fn has(&self, slot: u32, key: String) {
-        self.store.has(key, self.queue.reply(slot));
+        self.store.has(key, self.calls.reply(slot, Operation::CacheHas));
     }
 
     #[napi(catch_unwind)]
     pub fn clear(&self, slot: u32) {
-        self.store.clear(self.queue.reply(slot));
+        self.store.clear(self.calls.reply(slot, Operation::CacheClear));
     }
 
     #[napi(catch_unwind)]
     pub fn keys(&self, slot: u32, pattern: Option<String>) {
-        self.store.keys(pattern, self.queue.reply(slot));
+        self.store.keys(pattern, self.calls.reply(slot, Operation::CacheKeys));
     }
 
     #[napi(catch_unwind)]
     pub fn size(&self, slot: u32) {
-        self.store.size(self.queue.reply(slot));
+        self.store.size(self.calls.reply(slot, Operation::CacheStats));
     }
 
     #[napi(catch_unwind)]
     pub fn prune(&self, slot: u32) {
-        self.store.prune(self.queue.reply(slot));
+        self.store.prune(self.calls.reply(slot, Operation::CachePrune));
     }
 }
 
 #[napi]
 pub struct Checkpoints {
     pub(super) store: store::Checkpoints,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -170,7 +171,7 @@ impl Checkpoints {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
             store: store::Checkpoints::new(&pool.link, &key_prefix, create_tables),
-            queue: pool.queue.clone(),
+            calls: pool.calls.clone(),
         }
     }
 
@@ -189,39 +190,39 @@ impl Checkpoints {
     ) {
         let checkpoint =
             store::Checkpoint { id, task_id, sequence, timestamp, progress, data, estimated_time_remaining };
-        self.store.save(checkpoint, self.queue.reply(slot));
+        self.store.save(checkpoint, self.calls.reply(slot, Operation::Save));
     }
 
     #[napi(catch_unwind)]
     pub fn load(&self, slot: u32, id: String) {
-        self.store.load(id, self.queue.reply(slot));
+        self.store.load(id, self.calls.reply(slot, Operation::Load));
     }
 
     #[napi(catch_unwind)]
     pub fn load_latest(&self, slot: u32, task_id: String) {
-        self.store.load_latest(task_id, self.queue.reply(slot));
+        self.store.load_latest(task_id, self.calls.reply(slot, Operation::LoadLatest));
     }
 
     #[napi(catch_unwind)]
     pub fn list(&self, slot: u32, task_id: String) {
-        self.store.list(task_id, self.queue.reply(slot));
+        self.store.list(task_id, self.calls.reply(slot, Operation::List));
     }
 
     #[napi(catch_unwind)]
     pub fn cleanup(&self, slot: u32, task_id: String, keep: i64) {
-        self.store.cleanup(task_id, keep, self.queue.reply(slot));
+        self.store.cleanup(task_id, keep, self.calls.reply(slot, Operation::Cleanup));
     }
 
     #[napi(catch_unwind)]
     pub fn delete_all(&self, slot: u32, task_id: String) {
-        self.store.delete_all(task_id, self.queue.reply(slot));
+        self.store.delete_all(task_id, self.calls.reply(slot, Operation::DeleteAll));
     }
 }
 
 #[napi]
 pub struct Idempotency {
     pub(super) store: store::Idempotency,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -230,22 +231,22 @@ impl Idempotency {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
             store: store::Idempotency::new(&pool.link, &key_prefix, create_tables),
-            queue: pool.queue.clone(),
+            calls: pool.calls.clone(),
         }
     }
 
     #[napi(catch_unwind)]
     pub fn get(&self, slot: u32, key: String) {
-        self.store.get(key, self.queue.reply(slot));
+        self.store.get(key, self.calls.reply(slot, Operation::ResultGet));
     }
 
     #[napi(catch_unwind)]
     pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
-        self.store.set(key, value, ttl, self.queue.reply(slot));
+        self.store.set(key, value, ttl, self.calls.reply(slot, Operation::ResultSet));
     }
 
     #[napi(catch_unwind)]
     pub fn delete(&self, slot: u32, key: String) {
-        self.store.delete(key, self.queue.reply(slot));
+        self.store.delete(key, self.calls.reply(slot, Operation::ResultDelete));
     }
 }
