@@ -42,6 +42,11 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
+    pub fn holder(&self, slot: u32, key: String) {
+        self.store.holder(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
     pub fn force_release(&self, slot: u32, key: String) {
         self.store.force_release(key, self.queue.reply(slot));
     }
