@@ -19,6 +19,8 @@ mod entries;
 mod idempotency;
 mod json;
 mod keys;
+mod leases;
+mod lines;
 mod locks;
 mod relation;
 mod schema;
@@ -30,6 +32,7 @@ pub use cache::Cache;
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
+pub use leases::Wanted;
 pub use locks::Locks;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
