@@ -125,8 +125,29 @@ const toWellFormed = (value) => /** @type {any} */ (value).toWellFormed()
 function leaseTtl(name, value, byDefault) {
   const ttl = value ?? byDefault
   if (typeof ttl !== 'number') throw wrongType(name, 'of type number', value)
-  if (!(ttl > 0 && ttl < Infinity)) throw outOfRange(name, 'a positive, finite number of milliseconds', ttl)
-  return ttl
+  return positiveTime(name, ttl)
+}
+
+/**
+ * A time in milliseconds.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function positiveTime(name, value) {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!(value > 0 && value < Infinity)) throw outOfRange(name, 'a positive, finite number of milliseconds', value)
+  return value
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {(...told: any[]) => unknown}
+ */
+function callback(name, value) {
+  if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
+  return /** @type {any} */ (value)
 }
 
 /**
@@ -248,6 +269,7 @@ const MAX_IDENTIFIER_BYTES = 63
 module.exports = {
   wrongType,
   adapterOptions,
+  callback,
   entryTtl,
   invalid,
   json,
@@ -257,6 +279,7 @@ module.exports = {
   object,
   optionalNumber,
   pattern,
+  positiveTime,
   tableName,
   wellFormed,
 }

@@ -22,6 +22,7 @@ mod keys;
 mod locks;
 mod relation;
 mod schema;
+mod subscription;
 mod table;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
 pub use locks::Locks;
+pub use subscription::Subscription;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;
