@@ -151,6 +151,30 @@ function callback(name, value) {
 }
 
 /**
+ * How long to wait, in milliseconds; null for ever.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function wait(name, value) {
+  return value == null || value === Infinity ? null : number(name, value, { min: 0 })
+}
+
+/**
+ * An AbortSignal, of whatever realm.
+ *
+ * @param {string} name
+ * @param {any} value
+ * @returns {AbortSignal | undefined}
+ */
+function signal(name, value) {
+  if (value == null) return undefined
+  const isSignal = typeof value === 'object' && typeof value.aborted === 'boolean' && 'addEventListener' in value
+  if (!isSignal) throw wrongType(name, 'an instance of AbortSignal', value)
+  return value
+}
+
+/**
  * An entry's time to live in milliseconds; null where it does not expire.
  *
  * @param {unknown} value
@@ -277,9 +301,12 @@ module.exports = {
   leaseTtl,
   number,
   object,
+  optionalBoolean,
   optionalNumber,
   pattern,
   positiveTime,
+  signal,
   tableName,
+  wait,
   wellFormed,
 }

@@ -19,6 +19,8 @@ mod entries;
 mod idempotency;
 mod json;
 mod keys;
+mod leases;
+mod lines;
 mod locks;
 mod relation;
 mod schema;
@@ -31,6 +33,7 @@ pub use cache::Cache;
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
+pub use leases::Wanted;
 pub use locks::Locks;
 pub use subscription::Subscription;
 
