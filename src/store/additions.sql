@@ -5,10 +5,11 @@
 -- same statements are in `sql/schema.sql`, and may be run again.
 
 -- section: notify
--- Tells those who listen that something has happened to a row: `<the table's oid>:<the stored key>`.
+-- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION {schema}go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  told CONSTANT text := TG_RELID || ':' || CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END;
+  told CONSTANT text := format('%I.%I:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                               CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END);
 BEGIN
   -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
   IF octet_length(told) < 8000 THEN
@@ -63,3 +64,30 @@ DROP TRIGGER IF EXISTS go_goscope_released ON {table};
 CREATE TRIGGER go_goscope_released AFTER DELETE ON {table} FOR EACH ROW
   WHEN (OLD.awaited)
   EXECUTE FUNCTION {schema}go_goscope_notify();
+
+-- section: notify all
+-- Tells all who listen that something has happened to all rows.
+CREATE OR REPLACE FUNCTION {schema}go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('go_goscope', '*');
+  RETURN NULL;
+END $$;
+
+-- section: changes
+-- Tells of each change of a breaker's state, whoever makes it. A breaker that has no row is closed. Counting failures
+-- costs the comparison and no more.
+DROP TRIGGER IF EXISTS go_goscope_inserted ON {table};
+CREATE TRIGGER go_goscope_inserted AFTER INSERT ON {table} FOR EACH ROW
+  WHEN (NEW.state <> 'closed')
+  EXECUTE FUNCTION {schema}go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_changed ON {table};
+CREATE TRIGGER go_goscope_changed AFTER UPDATE ON {table} FOR EACH ROW
+  WHEN (OLD.state <> NEW.state)
+  EXECUTE FUNCTION {schema}go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_deleted ON {table};
+CREATE TRIGGER go_goscope_deleted AFTER DELETE ON {table} FOR EACH ROW
+  WHEN (OLD.state <> 'closed')
+  EXECUTE FUNCTION {schema}go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_truncated ON {table};
+CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON {table} FOR EACH STATEMENT
+  EXECUTE FUNCTION {schema}go_goscope_notify_all();
