@@ -47,8 +47,7 @@ export type Interfaces = [
   Expect<Equal<goscope.CheckpointProvider, scope.CheckpointProvider>>,
   Expect<Equal<goscope.IdempotencyProvider, scope.IdempotencyProvider>>,
   Expect<Equal<goscope.PersistenceAdapter, scope.PersistenceAdapter>>,
-  // go-go-scope's has an optional `subscribe` besides
-  Expect<Equal<goscope.CircuitBreakerStateProvider, Omit<scope.CircuitBreakerStateProvider, 'subscribe'>>>,
+  Expect<Equal<goscope.CircuitBreakerStateProvider, scope.CircuitBreakerStateProvider>>,
 ]
 
 // What the methods give
@@ -65,6 +64,8 @@ export async function whatTheMethodsGive() {
   const methods = {
     extended: await adapter.extend('key', 1000, 'owner'),
     failures: await adapter.recordFailure('key', 5),
+    mayTry: await adapter.tryProbe('key', 30_000),
+    unsubscribe: adapter.subscribe('key', ({ state, failureCount }) => [state === 'half-open', failureCount + 1]),
     has: await adapter.has('key'),
     keys: await adapter.keys('user:%'),
     connected: adapter.isConnected(),
@@ -73,7 +74,7 @@ export async function whatTheMethodsGive() {
     disconnected: adapter.disconnect(),
   }
   return [
-    null as never as Expect<Equal<typeof lock, goscope.LockHandle | null>>,
+    null as never as Expect<Equal<typeof lock, goscope.Lease | null>>,
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
@@ -87,6 +88,8 @@ export async function whatTheMethodsGive() {
         {
           extended: boolean
           failures: number
+          mayTry: boolean
+          unsubscribe: () => void
           has: boolean
           keys: string[]
           connected: boolean
@@ -187,6 +190,12 @@ export function wrongUses() {
     adapter.setState('key', { state: 'open', failureCount: 1, lastFailureTime: new Date() }),
     // @ts-expect-error a failure is counted against a limit
     adapter.recordFailure('key'),
+    // @ts-expect-error a probe waits for some time
+    adapter.tryProbe('key'),
+    // @ts-expect-error there is no such state
+    adapter.subscribe('key', ({ state }) => state === 'ajar'),
+    // @ts-expect-error somebody is to be told
+    adapter.subscribe('key'),
     // @ts-expect-error not the type that was asked for
     adapter.get<string>('key').then((value: number) => value),
     // @ts-expect-error a miss is null
@@ -215,3 +224,35 @@ told.version = '0.0.0'
 
 // @ts-expect-error nothing else is exported
 export type { CacheMethods } from 'goscope-postgres'
+
+// Leases
+
+export async function leases() {
+  const lease = await adapter.acquire('key', 1000)
+  const kept = await adapter.lock('key', {
+    ttl: 1000,
+    wait: 0,
+    renew: false,
+    owner: 'me',
+    signal: AbortSignal.timeout(1),
+  })
+  await adapter.lock('key')
+  await using disposed = await adapter.lock('key', { ttl: 1000, wait: Infinity, signal: undefined })
+  await fetch('https://localhost', { signal: disposed.signal })
+  const holder = await adapter.holder('key')
+  // @ts-expect-error: fencing tokens are bigints
+  const number: number = kept.fencingToken
+  // @ts-expect-error: it is read only
+  kept.expiresAt = 0
+  // @ts-expect-error
+  await adapter.lock('key', { ttl: '1000' })
+  // @ts-expect-error
+  await adapter.lock('key', { signal: true })
+  return [number, kept] as unknown as [
+    Expect<Equal<typeof lease, goscope.Lease | null>>,
+    Expect<Equal<typeof kept, goscope.Lease>>,
+    Expect<Equal<typeof kept.signal, AbortSignal>>,
+    Expect<Equal<typeof kept.fencingToken, bigint>>,
+    Expect<Equal<typeof holder, { owner: string; expiresAt: number } | null>>,
+  ]
+}

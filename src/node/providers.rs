@@ -1,6 +1,7 @@
 //! One class per provider; each method hands its plain arguments to the store, with the slot that waits for the answer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use napi_derive::napi;
 
@@ -8,6 +9,7 @@ use super::calls::Calls;
 use super::operation::Operation;
 use super::pool::Pool;
 use crate::store;
+use crate::sync::lock;
 
 #[napi]
 pub struct Locks {
@@ -28,8 +30,60 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
-    pub fn extend(&self, slot: u32, key: String, ttl: f64, owner: String, patience: Option<f64>) {
-        self.store.extend(key, ttl, owner, patience, self.calls.reply(slot, Operation::Extend));
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn extend(
+        &self,
+        slot: u32,
+        key: String,
+        ttl: f64,
+        owner: String,
+        patience: Option<f64>,
+        lease: Option<u32>,
+    ) {
+        self.store.extend(key, ttl, owner, patience, lease, self.calls.reply(slot, Operation::Extend));
+    }
+
+    /// Takes a lock when it is free. `lease` is the number under which this wait, and the lease that comes of it, are known,
+    /// and JavaScript is told if a lease that is renewed is lost.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn lock(
+        &self,
+        slot: u32,
+        lease: u32,
+        key: String,
+        ttl: f64,
+        owner: Option<String>,
+        wait: Option<f64>,
+        renew: bool,
+    ) {
+        let wanted = store::Wanted { key, ttl, owner, wait, renew };
+        // Weakly: the environment ends when it ends, whoever still has something to tell it.
+        let queue = Arc::downgrade(&self.calls.queue);
+        let lost = move || {
+            if let Some(queue) = queue.upgrade() {
+                queue.tell(lease, "null".into());
+            }
+        };
+        self.store.lock(lease, wanted, lost, self.calls.reply(slot, Operation::Lock));
+    }
+
+    /// Ends a wait.
+    #[napi(catch_unwind)]
+    pub fn give_up(&self, lease: u32) {
+        self.store.give_up(lease);
+    }
+
+    /// How many milliseconds are left of a lease, by this process's own clock.
+    #[napi(catch_unwind)]
+    pub fn left(&self, lease: u32) -> Option<f64> {
+        self.store.left(lease)
+    }
+
+    /// Ends the renewal of a lease.
+    #[napi(catch_unwind)]
+    pub fn forget(&self, lease: u32) {
+        self.store.forget(lease);
     }
 
     #[napi(catch_unwind)]
@@ -43,8 +97,19 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
+    pub fn holder(&self, slot: u32, key: String) {
+        self.store.holder(key, self.calls.reply(slot, Operation::Holder));
+    }
+
+    #[napi(catch_unwind)]
     pub fn force_release(&self, slot: u32, key: String) {
         self.store.force_release(key, self.calls.reply(slot, Operation::ForceRelease));
+    }
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        self.store.forget_all();
     }
 }
 
@@ -52,6 +117,7 @@ impl Locks {
 pub struct Circuits {
     pub(super) store: store::Circuits,
     calls: Arc<Calls>,
+    subscriptions: Mutex<HashMap<u32, store::Subscription>>,
 }
 
 #[napi]
@@ -61,6 +127,7 @@ impl Circuits {
         Self {
             store: store::Circuits::new(&pool.link, &key_prefix, create_tables),
             calls: pool.calls.clone(),
+            subscriptions: Mutex::default(),
         }
     }
 
@@ -92,6 +159,29 @@ impl Circuits {
     #[napi(catch_unwind)]
     pub fn record_success(&self, slot: u32, key: String) {
         self.store.record_success(key, self.calls.reply(slot, Operation::RecordSuccess));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn try_probe(&self, slot: u32, key: String, reset_timeout: f64) {
+        self.store.try_probe(key, reset_timeout, self.calls.reply(slot, Operation::TryProbe));
+    }
+
+    /// Has JavaScript told the breaker's state under this number after each change.
+    #[napi(catch_unwind)]
+    pub fn subscribe(&self, subscription: u32, key: String) {
+        // Weakly: the environment ends when it ends, whoever still has something to tell it.
+        let queue = Arc::downgrade(&self.calls.queue);
+        let tell = move |state| {
+            if let Some(queue) = queue.upgrade() {
+                queue.tell(subscription, state);
+            }
+        };
+        lock(&self.subscriptions).insert(subscription, self.store.subscribe(key, tell));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn unsubscribe(&self, subscription: u32) {
+        lock(&self.subscriptions).remove(&subscription);
     }
 }
 

@@ -19,8 +19,12 @@ mod entries;
 mod idempotency;
 mod json;
 mod keys;
+mod leases;
+mod lines;
 mod locks;
+mod relation;
 mod schema;
+mod subscription;
 mod table;
 
 use std::sync::Arc;
@@ -29,7 +33,9 @@ pub use cache::Cache;
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
+pub use leases::Wanted;
 pub use locks::Locks;
+pub use subscription::Subscription;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;
