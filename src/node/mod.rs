@@ -12,6 +12,7 @@
 mod bell;
 mod bridge;
 mod build_info;
+mod inspection;
 mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;

@@ -17,6 +17,7 @@ mod checkpoints;
 mod circuits;
 mod entries;
 mod idempotency;
+mod inspection;
 mod json;
 mod keys;
 mod locks;
@@ -29,6 +30,7 @@ pub use cache::Cache;
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
+pub use inspection::Inspection;
 pub use locks::Locks;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};

@@ -1,0 +1,107 @@
+// @ts-check
+// Text as a terminal may be given it. Keys and owners are other people's data: shown as they are, an escape sequence in
+// one would command the terminal of whoever looks.
+'use strict'
+
+// Controls, what turns the direction of writing, and what has no width to be seen by.
+const UNSAFE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]/gu
+
+/** @type {Record<string, string>} */
+const SHORT = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/**
+ * @param {string} text
+ * @returns {string} on one line, with escapes for what a terminal would obey or hide
+ */
+const visible = (text) => text.replace(UNSAFE, escaped)
+
+/** @param {string} character */
+function escaped(character) {
+  const code = /** @type {number} */ (character.codePointAt(0))
+  return SHORT[character] ?? (code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`)
+}
+
+/**
+ * @param {number} code
+ * @param {number} digits
+ */
+const hex = (code, digits) => code.toString(16).padStart(digits, '0')
+
+/**
+ * JSON for programs, which is safe on a terminal, too: JSON.stringify escapes only some controls.
+ *
+ * @param {unknown} value
+ * @param {number} [indent]
+ */
+const json = (value, indent) =>
+  JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${hex(character.charCodeAt(0), 4)}`
+  })
+
+const graphemes = new Intl.Segmenter()
+
+/** @param {string} text */
+const split = (text) => Array.from(graphemes.segment(text), ({ segment }) => segment)
+
+/**
+ * How many columns of a terminal a text takes.
+ *
+ * @param {string} text
+ */
+function width(text) {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  return split(text).reduce((sum, grapheme) => sum + widthOf(grapheme), 0)
+}
+
+/** @param {string} grapheme */
+function widthOf(grapheme) {
+  if (/^\p{Mark}+$/u.test(grapheme)) return 0
+  return /\p{Emoji_Presentation}|\ufe0f/u.test(grapheme) || isWide(grapheme.codePointAt(0) ?? 0) ? 2 : 1
+}
+
+/** East Asian wide and fullwidth blocks, by Unicode's EastAsianWidth. */
+const WIDE = [
+  [0x1100, 0x115f],
+  [0x2e80, 0x303e],
+  [0x3041, 0xa4cf],
+  [0xa960, 0xa97c],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe30, 0xfe6f],
+  [0xff00, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x20000, 0x3fffd],
+]
+
+/** @param {number} code */
+const isWide = (code) => WIDE.some(([first, last]) => code >= first && code <= last)
+
+/**
+ * @param {string} text
+ * @param {number} columns at most so wide, with an ellipsis where something is missing
+ */
+function cut(text, columns) {
+  if (width(text) <= columns) return text
+  let kept = ''
+  let used = 1
+  for (const grapheme of split(text)) {
+    used += widthOf(grapheme)
+    if (used > columns) break
+    kept += grapheme
+  }
+  return `${kept}…`
+}
+
+/**
+ * @param {string} text
+ * @param {number} columns
+ * @param {'left' | 'right'} [align]
+ */
+function pad(text, columns, align = 'left') {
+  const space = ' '.repeat(Math.max(0, columns - width(text)))
+  return align === 'right' ? space + text : text + space
+}
+
+module.exports = { cut, json, pad, visible, width }
