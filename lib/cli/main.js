@@ -6,7 +6,7 @@ const { adviceFor, describe, problemOf } = require('./advice.js')
 const { COMMANDS } = require('./commands.js')
 const { helpOf, overview } = require('./help.js')
 const { nearest } = require('./nearest.js')
-const { COMMON, CONNECTING, SHOWING, WATCHING, number, parse } = require('./options.js')
+const { COMMON, CONNECTING, SHOWING, WATCHING, limitOf, number, parse } = require('./options.js')
 const { output, tell } = require('./output.js')
 const { FINE, misuse } = require('./problem.js')
 const { whileSlow } = require('./progress.js')
@@ -60,6 +60,9 @@ async function dispatch(args, held) {
     const wanted = takes.length === 0 ? 'no argument' : takes.join(' ')
     throw misuse(`${command.name} takes ${wanted}`, `See: goscope-postgres ${command.name} --help`)
   }
+  // All that can be said without a server.
+  limitOf(given)
+  command.check?.(given)
   if (command.run) return command.run({ given, positionals, held })
   return await inspect(command, given, held)
 }

@@ -29,22 +29,24 @@ const read = (file) => fs.readFileSync(path.join(__dirname, '..', '..', 'sql', f
  */
 function cacheTable(parts) {
   const name = quote(parts)
-  const words = /** @type {[string, string][]} */ ([
+  // A name may hold anything, so no comment names it, and what quotes the block is not in it.
+  let tag = '$do$'
+  while (name.includes(tag)) tag = `$do_${tag.slice(1)}`
+  const words = new Map([
+    [" with `tableName: 'cache'`, for `createTables: false`. For another, replace the name.", '.'],
     ['CREATE TABLE IF NOT EXISTS cache (', `CREATE TABLE IF NOT EXISTS ${name} (`],
+    ['DO $$', `DO ${tag}`],
     ["'cache'::regclass", `'${name.replaceAll("'", "''")}'::regclass`],
     ['CREATE INDEX ON cache (', `CREATE INDEX ON ${name} (`],
-    [
-      "`tableName: 'cache'`, for `createTables: false`. For another, replace the name.",
-      `\`tableName: '${parts.join('.')}'\`.`,
-    ],
+    ['END $$;', `END ${tag};`],
   ])
-  let sql = read('cache-table.sql')
-  for (const [words_, ours] of words) {
-    if (!sql.includes(words_)) throw new Error(`sql/cache-table.sql says no more: ${words_}`)
-    // As a function, so that no `$` in a name is a pattern.
-    sql = sql.replace(words_, () => ours)
+  const sql = read('cache-table.sql')
+  for (const ours of words.keys()) {
+    if (!sql.includes(ours)) throw new Error(`sql/cache-table.sql says no more: ${ours}`)
   }
-  return sql
+  // In one pass, so that nothing is looked for in the name.
+  const any = new RegExp([...words.keys()].map((each) => each.replace(/[$().]/g, '\\$&')).join('|'), 'g')
+  return sql.replace(any, (ours) => words.get(ours) ?? ours)
 }
 
 /**

@@ -14,7 +14,7 @@ function nearest(typed, names) {
   const [best] = names
     .map((name) => ({ name, mistakes: mistakes(typed, name) }))
     .filter(({ name, mistakes }) => mistakes <= Math.min(MOST_MISTAKES, name.length / 2) || name.startsWith(typed))
-    .sort((a, b) => a.mistakes - b.mistakes)
+    .sort((a, b) => Number(b.name.startsWith(typed)) - Number(a.name.startsWith(typed)) || a.mistakes - b.mistakes)
   return best?.name
 }
 

@@ -3,10 +3,9 @@
 // one would command the terminal of whoever looks.
 'use strict'
 
-// Controls, what turns the direction of writing, and what has no width to be seen by.
-const UNSAFE =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]/gu
+// Controls, what turns the direction of writing, ends lines, or is not to be seen; but for the joiners, which emoji and some
+// scripts are written with.
+const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
 /** @type {Record<string, string>} */
 const SHORT = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
@@ -20,7 +19,9 @@ const visible = (text) => text.replace(UNSAFE, escaped)
 /** @param {string} character */
 function escaped(character) {
   const code = /** @type {number} */ (character.codePointAt(0))
-  return SHORT[character] ?? (code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`)
+  if (SHORT[character] !== undefined) return SHORT[character]
+  if (code > 0xffff) return `\\u{${hex(code, 5)}}`
+  return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`
 }
 
 /**

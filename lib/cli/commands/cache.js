@@ -39,10 +39,13 @@ entries: { key, keyPrefix, storedKey, bytes, state: "live" | "expired", expiresA
     ...LISTING,
   },
 
-  async look(session, given) {
+  check(given) {
     if (!given.keys && (given.match ?? given.limit ?? given.all) !== undefined) {
       throw misuse('--match, --limit and --all go with --keys')
     }
+  },
+
+  async look(session, given) {
     if (given.keys) {
       const limit = limitOf(given)
       const rows = await session.look('cache', likeOf(given.match), String(limit + 1), given.all ? 'all' : null)

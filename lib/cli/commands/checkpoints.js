@@ -28,8 +28,8 @@ module.exports = {
 The newest checkpoint of each task, or with --task all of one, the newest first. Ages are from the times that the
 applications gave. Without --key-prefix, ids and task ids are shown as they are stored, their prefixes included.
 
---json prints an array of { taskId, id, sequence, progress, savedAt: ISO 8601, savedAgoMs, estimatedTimeRemainingMs, bytes,
-checkpoints: how many the task has }.`,
+--json prints an array of { taskId, id, sequence, progress, savedAt: ISO 8601, savedAgoMs, estimatedTimeRemainingMs,
+bytes, checkpoints: how many the task has }.`,
   options: {
     ...PREFIX,
     ...LISTING,

@@ -31,18 +31,22 @@ module.exports = {
   details: `
 Ages are by the server's clock; times that an application gave to setState are that application's.
 
---json prints an array of { key, keyPrefix, storedKey, state: "closed" | "open" | "half-open", failureCount, lastFailureAt,
-lastFailureAgoMs, lastSuccessAt, lastSuccessAgoMs, updatedAt }; times are ISO 8601, null is what is not known.`,
+--json prints an array of { key, keyPrefix, storedKey, state: "closed" | "open" | "half-open", failureCount,
+lastFailureAt, lastFailureAgoMs, lastSuccessAt, lastSuccessAgoMs, updatedAt }; times are ISO 8601, null is what is not
+known.`,
   options: {
     ...PREFIX,
     ...LISTING,
     state: { type: 'string', short: 's', value: 'STATE', help: 'only those that are closed, open or half-open' },
   },
 
-  async look(session, given) {
+  check(given) {
     if (given.state !== undefined && !(given.state in COLOURS)) {
       throw misuse(`--state must be closed, open or half-open, and is '${given.state}'`)
     }
+  },
+
+  async look(session, given) {
     const limit = limitOf(given)
     const rows = await session.look('circuits', likeOf(given.match), String(limit + 1), given.state)
     return limited(

@@ -13,8 +13,8 @@ module.exports = {
   name: 'doctor',
   summary: 'checks connection, rights, schema, clocks and settings',
   details: `
-Each check is ok, a warning or failed, with what to do about it. Fails where an adapter would; warns of what may cost time
-or a guarantee. Exits with 1 if a check fails and with 3 if the server cannot be reached; warnings are fine.
+Each check is ok, a warning or failed, with what to do about it. Fails where an adapter would; warns of what may cost
+time or a guarantee. Exits with 1 if a check fails and with 3 if the server cannot be reached; warnings are fine.
 
 --json prints { ok: boolean, checks: [{ name, status: "ok" | "warning" | "failed", message, advice }] }.`,
   options: { ...PREFIX, table: { type: 'string', value: 'NAME', help: 'and the table of a PostgresCacheAdapter' } },

@@ -21,8 +21,8 @@ module.exports = {
   name: 'schema',
   summary: 'prints the SQL that makes the tables, or what of it is missing',
   details: `
-For applications with createTables: false, and for migrations. Needs no server, unless --missing is to find one to compare
-with. What is printed may be run again, and leaves alone what is there:
+For applications with createTables: false, and for migrations. Needs no server, unless --missing is to find one to
+compare with. What is printed may be run again, and leaves alone what is there:
 
   goscope-postgres schema | psql
   goscope-postgres schema --missing --url postgres://owner@db.internal/app`,

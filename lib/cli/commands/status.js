@@ -15,9 +15,9 @@ module.exports = {
   details: `
 Tables of more than ${count(COUNTABLE)} rows are not counted: the server's estimate is shown, with a ~.
 
---json prints { server, tables: [{ name, schema, exists, isReadable, rows, isEstimate, bytes, counts }], connections }, where
-counts are { held, expired }, { open, halfOpen, closed }, { live, withoutExpiry, expired, bytes } or { checkpoints, tasks },
-and null where the table is not counted.`,
+--json prints { server, tables: [{ name, schema, exists, isReadable, rows, isEstimate, bytes, counts }], connections },
+where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutExpiry, expired, bytes } or
+{ checkpoints, tasks }, and null where the table is not counted.`,
   options: PREFIX,
 
   async look(session) {
