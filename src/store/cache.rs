@@ -69,6 +69,7 @@ const AT_PRUNE: usize = 8;
 static ADAPTER_TABLE: Definition = Definition {
     section: "cache",
     indexes: &[Index { name: Some("idx_cache_expires"), leads_with: "expires_at", on: "(expires_at)" }],
+    additions: &[],
     touched: "accessed_at",
     templates: TEMPLATES,
 };
@@ -81,6 +82,7 @@ static OWN_TABLE: Definition = Definition {
         leads_with: "expires_at",
         on: "(expires_at) WHERE expires_at IS NOT NULL",
     }],
+    additions: &[],
     touched: "accessed_at",
     templates: TEMPLATES,
 };

@@ -20,7 +20,10 @@ mod idempotency;
 mod inspection;
 mod json;
 mod keys;
+mod leases;
+mod lines;
 mod locks;
+mod relation;
 mod schema;
 mod table;
 
@@ -31,6 +34,7 @@ pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
 pub use inspection::Inspection;
+pub use leases::Wanted;
 pub use locks::Locks;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};

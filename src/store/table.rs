@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use super::relation::{Addition, Relation};
 use super::schema;
 use crate::link::{Connection, Error, Kind, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
@@ -15,6 +16,8 @@ use crate::sync::lock;
 /// belongs to.
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
+/// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
+///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
 ///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
@@ -72,6 +75,8 @@ pub(super) struct Definition {
     /// Its section in `schema.sql`.
     pub(super) section: &'static str,
     pub(super) indexes: &'static [Index],
+    /// What the table may have beyond the documented schema.
+    pub(super) additions: &'static [Addition],
     /// The column that holds the time of the last write, where the templates name it.
     pub(super) touched: &'static str,
     pub(super) templates: &'static [Template],
@@ -86,73 +91,111 @@ pub(super) struct Index {
     pub(super) on: &'static str,
 }
 
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) has_time_zone: bool,
-    /// The `n` of a `VARCHAR(n)`.
-    pub(super) max_chars: Option<usize>,
-    pub(super) leads_an_index: bool,
-}
-
 /// A table whose columns are known, and its statements in their words.
 pub(crate) struct Shape {
-    columns: Vec<Column>,
+    /// None where the table is missing, and may not be made.
+    relation: Option<Relation>,
+    /// The names of the additions that the table has, and the role may use.
+    additions: Vec<&'static str>,
     statements: Vec<Arc<Statement>>,
 }
 
 impl Shape {
-    fn new(definition: &Definition, name: &str, columns: Vec<Column>) -> Self {
-        let statements = definition
-            .templates
-            .iter()
-            .map(|template| {
-                Arc::new(template.statement(|sql| render(sql, name, definition.touched, &columns)))
-            })
-            .collect();
-        Self { columns, statements }
+    fn new(definition: &Definition, name: &str, relation: Relation) -> Self {
+        let usable = definition.additions.iter().filter(|addition| addition.is_usable(&relation));
+        let additions: Vec<_> = usable.map(|addition| addition.name).collect();
+        let statement = |template: &Template| {
+            Arc::new(template.statement(|sql| render(sql, name, definition.touched, &relation, &additions)))
+        };
+        let statements = definition.templates.iter().map(statement).collect();
+        Self { relation: Some(relation), additions, statements }
+    }
+
+    /// The documented shape of a table that is not there.
+    fn missing(definition: &Definition, name: &str) -> Self {
+        let relation = Relation {
+            oid: 0,
+            schema: String::new(),
+            name: String::new(),
+            is_ours: false,
+            columns: Vec::new(),
+            triggers: Vec::new(),
+            functions: Vec::new(),
+        };
+        Self { relation: None, ..Self::new(definition, name, relation) }
     }
 
     pub(super) fn statement(&self, index: usize) -> Arc<Statement> {
         self.statements[index].clone()
     }
 
+    /// Whether the table has this addition, and the role may use it.
+    pub(super) fn has(&self, addition: &str) -> bool {
+        self.additions.contains(&addition)
+    }
+
+    /// What `go_goscope_notify` says when something has happened to the row of a stored key.
+    pub(super) fn topic(&self, stored: &str) -> String {
+        format!("{}:{stored}", self.relation.as_ref().map_or(0, |relation| relation.oid))
+    }
+
     /// The width that a column was declared with, in characters.
     pub(super) fn max_chars(&self, column: &str) -> Option<usize> {
-        self.columns.iter().find(|known| known.name == column)?.max_chars
+        self.relation.as_ref()?.column(column)?.max_chars
     }
 }
 
-fn render(sql: &str, name: &str, touched: &str, columns: &[Column]) -> String {
+/// SQL for a table as it is: see [`Template`].
+pub(super) fn render(
+    sql: &str,
+    name: &str,
+    touched: &str,
+    relation: &Relation,
+    additions: &[&str],
+) -> String {
     let mut text = String::with_capacity(sql.len() + 256);
     let mut rest = sql;
+    let mut is_left_out = false;
     // One pass from left to right: the name is the application's, and may itself look like a token.
     while let Some((before, token_and_after)) = rest.split_once('{') {
         let (token, after) = token_and_after.split_once('}').expect("a token is closed");
-        text.push_str(before);
-        text.push_str(match token {
-            "table" => name,
-            "touched" => touched,
-            token => clock(token, touched, columns),
-        });
+        if !is_left_out {
+            text.push_str(before);
+        }
+        match token.split_once(' ').unwrap_or((token, "")) {
+            ("with", addition) => is_left_out = !additions.contains(&addition),
+            ("without", addition) => is_left_out = additions.contains(&addition),
+            ("end", _) => is_left_out = false,
+            _ if is_left_out => {}
+            ("table", _) => text.push_str(name),
+            ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
+            ("touched", _) => text.push_str(touched),
+            _ => text.push_str(&of_column(token, touched, relation)),
+        }
         rest = after;
     }
     text.push_str(rest);
     text
 }
 
-fn clock(token: &str, touched: &str, columns: &[Column]) -> &'static str {
+fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
     let (what, column) = token.split_once(':').expect("a token names its column");
-    let column = if column == "touched" { touched } else { column };
-    let zoned = columns.iter().any(|known| known.name == column && known.has_time_zone);
-    match (what, zoned) {
+    let column = relation.column(if column == "touched" { touched } else { column });
+    let zoned = column.is_some_and(|column| column.has_time_zone);
+    let expression = match (what, zoned) {
         ("now", true) => "clock_timestamp()",
         ("now", false) => "timezone('UTC', clock_timestamp())",
         ("start", true) => "statement_timestamp()",
         ("start", false) => "timezone('UTC', statement_timestamp())",
         ("epoch", true) => "TIMESTAMPTZ 'epoch'",
         ("epoch", false) => "TIMESTAMP 'epoch'",
+        ("draw", _) => {
+            let sequence = column.and_then(|column| column.sequence.as_deref()).unwrap_or_default();
+            return format!("nextval('{}'::regclass)", sequence.replace('\'', "''"));
+        }
         _ => unreachable!("no such token: {what}"),
-    }
+    };
+    expression.to_owned()
 }
 
 /// A table of one adapter.
@@ -196,7 +239,7 @@ impl Table {
     /// documented one: the statement then fails with the server's own words.
     pub(super) fn shape(&self) -> Arc<Shape> {
         let known = lock(&self.shape).clone();
-        known.unwrap_or_else(|| Arc::new(Shape::new(self.definition, &self.names[0], Vec::new())))
+        known.unwrap_or_else(|| Arc::new(Shape::missing(self.definition, &self.names[0])))
     }
 
     /// The turn that a call takes on the table as a whole.
@@ -214,25 +257,28 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Finds the table or makes it. `mend` also makes an index that an existing table lacks.
+    /// Finds the table or makes it. `mend` also makes what an existing table lacks.
     async fn look(&self, connection: &Connection, mend: bool) -> Result<(), Error> {
         let mut found = None;
         for name in &self.names {
-            let columns = schema::columns(connection, name).await?;
-            if !columns.is_empty() {
-                found = Some((name, columns));
+            if let Some(relation) = schema::find(connection, name).await? {
+                found = Some((name, relation));
                 break;
             }
         }
         if found.is_none() && self.create {
-            let columns = schema::create(connection, &self.names[0], self.definition).await?;
-            found = Some((&self.names[0], columns));
-        } else if let (Some((name, columns)), true, true) = (&found, mend, self.create) {
-            schema::mend(connection, name, self.definition, columns).await?;
+            let name = &self.names[0];
+            found = schema::create(connection, name, self.definition).await?.map(|relation| (name, relation));
+        } else if let (Some((name, relation)), true, true) = (&mut found, mend, self.create) {
+            schema::mend(connection, name, self.definition, relation).await?;
+            if schema::supplement(connection, name, self.definition, relation).await?
+                && let Some(supplemented) = schema::find(connection, name).await?
+            {
+                *relation = supplemented;
+            }
         }
-        if let Some((name, columns)) = found {
-            let shape = Arc::new(Shape::new(self.definition, name, columns));
-            *lock(&self.shape) = Some(shape);
+        if let Some((name, relation)) = found {
+            *lock(&self.shape) = Some(Arc::new(Shape::new(self.definition, name, relation)));
         }
         Ok(())
     }
@@ -287,29 +333,51 @@ impl Prepare for Connect {
 
 #[cfg(test)]
 mod tests {
+    use super::super::relation::Column;
     use super::*;
 
-    #[test]
-    fn tokens_take_the_type_of_their_column() {
-        let column = |name: &str, has_time_zone| Column {
+    fn relation(columns: Vec<Column>) -> Relation {
+        let (schema, name) = ("s".to_owned(), "t".to_owned());
+        Relation { oid: 1, schema, name, is_ours: true, columns, triggers: vec![], functions: vec![] }
+    }
+
+    fn column(name: &str, has_time_zone: bool) -> Column {
+        Column {
             name: name.into(),
             has_time_zone,
             max_chars: None,
             leads_an_index: false,
-        };
-        let columns = [column("a", true), column("b", false)];
-        let sql = render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &columns);
+            is_usable: true,
+            sequence: Some("s.\"it's\"".into()),
+            sequence_serves: true,
+        }
+    }
+
+    #[test]
+    fn tokens_take_the_type_of_their_column() {
+        let table = relation(vec![column("a", true), column("b", false)]);
+        let sql =
+            render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &table, &[]);
         assert_eq!(
             sql,
             "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
              timezone('UTC', statement_timestamp()) FROM \"t\""
         );
+        assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
+    }
+
+    #[test]
+    fn what_an_addition_is_needed_for_is_left_out_without_it() {
+        let table = relation(vec![column("a", true)]);
+        let sql = "SELECT 1{with more}, {now:a}{end}{without more}, 2{end} FROM {table}";
+        assert_eq!(render(sql, "t", "", &table, &["more"]), "SELECT 1, clock_timestamp() FROM t");
+        assert_eq!(render(sql, "t", "", &table, &["other"]), "SELECT 1, 2 FROM t");
     }
 
     #[test]
     fn a_table_name_is_never_sql() {
         assert_eq!(quote(&["a\"; DROP TABLE x; --".into()]), "\"a\"\"; DROP TABLE x; --\"");
-        assert_eq!(render("{table}", "\"{now:a}\"", "", &[]), "\"{now:a}\"");
+        assert_eq!(render("{table}", "\"{now:a}\"", "", &relation(vec![]), &[]), "\"{now:a}\"");
         assert_eq!(quote(&["s".into(), "t".into()]), "\"s\".\"t\"");
     }
 }

@@ -131,8 +131,13 @@ const LOCK: Template = Template::of_one(
     &[Kind::Text],
 );
 
-pub(super) static LOCKS: Definition =
-    Definition { section: "locks", indexes: &[], touched: "", templates: &[LOCK_LIST, LOCK_COUNTS, LOCK] };
+pub(super) static LOCKS: Definition = Definition {
+    section: "locks",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[LOCK_LIST, LOCK_COUNTS, LOCK],
+};
 
 /// `$5`: a state, or NULL for all. What needs looking at comes first.
 const CIRCUIT_LIST: Template = list!(
@@ -171,8 +176,13 @@ const CIRCUIT_COUNTS: Template = Template::of_one(
     PARAMS,
 );
 
-pub(super) static CIRCUITS: Definition =
-    Definition { section: "circuits", indexes: &[], touched: "", templates: &[CIRCUIT_LIST, CIRCUIT_COUNTS] };
+pub(super) static CIRCUITS: Definition = Definition {
+    section: "circuits",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[CIRCUIT_LIST, CIRCUIT_COUNTS],
+};
 
 /// `$5`: 'all' for those that have expired, too; `$6`: 'size' for the largest first.
 macro_rules! entry_list {
@@ -215,6 +225,7 @@ macro_rules! entry_counts {
 pub(super) static CACHE: Definition = Definition {
     section: "cache",
     indexes: &[],
+    additions: &[],
     touched: "",
     templates: &[entry_list!("cache:"), entry_counts!("cache:")],
 };
@@ -222,6 +233,7 @@ pub(super) static CACHE: Definition = Definition {
 pub(super) static CACHE_TABLE: Definition = Definition {
     section: "cache table",
     indexes: &[],
+    additions: &[],
     touched: "",
     templates: &[entry_list!(""), entry_counts!("")],
 };
@@ -229,6 +241,7 @@ pub(super) static CACHE_TABLE: Definition = Definition {
 pub(super) static IDEMPOTENCY: Definition = Definition {
     section: "idempotency",
     indexes: &[],
+    additions: &[],
     touched: "",
     templates: &[entry_list!(""), entry_counts!("")],
 };
@@ -293,6 +306,7 @@ const CHECKPOINT_COUNTS: Template = Template::of_one(
 pub(super) static CHECKPOINTS: Definition = Definition {
     section: "checkpoints",
     indexes: &[],
+    additions: &[],
     touched: "",
     templates: &[CHECKPOINT_LIST, CHECKPOINT_COUNTS],
 };
