@@ -16,7 +16,7 @@ const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
 const { until } = require('../helpers/waiting.js')
 const { grants } = require('../helpers/way.js')
 
-const [sound, narrow, broken, set] = Array.from({ length: 4 }, () => useDatabase())
+const [sound, narrow, broken, set, pgBased] = Array.from({ length: 5 }, () => useDatabase())
 
 const TABLES = [
   'go_goscope_locks',
@@ -157,6 +157,48 @@ test('columns and keys that an adapter fails with, and indexes that it is slow w
   assert.equal(check('go_goscope_cache columns').message, 'value is text and should be jsonb')
   assert.match(check('go_goscope_cache indexes').message, /^idx_cache_expires missing/)
   assert.equal(check('go_goscope_cache indexes').status, 'warning')
+})
+
+test('additions that are missing or may not be used: what is documented works, so it is a warning', async () => {
+  const db = await narrow
+  await db.query('DROP TRIGGER go_goscope_released ON go_goscope_locks; DROP FUNCTION go_goscope_check_fencing_token')
+  const lacking = await examine(db.ownUrl)
+  assert.ok(lacking.ok)
+  assert.deepEqual(lacking.bad, [...OF_THE_SERVER, 'go_goscope_locks additions'])
+  assert.match(
+    lacking.check('go_goscope_locks additions').message,
+    /^without go_goscope_check_fencing_token, go_goscope_released,/,
+  )
+  await db.query((await runCommand(['schema', '--missing'], { DATABASE_URL: db.ownUrl })).stdout)
+  assert.deepEqual((await examine(db.ownUrl)).bad, OF_THE_SERVER)
+
+  const role = `goscope_tokenless_${db.name.slice(-12)}`
+  await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA public TO ${role}; ${grants(role)}
+    ; REVOKE USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq FROM ${role}`)
+  const url = new URL(db.ownUrl)
+  url.username = role
+  url.password = 'secret'
+  try {
+    const { ok, check } = await examine(url.href)
+    assert.ok(ok)
+    const { status, advice } = check('go_goscope_locks rights')
+    assert.equal(status, 'warning')
+    await db.query(/** @type {string} */ (advice))
+    assert.deepEqual((await examine(url.href)).bad, OF_THE_SERVER)
+  } finally {
+    await db.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+  }
+})
+
+test('a table that the pg-based adapter made, and nobody has added to', async () => {
+  const db = await pgBased
+  await db.query(`CREATE TABLE go_goscope_locks (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at TIMESTAMP NOT NULL);
+    CREATE INDEX idx_locks_expires ON go_goscope_locks (expires_at)`)
+  const { ok, bad } = await examine(db.ownUrl)
+  assert.ok(ok)
+  assert.deepEqual(bad, [...OF_THE_SERVER, 'go_goscope_locks additions'])
+  const { stdout } = await runCommand(['locks', '--json'], { DATABASE_URL: db.ownUrl })
+  assert.equal(stdout, '[]\n')
 })
 
 test('--table: the table of a PostgresCacheAdapter', async () => {

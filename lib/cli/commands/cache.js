@@ -46,9 +46,10 @@ entries: { key, keyPrefix, storedKey, bytes, state: "live" | "expired", expiresA
   },
 
   async look(session, given) {
+    const entries = given.table === undefined ? 'cache' : 'cacheTable'
     if (given.keys) {
       const limit = limitOf(given)
-      const rows = await session.look('cache', likeOf(given.match), String(limit + 1), given.all ? 'all' : null)
+      const rows = await session.look(entries, likeOf(given.match), String(limit + 1), given.all ? 'all' : null)
       return limited(
         rows.map((/** @type {any} */ row) => entryOf(row, given)),
         limit,
@@ -56,8 +57,8 @@ entries: { key, keyPrefix, storedKey, bytes, state: "live" | "expired", expiresA
     }
     const name = given.table ?? 'go_goscope_cache'
     const [counts, largest, tables] = await Promise.all([
-      session.look('cacheCounts'),
-      session.look('cache', null, String(LARGEST), null, 'size'),
+      session.look(`${entries}Counts`),
+      session.look(entries, null, String(LARGEST), null, 'size'),
       session.look('tables', JSON.stringify(quoted(name))),
     ])
     return {

@@ -28,7 +28,7 @@ async function checkTables(session, given) {
   if (given.table !== undefined) {
     const table = tables.find((/** @type {any} */ each) => cache.includes(each.name))
     const parts = migrations.statements(migrations.read('cache-table.sql'))
-    const own = { name: given.table, counts: 'cacheCounts', rights: ALL, statements: parts, template: '"cache"' }
+    const own = { name: given.table, counts: 'cacheTableCounts', rights: ALL, statements: parts, template: '"cache"' }
     checks.push(...(await checkTable(session, own, table, objects)))
   }
   return checks

@@ -24,6 +24,7 @@ pub struct Inspection {
     locks: Source,
     circuits: Source,
     cache: Source,
+    cache_table: Option<Source>,
     checkpoints: Source,
     idempotency: Source,
 }
@@ -36,7 +37,7 @@ struct Source {
 }
 
 impl Inspection {
-    /// `cache_table`: the parts of a `PostgresCacheAdapter` table's name, to look at in place of the adapter's cache.
+    /// `cache_table`: the parts of a `PostgresCacheAdapter` table's name, where there is one to look at, too.
     pub fn new(link: &Arc<Link>, key_prefix: Option<&str>, cache_table: Option<&[String]>) -> Self {
         let source = |table, namespace| Source {
             place: Place::new(link, table, Prefix::new(key_prefix.unwrap_or_default(), namespace)),
@@ -48,10 +49,8 @@ impl Inspection {
             link: link.clone(),
             locks: documented(&rows::LOCKS, "go_goscope_locks", "lock:"),
             circuits: documented(&rows::CIRCUITS, "go_goscope_circuit", "circuit:"),
-            cache: match cache_table {
-                Some(name) => source(Table::named(&rows::CACHE_TABLE, name, false), ""),
-                None => documented(&rows::CACHE, "go_goscope_cache", "cache:"),
-            },
+            cache: documented(&rows::CACHE, "go_goscope_cache", "cache:"),
+            cache_table: cache_table.map(|name| source(Table::named(&rows::CACHE_TABLE, name, false), "")),
             checkpoints: documented(&rows::CHECKPOINTS, "go_goscope_checkpoints", ""),
             idempotency: documented(&rows::IDEMPOTENCY, "go_goscope_idempotency", ""),
         }
@@ -66,6 +65,8 @@ impl Inspection {
             "circuitCounts" => Some((&self.circuits, rows::AT_COUNTS)),
             "cache" => Some((&self.cache, rows::AT_LIST)),
             "cacheCounts" => Some((&self.cache, rows::AT_COUNTS)),
+            "cacheTable" => self.cache_table.as_ref().map(|source| (source, rows::AT_LIST)),
+            "cacheTableCounts" => self.cache_table.as_ref().map(|source| (source, rows::AT_COUNTS)),
             "checkpoints" => Some((&self.checkpoints, rows::AT_LIST)),
             "checkpointCounts" => Some((&self.checkpoints, rows::AT_COUNTS)),
             "idempotencyCounts" => Some((&self.idempotency, rows::AT_COUNTS)),
