@@ -8,7 +8,7 @@ const { quote } = require('./tables.js')
 
 /**
  * @typedef {object} Statement
- * @property {string} sql with the comments before it
+ * @property {string} sql with the comment right before it: others are the file's
  * @property {string} code without them
  * @property {Kind} kind
  * @property {string} name of what it makes
@@ -56,7 +56,8 @@ function cacheTable(parts) {
 const statements = (text) =>
   split(text).map((sql) => {
     const code = sql.replace(/^(\s*--.*\n|\s*\n)*/, '')
-    return { sql: sql.trim(), code, ...made(code) }
+    const [comment] = /(?:--.*\n)*$/.exec(sql.slice(0, -code.length)) ?? ['']
+    return { sql: `${comment}${code}`, code, ...made(code) }
   })
 
 /**
