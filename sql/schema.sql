@@ -69,19 +69,11 @@ END $$;
 -- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
 -- part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+-- For whom: whoever takes the lock over without knowing of tokens must not inherit the last holder's.
+ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS go_goscope_locks_fencing_token_seq;
 ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fencing_token;
--- Whoever takes a lock over without knowing of tokens must not inherit the last holder's.
-CREATE OR REPLACE FUNCTION go_goscope_void_fencing_token() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  NEW.fencing_token := NULL;
-  RETURN NEW;
-END $$;
-DROP TRIGGER IF EXISTS go_goscope_void_fencing_token ON go_goscope_locks;
-CREATE TRIGGER go_goscope_void_fencing_token BEFORE UPDATE ON go_goscope_locks FOR EACH ROW
-  WHEN (OLD.owner <> NEW.owner AND OLD.fencing_token = NEW.fencing_token)
-  EXECUTE FUNCTION go_goscope_void_fencing_token();
 
 
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
@@ -101,7 +93,8 @@ DECLARE
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
   PERFORM FROM go_goscope_locks AS lock
-    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.expires_at > timezone('UTC', clock_timestamp())
+    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
+      AND lock.expires_at > timezone('UTC', clock_timestamp())
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token

@@ -74,6 +74,7 @@ test('the documented schema: columns, types, indexes', async () => {
       'go_goscope_locks.expires_at timestamp without time zone NOT NULL',
       // Beyond what is documented, and nullable: whoever knows only the documented columns can go on writing.
       'go_goscope_locks.fencing_token bigint',
+      'go_goscope_locks.fencing_owner text',
       'go_goscope_locks.awaited boolean',
     ],
   )

@@ -22,19 +22,11 @@ END $$;
 -- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
 -- part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+-- For whom: whoever takes the lock over without knowing of tokens must not inherit the last holder's.
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS {schema}go_goscope_locks_fencing_token_seq;
 ALTER SEQUENCE {schema}go_goscope_locks_fencing_token_seq OWNED BY {table}.fencing_token;
--- Whoever takes a lock over without knowing of tokens must not inherit the last holder's.
-CREATE OR REPLACE FUNCTION {schema}go_goscope_void_fencing_token() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  NEW.fencing_token := NULL;
-  RETURN NEW;
-END $$;
-DROP TRIGGER IF EXISTS go_goscope_void_fencing_token ON {table};
-CREATE TRIGGER go_goscope_void_fencing_token BEFORE UPDATE ON {table} FOR EACH ROW
-  WHEN (OLD.owner <> NEW.owner AND OLD.fencing_token = NEW.fencing_token)
-  EXECUTE FUNCTION {schema}go_goscope_void_fencing_token();
 
 -- section: fencing check
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
@@ -54,7 +46,8 @@ DECLARE
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
   PERFORM FROM {table} AS lock
-    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.expires_at > {now:expires_at}
+    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
+      AND lock.expires_at > {now:expires_at}
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
