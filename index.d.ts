@@ -176,7 +176,23 @@ export interface PersistenceAdapterOptions {
    * Default `true`.
    */
   createTables?: boolean
+  /** What a crash of the server may take of the cache, and of nothing else. Default `'full'`. */
+  cacheDurability?: CacheDurability
 }
+
+/**
+ * What a crash of the server may take of a cache, in exchange for quicker writes. What is lost is lost whole entries, as
+ * if they had not been written; nothing is ever half written.
+ *
+ * - `'full'`: nothing that a promise has resolved for.
+ * - `'async'`: the last moments before the crash, about three times the server's `wal_writer_delay` (200 ms), since the
+ *   writes do not wait for the disk (`synchronous_commit = off` for them alone). Everybody sees them at once, and a crash of
+ *   the application loses none. `clear` and `prune` wait for the disk as ever.
+ * - `'unlogged'`: all of it. The table is made `UNLOGGED`: writes leave no trace in the server's log, a crash empties the
+ *   table, and replicas do not have it, so that after a failover it is empty, too. A table that exists already is used as
+ *   it is; where it is logged, a warning (`GOSCOPE_CACHE_IS_LOGGED`) says so once, and how to change it.
+ */
+export type CacheDurability = 'full' | 'async' | 'unlogged'
 
 /** Options of {@link PostgresCacheAdapter}. */
 export interface PostgresCacheAdapterOptions {
@@ -189,6 +205,8 @@ export interface PostgresCacheAdapterOptions {
   keyPrefix?: string
   /** `false` to create neither the table nor its index. Default `true`. */
   createTables?: boolean
+  /** What a crash of the server may take of the table. Default `'full'`. */
+  durability?: CacheDurability
 }
 
 /** Options of {@link PostgresIdempotencyAdapter}. */
@@ -329,6 +347,92 @@ export interface CacheProvider {
   keys(pattern?: string): Promise<string[]>
 }
 
+/** What both caches do beyond go-go-scope's {@link CacheProvider}. */
+export interface CacheOperations {
+  /**
+   * The values of many keys in their order, null for each that is missing or expired. Calls of one moment share
+   * statements: up to about 256 keys are one round trip. A {@link PostgresCacheAdapter} counts each key as a hit or a miss.
+   *
+   * The type argument is taken on trust: nothing checks the values against it.
+   *
+   * @param keys any iterable object; a key may come more than once
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
+   * @example
+   * ```ts
+   * const [ada, bob] = await adapter.getMany<{ name: string }>(['user:1', 'user:2'])
+   * ```
+   */
+  getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
+  /**
+   * Stores many entries, as {@link CacheProvider.set} would store each, in as few statements as can be. Of two entries
+   * under one key the later stays.
+   *
+   * They are not one transaction: an argument that is wrong rejects before anything is sent, but an entry that the
+   * server refuses rejects when all others have been stored.
+   *
+   * @param entries of key, value and, where it is not `ttl`, the entry's own TTL; a `Map` will do
+   * @param ttl in ms, of the entries that have none of their own; absent, 0 or `Infinity`: they do not expire
+   * @throws TypeError as {@link CacheProvider.set}; the message says which entry: `entries[3][1]`
+   * @throws RangeError `ERR_OUT_OF_RANGE` if a TTL is negative or NaN
+   * @example
+   * ```ts
+   * await adapter.setMany([['user:1', { name: 'Ada' }], ['user:2', { name: 'Bob' }, 5_000]], 60_000)
+   * ```
+   */
+  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  /**
+   * Removes the entries under these keys, if there are any.
+   *
+   * @param keys any iterable object
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
+   * @example
+   * ```ts
+   * await adapter.deleteMany(['user:1', 'user:2'])
+   * ```
+   */
+  deleteMany(keys: Iterable<string>): Promise<void>
+  /**
+   * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which counts
+   * those before it. An entry that is absent or expired counts as 0.
+   *
+   * Sums are decimal and exact, as they are stored: 0.1 and 0.2 make 0.3. A sum that has more digits than a JavaScript
+   * number is told as the nearest one. Where the connection is lost under way the call rejects, and whether it was counted
+   * is not known: it is not sent again.
+   *
+   * @param by what is added; finite, 1 by default
+   * @param ttl in ms, of an entry that starts with this call; one that is there keeps its expiry
+   * @returns the sum
+   * @throws TypeError `ERR_CACHE_NOT_A_NUMBER` if the entry holds something else, or the sum would be beyond
+   * `Number.MAX_VALUE`; the entry is left as it is
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `by` or `ttl` is no number
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `by` is not finite, or `ttl` negative or NaN
+   * @example
+   * ```ts
+   * const requests = await adapter.increment(`requests:${user}`, 1, 60_000) // the first of a minute starts the minute
+   * if (requests > 100) throw new Error('too many requests')
+   * ```
+   */
+  increment(key: string, by?: number, ttl?: number): Promise<number>
+  /**
+   * Stores a value if the entry's present value is the expected one, in one atomic statement: of N concurrent calls that
+   * expect the same, one succeeds. Values are compared as JSONB: `1` equals `1.0`, and the order of an object's keys
+   * does not matter.
+   *
+   * Where the connection is lost under way the call rejects, and whether the value was stored is not known.
+   *
+   * @param expected the value that must be there; `undefined`: there must be none, or an expired one
+   * @param ttl in ms, of the new value; absent, 0 or `Infinity`: it does not expire
+   * @returns whether the value was stored
+   * @throws TypeError as {@link CacheProvider.set}, also for `expected`
+   * @example
+   * ```ts
+   * const isFirst = await adapter.compareAndSet('leader', undefined, 'me', 30_000)
+   * const isMoved = await adapter.compareAndSet('order:42', { state: 'paid' }, { state: 'sent' })
+   * ```
+   */
+  compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
+}
+
 /** Checkpoints of long tasks. */
 export interface CheckpointProvider {
   /**
@@ -416,7 +520,13 @@ export interface PersistenceAdapter {
  * ```
  */
 export declare class PostgresAdapter
-  implements LockProvider, CircuitBreakerStateProvider, CacheProvider, CheckpointProvider, PersistenceAdapter
+  implements
+    LockProvider,
+    CircuitBreakerStateProvider,
+    CacheProvider,
+    CacheOperations,
+    CheckpointProvider,
+    PersistenceAdapter
 {
   /**
    * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
@@ -478,6 +588,14 @@ export declare class PostgresAdapter
    */
   keys(pattern?: string): Promise<string[]>
 
+  // The cache's other operations, as documented at CacheOperations
+
+  getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
+  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<void>
+  increment(key: string, by?: number, ttl?: number): Promise<number>
+  compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
+
   // Checkpoints, as documented at CheckpointProvider
 
   save<T>(checkpoint: Checkpoint<T>): Promise<void>
@@ -504,7 +622,7 @@ export declare class PostgresAdapter
  * await cache.keys('user:*') // ['user:1']
  * ```
  */
-export declare class PostgresCacheAdapter implements CacheProvider {
+export declare class PostgresCacheAdapter implements CacheProvider, CacheOperations {
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
@@ -532,6 +650,14 @@ export declare class PostgresCacheAdapter implements CacheProvider {
    * @param pattern `*` is any text, every other character means itself. Absent or empty: all keys
    */
   keys(pattern?: string): Promise<string[]>
+
+  // As documented at CacheOperations
+
+  getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
+  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<void>
+  increment(key: string, by?: number, ttl?: number): Promise<number>
+  compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
   /** This instance's hits and misses, and the number of live entries under its prefix. */
   stats(): Promise<CacheStats>

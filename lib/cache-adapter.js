@@ -21,15 +21,17 @@ class PostgresCacheAdapter extends CacheProvider {
   constructor(pool, options) {
     const { given, keyPrefix, createTables } = args.adapterOptions(options)
     const table = args.tableName(given.tableName)
+    const durability = args.durability('options.durability', given.durability)
     const connection = Connection.of(pool)
-    const cache = new native.Cache(connection.native, keyPrefix, createTables, table)
-    super(connection, cache)
+    const cache = new native.Cache(connection.native, keyPrefix, createTables, durability, table)
+    super(connection, cache, durability)
     this.#connection = connection
     this.#cache = cache
   }
 
   async initialize() {
     settled(await this.#connection.send((slot) => this.#connection.native.connect(slot, null, null, this.#cache)))
+    await this._checkDurability()
   }
 
   /**

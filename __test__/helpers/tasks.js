@@ -172,4 +172,51 @@ async function crowd(/** @type {Input & { rounds: number }} */ { url, index, rou
   return figures
 }
 
-module.exports = { connect, contend, count, crowd, failing, hold, idle, overlap, readOrDelete }
+/** The cache that is meant: of PostgresAdapter, or in a table of its own. */
+const cacheOf = (/** @type {{ url: string, own: boolean }} */ { url, own }) =>
+  new (own ? PostgresCacheAdapter : PostgresAdapter)(new Pool({ connectionString: url, max: 3 }), { keyPrefix: 'p_%:' })
+
+/** Adds 1 many times at once: the sums that it was told. */
+async function increment(/** @type {Input & { own: boolean, key: string, each: number }} */ { key, each, ...input }) {
+  const cache = cacheOf(input)
+  return await Promise.all(Array.from({ length: each }, () => cache.increment(key)))
+}
+
+/** Adds 1 to each of some keys so many times, by reading and comparing. */
+async function addByComparing(/** @type {Input & { own: boolean, keys: string[], each: number }} */ input) {
+  const cache = cacheOf(input)
+  const add = async (/** @type {string} */ key) => {
+    for (let done = 0; done < input.each; ) {
+      const before = await cache.get(key)
+      if (await cache.compareAndSet(key, before ?? undefined, (before ?? 0) + 1)) done++
+    }
+  }
+  await Promise.all(input.keys.map(add))
+}
+
+/** Stores where nothing is stored, in rounds: which ones it was the first in. */
+async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} */ input) {
+  const cache = cacheOf(input)
+  const rounds = Array.from({ length: input.rounds }, (_, round) => round)
+  const tries = rounds.flatMap((round) =>
+    Array.from({ length: 3 }, async () =>
+      (await cache.compareAndSet(`absent${round}`, undefined, input.index, 600_000)) ? [round] : [],
+    ),
+  )
+  return (await Promise.all(tries)).flat()
+}
+
+module.exports = {
+  addByComparing,
+  increment,
+  setIfAbsent,
+  connect,
+  contend,
+  count,
+  crowd,
+  failing,
+  hold,
+  idle,
+  overlap,
+  readOrDelete,
+}

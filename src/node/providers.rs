@@ -102,17 +102,24 @@ pub struct Cache {
 
 #[napi]
 impl Cache {
-    /// `table_name` in its parts for a table of its own; absent, the adapter's.
+    /// `durability` is "full", "async" or "unlogged"; `table_name` in its parts for a table of its own, absent for the
+    /// adapter's.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         pool: &Pool,
         key_prefix: String,
         create_tables: bool,
+        durability: String,
         table_name: Option<Vec<String>>,
     ) -> Self {
+        let durability = match durability.as_str() {
+            "async" => store::Durability::Async,
+            "unlogged" => store::Durability::Unlogged,
+            _ => store::Durability::Full,
+        };
         let store = match table_name {
-            Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables),
-            None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables),
+            Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables, durability),
+            None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables, durability),
         };
         Self { store, queue: pool.queue.clone() }
     }
@@ -130,6 +137,45 @@ impl Cache {
     #[napi(catch_unwind)]
     pub fn delete(&self, slot: u32, key: String) {
         self.store.delete(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get_many(&self, slot: u32, keys: Vec<String>) {
+        self.store.get_many(keys, self.queue.reply(slot));
+    }
+
+    /// The entries' keys, values and TTLs, each of its own array.
+    #[napi(catch_unwind)]
+    pub fn set_many(&self, slot: u32, keys: Vec<String>, values: Vec<String>, ttls: Vec<Option<f64>>) {
+        let entries = keys.into_iter().zip(values).zip(ttls).map(|((key, value), ttl)| (key, value, ttl));
+        self.store.set_many(entries.collect(), self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete_many(&self, slot: u32, keys: Vec<String>) {
+        self.store.delete_many(keys, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn increment(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
+        self.store.increment(key, by, ttl, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn compare_and_set(
+        &self,
+        slot: u32,
+        key: String,
+        expected: Option<String>,
+        value: String,
+        ttl: Option<f64>,
+    ) {
+        self.store.compare_and_set(key, expected, value, ttl, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn logged_table(&self, slot: u32) {
+        self.store.logged_table(self.queue.reply(slot));
     }
 
     #[napi(catch_unwind)]

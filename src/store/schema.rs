@@ -9,7 +9,7 @@
 
 use tokio_postgres::types::Type;
 
-use super::table::{Column, Definition, Index};
+use super::table::{Column, Definition, Durability, Index};
 use crate::link::{Connection, Error};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -48,10 +48,11 @@ pub(super) async fn create(
     connection: &Connection,
     name: &str,
     definition: &Definition,
+    durability: Durability,
 ) -> Result<Vec<Column>, Error> {
     let mut attempt = 1;
     loop {
-        match create_once(connection, name, definition).await {
+        match create_once(connection, name, definition, durability).await {
             Ok(()) => return columns(connection, name).await,
             Err(error) => {
                 let _ = connection.execute("ROLLBACK").await;
@@ -65,11 +66,21 @@ pub(super) async fn create(
     }
 }
 
-async fn create_once(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
+async fn create_once(
+    connection: &Connection,
+    name: &str,
+    definition: &Definition,
+    durability: Durability,
+) -> Result<(), Error> {
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
     if columns(connection, name).await?.is_empty() {
-        connection.execute(&section(definition.section).replace("{table}", name)).await?;
+        let documented = section(definition.section);
+        let wanted = match durability {
+            Durability::Unlogged => documented.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"),
+            Durability::Full | Durability::Async => documented.to_owned(),
+        };
+        connection.execute(&wanted.replace("{table}", name)).await?;
         for index in definition.indexes {
             make_index(connection, name, index, "").await?;
         }

@@ -15,6 +15,9 @@ use crate::sync::lock;
 /// belongs to.
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
+/// * `{relaxed}`, at the end of a `RETURNING`, has the commit not wait for the disk, where the table's [`Durability`] allows
+///   that; `{returning_relaxed}` is a `RETURNING` of its own. In a sub-select it is evaluated once, and only where a row
+///   was written.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
 ///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
@@ -58,12 +61,26 @@ impl Template {
     }
 }
 
+/// What a crash of the server may take of a table, in exchange for quicker writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Nothing that was acknowledged.
+    Full,
+    /// The last moments: commits do not wait for the disk.
+    Async,
+    /// All of it: the table is made without a log of its changes.
+    Unlogged,
+}
+
+/// A sub-select, so that many rows set it once.
+const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
+
 /// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
 pub(super) const DELETE_BY_KEY: Template = Template::of_both(
-    "DELETE FROM {table} WHERE key = $1",
+    "DELETE FROM {table} WHERE key = $1{returning_relaxed}",
     r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
-  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE))"#,
+  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE)){returning_relaxed}"#,
     &[Kind::Text],
 );
 
@@ -96,20 +113,22 @@ pub(super) struct Column {
 
 /// A table whose columns are known, and its statements in their words.
 pub(crate) struct Shape {
+    name: String,
     columns: Vec<Column>,
     statements: Vec<Arc<Statement>>,
 }
 
 impl Shape {
-    fn new(definition: &Definition, name: &str, columns: Vec<Column>) -> Self {
-        let statements = definition
-            .templates
-            .iter()
-            .map(|template| {
-                Arc::new(template.statement(|sql| render(sql, name, definition.touched, &columns)))
-            })
-            .collect();
-        Self { columns, statements }
+    fn new(definition: &Definition, name: &str, durability: Durability, columns: Vec<Column>) -> Self {
+        let words = |sql: &str| render(sql, name, definition.touched, durability, &columns);
+        let statements =
+            definition.templates.iter().map(|template| Arc::new(template.statement(words))).collect();
+        Self { name: name.to_owned(), columns, statements }
+    }
+
+    /// The table's name, quoted.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn statement(&self, index: usize) -> Arc<Statement> {
@@ -122,18 +141,21 @@ impl Shape {
     }
 }
 
-fn render(sql: &str, name: &str, touched: &str, columns: &[Column]) -> String {
+fn render(sql: &str, name: &str, touched: &str, durability: Durability, columns: &[Column]) -> String {
     let mut text = String::with_capacity(sql.len() + 256);
     let mut rest = sql;
     // One pass from left to right: the name is the application's, and may itself look like a token.
     while let Some((before, token_and_after)) = rest.split_once('{') {
         let (token, after) = token_and_after.split_once('}').expect("a token is closed");
         text.push_str(before);
-        text.push_str(match token {
-            "table" => name,
-            "touched" => touched,
-            token => clock(token, touched, columns),
-        });
+        match (token, durability) {
+            ("table", _) => text.push_str(name),
+            ("touched", _) => text.push_str(touched),
+            ("relaxed", Durability::Async) => text.extend([", ", RELAX]),
+            ("returning_relaxed", Durability::Async) => text.extend([" RETURNING key::text, ", RELAX]),
+            ("relaxed" | "returning_relaxed", _) => {}
+            (token, _) => text.push_str(clock(token, touched, columns)),
+        }
         rest = after;
     }
     text.push_str(rest);
@@ -161,6 +183,7 @@ pub(crate) struct Table {
     /// Quoted; the first is what is created where none exists.
     names: Vec<String>,
     create: bool,
+    durability: Durability,
     shape: Mutex<Option<Arc<Shape>>>,
     /// Has seen the table's name, and so begins every turn's hash. The folded name, where there is one: two spellings may
     /// mean one table.
@@ -171,14 +194,19 @@ pub(crate) struct Table {
 impl Table {
     /// A table under its documented name.
     pub(super) fn documented(definition: &'static Definition, name: &str, create: bool) -> Arc<Self> {
-        Self::named(definition, &[name.to_owned()], create)
+        Self::named(definition, &[name.to_owned()], create, Durability::Full)
     }
 
     /// A table under a name that the application chose, in its parts: `schema.table` or `table`.
     ///
     /// The name is taken to the letter. But the pg-based adapter puts it into its SQL without quotes, where upper case
     /// folds to lower, so a table that exists under the folded name only is the one that is meant.
-    pub(super) fn named(definition: &'static Definition, parts: &[String], create: bool) -> Arc<Self> {
+    pub(super) fn named(
+        definition: &'static Definition,
+        parts: &[String],
+        create: bool,
+        durability: Durability,
+    ) -> Arc<Self> {
         let mut names = vec![quote(parts)];
         let plain = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
         if parts.iter().all(plain) {
@@ -189,14 +217,15 @@ impl Table {
         let mut turns = DefaultHasher::new();
         names.last().hash(&mut turns);
         let whole = turns.finish();
-        Arc::new(Self { definition, names, create, shape: Mutex::default(), turns, whole })
+        Arc::new(Self { definition, names, create, durability, shape: Mutex::default(), turns, whole })
     }
 
     /// The shape, once the table is prepared. Before, or where the table is missing and may not be made, the
     /// documented one: the statement then fails with the server's own words.
     pub(super) fn shape(&self) -> Arc<Shape> {
         let known = lock(&self.shape).clone();
-        known.unwrap_or_else(|| Arc::new(Shape::new(self.definition, &self.names[0], Vec::new())))
+        let documented = || Shape::new(self.definition, &self.names[0], self.durability, Vec::new());
+        known.unwrap_or_else(|| Arc::new(documented()))
     }
 
     /// The turn that a call takes on the table as a whole.
@@ -225,13 +254,14 @@ impl Table {
             }
         }
         if found.is_none() && self.create {
-            let columns = schema::create(connection, &self.names[0], self.definition).await?;
+            let columns =
+                schema::create(connection, &self.names[0], self.definition, self.durability).await?;
             found = Some((&self.names[0], columns));
         } else if let (Some((name, columns)), true, true) = (&found, mend, self.create) {
             schema::mend(connection, name, self.definition, columns).await?;
         }
         if let Some((name, columns)) = found {
-            let shape = Arc::new(Shape::new(self.definition, name, columns));
+            let shape = Arc::new(Shape::new(self.definition, name, self.durability, columns));
             *lock(&self.shape) = Some(shape);
         }
         Ok(())
@@ -298,7 +328,13 @@ mod tests {
             leads_an_index: false,
         };
         let columns = [column("a", true), column("b", false)];
-        let sql = render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &columns);
+        let sql = render(
+            "SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}",
+            "\"t\"",
+            "",
+            Durability::Full,
+            &columns,
+        );
         assert_eq!(
             sql,
             "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
@@ -309,7 +345,15 @@ mod tests {
     #[test]
     fn a_table_name_is_never_sql() {
         assert_eq!(quote(&["a\"; DROP TABLE x; --".into()]), "\"a\"\"; DROP TABLE x; --\"");
-        assert_eq!(render("{table}", "\"{now:a}\"", "", &[]), "\"{now:a}\"");
+        assert_eq!(render("{table}", "\"{now:a}\"", "", Durability::Full, &[]), "\"{now:a}\"");
         assert_eq!(quote(&["s".into(), "t".into()]), "\"s\".\"t\"");
+    }
+
+    #[test]
+    fn a_commit_is_relaxed_where_the_table_says_so() {
+        let words = |durability| render("a{relaxed}; b{returning_relaxed}", "t", "", durability, &[]);
+        assert_eq!(words(Durability::Full), "a; b");
+        assert_eq!(words(Durability::Unlogged), "a; b");
+        assert_eq!(words(Durability::Async), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
     }
 }
