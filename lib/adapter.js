@@ -7,7 +7,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
-const { lockHandle } = require('./lock-handle.js')
+const { LockHandle } = require('./lock-handle.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -57,7 +57,7 @@ class PostgresAdapter extends CacheProvider {
         this.#connection.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
       ),
     )
-    await this._checkDurability()
+    this._checkDurability()
     this.#isConnected = true
   }
 
@@ -84,7 +84,8 @@ class PostgresAdapter extends CacheProvider {
     const called = performance.now()
     const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
     if (granted === null) return null
-    return lockHandle(this.#connection, this.#locks, name, granted, called + length, this.#defaultLockTTL)
+    const end = called + length
+    return new LockHandle(this.#connection, this.#locks, name, String(key), granted, end, this.#defaultLockTTL)
   }
 
   /**
@@ -103,6 +104,12 @@ class PostgresAdapter extends CacheProvider {
   async forceRelease(key) {
     const name = args.key('key', key)
     settled(await this.#connection.send((slot) => this.#locks.forceRelease(slot, name)))
+  }
+
+  /** @param {unknown} key */
+  async holder(key) {
+    const name = args.key('key', key)
+    return settled(await this.#connection.send((slot) => this.#locks.holder(slot, name)))
   }
 
   // Circuit breaker

@@ -31,7 +31,7 @@ class PostgresCacheAdapter extends CacheProvider {
 
   async initialize() {
     settled(await this.#connection.send((slot) => this.#connection.native.connect(slot, null, null, this.#cache)))
-    await this._checkDurability()
+    this._checkDurability()
   }
 
   /**

@@ -28,9 +28,8 @@ class CacheProvider {
    *
    * @protected
    */
-  async _checkDurability() {
-    if (this.#durability !== 'unlogged') return
-    const table = settled(await this.#connection.send((slot) => this.#cache.loggedTable(slot)))
+  _checkDurability() {
+    const table = this.#durability === 'unlogged' ? this.#cache.loggedTable() : null
     if (table !== null) warnOfLog(table)
   }
 
@@ -161,7 +160,7 @@ class CacheProvider {
 /** @type {Set<string>} */
 const toldOf = new Set()
 
-/** @param {string} table its quoted name */
+/** @param {string} table its name, as in SQL */
 function warnOfLog(table) {
   if (toldOf.has(table)) return
   toldOf.add(table)

@@ -9,3 +9,6 @@ GRANT SELECT, INSERT, UPDATE ON go_goscope_circuit TO goscope_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
    ON go_goscope_locks, go_goscope_cache, go_goscope_checkpoints, go_goscope_idempotency
    TO goscope_app;
+
+-- For fencing tokens.
+GRANT USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq TO goscope_app;

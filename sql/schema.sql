@@ -48,3 +48,72 @@ CREATE TABLE IF NOT EXISTS go_goscope_idempotency (
   updated_at TIMESTAMP WITH TIME ZONE DEFAULT CURRENT_TIMESTAMP
 );
 CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON go_goscope_idempotency (expires_at) WHERE expires_at IS NOT NULL;
+
+-- What follows is beyond the documented schema: fencing tokens for locks, and a word to those who wait. Everything
+-- documented works without it, and beside the pg-based adapter, which does not know of it.
+
+-- Tells those who listen that something has happened to a row: `<the table's oid>:<the stored key>`.
+CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  told CONSTANT text := TG_RELID || ':' || CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END;
+BEGIN
+  -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
+  IF octet_length(told) < 8000 THEN
+    PERFORM pg_notify('go_goscope', told);
+  END IF;
+  RETURN NULL;
+END $$;
+
+
+-- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
+-- part less the lower (see go_goscope_check_fencing_token).
+ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+-- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
+CREATE SEQUENCE IF NOT EXISTS go_goscope_locks_fencing_token_seq;
+ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fencing_token;
+-- Whoever takes a lock over without knowing of tokens must not inherit the last holder's.
+CREATE OR REPLACE FUNCTION go_goscope_void_fencing_token() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.fencing_token := NULL;
+  RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS go_goscope_void_fencing_token ON go_goscope_locks;
+CREATE TRIGGER go_goscope_void_fencing_token BEFORE UPDATE ON go_goscope_locks FOR EACH ROW
+  WHEN (OLD.owner <> NEW.owner AND OLD.fencing_token = NEW.fencing_token)
+  EXECUTE FUNCTION go_goscope_void_fencing_token();
+
+
+-- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
+-- the transaction ends, nobody takes the lock over, releases it or sweeps it away, even when its lease runs out: that
+-- waits for FOR KEY SHARE. An extension does not.
+CREATE OR REPLACE FUNCTION go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
+RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
+  drawn CONSTANT bigint := (token >> 12) - (token & 4095);
+  -- A key that does not fit, or a prefix, is stored as a digest behind a mark.
+  digests CONSTANT text[] := ARRAY(
+    SELECT chr(1) || '#' || translate(encode(sha256(convert_to(given, 'UTF8')), 'base64'), '+/=', '-_')
+      FROM unnest(ARRAY[key_prefix, key]) WITH ORDINALITY AS plain (given, place) ORDER BY place);
+  stored CONSTANT text[] := ARRAY(
+    SELECT prefix || 'lock:' || name
+      FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
+BEGIN
+  PERFORM FROM go_goscope_locks AS lock
+    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.expires_at > timezone('UTC', clock_timestamp())
+    FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
+      USING ERRCODE = 'GF001',
+            DETAIL = 'Its lease has run out, or somebody else has taken it since.',
+            HINT = 'Roll back, and do the work again under a lock that was newly acquired.';
+  END IF;
+END $$;
+
+
+-- Whether somebody waits for the lock; only then its release is told.
+ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS awaited BOOLEAN;
+DROP TRIGGER IF EXISTS go_goscope_released ON go_goscope_locks;
+CREATE TRIGGER go_goscope_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
+  WHEN (OLD.awaited)
+  EXECUTE FUNCTION go_goscope_notify();

@@ -32,6 +32,14 @@ const catalogue = async (/** @type {Database} */ db) => ({
   constraints: await db.query(`
     SELECT conrelid::regclass::text AS table, pg_get_constraintdef(oid) AS is FROM pg_constraint
      WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`),
+  sequences: await db.query(`
+    SELECT s.seqrelid::regclass::text AS sequence, s.seqincrement, s.seqcache, d.refobjid::regclass::text AS of, d.refobjsubid
+      FROM pg_sequence s JOIN pg_depend d ON d.objid = s.seqrelid AND d.deptype = 'a' ORDER BY 1`),
+  triggers: await db.query(`
+    SELECT regexp_replace(pg_get_triggerdef(oid), 'public\\.', '', 'g') AS is FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1`),
+  functions: await db.query(`
+    SELECT replace(pg_get_functiondef(oid), 'public.', '') AS is FROM pg_proc
+     WHERE pronamespace = 'public'::regnamespace ORDER BY proname`),
 })
 
 /** @param {import('pg').Pool} pool */
@@ -60,12 +68,23 @@ test('the migrations make what connect() makes, to the last default, and run twi
   assert.deepEqual(await catalogue(theirs), made)
 })
 
+test('the migrations make additions by the same statements as the source', () => {
+  const source = fs.readFileSync(path.join(__dirname, '../../src/store/additions.sql'), 'utf8')
+  const [, ...sections] = source
+    .replaceAll('{table}', 'go_goscope_locks')
+    .replaceAll('{schema}', '')
+    .replaceAll('{now:expires_at}', "timezone('UTC', clock_timestamp())")
+    .split(/^-- section: .*\n/m)
+  assert.ok(sections.length > 0)
+  for (const section of sections) assert.ok(migration('schema.sql').includes(section.trim()), section)
+})
+
 test('the migrations say of each column what the source says', () => {
   const source = fs.readFileSync(path.join(__dirname, '../../src/store/schema.sql'), 'utf8')
   const columns = (/** @type {string} */ sql) =>
     sql
       .split('\n')
-      .flatMap((line) => (line.startsWith('  ') && / (NOT NULL|--|TEXT|TIMESTAMP)/.test(line) ? [line] : []))
+      .flatMap((line) => (/^  \w/.test(line) && / (NOT NULL|--|TEXT|TIMESTAMP)/.test(line) ? [line] : []))
   const ours = columns(`${migration('schema.sql')}\n${migration('cache-table.sql').split('DO $$')[0]}`)
   assert.deepEqual(ours.sort(), columns(source).sort())
 })

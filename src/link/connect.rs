@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::Error;
-use super::handshake::{Handshake, inspect, session_statements, shake_hands};
+use super::handshake::{Handshake, Told, inspect, session_statements, shake_hands};
 use super::statement::Words;
 use crate::sync::lock;
 
@@ -44,14 +44,15 @@ enum Known {
 
 impl Connection {
     /// Opens a connection to one host. `open` is held by the connection until it has said goodbye to the server, so
-    /// that a pool can wait for that.
+    /// that a pool can wait for that; `told`, where notices are to be heard, until it has ended.
     pub(super) async fn open(
         description: &Description,
         wanted: TargetSession,
         way: &Way,
         open: mpsc::Sender<()>,
+        told: Option<Told>,
     ) -> Result<Self, Error> {
-        let Handshake { client, carrier, has_settings } = shake_hands(description, &way.direct).await?;
+        let Handshake { client, carrier, has_settings } = shake_hands(description, &way.direct, told).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {
@@ -137,7 +138,7 @@ impl Connection {
     /// prepared statement could be another client's under the same name: tokio-postgres numbers them in each process
     /// from 0. (Seen with PgBouncer: one process's `has` ran another's `delete`.) Such a pooler has not passed on the
     /// settings of [`SESSION`], so their absence tells. Asked once, before a connection prepares its first statement.
-    async fn keeps_session(&self) -> Result<bool, Error> {
+    pub(super) async fn keeps_session(&self) -> Result<bool, Error> {
         if self.keeps_session.load(Ordering::Relaxed) == UNKNOWN {
             let rows = self.look("SELECT current_setting('goscope_postgres.session', true)", &[]).await;
             let rows = rows.map_err(Error::before_sending)?;

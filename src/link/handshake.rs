@@ -4,9 +4,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::future::poll_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::description::{Description, TargetSession};
 use super::direct::Direct;
@@ -40,6 +43,9 @@ const SESSION: [(&str, &str); 7] = [
 /// What carries a session's messages until it ends.
 pub(super) type Carrier = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
+/// Takes the payloads of the notices that a session hears. It goes when the session ends.
+pub(super) type Told = UnboundedSender<String>;
+
 pub(super) struct Handshake {
     pub(super) client: Client,
     pub(super) carrier: Carrier,
@@ -47,10 +53,17 @@ pub(super) struct Handshake {
     pub(super) has_settings: bool,
 }
 
-pub(super) async fn shake_hands(description: &Description, direct: &Arc<Direct>) -> Result<Handshake, Error> {
-    let (started, has_settings) = match try_hands(description, direct, &session_options()).await {
+pub(super) async fn shake_hands(
+    description: &Description,
+    direct: &Arc<Direct>,
+    told: Option<Told>,
+) -> Result<Handshake, Error> {
+    let first = try_hands(description, direct, &session_options(), told.clone()).await;
+    let (started, has_settings) = match first {
         // A pooler that will not pass our settings on; it may still serve, without prepared statements.
-        Err(error) if error.sqlstate() == Some("08P01") => (try_hands(description, direct, "").await, false),
+        Err(error) if error.sqlstate() == Some("08P01") => {
+            (try_hands(description, direct, "", told).await, false)
+        }
         started => (started, true),
     };
     started.map(|(client, carrier)| Handshake { client, carrier, has_settings })
@@ -69,6 +82,7 @@ async fn try_hands(
     description: &Description,
     direct: &Arc<Direct>,
     session: &str,
+    told: Option<Told>,
 ) -> Result<(Client, Carrier), Error> {
     let mut transport = reach(description).await?;
     let mut config = config(description, session);
@@ -77,7 +91,7 @@ async fn try_hands(
         config.ssl_mode(SslMode::Disable);
         let started = config.connect_raw(wire(transport)?, NoTls).await;
         let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
-        return Ok((client, Box::pin(connection)));
+        return Ok((client, carrier(connection, told)));
     };
     if !tls.direct {
         tls::request(&mut transport).await?;
@@ -88,12 +102,28 @@ async fn try_hands(
     let connect = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
     match config.connect_raw(wire(transport)?, connect).await {
-        Ok((client, connection)) => Ok((client, Box::pin(connection))),
+        Ok((client, connection)) => Ok((client, carrier(connection, told))),
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },
             error => error,
         }),
     }
+}
+
+fn carrier<S, T>(mut connection: tokio_postgres::Connection<S, T>, told: Option<Told>) -> Carrier
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(told) = told else { return Box::pin(connection) };
+    Box::pin(async move {
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(notice) = message? {
+                let _ = told.send(notice.payload().to_owned());
+            }
+        }
+        Ok(())
+    })
 }
 
 fn config(description: &Description, session: &str) -> Config {

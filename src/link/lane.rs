@@ -353,8 +353,9 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
     match error.sqlstate() {
         // Rolled back whole: a serialization failure, a deadlock.
         Some("40001" | "40P01") => true,
-        // The table is gone, or was never made: prepare anew.
-        Some("42P01") => first && job.prepare.invalidate(),
+        // The table is gone, or was never made; or what it had beyond the documented schema is, or the right to use that:
+        // prepare anew.
+        Some("42P01" | "42703" | "42501") => first && job.prepare.invalidate(),
         // The server does not know our prepared statement, or knows another by its name: a transaction pooler.
         Some("26000" | "42P05") => {
             link.unnamed_only.store(true, Ordering::Relaxed);

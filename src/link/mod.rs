@@ -6,8 +6,10 @@ mod direct;
 mod drive;
 mod error;
 mod handshake;
+mod hearing;
 mod job;
 mod lane;
+mod notices;
 mod panics;
 mod patience;
 mod pool;
@@ -29,6 +31,7 @@ pub use description::{Description, PoolSettings};
 pub use direct::Sight;
 pub use error::{Error, ServerError};
 pub use job::{Answer, Call, Job, Prepare, Retry, Ticket};
+pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
 pub use reply::{Listener, Outcome, Reply};
@@ -38,6 +41,7 @@ pub use statement::{Arg, Kind, Statement};
 use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
 use drive::Drive;
+use notices::Notices;
 use pool::Pool;
 use ready::Ready;
 use sequencer::Sequencer;
@@ -86,6 +90,7 @@ pub struct Link {
     /// Work has been left for the next [`pump`](Self::pump).
     wants_pump: AtomicBool,
     idle: Notify,
+    notices: Arc<Notices>,
 }
 
 #[derive(Default)]
@@ -125,6 +130,7 @@ impl Link {
             most_direct: most_direct(),
             wants_pump: AtomicBool::new(false),
             idle: Notify::new(),
+            notices: Arc::default(),
         });
         link.pool.close_idle_connections(&link.runtime);
         link
@@ -172,10 +178,20 @@ impl Link {
         self.start_lane(&mut state);
     }
 
+    /// Listens to a topic of the notices that others send. The first to listen has a connection opened for that.
+    pub fn listen(self: &Arc<Self>, topic: String) -> Listening {
+        let (listening, attend) = self.notices.enter(topic);
+        if attend {
+            self.runtime.spawn(hearing::run(Arc::downgrade(self), self.notices.clone()));
+        }
+        listening
+    }
+
     /// Refuses new calls, lets those under way finish, then closes every connection with a Terminate.
     pub async fn close(self: &Arc<Self>) {
         self.flush();
         self.state().closed = true;
+        self.notices.end();
         loop {
             let idle = self.idle.notified();
             if self.state().in_flight == 0 {
@@ -189,6 +205,7 @@ impl Link {
     /// As [`close`](Self::close) where nobody is left to wait: the environment is going away.
     pub fn abandon(&self) {
         self.state().closed = true;
+        self.notices.end();
         self.pool.abandon();
     }
 
@@ -302,6 +319,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.notices.end();
         self.way.drive.end();
     }
 }

@@ -13,6 +13,7 @@ use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
 use super::direct::Way;
 use super::error::Error;
+use super::handshake::Told;
 use crate::sync::lock;
 
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -44,14 +45,7 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let wanted = self.settings.target_session_attrs;
-        if wanted != TargetSession::PreferStandby {
-            return self.first_of_hosts(wanted).await;
-        }
-        match self.first_of_hosts(TargetSession::Standby).await {
-            Err(error) if error.is_of_this_host() => self.first_of_hosts(TargetSession::Any).await,
-            found => found,
-        }
+        self.open(&self.way, None).await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
@@ -65,11 +59,27 @@ impl managed::Manager for Manager {
 }
 
 impl Manager {
+    async fn open(&self, way: &Way, told: Option<Told>) -> Result<Connection, Error> {
+        let wanted = self.settings.target_session_attrs;
+        if wanted != TargetSession::PreferStandby {
+            return self.first_of_hosts(wanted, way, told).await;
+        }
+        match self.first_of_hosts(TargetSession::Standby, way, told.clone()).await {
+            Err(error) if error.is_of_this_host() => self.first_of_hosts(TargetSession::Any, way, told).await,
+            found => found,
+        }
+    }
+
     /// A connection to the first host that accepts and is what is wanted.
-    async fn first_of_hosts(&self, wanted: TargetSession) -> Result<Connection, Error> {
+    async fn first_of_hosts(
+        &self,
+        wanted: TargetSession,
+        way: &Way,
+        told: Option<Told>,
+    ) -> Result<Connection, Error> {
         let mut failures = Vec::new();
         for host in 0..self.settings.hosts.max(1) {
-            let connect = self.connect(host, wanted);
+            let connect = self.connect(host, wanted, way, told.clone());
             let connected = match self.settings.connection_timeout() {
                 // Over the whole of it: the operating system's own limit covers only the TCP handshake, and a server
                 // that accepts and then says nothing would hold the caller for good.
@@ -86,12 +96,18 @@ impl Manager {
         Err(Error::all_of(failures))
     }
 
-    async fn connect(&self, host: u32, wanted: TargetSession) -> Result<Connection, Error> {
+    async fn connect(
+        &self,
+        host: u32,
+        wanted: TargetSession,
+        way: &Way,
+        told: Option<Told>,
+    ) -> Result<Connection, Error> {
         let open = lock(&self.open).clone();
         let Some(open) = open else { return Err(Error::Closed) };
         for judgement in 0..JUDGEMENTS {
             let description = self.owner.describe(host, judgement > 0).await?;
-            match Connection::open(&description, wanted, &self.way, open.clone()).await {
+            match Connection::open(&description, wanted, way, open.clone(), told.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 Ok(connection) if description.greeted => {
                     self.owner.greet(&connection).await?;
@@ -137,6 +153,11 @@ impl Pool {
             // Only deadpool's own timeouts and hooks are left, and this pool is built without them.
             other => Error::other(format!("the native pool failed: {other:?}")),
         })
+    }
+
+    /// A connection of its own, outside of `max`, whose notices go to `told`. It ends with the pool's, if not before.
+    pub(super) async fn open_for_notices(&self, way: &Way, told: Told) -> Result<Connection, Error> {
+        self.connections.manager().open(way, Some(told)).await
     }
 
     /// Closes idle connections in the background for as long as the pool lives.

@@ -42,6 +42,11 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
+    pub fn holder(&self, slot: u32, key: String) {
+        self.store.holder(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
     pub fn force_release(&self, slot: u32, key: String) {
         self.store.force_release(key, self.queue.reply(slot));
     }
@@ -174,8 +179,8 @@ impl Cache {
     }
 
     #[napi(catch_unwind)]
-    pub fn logged_table(&self, slot: u32) {
-        self.store.logged_table(self.queue.reply(slot));
+    pub fn logged_table(&self) -> Option<String> {
+        self.store.logged_table()
     }
 
     #[napi(catch_unwind)]

@@ -10,11 +10,10 @@ use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
 use super::entries::{self, GET, RENEW, SET, Write};
 use super::gather::Gather;
-use super::json;
 use super::keys::{self, MARKER, Prefix};
 use super::table::{DELETE_BY_KEY, Definition, Durability, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement};
+use crate::link::{Answer, Arg, Error, Kind, Link, Mode, Reply, Retry};
 
 const HAS: Template = Template::of_both(
     "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
@@ -63,25 +62,8 @@ SELECT count(*) FROM pruned"#,
     &[Kind::Text, Kind::Text],
 );
 
-/// Whether a crash of the server would leave the table as it is.
-const IS_LOGGED: Template =
-    Template::of_one("SELECT relpersistence <> 'u' FROM pg_class WHERE oid = to_regclass($1)", &[Kind::Text]);
-
-const TEMPLATES: &[Template] = &[
-    GET,
-    SET,
-    RENEW,
-    DELETE_BY_KEY,
-    HAS,
-    KEYS,
-    CLEAR,
-    SIZE,
-    PRUNE,
-    INCREMENT,
-    SET_IF_ABSENT,
-    REPLACE,
-    IS_LOGGED,
-];
+const TEMPLATES: &[Template] =
+    &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE, INCREMENT, SET_IF_ABSENT, REPLACE];
 const AT_HAS: usize = 4;
 const AT_KEYS: usize = 5;
 const AT_CLEAR: usize = 6;
@@ -90,11 +72,11 @@ const AT_PRUNE: usize = 8;
 const AT_INCREMENT: usize = 9;
 const AT_SET_IF_ABSENT: usize = 10;
 const AT_REPLACE: usize = 11;
-const AT_IS_LOGGED: usize = 12;
 
 static ADAPTER_TABLE: Definition = Definition {
     section: "cache",
     indexes: &[Index { name: Some("idx_cache_expires"), leads_with: "expires_at", on: "(expires_at)" }],
+    additions: &[],
     touched: "accessed_at",
     templates: TEMPLATES,
 };
@@ -107,6 +89,7 @@ static OWN_TABLE: Definition = Definition {
         leads_with: "expires_at",
         on: "(expires_at) WHERE expires_at IS NOT NULL",
     }],
+    additions: &[],
     touched: "accessed_at",
     templates: TEMPLATES,
 };
@@ -239,10 +222,9 @@ impl Cache {
         self.place.submit(turns, write, Retry::Never, reply);
     }
 
-    /// The table's quoted name, or null where it is unlogged.
-    pub fn logged_table(&self, reply: Reply) {
-        let call = IsLogged { place: self.place.clone(), args: [Arg::Text(None)] };
-        self.place.submit(self.place.on_table(Mode::Scan), call, Retry::Harmless, reply);
+    /// The table's name, where it is there and logged.
+    pub fn logged_table(&self) -> Option<String> {
+        self.place.table.shape().logged_name()
     }
 
     /// Keys as a JSON array; `pattern` is SQL's LIKE on the key without its prefix.
@@ -312,26 +294,4 @@ fn read_keys(rows: &[Row]) -> Result<Answer, Error> {
 /// A JSON array of texts that are JSON already.
 fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
-}
-
-struct IsLogged {
-    place: Arc<Place>,
-    args: [Arg; 1],
-}
-
-impl Call for IsLogged {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
-        let shape = self.place.table.shape();
-        self.args[0] = Arg::text(shape.name());
-        shape.statement(AT_IS_LOGGED)
-    }
-
-    fn args(&self) -> &[Arg] {
-        &self.args
-    }
-
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
-        let is_logged = rows.first().is_some_and(|row| row.get(0));
-        Ok(Answer::Done(if is_logged { json::text(self.place.table.shape().name()) } else { "null".into() }))
-    }
 }

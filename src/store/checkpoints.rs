@@ -108,6 +108,7 @@ static DEFINITION: Definition = Definition {
         leads_with: "task_id",
         on: "(task_id, sequence)",
     }],
+    additions: &[],
     touched: "",
     templates: &[SAVE, LOAD, LOAD_LATEST, LIST, CLEANUP, DELETE_ALL],
 };

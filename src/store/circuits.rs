@@ -84,6 +84,7 @@ ON CONFLICT (key) DO UPDATE
 static DEFINITION: Definition = Definition {
     section: "circuits",
     indexes: &[Index { name: Some("idx_circuit_updated"), leads_with: "updated_at", on: "(updated_at)" }],
+    additions: &[],
     touched: "",
     templates: &[GET, SET, RECORD_FAILURE, RECORD_SUCCESS],
 };

@@ -15,6 +15,7 @@ static DEFINITION: Definition = Definition {
         leads_with: "expires_at",
         on: "(expires_at) WHERE expires_at IS NOT NULL",
     }],
+    additions: &[],
     touched: "updated_at",
     templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY],
 };

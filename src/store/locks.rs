@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::call::{Found, KeyCall, any_row, nothing};
 use super::json;
 use super::keys::Prefix;
+use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Error, Job, Kind, Link, Mode, Outcome, Reply, Retry};
@@ -15,7 +17,7 @@ use crate::link::{Answer, Arg, Error, Job, Kind, Link, Mode, Outcome, Reply, Ret
 /// Takes locks that are absent, expired or their own; in one statement:
 ///
 /// 1. `NOT EXISTS` reads which of the wanted locks are not held by another owner as of the statement's snapshot. A poll
-///    of a busy lock ends here: a plain read that locks and writes nothing.
+///    of a busy lock ends here: a plain read that locks and writes nothing, and draws no number.
 /// 2. The rest is inserted. Of N contenders for an absent row one inserts; the others wait for it in the unique
 ///    index and go on as for an existing row. There the row is locked in its newest version, and only then does the
 ///    `WHERE` ask again, with the clock of that moment, whether it is expired or their own: N contenders for an
@@ -29,32 +31,56 @@ use crate::link::{Answer, Arg, Error, Job, Kind, Link, Mode, Outcome, Reply, Ret
 ///    no wait is left: two statements that sweep each other's wanted rows could otherwise deadlock. `FOR UPDATE` looks at a
 ///    row's newest version, so a lock that its owner has just extended is not removed.
 ///
+/// **Fencing tokens** must grow in the order in which a key is held. So the number that decides is drawn while the row is
+/// in place, and nobody else can hold the key: whoever held it before had drawn before their commit, which came before
+/// that; whoever holds it later draws later.
+///
+/// * An existing row is locked when `SET` draws: that number is stored, and is the token's.
+/// * An inserted row must store a number before it is in place, and that one decides nothing: in between, others may take
+///   the key, draw, and let it go. So `RETURNING` draws once more when the row is in place. The token has that number and
+///   its distance from the stored one, by which `go_goscope_check_fencing_token` finds the row; see [`token`]. (To run
+///   again whenever the two are not neighbours would make the second draw needless to tell, but two lanes that insert
+///   at the same time come between each other's draws most of the time.)
+/// * A crash loses no number that anybody has been given: a draw is in the log before the commit that it belongs to,
+///   which waits for the disk. Where the server's `synchronous_commit` is off, neither the lock nor its number is safe.
+/// * `key` stands in `SET` so that the row is locked as for a change of its key: a transaction that has had a token checked
+///   holds it `FOR KEY SHARE`, and nobody takes the lock over before it ends.
+/// * A same owner's row keeps its `awaited`; a new holder's waiters ask anew.
+///
 /// Which calls the rows belong to, the link finds by their keys: a join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
 const ACQUIRE: Template = Template::of_both(
     r#"
-INSERT INTO {table} AS held (key, owner, expires_at)
-SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'
+INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token{end})
+SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}{end}
  WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})
 ON CONFLICT (key) DO UPDATE
   SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
+      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}{end}
+      {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
           xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
-                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')"#,
+                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
+          {with fencing}, CASE WHEN xmax = '0'::xid THEN {draw:fencing_token} ELSE held.fencing_token END,
+          held.fencing_token{end}"#,
     r#"
-INSERT INTO {table} AS held (key, owner, expires_at)
-SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'
+INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token{end})
+SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}{end}
   FROM unnest($1, $2, $3) AS call (key, owner, ttl)
  WHERE NOT EXISTS (SELECT FROM {table} AS other
                     WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
  ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
+      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}{end}
+      {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
           xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
-                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')"#,
+                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
+          {with fencing}, CASE WHEN xmax = '0'::xid THEN {draw:fencing_token} ELSE held.fencing_token END,
+          held.fencing_token{end}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(
@@ -71,10 +97,13 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 /// and expiry once more, with the clock after the wait, so a lease that ran out meanwhile, or that somebody took over
 /// after it had, is left alone and gives no row. The `CASE` keeps that comparison behind the wait: it names `held`, so
 /// no plan can make it while it scans the table, which plans for small tables did.
+///
+/// The row is not locked as for a change of its key: a transaction that has had its token checked may take longer than the
+/// lease, which can be extended meanwhile.
 const EXTEND: Template = Template::of_both(
     r#"
 WITH held AS (
-  SELECT key FROM {table} WHERE key = $1 AND owner = $2 FOR UPDATE
+  SELECT key FROM {table} WHERE key = $1 AND owner = $2 FOR NO KEY UPDATE
 )
 UPDATE {table} AS lock SET expires_at = {now:expires_at} + $3 * INTERVAL '1 millisecond'
   FROM held
@@ -86,7 +115,7 @@ WITH held AS (
   SELECT held.key, call.owner, call.ttl
     FROM unnest($1, $2, $3) AS call (key, owner, ttl)
     JOIN {table} AS held ON held.key = call.key AND held.owner = call.owner
-   ORDER BY held.key COLLATE "C" FOR UPDATE OF held
+   ORDER BY held.key COLLATE "C" FOR NO KEY UPDATE OF held
 )
 UPDATE {table} AS lock SET expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond'
   FROM held
@@ -125,17 +154,75 @@ const HOLDER: Template = Template::of_both(
     &[Kind::Text],
 );
 
+/// As [`HOLDER`], and until when: in milliseconds since the epoch, by the server's clock.
+const HOLDER_UNTIL: Template = Template::of_one(
+    "SELECT key::text, owner::text, floor(extract(epoch FROM expires_at) * 1000)::int8 FROM {table}
+      WHERE key = $1 AND expires_at > {now:expires_at}",
+    &[Kind::Text],
+);
+
+/// Has the release of a busy lock told to those who wait, and says how long its lease lasts, in milliseconds, and whose it
+/// is. No row: it is free by now, or its row changed during the wait for it; whoever asks tries to take it again.
+///
+/// A row that is marked already is only read. Should its lock be released by then, that is told after this statement's
+/// snapshot was taken, so to whoever listened before. A mark that a takeover has wiped out is missed by nobody: the lease
+/// that it stood on has run out, which is when those who wait look again.
+///
+/// The commit does not wait for the disk: a crash that loses a mark costs those who wait the pause until they look again.
+const AWAIT: Template = Template::of_one(
+    r#"
+{with waking}WITH marked AS (
+  UPDATE {table} SET awaited = true
+   WHERE key = $1 AND expires_at > {now:expires_at} AND awaited IS NOT TRUE
+  RETURNING key, owner, expires_at
+)
+SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})::float8 * 1000,
+       set_config('synchronous_commit', 'off', true)
+  FROM marked
+ UNION ALL {end}
+SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})::float8 * 1000, ''
+  FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}{with waking} AND awaited{end}"#,
+    &[Kind::Text],
+);
+
 static DEFINITION: Definition = Definition {
     section: "locks",
     indexes: &[Index { name: Some("idx_locks_expires"), leads_with: "expires_at", on: "(expires_at)" }],
+    additions: &[
+        Addition {
+            columns: &["fencing_token"],
+            drawn: Some("fencing_token"),
+            triggers: &["go_goscope_void_fencing_token"],
+            ..Addition::named(FENCING, &["fencing"])
+        },
+        Addition {
+            functions: &["go_goscope_check_fencing_token"],
+            ..Addition::named("fencing check", &["fencing check"])
+        },
+        Addition {
+            columns: &["awaited"],
+            triggers: &["go_goscope_released"],
+            functions: &["go_goscope_notify"],
+            ..Addition::named(WAKING, &["notify", "waking"])
+        },
+    ],
     touched: "",
-    templates: &[ACQUIRE, EXTEND, RELEASE, DELETE_BY_KEY, HOLDER],
+    templates: &[ACQUIRE, EXTEND, RELEASE, DELETE_BY_KEY, HOLDER, HOLDER_UNTIL, AWAIT],
 };
 const AT_ACQUIRE: usize = 0;
 const AT_EXTEND: usize = 1;
 const AT_RELEASE: usize = 2;
 const AT_FORCE_RELEASE: usize = 3;
 const AT_HOLDER: usize = 4;
+const AT_HOLDER_UNTIL: usize = 5;
+const AT_AWAIT: usize = 6;
+
+/// What the table may have beyond the documented schema: tokens, and a word to those who wait.
+const FENCING: &str = "fencing";
+const WAKING: &str = "waking";
+
+/// How many of a token's bits hold the distance of the number that decides from the one that is stored.
+const DISTANCE_BITS: u32 = 12;
 
 /// How often an acquire runs again to renew a stale expiry; a server that is this slow gets the lease it can give.
 const RENEWALS: u32 = 3;
@@ -160,7 +247,7 @@ impl Locks {
         TableRef(self.place.table.clone())
     }
 
-    /// The owner's name where the lock was taken, else null. Without an `owner` a UUIDv4 is drawn.
+    /// `token,owner` where the lock was taken, else null; the token is empty where there are none. Without an `owner` a UUIDv4 is drawn.
     ///
     /// A broken connection leaves open whether the server took the lock. Running the statement again with the same
     /// owner settles it: it takes the lock, or finds it taken by this very call. If no run comes through and the owner
@@ -181,7 +268,12 @@ impl Locks {
                 renewals += 1;
                 return Ok(Answer::Again);
             }
-            Ok(Answer::Done(json::text(&granted)))
+            if row.len() == 2 {
+                return Ok(Answer::Done(json::text(&format!(",{granted}"))));
+            }
+            // Too far: the row is in place now, and the next run draws under its lock.
+            let Some(token) = token(row.get(2), row.get(3)) else { return Ok(Answer::Again) };
+            Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
         let job = self.job(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
         self.place.link.submit(match undo {
@@ -218,6 +310,17 @@ impl Locks {
         self.place.link.submit(self.job(AT_HOLDER, Mode::Read, key, [], read, reply));
     }
 
+    /// `{ owner, expiresAt }`, or null where nobody holds the lock.
+    pub fn holder(&self, key: String, reply: Reply) {
+        let read = |found: Found<'_>| {
+            let holder = |row: &Row| {
+                format!(r#"{{"owner":{},"expiresAt":{}}}"#, json::text(row.get(1)), row.get::<_, i64>(2))
+            };
+            Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), holder)))
+        };
+        self.place.link.submit(self.job(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
+    }
+
     /// Not repeated when its outcome is unknown: by then the lock may be somebody's who has just taken it.
     pub fn force_release(&self, key: String, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Alone);
@@ -239,6 +342,13 @@ impl Locks {
         let call = KeyCall::new(&self.place, statement, "key", key, rest, read);
         self.place.job(turns, call, Retry::Harmless, reply)
     }
+}
+
+/// A fencing token: the number that was drawn while the row was in place, and its distance from the one that the row
+/// stores. None where that is too far.
+fn token(drawn: i64, stored: i64) -> Option<i64> {
+    let distance = drawn - stored;
+    (distance >> DISTANCE_BITS == 0).then_some(drawn << DISTANCE_BITS | distance)
 }
 
 /// Releases a lock that may have been taken for an owner whom nobody knows, until the server has heard it or the

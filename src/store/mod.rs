@@ -23,6 +23,7 @@ mod idempotency;
 mod json;
 mod keys;
 mod locks;
+mod relation;
 mod schema;
 mod table;
 

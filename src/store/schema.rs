@@ -4,15 +4,20 @@
 //! 2. Only where the table is missing: begin, take an advisory transaction lock, look again, create, commit. The lock
 //!    makes any number of processes that start at once take turns (`CREATE TABLE IF NOT EXISTS` alone fails with 23505
 //!    on `pg_type` when two run it together); the second look, at read committed, sees what the first to come made.
-//! 3. Somebody who does not know our lock, such as the pg-based adapter, may still create between look and create:
+//! 3. What goes beyond the documented schema (`additions.sql`) is made with a new table, and added to one that exists by
+//!    `connect()`, where the role owns it and nobody keeps the table busy.
+//! 4. Somebody who does not know our lock, such as the pg-based adapter, may still create between look and create:
 //!    then the server says so, and the look is taken anew.
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::table::{Column, Definition, Durability, Index};
+use super::relation::{Column, Relation};
+use super::table::{Definition, Durability, Index, render};
 use crate::link::{Connection, Error};
 
 const SCHEMA: &str = include_str!("schema.sql");
+const ADDITIONS: &str = include_str!("additions.sql");
 
 /// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike what others would pick.
 const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
@@ -20,27 +25,65 @@ const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
 /// How often creation is tried anew when somebody else creates the same at the same moment.
 const ATTEMPTS: usize = 10;
 
+/// How long additions to a table that exists wait for those who use it, and so hold up those who come after: the next
+/// `connect()` tries again.
+const ADDITIONS_WAIT: &str = "SET LOCAL lock_timeout = '200ms'";
+
+/// A row per column; what there is once per table is in each. A sequence serves if it hands out each number once and in
+/// order, and the role may draw.
 const COLUMNS: &str = "
 SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END::int8,
-       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum)
-  FROM pg_attribute a
- WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum),
+       has_column_privilege(c.oid, a.attnum, 'SELECT') AND has_column_privilege(c.oid, a.attnum, 'INSERT')
+         AND has_column_privilege(c.oid, a.attnum, 'UPDATE'),
+       owned.sequence, coalesce(owned.serves, false),
+       c.oid, quote_ident(n.nspname), quote_ident(c.relname),
+       c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user), c.relpersistence <> 'u',
+       ARRAY(SELECT tgname::text FROM pg_trigger WHERE tgrelid = c.oid AND tgenabled IN ('O', 'A')),
+       ARRAY(SELECT proname::text FROM pg_proc
+              WHERE proname >= 'go_goscope_' AND proname < 'go_goscope`' AND pronamespace = n.oid)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN LATERAL (
+    SELECT quote_ident(home.nspname) || '.' || quote_ident(it.relname) AS sequence,
+           s.seqincrement = 1 AND s.seqcache = 1 AND NOT s.seqcycle AND has_sequence_privilege(it.oid, 'USAGE') AS serves
+      FROM pg_depend d
+      JOIN pg_sequence s ON s.seqrelid = d.objid
+      JOIN pg_class it ON it.oid = d.objid
+      JOIN pg_namespace home ON home.oid = it.relnamespace
+     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+       AND d.refobjid = c.oid AND d.refobjsubid = a.attnum AND d.deptype = 'a'
+     LIMIT 1) AS owned ON true
+ WHERE c.oid = to_regclass($1)";
 
 const NAME_IS_TAKEN: &str = "
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
                   AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2)))";
 
-/// The table's columns; none where there is no such table.
-pub(super) async fn columns(connection: &Connection, name: &str) -> Result<Vec<Column>, Error> {
+/// The table as the catalogue has it; none where there is no such table.
+pub(super) async fn find(connection: &Connection, name: &str) -> Result<Option<Relation>, Error> {
     let rows = connection.look(COLUMNS, &[(&name, Type::TEXT)]).await?;
-    let column = |row: &tokio_postgres::Row| Column {
+    let column = |row: &Row| Column {
         name: row.get(0),
         has_time_zone: row.get(1),
         max_chars: row.get::<_, Option<i64>>(2).map(|chars| chars as usize),
         leads_an_index: row.get(3),
+        is_usable: row.get(4),
+        sequence: row.get(5),
+        sequence_serves: row.get(6),
     };
-    Ok(rows.iter().map(column).collect())
+    Ok(rows.first().map(|row| Relation {
+        columns: rows.iter().map(column).collect(),
+        oid: row.get(7),
+        schema: row.get(8),
+        name: row.get(9),
+        is_ours: row.get(10),
+        is_logged: row.get(11),
+        triggers: row.get(12),
+        functions: row.get(13),
+    }))
 }
 
 /// Makes a table with its indexes, unless somebody else just did.
@@ -49,11 +92,11 @@ pub(super) async fn create(
     name: &str,
     definition: &Definition,
     durability: Durability,
-) -> Result<Vec<Column>, Error> {
+) -> Result<Option<Relation>, Error> {
     let mut attempt = 1;
     loop {
         match create_once(connection, name, definition, durability).await {
-            Ok(()) => return columns(connection, name).await,
+            Ok(()) => return find(connection, name).await,
             Err(error) => {
                 let _ = connection.execute("ROLLBACK").await;
                 let raced = matches!(error.sqlstate(), Some("23505" | "42P07" | "40001" | "40P01" | "XX000"));
@@ -74,8 +117,8 @@ async fn create_once(
 ) -> Result<(), Error> {
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
-    if columns(connection, name).await?.is_empty() {
-        let documented = section(definition.section);
+    if find(connection, name).await?.is_none() {
+        let documented = section(SCHEMA, definition.section);
         let wanted = match durability {
             Durability::Unlogged => documented.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"),
             Durability::Full | Durability::Async => documented.to_owned(),
@@ -84,6 +127,7 @@ async fn create_once(
         for index in definition.indexes {
             make_index(connection, name, index, "").await?;
         }
+        add(connection, name, definition).await?;
     }
     connection.execute("COMMIT").await
 }
@@ -109,11 +153,11 @@ pub(super) async fn mend(
     connection: &Connection,
     name: &str,
     definition: &Definition,
-    columns: &[Column],
+    relation: &Relation,
 ) -> Result<(), Error> {
     for index in definition.indexes {
         let serves = |column: &Column| column.name == index.leads_with && column.leads_an_index;
-        if columns.iter().any(serves) {
+        if relation.columns.iter().any(serves) {
             continue;
         }
         match make_index(connection, name, index, "CONCURRENTLY").await {
@@ -124,11 +168,57 @@ pub(super) async fn mend(
     Ok(())
 }
 
-fn section(title: &str) -> &'static str {
+/// Makes the additions that an existing table lacks, where the role owns it, and says whether it did. Best effort, as
+/// [`mend`]: what is documented does without. It waits for nobody for long, so that nobody waits for it: adding a column
+/// needs the table to itself for a moment, and those who come meanwhile queue behind.
+pub(super) async fn supplement(
+    connection: &Connection,
+    name: &str,
+    definition: &Definition,
+    relation: &Relation,
+) -> Result<bool, Error> {
+    if !relation.is_ours || definition.additions.iter().all(|addition| addition.is_made(relation)) {
+        return Ok(false);
+    }
+    let supplemented = async {
+        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        connection.execute(ADDITIONS_WAIT).await?;
+        connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
+        add(connection, name, definition).await?;
+        connection.execute("COMMIT").await
+    };
+    match supplemented.await {
+        Err(error) if error.sqlstate().is_none() => Err(error),
+        Err(_) => connection.execute("ROLLBACK").await.map(|()| true),
+        Ok(()) => Ok(true),
+    }
+}
+
+/// Within a transaction: makes the additions that are missing, each by itself. One that cannot be made is left out.
+async fn add(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
+    for addition in definition.additions {
+        // Looked at anew each time: by now somebody else may have made it.
+        let Some(relation) = find(connection, name).await? else { return Ok(()) };
+        if addition.is_made(&relation) {
+            continue;
+        }
+        connection.execute("SAVEPOINT addition").await?;
+        let sql: String = addition.sections.iter().map(|title| section(ADDITIONS, title)).collect();
+        let table = format!("{}.{}", relation.schema, relation.name);
+        match connection.execute(&render(&sql, &table, definition.touched, &relation, &[])).await {
+            Ok(()) => connection.execute("RELEASE SAVEPOINT addition").await?,
+            Err(error) if error.sqlstate().is_none() => return Err(error),
+            Err(_) => connection.execute("ROLLBACK TO SAVEPOINT addition").await?,
+        }
+    }
+    Ok(())
+}
+
+fn section(file: &'static str, title: &str) -> &'static str {
     let head = format!("-- section: {title}\n");
-    let start = SCHEMA.find(&head).expect("schema.sql has the section") + head.len();
-    let body = &SCHEMA[start..];
-    &body[..body.find("\n-- section:").unwrap_or(body.len())]
+    let start = file.find(&head).expect("the file has the section") + head.len();
+    let body = &file[start..];
+    &body[..body.find("\n-- section:").map_or(body.len(), |end| end + 1)]
 }
 
 #[cfg(test)]
@@ -138,7 +228,7 @@ mod tests {
     #[test]
     fn sections_hold_one_table_each() {
         for title in ["locks", "circuits", "cache", "cache table", "checkpoints", "idempotency"] {
-            assert_eq!(section(title).matches("CREATE TABLE {table}").count(), 1, "{title}");
+            assert_eq!(section(SCHEMA, title).matches("CREATE TABLE {table}").count(), 1, "{title}");
         }
     }
 }

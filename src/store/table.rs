@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use super::relation::{Addition, Relation};
 use super::schema;
 use crate::link::{Connection, Error, Kind, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
@@ -16,8 +17,9 @@ use crate::sync::lock;
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
 /// * `{relaxed}`, at the end of a `RETURNING`, has the commit not wait for the disk, where the table's [`Durability`] allows
-///   that; `{returning_relaxed}` is a `RETURNING` of its own. In a sub-select it is evaluated once, and only where a row
-///   was written.
+///   that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only where a row was written.
+/// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
+///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
 ///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
@@ -72,8 +74,11 @@ pub enum Durability {
     Unlogged,
 }
 
-/// A sub-select, so that many rows set it once.
+/// A sub-select, so that it is evaluated once however many rows there are.
 const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
+
+/// What stands among the additions where [`RELAX`] is wanted.
+const RELAXED: &str = "relaxed";
 
 /// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
 pub(super) const DELETE_BY_KEY: Template = Template::of_both(
@@ -89,6 +94,8 @@ pub(super) struct Definition {
     /// Its section in `schema.sql`.
     pub(super) section: &'static str,
     pub(super) indexes: &'static [Index],
+    /// What the table may have beyond the documented schema.
+    pub(super) additions: &'static [Addition],
     /// The column that holds the time of the last write, where the templates name it.
     pub(super) touched: &'static str,
     pub(super) templates: &'static [Template],
@@ -103,58 +110,99 @@ pub(super) struct Index {
     pub(super) on: &'static str,
 }
 
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) has_time_zone: bool,
-    /// The `n` of a `VARCHAR(n)`.
-    pub(super) max_chars: Option<usize>,
-    pub(super) leads_an_index: bool,
-}
-
 /// A table whose columns are known, and its statements in their words.
 pub(crate) struct Shape {
-    name: String,
-    columns: Vec<Column>,
+    /// None where the table is missing, and may not be made.
+    relation: Option<Relation>,
+    /// The names of the additions that the table has, and the role may use.
+    additions: Vec<&'static str>,
     statements: Vec<Arc<Statement>>,
 }
 
 impl Shape {
-    fn new(definition: &Definition, name: &str, durability: Durability, columns: Vec<Column>) -> Self {
-        let words = |sql: &str| render(sql, name, definition.touched, durability, &columns);
-        let statements =
-            definition.templates.iter().map(|template| Arc::new(template.statement(words))).collect();
-        Self { name: name.to_owned(), columns, statements }
+    fn new(definition: &Definition, name: &str, durability: Durability, relation: Relation) -> Self {
+        let usable = definition.additions.iter().filter(|addition| addition.is_usable(&relation));
+        let relaxed = (durability == Durability::Async).then_some(RELAXED);
+        let additions: Vec<_> = usable.map(|addition| addition.name).chain(relaxed).collect();
+        let statement = |template: &Template| {
+            Arc::new(template.statement(|sql| render(sql, name, definition.touched, &relation, &additions)))
+        };
+        let statements = definition.templates.iter().map(statement).collect();
+        Self { relation: Some(relation), additions, statements }
     }
 
-    /// The table's name, quoted.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// The documented shape of a table that is not there.
+    fn missing(definition: &Definition, name: &str, durability: Durability) -> Self {
+        let relation = Relation {
+            oid: 0,
+            schema: String::new(),
+            name: String::new(),
+            is_ours: false,
+            is_logged: true,
+            columns: Vec::new(),
+            triggers: Vec::new(),
+            functions: Vec::new(),
+        };
+        Self { relation: None, ..Self::new(definition, name, durability, relation) }
+    }
+
+    /// The table's name, where it is there and a crash of the server would leave it as it is.
+    pub(super) fn logged_name(&self) -> Option<String> {
+        let relation = self.relation.as_ref().filter(|relation| relation.is_logged)?;
+        Some(format!("{}.{}", relation.schema, relation.name))
     }
 
     pub(super) fn statement(&self, index: usize) -> Arc<Statement> {
         self.statements[index].clone()
     }
 
+    /// Whether the table has this addition, and the role may use it.
+    pub(super) fn has(&self, addition: &str) -> bool {
+        self.additions.contains(&addition)
+    }
+
+    /// What `go_goscope_notify` says when something has happened to the row of a stored key.
+    pub(super) fn topic(&self, stored: &str) -> String {
+        format!("{}:{stored}", self.relation.as_ref().map_or(0, |relation| relation.oid))
+    }
+
     /// The width that a column was declared with, in characters.
     pub(super) fn max_chars(&self, column: &str) -> Option<usize> {
-        self.columns.iter().find(|known| known.name == column)?.max_chars
+        self.relation.as_ref()?.column(column)?.max_chars
     }
 }
 
-fn render(sql: &str, name: &str, touched: &str, durability: Durability, columns: &[Column]) -> String {
+/// SQL for a table as it is: see [`Template`].
+pub(super) fn render(
+    sql: &str,
+    name: &str,
+    touched: &str,
+    relation: &Relation,
+    additions: &[&str],
+) -> String {
     let mut text = String::with_capacity(sql.len() + 256);
     let mut rest = sql;
+    let mut is_left_out = false;
     // One pass from left to right: the name is the application's, and may itself look like a token.
     while let Some((before, token_and_after)) = rest.split_once('{') {
         let (token, after) = token_and_after.split_once('}').expect("a token is closed");
-        text.push_str(before);
-        match (token, durability) {
+        if !is_left_out {
+            text.push_str(before);
+        }
+        match token.split_once(' ').unwrap_or((token, "")) {
+            ("with", addition) => is_left_out = !additions.contains(&addition),
+            ("without", addition) => is_left_out = additions.contains(&addition),
+            ("end", _) => is_left_out = false,
+            _ if is_left_out => {}
             ("table", _) => text.push_str(name),
+            ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
             ("touched", _) => text.push_str(touched),
-            ("relaxed", Durability::Async) => text.extend([", ", RELAX]),
-            ("returning_relaxed", Durability::Async) => text.extend([" RETURNING key::text, ", RELAX]),
+            ("relaxed", _) if additions.contains(&RELAXED) => text.extend([", ", RELAX]),
+            ("returning_relaxed", _) if additions.contains(&RELAXED) => {
+                text.extend([" RETURNING key::text, ", RELAX]);
+            }
             ("relaxed" | "returning_relaxed", _) => {}
-            (token, _) => text.push_str(clock(token, touched, columns)),
+            _ => text.push_str(&of_column(token, touched, relation)),
         }
         rest = after;
     }
@@ -162,19 +210,24 @@ fn render(sql: &str, name: &str, touched: &str, durability: Durability, columns:
     text
 }
 
-fn clock(token: &str, touched: &str, columns: &[Column]) -> &'static str {
+fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
     let (what, column) = token.split_once(':').expect("a token names its column");
-    let column = if column == "touched" { touched } else { column };
-    let zoned = columns.iter().any(|known| known.name == column && known.has_time_zone);
-    match (what, zoned) {
+    let column = relation.column(if column == "touched" { touched } else { column });
+    let zoned = column.is_some_and(|column| column.has_time_zone);
+    let expression = match (what, zoned) {
         ("now", true) => "clock_timestamp()",
         ("now", false) => "timezone('UTC', clock_timestamp())",
         ("start", true) => "statement_timestamp()",
         ("start", false) => "timezone('UTC', statement_timestamp())",
         ("epoch", true) => "TIMESTAMPTZ 'epoch'",
         ("epoch", false) => "TIMESTAMP 'epoch'",
+        ("draw", _) => {
+            let sequence = column.and_then(|column| column.sequence.as_deref()).unwrap_or_default();
+            return format!("nextval('{}'::regclass)", sequence.replace('\'', "''"));
+        }
         _ => unreachable!("no such token: {what}"),
-    }
+    };
+    expression.to_owned()
 }
 
 /// A table of one adapter.
@@ -224,8 +277,7 @@ impl Table {
     /// documented one: the statement then fails with the server's own words.
     pub(super) fn shape(&self) -> Arc<Shape> {
         let known = lock(&self.shape).clone();
-        let documented = || Shape::new(self.definition, &self.names[0], self.durability, Vec::new());
-        known.unwrap_or_else(|| Arc::new(documented()))
+        known.unwrap_or_else(|| Arc::new(Shape::missing(self.definition, &self.names[0], self.durability)))
     }
 
     /// The turn that a call takes on the table as a whole.
@@ -243,26 +295,30 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Finds the table or makes it. `mend` also makes an index that an existing table lacks.
+    /// Finds the table or makes it. `mend` also makes what an existing table lacks.
     async fn look(&self, connection: &Connection, mend: bool) -> Result<(), Error> {
         let mut found = None;
         for name in &self.names {
-            let columns = schema::columns(connection, name).await?;
-            if !columns.is_empty() {
-                found = Some((name, columns));
+            if let Some(relation) = schema::find(connection, name).await? {
+                found = Some((name, relation));
                 break;
             }
         }
         if found.is_none() && self.create {
-            let columns =
-                schema::create(connection, &self.names[0], self.definition, self.durability).await?;
-            found = Some((&self.names[0], columns));
-        } else if let (Some((name, columns)), true, true) = (&found, mend, self.create) {
-            schema::mend(connection, name, self.definition, columns).await?;
+            let name = &self.names[0];
+            found = schema::create(connection, name, self.definition, self.durability)
+                .await?
+                .map(|relation| (name, relation));
+        } else if let (Some((name, relation)), true, true) = (&mut found, mend, self.create) {
+            schema::mend(connection, name, self.definition, relation).await?;
+            if schema::supplement(connection, name, self.definition, relation).await?
+                && let Some(supplemented) = schema::find(connection, name).await?
+            {
+                *relation = supplemented;
+            }
         }
-        if let Some((name, columns)) = found {
-            let shape = Arc::new(Shape::new(self.definition, name, self.durability, columns));
-            *lock(&self.shape) = Some(shape);
+        if let Some((name, relation)) = found {
+            *lock(&self.shape) = Some(Arc::new(Shape::new(self.definition, name, self.durability, relation)));
         }
         Ok(())
     }
@@ -317,43 +373,69 @@ impl Prepare for Connect {
 
 #[cfg(test)]
 mod tests {
+    use super::super::relation::Column;
     use super::*;
 
-    #[test]
-    fn tokens_take_the_type_of_their_column() {
-        let column = |name: &str, has_time_zone| Column {
+    fn relation(columns: Vec<Column>) -> Relation {
+        let (schema, name) = ("s".to_owned(), "t".to_owned());
+        Relation {
+            oid: 1,
+            schema,
+            name,
+            is_ours: true,
+            is_logged: true,
+            columns,
+            triggers: vec![],
+            functions: vec![],
+        }
+    }
+
+    fn column(name: &str, has_time_zone: bool) -> Column {
+        Column {
             name: name.into(),
             has_time_zone,
             max_chars: None,
             leads_an_index: false,
-        };
-        let columns = [column("a", true), column("b", false)];
-        let sql = render(
-            "SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}",
-            "\"t\"",
-            "",
-            Durability::Full,
-            &columns,
-        );
+            is_usable: true,
+            sequence: Some("s.\"it's\"".into()),
+            sequence_serves: true,
+        }
+    }
+
+    #[test]
+    fn tokens_take_the_type_of_their_column() {
+        let table = relation(vec![column("a", true), column("b", false)]);
+        let sql =
+            render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &table, &[]);
         assert_eq!(
             sql,
             "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
              timezone('UTC', statement_timestamp()) FROM \"t\""
         );
+        assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
+    }
+
+    #[test]
+    fn what_an_addition_is_needed_for_is_left_out_without_it() {
+        let table = relation(vec![column("a", true)]);
+        let sql = "SELECT 1{with more}, {now:a}{end}{without more}, 2{end} FROM {table}";
+        assert_eq!(render(sql, "t", "", &table, &["more"]), "SELECT 1, clock_timestamp() FROM t");
+        assert_eq!(render(sql, "t", "", &table, &["other"]), "SELECT 1, 2 FROM t");
     }
 
     #[test]
     fn a_table_name_is_never_sql() {
         assert_eq!(quote(&["a\"; DROP TABLE x; --".into()]), "\"a\"\"; DROP TABLE x; --\"");
-        assert_eq!(render("{table}", "\"{now:a}\"", "", Durability::Full, &[]), "\"{now:a}\"");
+        assert_eq!(render("{table}", "\"{now:a}\"", "", &relation(vec![]), &[]), "\"{now:a}\"");
         assert_eq!(quote(&["s".into(), "t".into()]), "\"s\".\"t\"");
     }
 
     #[test]
     fn a_commit_is_relaxed_where_the_table_says_so() {
-        let words = |durability| render("a{relaxed}; b{returning_relaxed}", "t", "", durability, &[]);
-        assert_eq!(words(Durability::Full), "a; b");
-        assert_eq!(words(Durability::Unlogged), "a; b");
-        assert_eq!(words(Durability::Async), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
+        let words = |additions: &[&str]| {
+            render("a{relaxed}; b{returning_relaxed}", "t", "", &relation(vec![]), additions)
+        };
+        assert_eq!(words(&[]), "a; b");
+        assert_eq!(words(&[RELAXED]), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
     }
 }

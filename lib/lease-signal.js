@@ -1,0 +1,51 @@
+// @ts-check
+'use strict'
+
+/** The longest that Node's timers can be set to. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** The signal of a lease, which aborts when its time is over, or when somebody says that it is lost. */
+class LeaseSignal {
+  #controller = new AbortController()
+  #left
+  #over
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer
+
+  /**
+   * @param {() => number} left how many milliseconds are left of the lease
+   * @param {() => void} over called when none are; to abort it
+   */
+  constructor(left, over) {
+    this.#left = left
+    this.#over = over
+  }
+
+  get signal() {
+    return this.#controller.signal
+  }
+
+  /** Watches the time until the lease's end, as it is by now. */
+  watch() {
+    this.rest()
+    if (this.signal.aborted) return
+    const left = this.#left()
+    if (left <= 0) return this.#over()
+    // Rounded up: a timer must not go off while something is left, and be set again and again for that.
+    this.#timer = setTimeout(() => this.watch(), Math.min(Math.ceil(left), LONGEST_TIMER_MS))
+    // No test runner's timer, and no browser's, need have it.
+    this.#timer.unref?.()
+  }
+
+  rest() {
+    clearTimeout(this.#timer)
+  }
+
+  /** @param {Error} reason */
+  abort(reason) {
+    this.rest()
+    this.#controller.abort(reason)
+  }
+}
+
+module.exports = { LeaseSignal }

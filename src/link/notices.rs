@@ -1,0 +1,291 @@
+//! What others tell through PostgreSQL's `NOTIFY`: one listening connection of a link (see [`hearing`](super::hearing)),
+//! however many listen.
+//!
+//! * All notices come through one channel, and a notice's payload is its topic. Whoever is interested in a topic
+//!   [`listen`](super::Link::listen)s to it. [`EVERYTHING`] is told to all.
+//! * A notice says that something may have changed, and never what: whoever hears it looks for himself. So one notice
+//!   stands for as many as have come since, one too many does no harm, and none has to wait for another.
+//! * What was told while nobody could hear is lost. So a listener hears when hearing begins (again), and looks.
+//! * Where nothing can be heard, as through a pooler that shares sessions, the listener hears that, and polls.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::sync::lock;
+
+/// The payload that concerns every topic, for what cannot be told row by row.
+const EVERYTHING: &str = "*";
+
+/// How long the connection stays when nobody listens any more: waits for a lock come and go.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// What a listener hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Notices are heard from here on; what came before may have been missed. The first thing a listener hears, or
+    /// else [`Deaf`](Self::Deaf).
+    Resumed,
+    /// Nothing is heard until [`Resumed`](Self::Resumed).
+    Deaf,
+    /// The topic has been told, once or more often.
+    Told,
+    /// The link has been closed.
+    Over,
+}
+
+#[derive(Default)]
+pub(super) struct Notices {
+    state: Mutex<State>,
+    /// Told when the first listener comes, the last goes, or all is over.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    topics: HashMap<String, Vec<Arc<Ear>>>,
+    /// Whether notices are heard; unknown until the first try.
+    hears: Option<bool>,
+    /// Whether somebody sees to the connection.
+    is_attended: bool,
+    is_over: bool,
+}
+
+impl Notices {
+    /// One more listener, and whether somebody must see to the connection now.
+    pub(super) fn enter(self: &Arc<Self>, topic: String) -> (Listening, bool) {
+        let ear = Arc::new(Ear::default());
+        let mut state = self.state();
+        if let Some(hears) = state.hears {
+            ear.turn(hears);
+        }
+        if state.is_over {
+            ear.end();
+        }
+        let attend = !state.is_over && !std::mem::replace(&mut state.is_attended, true);
+        state.topics.entry(topic.clone()).or_default().push(ear.clone());
+        self.changed.notify_one();
+        drop(state);
+        (Listening { notices: self.clone(), topic, ear }, attend)
+    }
+
+    /// Tells whoever listens to this topic.
+    pub(super) fn tell(&self, topic: &str) {
+        let state = self.state();
+        match topic {
+            EVERYTHING => state.ears().for_each(|ear| ear.tell()),
+            topic => state.topics.get(topic).into_iter().flatten().for_each(|ear| ear.tell()),
+        }
+    }
+
+    /// Tells all whether notices are heard from here on.
+    pub(super) fn turn(&self, hears: bool) {
+        let mut state = self.state();
+        state.hears = Some(hears);
+        state.ears().for_each(|ear| ear.turn(hears));
+    }
+
+    /// Nobody hears anything any more.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        state.ears().for_each(|ear| ear.end());
+        self.changed.notify_one();
+    }
+
+    /// Until the connection is not wanted: nobody has listened for a while, or all is over. From here on nobody sees to it.
+    pub(super) async fn unwanted(&self) {
+        loop {
+            let is_wanted = {
+                let state = self.state();
+                !state.is_over && !state.topics.is_empty()
+            };
+            if !is_wanted {
+                tokio::select! {
+                    () = self.lingered() => if self.leave() { return },
+                    () = self.changed.notified() => {}
+                }
+            } else {
+                self.changed.notified().await;
+            }
+        }
+    }
+
+    async fn lingered(&self) {
+        if !self.state().is_over {
+            sleep(LINGER).await;
+        }
+    }
+
+    fn leave(&self) -> bool {
+        let mut state = self.state();
+        let leaves = state.is_over || state.topics.is_empty();
+        if leaves {
+            state.is_attended = false;
+            state.hears = None;
+        }
+        leaves
+    }
+
+    /// Whoever saw to the connection does so no more, for whatever reason.
+    pub(super) fn forsake(&self) {
+        let mut state = self.state();
+        if std::mem::take(&mut state.is_attended) {
+            state.hears = Some(false);
+            state.ears().for_each(|ear| ear.turn(false));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    fn ears(&self) -> impl Iterator<Item = &Arc<Ear>> {
+        self.topics.values().flatten()
+    }
+}
+
+/// Somebody's interest in a topic, until it is dropped.
+pub struct Listening {
+    notices: Arc<Notices>,
+    topic: String,
+    ear: Arc<Ear>,
+}
+
+impl Listening {
+    /// The next thing to be heard. Nothing is lost where this is dropped before it is done.
+    pub async fn next(&mut self) -> Notice {
+        loop {
+            if let Some(notice) = lock(&self.ear.heard).take() {
+                return notice;
+            }
+            self.ear.woken.notified().await;
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut state = self.notices.state();
+        if let Entry::Occupied(mut ears) = state.topics.entry(std::mem::take(&mut self.topic)) {
+            ears.get_mut().retain(|ear| !Arc::ptr_eq(ear, &self.ear));
+            if ears.get().is_empty() {
+                ears.remove();
+            }
+        }
+        if state.topics.is_empty() {
+            self.notices.changed.notify_one();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Ear {
+    heard: Mutex<Heard>,
+    woken: Notify,
+}
+
+/// What a listener has not taken notice of yet.
+#[derive(Default)]
+struct Heard {
+    told: bool,
+    hears: Option<bool>,
+    is_over: bool,
+}
+
+impl Heard {
+    fn take(&mut self) -> Option<Notice> {
+        if self.is_over {
+            return Some(Notice::Over);
+        }
+        match self.hears.take() {
+            Some(true) => {
+                // Whoever looks because of this has looked.
+                self.told = false;
+                Some(Notice::Resumed)
+            }
+            Some(false) => Some(Notice::Deaf),
+            None => std::mem::take(&mut self.told).then_some(Notice::Told),
+        }
+    }
+}
+
+impl Ear {
+    fn tell(&self) {
+        lock(&self.heard).told = true;
+        self.woken.notify_one();
+    }
+
+    fn turn(&self, hears: bool) {
+        lock(&self.heard).hears = Some(hears);
+        self.woken.notify_one();
+    }
+
+    fn end(&self) {
+        lock(&self.heard).is_over = true;
+        self.woken.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn heard(listening: &mut Listening) -> Option<Notice> {
+        listening.next().now_or_never()
+    }
+
+    #[test]
+    fn many_notices_of_a_topic_are_heard_as_one_by_those_who_listen_to_it() {
+        let notices = Arc::new(Notices::default());
+        let (mut one, attend) = notices.enter("one".into());
+        let (mut two, attend_again) = notices.enter("two".into());
+        assert_eq!((attend, attend_again), (true, false));
+        notices.turn(true);
+        assert_eq!(heard(&mut one), Some(Notice::Resumed));
+        assert_eq!(heard(&mut two), Some(Notice::Resumed));
+        notices.tell("one");
+        notices.tell("one");
+        notices.tell("three");
+        assert_eq!(heard(&mut one), Some(Notice::Told));
+        assert_eq!(heard(&mut one), None);
+        assert_eq!(heard(&mut two), None);
+        notices.tell(EVERYTHING);
+        assert_eq!(heard(&mut one), Some(Notice::Told));
+        assert_eq!(heard(&mut two), Some(Notice::Told));
+    }
+
+    #[test]
+    fn who_comes_later_hears_at_once_whether_there_is_anything_to_hear() {
+        let notices = Arc::new(Notices::default());
+        let (mut first, _) = notices.enter("topic".into());
+        assert_eq!(heard(&mut first), None);
+        notices.turn(false);
+        let (mut second, _) = notices.enter("topic".into());
+        assert_eq!(heard(&mut second), Some(Notice::Deaf));
+        notices.turn(true);
+        assert_eq!(heard(&mut first), Some(Notice::Resumed));
+        notices.end();
+        assert_eq!(heard(&mut second), Some(Notice::Over));
+        assert_eq!(heard(&mut notices.enter("topic".into()).0), Some(Notice::Over));
+    }
+
+    #[test]
+    fn the_last_to_go_leaves_nothing_behind() {
+        let notices = Arc::new(Notices::default());
+        let (first, _) = notices.enter("topic".into());
+        let (second, _) = notices.enter("topic".into());
+        drop(first);
+        assert_eq!(notices.state().topics.len(), 1);
+        drop(second);
+        assert!(notices.state().topics.is_empty());
+    }
+}

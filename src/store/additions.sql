@@ -1,0 +1,72 @@
+-- What goes beyond the documented schema: nullable columns, sequences, functions and triggers. Everything documented
+-- works without them, and whoever knows only the documented columns need not know of them.
+--
+-- `{table}` is the quoted name with its schema, `{schema}` the schema's with a dot; sections are read by `schema.rs`. The
+-- same statements are in `sql/schema.sql`, and may be run again.
+
+-- section: notify
+-- Tells those who listen that something has happened to a row: `<the table's oid>:<the stored key>`.
+CREATE OR REPLACE FUNCTION {schema}go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  told CONSTANT text := TG_RELID || ':' || CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END;
+BEGIN
+  -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
+  IF octet_length(told) < 8000 THEN
+    PERFORM pg_notify('go_goscope', told);
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- section: fencing
+-- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
+-- part less the lower (see go_goscope_check_fencing_token).
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+-- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
+CREATE SEQUENCE IF NOT EXISTS {schema}go_goscope_locks_fencing_token_seq;
+ALTER SEQUENCE {schema}go_goscope_locks_fencing_token_seq OWNED BY {table}.fencing_token;
+-- Whoever takes a lock over without knowing of tokens must not inherit the last holder's.
+CREATE OR REPLACE FUNCTION {schema}go_goscope_void_fencing_token() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.fencing_token := NULL;
+  RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS go_goscope_void_fencing_token ON {table};
+CREATE TRIGGER go_goscope_void_fencing_token BEFORE UPDATE ON {table} FOR EACH ROW
+  WHEN (OLD.owner <> NEW.owner AND OLD.fencing_token = NEW.fencing_token)
+  EXECUTE FUNCTION {schema}go_goscope_void_fencing_token();
+
+-- section: fencing check
+-- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
+-- the transaction ends, nobody takes the lock over, releases it or sweeps it away, even when its lease runs out: that
+-- waits for FOR KEY SHARE. An extension does not.
+CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
+RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
+  drawn CONSTANT bigint := (token >> 12) - (token & 4095);
+  -- A key that does not fit, or a prefix, is stored as a digest behind a mark.
+  digests CONSTANT text[] := ARRAY(
+    SELECT chr(1) || '#' || translate(encode(sha256(convert_to(given, 'UTF8')), 'base64'), '+/=', '-_')
+      FROM unnest(ARRAY[key_prefix, key]) WITH ORDINALITY AS plain (given, place) ORDER BY place);
+  stored CONSTANT text[] := ARRAY(
+    SELECT prefix || 'lock:' || name
+      FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
+BEGIN
+  PERFORM FROM {table} AS lock
+    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.expires_at > {now:expires_at}
+    FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
+      USING ERRCODE = 'GF001',
+            DETAIL = 'Its lease has run out, or somebody else has taken it since.',
+            HINT = 'Roll back, and do the work again under a lock that was newly acquired.';
+  END IF;
+END $$;
+
+-- section: waking
+-- Whether somebody waits for the lock; only then its release is told.
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS awaited BOOLEAN;
+DROP TRIGGER IF EXISTS go_goscope_released ON {table};
+CREATE TRIGGER go_goscope_released AFTER DELETE ON {table} FOR EACH ROW
+  WHEN (OLD.awaited)
+  EXECUTE FUNCTION {schema}go_goscope_notify();

@@ -1,0 +1,75 @@
+//! A table as the catalogue has it, and what it has beyond the documented schema.
+
+pub(super) struct Relation {
+    pub(super) oid: u32,
+    /// Quoted where it must be, as is `name`.
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// Whether the role that is connected owns it.
+    pub(super) is_ours: bool,
+    /// Whether a crash of the server leaves it as it is.
+    pub(super) is_logged: bool,
+    pub(super) columns: Vec<Column>,
+    /// Those that fire.
+    pub(super) triggers: Vec<String>,
+    /// Those of ours that are in the table's schema.
+    pub(super) functions: Vec<String>,
+}
+
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) has_time_zone: bool,
+    /// The `n` of a `VARCHAR(n)`.
+    pub(super) max_chars: Option<usize>,
+    pub(super) leads_an_index: bool,
+    /// Whether the role may read and write it.
+    pub(super) is_usable: bool,
+    /// The quoted name of the sequence that belongs to it.
+    pub(super) sequence: Option<String>,
+    pub(super) sequence_serves: bool,
+}
+
+impl Relation {
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// Something that a table may have beyond the documented schema. Everything documented works without it; templates ask for
+/// it by its name.
+pub(super) struct Addition {
+    pub(super) name: &'static str,
+    /// Its sections in `additions.sql`, which make it, in their order.
+    pub(super) sections: &'static [&'static str],
+    pub(super) columns: &'static [&'static str],
+    /// The one of them that has a sequence.
+    pub(super) drawn: Option<&'static str>,
+    pub(super) triggers: &'static [&'static str],
+    pub(super) functions: &'static [&'static str],
+}
+
+impl Addition {
+    /// Nothing yet, to be filled in.
+    pub(super) const fn named(name: &'static str, sections: &'static [&'static str]) -> Self {
+        Self { name, sections, columns: &[], drawn: None, triggers: &[], functions: &[] }
+    }
+
+    /// Whether nothing of it is missing.
+    pub(super) fn is_made(&self, relation: &Relation) -> bool {
+        self.columns.iter().all(|name| relation.column(name).is_some())
+            && self
+                .drawn
+                .is_none_or(|name| relation.column(name).is_some_and(|column| column.sequence.is_some()))
+            && self.triggers.iter().all(|name| relation.triggers.iter().any(|known| known == name))
+            && self.functions.iter().all(|name| relation.functions.iter().any(|known| known == name))
+    }
+
+    /// Whether it is all there, and the role may use it.
+    pub(super) fn is_usable(&self, relation: &Relation) -> bool {
+        self.is_made(relation)
+            && self.columns.iter().all(|name| relation.column(name).is_some_and(|column| column.is_usable))
+            && self
+                .drawn
+                .is_none_or(|name| relation.column(name).is_some_and(|column| column.sequence_serves))
+    }
+}
