@@ -350,8 +350,9 @@ export interface CacheProvider {
 /** What both caches do beyond go-go-scope's {@link CacheProvider}. */
 export interface CacheOperations {
   /**
-   * The values of many keys in their order, null for each that is missing or expired. Calls of one moment share
-   * statements: up to about 256 keys are one round trip. A {@link PostgresCacheAdapter} counts each key as a hit or a miss.
+   * The values of many keys in their order, null for each that is missing or expired. They are read in few statements, of
+   * up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts each key as a hit or
+   * a miss.
    *
    * The type argument is taken on trust: nothing checks the values against it.
    *

@@ -132,12 +132,13 @@ test(
   async () => {
     const server = await startMortalServer({ wal_writer_delay: `${WRITER_DELAY_MS}ms` })
     try {
-      const adapters = ALL.map((durability) => {
-        const pool = new Pool({ connectionString: server.url, max: 1 })
-        pool.on('error', () => {})
-        return new PostgresCacheAdapter(pool, { tableName: `t_${durability}`, durability })
-      })
+      const pool = () => new Pool({ connectionString: server.url, max: 1 }).on('error', () => {})
+      const adapters = ALL.map(
+        (durability) => new PostgresCacheAdapter(pool(), { tableName: `t_${durability}`, durability }),
+      )
+      const both = new PostgresAdapter(pool(), { cacheDurability: 'async' })
       const [full, relaxed, volatile] = adapters
+      await both.connect()
       for (const adapter of adapters) {
         await adapter.initialize()
         await adapter.set('early', 1)
@@ -149,6 +150,9 @@ test(
         const began = performance.now()
         await volatile.set('late', 1)
         await full.set('late', tries)
+        // On the connection of relaxed writes, what is not the cache's waits for the disk as ever.
+        await both.set('k', 1)
+        assert.notEqual(await both.acquire(`lock${tries}`, 600_000, 'me'), null)
         // Several kinds of write, each of which is not to wait for the disk.
         await relaxed.set('late', tries)
         await relaxed.setMany([
@@ -167,6 +171,7 @@ test(
           relaxed.getMany(['late', 'late2', 'late3', 'sum', `new${tries}`, 'early']),
         )
         assert.deepEqual(await answered(() => full.getMany(['early', 'flushed', 'late'])), [1, 1, tries])
+        assert.equal(await answered(() => both.extend(`lock${tries}`, 600_000, 'me')), true)
         assert.deepEqual(await answered(() => volatile.getMany(['early', 'late'])), [null, null])
         await answered(() => volatile.set('early', 1))
         // On a machine that stalled, the server may have come to write it meanwhile.
