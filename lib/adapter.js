@@ -8,6 +8,7 @@ const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 const { LockHandle } = require('./lock-handle.js')
+const { lockWhenFree } = require('./waiting-lock.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -104,6 +105,25 @@ class PostgresAdapter extends CacheProvider {
   async forceRelease(key) {
     const name = args.key('key', key)
     settled(await this.#connection.send((slot) => this.#locks.forceRelease(slot, name)))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} [options]
+   */
+  async lock(key, options) {
+    const name = args.key('key', key)
+    const given = options == null ? {} : args.object('options', options)
+    return lockWhenFree(this.#connection, this.#locks, {
+      name,
+      key: String(key),
+      ttl: args.leaseTtl('options.ttl', given.ttl, this.#defaultLockTTL),
+      owner: given.owner == null ? null : args.wellFormed('options.owner', given.owner),
+      wait: args.wait('options.wait', given.wait),
+      renew: args.optionalBoolean('options.renew', given.renew) ?? true,
+      signal: args.signal('options.signal', given.signal),
+      defaultTtl: this.#defaultLockTTL,
+    })
   }
 
   /** @param {unknown} key */

@@ -125,8 +125,53 @@ const toWellFormed = (value) => /** @type {any} */ (value).toWellFormed()
 function leaseTtl(name, value, byDefault) {
   const ttl = value ?? byDefault
   if (typeof ttl !== 'number') throw wrongType(name, 'of type number', value)
-  if (!(ttl > 0 && ttl < Infinity)) throw outOfRange(name, 'a positive, finite number of milliseconds', ttl)
-  return ttl
+  return positiveTime(name, ttl)
+}
+
+/**
+ * A time in milliseconds.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function positiveTime(name, value) {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!(value > 0 && value < Infinity)) throw outOfRange(name, 'a positive, finite number of milliseconds', value)
+  return value
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {(...told: any[]) => unknown}
+ */
+function callback(name, value) {
+  if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
+  return /** @type {any} */ (value)
+}
+
+/**
+ * How long to wait, in milliseconds; null for ever.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function wait(name, value) {
+  return value == null || value === Infinity ? null : number(name, value, { min: 0 })
+}
+
+/**
+ * An AbortSignal, of whatever realm.
+ *
+ * @param {string} name
+ * @param {any} value
+ * @returns {AbortSignal | undefined}
+ */
+function signal(name, value) {
+  if (value == null) return undefined
+  const isSignal = typeof value === 'object' && typeof value.aborted === 'boolean' && 'addEventListener' in value
+  if (!isSignal) throw wrongType(name, 'an instance of AbortSignal', value)
+  return value
 }
 
 /**
@@ -293,6 +338,7 @@ module.exports = {
   FINITE,
   wrongType,
   adapterOptions,
+  callback,
   durability,
   entryTtl,
   invalid,
@@ -302,8 +348,12 @@ module.exports = {
   list,
   number,
   object,
+  optionalBoolean,
   optionalNumber,
   pattern,
+  positiveTime,
+  signal,
   tableName,
+  wait,
   wellFormed,
 }

@@ -13,6 +13,7 @@ const { keepError } = require('./kept-errors.js')
 const RESOLVED = 0
 const REJECTED = 1
 const NOTHING = 3
+const TOLD = 4
 
 /** @type {(Settle | undefined)[]} */
 const slots = []
@@ -61,11 +62,14 @@ function send(start, connection) {
       leave(slot)
       throw error
     }
-    if (!flushes) {
-      flushes = true
-      soon.then(flush)
-    }
+    flushSoon()
   })
+}
+
+function flushSoon() {
+  if (flushes) return
+  flushes = true
+  soon.then(flush)
 }
 
 /**
@@ -115,8 +119,45 @@ function drain() {
     if (kind === RESOLVED) leave(number)?.(content)
     else if (kind === NOTHING) leave(number)?.(undefined)
     else if (kind === REJECTED) fail(number, content)
+    else if (kind === TOLD) tell(number, content)
     else answer(number, content)
   }
+}
+
+/**
+ * Those who want to be told, by number. They do not keep the process alive.
+ *
+ * @type {Map<number, (news: any) => void>}
+ */
+const subscribers = new Map()
+let subscriptions = 0
+
+/**
+ * @param {(news: any) => void} subscriber
+ * @param {(subscription: number) => void} start starts the native side
+ * @returns {number} the subscription
+ */
+function subscribe(subscriber, start) {
+  const subscription = ++subscriptions
+  start(subscription)
+  subscribers.set(subscription, subscriber)
+  flushSoon()
+  return subscription
+}
+
+/** @param {number} subscription */
+function unsubscribe(subscription) {
+  subscribers.delete(subscription)
+}
+
+/**
+ * Not at once: what one subscriber throws must not keep the drain from the others. It is an unhandled rejection.
+ *
+ * @param {number} subscription
+ * @param {unknown} news
+ */
+function tell(subscription, news) {
+  soon.then(() => subscribers.get(subscription)?.(news))
 }
 
 /**
@@ -158,4 +199,4 @@ function answerFor(pools) {
   owner = pools
 }
 
-module.exports = { bridge, send, settled, answerFor }
+module.exports = { bridge, send, settled, subscribe, unsubscribe, answerFor }

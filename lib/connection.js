@@ -3,7 +3,7 @@
 'use strict'
 
 const native = require('./native.js')
-const { answerFor, bridge, send, settled } = require('./bridge.js')
+const { answerFor, bridge, send, settled, subscribe, unsubscribe } = require('./bridge.js')
 const { describeConnection } = require('./connecting/describe.js')
 const { greet } = require('./connecting/greeting.js')
 const { Judge } = require('./connecting/judge.js')
@@ -44,6 +44,8 @@ class Connection {
   /** @type {Promise<void> | undefined} */
   #ended
   #forgetEnd = () => {}
+  /** @type {Set<() => void>} each ends one */
+  #subscriptions = new Set()
 
   /** @param {any} pool */
   constructor(pool) {
@@ -90,6 +92,26 @@ class Connection {
     return send(start, this)
   }
 
+  /**
+   * Has news told from now until the function that it returns is called, or the pool has been ended.
+   *
+   * @param {(news: any) => void} subscriber
+   * @param {{ subscribe: (subscription: number) => void, unsubscribe: (subscription: number) => void }} native
+   */
+  subscribe(subscriber, native) {
+    if (this.isEnded) throw new Error(POOL_ENDED)
+    // It holds what would otherwise be collected with the adapter.
+    const hear = (/** @type {unknown} */ news) => this.#subscriptions.has(end) && subscriber(news)
+    const subscription = subscribe(hear, native.subscribe)
+    const end = () => {
+      this.#subscriptions.delete(end)
+      unsubscribe(subscription)
+      native.unsubscribe(subscription)
+    }
+    this.#subscriptions.add(end)
+    return end
+  }
+
   /** Waits for the calls under way, closes the native connections, and ends the pool that was given. */
   end() {
     this.#ended ??= this.#end()
@@ -97,6 +119,7 @@ class Connection {
   }
 
   async #end() {
+    for (const end of this.#subscriptions) end()
     settled(await send((slot) => this.native.close(slot), this))
     this.#forgetEnd()
     if (!this.pool.ending && !this.pool.ended) await this.pool.end()

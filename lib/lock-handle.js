@@ -29,6 +29,7 @@ class LockHandle {
   #name
   #token
   #defaultTtl
+  /** @type {Renewal} */
   #renewal
   /** When the lease ends at the earliest, by `performance.now()`, as far as it is not renewed. */
   #end
@@ -62,10 +63,9 @@ class LockHandle {
   }
 
   release = async () => {
-    this.#end = performance.now() + this.#left()
     this.#isReleased = true
     this.#signal?.rest()
-    this.#renewal.stop()
+    this.#stopRenewal()
     settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.owner)))
   }
 
@@ -133,7 +133,13 @@ class LockHandle {
     const message = `The lease of the lock "${this.key}" is lost, or must be taken to be: ${how}`
     this.#loss = coded(new Error(message), 'ERR_LEASE_LOST')
     this.#signal?.abort(this.#loss)
+    this.#stopRenewal()
+  }
+
+  #stopRenewal() {
+    this.#end = performance.now() + this.#left()
     this.#renewal.stop()
+    this.#renewal = NO_RENEWAL
   }
 }
 

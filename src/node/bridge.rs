@@ -43,6 +43,8 @@ enum Message {
     Rejected { slot: u32, error: Error },
     /// `[2, request, question]`: say how to connect, or look at a new session.
     Asked { request: u32, question: Question },
+    /// `[4, subscription, value]`: there is news for whoever subscribed.
+    Told { subscription: u32, json: String },
 }
 
 /// Wakes JavaScript, or says that it cannot.
@@ -116,6 +118,10 @@ impl Queue {
     /// What tells the caller in `slot`.
     pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
         Reply::to(self.clone(), slot)
+    }
+
+    pub(super) fn tell(&self, subscription: u32, json: String) {
+        self.push([Message::Told { subscription, json }]);
     }
 
     pub(super) fn ask(&self, request: u32, question: Question) {
@@ -272,7 +278,7 @@ impl Drop for Bridge {
 impl Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Resolved { json, .. } => json.len() + 16,
+            Self::Resolved { json, .. } | Self::Told { json, .. } => json.len() + 16,
             Self::Rejected { .. } => 256,
             Self::Asked { .. } => 32,
         }
@@ -287,6 +293,7 @@ impl Message {
                     .unwrap_or_else(|error| format!("{{\"kind\":\"other\",\"message\":\"{error}\"}}"));
                 write!(text, "1,{slot},{error}")
             }
+            Self::Told { subscription, json } => write!(text, "4,{subscription},{json}"),
             Self::Asked { request, question } => write!(text, "2,{request},{}", question.json()),
         };
     }

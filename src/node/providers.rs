@@ -27,8 +27,60 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
-    pub fn extend(&self, slot: u32, key: String, ttl: f64, owner: String, patience: Option<f64>) {
-        self.store.extend(key, ttl, owner, patience, self.queue.reply(slot));
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn extend(
+        &self,
+        slot: u32,
+        key: String,
+        ttl: f64,
+        owner: String,
+        patience: Option<f64>,
+        lease: Option<u32>,
+    ) {
+        self.store.extend(key, ttl, owner, patience, lease, self.queue.reply(slot));
+    }
+
+    /// Takes a lock when it is free. `lease` is the number under which this wait, and the lease that comes of it, are known,
+    /// and JavaScript is told if a lease that is renewed is lost.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn lock(
+        &self,
+        slot: u32,
+        lease: u32,
+        key: String,
+        ttl: f64,
+        owner: Option<String>,
+        wait: Option<f64>,
+        renew: bool,
+    ) {
+        let wanted = store::Wanted { key, ttl, owner, wait, renew };
+        // Weakly: the environment ends when it ends, whoever still has something to tell it.
+        let queue = Arc::downgrade(&self.queue);
+        let lost = move || {
+            if let Some(queue) = queue.upgrade() {
+                queue.tell(lease, "null".into());
+            }
+        };
+        self.store.lock(lease, wanted, lost, self.queue.reply(slot));
+    }
+
+    /// Ends a wait.
+    #[napi(catch_unwind)]
+    pub fn give_up(&self, lease: u32) {
+        self.store.give_up(lease);
+    }
+
+    /// How many milliseconds are left of a lease, by this process's own clock.
+    #[napi(catch_unwind)]
+    pub fn left(&self, lease: u32) -> Option<f64> {
+        self.store.left(lease)
+    }
+
+    /// Ends the renewal of a lease.
+    #[napi(catch_unwind)]
+    pub fn forget(&self, lease: u32) {
+        self.store.forget(lease);
     }
 
     #[napi(catch_unwind)]
@@ -49,6 +101,12 @@ impl Locks {
     #[napi(catch_unwind)]
     pub fn force_release(&self, slot: u32, key: String) {
         self.store.force_release(key, self.queue.reply(slot));
+    }
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        self.store.forget_all();
     }
 }
 

@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::call::{Found, KeyCall, any_row, nothing};
 use super::json;
 use super::keys::Prefix;
+use super::leases::{Leases, Wanted, lock_when_free};
 use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Error, Job, Kind, Link, Mode, Outcome, Reply, Retry};
+use crate::link::{Answer, Arg, Error, Job, Kind, Link, Listening, Mode, Outcome, Reply, Retry};
 
 /// Takes locks that are absent, expired or their own; in one statement:
 ///
@@ -185,6 +186,13 @@ SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})
     &[Kind::Text],
 );
 
+/// As [`AWAIT`], without the mark.
+const HOLDER_LEFT: Template = Template::of_one(
+    "SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})::float8 * 1000 FROM {table}
+      WHERE key = $1 AND expires_at > {now:expires_at}",
+    &[Kind::Text],
+);
+
 static DEFINITION: Definition = Definition {
     section: "locks",
     indexes: &[Index { name: Some("idx_locks_expires"), leads_with: "expires_at", on: "(expires_at)" }],
@@ -207,7 +215,7 @@ static DEFINITION: Definition = Definition {
         },
     ],
     touched: "",
-    templates: &[ACQUIRE, EXTEND, RELEASE, DELETE_BY_KEY, HOLDER, HOLDER_UNTIL, AWAIT],
+    templates: &[ACQUIRE, EXTEND, RELEASE, DELETE_BY_KEY, HOLDER, HOLDER_UNTIL, AWAIT, HOLDER_LEFT],
 };
 const AT_ACQUIRE: usize = 0;
 const AT_EXTEND: usize = 1;
@@ -216,6 +224,7 @@ const AT_FORCE_RELEASE: usize = 3;
 const AT_HOLDER: usize = 4;
 const AT_HOLDER_UNTIL: usize = 5;
 const AT_AWAIT: usize = 6;
+const AT_HOLDER_LEFT: usize = 7;
 
 /// What the table may have beyond the documented schema: tokens, and a word to those who wait.
 const FENCING: &str = "fencing";
@@ -230,17 +239,18 @@ const RENEWALS: u32 = 3;
 /// The part of its TTL for which an extension rides out faults, where nobody knows how much is left of the lease:
 /// go-go-scope renews at 0.6 of it, and what is left must do for one more round trip.
 const PATIENCE: f64 = 0.3;
-const MAX_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Locks {
     place: Arc<Place>,
+    leases: Arc<Leases>,
 }
 
 impl Locks {
     pub fn new(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, "go_goscope_locks", create);
-        Self { place: Place::new(link, table, Prefix::new(key_prefix, "lock:")) }
+        Self { place: Place::new(link, table, Prefix::new(key_prefix, "lock:")), leases: Arc::default() }
     }
 
     pub fn table(&self) -> TableRef {
@@ -254,6 +264,22 @@ impl Locks {
     /// was drawn here, nobody knows it, so the lock is given back in the background as soon as the server can be
     /// reached; a lock under the caller's own name may have been theirs before, and is left to them.
     pub fn acquire(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) {
+        self.place.link.submit(self.acquisition(key, ttl, owner, reply));
+    }
+
+    /// As [`acquire`](Self::acquire), but rides out faults that pass within this time.
+    pub(super) fn acquire_patiently(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: Option<String>,
+        patience: Duration,
+        reply: Reply,
+    ) {
+        self.place.link.submit(self.acquisition(key, ttl, owner, reply).patient(patience));
+    }
+
+    fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Job {
         let drawn = owner.is_none();
         let owner = owner.unwrap_or_else(|| Uuid::new_v4().to_string());
         let undo = drawn.then(|| {
@@ -276,16 +302,24 @@ impl Locks {
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
         let job = self.job(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
-        self.place.link.submit(match undo {
+        match undo {
             Some(undo) => job.if_unsettled(undo),
             None => job,
-        });
+        }
     }
 
     /// Rides out faults that pass within the lease: a renewal timer that hears a passing fault as a rejection loses the
     /// lock, or the process. Once the lease has run out the answer is false all the same. `left`: how many milliseconds
-    /// of it are left, as far as the caller knows.
-    pub fn extend(&self, key: String, ttl: f64, owner: String, left: Option<f64>, reply: Reply) {
+    /// of it are left, as far as the caller knows. `lease`: the number under which it is renewed.
+    pub fn extend(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: String,
+        left: Option<f64>,
+        lease: Option<u32>,
+        reply: Reply,
+    ) {
         let patience = match left {
             Some(left) => Duration::try_from_secs_f64(left / 1e3).unwrap_or(Duration::MAX),
             None => {
@@ -293,7 +327,14 @@ impl Locks {
             }
         };
         let rest = [Arg::text(owner), ttl_arg(Some(ttl))];
-        let job = self.job(AT_EXTEND, Mode::Alone, key, rest, any_row, reply).patient(patience);
+        let (leases, sent) = (self.leases.clone(), Instant::now());
+        let read = move |found: Found<'_>| {
+            if let (Some(lease), false) = (lease, found.rows.is_empty()) {
+                leases.prolong(lease, sent, ttl);
+            }
+            any_row(found)
+        };
+        let job = self.job(AT_EXTEND, Mode::Alone, key, rest, read, reply).patient(patience);
         self.place.link.submit(job);
     }
 
@@ -326,6 +367,78 @@ impl Locks {
         let turns = self.place.on_key(&key, Mode::Alone);
         let call = KeyCall::new(&self.place, AT_FORCE_RELEASE, "key", key, [], nothing);
         self.place.submit(turns, call, Retry::Never, reply);
+    }
+
+    /// Takes a lock as soon as it is free; see [`leases`](super::leases).
+    pub fn lock(&self, number: u32, wanted: Wanted, lost: impl FnOnce() + Send + 'static, reply: Reply) {
+        lock_when_free(self, number, wanted, lost, reply);
+    }
+
+    /// Nobody wants the lock any more that is waited for under this number.
+    pub fn give_up(&self, number: u32) {
+        self.leases.give_up(number);
+    }
+
+    /// What is left of the lease that [`lock`](Self::lock) took under this number, in milliseconds.
+    pub fn left(&self, number: u32) -> Option<f64> {
+        self.leases.left(number)
+    }
+
+    /// That lease is no longer renewed, and no longer known.
+    pub fn forget(&self, number: u32) {
+        self.leases.forget(number);
+    }
+
+    /// No lease is renewed any more.
+    pub fn forget_all(&self) {
+        self.leases.forget_all();
+    }
+
+    /// Who holds a lock, and how long its lease lasts. `mark`: its release is to be told. None: it may be free by now.
+    pub(super) async fn await_release(
+        &self,
+        key: &str,
+        mark: bool,
+    ) -> Result<Option<(String, Duration)>, Error> {
+        let (told, outcome) = tokio::sync::oneshot::channel();
+        let reply = Reply::new(move |outcome| {
+            let _ = told.send(outcome);
+        });
+        let read = |found: Found<'_>| {
+            let told = |row: &Row| format!("[{},{}]", json::text(row.get(1)), row.get::<_, f64>(2));
+            Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), told)))
+        };
+        let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
+        self.place.link.submit(self.job(statement, mode, key.to_owned(), [], read, reply));
+        let told = outcome.await.unwrap_or(Err(Error::Closed))?;
+        let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
+        let length = |left: f64| Duration::try_from_secs_f64(left.max(0.0) / 1e3).unwrap_or(MAX_PATIENCE);
+        Ok(told.map(|(owner, left)| (owner, length(left))))
+    }
+
+    /// Listens to what is told of a lock; none where the table tells nothing.
+    pub(super) fn listen(&self, key: &str) -> Option<Listening> {
+        let shape = self.place.table.shape();
+        let stored = || self.place.prefix.stored(key, shape.max_chars("key")).text;
+        shape.has(WAKING).then(|| self.place.link.listen(shape.topic(&stored())))
+    }
+
+    /// Has a lock released, as soon as the server can be reached.
+    pub(super) fn give_back_now(&self, key: String, owner: String, ttl: f64) {
+        give_back(self.clone(), key, owner, ttl);
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.place.link
+    }
+
+    pub(super) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// What a lock is called among all that are waited for on this link.
+    pub(super) fn name_in_line(&self, key: &str) -> String {
+        format!("{}{key}", self.place.prefix.as_str())
     }
 
     /// A job that may run again when its outcome is unknown: the owner makes a second run harmless.

@@ -22,6 +22,8 @@ mod gather;
 mod idempotency;
 mod json;
 mod keys;
+mod leases;
+mod lines;
 mod locks;
 mod relation;
 mod schema;
@@ -33,6 +35,7 @@ pub use cache::Cache;
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
+pub use leases::Wanted;
 pub use locks::Locks;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};

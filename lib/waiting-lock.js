@@ -1,0 +1,117 @@
+// @ts-check
+// A lock that is waited for: until it is free, the time is up, or the caller's signal aborts.
+'use strict'
+
+const { performance } = require('node:perf_hooks')
+const { settled } = require('./bridge.js')
+const { coded } = require('./errors.js')
+const { LockHandle } = require('./lock-handle.js')
+
+/**
+ * @typedef {object} Wanted
+ * @property {string} name the lock's, as native code takes it
+ * @property {string} key as the caller knows it
+ * @property {number} ttl
+ * @property {string | null} owner
+ * @property {number | null} wait null: for ever
+ * @property {boolean} renew
+ * @property {AbortSignal | undefined} signal
+ * @property {number | undefined} defaultTtl
+ */
+
+/**
+ * @param {import('./connection.js').Connection} connection
+ * @param {import('../native').Locks} locks
+ * @param {Wanted} wanted
+ * @returns {Promise<LockHandle>}
+ */
+async function lockWhenFree(connection, locks, wanted) {
+  const { name, key, ttl, owner, wait, renew, signal, defaultTtl } = wanted
+  signal?.throwIfAborted()
+  const lease = new NativeLease(connection, locks)
+  const giveUp = () => locks.giveUp(lease.number)
+  signal?.addEventListener('abort', giveUp, { once: true })
+  let outcome
+  try {
+    outcome = settled(
+      await connection.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)),
+    )
+  } catch (error) {
+    lease.stop()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
+  }
+  if (typeof outcome === 'string') {
+    const handle = lease.handle(name, key, outcome, renew, defaultTtl)
+    if (!signal?.aborted) return handle
+    // It was granted, and the wait for it given up, at the same moment. What that costs is nobody's to hear.
+    handle.release().catch(() => {})
+  }
+  lease.stop()
+  signal?.throwIfAborted()
+  const holder = outcome?.holder == null ? '' : ` It is held by "${outcome.holder}".`
+  const message = `The lock "${key}" did not become free within ${wait} ms.${holder}`
+  throw Object.assign(coded(new Error(message), 'ERR_LOCK_WAIT_TIMEOUT'), { holder: outcome?.holder ?? null })
+}
+
+/** A wait, and the lease that comes of it, as native code knows them: by a number. */
+class NativeLease {
+  #locks
+  #stop
+  #isKnown = true
+  #isLost = false
+  /** @type {LockHandle | undefined} */
+  #handle
+
+  /**
+   * @param {import('./connection.js').Connection} connection
+   * @param {import('../native').Locks} locks
+   */
+  constructor(connection, locks) {
+    this.connection = connection
+    this.#locks = locks
+    this.number = 0
+    // It is told when it is lost, and stopped when the pool ends. Until then the pool keeps it, whoever lets go of the
+    // handle.
+    this.#stop = connection.subscribe(() => this.#lose(), {
+      subscribe: (number) => (this.number = number),
+      unsubscribe: (number) => {
+        this.#isKnown = false
+        locks.forget(number)
+      },
+    })
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} key
+   * @param {string} granted
+   * @param {boolean} renew
+   * @param {number | undefined} defaultTtl
+   */
+  handle(name, key, granted, renew, defaultTtl) {
+    const end = performance.now() + (this.#locks.left(this.number) ?? 0)
+    const renewal = renew ? this : undefined
+    const handle = new LockHandle(this.connection, this.#locks, name, key, granted, end, defaultTtl, renewal)
+    if (!renew) this.stop()
+    this.#handle = handle
+    if (this.#isLost) this.#lose()
+    return handle
+  }
+
+  left() {
+    return this.#isKnown ? (this.#locks.left(this.number) ?? undefined) : undefined
+  }
+
+  stop() {
+    if (this.#isKnown) this.#stop()
+  }
+
+  #lose() {
+    this.#isLost = true
+    this.#handle?.lose('it could not be renewed in time, or somebody else has freed or taken it')
+  }
+}
+
+module.exports = { lockWhenFree }

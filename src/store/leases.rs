@@ -1,0 +1,424 @@
+//! Locks that are waited for, and leases that are renewed: `lock()`.
+//!
+//! **Waiting.** Of those of this process who wait for a lock only the first asks the server (see [`lines`](super::lines)):
+//!
+//! 1. It tries to take the lock. If that is busy, it begins to listen to what is told of the lock.
+//! 2. It marks the lock's row as awaited, so that its release is told, and learns how long the lease lasts.
+//! 3. It waits until a release is told, the lease has run out, or it is time to look in any case, and tries again.
+//!
+//! No release goes unheard: it comes before the mark, which then finds no row, and the next try is made at once; or after
+//! the mark, and then it is told, to somebody who listens by then. A lease that runs out is told by nobody; a timer set to
+//! what the server said is left of it stands for that. What none of this sees (a mark lost in a crash of the server, a
+//! table without the trigger) the next look does: soon where nothing is heard, seldom where something is.
+//!
+//! **Giving up.** A try that is under way when nobody wants its lock any more is not waited for; what it comes to hold is
+//! given back.
+//!
+//! **Renewing.** A task of the runtime extends the lease every third of its length, whatever the event loop does, until
+//! the lease is given back, or lost: the server says so, or its time is over before an extension has come through.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep_until;
+
+use super::json;
+use super::lines::Place;
+use super::locks::{Locks, MAX_PATIENCE};
+use crate::link::{Error, Listening, Notice, Outcome, Reply};
+use crate::sync::lock;
+
+/// When to look whether a lock is free, where nothing is heard: at first soon, then less often.
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LAST_POLL: Duration = Duration::from_millis(250);
+
+/// The same where releases are told.
+const SELDOM: Duration = Duration::from_secs(5);
+
+/// When to try again to extend a lease after a failure that the extension itself did not ride out.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// What a caller of `lock()` wants.
+pub struct Wanted {
+    pub key: String,
+    pub ttl: f64,
+    pub owner: Option<String>,
+    /// How long to wait, in milliseconds; for ever where it is absent.
+    pub wait: Option<f64>,
+    pub renew: bool,
+}
+
+/// The waits and leases of an adapter, by the numbers that their callers know them by.
+#[derive(Default)]
+pub(super) struct Leases {
+    waiting: Mutex<HashMap<u32, Arc<Notify>>>,
+    held: Mutex<HashMap<u32, Arc<Lease>>>,
+}
+
+/// A lease as far as this process knows of it.
+struct Lease {
+    key: String,
+    owner: String,
+    state: Mutex<LeaseState>,
+    /// Told when the lease was extended by its holder, or is no longer to be renewed.
+    changed: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct LeaseState {
+    /// When it ends at the earliest: its length, from before the request was sent.
+    end: Instant,
+    ttl: f64,
+    is_over: bool,
+}
+
+impl Lease {
+    fn state(&self) -> LeaseState {
+        *lock(&self.state)
+    }
+
+    /// It lasts for `ttl` from `sent` on.
+    fn prolong(&self, sent: Instant, ttl: f64) {
+        let mut state = lock(&self.state);
+        state.end = end_of(sent, ttl);
+        state.ttl = ttl;
+    }
+}
+
+impl Leases {
+    /// What is left of a lease, in milliseconds, where it is known.
+    pub(super) fn left(&self, number: u32) -> Option<f64> {
+        let end = lock(&self.held).get(&number)?.state().end;
+        let now = Instant::now();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        Some(if end >= now { ms(end - now) } else { -ms(now - end) })
+    }
+
+    /// The lease is no longer renewed, and nothing is known of it any more.
+    pub(super) fn forget(&self, number: u32) {
+        let lease = lock(&self.held).remove(&number);
+        if let Some(lease) = lease {
+            lock(&lease.state).is_over = true;
+            lease.changed.notify_one();
+        }
+    }
+
+    pub(super) fn forget_all(&self) {
+        for (_, lease) in lock(&self.held).drain() {
+            lock(&lease.state).is_over = true;
+            lease.changed.notify_one();
+        }
+    }
+
+    /// Its holder has extended it.
+    pub(super) fn prolong(&self, number: u32, sent: Instant, ttl: f64) {
+        let lease = lock(&self.held).get(&number).cloned();
+        if let Some(lease) = lease {
+            lease.prolong(sent, ttl);
+            lease.changed.notify_one();
+        }
+    }
+
+    /// Nobody wants the lock any more.
+    pub(super) fn give_up(&self, number: u32) {
+        if let Some(given_up) = lock(&self.waiting).get(&number) {
+            given_up.notify_one();
+        }
+    }
+}
+
+/// Takes the lock as soon as it is free. The reply is `token,owner` as [`Locks::acquire`] has it, `{ "holder" }` when the
+/// time is up, or null where the wait was given up. `lost` is told if a lease that is renewed is lost.
+pub(super) fn lock_when_free(
+    locks: &Locks,
+    number: u32,
+    wanted: Wanted,
+    lost: impl FnOnce() + Send + 'static,
+    reply: Reply,
+) {
+    let given_up = Arc::new(Notify::new());
+    lock(&locks.leases().waiting).insert(number, given_up.clone());
+    let place = Place::at_the_end(locks.link(), locks.name_in_line(&wanted.key));
+    let wait = wanted.wait.map(|wait| Duration::try_from_secs_f64(wait / 1e3).unwrap_or(Duration::MAX));
+    let mut waiting = Waiting {
+        locks: locks.clone(),
+        // Never, where no clock goes that far.
+        deadline: wait.and_then(|wait| Instant::now().checked_add(wait)),
+        is_one_try: wait.is_some_and(|wait| wait.is_zero()),
+        wanted,
+        given_up,
+        place,
+        under_way: None,
+        holder: None,
+    };
+    // At its own place among the calls on this key.
+    if waiting.place.is_first() {
+        waiting.under_way = Some(waiting.attempt(Duration::ZERO));
+    }
+    locks.link().in_background(async move {
+        let end = waiting.run().await;
+        lock(&waiting.locks.leases().waiting).remove(&number);
+        reply.settle(end.map(|end| waiting.tell(end, number, lost)));
+    });
+}
+
+struct Waiting {
+    locks: Locks,
+    wanted: Wanted,
+    deadline: Option<Instant>,
+    is_one_try: bool,
+    given_up: Arc<Notify>,
+    place: Place,
+    under_way: Option<Attempt>,
+    /// Who holds the lock, as far as is known.
+    holder: Option<String>,
+}
+
+/// A try that is under way.
+struct Attempt {
+    sent: Instant,
+    outcome: oneshot::Receiver<Outcome>,
+}
+
+enum End {
+    Granted { granted: String, sent: Instant },
+    TimeIsUp,
+    GivenUp,
+}
+
+impl Waiting {
+    async fn run(&mut self) -> Result<End, Error> {
+        let why = tokio::select! {
+            biased;
+            () = self.place.until_first() => None,
+            why = given_up(&self.given_up, self.deadline) => Some(why),
+        };
+        if let Some(why) = why {
+            return Ok(why);
+        }
+        let mut ear = Ear { listening: None, hears: false, poll: FIRST_POLL };
+        loop {
+            // One that finds nothing to wait for fails as any call does; later ones ride out what passes.
+            let patience = if ear.listening.is_some() { self.patience() } else { Duration::ZERO };
+            let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(patience));
+            if let Some(end) = self.settle(attempt).await? {
+                return Ok(end);
+            }
+            if self.is_one_try {
+                self.holder =
+                    self.locks.await_release(&self.wanted.key, false).await?.map(|(owner, _)| owner);
+                return Ok(End::TimeIsUp);
+            }
+            if ear.listening.is_none() {
+                ear.listening = self.locks.listen(&self.wanted.key);
+            }
+            let Some((owner, left)) = self.marked(patience).await? else { continue };
+            self.holder = Some(owner);
+            tokio::select! {
+                heard = ear.wait(left) => heard?,
+                why = given_up(&self.given_up, self.deadline) => return Ok(why),
+            }
+        }
+    }
+
+    fn attempt(&self, patience: Duration) -> Attempt {
+        let (told, outcome) = oneshot::channel();
+        let reply = Reply::new(move |outcome| {
+            let _ = told.send(outcome);
+        });
+        let Wanted { key, ttl, owner, .. } = &self.wanted;
+        let sent = Instant::now();
+        self.locks.acquire_patiently(key.clone(), *ttl, owner.clone(), patience, reply);
+        Attempt { sent, outcome }
+    }
+
+    /// What has become of a try; nothing yet where the lock is busy.
+    async fn settle(&mut self, attempt: Attempt) -> Result<Option<End>, Error> {
+        let Attempt { sent, mut outcome } = attempt;
+        let deadline = if self.is_one_try { None } else { self.deadline };
+        let why = tokio::select! {
+            biased;
+            outcome = &mut outcome => {
+                let granted = outcome.unwrap_or(Err(Error::Closed))?;
+                return Ok((granted != "null").then_some(End::Granted { granted, sent }));
+            }
+            why = given_up(&self.given_up, deadline) => why,
+        };
+        let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
+        self.locks.link().in_background(async move {
+            if let Ok(Ok(granted)) = outcome.await
+                && let Some(owner) = owner_of(&granted)
+            {
+                locks.give_back_now(key, owner, ttl);
+            }
+        });
+        Ok(Some(why))
+    }
+
+    /// Whose the lock is, and how long its lease lasts; its release will be told. None where it is free.
+    async fn marked(&mut self, patience: Duration) -> Result<Option<(String, Duration)>, Error> {
+        match self.locks.await_release(&self.wanted.key, true).await {
+            // What comes of it the next try will see, which rides it out.
+            Err(error) if !patience.is_zero() && !matches!(error, Error::Closed) => Ok(None),
+            marked => marked,
+        }
+    }
+
+    /// For how long a try rides out faults that pass.
+    fn patience(&self) -> Duration {
+        match self.deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(MAX_PATIENCE),
+            None => MAX_PATIENCE,
+        }
+    }
+
+    fn tell(&self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> String {
+        match end {
+            End::GivenUp => "null".into(),
+            End::TimeIsUp => {
+                format!(
+                    r#"{{"holder":{}}}"#,
+                    self.holder.as_deref().map_or_else(|| "null".into(), json::text)
+                )
+            }
+            End::Granted { granted, sent } => {
+                if let Some(owner) = owner_of(&granted) {
+                    self.keep(owner, sent, number, lost);
+                }
+                granted
+            }
+        }
+    }
+
+    /// From here on its end is known under its number, and moved where that is wanted.
+    fn keep(&self, owner: String, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
+        let ttl = self.wanted.ttl;
+        let state = LeaseState { end: end_of(sent, ttl), ttl, is_over: false };
+        let (key, state, changed) = (self.wanted.key.clone(), Mutex::new(state), Notify::new());
+        let lease = Arc::new(Lease { key, owner, state, changed });
+        lock(&self.locks.leases().held).insert(number, lease.clone());
+        if self.wanted.renew {
+            let locks = self.locks.clone();
+            self.locks.link().in_background(async move {
+                if renew(&locks, &lease).await {
+                    lost();
+                }
+            });
+        }
+    }
+}
+
+/// What is heard of a lock.
+struct Ear {
+    /// None where nobody tells.
+    listening: Option<Listening>,
+    hears: bool,
+    poll: Duration,
+}
+
+impl Ear {
+    /// Until it is time for another try. `left`: how long the lease lasts that is in the way.
+    async fn wait(&mut self, left: Duration) -> Result<(), Error> {
+        // When the server's clock has passed the end, too: what it said is cut to whole microseconds.
+        let left = left + Duration::from_millis(1);
+        let began = tokio::time::Instant::now();
+        loop {
+            let look = if self.hears { SELDOM } else { self.poll };
+            let listening = self.listening.as_mut();
+            let heard = async move {
+                match listening {
+                    Some(listening) => listening.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                notice = heard => match notice {
+                    Notice::Over => return Err(Error::Closed),
+                    Notice::Deaf => self.hears = false,
+                    Notice::Resumed => {
+                        self.hears = true;
+                        return Ok(());
+                    }
+                    Notice::Told => return Ok(()),
+                },
+                () = sleep_until(began + look.min(left)) => {
+                    self.poll = (self.poll * 2).min(LAST_POLL);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Until there is no more reason to wait.
+async fn given_up(given_up: &Notify, deadline: Option<Instant>) -> End {
+    let time_is_up = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = given_up.notified() => End::GivenUp,
+        () = time_is_up => End::TimeIsUp,
+    }
+}
+
+/// Extends a lease until it is over, and says whether it was lost.
+async fn renew(locks: &Locks, lease: &Lease) -> bool {
+    let mut not_before = Instant::now();
+    loop {
+        let LeaseState { end, ttl, is_over } = lease.state();
+        if is_over {
+            return false;
+        }
+        let third = length_of(ttl) / 3;
+        let due = end.checked_sub(third * 2).unwrap_or(not_before).max(not_before);
+        tokio::select! {
+            () = sleep_until(due.into()) => {}
+            () = lease.changed.notified() => continue,
+        }
+        let (told, outcome) = oneshot::channel();
+        let reply = Reply::new(move |outcome| {
+            let _ = told.send(outcome);
+        });
+        let sent = Instant::now();
+        let left = end.saturating_duration_since(sent).as_secs_f64() * 1e3;
+        locks.extend(lease.key.clone(), ttl, lease.owner.clone(), Some(left), None, reply);
+        let outcome = tokio::select! {
+            outcome = outcome => outcome.unwrap_or(Err(Error::Closed)),
+            // No answer in time. What may still come of it, nobody can rely on.
+            () = sleep_until(end.into()) => return !lease.state().is_over,
+        };
+        match outcome.as_deref() {
+            Ok("true") => lease.prolong(sent, ttl),
+            Ok(_) => return !lease.state().is_over,
+            Err(Error::Closed) => {
+                sleep_until(end.into()).await;
+                return !lease.state().is_over;
+            }
+            Err(_) if Instant::now() >= end => return !lease.state().is_over,
+            Err(_) => not_before = Instant::now() + AGAIN,
+        }
+    }
+}
+
+fn length_of(ttl: f64) -> Duration {
+    Duration::try_from_secs_f64(ttl / 1e3).unwrap_or(LONGEST).min(LONGEST)
+}
+
+fn end_of(sent: Instant, ttl: f64) -> Instant {
+    sent + length_of(ttl)
+}
+
+/// Longer than any process lives, and short enough to be added to an `Instant`.
+const LONGEST: Duration = Duration::from_secs(1 << 32);
+
+/// The owner of a lock that was granted.
+fn owner_of(granted: &str) -> Option<String> {
+    let granted: String = serde_json::from_str(granted).ok()?;
+    granted.split_once(',').map(|(_, owner)| owner.to_owned())
+}

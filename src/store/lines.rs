@@ -1,0 +1,97 @@
+//! Those of this process who wait for one lock, in the order in which they came. Only the first of them asks the server.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use futures_util::FutureExt;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::sync::lock;
+
+/// The link, by its address, and the lock.
+type Name = (usize, String);
+
+/// The lines in which somebody stands. Adapters of one link share them.
+static LINES: LazyLock<Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
+
+type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
+
+/// A place in a line, taken when it was made. It is given up when it is dropped.
+pub(super) struct Place {
+    name: Name,
+    line: Option<Arc<tokio::sync::Mutex<()>>>,
+    turn: Option<Turn>,
+    first: Option<OwnedMutexGuard<()>>,
+}
+
+impl Place {
+    /// `link` must outlive the place.
+    pub(super) fn at_the_end<L>(link: &Arc<L>, lock_name: String) -> Self {
+        let name = (Arc::as_ptr(link).addr(), lock_name);
+        let line = lock(&LINES).entry(name.clone()).or_default().clone();
+        // Polled once, it has its place: the mutex is fair.
+        let mut turn: Turn = Box::pin(line.clone().lock_owned());
+        let first = (&mut turn).now_or_never();
+        let turn = first.is_none().then_some(turn);
+        Self { name, line: Some(line), turn, first }
+    }
+
+    pub(super) fn is_first(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Until all who came before have gone.
+    pub(super) async fn until_first(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            self.first = Some(turn.await);
+            self.turn = None;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut lines = lock(&LINES);
+        self.first = None;
+        self.turn = None;
+        self.line = None;
+        // Whoever else is in line has the line, too.
+        if lines.get(&self.name).is_some_and(|line| Arc::strong_count(line) == 1) {
+            lines.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_first_when_all_before_have_gone() {
+        let link = Arc::new(());
+        let place = |lock: &str| Place::at_the_end(&link, lock.into());
+        let (one, mut two, mut three) = (place("lock"), place("lock"), place("lock"));
+        let other = place("other");
+        assert!(one.is_first() && other.is_first() && !two.is_first() && !three.is_first());
+        assert!(two.until_first().now_or_never().is_none());
+        drop(one);
+        assert!(three.until_first().now_or_never().is_none());
+        assert!(two.until_first().now_or_never().is_some());
+        drop(two);
+        assert!(three.until_first().now_or_never().is_some());
+    }
+
+    #[test]
+    fn who_leaves_the_line_holds_up_nobody_and_leaves_nothing_behind() {
+        let link = Arc::new(());
+        let place = || Place::at_the_end(&link, "left".into());
+        let (one, two, mut three) = (place(), place(), place());
+        drop(two);
+        drop(one);
+        assert!(three.until_first().now_or_never().is_some());
+        let name = three.name.clone();
+        drop(three);
+        assert!(!lock(&LINES).contains_key(&name));
+    }
+}
