@@ -8,6 +8,7 @@ const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 const { LockHandle } = require('./lock-handle.js')
+const { OneAtATime } = require('./one-at-a-time.js')
 const { lockWhenFree } = require('./waiting-lock.js')
 
 const STATES = ['closed', 'open', 'half-open']
@@ -41,7 +42,8 @@ class PostgresAdapter extends CacheProvider {
     const durability = args.durability('options.cacheDurability', given.cacheDurability)
     const connection = Connection.of(pool)
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability)
-    super(connection, cache, durability)
+    const oneAtATime = new OneAtATime(connection, keyPrefix, 'compute:"go_goscope_cache":', createTables)
+    super(connection, cache, oneAtATime, durability)
     this.#connection = connection
     this.#locks = new native.Locks(connection.native, keyPrefix, createTables)
     this.#circuits = new native.Circuits(connection.native, keyPrefix, createTables)

@@ -4,22 +4,26 @@
 const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { ComputedEntries } = require('./computed-entries.js')
 const { coded } = require('./errors.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider {
   #connection
   #cache
+  #computed
   #durability
 
   /**
    * @param {import('./connection.js').Connection} connection
    * @param {import('../native').Cache} cache
+   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
    * @param {string} durability
    */
-  constructor(connection, cache, durability) {
+  constructor(connection, cache, oneAtATime, durability) {
     this.#connection = connection
     this.#cache = cache
+    this.#computed = new ComputedEntries(connection, cache, oneAtATime)
     this.#durability = durability
   }
 
@@ -109,6 +113,15 @@ class CacheProvider {
   async deleteMany(keys) {
     const names = args.list('keys', keys, args.key)
     settled(await this.#connection.send((slot) => this.#cache.deleteMany(slot, names)))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} compute
+   * @param {unknown} [options]
+   */
+  async getOrSet(key, compute, options) {
+    return await this.#computed.getOrSet(key, compute, options, (isHit) => this._count(isHit))
   }
 
   /**

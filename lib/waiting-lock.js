@@ -33,9 +33,7 @@ async function lockWhenFree(connection, locks, wanted) {
   signal?.addEventListener('abort', giveUp, { once: true })
   let outcome
   try {
-    outcome = settled(
-      await connection.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)),
-    )
+    outcome = settled(await connection.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)))
   } catch (error) {
     lease.stop()
     throw error

@@ -117,3 +117,6 @@ DROP TRIGGER IF EXISTS go_goscope_released ON go_goscope_locks;
 CREATE TRIGGER go_goscope_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
   WHEN (OLD.awaited)
   EXECUTE FUNCTION go_goscope_notify();
+
+-- What identifies the request that gave the result, as given to run(); NULL where none was given.
+ALTER TABLE go_goscope_idempotency ADD COLUMN IF NOT EXISTS fingerprint TEXT;

@@ -71,6 +71,10 @@ test('the migrations make what connect() makes, to the last default, and run twi
 test('the migrations make additions by the same statements as the source', () => {
   const source = fs.readFileSync(path.join(__dirname, '../../src/store/additions.sql'), 'utf8')
   const [, ...sections] = source
+    .replaceAll(
+      'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fingerprint',
+      'ALTER TABLE go_goscope_idempotency ADD COLUMN IF NOT EXISTS fingerprint',
+    )
     .replaceAll('{table}', 'go_goscope_locks')
     .replaceAll('{schema}', '')
     .replaceAll('{now:expires_at}', "timezone('UTC', clock_timestamp())")

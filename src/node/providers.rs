@@ -16,9 +16,17 @@ pub struct Locks {
 
 #[napi]
 impl Locks {
+    /// `namespace` stands between prefix and key; absent, that of the application's own locks.
     #[napi(constructor, catch_unwind)]
-    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
-        Self { store: store::Locks::new(&pool.link, &key_prefix, create_tables), queue: pool.queue.clone() }
+    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool, namespace: Option<String>) -> Self {
+        let namespace = namespace.as_deref().unwrap_or("lock:");
+        let store = store::Locks::new(&pool.link, &key_prefix, namespace, create_tables);
+        Self { store, queue: pool.queue.clone() }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn until_free(&self, slot: u32, key: String) {
+        self.store.until_free(key, self.queue.reply(slot));
     }
 
     #[napi(catch_unwind)]
@@ -202,6 +210,12 @@ impl Cache {
         self.store.delete(key, self.queue.reply(slot));
     }
 
+    /// `[value, isStale]`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn look(&self, slot: u32, key: String, stale_ttl: f64) {
+        self.store.look(key, stale_ttl, self.queue.reply(slot));
+    }
+
     #[napi(catch_unwind)]
     pub fn get_many(&self, slot: u32, keys: Vec<String>) {
         self.store.get_many(keys, self.queue.reply(slot));
@@ -351,6 +365,33 @@ impl Idempotency {
     #[napi(catch_unwind)]
     pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
         self.store.set(key, value, ttl, self.queue.reply(slot));
+    }
+
+    /// `{ value, fingerprint? }`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn recall(&self, slot: u32, key: String) {
+        self.store.recall(key, self.queue.reply(slot));
+    }
+
+    /// Whether this was the first to be stored.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn remember(
+        &self,
+        slot: u32,
+        key: String,
+        value: String,
+        ttl: Option<f64>,
+        fingerprint: Option<String>,
+        patience: f64,
+    ) {
+        self.store.remember(key, value, ttl, fingerprint, patience, self.queue.reply(slot));
+    }
+
+    /// Whether the table, which has been looked at, keeps fingerprints.
+    #[napi(catch_unwind)]
+    pub fn keeps_fingerprints(&self) -> bool {
+        self.store.keeps_fingerprints()
     }
 
     #[napi(catch_unwind)]

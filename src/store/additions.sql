@@ -70,3 +70,7 @@ DROP TRIGGER IF EXISTS go_goscope_released ON {table};
 CREATE TRIGGER go_goscope_released AFTER DELETE ON {table} FOR EACH ROW
   WHEN (OLD.awaited)
   EXECUTE FUNCTION {schema}go_goscope_notify();
+
+-- section: fingerprint
+-- What identifies the request that gave the result, as given to run(); NULL where none was given.
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fingerprint TEXT;

@@ -10,6 +10,7 @@ use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
 use super::entries::{self, GET, RENEW, SET, Write};
 use super::gather::Gather;
+use super::json::without_key;
 use super::keys::{self, MARKER, Prefix};
 use super::table::{DELETE_BY_KEY, Definition, Durability, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
@@ -62,8 +63,20 @@ SELECT count(*) FROM pruned"#,
     &[Kind::Text, Kind::Text],
 );
 
+/// Whether the entry is about to expire, within `$2`: its value was stored for that much longer than it is fresh.
+const LOOK: Template = Template::of_both(
+    r#"
+SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false)
+  FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    r#"
+SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false)
+  FROM {table} WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    &[Kind::Text, Kind::Float],
+)
+.sharing(1);
+
 const TEMPLATES: &[Template] =
-    &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE, INCREMENT, SET_IF_ABSENT, REPLACE];
+    &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE, INCREMENT, SET_IF_ABSENT, REPLACE, LOOK];
 const AT_HAS: usize = 4;
 const AT_KEYS: usize = 5;
 const AT_CLEAR: usize = 6;
@@ -72,6 +85,7 @@ const AT_PRUNE: usize = 8;
 const AT_INCREMENT: usize = 9;
 const AT_SET_IF_ABSENT: usize = 10;
 const AT_REPLACE: usize = 11;
+const AT_LOOK: usize = 12;
 
 static ADAPTER_TABLE: Definition = Definition {
     section: "cache",
@@ -133,6 +147,19 @@ impl Cache {
     pub fn has(&self, key: String, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Read);
         let call = KeyCall::new(&self.place, AT_HAS, "key", key, [], any_row);
+        self.place.submit(turns, call, Retry::Harmless, reply);
+    }
+
+    /// `[value, isStale]`, or nothing for a miss. Stale is what has less than this left of its time.
+    pub fn look(&self, key: String, stale_ttl: f64, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Read);
+        let read = |found: Found<'_>| {
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
+            let value: &str = row.get(1);
+            let value = if found.is_digest { without_key(value) } else { value };
+            Ok(Answer::Done(format!("[{value},{}]", row.get::<_, bool>(2))))
+        };
+        let call = KeyCall::new(&self.place, AT_LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
