@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /**
  * Distributed locks, circuit-breaker state, a JSONB cache, checkpoints and idempotency on PostgreSQL.
  *
@@ -130,6 +132,83 @@ export interface LockHandle {
    * answer arrives.
    */
   isValid(): Promise<boolean>
+}
+
+/** Node's or the DOM's `AbortSignal`, whichever is declared. */
+export type LeaseSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
+  ? Signal
+  : { readonly aborted: boolean; readonly reason: unknown }
+
+/**
+ * The lease of a lock, as this package gives it out: a {@link LockHandle} that also says what it knows. Its methods may be
+ * called detached from it. What it tells of time is an estimate of this process, on the safe side: the lease is counted
+ * from before the request for it was sent.
+ *
+ * @example
+ * ```ts
+ * await using lease = await adapter.lock('invoices', { ttl: 30_000 })
+ * await fetch(url, { signal: lease.signal })
+ * ```
+ */
+export interface Lease extends LockHandle {
+  /** The lock's name, as it was given. */
+  readonly key: string
+  /** Who holds the lease: the owner that was given, or the UUIDv4 that was drawn. */
+  readonly owner: string
+  /**
+   * When the lease ends at the earliest, in ms since the epoch by this process's clock. It follows {@link extend}, and the
+   * renewals of {@link PostgresAdapter.lock}.
+   */
+  readonly expiresAt: number
+  /**
+   * A number that is greater than that of every earlier holder of this lock, whatever has ended their leases: hand it to
+   * whatever the lock protects, and let that refuse a smaller one than it has seen. It says nothing else; there are gaps,
+   * and they are large. `go_goscope_check_fencing_token(key, token, key_prefix)` checks it within a transaction of the
+   * application's own. A lock that is taken again by its owner has a new token; {@link extend} keeps it.
+   *
+   * @throws Error `ERR_FENCING_UNAVAILABLE` if the table has no tokens, or the role may not draw them
+   * @example
+   * ```ts
+   * await client.query('BEGIN')
+   * await client.query('SELECT go_goscope_check_fencing_token($1, $2, $3)', ['invoices', lease.fencingToken, 'shop:'])
+   * await client.query('UPDATE invoices …')
+   * await client.query('COMMIT')
+   * ```
+   */
+  readonly fencingToken: bigint
+  /**
+   * Aborts, with an Error whose `code` is `ERR_LEASE_LOST`, when the lease is known to be lost, as {@link extend} or
+   * {@link isValid} say, or a renewal, or must be taken to be, because its time is over. Releasing it aborts nothing. It
+   * does not keep the process alive.
+   */
+  readonly signal: LeaseSignal
+  /** {@link release}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Options of {@link PostgresAdapter.lock}. */
+export interface LockOptions {
+  /** The lease's length in ms; positive and finite. Default: the adapter's `defaultLockTTL`. */
+  ttl?: number | undefined
+  /**
+   * How long to wait for a busy lock, in ms; 0 tries once. Default `Infinity`.
+   *
+   * With 0, whoever finds others of this process waiting for the lock does not push in front of them.
+   */
+  wait?: number | undefined
+  /** Ends the wait. It has no say in a lease that was granted. */
+  signal?: LeaseSignal | undefined
+  /** Whether to extend the lease, every third of its `ttl`, until it is released. Default `true`. */
+  renew?: boolean | undefined
+  /** Who holds it; a UUIDv4 is drawn where it is absent. Give each holder an owner of its own. */
+  owner?: string | undefined
+}
+
+/** Who holds a lock. */
+export interface LockHolder {
+  owner: string
+  /** When the lease ends unless it is extended, in ms since the epoch by the server's clock. */
+  expiresAt: number
 }
 
 /** A circuit breaker's state as it is stored. */
@@ -558,9 +637,49 @@ export declare class PostgresAdapter
 
   // Locks, as documented at LockProvider
 
-  acquire(key: string, ttl: number, owner?: string): Promise<LockHandle | null>
+  acquire(key: string, ttl: number, owner?: string): Promise<Lease | null>
   extend(key: string, ttl: number, owner: string): Promise<boolean>
   forceRelease(key: string): Promise<void>
+
+  // Locks, beyond what is documented
+
+  /**
+   * Takes a lock as soon as it is free, and renews its lease until it is released.
+   *
+   * Those of one process who wait for a lock through one pool have it in the order in which they came. The release wakes
+   * whoever waits, in whatever process, at once; where PostgreSQL's notices cannot be heard, as through a pooler in
+   * transaction mode, it is looked for every quarter of a second. Waiting keeps the process alive; holding does not.
+   *
+   * Renewal needs no event loop: one that is blocked loses no lease. It goes on until the lease is released, found to be
+   * lost, or the pool is ended, even if the handle is garbage. What is left then runs out after at most `ttl`.
+   *
+   * A fault rejects the first try, as it rejects {@link acquire}; later ones ride out what passes within 30 s.
+   *
+   * @throws Error `ERR_LOCK_WAIT_TIMEOUT` if the lock did not become free within `wait`; its `holder` is who held it, or
+   * null
+   * @throws whatever is the reason of `signal`, if it aborts before the lock is granted
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if there is no `ttl` and no `defaultLockTTL`, or an option is of the wrong type
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is not positive and finite, or `wait` is negative or NaN
+   * @example
+   * ```ts
+   * await using lease = await adapter.lock('nightly-report', { ttl: 30_000, wait: 60_000 })
+   * for (const part of parts) {
+   *   lease.signal.throwIfAborted()
+   *   await work(part)
+   * }
+   * ```
+   */
+  lock(key: string, options?: LockOptions): Promise<Lease>
+  /**
+   * Who holds a lock and until when, or null where nobody does. It may have changed by the time the answer arrives.
+   *
+   * @example
+   * ```ts
+   * const holder = await adapter.holder('nightly-report')
+   * if (holder) console.log(`${holder.owner} until ${new Date(holder.expiresAt).toISOString()}`)
+   * ```
+   */
+  holder(key: string): Promise<LockHolder | null>
 
   // Circuit breakers, as documented at CircuitBreakerStateProvider
 

@@ -41,6 +41,74 @@ async function count(/** @type {Input & { rounds: number }} */ { url, rounds }) 
   }
 }
 
+/** As {@link count}, but waits for the lock. */
+async function countWaiting(/** @type {Input & { rounds: number }} */ { url, rounds }) {
+  const pool = new Pool({ connectionString: url, max: 2, allowExitOnIdle: true })
+  const locks = new PostgresAdapter(pool)
+  for (let round = 0; round < rounds; round++) {
+    const lease = await locks.lock('counter', { ttl: 600_000 })
+    const { rows } = await pool.query('SELECT n FROM counter')
+    await pool.query('UPDATE counter SET n = $1', [rows[0].n + 1])
+    await lease.release()
+  }
+}
+
+/** What a server that goes away says, in its own ways. */
+const isGone = (/** @type {any} */ { code, message }) =>
+  /^(57P|08|ECONN|EPIPE|ETIMEDOUT|25006)/.test(code ?? '') || /terminated|timeout|Connection/.test(message)
+
+/**
+ * Takes locks and lets them go in every way there is, and writes each token down where only its holder may: the lock
+ * protects the order in which `witness` counts.
+ */
+async function drawTokens(/** @type {Input & { keys: string[], ms: number }} */ { url, index, keys, ms }) {
+  const pool = new Pool({ connectionString: url, max: keys.length })
+  pool.on('error', () => {})
+  const locks = new PostgresAdapter(pool)
+  const end = Date.now() + ms
+  let refused = 0
+  const write = async (/** @type {string} */ key, /** @type {bigint} */ token) => {
+    const client = await pool.connect()
+    client.on('error', () => {})
+    try {
+      await client.query('BEGIN')
+      await client.query('SELECT go_goscope_check_fencing_token($1, $2)', [key, token])
+      await client.query('INSERT INTO witness (key, token, by) VALUES ($1, $2, $3)', [key, token, index])
+      await client.query('COMMIT')
+      client.release()
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+  }
+  const use = async (/** @type {string} */ key) => {
+    const isShort = Math.random() < 0.3
+    const handle = await locks.acquire(key, isShort ? 15 : 3_000)
+    if (!handle) return
+    // Where it has run out by then, others have taken it, and the write must be refused.
+    if (isShort && Math.random() < 0.5) await sleep(30)
+    await write(key, handle.fencingToken).catch((error) => {
+      if (error.code !== 'GF001') throw error
+      refused++
+    })
+    const how = Math.random()
+    if (how < 0.6) await handle.release()
+    else if (how < 0.75) await locks.forceRelease(key)
+    else await handle.extend(10)
+  }
+  const useOverAndOver = async (/** @type {string} */ key) => {
+    while (Date.now() < end) {
+      await use(key).catch((error) => {
+        if (!isGone(error)) throw error
+      })
+      await sleep(Math.random() * 3)
+    }
+  }
+  await Promise.all(keys.map(useOverAndOver))
+  await locks.disconnect()
+  return { refused }
+}
+
 /** 40 failures of one breaker at once. */
 async function failing(/** @type {Input} */ { url }) {
   const circuits = new PostgresAdapter(new Pool({ connectionString: url }))
@@ -172,48 +240,14 @@ async function crowd(/** @type {Input & { rounds: number }} */ { url, index, rou
   return figures
 }
 
-/** The cache that is meant: of PostgresAdapter, or in a table of its own. */
-const cacheOf = (/** @type {{ url: string, own: boolean }} */ { url, own }) =>
-  new (own ? PostgresCacheAdapter : PostgresAdapter)(new Pool({ connectionString: url, max: 3 }), { keyPrefix: 'p_%:' })
-
-/** Adds 1 many times at once: the sums that it was told. */
-async function increment(/** @type {Input & { own: boolean, key: string, each: number }} */ { key, each, ...input }) {
-  const cache = cacheOf(input)
-  return await Promise.all(Array.from({ length: each }, () => cache.increment(key)))
-}
-
-/** Adds 1 to each of some keys so many times, by reading and comparing. */
-async function addByComparing(/** @type {Input & { own: boolean, keys: string[], each: number }} */ input) {
-  const cache = cacheOf(input)
-  const add = async (/** @type {string} */ key) => {
-    for (let done = 0; done < input.each; ) {
-      const before = await cache.get(key)
-      if (await cache.compareAndSet(key, before ?? undefined, (before ?? 0) + 1)) done++
-    }
-  }
-  await Promise.all(input.keys.map(add))
-}
-
-/** Stores where nothing is stored, in rounds: which ones it was the first in. */
-async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} */ input) {
-  const cache = cacheOf(input)
-  const rounds = Array.from({ length: input.rounds }, (_, round) => round)
-  const tries = rounds.flatMap((round) =>
-    Array.from({ length: 3 }, async () =>
-      (await cache.compareAndSet(`absent${round}`, undefined, input.index, 600_000)) ? [round] : [],
-    ),
-  )
-  return (await Promise.all(tries)).flat()
-}
-
 module.exports = {
-  addByComparing,
-  increment,
-  setIfAbsent,
+  ...require('./cache-tasks.js'),
   connect,
   contend,
   count,
+  countWaiting,
   crowd,
+  drawTokens,
   failing,
   hold,
   idle,
