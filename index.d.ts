@@ -426,6 +426,22 @@ export interface CacheProvider {
   keys(pattern?: string): Promise<string[]>
 }
 
+/** What work that one process at a time does is told. */
+export interface WorkContext {
+  /** Aborts when the claim on the work is lost, or must be taken to be; its `reason` has the `code` `ERR_LEASE_LOST`. */
+  readonly signal: LeaseSignal
+}
+
+/** Options of {@link CacheOperations.getOrSet}. */
+export interface GetOrSetOptions {
+  /** How long the value is fresh, in ms; absent, 0 or `Infinity`: for ever. */
+  ttl?: number | undefined
+  /** How much longer it may be given out while it is computed anew, in ms; finite. Default 0. */
+  staleTtl?: number | undefined
+  /** How long a process that crashes while it computes keeps others waiting, in ms; positive and finite. Default 10,000. */
+  claimTtl?: number | undefined
+}
+
 /** What both caches do beyond go-go-scope's {@link CacheProvider}. */
 export interface CacheOperations {
   /**
@@ -471,6 +487,34 @@ export interface CacheOperations {
    * ```
    */
   deleteMany(keys: Iterable<string>): Promise<void>
+  /**
+   * The value under a key; where there is none, what `compute` gives, which is then stored.
+   *
+   * One caller of all processes computes. The others wait for its value and are told as soon as it is there; those of one
+   * instance share one computation. A process that crashes while it computes keeps the others waiting for `claimTtl`. The
+   * claim is a lock in `go_goscope_locks`, and renewed for as long as `compute` takes, whatever the event loop does.
+   *
+   * With a `staleTtl`, an entry is stored for `ttl + staleTtl`, and is stale when less than `staleTtl` is left of that. A
+   * stale value is given out at once, while one caller computes it anew in the background; if that fails, later calls try
+   * again, and as long as the stale value stands, nobody hears of it.
+   *
+   * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`.
+   *
+   * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
+   * another process may compute as well; the value is stored all the same
+   * @throws whatever `compute` throws, in every call of this process that waited for it; nothing is stored, and other
+   * processes try in turn
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `compute` is no function, or its value cannot be JSON
+   * @throws RangeError `ERR_OUT_OF_RANGE` if a time is negative, NaN, or, but for `ttl`, not finite
+   * @example
+   * ```ts
+   * const rates = await adapter.getOrSet('rates', async ({ signal }) => (await fetch(url, { signal })).json(), {
+   *   ttl: 60_000,
+   *   staleTtl: 600_000,
+   * })
+   * ```
+   */
+  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
   /**
    * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which counts
    * those before it. An entry that is absent or expired counts as 0.
@@ -571,6 +615,22 @@ export interface IdempotencyProvider {
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   /** Removes the entry, if there is one. */
   delete(key: string): Promise<void>
+}
+
+/** Options of {@link PostgresIdempotencyAdapter.run}. */
+export interface RunOptions {
+  /** How long the result is remembered, in ms; absent, 0 or `Infinity`: for ever. */
+  ttl?: number | undefined
+  /**
+   * How long a process that crashes at work keeps others waiting, in ms; positive and finite. It is renewed as long as
+   * the work takes, so it need not be longer than that. Default 30,000.
+   */
+  claimTtl?: number | undefined
+  /**
+   * What identifies the request, such as a hash of its body: a key that comes again with another fingerprint is refused.
+   * A string without U+0000 or lone surrogates.
+   */
+  fingerprint?: string | undefined
 }
 
 /** The life cycle that a persistence adapter of go-go-scope may have. */
@@ -713,6 +773,7 @@ export declare class PostgresAdapter
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
   deleteMany(keys: Iterable<string>): Promise<void>
+  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
   increment(key: string, by?: number, ttl?: number): Promise<number>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
@@ -776,6 +837,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
   deleteMany(keys: Iterable<string>): Promise<void>
+  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
   increment(key: string, by?: number, ttl?: number): Promise<number>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
@@ -821,6 +883,43 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
   get<T>(key: string): Promise<{ value: T; expiresAt?: number } | null>
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   delete(key: string): Promise<void>
+
+  /**
+   * Runs work under a key once, and remembers its result: of all calls with this key, in whatever process, one runs
+   * `work`, the others wait for its result and have it as soon as it is stored. Later calls have it as long as it is
+   * remembered, and so does {@link get}; what {@link set} has stored counts as a result.
+   *
+   * A failure is not remembered: it rejects the call that ran the work, and the next in line, or the next call, runs it
+   * again. Neither is a failed Result of go-go-scope, `[Error, undefined]`, which is given to that caller as it is. A
+   * result that is remembered comes as JSON would bring it back, to whoever ran the work, too; `undefined` as null.
+   *
+   * **What it cannot promise.** A process that crashes after `work` has had its effect, and before its result is stored, has
+   * left nothing behind, and when `claimTtl` is over another runs it again. The same comes of a process that is frozen for
+   * longer than that, or cut off from the server: its `signal` aborts, and of two results the first that is stored is
+   * everybody's. Where a second run must not happen at all, let the effect itself carry the key, as the payment
+   * providers' own idempotency keys do.
+   *
+   * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. The result is stored even through
+   * faults that pass within `claimTtl`.
+   *
+   * @param work gives the result, or a promise of it
+   * @throws whatever `work` throws
+   * @throws Error `ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH` if the key has a result with another fingerprint; where the work
+   * is under way, this is known when it is done
+   * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
+   * may not use it; `work` has not run
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an argument is wrong, or the result cannot be
+   * JSON: the work has then run, and nothing is remembered
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN, or `claimTtl` not positive and finite
+   * @example
+   * ```ts
+   * const receipt = await results.run(`charge:${order.id}`, async ({ signal }) => await charge(order, { signal }), {
+   *   ttl: 24 * 60 * 60 * 1000,
+   *   fingerprint: `${order.currency}:${order.amount}`,
+   * })
+   * ```
+   */
+  run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<T>
 }
 
 /** What the native addon is that this package has loaded; for bug reports, and to see that a deployment is whole. */

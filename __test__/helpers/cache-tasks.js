@@ -62,13 +62,20 @@ async function witnessed(pool, { index, note, ms, hangs, fails }, key) {
 /** The answer, or the message of the error. */
 const outcome = (/** @type {Promise<unknown>} */ promise) => promise.catch((error) => `failed: ${error.message}`)
 
-/** Asks for some entries several times at once, and computes those that are missing. */
-async function getOrSet(/** @type {Input & { own: boolean, keys: string[], each: number, options: any, ms: number }} */ input) {
+/**
+ * Asks for some entries several times at once, and computes those that are missing. `old`: stays until none of them has
+ * this value any more.
+ *
+ * @param {Input & { own: boolean, keys: string[], each: number, options: any, ms: number, old?: unknown }} input
+ */
+async function getOrSet(input) {
   const pool = new Pool({ connectionString: input.url, max: 2, allowExitOnIdle: true })
   const cache = cacheOf(input)
   const ask = (/** @type {string} */ key) =>
     outcome(cache.getOrSet(key, () => witnessed(pool, input, key), input.options))
-  return await Promise.all(input.keys.flatMap((key) => Array.from({ length: input.each }, () => ask(key))))
+  const told = await Promise.all(input.keys.flatMap((key) => Array.from({ length: input.each }, () => ask(key))))
+  while (input.old !== undefined && (await cache.getMany(input.keys)).includes(input.old)) await sleep(20)
+  return told
 }
 
 /** Runs some work several times at once. */

@@ -73,6 +73,12 @@ export async function whatTheMethodsGive() {
   await cache.setMany(new Map([['a', 1]]))
   await adapter.deleteMany(new Set(['a']))
   const operations: goscope.CacheOperations[] = [adapter, cache]
+  const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
+    ttl: 1000,
+    staleTtl: 1000,
+    claimTtl: 1000,
+  })
+  const ran = await results.run('key', () => 'done', { ttl: 1000, claimTtl: 1000, fingerprint: 'f' })
   const methods = {
     sum: await operations[0].increment('n', 2, 1000),
     stored: await cache.compareAndSet('key', undefined, 1, 1000),
@@ -91,6 +97,8 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
     null as never as Expect<Equal<typeof many, ({ name: string } | null)[]>>,
+    null as never as Expect<Equal<typeof computed, { n: number; aborted: boolean }>>,
+    null as never as Expect<Equal<typeof ran, string>>,
     null as never as Expect<Equal<typeof latest, goscope.Checkpoint<number[]> | undefined>>,
     null as never as Expect<Equal<typeof list, goscope.Checkpoint<unknown>[]>>,
     null as never as Expect<Equal<typeof result, { value: [undefined, string]; expiresAt?: number } | null>>,
@@ -189,6 +197,12 @@ export function wrongUses() {
     adapter.setMany(['key']),
     // @ts-expect-error a miss is null
     adapter.getMany<string>(['key']).then((values: string[]) => values),
+    // @ts-expect-error what computes is a function
+    adapter.getOrSet('key', 1),
+    // @ts-expect-error times are milliseconds
+    adapter.getOrSet('key', () => 1, { ttl: '1 minute' }),
+    // @ts-expect-error a fingerprint is text
+    results.run('key', () => 1, { fingerprint: 1 }),
     // @ts-expect-error what is added is a number
     adapter.increment('key', '1'),
     // @ts-expect-error a value is stored
