@@ -87,7 +87,7 @@ async function use(key) {
     const given = Math.random() < 0.5 ? owner : undefined
     const about = (/** @type {string} */ op, /** @type {number} */ length) => ({ op, key, owner, ttl: length })
     const handle = await logged(about('acquire', ttl), () => locks.acquire(key, ttl, given), Boolean)
-    if (handle) await hold(handle, key, given, ttl, about)
+    if (handle) await hold(/** @type {any} */ (handle), key, given, ttl, about)
     await sleep(Math.random() * PAUSE_MS)
   }
 }

@@ -92,7 +92,7 @@ export async function whatTheMethodsGive() {
     disconnected: adapter.disconnect(),
   }
   return [
-    null as never as Expect<Equal<typeof lock, goscope.LockHandle | null>>,
+    null as never as Expect<Equal<typeof lock, goscope.Lease | null>>,
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
@@ -231,3 +231,35 @@ told.version = '0.0.0'
 
 // @ts-expect-error nothing else is exported
 export type { CacheMethods } from 'goscope-postgres'
+
+// Leases
+
+export async function leases() {
+  const lease = await adapter.acquire('key', 1000)
+  const kept = await adapter.lock('key', {
+    ttl: 1000,
+    wait: 0,
+    renew: false,
+    owner: 'me',
+    signal: AbortSignal.timeout(1),
+  })
+  await adapter.lock('key')
+  await using disposed = await adapter.lock('key', { ttl: 1000, wait: Infinity, signal: undefined })
+  await fetch('https://localhost', { signal: disposed.signal })
+  const holder = await adapter.holder('key')
+  // @ts-expect-error: fencing tokens are bigints
+  const number: number = kept.fencingToken
+  // @ts-expect-error: it is read only
+  kept.expiresAt = 0
+  // @ts-expect-error
+  await adapter.lock('key', { ttl: '1000' })
+  // @ts-expect-error
+  await adapter.lock('key', { signal: true })
+  return [number, kept] as unknown as [
+    Expect<Equal<typeof lease, goscope.Lease | null>>,
+    Expect<Equal<typeof kept, goscope.Lease>>,
+    Expect<Equal<typeof kept.signal, AbortSignal>>,
+    Expect<Equal<typeof kept.fencingToken, bigint>>,
+    Expect<Equal<typeof holder, { owner: string; expiresAt: number } | null>>,
+  ]
+}

@@ -1,0 +1,338 @@
+// @ts-check
+// Waiting for a busy lock: who is woken when, in which order, and what ends a wait.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { after, test } = require('node:test')
+const pg = require('pg')
+const { PostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { startMortalServer } = require('../helpers/mortal-server.js')
+const { missing, startPooler } = require('../helpers/pooler.js')
+const { inProcesses } = require('../helpers/processes.js')
+const { startProxy } = require('../helpers/proxy.js')
+const { startScript } = require('../helpers/script.js')
+const { inTime, until } = require('../helpers/waiting.js')
+
+const [database, quiet] = [useDatabase(), useDatabase()]
+const pooler = missing ? undefined : database.then(({ url }) => startPooler(url))
+after(async () => (await pooler)?.stop())
+
+/** How often a lock is looked at while its release is told: far more than a notice takes, on any machine. */
+const SELDOM_MS = 5_000
+
+const TTL = { ttl: 600_000 }
+const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
+
+const makeAdapter = async (options = {}) => new PostgresAdapter((await database).pool(options))
+
+/** Until somebody has asked to be told of a lock's release. */
+const untilAwaited = async (/** @type {string} */ key) => {
+  const db = await database
+  await until('somebody who waits', async () => {
+    const sql = 'SELECT awaited FROM go_goscope_locks WHERE key = $1'
+    return (await db.query(sql, [`lock:${key}`]))[0]?.awaited === true
+  })
+}
+
+test('a release wakes those who wait in other processes long before they would look', async () => {
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  const times = []
+  for (let round = 0; round < 5; round++) {
+    const lease = await holder.lock('woken', TTL)
+    const next = waiter.lock('woken', TTL)
+    await untilAwaited('woken')
+    // Anywhere between two looks.
+    await sleep(round * 50)
+    const released = performance.now()
+    await lease.release()
+    await (await next).release()
+    times.push(performance.now() - released)
+  }
+  times.sort((a, b) => a - b)
+  console.log(`# figure: ${times[2].toFixed(1)} ms from a release to the next holder's own, in the median of 5`)
+  assert.ok(times[4] < SELDOM_MS / 2, `${times}`)
+})
+
+test('so does the end of a lease that nobody releases, a forced release, and one by the pg-based adapter', async () => {
+  const db = await database
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  for (const [n, end] of /** @type {((key: string) => Promise<unknown>)[]} */ ([
+    async () => {},
+    (key) => holder.forceRelease(key),
+    (key) => db.query('DELETE FROM go_goscope_locks WHERE key = $1', [`lock:${key}`]),
+  ]).entries()) {
+    const key = `ended${n}`
+    await holder.lock(key, { ttl: n === 0 ? 700 : 600_000, renew: false })
+    const started = performance.now()
+    const next = waiter.lock(key, TTL)
+    await untilAwaited(key)
+    await end(key)
+    await (await next).release()
+    assert.ok(performance.now() - started < SELDOM_MS / 2, `${n}: ${performance.now() - started}`)
+  }
+})
+
+test('a release is told only where somebody waits', async () => {
+  const db = await quiet
+  const adapter = new PostgresAdapter(db.pool())
+  const other = new PostgresAdapter(db.pool())
+  await adapter.connect()
+  const client = new pg.Client({ connectionString: db.ownUrl })
+  client.on('error', () => {})
+  await client.connect()
+  await client.query('LISTEN go_goscope')
+  /** @type {string[]} */
+  const told = []
+  client.on('notification', ({ payload }) => told.push(payload ?? ''))
+  for (let n = 0; n < 10; n++) await (await adapter.lock('unawaited', TTL)).release()
+  const first = await adapter.acquire('awaited', 600_000)
+  const next = other.lock('awaited', TTL)
+  await until('the mark', async () => (await db.query('SELECT FROM go_goscope_locks WHERE awaited')).length === 1)
+  // Taken again by its holder, it is still awaited; taken over, no more.
+  await adapter.acquire('awaited', 600_000, first?.owner)
+  await first?.release()
+  const second = await next
+  assert.deepEqual(await db.query('SELECT FROM go_goscope_locks WHERE awaited'), [])
+  await second.release()
+  await client.query("NOTIFY go_goscope, 'the last'")
+  await until('the last', () => told.at(-1) === 'the last')
+  const [{ oid }] = await db.query("SELECT 'go_goscope_locks'::regclass::oid AS oid")
+  assert.deepEqual(told, [`${oid}:lock:awaited`, 'the last'])
+  await client.end()
+})
+
+test('those who wait through one pool have the lock in the order in which they came', async () => {
+  const pool = (await database).pool({ max: 3 })
+  const adapters = [new PostgresAdapter(pool), new PostgresAdapter(pool)]
+  const held = await adapters[0].lock('in order', TTL)
+  /** @type {number[]} */
+  const order = []
+  const waits = Array.from({ length: 20 }, async (_, n) => {
+    const lease = await adapters[n % 2].lock('in order', { ...TTL, wait: n % 3 === 0 ? 60_000 : undefined })
+    order.push(n)
+    await sleep(Math.random() * 3)
+    await lease.release()
+  })
+  await untilAwaited('in order')
+  await held.release()
+  await inTime('all of them', Promise.all(waits))
+  assert.deepEqual(
+    order,
+    Array.from({ length: 20 }, (_, n) => n),
+  )
+})
+
+test('only the first of those who wait asks the server, and seldom', async () => {
+  const db = await database
+  const proxy = await startProxy(db.url)
+  try {
+    const holder = await makeAdapter()
+    const adapter = new PostgresAdapter(db.pool({ connectionString: proxy.url }))
+    await adapter.connect()
+    const held = await holder.lock('crowd', TTL)
+    proxy.reset()
+    const waits = Array.from({ length: 100 }, () => adapter.lock('crowd', { ...TTL, wait: 60_000 }))
+    await untilAwaited('crowd')
+    await sleep(1_000)
+    const executions = proxy.messages.match(/E/g)?.length ?? 0
+    console.log(`# figure: 100 who wait for a second: ${executions} statements`)
+    assert.ok(executions < 20, proxy.messages)
+    await held.release()
+    for (const wait of waits) await (await wait).release()
+    await adapter.disconnect()
+  } finally {
+    await proxy.stop()
+  }
+})
+
+test('of many processes that wait, one at a time has it, and none is forgotten', async () => {
+  const db = await database
+  await (await makeAdapter()).connect()
+  await db.query('CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)')
+  await inProcesses(6, 'countWaiting', { url: db.url, rounds: 25 })
+  assert.deepEqual(await db.query('SELECT n FROM counter'), [{ n: 150 }])
+})
+
+test('a wait that takes too long rejects, and says who holds the lock', async () => {
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  const lease = await holder.lock('late', { ...TTL, owner: 'the holder' })
+  for (const wait of [0, 1, 150]) {
+    const started = performance.now()
+    await assert.rejects(waiter.lock('late', { ...TTL, wait }), (/** @type {any} */ error) => {
+      assert.equal(error.code, 'ERR_LOCK_WAIT_TIMEOUT')
+      assert.ok(error.message.includes(`within ${wait} ms`), error.message)
+      if (wait !== 1) assert.equal(error.holder, 'the holder')
+      return error instanceof Error
+    })
+    assert.ok(performance.now() - started >= wait)
+  }
+  await lease.release()
+  await (await waiter.lock('late', { ...TTL, wait: 0 })).release()
+})
+
+test('who gives up leaves the line, and those behind move on', async () => {
+  const adapter = await makeAdapter()
+  const held = await adapter.lock('left', TTL)
+  const controllers = Array.from({ length: 4 }, () => new AbortController())
+  /** @type {number[]} */
+  const order = []
+  const waits = controllers.map(({ signal }, n) =>
+    adapter.lock('left', { ...TTL, signal }).then((lease) => {
+      order.push(n)
+      return lease.release()
+    }),
+  )
+  const late = adapter.lock('left', { ...TTL, wait: 50 })
+  await untilAwaited('left')
+  const reason = new Error('enough')
+  for (const n of [0, 2]) {
+    controllers[n].abort(reason)
+    await assert.rejects(waits[n], (error) => error === reason)
+  }
+  await assert.rejects(late, { code: 'ERR_LOCK_WAIT_TIMEOUT' })
+  await held.release()
+  await inTime('the others', Promise.all([waits[1], waits[3]]))
+  assert.deepEqual(order, [1, 3])
+  await assert.rejects(adapter.lock('left', { ...TTL, signal: AbortSignal.abort(reason) }), (error) => error === reason)
+  // It has no say in what was granted.
+  const controller = new AbortController()
+  const lease = await adapter.lock('left', { ...TTL, signal: controller.signal })
+  controller.abort()
+  assert.equal(await lease.isValid(), true)
+  assert.equal(lease.signal.aborted, false)
+  await lease.release()
+})
+
+test('a lock that is granted at the moment when nobody wants it any more is given back', async () => {
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  let [granted, refused] = [0, 0]
+  for (let round = 0; round < 60; round++) {
+    const held = await holder.lock('raced', TTL)
+    const controller = new AbortController()
+    const limits = round % 2 ? { signal: controller.signal } : { wait: Math.random() * 6 }
+    const next = waiter.lock('raced', { ...TTL, ...limits }).then(
+      async (lease) => {
+        granted++
+        await lease.release()
+      },
+      () => refused++,
+    )
+    await sleep(Math.random() * 4)
+    const released = held.release()
+    await sleep(Math.random() * 3)
+    controller.abort()
+    await Promise.all([released, next])
+  }
+  console.log(`# figure: ${granted} granted, ${refused} given up, in a race of the two`)
+  assert.ok(refused > 0)
+  await (await inTime('what nobody holds', holder.lock('raced', TTL))).release()
+})
+
+test('a try that the server holds up is given up all the same, and what comes of it is given back', async () => {
+  const db = await database
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  const lease = await holder.acquire('held up', 1)
+  await until('its end', async () => !(await lease?.isValid()))
+  const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:held up' FOR UPDATE")
+  await assert.rejects(inTime('the wait', waiter.lock('held up', { ...TTL, wait: 200 })), {
+    code: 'ERR_LOCK_WAIT_TIMEOUT',
+  })
+  const controller = new AbortController()
+  const wait = waiter.lock('held up', { ...TTL, signal: controller.signal })
+  await db.untilWaiting()
+  controller.abort()
+  await assert.rejects(inTime('the wait', wait), { name: 'AbortError' })
+  await row.commit()
+  await (await inTime('what nobody holds', holder.lock('held up', TTL))).release()
+})
+
+test('disconnect() ends the waits, and does not wait for them', async () => {
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  await holder.lock('ended', TTL)
+  const waits = Array.from({ length: 3 }, () => waiter.lock('ended', TTL))
+  await untilAwaited('ended')
+  const rejections = waits.map((wait) => assert.rejects(wait, ENDED))
+  await inTime('disconnect', waiter.disconnect())
+  await inTime('the waits', Promise.all(rejections))
+  await assert.rejects(waiter.lock('ended', TTL), ENDED)
+})
+
+test('a wait keeps the process alive; a killed holder’s lock is had when its lease is over', async () => {
+  const db = await database
+  const other = await makeAdapter()
+  const holder = startScript(
+    db.url,
+    `await adapter.lock('killed', { ttl: 2_000 }); say(1); setInterval(() => {}, 1000)`,
+  )
+  await until('the lock', () => holder.said().length === 1)
+  const waiter = startScript(
+    db.url,
+    `const lease = await adapter.lock('killed', { ttl: 60_000 }); say(2); await lease.release()`,
+  )
+  await untilAwaited('killed')
+  assert.ok(await other.holder('killed'))
+  holder.child.kill('SIGKILL')
+  await holder.ended
+  const { code, said, stderr } = await inTime('the next holder', waiter.ended)
+  assert.deepEqual([code, said, stderr], [0, [2], ''])
+})
+
+test('through a pooler that shares sessions it is looked for often', { skip: missing || false }, async () => {
+  const connectionString = /** @type {any} */ (await pooler).url
+  const [holder, waiter] = [await makeAdapter({ connectionString }), await makeAdapter({ connectionString })]
+  for (let round = 0; round < 3; round++) {
+    const lease = await holder.lock('pooled', TTL)
+    const next = waiter.lock('pooled', TTL)
+    await untilAwaited('pooled')
+    await sleep(300)
+    const released = performance.now()
+    await lease.release()
+    await (await next).release()
+    assert.ok(performance.now() - released < SELDOM_MS / 2, `${performance.now() - released}`)
+  }
+})
+
+test('a table without what tells of a release is looked at often', async () => {
+  const db = await quiet
+  await db.query('ALTER TABLE go_goscope_locks DROP COLUMN awaited CASCADE')
+  const options = { createTables: false }
+  const [holder, waiter] = [new PostgresAdapter(db.pool(), options), new PostgresAdapter(db.pool(), options)]
+  const lease = await holder.lock('untold', TTL)
+  const next = waiter.lock('untold', TTL)
+  await sleep(300)
+  const released = performance.now()
+  await lease.release()
+  await (await next).release()
+  assert.ok(performance.now() - released < SELDOM_MS / 2, `${performance.now() - released}`)
+})
+
+test('a wait outlives the server’s restart', { skip: process.platform !== 'linux' }, async () => {
+  const server = await startMortalServer()
+  try {
+    const [holder, waiter] = [new PostgresAdapter(server.url), new PostgresAdapter(server.url)]
+    const lease = await holder.lock('outlived', { ttl: 60_000 })
+    let isGranted = false
+    const next = waiter.lock('outlived', { ttl: 60_000 }).then((lease) => {
+      isGranted = true
+      return lease
+    })
+    await sleep(300)
+    await server.restart()
+    await sleep(300)
+    assert.equal(isGranted, false)
+    assert.equal(await lease.isValid(), true)
+    await lease.release()
+    await (await inTime('the lock', next)).release()
+    await Promise.all([holder.disconnect(), waiter.disconnect()])
+  } finally {
+    await server.stop()
+  }
+})
+
+test('a server that cannot be reached rejects the first try, as it does any call', async () => {
+  const adapter = new PostgresAdapter('postgresql://127.0.0.1:1/none')
+  await assert.rejects(adapter.lock('k', TTL), { code: 'ECONNREFUSED' })
+  await adapter.disconnect()
+})
