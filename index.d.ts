@@ -255,7 +255,23 @@ export interface PersistenceAdapterOptions {
    * Default `true`.
    */
   createTables?: boolean
+  /** What a crash of the server may take of the cache, and of nothing else. Default `'full'`. */
+  cacheDurability?: CacheDurability
 }
+
+/**
+ * What a crash of the server may take of a cache, in exchange for quicker writes. What is lost is lost whole entries, as
+ * if they had not been written; nothing is ever half written.
+ *
+ * - `'full'`: nothing that a promise has resolved for.
+ * - `'async'`: the last moments before the crash, about three times the server's `wal_writer_delay` (200 ms), since the
+ *   writes do not wait for the disk (`synchronous_commit = off` for them alone). Everybody sees them at once, and a crash of
+ *   the application loses none. `clear` and `prune` wait for the disk as ever.
+ * - `'unlogged'`: all of it. The table is made `UNLOGGED`: writes leave no trace in the server's log, a crash empties the
+ *   table, and replicas do not have it, so that after a failover it is empty, too. A table that exists already is used as
+ *   it is; where it is logged, a warning (`GOSCOPE_CACHE_IS_LOGGED`) says so once, and how to change it.
+ */
+export type CacheDurability = 'full' | 'async' | 'unlogged'
 
 /** Options of {@link PostgresCacheAdapter}. */
 export interface PostgresCacheAdapterOptions {
@@ -268,6 +284,8 @@ export interface PostgresCacheAdapterOptions {
   keyPrefix?: string
   /** `false` to create neither the table nor its index. Default `true`. */
   createTables?: boolean
+  /** What a crash of the server may take of the table. Default `'full'`. */
+  durability?: CacheDurability
 }
 
 /** Options of {@link PostgresIdempotencyAdapter}. */
@@ -415,6 +433,137 @@ export interface CacheProvider {
   keys(pattern?: string): Promise<string[]>
 }
 
+/** What work that one process at a time does is told. */
+export interface WorkContext {
+  /** Aborts when the claim on the work is lost, or must be taken to be; its `reason` has the `code` `ERR_LEASE_LOST`. */
+  readonly signal: LeaseSignal
+}
+
+/** Options of {@link CacheOperations.getOrSet}. */
+export interface GetOrSetOptions {
+  /** How long the value is fresh, in ms; absent, 0 or `Infinity`: for ever. */
+  ttl?: number | undefined
+  /** How much longer it may be given out while it is computed anew, in ms; finite. Default 0. */
+  staleTtl?: number | undefined
+  /** How long a process that crashes while it computes keeps others waiting, in ms; positive and finite. Default 10,000. */
+  claimTtl?: number | undefined
+}
+
+/** What both caches do beyond go-go-scope's {@link CacheProvider}. */
+export interface CacheOperations {
+  /**
+   * The values of many keys in their order, null for each that is missing or expired. They are read in few statements, of
+   * up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts each key as a hit or
+   * a miss.
+   *
+   * The type argument is taken on trust: nothing checks the values against it.
+   *
+   * @param keys any iterable object; a key may come more than once
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
+   * @example
+   * ```ts
+   * const [ada, bob] = await adapter.getMany<{ name: string }>(['user:1', 'user:2'])
+   * ```
+   */
+  getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
+  /**
+   * Stores many entries, as {@link CacheProvider.set} would store each, in as few statements as can be. Of two entries
+   * under one key the later stays.
+   *
+   * They are not one transaction: an argument that is wrong rejects before anything is sent, but an entry that the
+   * server refuses rejects when all others have been stored.
+   *
+   * @param entries of key, value and, where it is not `ttl`, the entry's own TTL; a `Map` will do
+   * @param ttl in ms, of the entries that have none of their own; absent, 0 or `Infinity`: they do not expire
+   * @throws TypeError as {@link CacheProvider.set}; the message says which entry: `entries[3][1]`
+   * @throws RangeError `ERR_OUT_OF_RANGE` if a TTL is negative or NaN
+   * @example
+   * ```ts
+   * await adapter.setMany([['user:1', { name: 'Ada' }], ['user:2', { name: 'Bob' }, 5_000]], 60_000)
+   * ```
+   */
+  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  /**
+   * Removes the entries under these keys, if there are any.
+   *
+   * @param keys any iterable object
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
+   * @example
+   * ```ts
+   * await adapter.deleteMany(['user:1', 'user:2'])
+   * ```
+   */
+  deleteMany(keys: Iterable<string>): Promise<void>
+  /**
+   * The value under a key; where there is none, what `compute` gives, which is then stored.
+   *
+   * One caller of all processes computes. The others wait for its value and are told as soon as it is there; those of one
+   * instance share one computation. A process that crashes while it computes keeps the others waiting for `claimTtl`. The
+   * claim is a lock in `go_goscope_locks`, and renewed for as long as `compute` takes, whatever the event loop does.
+   *
+   * With a `staleTtl`, an entry is stored for `ttl + staleTtl`, and is stale when less than `staleTtl` is left of that. A
+   * stale value is given out at once, while one caller computes it anew in the background; if that fails, later calls try
+   * again, and as long as the stale value stands, nobody hears of it.
+   *
+   * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`.
+   *
+   * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
+   * another process may compute as well; the value is stored all the same
+   * @throws whatever `compute` throws, in every call of this process that waited for it; nothing is stored, and other
+   * processes try in turn
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `compute` is no function, or its value cannot be JSON
+   * @throws RangeError `ERR_OUT_OF_RANGE` if a time is negative, NaN, or, but for `ttl`, not finite
+   * @example
+   * ```ts
+   * const rates = await adapter.getOrSet('rates', async ({ signal }) => (await fetch(url, { signal })).json(), {
+   *   ttl: 60_000,
+   *   staleTtl: 600_000,
+   * })
+   * ```
+   */
+  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
+  /**
+   * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which counts
+   * those before it. An entry that is absent or expired counts as 0.
+   *
+   * Sums are decimal and exact, as they are stored: 0.1 and 0.2 make 0.3. A sum that has more digits than a JavaScript
+   * number is told as the nearest one. Where the connection is lost under way the call rejects, and whether it was counted
+   * is not known: it is not sent again.
+   *
+   * @param by what is added; finite, 1 by default
+   * @param ttl in ms, of an entry that starts with this call; one that is there keeps its expiry
+   * @returns the sum
+   * @throws TypeError `ERR_CACHE_NOT_A_NUMBER` if the entry holds something else, or the sum would be beyond
+   * `Number.MAX_VALUE`; the entry is left as it is
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `by` or `ttl` is no number
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `by` is not finite, or `ttl` negative or NaN
+   * @example
+   * ```ts
+   * const requests = await adapter.increment(`requests:${user}`, 1, 60_000) // the first of a minute starts the minute
+   * if (requests > 100) throw new Error('too many requests')
+   * ```
+   */
+  increment(key: string, by?: number, ttl?: number): Promise<number>
+  /**
+   * Stores a value if the entry's present value is the expected one, in one atomic statement: of N concurrent calls that
+   * expect the same, one succeeds. Values are compared as JSONB: `1` equals `1.0`, and the order of an object's keys
+   * does not matter.
+   *
+   * Where the connection is lost under way the call rejects, and whether the value was stored is not known.
+   *
+   * @param expected the value that must be there; `undefined`: there must be none, or an expired one
+   * @param ttl in ms, of the new value; absent, 0 or `Infinity`: it does not expire
+   * @returns whether the value was stored
+   * @throws TypeError as {@link CacheProvider.set}, also for `expected`
+   * @example
+   * ```ts
+   * const isFirst = await adapter.compareAndSet('leader', undefined, 'me', 30_000)
+   * const isMoved = await adapter.compareAndSet('order:42', { state: 'paid' }, { state: 'sent' })
+   * ```
+   */
+  compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
+}
+
 /** Checkpoints of long tasks. */
 export interface CheckpointProvider {
   /**
@@ -475,6 +624,22 @@ export interface IdempotencyProvider {
   delete(key: string): Promise<void>
 }
 
+/** Options of {@link PostgresIdempotencyAdapter.run}. */
+export interface RunOptions {
+  /** How long the result is remembered, in ms; absent, 0 or `Infinity`: for ever. */
+  ttl?: number | undefined
+  /**
+   * How long a process that crashes at work keeps others waiting, in ms; positive and finite. It is renewed as long as
+   * the work takes, so it need not be longer than that. Default 30,000.
+   */
+  claimTtl?: number | undefined
+  /**
+   * What identifies the request, such as a hash of its body: a key that comes again with another fingerprint is refused.
+   * A string without U+0000 or lone surrogates.
+   */
+  fingerprint?: string | undefined
+}
+
 /** The life cycle that a persistence adapter of go-go-scope may have. */
 export interface PersistenceAdapter {
   /** Makes what is missing of the adapter's tables. */
@@ -502,7 +667,13 @@ export interface PersistenceAdapter {
  * ```
  */
 export declare class PostgresAdapter
-  implements LockProvider, CircuitBreakerStateProvider, CacheProvider, CheckpointProvider, PersistenceAdapter
+  implements
+    LockProvider,
+    CircuitBreakerStateProvider,
+    CacheProvider,
+    CacheOperations,
+    CheckpointProvider,
+    PersistenceAdapter
 {
   /**
    * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
@@ -663,6 +834,15 @@ export declare class PostgresAdapter
    */
   keys(pattern?: string): Promise<string[]>
 
+  // The cache's other operations, as documented at CacheOperations
+
+  getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
+  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<void>
+  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
+  increment(key: string, by?: number, ttl?: number): Promise<number>
+  compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
+
   // Checkpoints, as documented at CheckpointProvider
 
   save<T>(checkpoint: Checkpoint<T>): Promise<void>
@@ -703,7 +883,7 @@ export declare class PostgresAdapter
  * await cache.keys('user:*') // ['user:1']
  * ```
  */
-export declare class PostgresCacheAdapter implements CacheProvider {
+export declare class PostgresCacheAdapter implements CacheProvider, CacheOperations {
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
@@ -731,6 +911,15 @@ export declare class PostgresCacheAdapter implements CacheProvider {
    * @param pattern `*` is any text, every other character means itself. Absent or empty: all keys
    */
   keys(pattern?: string): Promise<string[]>
+
+  // As documented at CacheOperations
+
+  getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
+  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<void>
+  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
+  increment(key: string, by?: number, ttl?: number): Promise<number>
+  compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
   /** This instance's hits and misses, and the number of live entries under its prefix. */
   stats(): Promise<CacheStats>
@@ -780,6 +969,43 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
 
   /** What the native pool does and has done; see {@link PostgresAdapter.metrics}. */
   metrics(): Metrics
+
+  /**
+   * Runs work under a key once, and remembers its result: of all calls with this key, in whatever process, one runs
+   * `work`, the others wait for its result and have it as soon as it is stored. Later calls have it as long as it is
+   * remembered, and so does {@link get}; what {@link set} has stored counts as a result.
+   *
+   * A failure is not remembered: it rejects the call that ran the work, and the next in line, or the next call, runs it
+   * again. Neither is a failed Result of go-go-scope, `[Error, undefined]`, which is given to that caller as it is. A
+   * result that is remembered comes as JSON would bring it back, to whoever ran the work, too; `undefined` as null.
+   *
+   * **What it cannot promise.** A process that crashes after `work` has had its effect, and before its result is stored, has
+   * left nothing behind, and when `claimTtl` is over another runs it again. The same comes of a process that is frozen for
+   * longer than that, or cut off from the server: its `signal` aborts, and of two results the first that is stored is
+   * everybody's. Where a second run must not happen at all, let the effect itself carry the key, as the payment
+   * providers' own idempotency keys do.
+   *
+   * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. The result is stored even through
+   * faults that pass within `claimTtl`.
+   *
+   * @param work gives the result, or a promise of it
+   * @throws whatever `work` throws
+   * @throws Error `ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH` if the key has a result with another fingerprint; where the work
+   * is under way, this is known when it is done
+   * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
+   * may not use it; `work` has not run
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an argument is wrong, or the result cannot be
+   * JSON: the work has then run, and nothing is remembered
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN, or `claimTtl` not positive and finite
+   * @example
+   * ```ts
+   * const receipt = await results.run(`charge:${order.id}`, async ({ signal }) => await charge(order, { signal }), {
+   *   ttl: 24 * 60 * 60 * 1000,
+   *   fingerprint: `${order.currency}:${order.amount}`,
+   * })
+   * ```
+   */
+  run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<T>
 }
 
 /** How often what size was seen, as exporters of metrics take it: OpenTelemetry's explicit buckets, or Prometheus' `le`. */

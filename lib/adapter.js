@@ -8,6 +8,7 @@ const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 const { LockHandle } = require('./lock-handle.js')
+const { OneAtATime } = require('./one-at-a-time.js')
 const { lockWhenFree } = require('./waiting-lock.js')
 
 const STATES = ['closed', 'open', 'half-open']
@@ -38,9 +39,11 @@ class PostgresAdapter extends CacheProvider {
       given.defaultLockTTL == null
         ? undefined
         : args.leaseTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
+    const durability = args.durability('options.cacheDurability', given.cacheDurability)
     const connection = Connection.of(pool)
-    const cache = new native.Cache(connection.native, keyPrefix, createTables)
-    super(connection, cache)
+    const cache = new native.Cache(connection.native, keyPrefix, createTables, durability)
+    const oneAtATime = new OneAtATime(connection, keyPrefix, 'compute:"go_goscope_cache":', createTables)
+    super(connection, cache, oneAtATime, durability)
     this.#connection = connection
     this.#locks = new native.Locks(connection.native, keyPrefix, createTables)
     this.#circuits = new native.Circuits(connection.native, keyPrefix, createTables)
@@ -57,6 +60,7 @@ class PostgresAdapter extends CacheProvider {
         this.#connection.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
       ),
     )
+    this._checkDurability()
     this.#isConnected = true
   }
 
@@ -209,7 +213,7 @@ class PostgresAdapter extends CacheProvider {
     const taskId = args.key('checkpoint.taskId', given.taskId)
     const sequence = args.number('checkpoint.sequence', given.sequence, { integer: true })
     const timestamp = args.number('checkpoint.timestamp', given.timestamp, { integer: true })
-    const progress = args.number('checkpoint.progress', given.progress, FINITE)
+    const progress = args.number('checkpoint.progress', given.progress, args.FINITE)
     const data = args.json('checkpoint.data', given.data)
     const remaining = args.optionalNumber('checkpoint.estimatedTimeRemaining', given.estimatedTimeRemaining, {
       integer: true,
@@ -266,7 +270,5 @@ function wholeTime(name, value) {
   const time = args.optionalNumber(name, value, TIME_RANGE)
   return time === null ? null : Math.trunc(time)
 }
-
-const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE }
 
 module.exports = { PostgresAdapter }

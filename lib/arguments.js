@@ -186,11 +186,12 @@ function signal(name, value) {
  * An entry's time to live in milliseconds; null where it does not expire.
  *
  * @param {unknown} value
+ * @param {string} [name]
  */
-function entryTtl(value) {
+function entryTtl(value, name = 'ttl') {
   if (value == null || value === 0 || value === Infinity) return null
-  if (typeof value !== 'number') throw wrongType('ttl', 'of type number', value)
-  if (!(value > 0)) throw outOfRange('ttl', 'a positive number of milliseconds, or 0 or Infinity for no expiry', value)
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!(value > 0)) throw outOfRange(name, 'a positive number of milliseconds, or 0 or Infinity for no expiry', value)
   return value
 }
 
@@ -225,6 +226,9 @@ function number(name, value, { integer = false, min = -Infinity, max = Infinity 
   return value
 }
 
+/** The range of the numbers that JSON can hold. */
+const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE }
+
 /**
  * A number, or null where it is absent.
  *
@@ -253,6 +257,46 @@ function object(name, value) {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
   return value
 }
+
+/**
+ * What an iterable gives, each item as `item` takes it, which is told where in the argument it stands.
+ *
+ * @template T
+ * @param {string} name
+ * @param {unknown} value
+ * @param {(name: string, value: unknown) => T} item
+ */
+function list(name, value, item) {
+  // A string is iterable, and a single key is easily given for a list of one.
+  if (typeof value !== 'object' || typeof (/** @type {any} */ (value)?.[Symbol.iterator]) !== 'function') {
+    throw wrongType(name, 'an iterable object', value)
+  }
+  const items = /** @type {Iterable<unknown>} */ (value)
+  return Array.from(items, (each, index) => item(`${name}[${index}]`, each))
+}
+
+/**
+ * One of some words, or the first of them where it is absent.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @param {string[]} words
+ */
+function word(name, value, words) {
+  if (value == null) return words[0]
+  if (typeof value !== 'string' || !words.includes(value)) {
+    throw invalid(name, `must be one of ${words.map((each) => `'${each}'`).join(', ')}`, value)
+  }
+  return value
+}
+
+/**
+ * What a crash of the server may take of a cache.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+const durability = (name, value) => word(name, value, ['full', 'async', 'unlogged'])
 
 /**
  * @param {string} name
@@ -299,15 +343,18 @@ function tableName(value) {
 const MAX_IDENTIFIER_BYTES = 63
 
 module.exports = {
+  FINITE,
   wrongType,
   adapterOptions,
   callback,
+  durability,
   entryTtl,
   givenKey,
   invalid,
   json,
   key,
   leaseTtl,
+  list,
   number,
   object,
   optionalBoolean,

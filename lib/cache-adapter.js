@@ -6,6 +6,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
+const { OneAtATime } = require('./one-at-a-time.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresCacheAdapter extends CacheProvider {
@@ -21,15 +22,19 @@ class PostgresCacheAdapter extends CacheProvider {
   constructor(pool, options) {
     const { given, keyPrefix, createTables } = args.adapterOptions(options)
     const table = args.tableName(given.tableName)
+    const durability = args.durability('options.durability', given.durability)
     const connection = Connection.of(pool)
-    const cache = new native.Cache(connection.native, keyPrefix, createTables, table)
-    super(connection, cache)
+    const cache = new native.Cache(connection.native, keyPrefix, createTables, durability, table)
+    // Quoted, so that the end of the name is seen.
+    const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
+    super(connection, cache, new OneAtATime(connection, keyPrefix, namespace, createTables), durability)
     this.#connection = connection
     this.#cache = cache
   }
 
   async initialize() {
     settled(await this.#connection.send((slot) => this.#connection.native.connect(slot, null, null, this.#cache)))
+    this._checkDurability()
   }
 
   /**

@@ -1,23 +1,42 @@
 // @ts-check
 'use strict'
 
+const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { servedBy } = require('./tracing.js')
+const { ComputedEntries } = require('./computed-entries.js')
+const { coded } = require('./errors.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider {
   #connection
   #cache
+  #computed
+  #durability
 
   /**
    * @param {import('./connection.js').Connection} connection
    * @param {import('../native').Cache} cache
+   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
+   * @param {string} durability
    */
-  constructor(connection, cache) {
+  constructor(connection, cache, oneAtATime, durability) {
     this.#connection = connection
     this.#cache = cache
+    this.#computed = new ComputedEntries(connection, cache, oneAtATime)
+    this.#durability = durability
     servedBy(this, connection)
+  }
+
+  /**
+   * Warns where the table, which was there already, is slower than was asked for. To be called when it is there.
+   *
+   * @protected
+   */
+  _checkDurability() {
+    const table = this.#durability === 'unlogged' ? this.#cache.loggedTable() : null
+    if (table !== null) warnOfLog(table)
   }
 
   /** @param {unknown} key */
@@ -54,6 +73,88 @@ class CacheProvider {
     settled(await this.#connection.send((slot) => this.#cache.delete(slot, name)))
   }
 
+  /** @param {unknown} keys */
+  async getMany(keys) {
+    const names = args.list('keys', keys, args.key)
+    const found = settled(await this.#connection.send((slot) => this.#cache.getMany(slot, names)))
+    return found.map((/** @type {0 | [unknown]} */ each) => {
+      this._count(each !== 0)
+      return each === 0 ? null : each[0]
+    })
+  }
+
+  /**
+   * @param {unknown} entries
+   * @param {unknown} [ttl] of those that have none of their own
+   */
+  async setMany(entries, ttl) {
+    const length = args.entryTtl(ttl)
+    const given = args.list('entries', entries, (name, entry) => {
+      if (!Array.isArray(entry)) throw args.wrongType(name, 'an array of key and value', entry)
+      const [key, value, own] = entry
+      return [
+        args.key(`${name}[0]`, key),
+        args.json(`${name}[1]`, value),
+        own === undefined ? length : args.entryTtl(own, `${name}[2]`),
+      ]
+    })
+    const column = (/** @type {number} */ index) => given.map((entry) => entry[index])
+    settled(
+      await this.#connection.send((slot) =>
+        this.#cache.setMany(
+          slot,
+          /** @type {string[]} */ (column(0)),
+          /** @type {string[]} */ (column(1)),
+          /** @type {(number | null)[]} */ (column(2)),
+        ),
+      ),
+    )
+  }
+
+  /** @param {unknown} keys */
+  async deleteMany(keys) {
+    const names = args.list('keys', keys, args.key)
+    settled(await this.#connection.send((slot) => this.#cache.deleteMany(slot, names)))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} compute
+   * @param {unknown} [options]
+   */
+  async getOrSet(key, compute, options) {
+    return await this.#computed.getOrSet(key, compute, options, (isHit) => this._count(isHit))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} [by]
+   * @param {unknown} [ttl] where it starts
+   */
+  async increment(key, by, ttl) {
+    const name = args.key('key', key)
+    const added = args.json('by', args.number('by', by ?? 1, args.FINITE))
+    const length = args.entryTtl(ttl)
+    const sum = settled(await this.#connection.send((slot) => this.#cache.increment(slot, name, added, length)))
+    if (sum !== undefined) return sum
+    const message = `The cache entry ${inspect(key)} holds no number to which ${added} can be added; set() replaces it`
+    throw coded(new TypeError(message), 'ERR_CACHE_NOT_A_NUMBER')
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} expected undefined for an entry that is absent or expired
+   * @param {unknown} value
+   * @param {unknown} [ttl]
+   */
+  async compareAndSet(key, expected, value, ttl) {
+    const name = args.key('key', key)
+    const before = expected === undefined ? null : args.json('expected', expected)
+    const json = args.json('value', value)
+    const length = args.entryTtl(ttl)
+    return settled(await this.#connection.send((slot) => this.#cache.compareAndSet(slot, name, before, json, length)))
+  }
+
   /** @param {unknown} key */
   async has(key) {
     const name = args.key('key', key)
@@ -84,6 +185,19 @@ class CacheProvider {
   metrics() {
     return this.#connection.metrics()
   }
+}
+
+/** @type {Set<string>} */
+const toldOf = new Set()
+
+/** @param {string} table its name, as in SQL */
+function warnOfLog(table) {
+  if (toldOf.has(table)) return
+  toldOf.add(table)
+  process.emitWarning(`The table ${table} was to be unlogged, and exists as a logged one, which is used as it is`, {
+    code: 'GOSCOPE_CACHE_IS_LOGGED',
+    detail: `ALTER TABLE ${table} SET UNLOGGED changes it. Until then its writes cost what logged ones do.`,
+  })
 }
 
 module.exports = { CacheProvider }

@@ -1,17 +1,20 @@
 // @ts-check
 'use strict'
 
-const { types } = require('node:util')
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
 const { servedBy } = require('./tracing.js')
+const { isFailedResult } = require('./failed-result.js')
+const { IdempotentRuns } = require('./idempotent-runs.js')
+const { OneAtATime } = require('./one-at-a-time.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter {
   #connection
   #results
+  #runs
 
   /**
    * @param {unknown} pool
@@ -22,6 +25,8 @@ class PostgresIdempotencyAdapter {
     this.#connection = Connection.of(pool)
     this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
     servedBy(this, this.#connection)
+    const oneAtATime = new OneAtATime(this.#connection, keyPrefix, 'run:', createTables)
+    this.#runs = new IdempotentRuns(this.#connection, this.#results, oneAtATime)
   }
 
   async connect() {
@@ -64,22 +69,15 @@ class PostgresIdempotencyAdapter {
   metrics() {
     return this.#connection.metrics()
   }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} work
+   * @param {unknown} [options]
+   */
+  async run(key, work, options) {
+    return await this.#runs.run(key, work, options)
+  }
 }
-
-/**
- * go-go-scope stores a task's whole Result tuple. `[Error, undefined]` would come back through JSON as `[{}, null]`,
- * and a failure would be replayed as a success.
- *
- * @param {unknown} value
- */
-const isFailedResult = (value) =>
-  Array.isArray(value) && value.length === 2 && value[1] === undefined && isError(value[0])
-
-/**
- * An error of any realm, or a DOMException, which is no native error.
- *
- * @param {unknown} value
- */
-const isError = (value) => types.isNativeError(value) || value instanceof Error
 
 module.exports = { PostgresIdempotencyAdapter }

@@ -10,6 +10,12 @@ const METHODS = {
     set: 'cache.set',
     delete: 'cache.delete',
     has: 'cache.has',
+    getMany: 'cache.getMany',
+    setMany: 'cache.setMany',
+    deleteMany: 'cache.deleteMany',
+    increment: 'cache.increment',
+    compareAndSet: 'cache.compareAndSet',
+    getOrSet: 'cache.getOrSet',
     clear: 'cache.clear',
     keys: 'cache.keys',
   },
@@ -43,6 +49,7 @@ const METHODS = {
     get: 'idempotency.get',
     set: 'idempotency.set',
     delete: 'idempotency.delete',
+    run: 'idempotency.run',
   },
 }
 

@@ -136,3 +136,6 @@ CREATE TRIGGER go_goscope_deleted AFTER DELETE ON go_goscope_circuit FOR EACH RO
 DROP TRIGGER IF EXISTS go_goscope_truncated ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON go_goscope_circuit FOR EACH STATEMENT
   EXECUTE FUNCTION go_goscope_notify_all();
+
+-- What identifies the request that gave the result, as given to run(); NULL where none was given.
+ALTER TABLE go_goscope_idempotency ADD COLUMN IF NOT EXISTS fingerprint TEXT;

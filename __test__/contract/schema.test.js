@@ -69,10 +69,11 @@ test('the documented schema: columns, types, indexes', async () => {
       'go_goscope_idempotency.expires_at timestamp with time zone',
       'go_goscope_idempotency.created_at timestamp with time zone',
       'go_goscope_idempotency.updated_at timestamp with time zone',
+      // Beyond what is documented, and nullable: whoever knows only the documented columns can go on writing.
+      'go_goscope_idempotency.fingerprint text',
       'go_goscope_locks.key text NOT NULL',
       'go_goscope_locks.owner text NOT NULL',
       'go_goscope_locks.expires_at timestamp without time zone NOT NULL',
-      // Beyond what is documented, and nullable: whoever knows only the documented columns can go on writing.
       'go_goscope_locks.fencing_token bigint',
       'go_goscope_locks.fencing_owner text',
       'go_goscope_locks.awaited boolean',

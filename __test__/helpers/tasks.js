@@ -265,6 +265,7 @@ async function crowd(/** @type {Input & { rounds: number }} */ { url, index, rou
 }
 
 module.exports = {
+  ...require('./cache-tasks.js'),
   connect,
   contend,
   count,

@@ -61,7 +61,26 @@ export async function whatTheMethodsGive() {
   const list = await adapter.list('task')
   const result = await results.get<[undefined, string]>('key')
   const stats = await cache.stats()
+  const many = await adapter.getMany<{ name: string }>(['a', 'b'])
+  await cache.setMany(
+    [
+      ['a', 1],
+      ['b', { b: 2 }, 1000],
+    ],
+    60_000,
+  )
+  await cache.setMany(new Map([['a', 1]]))
+  await adapter.deleteMany(new Set(['a']))
+  const operations: goscope.CacheOperations[] = [adapter, cache]
+  const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
+    ttl: 1000,
+    staleTtl: 1000,
+    claimTtl: 1000,
+  })
+  const ran = await results.run('key', () => 'done', { ttl: 1000, claimTtl: 1000, fingerprint: 'f' })
   const methods = {
+    sum: await operations[0].increment('n', 2, 1000),
+    stored: await cache.compareAndSet('key', undefined, 1, 1000),
     extended: await adapter.extend('key', 1000, 'owner'),
     failures: await adapter.recordFailure('key', 5),
     mayTry: await adapter.tryProbe('key', 30_000),
@@ -78,6 +97,9 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
+    null as never as Expect<Equal<typeof many, ({ name: string } | null)[]>>,
+    null as never as Expect<Equal<typeof computed, { n: number; aborted: boolean }>>,
+    null as never as Expect<Equal<typeof ran, string>>,
     null as never as Expect<Equal<typeof latest, goscope.Checkpoint<number[]> | undefined>>,
     null as never as Expect<Equal<typeof list, goscope.Checkpoint<unknown>[]>>,
     null as never as Expect<Equal<typeof result, { value: [undefined, string]; expiresAt?: number } | null>>,
@@ -86,6 +108,8 @@ export async function whatTheMethodsGive() {
       Equal<
         typeof methods,
         {
+          sum: number
+          stored: boolean
           extended: boolean
           failures: number
           mayTry: boolean
@@ -172,6 +196,10 @@ export function wrongUses() {
   new goscope.PostgresIdempotencyAdapter(pool, { createTables: 'no' })
   // @ts-expect-error the table of PostgresAdapter has its documented name
   new goscope.PostgresAdapter(pool, { tableName: 'cache' })
+  // @ts-expect-error one of three words
+  new goscope.PostgresAdapter(pool, { cacheDurability: 'none' })
+  // @ts-expect-error one of three words
+  new goscope.PostgresCacheAdapter(pool, { durability: 'none' })
   // @ts-expect-error no locks here
   new goscope.PostgresCacheAdapter(pool, { defaultLockTTL: 1000 })
 
@@ -200,6 +228,20 @@ export function wrongUses() {
     adapter.get<string>('key').then((value: number) => value),
     // @ts-expect-error a miss is null
     adapter.get<string>('key').then((value: string) => value),
+    // @ts-expect-error an entry is a key and a value
+    adapter.setMany(['key']),
+    // @ts-expect-error a miss is null
+    adapter.getMany<string>(['key']).then((values: string[]) => values),
+    // @ts-expect-error what computes is a function
+    adapter.getOrSet('key', 1),
+    // @ts-expect-error times are milliseconds
+    adapter.getOrSet('key', () => 1, { ttl: '1 minute' }),
+    // @ts-expect-error a fingerprint is text
+    results.run('key', () => 1, { fingerprint: 1 }),
+    // @ts-expect-error what is added is a number
+    adapter.increment('key', '1'),
+    // @ts-expect-error a value is stored
+    adapter.compareAndSet('key', undefined),
     // @ts-expect-error a TTL is milliseconds
     adapter.set('key', 1, '1 minute'),
     // @ts-expect-error a checkpoint has data

@@ -153,7 +153,7 @@ fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
     let link = running.link.clone();
     let mut jobs = again;
     let mut state = link.state();
-    let idle = EAGER_LANES.saturating_sub(state.lanes - state.held_up_lanes);
+    let idle = EAGER_LANES.min(link.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
     running.end_writing(&mut state);

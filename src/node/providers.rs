@@ -19,9 +19,17 @@ pub struct Locks {
 
 #[napi]
 impl Locks {
+    /// `namespace` stands between prefix and key; absent, that of the application's own locks.
     #[napi(constructor, catch_unwind)]
-    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
-        Self { store: store::Locks::new(&pool.link, &key_prefix, create_tables), calls: pool.calls.clone() }
+    pub fn new(pool: &Pool, key_prefix: String, create_tables: bool, namespace: Option<String>) -> Self {
+        let namespace = namespace.as_deref().unwrap_or("lock:");
+        let store = store::Locks::new(&pool.link, &key_prefix, namespace, create_tables);
+        Self { store, calls: pool.calls.clone() }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn until_free(&self, slot: u32, key: String) {
+        self.store.until_free(key, self.calls.reply(slot, Operation::Lock));
     }
 
     #[napi(catch_unwind)]
@@ -193,17 +201,24 @@ pub struct Cache {
 
 #[napi]
 impl Cache {
-    /// `table_name` in its parts for a table of its own; absent, the adapter's.
+    /// `durability` is "full", "async" or "unlogged"; `table_name` in its parts for a table of its own, absent for the
+    /// adapter's.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         pool: &Pool,
         key_prefix: String,
         create_tables: bool,
+        durability: String,
         table_name: Option<Vec<String>>,
     ) -> Self {
+        let durability = match durability.as_str() {
+            "async" => store::Durability::Async,
+            "unlogged" => store::Durability::Unlogged,
+            _ => store::Durability::Full,
+        };
         let store = match table_name {
-            Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables),
-            None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables),
+            Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables, durability),
+            None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables, durability),
         };
         Self { store, calls: pool.calls.clone() }
     }
@@ -221,6 +236,57 @@ impl Cache {
     #[napi(catch_unwind)]
     pub fn delete(&self, slot: u32, key: String) {
         self.store.delete(key, self.calls.reply(slot, Operation::CacheDelete));
+    }
+
+    /// `[value, isStale]`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn look(&self, slot: u32, key: String, stale_ttl: f64) {
+        self.store.look(key, stale_ttl, self.calls.reply(slot, Operation::CacheGet));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get_many(&self, slot: u32, keys: Vec<String>) {
+        self.store.get_many(keys, self.calls.reply(slot, Operation::CacheGetMany));
+    }
+
+    /// The entries' keys, values and TTLs, each of its own array.
+    #[napi(catch_unwind)]
+    pub fn set_many(&self, slot: u32, keys: Vec<String>, values: Vec<String>, ttls: Vec<Option<f64>>) {
+        let entries = keys.into_iter().zip(values).zip(ttls).map(|((key, value), ttl)| (key, value, ttl));
+        self.store.set_many(entries.collect(), self.calls.reply(slot, Operation::CacheSetMany));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete_many(&self, slot: u32, keys: Vec<String>) {
+        self.store.delete_many(keys, self.calls.reply(slot, Operation::CacheDeleteMany));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn increment(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
+        self.store.increment(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrement));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn compare_and_set(
+        &self,
+        slot: u32,
+        key: String,
+        expected: Option<String>,
+        value: String,
+        ttl: Option<f64>,
+    ) {
+        self.store.compare_and_set(
+            key,
+            expected,
+            value,
+            ttl,
+            self.calls.reply(slot, Operation::CacheCompareAndSet),
+        );
+    }
+
+    #[napi(catch_unwind)]
+    pub fn logged_table(&self) -> Option<String> {
+        self.store.logged_table()
     }
 
     #[napi(catch_unwind)]
@@ -333,6 +399,40 @@ impl Idempotency {
     #[napi(catch_unwind)]
     pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
         self.store.set(key, value, ttl, self.calls.reply(slot, Operation::ResultSet));
+    }
+
+    /// `{ value, fingerprint? }`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn recall(&self, slot: u32, key: String) {
+        self.store.recall(key, self.calls.reply(slot, Operation::ResultGet));
+    }
+
+    /// Whether this was the first to be stored.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn remember(
+        &self,
+        slot: u32,
+        key: String,
+        value: String,
+        ttl: Option<f64>,
+        fingerprint: Option<String>,
+        patience: f64,
+    ) {
+        self.store.remember(
+            key,
+            value,
+            ttl,
+            fingerprint,
+            patience,
+            self.calls.reply(slot, Operation::ResultSet),
+        );
+    }
+
+    /// Whether the table, which has been looked at, keeps fingerprints.
+    #[napi(catch_unwind)]
+    pub fn keeps_fingerprints(&self) -> bool {
+        self.store.keeps_fingerprints()
     }
 
     #[napi(catch_unwind)]

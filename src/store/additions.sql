@@ -91,3 +91,7 @@ CREATE TRIGGER go_goscope_deleted AFTER DELETE ON {table} FOR EACH ROW
 DROP TRIGGER IF EXISTS go_goscope_truncated ON {table};
 CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON {table} FOR EACH STATEMENT
   EXECUTE FUNCTION {schema}go_goscope_notify_all();
+
+-- section: fingerprint
+-- What identifies the request that gave the result, as given to run(); NULL where none was given.
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fingerprint TEXT;

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::call::{KeyCall, PlainCall, any_row};
-use super::entries::{self, GET, RENEW, SET};
+use super::call::{Found, KeyCall, PlainCall, any_row};
+use super::conditional::{REPLACE, SET_IF_ABSENT};
+use super::counter::{self, INCREMENT};
+use super::entries::{self, GET, RENEW, SET, Write};
+use super::gather::Gather;
+use super::json::without_key;
 use super::keys::{self, MARKER, Prefix};
-use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
-use super::{Place, TableRef};
+use super::table::{DELETE_BY_KEY, Definition, Durability, Index, Table, Template};
+use super::{Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Error, Kind, Link, Mode, Reply, Retry};
 
 const HAS: Template = Template::of_both(
@@ -59,12 +63,29 @@ SELECT count(*) FROM pruned"#,
     &[Kind::Text, Kind::Text],
 );
 
-const TEMPLATES: &[Template] = &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE];
+/// Whether the entry is about to expire, within `$2`: its value was stored for that much longer than it is fresh.
+const LOOK: Template = Template::of_both(
+    r#"
+SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false)
+  FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    r#"
+SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false)
+  FROM {table} WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    &[Kind::Text, Kind::Float],
+)
+.sharing(1);
+
+const TEMPLATES: &[Template] =
+    &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE, INCREMENT, SET_IF_ABSENT, REPLACE, LOOK];
 const AT_HAS: usize = 4;
 const AT_KEYS: usize = 5;
 const AT_CLEAR: usize = 6;
 const AT_SIZE: usize = 7;
 const AT_PRUNE: usize = 8;
+const AT_INCREMENT: usize = 9;
+const AT_SET_IF_ABSENT: usize = 10;
+const AT_REPLACE: usize = 11;
+const AT_LOOK: usize = 12;
 
 static ADAPTER_TABLE: Definition = Definition {
     section: "cache",
@@ -95,15 +116,21 @@ pub struct Cache {
 
 impl Cache {
     /// `PostgresAdapter`'s cache, which shares its table with every other prefix.
-    pub fn of_adapter(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&ADAPTER_TABLE, "go_goscope_cache", create);
+    pub fn of_adapter(link: &Arc<Link>, key_prefix: &str, create: bool, durability: Durability) -> Self {
+        let table = Table::named(&ADAPTER_TABLE, &["go_goscope_cache".to_owned()], create, durability);
         let place = Place::new(link, table, Prefix::new(key_prefix, "cache:"));
         Self { place, clears_all: key_prefix.is_empty() }
     }
 
     /// `PostgresCacheAdapter`'s table, by the parts of its name.
-    pub fn of_table(link: &Arc<Link>, name: &[String], key_prefix: &str, create: bool) -> Self {
-        let table = Table::named(&OWN_TABLE, name, create);
+    pub fn of_table(
+        link: &Arc<Link>,
+        name: &[String],
+        key_prefix: &str,
+        create: bool,
+        durability: Durability,
+    ) -> Self {
+        let table = Table::named(&OWN_TABLE, name, create, durability);
         let place = Place::new(link, table, Prefix::new(key_prefix, ""));
         Self { place, clears_all: key_prefix.is_empty() }
     }
@@ -123,6 +150,19 @@ impl Cache {
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
+    /// `[value, isStale]`, or nothing for a miss. Stale is what has less than this left of its time.
+    pub fn look(&self, key: String, stale_ttl: f64, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Read);
+        let read = |found: Found<'_>| {
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
+            let value: &str = row.get(1);
+            let value = if found.is_digest { without_key(value) } else { value };
+            Ok(Answer::Done(format!("[{value},{}]", row.get::<_, bool>(2))))
+        };
+        let call = KeyCall::new(&self.place, AT_LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        self.place.submit(turns, call, Retry::Harmless, reply);
+    }
+
     /// `ttl` in milliseconds; none for no expiry.
     pub fn set(&self, key: String, value: String, ttl: Option<f64>, reply: Reply) {
         entries::set(&self.place, key, value, ttl, reply);
@@ -130,6 +170,88 @@ impl Cache {
 
     pub fn delete(&self, key: String, reply: Reply) {
         entries::delete(&self.place, key, reply);
+    }
+
+    /// The values as a JSON array, each in an array of its own, with 0 for a miss.
+    pub fn get_many(&self, keys: Vec<String>, reply: Reply) {
+        let found = |value: &String| if value.is_empty() { "0".into() } else { format!("[{value}]") };
+        let json = move |values: Vec<String>| list(values.iter().map(found));
+        self.each(keys, json, reply, |key, reply| self.get(key, reply));
+    }
+
+    /// Keys, values and TTLs of the entries, which are written each by itself: one that the server refuses does not
+    /// undo the others.
+    pub fn set_many(&self, entries: Vec<(String, String, Option<f64>)>, reply: Reply) {
+        self.each(
+            entries,
+            |_| "null".into(),
+            reply,
+            |(key, value, ttl), reply| self.set(key, value, ttl, reply),
+        );
+    }
+
+    pub fn delete_many(&self, keys: Vec<String>, reply: Reply) {
+        self.each(keys, |_| "null".into(), reply, |key, reply| self.delete(key, reply));
+    }
+
+    /// Makes a call of each, all in one moment, so that they share statements and keep their places among other calls.
+    fn each<T>(
+        &self,
+        items: Vec<T>,
+        json: impl FnOnce(Vec<String>) -> String + Send + 'static,
+        reply: Reply,
+        call: impl Fn(T, Reply),
+    ) {
+        let Some(gather) = Gather::new(items.len(), json, reply) else { return };
+        for (number, item) in items.into_iter().enumerate() {
+            call(item, gather.reply(number));
+        }
+    }
+
+    /// The sum, or nothing where the entry holds no number to add to. `by` is a JSON number.
+    pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply) {
+        let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
+        self.write(AT_INCREMENT, key, args, 1, counter::sum, reply);
+    }
+
+    /// Whether the value was stored in place of the expected one; none stands for an entry that is absent or expired.
+    pub fn compare_and_set(
+        &self,
+        key: String,
+        expected: Option<String>,
+        value: String,
+        ttl: Option<f64>,
+        reply: Reply,
+    ) {
+        let is_stored = |found: Found<'_>| (!found.rows.is_empty()).to_string();
+        let (value, ttl) = (Arg::text(value), ttl_arg(ttl));
+        match expected {
+            None => self.write(AT_SET_IF_ABSENT, key, [Arg::Text(None), value, ttl], 1, is_stored, reply),
+            Some(expected) => {
+                let args = [Arg::Text(None), Arg::text(expected), value, ttl];
+                self.write(AT_REPLACE, key, args, 2, is_stored, reply);
+            }
+        }
+    }
+
+    /// A write that must not run again when its outcome is unknown.
+    fn write<const N: usize>(
+        &self,
+        statement: usize,
+        key: String,
+        args: [Arg; N],
+        values: usize,
+        outcome: fn(Found<'_>) -> String,
+        reply: Reply,
+    ) {
+        let turns = self.place.on_key(&key, Mode::Alone);
+        let write = Write::new(&self.place, statement, key, args, outcome).of_values(values);
+        self.place.submit(turns, write, Retry::Never, reply);
+    }
+
+    /// The table's name, where it is there and logged.
+    pub fn logged_table(&self) -> Option<String> {
+        self.place.table.shape().logged_name()
     }
 
     /// Keys as a JSON array; `pattern` is SQL's LIKE on the key without its prefix.
@@ -193,5 +315,10 @@ fn read_keys(rows: &[Row]) -> Result<Answer, Error> {
         };
         told.unwrap_or_else(|| keys::json(&tail).into_owned())
     };
-    Ok(Answer::Done(format!("[{}]", rows.iter().map(key).collect::<Vec<_>>().join(","))))
+    Ok(Answer::Done(list(rows.iter().map(key))))
+}
+
+/// A JSON array of texts that are JSON already.
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
 }

@@ -36,37 +36,38 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
 /// The expiry of an entry that is there already is computed after the wait for its row: what `excluded` carries beyond
 /// the statement's start is the TTL, NULL for none. The expiry of an inserted entry (`xmax` is 0 in those) counts from
 /// the statement's start, which a wait for another inserter that then rolls back may leave behind. The rows of such
-/// entries name the transaction that wrote them, for [`RENEW`].
+/// entries name the transaction that wrote them, for [`RENEW`]. A fingerprint belongs to the value that was there.
 pub(super) const SET: Template = Template::of_both(
     r#"
 INSERT INTO {table} (key, value, expires_at, {touched})
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}
+      {touched} = {now:touched}{with fingerprint}, fingerprint = NULL{end}
 RETURNING key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
     r#"
 INSERT INTO {table} (key, value, expires_at, {touched})
 SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
   FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}
+      {touched} = {now:touched}{with fingerprint}, fingerprint = NULL{end}
 RETURNING key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
-.sweeping(
-    r#"
+.sweeping(SWEEP);
+
+/// Removes a few expired entries that the statement has not written.
+pub(super) const SWEEP: &str = r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
   SELECT key FROM {table}
    WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
    ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
-   FOR UPDATE SKIP LOCKED))"#,
-);
+   FOR UPDATE SKIP LOCKED))"#;
 
 /// Sets the expiry of entries anew, if they are still what this call wrote: `xmin` is the writing transaction.
 pub(super) const RENEW: Template = Template::of_many(
@@ -110,54 +111,98 @@ fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> String, reply: 
 pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply) {
     let turns = place.on_key(&key, Mode::Alone);
     let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl)];
-    place.submit(
-        turns,
-        Set { place: place.clone(), key, is_keyed: false, stale: false, args },
-        Retry::Never,
-        reply,
-    );
+    let write = Write::new(place, AT_SET, key, args, |_| "null".into());
+    place.submit(turns, write, Retry::Never, reply);
 }
 
-struct Set {
+/// A call that writes a value under a key, perhaps with an expiry that has to be renewed.
+///
+/// Its arguments are the key, one or more values as JSON text, the TTL, and whatever else. Its rows have the key, and the
+/// transaction that wrote the entry, where the expiry is stale.
+pub(super) struct Write<const N: usize> {
     place: Arc<Place>,
+    statement: usize,
     key: String,
-    /// Whether the value has been put beside the key, which is stored as a digest.
-    is_keyed: bool,
-    /// Whether the entry is written, with a stale expiry; the second argument is then the transaction that wrote it.
-    stale: bool,
-    args: [Arg; 3],
+    is_digest: bool,
+    /// How many arguments are values; they follow the key.
+    values: usize,
+    args: [Arg; N],
+    outcome: fn(Found<'_>) -> String,
+    renewal: Option<Renewal>,
 }
 
-impl Call for Set {
+/// The entry is written, with a stale expiry.
+struct Renewal {
+    args: [Arg; 3],
+    outcome: String,
+}
+
+impl<const N: usize> Write<N> {
+    pub(super) fn new(
+        place: &Arc<Place>,
+        statement: usize,
+        key: String,
+        args: [Arg; N],
+        outcome: fn(Found<'_>) -> String,
+    ) -> Self {
+        Self {
+            place: place.clone(),
+            statement,
+            key,
+            is_digest: false,
+            values: 1,
+            args,
+            outcome,
+            renewal: None,
+        }
+    }
+
+    /// With so many values among its arguments.
+    pub(super) fn of_values(self, values: usize) -> Self {
+        Self { values, ..self }
+    }
+}
+
+impl<const N: usize> Call for Write<N> {
     fn bind(&mut self, _: usize) -> Arc<Statement> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(&self.key, shape.max_chars("key"));
-        self.args[0] = Arg::text(stored.text);
-        if self.stale {
+        if let Some(renewal) = &mut self.renewal {
+            renewal.args[0] = Arg::text(stored.text);
             return shape.statement(AT_RENEW);
         }
-        if stored.is_digest
-            && !std::mem::replace(&mut self.is_keyed, true)
-            && let Arg::Text(Some(value)) = &self.args[1]
-        {
-            self.args[1] = Arg::text(with_key(&self.key, value));
+        self.args[0] = Arg::text(stored.text);
+        // Once: a call may run again.
+        if stored.is_digest && !std::mem::replace(&mut self.is_digest, true) {
+            for value in &mut self.args[1..=self.values] {
+                if let Arg::Text(Some(json)) = value {
+                    *value = Arg::text(with_key(&self.key, json));
+                }
+            }
         }
-        shape.statement(AT_SET)
+        shape.statement(self.statement)
     }
 
     fn args(&self) -> &[Arg] {
-        &self.args
+        match &self.renewal {
+            Some(renewal) => &renewal.args,
+            None => &self.args,
+        }
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
         // What renews an entry has no rows.
+        if let Some(renewal) = &mut self.renewal {
+            return Ok(Answer::Done(std::mem::take(&mut renewal.outcome)));
+        }
+        let outcome = (self.outcome)(Found { place: &self.place, rows, is_digest: self.is_digest });
         match rows.first().and_then(|row| row.get::<_, Option<&str>>(1)) {
             Some(written_by) => {
-                self.stale = true;
-                self.args[1] = Arg::text(written_by);
+                let args = [Arg::Text(None), Arg::text(written_by), self.args[self.values + 1].clone()];
+                self.renewal = Some(Renewal { args, outcome });
                 Ok(Answer::Again)
             }
-            None => Ok(Answer::Done("null".into())),
+            None => Ok(Answer::Done(outcome)),
         }
     }
 }

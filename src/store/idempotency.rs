@@ -1,12 +1,55 @@
 //! Results remembered under an idempotency key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::entries::{self, GET_WITH_EXPIRY, RENEW, SET};
+use super::call::{Found, KeyCall};
+use super::entries::{self, GET_WITH_EXPIRY, RENEW, SET, SWEEP, Write};
+use super::json::{self, Object, without_key};
 use super::keys::Prefix;
-use super::table::{DELETE_BY_KEY, Definition, Index, Table};
-use super::{Place, TableRef};
-use crate::link::{Link, Reply};
+use super::relation::Addition;
+use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
+use super::{Place, TableRef, ttl_arg};
+use crate::link::{Answer, Arg, Kind, Link, Mode, Reply, Retry};
+
+const RECALL: Template = Template::of_both(
+    r#"
+SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
+ WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    r#"
+SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
+ WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    &[Kind::Text],
+);
+
+/// Stores a result where there is none, or only one that has expired; see [`super::conditional::SET_IF_ABSENT`]. Whoever
+/// has lost the claim while they worked may come second: the first result stays, so that all callers hear the same.
+const REMEMBER: Template = Template::of_both(
+    r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{with fingerprint}, $4{end})
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
+  WHERE entry.expires_at <= {now:expires_at}
+RETURNING entry.key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+    r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond',
+       {now:touched}{with fingerprint}, fingerprint{end}
+  FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, fingerprint) ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
+  WHERE entry.expires_at <= {now:expires_at}
+RETURNING entry.key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+    &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
+)
+.sweeping(SWEEP);
 
 static DEFINITION: Definition = Definition {
     section: "idempotency",
@@ -15,10 +58,15 @@ static DEFINITION: Definition = Definition {
         leads_with: "expires_at",
         on: "(expires_at) WHERE expires_at IS NOT NULL",
     }],
-    additions: &[],
+    additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT, &[FINGERPRINT]) }],
     touched: "updated_at",
-    templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY],
+    templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY, RECALL, REMEMBER],
 };
+const AT_RECALL: usize = 4;
+const AT_REMEMBER: usize = 5;
+
+/// What the table may have beyond the documented schema: what a result was asked for with.
+const FINGERPRINT: &str = "fingerprint";
 
 pub struct Idempotency {
     place: Arc<Place>,
@@ -46,5 +94,47 @@ impl Idempotency {
 
     pub fn delete(&self, key: String, reply: Reply) {
         entries::delete(&self.place, key, reply);
+    }
+
+    /// `{ value, fingerprint? }`, or nothing.
+    pub fn recall(&self, key: String, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Read);
+        let read = |found: Found<'_>| {
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
+            let value: &str = row.get(1);
+            let value = if found.is_digest { without_key(value) } else { value };
+            let fingerprint = row.get::<_, Option<&str>>(2).map(json::text);
+            Ok(Answer::Done(Object::new().raw("value", value).optional("fingerprint", fingerprint).end()))
+        };
+        let call = KeyCall::new(&self.place, AT_RECALL, "key", key, [], read);
+        self.place.submit(turns, call, Retry::Harmless, reply);
+    }
+
+    /// Whether the result was stored, and is not second to another. A run of whose outcome nothing is known may be
+    /// repeated: the second finds what the first has stored, and leaves it alone.
+    ///
+    /// Rides out faults that pass within `patience`, in milliseconds: what gave this result is done, and done again if it
+    /// is lost.
+    pub fn remember(
+        &self,
+        key: String,
+        value: String,
+        ttl: Option<f64>,
+        fingerprint: Option<String>,
+        patience: f64,
+        reply: Reply,
+    ) {
+        let turns = self.place.on_key(&key, Mode::Alone);
+        let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
+        let is_stored = |found: Found<'_>| (!found.rows.is_empty()).to_string();
+        let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
+        let patience = Duration::try_from_secs_f64(patience / 1e3).unwrap_or(Duration::MAX);
+        let job = self.place.job(turns, write, Retry::Harmless, reply);
+        self.place.link.submit(job.patient(patience));
+    }
+
+    /// Whether the table has a place for fingerprints, as far as is known: it has been looked at by the first call.
+    pub fn keeps_fingerprints(&self) -> bool {
+        self.place.table.shape().has(FINGERPRINT)
     }
 }

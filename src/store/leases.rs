@@ -356,6 +356,19 @@ impl Ear {
     }
 }
 
+/// Until a lock is free, or another's than at first: whoever held it is done. Takes nothing, and waits as `lock()` does.
+pub(super) async fn until_free(locks: &Locks, key: &str) -> Result<(), Error> {
+    let mut ear = Ear { listening: locks.listen(key), hears: false, poll: FIRST_POLL };
+    let mut first = None;
+    while let Some((holder, left)) = locks.await_release(key, true).await? {
+        if *first.get_or_insert_with(|| holder.clone()) != holder {
+            break;
+        }
+        ear.wait(left).await?;
+    }
+    Ok(())
+}
+
 /// Until there is no more reason to wait.
 async fn given_up(given_up: &Notify, deadline: Option<Instant>) -> End {
     let time_is_up = async {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::call::{Found, KeyCall, any_row, nothing};
 use super::json;
 use super::keys::Prefix;
-use super::leases::{Leases, Wanted, lock_when_free};
+use super::leases::{Leases, Wanted, lock_when_free, until_free};
 use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
@@ -247,9 +247,10 @@ pub struct Locks {
 }
 
 impl Locks {
-    pub fn new(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
+    /// `namespace` stands between prefix and key; the application's own locks have `lock:`.
+    pub fn new(link: &Arc<Link>, key_prefix: &str, namespace: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, "go_goscope_locks", create);
-        Self { place: Place::new(link, table, Prefix::new(key_prefix, "lock:")), leases: Arc::default() }
+        Self { place: Place::new(link, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
     }
 
     pub fn table(&self) -> TableRef {
@@ -371,6 +372,15 @@ impl Locks {
     /// Takes a lock as soon as it is free; see [`leases`](super::leases).
     pub fn lock(&self, number: u32, wanted: Wanted, lost: impl FnOnce() + Send + 'static, reply: Reply) {
         lock_when_free(self, number, wanted, lost, reply);
+    }
+
+    /// Waits until a lock is free, without taking it.
+    pub fn until_free(&self, key: String, reply: Reply) {
+        let locks = self.clone();
+        self.place.link.in_background(async move {
+            let free = until_free(&locks, &key).await;
+            reply.settle(free.map(|()| "null".into()));
+        });
     }
 
     /// Nobody wants the lock any more that is waited for under this number.

@@ -15,7 +15,10 @@ mod cache;
 mod call;
 mod checkpoints;
 mod circuits;
+mod conditional;
+mod counter;
 mod entries;
+mod gather;
 mod idempotency;
 mod inspection;
 mod json;
@@ -41,6 +44,7 @@ pub use subscription::Subscription;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;
+pub use table::Durability;
 use table::{Connect, Table};
 
 /// The longest time that a TTL can say, in milliseconds: a lease that ends later than this from now would not fit a

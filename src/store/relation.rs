@@ -6,6 +6,8 @@ pub(super) struct Relation {
     pub(super) name: String,
     /// Whether the role that is connected owns it.
     pub(super) is_ours: bool,
+    /// Whether a crash of the server leaves it as it is.
+    pub(super) is_logged: bool,
     pub(super) columns: Vec<Column>,
     /// Those that fire.
     pub(super) triggers: Vec<String>,

@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::relation::{Column, Relation};
-use super::table::{Definition, Index, render};
+use super::table::{Definition, Durability, Index, render};
 use crate::link::{Connection, Error};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -39,7 +39,7 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
          AND has_column_privilege(c.oid, a.attnum, 'UPDATE'),
        owned.sequence, coalesce(owned.serves, false),
        quote_ident(n.nspname), quote_ident(c.relname),
-       c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user),
+       c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user), c.relpersistence <> 'u',
        ARRAY(SELECT tgname::text FROM pg_trigger WHERE tgrelid = c.oid AND tgenabled IN ('O', 'A')),
        ARRAY(SELECT proname::text FROM pg_proc
               WHERE proname >= 'go_goscope_' AND proname < 'go_goscope`' AND pronamespace = n.oid)
@@ -79,8 +79,9 @@ pub(super) async fn find(connection: &Connection, name: &str) -> Result<Option<R
         schema: row.get(7),
         name: row.get(8),
         is_ours: row.get(9),
-        triggers: row.get(10),
-        functions: row.get(11),
+        is_logged: row.get(10),
+        triggers: row.get(11),
+        functions: row.get(12),
     }))
 }
 
@@ -89,10 +90,11 @@ pub(super) async fn create(
     connection: &Connection,
     name: &str,
     definition: &Definition,
+    durability: Durability,
 ) -> Result<Option<Relation>, Error> {
     let mut attempt = 1;
     loop {
-        match create_once(connection, name, definition).await {
+        match create_once(connection, name, definition, durability).await {
             Ok(()) => return find(connection, name).await,
             Err(error) => {
                 let _ = connection.execute("ROLLBACK").await;
@@ -106,11 +108,21 @@ pub(super) async fn create(
     }
 }
 
-async fn create_once(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
+async fn create_once(
+    connection: &Connection,
+    name: &str,
+    definition: &Definition,
+    durability: Durability,
+) -> Result<(), Error> {
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
     if find(connection, name).await?.is_none() {
-        connection.execute(&section(SCHEMA, definition.section).replace("{table}", name)).await?;
+        let documented = section(SCHEMA, definition.section);
+        let wanted = match durability {
+            Durability::Unlogged => documented.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"),
+            Durability::Full | Durability::Async => documented.to_owned(),
+        };
+        connection.execute(&wanted.replace("{table}", name)).await?;
         for index in definition.indexes {
             make_index(connection, name, index, "").await?;
         }

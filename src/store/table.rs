@@ -16,6 +16,8 @@ use crate::sync::lock;
 /// belongs to.
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
+/// * `{relaxed}`, at the end of a `RETURNING`, has the commit not wait for the disk, where the table's [`Durability`] allows
+///   that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only where a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
 ///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
@@ -61,12 +63,29 @@ impl Template {
     }
 }
 
+/// What a crash of the server may take of a table, in exchange for quicker writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Nothing that was acknowledged.
+    Full,
+    /// The last moments: commits do not wait for the disk.
+    Async,
+    /// All of it: the table is made without a log of its changes.
+    Unlogged,
+}
+
+/// A sub-select, so that it is evaluated once however many rows there are.
+const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
+
+/// What stands among the additions where [`RELAX`] is wanted.
+const RELAXED: &str = "relaxed";
+
 /// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
 pub(super) const DELETE_BY_KEY: Template = Template::of_both(
-    "DELETE FROM {table} WHERE key = $1",
+    "DELETE FROM {table} WHERE key = $1{returning_relaxed}",
     r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
-  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE))"#,
+  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE)){returning_relaxed}"#,
     &[Kind::Text],
 );
 
@@ -101,9 +120,10 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn new(definition: &Definition, name: &str, relation: Relation) -> Self {
+    fn new(definition: &Definition, name: &str, durability: Durability, relation: Relation) -> Self {
         let usable = definition.additions.iter().filter(|addition| addition.is_usable(&relation));
-        let additions: Vec<_> = usable.map(|addition| addition.name).collect();
+        let relaxed = (durability == Durability::Async).then_some(RELAXED);
+        let additions: Vec<_> = usable.map(|addition| addition.name).chain(relaxed).collect();
         let statement = |template: &Template| {
             Arc::new(template.statement(|sql| render(sql, name, definition.touched, &relation, &additions)))
         };
@@ -112,16 +132,23 @@ impl Shape {
     }
 
     /// The documented shape of a table that is not there.
-    fn missing(definition: &Definition, name: &str) -> Self {
+    fn missing(definition: &Definition, name: &str, durability: Durability) -> Self {
         let relation = Relation {
             schema: String::new(),
             name: String::new(),
             is_ours: false,
+            is_logged: true,
             columns: Vec::new(),
             triggers: Vec::new(),
             functions: Vec::new(),
         };
-        Self { relation: None, ..Self::new(definition, name, relation) }
+        Self { relation: None, ..Self::new(definition, name, durability, relation) }
+    }
+
+    /// The table's name, where it is there and a crash of the server would leave it as it is.
+    pub(super) fn logged_name(&self) -> Option<String> {
+        let relation = self.relation.as_ref().filter(|relation| relation.is_logged)?;
+        Some(format!("{}.{}", relation.schema, relation.name))
     }
 
     pub(super) fn statement(&self, index: usize) -> Arc<Statement> {
@@ -174,6 +201,11 @@ pub(super) fn render(
             ("table", _) => text.push_str(name),
             ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
             ("touched", _) => text.push_str(touched),
+            ("relaxed", _) if additions.contains(&RELAXED) => text.extend([", ", RELAX]),
+            ("returning_relaxed", _) if additions.contains(&RELAXED) => {
+                text.extend([" RETURNING key::text, ", RELAX]);
+            }
+            ("relaxed" | "returning_relaxed", _) => {}
             _ => text.push_str(&of_column(token, touched, relation)),
         }
         rest = after;
@@ -208,6 +240,7 @@ pub(crate) struct Table {
     /// Quoted; the first is what is created where none exists.
     names: Vec<String>,
     create: bool,
+    durability: Durability,
     shape: Mutex<Option<Arc<Shape>>>,
     /// Has seen the table's name, and so begins every turn's hash. The folded name, where there is one: two spellings may
     /// mean one table.
@@ -218,14 +251,19 @@ pub(crate) struct Table {
 impl Table {
     /// A table under its documented name.
     pub(super) fn documented(definition: &'static Definition, name: &str, create: bool) -> Arc<Self> {
-        Self::named(definition, &[name.to_owned()], create)
+        Self::named(definition, &[name.to_owned()], create, Durability::Full)
     }
 
     /// A table under a name that the application chose, in its parts: `schema.table` or `table`.
     ///
     /// The name is taken to the letter. But the pg-based adapter puts it into its SQL without quotes, where upper case
     /// folds to lower, so a table that exists under the folded name only is the one that is meant.
-    pub(super) fn named(definition: &'static Definition, parts: &[String], create: bool) -> Arc<Self> {
+    pub(super) fn named(
+        definition: &'static Definition,
+        parts: &[String],
+        create: bool,
+        durability: Durability,
+    ) -> Arc<Self> {
         let mut names = vec![quote(parts)];
         let plain = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
         if parts.iter().all(plain) {
@@ -236,14 +274,14 @@ impl Table {
         let mut turns = DefaultHasher::new();
         names.last().hash(&mut turns);
         let whole = turns.finish();
-        Arc::new(Self { definition, names, create, shape: Mutex::default(), turns, whole })
+        Arc::new(Self { definition, names, create, durability, shape: Mutex::default(), turns, whole })
     }
 
     /// The shape, once the table is prepared. Before, or where the table is missing and may not be made, the
     /// documented one: the statement then fails with the server's own words.
     pub(super) fn shape(&self) -> Arc<Shape> {
         let known = lock(&self.shape).clone();
-        known.unwrap_or_else(|| Arc::new(Shape::missing(self.definition, &self.names[0])))
+        known.unwrap_or_else(|| Arc::new(Shape::missing(self.definition, &self.names[0], self.durability)))
     }
 
     /// The turn that a call takes on the table as a whole.
@@ -272,7 +310,9 @@ impl Table {
         }
         if found.is_none() && self.create {
             let name = &self.names[0];
-            found = schema::create(connection, name, self.definition).await?.map(|relation| (name, relation));
+            found = schema::create(connection, name, self.definition, self.durability)
+                .await?
+                .map(|relation| (name, relation));
         } else if let (Some((name, relation)), true, true) = (&mut found, mend, self.create) {
             schema::mend(connection, name, self.definition, relation).await?;
             if schema::supplement(connection, name, self.definition, relation).await?
@@ -282,7 +322,7 @@ impl Table {
             }
         }
         if let Some((name, relation)) = found {
-            *lock(&self.shape) = Some(Arc::new(Shape::new(self.definition, name, relation)));
+            *lock(&self.shape) = Some(Arc::new(Shape::new(self.definition, name, self.durability, relation)));
         }
         Ok(())
     }
@@ -342,7 +382,15 @@ mod tests {
 
     fn relation(columns: Vec<Column>) -> Relation {
         let (schema, name) = ("s".to_owned(), "t".to_owned());
-        Relation { schema, name, is_ours: true, columns, triggers: vec![], functions: vec![] }
+        Relation {
+            schema,
+            name,
+            is_ours: true,
+            is_logged: true,
+            columns,
+            triggers: vec![],
+            functions: vec![],
+        }
     }
 
     fn column(name: &str, has_time_zone: bool) -> Column {
@@ -383,5 +431,14 @@ mod tests {
         assert_eq!(quote(&["a\"; DROP TABLE x; --".into()]), "\"a\"\"; DROP TABLE x; --\"");
         assert_eq!(render("{table}", "\"{now:a}\"", "", &relation(vec![]), &[]), "\"{now:a}\"");
         assert_eq!(quote(&["s".into(), "t".into()]), "\"s\".\"t\"");
+    }
+
+    #[test]
+    fn a_commit_is_relaxed_where_the_table_says_so() {
+        let words = |additions: &[&str]| {
+            render("a{relaxed}; b{returning_relaxed}", "t", "", &relation(vec![]), additions)
+        };
+        assert_eq!(words(&[]), "a; b");
+        assert_eq!(words(&[RELAXED]), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
     }
 }

@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 use super::Place;
 use super::call::{Found, KeyCall};
 use super::keys::Prefix;
-use super::table::Table;
+use super::table::{Durability, Table};
 use crate::link::{
     Answer, Arg, Call, Connection, Error, Job, Kind, Link, Prepare, Reply, Retry, Statement, Turns,
 };
@@ -50,7 +50,8 @@ impl Inspection {
             locks: documented(&rows::LOCKS, "go_goscope_locks", "lock:"),
             circuits: documented(&rows::CIRCUITS, "go_goscope_circuit", "circuit:"),
             cache: documented(&rows::CACHE, "go_goscope_cache", "cache:"),
-            cache_table: cache_table.map(|name| source(Table::named(&rows::CACHE_TABLE, name, false), "")),
+            cache_table: cache_table
+                .map(|name| source(Table::named(&rows::CACHE_TABLE, name, false, Durability::Full), "")),
             checkpoints: documented(&rows::CHECKPOINTS, "go_goscope_checkpoints", ""),
             idempotency: documented(&rows::IDEMPOTENCY, "go_goscope_idempotency", ""),
         }

@@ -1,0 +1,149 @@
+// @ts-check
+'use strict'
+
+const args = require('./arguments.js')
+const { settled } = require('./bridge.js')
+
+/** How long others wait for a process that has crashed while it computed. */
+const CLAIM_TTL_MS = 10_000
+
+/**
+ * @typedef {object} Wanted
+ * @property {string} name the entry's key, as native code takes it
+ * @property {string} key as the caller knows it
+ * @property {(context: { signal: AbortSignal }) => unknown} compute
+ * @property {number | null} ttl how long the value is fresh
+ * @property {number} staleTtl how much longer it may be given out
+ * @property {number} claimTtl
+ *
+ * @typedef {{ value: unknown, isStale: boolean }} Found
+ */
+
+/**
+ * Cache entries that are computed where they are missing: by one process at a time, and in it once for all who ask
+ * meanwhile. An entry is stored until it is no use any more, `staleTtl` beyond its `ttl`; what is in its last `staleTtl` is
+ * stale.
+ */
+class ComputedEntries {
+  #connection
+  #cache
+  #oneAtATime
+  /** @type {Map<string, Promise<string>>} values as JSON, of which each caller gets an own copy */
+  #computing = new Map()
+  /** @type {Set<string>} */
+  #refreshing = new Set()
+
+  /**
+   * @param {import('./connection.js').Connection} connection
+   * @param {import('../native').Cache} cache
+   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
+   */
+  constructor(connection, cache, oneAtATime) {
+    this.#connection = connection
+    this.#cache = cache
+    this.#oneAtATime = oneAtATime
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} compute
+   * @param {unknown} options
+   * @param {(isHit: boolean) => void} count told of the lookup
+   */
+  async getOrSet(key, compute, options, count) {
+    const wanted = wantedBy(key, compute, options)
+    const found = await this.#find(wanted)
+    count(found !== undefined)
+    if (!found) return JSON.parse(await this.#computed(wanted))
+    if (found.isStale) this.#refresh(wanted)
+    return found.value
+  }
+
+  /**
+   * @param {Wanted} wanted
+   * @returns {Promise<Found | undefined>}
+   */
+  async #find({ name, staleTtl }) {
+    const look = (/** @type {number} */ slot) =>
+      staleTtl === 0 ? this.#cache.get(slot, name) : this.#cache.look(slot, name, staleTtl)
+    const found = settled(await this.#connection.send(look))
+    if (found === undefined) return undefined
+    return staleTtl === 0 ? { value: found, isStale: false } : { value: found[0], isStale: found[1] }
+  }
+
+  /**
+   * For all in this process who ask for it before it is there: one of them computes, or waits for another process.
+   *
+   * @param {Wanted} wanted
+   */
+  #computed(wanted) {
+    const { name } = wanted
+    let computing = this.#computing.get(name)
+    if (!computing) {
+      const find = async () => {
+        const found = await this.#find(wanted)
+        return found && JSON.stringify(found.value)
+      }
+      computing = this.#oneAtATime.do(this.#work(wanted, find)).finally(() => this.#computing.delete(name))
+      this.#computing.set(name, computing)
+    }
+    return computing
+  }
+
+  /**
+   * In the background. What goes wrong there is nobody's to hear: the stale value stands until its end, and then whoever
+   * asks for it hears it.
+   *
+   * @param {Wanted} wanted
+   */
+  #refresh(wanted) {
+    const { name } = wanted
+    if (this.#refreshing.has(name)) return
+    this.#refreshing.add(name)
+    const find = async () => {
+      const found = await this.#find(wanted)
+      return found && !found.isStale ? 'null' : undefined
+    }
+    this.#oneAtATime
+      .tryTo(this.#work(wanted, find))
+      .catch(() => {})
+      .finally(() => this.#refreshing.delete(name))
+  }
+
+  /**
+   * @param {Wanted} wanted
+   * @param {() => Promise<string | undefined>} find
+   * @returns {import('./one-at-a-time.js').Work<string>}
+   */
+  #work({ name, key, compute, ttl, staleTtl, claimTtl }, find) {
+    const length = ttl === null ? null : ttl + staleTtl
+    const work = async (/** @type {AbortSignal} */ signal) => {
+      const json = args.json('result of compute()', await compute({ signal }))
+      settled(await this.#connection.send((slot) => this.#cache.set(slot, name, json, length)))
+      return json
+    }
+    return { name, key, claimTtl, find, work }
+  }
+}
+
+/**
+ * @param {unknown} key
+ * @param {unknown} compute
+ * @param {unknown} options
+ * @returns {Wanted}
+ */
+function wantedBy(key, compute, options) {
+  const name = args.key('key', key)
+  const callback = args.callback('compute', compute)
+  const given = options == null ? {} : args.object('options', options)
+  return {
+    name,
+    key: String(key),
+    compute: callback,
+    ttl: args.entryTtl(given.ttl, 'options.ttl'),
+    staleTtl: args.number('options.staleTtl', given.staleTtl ?? 0, { min: 0, max: Number.MAX_VALUE }),
+    claimTtl: args.positiveTime('options.claimTtl', given.claimTtl ?? CLAIM_TTL_MS),
+  }
+}
+
+module.exports = { ComputedEntries }

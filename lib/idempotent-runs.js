@@ -1,0 +1,133 @@
+// @ts-check
+'use strict'
+
+const args = require('./arguments.js')
+const { settled } = require('./bridge.js')
+const { coded } = require('./errors.js')
+const { isFailedResult } = require('./failed-result.js')
+
+/** How long others wait for a process that has crashed while it worked. */
+const CLAIM_TTL_MS = 30_000
+
+const NO_PLACE =
+  'go_goscope_idempotency has no column for fingerprints, or this role may not use it. Call connect() once as the owner ' +
+  'of the table, or run sql/schema.sql'
+
+/**
+ * @typedef {object} Run
+ * @property {string} name the key, as native code takes it
+ * @property {string} key as the caller knows it
+ * @property {(context: { signal: AbortSignal }) => unknown} work
+ * @property {number | null} ttl
+ * @property {number} claimTtl
+ * @property {string | null} fingerprint
+ *
+ * @typedef {{ result: unknown }} Outcome
+ */
+
+/** Work that is done once under a key, and its result remembered. */
+class IdempotentRuns {
+  #connection
+  #results
+  #oneAtATime
+  /** @type {Map<string, Promise<void>>} what this process works at, or waits for another's; each ends, and never fails */
+  #running = new Map()
+
+  /**
+   * @param {import('./connection.js').Connection} connection
+   * @param {import('../native').Idempotency} results
+   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
+   */
+  constructor(connection, results, oneAtATime) {
+    this.#connection = connection
+    this.#results = results
+    this.#oneAtATime = oneAtATime
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} work
+   * @param {unknown} options
+   */
+  async run(key, work, options) {
+    const run = runOf(key, work, options)
+    let found = await this.#find(run)
+    // In this process one after the other, so that only one of them asks for the claim.
+    for (let ahead = this.#running.get(run.name); ahead && !found; ahead = this.#running.get(run.name)) {
+      await ahead
+      found = await this.#find(run)
+    }
+    return (found ?? (await this.#first(run))).result
+  }
+
+  /** @param {Run} run */
+  #first(run) {
+    const { name, key, claimTtl } = run
+    const find = () => this.#find(run)
+    const work = (/** @type {AbortSignal} */ signal) => this.#work(run, signal)
+    const outcome = this.#oneAtATime.do({ name, key, claimTtl, find, work })
+    const isOver = () => {
+      this.#running.delete(name)
+    }
+    this.#running.set(name, outcome.then(isOver, isOver))
+    return outcome
+  }
+
+  /**
+   * @param {Run} run
+   * @returns {Promise<Outcome | undefined>}
+   */
+  async #find({ name, key, fingerprint }) {
+    const found = settled(await this.#connection.send((slot) => this.#results.recall(slot, name)))
+    if (fingerprint !== null && !this.#results.keepsFingerprints()) {
+      throw coded(new Error(NO_PLACE), 'ERR_FINGERPRINT_UNAVAILABLE')
+    }
+    if (found === undefined) return undefined
+    // A result without one was stored by set(), or by somebody who knows of none.
+    if (fingerprint !== null && found.fingerprint !== undefined && found.fingerprint !== fingerprint) {
+      const message = `The idempotency key "${key}" has been used with another fingerprint: a key belongs to one request`
+      throw coded(new Error(message), 'ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH')
+    }
+    return { result: found.value }
+  }
+
+  /**
+   * @param {Run} run
+   * @param {AbortSignal} signal
+   * @returns {Promise<Outcome>}
+   */
+  async #work(run, signal) {
+    const result = await run.work({ signal })
+    if (isFailedResult(result)) return { result }
+    // JSON has no undefined, and what was done must be remembered.
+    const json = args.json('result of work()', result === undefined ? null : result)
+    const { name, ttl, fingerprint, claimTtl } = run
+    const isFirst = settled(
+      await this.#connection.send((slot) => this.#results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
+    )
+    // Who has lost the claim while they worked may come second, and then tells what the first has stored.
+    return (isFirst ? undefined : await this.#find(run)) ?? { result: JSON.parse(json) }
+  }
+}
+
+/**
+ * @param {unknown} key
+ * @param {unknown} work
+ * @param {unknown} options
+ * @returns {Run}
+ */
+function runOf(key, work, options) {
+  const name = args.key('key', key)
+  const callback = args.callback('work', work)
+  const given = options == null ? {} : args.object('options', options)
+  return {
+    name,
+    key: String(key),
+    work: callback,
+    ttl: args.entryTtl(given.ttl, 'options.ttl'),
+    claimTtl: args.positiveTime('options.claimTtl', given.claimTtl ?? CLAIM_TTL_MS),
+    fingerprint: given.fingerprint == null ? null : args.wellFormed('options.fingerprint', given.fingerprint),
+  }
+}
+
+module.exports = { IdempotentRuns }

@@ -1,0 +1,95 @@
+// @ts-check
+'use strict'
+
+const native = require('./native.js')
+const { settled } = require('./bridge.js')
+const { lockWhenFree } = require('./waiting-lock.js')
+
+/**
+ * @template F
+ * @typedef {object} Work
+ * @property {string} name its key, as native code takes it
+ * @property {string} key as the caller knows it
+ * @property {number} claimTtl how long the claim of a process that crashes lasts
+ * @property {() => Promise<F | undefined>} find what has come of the work already
+ * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds
+ */
+
+/**
+ * Work that one process at a time does, under a claim that is a lock of a namespace of its own, while the others wait for
+ * what comes of it.
+ */
+class OneAtATime {
+  #connection
+  #claims
+
+  /**
+   * @param {import('./connection.js').Connection} connection
+   * @param {string} keyPrefix
+   * @param {string} namespace
+   * @param {boolean} createTables
+   */
+  constructor(connection, keyPrefix, namespace, createTables) {
+    this.#connection = connection
+    this.#claims = new native.Locks(connection.native, keyPrefix, createTables, namespace)
+  }
+
+  /**
+   * Whoever has the claim looks once more before it works: it may have come after somebody who did it all. Whoever has not,
+   * waits until the claim is free, and looks before it asks for it: nobody need take a claim to learn what came of another.
+   *
+   * @template F
+   * @param {Work<F>} work
+   * @returns {Promise<F>}
+   */
+  async do(work) {
+    for (;;) {
+      const done = await this.tryTo(work)
+      if (done !== undefined) return done
+      settled(await this.#connection.send((slot) => this.#claims.untilFree(slot, work.name)))
+      const found = await work.find()
+      if (found !== undefined) return found
+    }
+  }
+
+  /**
+   * @template F
+   * @param {Work<F>} work
+   * @returns {Promise<F | undefined>} undefined where somebody else has the claim
+   */
+  async tryTo({ name, key, claimTtl, find, work }) {
+    const claim = await this.#claim(name, key, claimTtl)
+    if (!claim) return undefined
+    try {
+      return (await find()) ?? (await work(claim.signal))
+    } finally {
+      // Not waited for: a claim that cannot be given back runs out.
+      claim.release().catch(() => {})
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} key
+   * @param {number} ttl
+   */
+  async #claim(name, key, ttl) {
+    try {
+      return await lockWhenFree(this.#connection, this.#claims, {
+        name,
+        key,
+        ttl,
+        owner: null,
+        wait: 0,
+        renew: true,
+        signal: undefined,
+        defaultTtl: undefined,
+      })
+    } catch (error) {
+      if (/** @type {any} */ (error).code === 'ERR_LOCK_WAIT_TIMEOUT') return undefined
+      throw error
+    }
+  }
+}
+
+module.exports = { OneAtATime }

@@ -1,0 +1,71 @@
+//! Writes of an entry that depend on what is there.
+
+use super::entries::SWEEP;
+use super::table::Template;
+use crate::link::Kind;
+
+/// Stores where there is nothing, or only what has expired. Of N callers for an absent key one inserts; the others wait for
+/// it in the unique index, and then, as callers for an expired entry do, lock the row in its newest version. Only then does
+/// the `WHERE` ask, by the clock of that moment, whether it has expired: the first makes it live, the rest find it so and
+/// get no row. An entry that is deleted meanwhile is no conflict any more.
+///
+/// Expiries are computed as in [`super::entries::SET`].
+pub(super) const SET_IF_ABSENT: Template = Template::of_both(
+    r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}
+  WHERE entry.expires_at <= {now:expires_at}
+RETURNING entry.key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
+    r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
+  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+      {touched} = {now:touched}
+  WHERE entry.expires_at <= {now:expires_at}
+RETURNING entry.key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
+    &[Kind::Text, Kind::Text, Kind::Float],
+)
+.sweeping(SWEEP);
+
+/// Replaces the value `$2` by `$3`. `held` waits for the row, in the order of keys, where the value is the expected one,
+/// as of the statement's snapshot or after the wait; a value that differs in both is left alone without a lock. The
+/// `UPDATE` then asks the newest version for the value once more, so of N callers who expect the same value one gets a
+/// row; and for the expiry, by the clock after the wait, which the `CASE` keeps behind it (see `EXTEND` of the locks): the
+/// wait may have been for somebody who only locked the row, and has changed nothing. An entry that is deleted meanwhile is
+/// not found any more.
+pub(super) const REPLACE: Template = Template::of_both(
+    r#"
+WITH held AS (
+  SELECT key FROM {table} WHERE key = $1 AND value = $2::jsonb FOR UPDATE
+)
+UPDATE {table} AS entry
+   SET value = $3::jsonb, expires_at = {now:expires_at} + $4 * INTERVAL '1 millisecond', {touched} = {now:touched}
+  FROM held
+ WHERE entry.key = held.key AND entry.value = $2::jsonb
+   AND CASE WHEN held.key IS NOT NULL THEN entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} END
+RETURNING entry.key::text, NULL::text{relaxed}"#,
+    r#"
+WITH held AS (
+  SELECT held.key, call.expected, call.value, call.ttl
+    FROM unnest($1, $2, $3, $4) AS call (key, expected, value, ttl)
+    JOIN {table} AS held ON held.key = call.key AND held.value = call.expected::jsonb
+   ORDER BY held.key COLLATE "C" FOR UPDATE OF held
+)
+UPDATE {table} AS entry
+   SET value = held.value::jsonb, expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond',
+       {touched} = {now:touched}
+  FROM held
+ WHERE entry.key = held.key AND entry.value = held.expected::jsonb
+   AND CASE WHEN held.key IS NOT NULL THEN entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} END
+RETURNING entry.key::text, NULL::text{relaxed}"#,
+    &[Kind::Text, Kind::Text, Kind::Text, Kind::Float],
+);

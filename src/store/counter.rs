@@ -1,0 +1,70 @@
+//! Numbers that many add to.
+
+use super::call::Found;
+use super::entries::SWEEP;
+use super::json::without_key;
+use super::table::Template;
+use crate::link::Kind;
+
+/// What happens where the entry is there. The row is locked in its newest version, so of N concurrent callers each adds to
+/// what the one before committed. An entry that has expired counts as absent, by one look at the clock after the wait,
+/// which decides about value and expiry together. One that is live keeps its expiry.
+///
+/// The `WHERE` lets an entry alone whose value is no number, or whose sum would be beyond the numbers of JavaScript: the
+/// call gets no row. It asks before `SET` adds; an entry that expires between the two starts anew.
+///
+/// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
+macro_rules! add {
+    () => {
+        r#"
+ON CONFLICT (key) DO UPDATE
+  SET (value, expires_at, {touched}) = (
+        SELECT CASE WHEN NOT is_live THEN excluded.value
+                    WHEN jsonb_typeof(excluded.value) = 'object'
+                    THEN jsonb_set(excluded.value, ARRAY['value'], to_jsonb(was::numeric + added::numeric))
+                    ELSE to_jsonb(was::numeric + added::numeric) END,
+               CASE WHEN is_live THEN entry.expires_at
+                    ELSE {now:expires_at} + (excluded.expires_at - {start:expires_at}) END,
+               {now:touched}
+          FROM (SELECT entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} AS is_live,
+                       entry.value #> place AS was, excluded.value #> place AS added
+                  FROM (SELECT CASE jsonb_typeof(excluded.value) WHEN 'object' THEN ARRAY['value']
+                                                                 ELSE ARRAY[]::text[] END AS place) AS at) AS found)
+  WHERE entry.expires_at <= {now:expires_at}
+     OR (SELECT CASE WHEN jsonb_typeof(was) = 'number'
+                     THEN abs(was::numeric + added::numeric) <= 1.7976931348623157e308 END
+           FROM (SELECT entry.value #> place AS was, excluded.value #> place AS added
+                   FROM (SELECT CASE jsonb_typeof(excluded.value) WHEN 'object' THEN ARRAY['value']
+                                                                  ELSE ARRAY[]::text[] END AS place) AS at) AS found)
+RETURNING entry.key::text,
+          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END,
+          entry.value::text{relaxed}"#
+    };
+}
+
+/// Adds the number in `$2`, or starts with it where there is no live entry; only then the TTL counts.
+pub(super) const INCREMENT: Template = Template::of_both(
+    concat!(
+        r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})"#,
+        add!()
+    ),
+    concat!(
+        r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
+  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C""#,
+        add!()
+    ),
+    &[Kind::Text, Kind::Text, Kind::Float],
+)
+.sweeping(SWEEP);
+
+/// The sum, or nothing where the entry was left alone.
+pub(super) fn sum(found: Found<'_>) -> String {
+    let Some(row) = found.rows.first() else { return String::new() };
+    let value: &str = row.get(2);
+    if found.is_digest { without_key(value).to_owned() } else { value.to_owned() }
+}

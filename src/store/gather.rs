@@ -1,0 +1,105 @@
+//! Many calls that are made, and answered, as one.
+
+use std::sync::{Arc, Mutex};
+
+use crate::link::{Error, Outcome, Reply};
+use crate::sync::lock;
+
+/// The outcomes of some calls, in the order in which the calls were made. Whoever made them is told when the last has its
+/// outcome, so that nothing is under way any more when they hear of a failure; of several they hear the first call's.
+pub(super) struct Gather<J> {
+    state: Mutex<State<J>>,
+}
+
+struct State<J> {
+    waiting_for: usize,
+    outcomes: Vec<String>,
+    failure: Option<(usize, Error)>,
+    told: Option<(J, Reply)>,
+}
+
+impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Gather<J> {
+    /// `json` makes one text of what the calls gave.
+    pub(super) fn new(calls: usize, json: J, reply: Reply) -> Option<Arc<Self>> {
+        if calls == 0 {
+            reply.settle(Ok(json(Vec::new())));
+            return None;
+        }
+        let state = State {
+            waiting_for: calls,
+            outcomes: vec![String::new(); calls],
+            failure: None,
+            told: Some((json, reply)),
+        };
+        Some(Arc::new(Self { state: Mutex::new(state) }))
+    }
+
+    /// What is told the outcome of the call with this number.
+    pub(super) fn reply(self: &Arc<Self>, number: usize) -> Reply {
+        let gather = self.clone();
+        Reply::new(move |outcome| gather.take(number, outcome))
+    }
+
+    fn take(&self, number: usize, outcome: Outcome) {
+        let mut state = lock(&self.state);
+        match outcome {
+            Ok(json) => state.outcomes[number] = json,
+            Err(error) if state.failure.as_ref().is_none_or(|(first, _)| number < *first) => {
+                state.failure = Some((number, error));
+            }
+            Err(_) => {}
+        }
+        state.waiting_for -= 1;
+        if state.waiting_for > 0 {
+            return;
+        }
+        let Some((json, reply)) = state.told.take() else { return };
+        let outcome = match state.failure.take() {
+            Some((_, error)) => Err(error),
+            None => Ok(json(std::mem::take(&mut state.outcomes))),
+        };
+        drop(state);
+        reply.settle(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(outcomes: Vec<(usize, Outcome)>) -> Option<Result<String, String>> {
+        let heard = Arc::new(Mutex::new(None));
+        let hears = heard.clone();
+        let reply = Reply::new(move |outcome| {
+            *lock(&hears) = Some(outcome.map_err(|error| format!("{error:?}")));
+        });
+        let gather = Gather::new(2, |outcomes| outcomes.join("+"), reply).expect("there are calls");
+        let replies: Vec<_> = outcomes.iter().map(|(number, _)| gather.reply(*number)).collect();
+        for (reply, (_, outcome)) in replies.into_iter().zip(outcomes) {
+            reply.settle(outcome);
+        }
+        lock(&heard).take()
+    }
+
+    #[test]
+    fn the_last_answer_tells_all_in_order() {
+        assert_eq!(gathered(vec![(1, Ok("b".into()))]), None);
+        assert_eq!(gathered(vec![(1, Ok("b".into())), (0, Ok("a".into()))]), Some(Ok("a+b".into())));
+    }
+
+    #[test]
+    fn the_first_call_that_failed_says_why() {
+        let failure = |message: &str| Err(Error::other(message));
+        let heard = gathered(vec![(1, failure("later")), (0, failure("earlier"))]);
+        assert!(heard.is_some_and(|outcome| outcome.is_err_and(|error| error.contains("earlier"))));
+    }
+
+    #[test]
+    fn no_calls_are_answered_at_once() {
+        let heard = Arc::new(Mutex::new(None));
+        let hears = heard.clone();
+        let reply = Reply::new(move |outcome| *lock(&hears) = outcome.ok());
+        assert!(Gather::new(0, |outcomes| outcomes.len().to_string(), reply).is_none());
+        assert_eq!(lock(&heard).take(), Some("0".into()));
+    }
+}
