@@ -16,6 +16,8 @@ class Worker {
   constructor(name, url) {
     this.name = name
     this.pool = new Pool({ connectionString: url })
+    // The server may be gone before the last idle client is.
+    this.pool.on('error', () => {})
     this.locks = new PostgresAdapter(this.pool, { keyPrefix: 'bank:' })
   }
 
