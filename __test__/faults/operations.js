@@ -182,18 +182,20 @@ const OPERATIONS = [
     'setMany',
     NO,
     (on, key) => on.main.set(key, 1),
-    (on, key) => on.main.setMany([
-      [key, 2],
-      [`${key}.2`, 3, TTL],
-    ]),
+    (on, key) =>
+      on.main.setMany([
+        [key, 2],
+        [`${key}.2`, 3, TTL],
+      ]),
   ),
   operation(
     'deleteMany',
     NO,
-    (on, key) => on.main.setMany([
-      [key, 1],
-      [`${key}.2`, 2],
-    ]),
+    (on, key) =>
+      on.main.setMany([
+        [key, 1],
+        [`${key}.2`, 2],
+      ]),
     (on, key) => on.main.deleteMany([key, `${key}.2`]),
   ),
   operation(
@@ -290,18 +292,20 @@ const OPERATIONS = [
     'cache setMany',
     NO,
     (on, key) => on.entries.set(key, 1),
-    (on, key) => on.entries.setMany([
-      [key, 2],
-      [`${key}.2`, 3, TTL],
-    ]),
+    (on, key) =>
+      on.entries.setMany([
+        [key, 2],
+        [`${key}.2`, 3, TTL],
+      ]),
   ),
   operation(
     'cache deleteMany',
     NO,
-    (on, key) => on.entries.setMany([
-      [key, 1],
-      [`${key}.2`, 2],
-    ]),
+    (on, key) =>
+      on.entries.setMany([
+        [key, 1],
+        [`${key}.2`, 2],
+      ]),
     (on, key) => on.entries.deleteMany([key, `${key}.2`]),
   ),
   operation(
