@@ -149,6 +149,11 @@ class LockHandle {
     return this.#renewal.left() ?? this.#end - performance.now()
   }
 
+  /** As `release`, where no application calls it: nobody is told. Not part of the public types. */
+  giveBack() {
+    return this.#release()
+  }
+
   /**
    * Not part of the public types.
    *

@@ -64,7 +64,7 @@ class OneAtATime {
       return (await find()) ?? (await work(claim.signal))
     } finally {
       // Not waited for: a claim that cannot be given back runs out.
-      claim.release().catch(() => {})
+      claim.giveBack().catch(() => {})
     }
   }
 

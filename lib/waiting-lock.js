@@ -44,7 +44,7 @@ async function lockWhenFree(connection, locks, wanted) {
     const handle = lease.handle(name, key, outcome, renew, defaultTtl)
     if (!signal?.aborted) return handle
     // It was granted, and the wait for it given up, at the same moment. What that costs is nobody's to hear.
-    handle.release().catch(() => {})
+    handle.giveBack().catch(() => {})
   }
   lease.stop()
   signal?.throwIfAborted()

@@ -84,6 +84,17 @@ test('every operation tells when it starts and when it is answered, once for eac
   )
 })
 
+test('of a call that is made of others, these are not told', async () => {
+  const on = adaptersOn((await database).pool())
+  const { told } = listen(operations, ['start'])
+  assert.equal(await on.main.getOrSet('made', () => 1), 1)
+  assert.equal(await on.results.run('made', () => 1), 1)
+  assert.deepEqual(
+    told.map(({ context }) => context.operation),
+    ['cache.getOrSet', 'idempotency.run'],
+  )
+})
+
 test('connecting and the end are told, too', async () => {
   const pool = (await database).pool()
   const main = new PostgresAdapter(pool)
@@ -99,7 +110,8 @@ test('connecting and the end are told, too', async () => {
 })
 
 test('the table of operations has every method that returns a promise', () => {
-  const others = ['constructor', 'isConnected', 'metrics', '_count', '_like']
+  // What returns no promise, and what is not public.
+  const others = ['constructor', 'isConnected', 'metrics', 'subscribe', '_count', '_like', '_checkDurability']
   const CacheProvider = Object.getPrototypeOf(PostgresAdapter)
   for (const type of [PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, CacheProvider]) {
     const methods = Object.getOwnPropertyNames(type.prototype).filter((name) => !others.includes(name))

@@ -48,6 +48,7 @@ const NAMES = [...OF_NO_TYPE, ...INFINITE, 'a\0b']
 const OPTIONAL_NAMES = [...PRESENT, ...INFINITE, 'a\0b']
 const LEASES = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE, 0, Infinity]
 const TTLS = [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE]
+const CLAIM_TTLS = [...TTLS, 0, Infinity]
 const LIMITS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE]
 const INTEGERS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
 const OPTIONAL_INTEGERS = [...PRESENT, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
@@ -55,10 +56,14 @@ const FLOATS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...INFINITE]
 const TIMES = [...PRESENT, ...OF_NO_NUMBER, ...NEVER]
 const VALUES = [undefined, () => 1, Symbol('sign'), 1n, { n: 1n }]
 const OBJECTS = [undefined, null, true, 'id', 5, 5n, Symbol('sign')]
+const OPTIONS = OBJECTS.slice(2)
+const FUNCTIONS = [...OF_NO_TYPE.filter((bad) => typeof bad !== 'function'), 'named', 5]
+/** Neither an array nor another object that can be iterated over. */
+const LISTS = [...OF_NO_TYPE.filter((bad) => typeof Object(bad)[Symbol.iterator] !== 'function'), 'one key', 5, 5n]
 const STATES = [...OF_NO_TYPE, '', 'ajar', 'OPEN', 'open ', 'half_open', 'halfOpen', 1]
 
 /** The arguments that are numbers. */
-const NUMERIC = /ttl|wait|Count|Time|maxFailures|sequence|timestamp|progress/
+const NUMERIC = /ttl|wait|Count|Time|maxFailures|sequence|timestamp|progress|^by$/i
 
 /** What a message must show of a value: of an object its class alone, for there may be secrets in it. */
 function shown(/** @type {any} */ value) {
@@ -101,6 +106,7 @@ function cases(pool) {
   const lock = (/** @type {object} */ fields) => adapter.lock('k', { ttl: 1_000, ...fields })
   const set = (/** @type {object} */ fields) => adapter.setState('k', { ...STATE, ...fields })
   const save = (/** @type {object} */ fields) => adapter.save({ ...CHECKPOINT, ...fields })
+  const never = () => assert.fail('work was done for a call with a bad argument')
   // biome-ignore format: a table, a line for each argument
   return [
     ['acquire', 'key', NAMES, (bad) => adapter.acquire(bad, 1_000)],
@@ -110,7 +116,7 @@ function cases(pool) {
     ['extend', 'ttl', LEASES, (bad) => adapter.extend('k', bad, 'me')],
     ['extend', 'owner', NAMES, (bad) => adapter.extend('k', 1_000, bad)],
     ['lock', 'key', NAMES, (bad) => adapter.lock(bad, { ttl: 1_000 })],
-    ['lock', 'options', OBJECTS.slice(2), (bad) => adapter.lock('k', bad)],
+    ['lock', 'options', OPTIONS, (bad) => adapter.lock('k', bad)],
     ['lock', 'options.ttl', LEASES, (bad) => lock({ ttl: bad })],
     ['lock', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE], (bad) => lock({ wait: bad })],
     ['lock', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5], (bad) => lock({ signal: bad })],
@@ -128,6 +134,8 @@ function cases(pool) {
     ['recordFailure', 'key', NAMES, (bad) => adapter.recordFailure(bad, 1)],
     ['recordFailure', 'maxFailures', LIMITS, (bad) => adapter.recordFailure('k', bad)],
     ['recordSuccess', 'key', NAMES, (bad) => adapter.recordSuccess(bad)],
+    ['tryProbe', 'key', NAMES, (bad) => adapter.tryProbe(bad, 1_000)],
+    ['tryProbe', 'resetTimeout', LEASES, (bad) => adapter.tryProbe('k', bad)],
     ...[adapter, entries].flatMap((/** @type {any} */ cache) => /** @type {Case[]} */ ([
       ['get', 'key', NAMES, (bad) => cache.get(bad)],
       ['set', 'key', NAMES, (bad) => cache.set(bad, 1)],
@@ -136,6 +144,29 @@ function cases(pool) {
       ['delete', 'key', NAMES, (bad) => cache.delete(bad)],
       ['has', 'key', NAMES, (bad) => cache.has(bad)],
       ['keys', 'pattern', OPTIONAL_NAMES, (bad) => cache.keys(bad)],
+      ['getMany', 'keys', LISTS, (bad) => cache.getMany(bad)],
+      ['getMany', 'keys[1]', NAMES, (bad) => cache.getMany(['k', bad])],
+      ['setMany', 'entries', LISTS, (bad) => cache.setMany(bad)],
+      ['setMany', 'entries[1]', [...LISTS, { 0: 'k', 1: 1 }], (bad) => cache.setMany([['k', 1], bad])],
+      ['setMany', 'entries[1][0]', NAMES, (bad) => cache.setMany([['k', 1], [bad, 1]])],
+      ['setMany', 'entries[1][1]', VALUES, (bad) => cache.setMany([['k', 1], ['k', bad]])],
+      ['setMany', 'entries[1][2]', TTLS, (bad) => cache.setMany([['k', 1], ['k', 1, bad]])],
+      ['setMany', 'ttl', TTLS, (bad) => cache.setMany([['k', 1]], bad)],
+      ['deleteMany', 'keys', LISTS, (bad) => cache.deleteMany(bad)],
+      ['deleteMany', 'keys[1]', NAMES, (bad) => cache.deleteMany(['k', bad])],
+      ['increment', 'key', NAMES, (bad) => cache.increment(bad)],
+      ['increment', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE], (bad) => cache.increment('k', bad)],
+      ['increment', 'ttl', TTLS, (bad) => cache.increment('k', 1, bad)],
+      ['compareAndSet', 'key', NAMES, (bad) => cache.compareAndSet(bad, 'old', 1)],
+      ['compareAndSet', 'expected', VALUES.slice(1), (bad) => cache.compareAndSet('k', bad, 1)],
+      ['compareAndSet', 'value', VALUES, (bad) => cache.compareAndSet('k', 'old', bad)],
+      ['compareAndSet', 'ttl', TTLS, (bad) => cache.compareAndSet('k', 'old', 1, bad)],
+      ['getOrSet', 'key', NAMES, (bad) => cache.getOrSet(bad, never)],
+      ['getOrSet', 'compute', FUNCTIONS, (bad) => cache.getOrSet('k', bad)],
+      ['getOrSet', 'options', OPTIONS, (bad) => cache.getOrSet('k', never, bad)],
+      ['getOrSet', 'options.ttl', TTLS, (bad) => cache.getOrSet('k', never, { ttl: bad })],
+      ['getOrSet', 'options.staleTtl', [...TTLS, Infinity], (bad) => cache.getOrSet('k', never, { staleTtl: bad })],
+      ['getOrSet', 'options.claimTtl', CLAIM_TTLS, (bad) => cache.getOrSet('k', never, { claimTtl: bad })],
     ])),
     ['save', 'checkpoint', OBJECTS, (bad) => adapter.save(bad)],
     ['save', 'checkpoint.id', NAMES, (bad) => save({ id: bad })],
@@ -156,6 +187,12 @@ function cases(pool) {
     ['idempotency set', 'value', VALUES, (bad) => results.set('k', bad)],
     ['idempotency set', 'ttl', TTLS, (bad) => results.set('k', 1, bad)],
     ['idempotency delete', 'key', NAMES, (bad) => results.delete(bad)],
+    ['run', 'key', NAMES, (bad) => results.run(bad, never)],
+    ['run', 'work', FUNCTIONS, (bad) => results.run('k', bad)],
+    ['run', 'options', OPTIONS, (bad) => results.run('k', never, bad)],
+    ['run', 'options.ttl', TTLS, (bad) => results.run('k', never, { ttl: bad })],
+    ['run', 'options.claimTtl', CLAIM_TTLS, (bad) => results.run('k', never, { claimTtl: bad })],
+    ['run', 'options.fingerprint', OPTIONAL_NAMES, (bad) => results.run('k', never, { fingerprint: bad })],
   ]
 }
 
@@ -170,7 +207,7 @@ async function isRefused(/** @type {Case} */ [method, argument, refused, call]) 
     )
     assert.ok(CODES.includes(error.code), `${method}: ${error.code} ${error.message}`)
     assert.ok(error.code === RANGE ? error instanceof RangeError : error instanceof TypeError, `${error}`)
-    assert.match(error.message, new RegExp(`["']${argument.replace('.', '\\.')}["']`), method)
+    assert.match(error.message, new RegExp(`["']${argument.replace(/[.[\]]/g, '\\$&')}["']`), method)
     assert.ok(error.message.split('Received')[1]?.includes(shown(bad)), error.message)
     assert.doesNotMatch(error.message, /hunter2/)
     // A number out of range is that; anything that is no number is of the wrong type.
@@ -191,6 +228,8 @@ test('no method is left out here', async () => {
     'stats',
     'prune',
   ]
+  // It returns no promise, and so throws: beyond/circuit-events.test.js has its bad arguments.
+  const throwing = ['subscribe']
   for (const Adapter of CLASSES) {
     for (
       let prototype = Adapter.prototype;
@@ -198,7 +237,7 @@ test('no method is left out here', async () => {
       prototype = Object.getPrototypeOf(prototype)
     ) {
       for (const name of Object.getOwnPropertyNames(prototype).filter((name) => !name.startsWith('_'))) {
-        assert.ok([...tested, ...withoutArguments].includes(name), `${Adapter.name}.${name}`)
+        assert.ok([...tested, ...withoutArguments, ...throwing].includes(name), `${Adapter.name}.${name}`)
       }
     }
   }

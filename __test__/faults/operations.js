@@ -76,6 +76,9 @@ function operation(name, repeats, seed, call) {
   return { name, repeats, seed, ready: async (on, key) => () => call(on, key) }
 }
 
+/** Of work under a key where its result is there. */
+const NOTHING_TO_DO = 'it was done once more'
+
 const YES = true
 const NO = false
 
@@ -88,6 +91,14 @@ const OPERATIONS = [
     YES,
     (on, key) => on.main.acquire(key, TTL, 'holder'),
     (on, key) => on.main.acquire(key, TTL),
+  ),
+  // What it takes is not kept: the rows go when the next operation is tested.
+  operation('lock', YES, undefined, (on, key) => on.main.lock(key, { ttl: TTL, renew: false })),
+  operation(
+    'holder',
+    YES,
+    (on, key) => on.main.acquire(key, TTL, 'holder'),
+    async (on, key) => (await on.main.holder(key))?.owner,
   ),
   operation(
     'extend',
@@ -161,6 +172,57 @@ const OPERATIONS = [
     (on, key) => on.main.set(key, 1),
     (on, key) => on.main.delete(key),
   ),
+  operation(
+    'getMany',
+    YES,
+    (on, key) => on.main.set(key, { n: 1 }),
+    (on, key) => on.main.getMany([key, `${key}.2`]),
+  ),
+  operation(
+    'setMany',
+    NO,
+    (on, key) => on.main.set(key, 1),
+    (on, key) =>
+      on.main.setMany([
+        [key, 2],
+        [`${key}.2`, 3, TTL],
+      ]),
+  ),
+  operation(
+    'deleteMany',
+    NO,
+    (on, key) =>
+      on.main.setMany([
+        [key, 1],
+        [`${key}.2`, 2],
+      ]),
+    (on, key) => on.main.deleteMany([key, `${key}.2`]),
+  ),
+  operation(
+    'increment',
+    NO,
+    (on, key) => on.main.set(key, 1),
+    (on, key) => on.main.increment(key, 2),
+  ),
+  operation(
+    'compareAndSet',
+    NO,
+    (on, key) => on.main.set(key, { n: 1 }),
+    (on, key) => on.main.compareAndSet(key, { n: 1 }, { n: 2 }),
+  ),
+  operation('compareAndSet of nothing', NO, undefined, (on, key) => on.main.compareAndSet(key, undefined, 1)),
+  operation(
+    'getOrSet',
+    YES,
+    (on, key) => on.main.set(key, { n: 1 }),
+    (on, key) => on.main.getOrSet(key, () => NOTHING_TO_DO),
+  ),
+  operation(
+    'getOrSet with staleTtl',
+    YES,
+    (on, key) => on.main.set(key, { n: 1 }),
+    (on, key) => on.main.getOrSet(key, () => NOTHING_TO_DO, { staleTtl: TTL }),
+  ),
   operation('clear', NO, values, (on, key) => on.prefixed(`${key}:`).main.clear()),
   operation('keys', YES, values, async (on, key) => (await on.prefixed(`${key}:`).main.keys()).sort()),
 
@@ -194,6 +256,12 @@ const OPERATIONS = [
     (on, key) => on.results.set(key, 1),
     (on, key) => on.results.delete(key),
   ),
+  operation(
+    'idempotency run',
+    YES,
+    (on, key) => on.results.set(key, { n: 1 }),
+    (on, key) => on.results.run(key, () => NOTHING_TO_DO, { fingerprint: 'f' }),
+  ),
 
   operation(
     'cache get',
@@ -213,6 +281,57 @@ const OPERATIONS = [
     NO,
     (on, key) => on.entries.set(key, 1),
     (on, key) => on.entries.delete(key),
+  ),
+  operation(
+    'cache getMany',
+    YES,
+    (on, key) => on.entries.set(key, { n: 1 }),
+    (on, key) => on.entries.getMany([key, `${key}.2`]),
+  ),
+  operation(
+    'cache setMany',
+    NO,
+    (on, key) => on.entries.set(key, 1),
+    (on, key) =>
+      on.entries.setMany([
+        [key, 2],
+        [`${key}.2`, 3, TTL],
+      ]),
+  ),
+  operation(
+    'cache deleteMany',
+    NO,
+    (on, key) =>
+      on.entries.setMany([
+        [key, 1],
+        [`${key}.2`, 2],
+      ]),
+    (on, key) => on.entries.deleteMany([key, `${key}.2`]),
+  ),
+  operation(
+    'cache increment',
+    NO,
+    (on, key) => on.entries.set(key, 1),
+    (on, key) => on.entries.increment(key, 2),
+  ),
+  operation(
+    'cache compareAndSet',
+    NO,
+    (on, key) => on.entries.set(key, { n: 1 }),
+    (on, key) => on.entries.compareAndSet(key, { n: 1 }, { n: 2 }),
+  ),
+  operation('cache compareAndSet of nothing', NO, undefined, (on, key) => on.entries.compareAndSet(key, undefined, 1)),
+  operation(
+    'cache getOrSet',
+    YES,
+    (on, key) => on.entries.set(key, { n: 1 }),
+    (on, key) => on.entries.getOrSet(key, () => NOTHING_TO_DO),
+  ),
+  operation(
+    'cache getOrSet with staleTtl',
+    YES,
+    (on, key) => on.entries.set(key, { n: 1 }),
+    (on, key) => on.entries.getOrSet(key, () => NOTHING_TO_DO, { staleTtl: TTL }),
   ),
   operation('cache clear', NO, values, (on, key) => on.prefixed(`${key}:`).entries.clear()),
   operation('cache keys', YES, values, async (on, key) => (await on.prefixed(`${key}:`).entries.keys()).sort()),

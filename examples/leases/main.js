@@ -16,7 +16,7 @@ class Worker {
   constructor(name, url) {
     this.name = name
     this.pool = new Pool({ connectionString: url })
-    // The server may be gone before the last idle client is.
+    // A pool's end does not wait for its idle connections, and the server that stops may be faster.
     this.pool.on('error', () => {})
     this.locks = new PostgresAdapter(this.pool, { keyPrefix: 'bank:' })
   }
