@@ -381,6 +381,13 @@ export interface CircuitBreakerStateProvider {
    * Closes the breaker and sets its count to 0. `lastSuccessTime` becomes the server's present, `lastFailureTime` goes.
    */
   recordSuccess(key: string): Promise<void>
+  /**
+   * Calls `callback` with the breaker's state, whole, each time that its `state` has changed, whoever changed it: this
+   * process or another, this package, the pg-based adapter, or SQL by hand.
+   *
+   * @returns a function that ends the subscription; twice is harmless
+   */
+  subscribe?(key: string, callback: (state: CircuitBreakerPersistedState) => void): () => void
 }
 
 /** Values under keys, with an optional expiry. */
@@ -747,6 +754,65 @@ export declare class PostgresAdapter
   setState(key: string, state: CircuitBreakerPersistedState): Promise<void>
   recordFailure(key: string, maxFailures: number): Promise<number>
   recordSuccess(key: string): Promise<void>
+
+  /**
+   * Calls `callback` with the breaker's state, whole, as {@link getState} gives it, each time that its `state` has changed,
+   * whoever changed it: this process or another, this package, the pg-based adapter, or SQL by hand. Mere counts are no
+   * changes. A breaker whose row is deleted is `{ state: 'closed', failureCount: 0 }`.
+   *
+   * It is not called with the state as it is when subscribing. From that on changes are told in their order, never the
+   * same state twice in a row; changes that follow each other faster than they can be read are told as the last of them.
+   *
+   * Changes are told by the server (`LISTEN`), over one connection for all subscriptions on a pool, which comes on top of
+   * its `max`. While that is lost, or cannot be had because a transaction pooler is in between or the table has no
+   * trigger for it, the state is looked at once a second.
+   *
+   * A subscription does not keep the process alive. {@link disconnect} ends it. What `callback` throws, or rejects with,
+   * is an unhandled rejection, and keeps no other from being called.
+   *
+   * @returns a function that ends the subscription: `callback` is not called any more. Twice is harmless
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `key` is no string or `callback` no function; at once, as this returns no
+   * promise
+   * @throws Error if the pool has been ended
+   * @example
+   * ```ts
+   * const unsubscribe = adapter.subscribe('payments', ({ state }) => {
+   *   if (state === 'open') worker.pause()
+   *   else worker.resume()
+   * })
+   * ```
+   */
+  subscribe(key: string, callback: (state: CircuitBreakerPersistedState) => void): () => void
+  /**
+   * Whether the caller may try a breaker that is not closed; of all processes that ask, exactly one may at a time.
+   *
+   * An `'open'` breaker becomes `'half-open'` when `resetTimeout` has passed since its last failure (where none is stored,
+   * since it was written). Whoever is told true then tries, and reports by {@link recordSuccess}, which closes it, or
+   * {@link recordFailure}, which opens it again. Where nobody reports within `resetTimeout`, the next who asks may try.
+   * All times are the server's. Who asks in vain writes nothing.
+   *
+   * Where the connection is lost before the answer, it rejects, and is not asked again: the caller may have been let
+   * through, and a second answer would be false. Take it for a no; after `resetTimeout` somebody may try.
+   *
+   * @param resetTimeout in ms; positive and finite
+   * @returns false also for a breaker that is closed or was never stored: there is nothing to try
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `resetTimeout` is no number
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `resetTimeout` is not positive and finite
+   * @example
+   * ```ts
+   * const circuit = await adapter.getState('payments')
+   * if (!circuit || circuit.state === 'closed' || (await adapter.tryProbe('payments', 30_000))) {
+   *   try {
+   *     await pay()
+   *     await adapter.recordSuccess('payments')
+   *   } catch (error) {
+   *     await adapter.recordFailure('payments', 5)
+   *     throw error
+   *   }
+   * }
+   * ```
+   */
+  tryProbe(key: string, resetTimeout: number): Promise<boolean>
 
   // Cache, as documented at CacheProvider
 

@@ -180,6 +180,30 @@ class PostgresAdapter extends CacheProvider {
     settled(await this.#connection.send((slot) => this.#circuits.recordSuccess(slot, name)))
   }
 
+  /**
+   * @param {unknown} key
+   * @param {unknown} resetTimeout
+   */
+  async tryProbe(key, resetTimeout) {
+    const name = args.key('key', key)
+    const time = args.positiveTime('resetTimeout', resetTimeout)
+    return settled(await this.#connection.send((slot) => this.#circuits.tryProbe(slot, name, time)))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} callback
+   */
+  subscribe(key, callback) {
+    const name = args.key('key', key)
+    const hear = args.callback('callback', callback)
+    const circuits = this.#circuits
+    return this.#connection.subscribe((state) => hear(state), {
+      subscribe: (subscription) => circuits.subscribe(subscription, name),
+      unsubscribe: (subscription) => circuits.unsubscribe(subscription),
+    })
+  }
+
   // Checkpoints
 
   /** @param {unknown} checkpoint */

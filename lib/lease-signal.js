@@ -1,6 +1,9 @@
 // @ts-check
 'use strict'
 
+// Not the globals, which test runners replace with clocks of their own.
+const { clearTimeout, setTimeout } = require('node:timers')
+
 /** The longest that Node's timers can be set to. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
@@ -33,8 +36,7 @@ class LeaseSignal {
     if (left <= 0) return this.#over()
     // Rounded up: a timer must not go off while something is left, and be set again and again for that.
     this.#timer = setTimeout(() => this.watch(), Math.min(Math.ceil(left), LONGEST_TIMER_MS))
-    // No test runner's timer, and no browser's, need have it.
-    this.#timer.unref?.()
+    this.#timer.unref()
   }
 
   rest() {

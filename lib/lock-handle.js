@@ -15,8 +15,8 @@ const NO_TOKEN =
 const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
 
 /**
- * The lease of a lock that was taken. Its methods are closures, so that they work detached from the object; the rest costs
- * nothing until somebody asks for it.
+ * The lease of a lock that was taken. Its own properties are the documented methods, as closures, so that they work detached
+ * from the object; the rest is its class's, and costs nothing until somebody asks for it.
  *
  * @typedef {object} Renewal what native code knows of a lease that it renews
  * @property {() => number | undefined} left how many milliseconds are left of it; undefined where it is not renewed
@@ -27,6 +27,8 @@ class LockHandle {
   #connection
   #locks
   #name
+  #key
+  #owner
   #token
   #defaultTtl
   /** @type {Renewal} */
@@ -58,15 +60,15 @@ class LockHandle {
     this.#defaultTtl = defaultTtl
     this.#renewal = renewal
     this.#end = end
-    this.key = key
-    this.owner = granted.slice(comma + 1)
+    this.#key = key
+    this.#owner = granted.slice(comma + 1)
   }
 
   release = async () => {
     this.#isReleased = true
     this.#signal?.rest()
     this.#stopRenewal()
-    settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.owner)))
+    settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner)))
   }
 
   /** @param {number} ttl */
@@ -77,7 +79,7 @@ class LockHandle {
     const called = performance.now()
     const isExtended = settled(
       await this.#connection.send((slot) =>
-        this.#locks.extend(slot, this.#name, length, this.owner, patience, this.#renewal.number),
+        this.#locks.extend(slot, this.#name, length, this.#owner, patience, this.#renewal.number),
       ),
     )
     if (isExtended) {
@@ -88,9 +90,17 @@ class LockHandle {
   }
 
   isValid = async () => {
-    const isHeld = settled(await this.#connection.send((slot) => this.#locks.isValid(slot, this.#name, this.owner)))
+    const isHeld = settled(await this.#connection.send((slot) => this.#locks.isValid(slot, this.#name, this.#owner)))
     if (!isHeld) this.lose('the server says that it is not held')
     return isHeld
+  }
+
+  get key() {
+    return this.#key
+  }
+
+  get owner() {
+    return this.#owner
   }
 
   get expiresAt() {
@@ -98,7 +108,7 @@ class LockHandle {
   }
 
   get fencingToken() {
-    if (this.#token === '') throw coded(new Error(`The lock "${this.key}" ${NO_TOKEN}`), 'ERR_FENCING_UNAVAILABLE')
+    if (this.#token === '') throw coded(new Error(`The lock "${this.#key}" ${NO_TOKEN}`), 'ERR_FENCING_UNAVAILABLE')
     return BigInt(this.#token)
   }
 
@@ -128,9 +138,9 @@ class LockHandle {
    * @param {string} how
    */
   lose(how) {
-    // Who has given it back has nothing to lose.
+    // Whoever has given it back has nothing to lose.
     if (this.#isReleased || this.#loss) return
-    const message = `The lease of the lock "${this.key}" is lost, or must be taken to be: ${how}`
+    const message = `The lease of the lock "${this.#key}" is lost, or must be taken to be: ${how}`
     this.#loss = coded(new Error(message), 'ERR_LEASE_LOST')
     this.#signal?.abort(this.#loss)
     this.#stopRenewal()

@@ -49,13 +49,14 @@ CREATE TABLE IF NOT EXISTS go_goscope_idempotency (
 );
 CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON go_goscope_idempotency (expires_at) WHERE expires_at IS NOT NULL;
 
--- What follows is beyond the documented schema: fencing tokens for locks, and a word to those who wait. Everything
--- documented works without it, and beside the pg-based adapter, which does not know of it.
+-- What follows is beyond the documented schema: fencing tokens for locks, and a word to those who wait or listen.
+-- Everything documented works without it, and beside the pg-based adapter, which does not know of it.
 
--- Tells those who listen that something has happened to a row: `<the table's oid>:<the stored key>`.
+-- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  told CONSTANT text := TG_RELID || ':' || CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END;
+  told CONSTANT text := format('%I.%I:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                               CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END);
 BEGIN
   -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
   IF octet_length(told) < 8000 THEN
@@ -68,19 +69,11 @@ END $$;
 -- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
 -- part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+-- For whom: whoever takes the lock over without knowing of tokens must not inherit the last holder's.
+ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS go_goscope_locks_fencing_token_seq;
 ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fencing_token;
--- Whoever takes a lock over without knowing of tokens must not inherit the last holder's.
-CREATE OR REPLACE FUNCTION go_goscope_void_fencing_token() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  NEW.fencing_token := NULL;
-  RETURN NEW;
-END $$;
-DROP TRIGGER IF EXISTS go_goscope_void_fencing_token ON go_goscope_locks;
-CREATE TRIGGER go_goscope_void_fencing_token BEFORE UPDATE ON go_goscope_locks FOR EACH ROW
-  WHEN (OLD.owner <> NEW.owner AND OLD.fencing_token = NEW.fencing_token)
-  EXECUTE FUNCTION go_goscope_void_fencing_token();
 
 
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
@@ -100,7 +93,8 @@ DECLARE
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
   PERFORM FROM go_goscope_locks AS lock
-    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.expires_at > timezone('UTC', clock_timestamp())
+    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
+      AND lock.expires_at > timezone('UTC', clock_timestamp())
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
@@ -117,6 +111,31 @@ DROP TRIGGER IF EXISTS go_goscope_released ON go_goscope_locks;
 CREATE TRIGGER go_goscope_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
   WHEN (OLD.awaited)
   EXECUTE FUNCTION go_goscope_notify();
+
+-- Tells all who listen that something has happened to all rows.
+CREATE OR REPLACE FUNCTION go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('go_goscope', '*');
+  RETURN NULL;
+END $$;
+
+-- Tells of each change of a breaker's state, whoever makes it. A breaker that has no row is closed. Counting failures
+-- costs the comparison and no more.
+DROP TRIGGER IF EXISTS go_goscope_inserted ON go_goscope_circuit;
+CREATE TRIGGER go_goscope_inserted AFTER INSERT ON go_goscope_circuit FOR EACH ROW
+  WHEN (NEW.state <> 'closed')
+  EXECUTE FUNCTION go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_changed ON go_goscope_circuit;
+CREATE TRIGGER go_goscope_changed AFTER UPDATE ON go_goscope_circuit FOR EACH ROW
+  WHEN (OLD.state <> NEW.state)
+  EXECUTE FUNCTION go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_deleted ON go_goscope_circuit;
+CREATE TRIGGER go_goscope_deleted AFTER DELETE ON go_goscope_circuit FOR EACH ROW
+  WHEN (OLD.state <> 'closed')
+  EXECUTE FUNCTION go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_truncated ON go_goscope_circuit;
+CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON go_goscope_circuit FOR EACH STATEMENT
+  EXECUTE FUNCTION go_goscope_notify_all();
 
 -- What identifies the request that gave the result, as given to run(); NULL where none was given.
 ALTER TABLE go_goscope_idempotency ADD COLUMN IF NOT EXISTS fingerprint TEXT;

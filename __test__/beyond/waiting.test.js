@@ -248,6 +248,18 @@ test('a try that the server holds up is given up all the same, and what comes of
   await (await inTime('what nobody holds', holder.lock('held up', TTL))).release()
 })
 
+test('so is a wait whose mark is held up: a live lock, whose row somebody keeps locked', async () => {
+  const db = await database
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  const lease = await holder.lock('row locked', { ...TTL, renew: false })
+  const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:row locked' FOR UPDATE")
+  const wait = waiter.lock('row locked', { ...TTL, wait: 500 })
+  await db.untilWaiting()
+  await assert.rejects(inTime('the wait', wait), { code: 'ERR_LOCK_WAIT_TIMEOUT' })
+  await row.commit()
+  await lease.release()
+})
+
 test('disconnect() ends the waits, and does not wait for them', async () => {
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   await holder.lock('ended', TTL)

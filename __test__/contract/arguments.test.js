@@ -58,7 +58,7 @@ const OBJECTS = [undefined, null, true, 'id', 5, 5n, Symbol('sign')]
 const STATES = [...OF_NO_TYPE, '', 'ajar', 'OPEN', 'open ', 'half_open', 'halfOpen', 1]
 
 /** The arguments that are numbers. */
-const NUMERIC = /ttl|Count|Time|maxFailures|sequence|timestamp|progress/
+const NUMERIC = /ttl|wait|Count|Time|maxFailures|sequence|timestamp|progress/
 
 /** What a message must show of a value: of an object its class alone, for there may be secrets in it. */
 function shown(/** @type {any} */ value) {
@@ -98,6 +98,7 @@ function cases(pool) {
   const adapter = /** @type {any} */ (new PostgresAdapter(pool))
   const entries = /** @type {any} */ (new PostgresCacheAdapter(pool))
   const results = /** @type {any} */ (new PostgresIdempotencyAdapter(pool))
+  const lock = (/** @type {object} */ fields) => adapter.lock('k', { ttl: 1_000, ...fields })
   const set = (/** @type {object} */ fields) => adapter.setState('k', { ...STATE, ...fields })
   const save = (/** @type {object} */ fields) => adapter.save({ ...CHECKPOINT, ...fields })
   // biome-ignore format: a table, a line for each argument
@@ -108,6 +109,14 @@ function cases(pool) {
     ['extend', 'key', NAMES, (bad) => adapter.extend(bad, 1_000, 'me')],
     ['extend', 'ttl', LEASES, (bad) => adapter.extend('k', bad, 'me')],
     ['extend', 'owner', NAMES, (bad) => adapter.extend('k', 1_000, bad)],
+    ['lock', 'key', NAMES, (bad) => adapter.lock(bad, { ttl: 1_000 })],
+    ['lock', 'options', OBJECTS.slice(2), (bad) => adapter.lock('k', bad)],
+    ['lock', 'options.ttl', LEASES, (bad) => lock({ ttl: bad })],
+    ['lock', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE], (bad) => lock({ wait: bad })],
+    ['lock', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5], (bad) => lock({ signal: bad })],
+    ['lock', 'options.renew', [...PRESENT.filter((bad) => typeof bad !== 'boolean'), 0, ''], (bad) => lock({ renew: bad })],
+    ['lock', 'options.owner', OPTIONAL_NAMES, (bad) => lock({ owner: bad })],
+    ['holder', 'key', NAMES, (bad) => adapter.holder(bad)],
     ['forceRelease', 'key', NAMES, (bad) => adapter.forceRelease(bad)],
     ['getState', 'key', NAMES, (bad) => adapter.getState(bad)],
     ['setState', 'key', NAMES, (bad) => adapter.setState(bad, STATE)],

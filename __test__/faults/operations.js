@@ -130,6 +130,12 @@ const OPERATIONS = [
     (on, key) => on.main.recordFailure(key, 1),
     (on, key) => on.main.recordSuccess(key),
   ),
+  operation(
+    'tryProbe',
+    NO,
+    (on, key) => on.main.setState(key, { state: 'open', failureCount: 1, lastFailureTime: 0 }),
+    (on, key) => on.main.tryProbe(key, TTL),
+  ),
 
   operation(
     'get',

@@ -115,6 +115,30 @@ async function failing(/** @type {Input} */ { url }) {
   return await Promise.all(Array.from({ length: 40 }, () => circuits.recordFailure('processes', 1000)))
 }
 
+/** Several contenders for the probe of each breaker, all at once: which they got. */
+async function probe(/** @type {Input & { keys: string[], resetTimeout: number }} */ { url, keys, resetTimeout }) {
+  const adapters = Array.from({ length: 3 }, () => new PostgresAdapter(new Pool({ connectionString: url, max: 2 })))
+  await Promise.all(adapters.map((adapter) => adapter.connect()))
+  /** @type {string[]} */
+  const won = []
+  for (const key of keys) {
+    const tries = adapters.map(async (circuits) => (await circuits.tryProbe(key, resetTimeout)) && won.push(key))
+    await Promise.all(tries)
+  }
+  return won
+}
+
+/** Sends word of each change of a breaker, until it is killed. */
+async function listenToCircuit(/** @type {Input & { key: string }} */ { url, key, note }) {
+  const adapter = new PostgresAdapter(new Pool({ connectionString: url }))
+  await adapter.connect()
+  adapter.subscribe(key, note)
+  // Only what comes after the subscription's first look is told.
+  await adapter.getState(key)
+  note('subscribed')
+  await new Promise(() => setInterval(() => {}, 1000))
+}
+
 /** Every adapter connects, on a database that may be empty. */
 async function connect(/** @type {Input} */ { url }) {
   const pool = new Pool({ connectionString: url, max: 3 })
@@ -251,6 +275,8 @@ module.exports = {
   failing,
   hold,
   idle,
+  listenToCircuit,
   overlap,
+  probe,
   readOrDelete,
 }

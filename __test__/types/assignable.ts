@@ -47,8 +47,7 @@ export type Interfaces = [
   Expect<Equal<goscope.CheckpointProvider, scope.CheckpointProvider>>,
   Expect<Equal<goscope.IdempotencyProvider, scope.IdempotencyProvider>>,
   Expect<Equal<goscope.PersistenceAdapter, scope.PersistenceAdapter>>,
-  // go-go-scope's has an optional `subscribe` besides
-  Expect<Equal<goscope.CircuitBreakerStateProvider, Omit<scope.CircuitBreakerStateProvider, 'subscribe'>>>,
+  Expect<Equal<goscope.CircuitBreakerStateProvider, scope.CircuitBreakerStateProvider>>,
 ]
 
 // What the methods give
@@ -84,6 +83,8 @@ export async function whatTheMethodsGive() {
     stored: await cache.compareAndSet('key', undefined, 1, 1000),
     extended: await adapter.extend('key', 1000, 'owner'),
     failures: await adapter.recordFailure('key', 5),
+    mayTry: await adapter.tryProbe('key', 30_000),
+    unsubscribe: adapter.subscribe('key', ({ state, failureCount }) => [state === 'half-open', failureCount + 1]),
     has: await adapter.has('key'),
     keys: await adapter.keys('user:%'),
     connected: adapter.isConnected(),
@@ -111,6 +112,8 @@ export async function whatTheMethodsGive() {
           stored: boolean
           extended: boolean
           failures: number
+          mayTry: boolean
+          unsubscribe: () => void
           has: boolean
           keys: string[]
           connected: boolean
@@ -189,6 +192,12 @@ export function wrongUses() {
     adapter.setState('key', { state: 'open', failureCount: 1, lastFailureTime: new Date() }),
     // @ts-expect-error a failure is counted against a limit
     adapter.recordFailure('key'),
+    // @ts-expect-error a probe waits for some time
+    adapter.tryProbe('key'),
+    // @ts-expect-error there is no such state
+    adapter.subscribe('key', ({ state }) => state === 'ajar'),
+    // @ts-expect-error somebody is to be told
+    adapter.subscribe('key'),
     // @ts-expect-error not the type that was asked for
     adapter.get<string>('key').then((value: number) => value),
     // @ts-expect-error a miss is null

@@ -21,8 +21,11 @@ use super::{Error, Link};
 /// What is said is heard under this name. It is in the triggers, too.
 const CHANNEL: &str = "go_goscope";
 
-/// How long nothing need be heard before the server is asked whether it is there, and how long it may take to say so.
+/// How long nothing need be heard before the server is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long it may take to say so.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The pauses between attempts: doubled from the first to the last, and never the same in two processes, which all lost
 /// the same server at the same moment.
@@ -93,7 +96,8 @@ async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
         Ok(false) => return End::Shared,
         Err(_) => return End::Lost,
     }
-    if connection.execute(&format!("LISTEN {CHANNEL}")).await.is_err() {
+    let listen = format!("LISTEN {CHANNEL}");
+    if connection.execute(&listen).await.is_err() {
         return End::Lost;
     }
     notices.turn(true);
@@ -101,7 +105,8 @@ async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
         match timeout(SILENCE, payloads.recv()).await {
             Ok(Some(payload)) => notices.tell(&payload),
             Ok(None) => return End::Lost,
-            Err(_) => match timeout(SILENCE, connection.look("SELECT 1", &[])).await {
+            // Said once more it changes nothing, and shows whoever looks at the server's sessions what this one is for.
+            Err(_) => match timeout(ANSWER, connection.execute(&listen)).await {
                 Ok(Ok(_)) => {}
                 _ => return End::Lost,
             },

@@ -1,12 +1,14 @@
 //! One class per provider; each method hands its plain arguments to the store, with the slot that waits for the answer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use napi_derive::napi;
 
 use super::bridge::Queue;
 use super::pool::Pool;
 use crate::store;
+use crate::sync::lock;
 
 #[napi]
 pub struct Locks {
@@ -122,6 +124,7 @@ impl Drop for Locks {
 pub struct Circuits {
     pub(super) store: store::Circuits,
     queue: Arc<Queue>,
+    subscriptions: Mutex<HashMap<u32, store::Subscription>>,
 }
 
 #[napi]
@@ -131,6 +134,7 @@ impl Circuits {
         Self {
             store: store::Circuits::new(&pool.link, &key_prefix, create_tables),
             queue: pool.queue.clone(),
+            subscriptions: Mutex::default(),
         }
     }
 
@@ -162,6 +166,29 @@ impl Circuits {
     #[napi(catch_unwind)]
     pub fn record_success(&self, slot: u32, key: String) {
         self.store.record_success(key, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn try_probe(&self, slot: u32, key: String, reset_timeout: f64) {
+        self.store.try_probe(key, reset_timeout, self.queue.reply(slot));
+    }
+
+    /// Has JavaScript told the breaker's state under this number after each change.
+    #[napi(catch_unwind)]
+    pub fn subscribe(&self, subscription: u32, key: String) {
+        // Weakly: the environment ends when it ends, whoever still has something to tell it.
+        let queue = Arc::downgrade(&self.queue);
+        let tell = move |state| {
+            if let Some(queue) = queue.upgrade() {
+                queue.tell(subscription, state);
+            }
+        };
+        lock(&self.subscriptions).insert(subscription, self.store.subscribe(key, tell));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn unsubscribe(&self, subscription: u32) {
+        lock(&self.subscriptions).remove(&subscription);
     }
 }
 

@@ -5,10 +5,11 @@
 -- same statements are in `sql/schema.sql`, and may be run again.
 
 -- section: notify
--- Tells those who listen that something has happened to a row: `<the table's oid>:<the stored key>`.
+-- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION {schema}go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  told CONSTANT text := TG_RELID || ':' || CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END;
+  told CONSTANT text := format('%I.%I:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                               CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END);
 BEGIN
   -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
   IF octet_length(told) < 8000 THEN
@@ -21,19 +22,11 @@ END $$;
 -- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
 -- part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+-- For whom: whoever takes the lock over without knowing of tokens must not inherit the last holder's.
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS {schema}go_goscope_locks_fencing_token_seq;
 ALTER SEQUENCE {schema}go_goscope_locks_fencing_token_seq OWNED BY {table}.fencing_token;
--- Whoever takes a lock over without knowing of tokens must not inherit the last holder's.
-CREATE OR REPLACE FUNCTION {schema}go_goscope_void_fencing_token() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  NEW.fencing_token := NULL;
-  RETURN NEW;
-END $$;
-DROP TRIGGER IF EXISTS go_goscope_void_fencing_token ON {table};
-CREATE TRIGGER go_goscope_void_fencing_token BEFORE UPDATE ON {table} FOR EACH ROW
-  WHEN (OLD.owner <> NEW.owner AND OLD.fencing_token = NEW.fencing_token)
-  EXECUTE FUNCTION {schema}go_goscope_void_fencing_token();
 
 -- section: fencing check
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
@@ -53,7 +46,8 @@ DECLARE
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
   PERFORM FROM {table} AS lock
-    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.expires_at > {now:expires_at}
+    WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
+      AND lock.expires_at > {now:expires_at}
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
@@ -70,6 +64,33 @@ DROP TRIGGER IF EXISTS go_goscope_released ON {table};
 CREATE TRIGGER go_goscope_released AFTER DELETE ON {table} FOR EACH ROW
   WHEN (OLD.awaited)
   EXECUTE FUNCTION {schema}go_goscope_notify();
+
+-- section: notify all
+-- Tells all who listen that something has happened to all rows.
+CREATE OR REPLACE FUNCTION {schema}go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('go_goscope', '*');
+  RETURN NULL;
+END $$;
+
+-- section: changes
+-- Tells of each change of a breaker's state, whoever makes it. A breaker that has no row is closed. Counting failures
+-- costs the comparison and no more.
+DROP TRIGGER IF EXISTS go_goscope_inserted ON {table};
+CREATE TRIGGER go_goscope_inserted AFTER INSERT ON {table} FOR EACH ROW
+  WHEN (NEW.state <> 'closed')
+  EXECUTE FUNCTION {schema}go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_changed ON {table};
+CREATE TRIGGER go_goscope_changed AFTER UPDATE ON {table} FOR EACH ROW
+  WHEN (OLD.state <> NEW.state)
+  EXECUTE FUNCTION {schema}go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_deleted ON {table};
+CREATE TRIGGER go_goscope_deleted AFTER DELETE ON {table} FOR EACH ROW
+  WHEN (OLD.state <> 'closed')
+  EXECUTE FUNCTION {schema}go_goscope_notify();
+DROP TRIGGER IF EXISTS go_goscope_truncated ON {table};
+CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON {table} FOR EACH STATEMENT
+  EXECUTE FUNCTION {schema}go_goscope_notify_all();
 
 -- section: fingerprint
 -- What identifies the request that gave the result, as given to run(); NULL where none was given.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::call::{Found, KeyCall, nothing};
+use super::call::{Found, KeyCall, any_row, nothing};
 use super::json::{self, Object, time};
 use super::keys::Prefix;
+use super::relation::Addition;
+use super::subscription::{self, Subscription};
 use super::table::{Definition, Index, Table, Template};
 use super::{Place, TableRef};
-use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement, Ticket};
+use crate::link::{Answer, Arg, Call, Error, Kind, Link, Listening, Mode, Reply, Retry, Statement, Ticket};
 
 const GET: Template = Template::of_both(
     r#"
@@ -81,17 +83,74 @@ ON CONFLICT (key) DO UPDATE
     &[Kind::Text],
 );
 
+/// Lets a breaker be tried once its time has come: an open one when `$2` ms have passed since its last failure, and one that
+/// is half-open already when whoever was let through has not reported for as long. Everything that reports (a success, a
+/// failure, a state that is set) writes `updated_at`, as this does.
+///
+/// 1. What is not due in the statement's snapshot is neither locked nor written: who asks too early only reads.
+/// 2. Of N that find it due one locks the row. The others wait for it, and then the condition is asked again, of the row's
+///    newest version and with the clock of that moment: it is half-open, and its time has just begun anew.
+/// 3. A success that commits while this waits has closed the breaker, and nobody is let through; a failure has begun its
+///    time anew.
+///
+/// A time in the row that is compared with the present less the span, and not one that the span is added to: the former
+/// cannot overflow.
+const TRY_PROBE: Template = Template::of_both(
+    r#"
+UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
+ WHERE key = $1
+   AND CASE state
+         WHEN 'open' THEN coalesce(last_failure_time <= {now:last_failure_time} - $2 * INTERVAL '1 millisecond',
+                                   updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond')
+         WHEN 'half-open' THEN updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond'
+         ELSE false
+       END
+RETURNING key::text"#,
+    r#"
+UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
+ WHERE key = ANY (ARRAY(
+   SELECT key FROM {table}
+    WHERE key = ANY ($1)
+      AND CASE state
+            WHEN 'open' THEN coalesce(last_failure_time <= {now:last_failure_time} - $2 * INTERVAL '1 millisecond',
+                                      updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond')
+            WHEN 'half-open' THEN updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond'
+            ELSE false
+          END
+    ORDER BY key COLLATE "C" FOR UPDATE))
+RETURNING key::text"#,
+    &[Kind::Text, Kind::Float],
+)
+.sharing(1);
+
 static DEFINITION: Definition = Definition {
     section: "circuits",
     indexes: &[Index { name: Some("idx_circuit_updated"), leads_with: "updated_at", on: "(updated_at)" }],
-    additions: &[],
+    additions: &[Addition {
+        triggers: &[
+            "go_goscope_inserted",
+            "go_goscope_changed",
+            "go_goscope_deleted",
+            "go_goscope_truncated",
+        ],
+        functions: &["go_goscope_notify", "go_goscope_notify_all"],
+        ..Addition::named(CHANGES, &["notify", "notify all", "changes"])
+    }],
     touched: "",
-    templates: &[GET, SET, RECORD_FAILURE, RECORD_SUCCESS],
+    templates: &[GET, SET, RECORD_FAILURE, RECORD_SUCCESS, TRY_PROBE],
 };
+/// What the table may have beyond the documented schema: a word to those who have subscribed.
+const CHANGES: &str = "changes";
+
 const AT_GET: usize = 0;
 const AT_SET: usize = 1;
 const AT_RECORD_FAILURE: usize = 2;
 const AT_RECORD_SUCCESS: usize = 3;
+const AT_TRY_PROBE: usize = 4;
+
+/// The longest time that a breaker can stay open before it is tried, in milliseconds: what is that long ago, PostgreSQL can
+/// still say. About 6,000 years.
+const LONGEST_RESET_MS: f64 = 1.9e14;
 
 /// Where the count stops: the last number of an INTEGER column.
 const LAST_COUNT: i64 = i32::MAX as i64;
@@ -104,6 +163,7 @@ pub struct Circuit {
     pub last_success_time: Option<f64>,
 }
 
+#[derive(Clone)]
 pub struct Circuits {
     place: Arc<Place>,
 }
@@ -143,6 +203,31 @@ impl Circuits {
 
     pub fn record_success(&self, key: String, reply: Reply) {
         self.write(AT_RECORD_SUCCESS, key, [], reply);
+    }
+
+    /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and say no, though the first
+    /// had let the caller through. Told of the failure, the caller knows that he does not know.
+    pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Alone);
+        let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
+        let call = KeyCall::new(&self.place, AT_TRY_PROBE, "key", key, rest, any_row);
+        self.place.submit(turns, call, Retry::Never, reply);
+    }
+
+    /// Has `tell` called with the breaker's state after each change of it, whoever makes it.
+    pub fn subscribe(&self, key: String, tell: impl Fn(String) + Send + Sync + 'static) -> Subscription {
+        subscription::subscribe(self, key, tell)
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.place.link
+    }
+
+    /// Listens to what is told of a breaker, where the table tells.
+    pub(super) fn listen(&self, key: &str) -> Option<Listening> {
+        let shape = self.place.table.shape();
+        let stored = self.place.prefix.stored(key, shape.max_chars("key"));
+        shape.has(CHANGES).then(|| self.place.link.listen(shape.topic(&stored.text)))
     }
 
     fn write<const N: usize>(&self, statement: usize, key: String, rest: [Arg; N], reply: Reply) {

@@ -214,8 +214,21 @@ impl Waiting {
             if ear.listening.is_none() {
                 ear.listening = self.locks.listen(&self.wanted.key);
             }
-            let Some((owner, left)) = self.marked(patience).await? else { continue };
-            self.holder = Some(owner);
+            let marked = tokio::select! {
+                biased;
+                marked = self.locks.await_release(&self.wanted.key, true) => marked,
+                why = given_up(&self.given_up, self.deadline) => return Ok(why),
+            };
+            let left = match marked {
+                Ok(Some((owner, left))) => {
+                    self.holder = Some(owner);
+                    left
+                }
+                Ok(None) => continue,
+                Err(error) if patience.is_zero() || matches!(error, Error::Closed) => return Err(error),
+                // What it was, the next try will see.
+                Err(_) => LAST_POLL,
+            };
             tokio::select! {
                 heard = ear.wait(left) => heard?,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
@@ -255,15 +268,6 @@ impl Waiting {
             }
         });
         Ok(Some(why))
-    }
-
-    /// Whose the lock is, and how long its lease lasts; its release will be told. None where it is free.
-    async fn marked(&mut self, patience: Duration) -> Result<Option<(String, Duration)>, Error> {
-        match self.locks.await_release(&self.wanted.key, true).await {
-            // What comes of it the next try will see, which rides it out.
-            Err(error) if !patience.is_zero() && !matches!(error, Error::Closed) => Ok(None),
-            marked => marked,
-        }
     }
 
     /// For how long a try rides out faults that pass.
@@ -410,7 +414,10 @@ async fn renew(locks: &Locks, lease: &Lease) -> bool {
             Ok("true") => lease.prolong(sent, ttl),
             Ok(_) => return !lease.state().is_over,
             Err(Error::Closed) => {
-                sleep_until(end.into()).await;
+                tokio::select! {
+                    () = sleep_until(end.into()) => {}
+                    () = lease.changed.notified() => {}
+                }
                 return !lease.state().is_over;
             }
             Err(_) if Instant::now() >= end => return !lease.state().is_over,

@@ -52,12 +52,12 @@ use crate::link::{Answer, Arg, Error, Job, Kind, Link, Listening, Mode, Outcome,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
 const ACQUIRE: Template = Template::of_both(
     r#"
-INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token{end})
-SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}{end}
+INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})
+SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}
  WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})
 ON CONFLICT (key) DO UPDATE
   SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
-      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}{end}
+      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
@@ -66,15 +66,15 @@ RETURNING held.key::text,
           {with fencing}, CASE WHEN xmax = '0'::xid THEN {draw:fencing_token} ELSE held.fencing_token END,
           held.fencing_token{end}"#,
     r#"
-INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token{end})
-SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}{end}
+INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})
+SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, owner{end}
   FROM unnest($1, $2, $3) AS call (key, owner, ttl)
  WHERE NOT EXISTS (SELECT FROM {table} AS other
                     WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
  ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
-      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}{end}
+      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
@@ -198,9 +198,8 @@ static DEFINITION: Definition = Definition {
     indexes: &[Index { name: Some("idx_locks_expires"), leads_with: "expires_at", on: "(expires_at)" }],
     additions: &[
         Addition {
-            columns: &["fencing_token"],
+            columns: &["fencing_token", "fencing_owner"],
             drawn: Some("fencing_token"),
-            triggers: &["go_goscope_void_fencing_token"],
             ..Addition::named(FENCING, &["fencing"])
         },
         Addition {

@@ -27,6 +27,7 @@ mod lines;
 mod locks;
 mod relation;
 mod schema;
+mod subscription;
 mod table;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
 pub use leases::Wanted;
 pub use locks::Locks;
+pub use subscription::Subscription;
 
 use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;

@@ -1,7 +1,6 @@
 //! A table as the catalogue has it, and what it has beyond the documented schema.
 
 pub(super) struct Relation {
-    pub(super) oid: u32,
     /// Quoted where it must be, as is `name`.
     pub(super) schema: String,
     pub(super) name: String,

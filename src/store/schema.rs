@@ -38,7 +38,7 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        has_column_privilege(c.oid, a.attnum, 'SELECT') AND has_column_privilege(c.oid, a.attnum, 'INSERT')
          AND has_column_privilege(c.oid, a.attnum, 'UPDATE'),
        owned.sequence, coalesce(owned.serves, false),
-       c.oid, quote_ident(n.nspname), quote_ident(c.relname),
+       quote_ident(n.nspname), quote_ident(c.relname),
        c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user), c.relpersistence <> 'u',
        ARRAY(SELECT tgname::text FROM pg_trigger WHERE tgrelid = c.oid AND tgenabled IN ('O', 'A')),
        ARRAY(SELECT proname::text FROM pg_proc
@@ -76,13 +76,12 @@ pub(super) async fn find(connection: &Connection, name: &str) -> Result<Option<R
     };
     Ok(rows.first().map(|row| Relation {
         columns: rows.iter().map(column).collect(),
-        oid: row.get(7),
-        schema: row.get(8),
-        name: row.get(9),
-        is_ours: row.get(10),
-        is_logged: row.get(11),
-        triggers: row.get(12),
-        functions: row.get(13),
+        schema: row.get(7),
+        name: row.get(8),
+        is_ours: row.get(9),
+        is_logged: row.get(10),
+        triggers: row.get(11),
+        functions: row.get(12),
     }))
 }
 

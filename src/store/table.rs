@@ -134,7 +134,6 @@ impl Shape {
     /// The documented shape of a table that is not there.
     fn missing(definition: &Definition, name: &str, durability: Durability) -> Self {
         let relation = Relation {
-            oid: 0,
             schema: String::new(),
             name: String::new(),
             is_ours: false,
@@ -162,8 +161,13 @@ impl Shape {
     }
 
     /// What `go_goscope_notify` says when something has happened to the row of a stored key.
+    ///
+    /// By the table's name, not its oid: a server that was upgraded under our connections, or restored, has another.
     pub(super) fn topic(&self, stored: &str) -> String {
-        format!("{}:{stored}", self.relation.as_ref().map_or(0, |relation| relation.oid))
+        match &self.relation {
+            Some(Relation { schema, name, .. }) => format!("{schema}.{name}:{stored}"),
+            None => stored.to_owned(),
+        }
     }
 
     /// The width that a column was declared with, in characters.
@@ -379,7 +383,6 @@ mod tests {
     fn relation(columns: Vec<Column>) -> Relation {
         let (schema, name) = ("s".to_owned(), "t".to_owned());
         Relation {
-            oid: 1,
             schema,
             name,
             is_ours: true,

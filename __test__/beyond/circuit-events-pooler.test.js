@@ -1,0 +1,36 @@
+// @ts-check
+// subscribe through PgBouncer in transaction mode, which passes no notices on to whom they are for.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { after, test } = require('node:test')
+const { PostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { missing, startPooler } = require('../helpers/pooler.js')
+const { until } = require('../helpers/waiting.js')
+
+const skip = missing || false
+const database = useDatabase()
+const pooler = skip ? undefined : database.then(({ url }) => startPooler(url))
+after(async () => (await pooler)?.stop())
+
+test('changes are found by looking, and no session of the pooler is left listening', { skip }, async () => {
+  const db = await database
+  const { url } = /** @type {any} */ (await pooler)
+  const [through, direct] = [url, db.url].map((connectionString) => new PostgresAdapter(db.pool({ connectionString })))
+  await direct.connect()
+  /** @type {Record<string, string[]>} */
+  const told = { one: [], two: [] }
+  for (const key of Object.keys(told)) through.subscribe(key, ({ state }) => told[key].push(state))
+  await through.getState('one')
+  for (const state of /** @type {const} */ (['open', 'half-open', 'closed'])) {
+    await direct.setState('one', { state, failureCount: 1 })
+    await until(`'${state}' is told`, () => told.one.at(-1) === state)
+  }
+  assert.deepEqual(told, { one: ['open', 'half-open', 'closed'], two: [] })
+  assert.deepEqual(
+    await db.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"),
+    [],
+  )
+  await Promise.all([through.disconnect(), direct.disconnect()])
+})
