@@ -55,10 +55,14 @@ const FLOATS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...INFINITE]
 const TIMES = [...PRESENT, ...OF_NO_NUMBER, ...NEVER]
 const VALUES = [undefined, () => 1, Symbol('sign'), 1n, { n: 1n }]
 const OBJECTS = [undefined, null, true, 'id', 5, 5n, Symbol('sign')]
+/** A list of keys is no key, and no object without an order. */
+const ITERABLES = [undefined, null, true, 'key', 5, 5n, Symbol('sign'), {}]
+/** Of optional times that are finite. */
+const LENGTHS = [...TTLS, Infinity]
 const STATES = [...OF_NO_TYPE, '', 'ajar', 'OPEN', 'open ', 'half_open', 'halfOpen', 1]
 
 /** The arguments that are numbers. */
-const NUMERIC = /ttl|wait|Count|Time|maxFailures|sequence|timestamp|progress/
+const NUMERIC = /ttl|Ttl|^by$|wait|Count|Time|maxFailures|sequence|timestamp|progress/
 
 /** What a message must show of a value: of an object its class alone, for there may be secrets in it. */
 function shown(/** @type {any} */ value) {
@@ -98,6 +102,7 @@ function cases(pool) {
   const adapter = /** @type {any} */ (new PostgresAdapter(pool))
   const entries = /** @type {any} */ (new PostgresCacheAdapter(pool))
   const results = /** @type {any} */ (new PostgresIdempotencyAdapter(pool))
+  const work = () => assert.fail('it was called')
   const lock = (/** @type {object} */ fields) => adapter.lock('k', { ttl: 1_000, ...fields })
   const set = (/** @type {object} */ fields) => adapter.setState('k', { ...STATE, ...fields })
   const save = (/** @type {object} */ fields) => adapter.save({ ...CHECKPOINT, ...fields })
@@ -133,6 +138,29 @@ function cases(pool) {
       ['set', 'key', NAMES, (bad) => cache.set(bad, 1)],
       ['set', 'value', VALUES, (bad) => cache.set('k', bad)],
       ['set', 'ttl', TTLS, (bad) => cache.set('k', 1, bad)],
+      ['getMany', 'keys', ITERABLES, (bad) => cache.getMany(bad)],
+      ['getMany', 'keys[1]', NAMES, (bad) => cache.getMany(['k', bad])],
+      ['setMany', 'entries', ITERABLES, (bad) => cache.setMany(bad)],
+      ['setMany', 'entries[1]', OBJECTS, (bad) => cache.setMany([['k', 1], bad])],
+      ['setMany', 'entries[0][0]', NAMES, (bad) => cache.setMany([[bad, 1]])],
+      ['setMany', 'entries[0][1]', VALUES, (bad) => cache.setMany([['k', bad]])],
+      ['setMany', 'entries[0][2]', TTLS, (bad) => cache.setMany([['k', 1, bad]])],
+      ['setMany', 'ttl', TTLS, (bad) => cache.setMany([['k', 1]], bad)],
+      ['deleteMany', 'keys', ITERABLES, (bad) => cache.deleteMany(bad)],
+      ['deleteMany', 'keys[0]', NAMES, (bad) => cache.deleteMany([bad])],
+      ['increment', 'key', NAMES, (bad) => cache.increment(bad)],
+      ['increment', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE], (bad) => cache.increment('k', bad)],
+      ['increment', 'ttl', TTLS, (bad) => cache.increment('k', 1, bad)],
+      ['compareAndSet', 'key', NAMES, (bad) => cache.compareAndSet(bad, 1, 2)],
+      ['compareAndSet', 'expected', VALUES.slice(1), (bad) => cache.compareAndSet('k', bad, 1)],
+      ['compareAndSet', 'value', VALUES, (bad) => cache.compareAndSet('k', 1, bad)],
+      ['compareAndSet', 'ttl', TTLS, (bad) => cache.compareAndSet('k', 1, 2, bad)],
+      ['getOrSet', 'key', NAMES, (bad) => cache.getOrSet(bad, work)],
+      ['getOrSet', 'compute', [...OBJECTS, {}], (bad) => cache.getOrSet('k', bad)],
+      ['getOrSet', 'options', OBJECTS.slice(2), (bad) => cache.getOrSet('k', work, bad)],
+      ['getOrSet', 'options.ttl', TTLS, (bad) => cache.getOrSet('k', work, { ttl: bad })],
+      ['getOrSet', 'options.staleTtl', LENGTHS, (bad) => cache.getOrSet('k', work, { staleTtl: bad })],
+      ['getOrSet', 'options.claimTtl', [...LENGTHS, 0], (bad) => cache.getOrSet('k', work, { claimTtl: bad })],
       ['delete', 'key', NAMES, (bad) => cache.delete(bad)],
       ['has', 'key', NAMES, (bad) => cache.has(bad)],
       ['keys', 'pattern', OPTIONAL_NAMES, (bad) => cache.keys(bad)],
@@ -156,6 +184,12 @@ function cases(pool) {
     ['idempotency set', 'value', VALUES, (bad) => results.set('k', bad)],
     ['idempotency set', 'ttl', TTLS, (bad) => results.set('k', 1, bad)],
     ['idempotency delete', 'key', NAMES, (bad) => results.delete(bad)],
+    ['run', 'key', NAMES, (bad) => results.run(bad, work)],
+    ['run', 'work', [...OBJECTS, {}], (bad) => results.run('k', bad)],
+    ['run', 'options', OBJECTS.slice(2), (bad) => results.run('k', work, bad)],
+    ['run', 'options.ttl', TTLS, (bad) => results.run('k', work, { ttl: bad })],
+    ['run', 'options.claimTtl', [...LENGTHS, 0], (bad) => results.run('k', work, { claimTtl: bad })],
+    ['run', 'options.fingerprint', OPTIONAL_NAMES, (bad) => results.run('k', work, { fingerprint: bad })],
   ]
 }
 
@@ -170,7 +204,7 @@ async function isRefused(/** @type {Case} */ [method, argument, refused, call]) 
     )
     assert.ok(CODES.includes(error.code), `${method}: ${error.code} ${error.message}`)
     assert.ok(error.code === RANGE ? error instanceof RangeError : error instanceof TypeError, `${error}`)
-    assert.match(error.message, new RegExp(`["']${argument.replace('.', '\\.')}["']`), method)
+    assert.match(error.message, new RegExp(`["']${argument.replace(/[.[\]]/g, '\\$&')}["']`), method)
     assert.ok(error.message.split('Received')[1]?.includes(shown(bad)), error.message)
     assert.doesNotMatch(error.message, /hunter2/)
     // A number out of range is that; anything that is no number is of the wrong type.
