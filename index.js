@@ -4,6 +4,19 @@
 const { PostgresAdapter } = require('./lib/adapter.js')
 const { buildInfo } = require('./lib/build-info.js')
 const { PostgresCacheAdapter } = require('./lib/cache-adapter.js')
+const { CacheProvider } = require('./lib/cache-provider.js')
 const { PostgresIdempotencyAdapter } = require('./lib/idempotency-adapter.js')
+const { operations } = require('./lib/operations.js')
+const { quantile } = require('./lib/quantile.js')
+const { traceMethods } = require('./lib/tracing.js')
 
-module.exports = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, buildInfo }
+traceMethods({ CacheProvider, PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter })
+
+module.exports = {
+  PostgresAdapter,
+  PostgresCacheAdapter,
+  PostgresIdempotencyAdapter,
+  buildInfo,
+  operations,
+  quantile,
+}

@@ -1,3 +1,4 @@
 import adapters from './index.js'
 
-export const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, buildInfo } = adapters
+export const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, buildInfo, operations, quantile } =
+  adapters

@@ -92,6 +92,14 @@ function key(name, value) {
 }
 
 /**
+ * A key as it was given, out of the form that native code takes.
+ *
+ * @param {string} taken
+ * @returns {string}
+ */
+const givenKey = (taken) => (taken.startsWith('\0') ? JSON.parse(taken.slice(taken.lastIndexOf('\0') + 1)) : taken)
+
+/**
  * @param {string} name
  * @param {unknown} value
  */
@@ -341,6 +349,7 @@ module.exports = {
   callback,
   durability,
   entryTtl,
+  givenKey,
   invalid,
   json,
   key,

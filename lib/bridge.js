@@ -5,7 +5,7 @@
 
 const native = require('./native.js')
 const { toError } = require('./errors.js')
-const { keepError } = require('./kept-errors.js')
+const { codeOf, keepError } = require('./kept-errors.js')
 
 /** @typedef {(outcome: unknown) => void} Settle */
 
@@ -190,7 +190,7 @@ async function answer(request, question) {
       bridge.describe(request, JSON.stringify(await owner.describe(question)))
     }
   } catch (error) {
-    bridge.refuse(request, keepError(error))
+    bridge.refuse(request, keepError(error), codeOf(error))
   }
 }
 

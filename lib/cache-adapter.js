@@ -49,15 +49,14 @@ class PostgresCacheAdapter extends CacheProvider {
 
   /**
    * @override
-   * @param {unknown} [pattern] with `*` for any text; absent or empty, every key
+   * @protected
+   * @param {unknown} pattern with `*` for any text
    */
-  async keys(pattern) {
-    if (pattern == null || pattern === '') return await super.keys()
-    const like = args
+  _like(pattern) {
+    return args
       .wellFormed('pattern', pattern)
       .replace(/[\\%_]/g, '\\$&')
       .replaceAll('*', '%')
-    return await super.keys(like)
   }
 
   async stats() {

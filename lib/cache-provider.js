@@ -4,6 +4,7 @@
 const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { servedBy } = require('./tracing.js')
 const { ComputedEntries } = require('./computed-entries.js')
 const { coded } = require('./errors.js')
 
@@ -25,6 +26,7 @@ class CacheProvider {
     this.#cache = cache
     this.#computed = new ComputedEntries(connection, cache, oneAtATime)
     this.#durability = durability
+    servedBy(this, connection)
   }
 
   /**
@@ -163,10 +165,25 @@ class CacheProvider {
     settled(await this.#connection.send((slot) => this.#cache.clear(slot)))
   }
 
-  /** @param {unknown} [pattern] SQL's LIKE; absent or empty, every key */
+  /** @param {unknown} [pattern] which keys; absent or empty, every key */
   async keys(pattern) {
-    const like = pattern == null || pattern === '' ? null : args.pattern('pattern', pattern)
+    const like = pattern == null || pattern === '' ? null : this._like(pattern)
     return settled(await this.#connection.send((slot) => this.#cache.keys(slot, like)))
+  }
+
+  /**
+   * A pattern as SQL's LIKE has it.
+   *
+   * @protected
+   * @param {unknown} pattern
+   */
+  _like(pattern) {
+    return args.pattern('pattern', pattern)
+  }
+
+  /** See index.d.ts; of all adapters that share the connection. */
+  metrics() {
+    return this.#connection.metrics()
   }
 }
 

@@ -4,9 +4,8 @@
 
 const native = require('./native.js')
 const { answerFor, bridge, send, settled, subscribe, unsubscribe } = require('./bridge.js')
-const { describeConnection } = require('./connecting/describe.js')
+const { describeConnection, targetOf } = require('./connecting/describe.js')
 const { greet } = require('./connecting/greeting.js')
-const { Judge } = require('./connecting/judge.js')
 const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
@@ -24,7 +23,7 @@ let pools = 0
 answerFor({
   async describe({ pool, ...asked }) {
     const connection = connectionOf(pool)
-    return describeConnection(connection.pool, connection.judge, asked)
+    return describeConnection(connection.pool, () => connection.judge, asked)
   },
   async greet({ pool }, converse) {
     const connection = connectionOf(pool)
@@ -41,16 +40,19 @@ function connectionOf(number) {
 
 /** What all adapters built on one `pg.Pool` share. */
 class Connection {
+  /** @type {import('./connecting/judge.js').Judge | undefined} */
+  #judge
   /** @type {Promise<void> | undefined} */
   #ended
   #forgetEnd = () => {}
+  /** @type {ReturnType<typeof targetOf> | undefined} */
+  #target
   /** @type {Set<() => void>} each ends one */
   #subscriptions = new Set()
 
   /** @param {any} pool */
   constructor(pool) {
     this.pool = pool
-    this.judge = new Judge()
     const number = ++pools
     this.native = new native.Pool(bridge, number, JSON.stringify(poolSettings(pool)))
     byNumber.set(number, new WeakRef(this))
@@ -74,6 +76,12 @@ class Connection {
     return connection
   }
 
+  /** Who judges the certificates of its servers. Read in only where there is TLS. */
+  get judge() {
+    this.#judge ??= new (require('./connecting/judge.js').Judge)()
+    return this.#judge
+  }
+
   get isEnded() {
     return this.#ended !== undefined || this.pool.ending === true
   }
@@ -90,6 +98,17 @@ class Connection {
       return Promise.reject(new Error(POOL_ENDED))
     }
     return send(start, this)
+  }
+
+  /** What the native pool does now and has done since it was made. */
+  metrics() {
+    return JSON.parse(this.native.metrics())
+  }
+
+  /** Where it leads, for those who watch; resolved once. */
+  get target() {
+    this.#target ??= targetOf(this.pool)
+    return this.#target
   }
 
   /**

@@ -5,6 +5,7 @@ const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
+const { servedBy } = require('./tracing.js')
 const { isFailedResult } = require('./failed-result.js')
 const { IdempotentRuns } = require('./idempotent-runs.js')
 const { OneAtATime } = require('./one-at-a-time.js')
@@ -23,6 +24,7 @@ class PostgresIdempotencyAdapter {
     const { keyPrefix, createTables } = args.adapterOptions(options)
     this.#connection = Connection.of(pool)
     this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
+    servedBy(this, this.#connection)
     const oneAtATime = new OneAtATime(this.#connection, keyPrefix, 'run:', createTables)
     this.#runs = new IdempotentRuns(this.#connection, this.#results, oneAtATime)
   }
@@ -61,6 +63,11 @@ class PostgresIdempotencyAdapter {
   async delete(key) {
     const name = args.key('key', key)
     settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
+  }
+
+  /** See index.d.ts; of all adapters that share the connection. */
+  metrics() {
+    return this.#connection.metrics()
   }
 
   /**

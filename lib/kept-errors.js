@@ -30,6 +30,15 @@ function keepError(error) {
 }
 
 /**
+ * @param {any} error
+ * @returns {string | undefined}
+ */
+function codeOf(error) {
+  const { code } = (error instanceof HostError ? error.cause : error) ?? {}
+  return typeof code === 'string' ? code : undefined
+}
+
+/**
  * The error of a ticket: the application's own as it is, Node's as a copy.
  *
  * @param {number} ticket
@@ -52,4 +61,4 @@ function copyOf(error) {
   return copy
 }
 
-module.exports = { HostError, keepError, keptError }
+module.exports = { HostError, codeOf, keepError, keptError }

@@ -2,10 +2,16 @@
 'use strict'
 
 const { performance } = require('node:perf_hooks')
-const { leaseTtl } = require('./arguments.js')
+const { givenKey, leaseTtl } = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { coded } = require('./errors.js')
 const { LeaseSignal } = require('./lease-signal.js')
+const { HANDLE } = require('./operations.js')
+const { tracingOf } = require('./tracing.js')
+
+const RELEASE = tracingOf(HANDLE.release)
+const EXTEND = tracingOf(HANDLE.extend)
+const IS_VALID = tracingOf(HANDLE.isValid)
 
 const NO_TOKEN =
   'has no fencing token: when it was taken, go_goscope_locks had no column and sequence for them, or this role may not ' +
@@ -64,7 +70,18 @@ class LockHandle {
     this.#owner = granted.slice(comma + 1)
   }
 
-  release = async () => {
+  // Not through `run`, which would have a closure made for each release, traced or not.
+  release = () =>
+    RELEASE.hasSubscribers
+      ? RELEASE.trace(this.#connection, givenKey(this.#name), () => this.#release())
+      : this.#release()
+
+  /** @param {number} ttl */
+  extend = (ttl) => EXTEND.run(this.#connection, this.#name, () => this.#extend(ttl))
+
+  isValid = () => IS_VALID.run(this.#connection, this.#name, () => this.#isValid())
+
+  async #release() {
     this.#isReleased = true
     this.#signal?.rest()
     this.#stopRenewal()
@@ -72,7 +89,7 @@ class LockHandle {
   }
 
   /** @param {number} ttl */
-  extend = async (ttl) => {
+  async #extend(ttl) {
     const length = leaseTtl('ttl', ttl, this.#defaultTtl)
     // While the lease lasts, a fault is no reason to give it up; when it is over, another try is no use.
     const patience = Math.max(this.#left(), 0)
@@ -89,7 +106,7 @@ class LockHandle {
     return isExtended
   }
 
-  isValid = async () => {
+  async #isValid() {
     const isHeld = settled(await this.#connection.send((slot) => this.#locks.isValid(slot, this.#name, this.#owner)))
     if (!isHeld) this.lose('the server says that it is not held')
     return isHeld

@@ -6,12 +6,14 @@
 const fs = require('node:fs')
 const { createRequire } = require('node:module')
 const path = require('node:path')
-const { missing, otherVersion, unloadable } = require('./native/failures.js')
 const { PLATFORMS, load } = require('./native/packages.js')
 const { platformName } = require('./native/platform.js')
 const { version } = require('../package.json')
 
 /** @typedef {typeof import('../native')} Native */
+
+// Read in only where something is wrong.
+const failures = () => require('./native/failures.js')
 
 /** @returns {Native} */
 function find() {
@@ -28,7 +30,7 @@ function loadFile(file) {
   try {
     native = createRequire(file)(file)
   } catch (error) {
-    throw unloadable(file, error)
+    throw failures().unloadable(file, error)
   }
   return fits(file, native)
 }
@@ -40,9 +42,9 @@ function loadPackage(platform) {
   try {
     native = PLATFORMS.includes(platform) ? load(platform) : undefined
   } catch (error) {
-    if (Reflect.get(Object(error), 'code') !== 'MODULE_NOT_FOUND') throw unloadable(name, error)
+    if (Reflect.get(Object(error), 'code') !== 'MODULE_NOT_FOUND') throw failures().unloadable(name, error)
   }
-  if (native === undefined) throw missing(platform)
+  if (native === undefined) throw failures().missing(platform)
   return fits(name, native)
 }
 
@@ -54,7 +56,7 @@ function loadPackage(platform) {
  */
 function fits(from, native) {
   const built = native.buildInfo?.().version
-  if (built !== version) throw otherVersion(from, built, version)
+  if (built !== version) throw failures().otherVersion(from, built, version)
   return native
 }
 

@@ -325,7 +325,9 @@ test('many processes that change one breaker: each listener hears an order witho
       await adapter.setState('contended', { state, failureCount: n })
     }`
   await Promise.all(Array.from({ length: 4 }, () => runScript(db.url, body)))
-  const end = (await circuits[0].getState('contended'))?.state === 'open' ? 'half-open' : 'open'
+  const last = (await circuits[0].getState('contended'))?.state
+  for (const { told } of all) await until('the last write is told', () => (told.at(-1)?.state ?? 'closed') === last)
+  const end = last === 'open' ? 'half-open' : 'open'
   await circuits[0].setState('contended', { state: end, failureCount: 1_000 })
   for (const listener of all) {
     await listener.until(end)

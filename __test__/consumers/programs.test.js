@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const { before, test } = require('node:test')
-const { Consumer, PG, makeConsumer, tarball } = require('../helpers/consumer.js')
+const { Consumer, PG, applicationEnv, makeConsumer, run, succeed, tarball } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
 
 const database = useDatabase()
@@ -49,6 +49,20 @@ test('an esbuild bundle, the package left out of it', async () => {
   await application.succeed(['node_modules/esbuild/bin/esbuild', ...build])
   assert.equal(fs.existsSync(deployed.path('node_modules/pg')), false)
   assert.match(await deployed.succeed(['bundle.cjs'], { env: await url() }), /^the bundle worked$/m)
+  // The command needs no more, either.
+  const { APP_DATABASE_URL: DATABASE_URL } = await url()
+  const npx = (/** @type {string[]} */ ...args) => {
+    const shell = process.platform === 'win32'
+    const env = { ...applicationEnv(), DATABASE_URL }
+    return succeed(
+      run('npx', ['--no-install', 'goscope-postgres', ...args], { cwd: deployed.folder, env, shell }),
+      'npx',
+    )
+  }
+  const { tables } = JSON.parse(await npx('status', '--json'))
+  assert.ok(tables.find((/** @type {any} */ { name }) => name === 'go_goscope_locks').exists)
+  assert.match(await npx('schema', '--only', 'locks'), /^CREATE TABLE IF NOT EXISTS go_goscope_locks/)
+  assert.match(await npx('doctor'), /^ok {4}connection: /m)
 })
 
 test('an esbuild bundle of ES modules, all packages left out of it', async () => {

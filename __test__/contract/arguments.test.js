@@ -62,7 +62,7 @@ const LENGTHS = [...TTLS, Infinity]
 const STATES = [...OF_NO_TYPE, '', 'ajar', 'OPEN', 'open ', 'half_open', 'halfOpen', 1]
 
 /** The arguments that are numbers. */
-const NUMERIC = /ttl|Ttl|^by$|wait|Count|Time|maxFailures|sequence|timestamp|progress/
+const NUMERIC = /ttl|Ttl|^by$|resetTimeout|wait|Count|Time|maxFailures|sequence|timestamp|progress/
 
 /** What a message must show of a value: of an object its class alone, for there may be secrets in it. */
 function shown(/** @type {any} */ value) {
@@ -133,6 +133,8 @@ function cases(pool) {
     ['recordFailure', 'key', NAMES, (bad) => adapter.recordFailure(bad, 1)],
     ['recordFailure', 'maxFailures', LIMITS, (bad) => adapter.recordFailure('k', bad)],
     ['recordSuccess', 'key', NAMES, (bad) => adapter.recordSuccess(bad)],
+    ['tryProbe', 'key', NAMES, (bad) => adapter.tryProbe(bad, 1)],
+    ['tryProbe', 'resetTimeout', [undefined, ...LENGTHS, 0], (bad) => adapter.tryProbe('k', bad)],
     ...[adapter, entries].flatMap((/** @type {any} */ cache) => /** @type {Case[]} */ ([
       ['get', 'key', NAMES, (bad) => cache.get(bad)],
       ['set', 'key', NAMES, (bad) => cache.set(bad, 1)],
@@ -219,6 +221,7 @@ test('no method is left out here', async () => {
     'connect',
     'disconnect',
     'isConnected',
+    'metrics',
     'initialize',
     'clear',
     'stats',

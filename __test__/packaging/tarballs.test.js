@@ -17,6 +17,7 @@ const ROOT = [
   'LICENSE',
   'README.md',
   'THIRD-PARTY-LICENSES.txt',
+  'bin/goscope-postgres.js',
   'embedded.d.mts',
   'embedded.d.ts',
   'embedded.js',

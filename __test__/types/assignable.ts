@@ -149,6 +149,32 @@ export const sources = [
   new goscope.PostgresIdempotencyAdapter(),
 ]
 
+// Seen from outside
+
+export function seenFromOutside() {
+  const metrics: goscope.Metrics[] = [adapter.metrics(), cache.metrics(), results.metrics()]
+  const acquires = metrics[0]?.operations['locks.acquire']
+  const numbers: (number | undefined)[] = [
+    acquires?.calls,
+    acquires?.errors['23505'],
+    acquires && goscope.quantile(acquires.latency, 0.99),
+    metrics[0]?.pool.open,
+    metrics[0]?.lanes.heldUp,
+    metrics[0]?.calls.inFlight,
+    metrics[0]?.batches.bounds[0],
+  ]
+  const names: readonly string[] = goscope.operations
+  const context: goscope.TraceContext = { operation: 'cache.get', key: 'key', host: 'db', port: 5432, database: 'app' }
+  // @ts-expect-error what was counted cannot be changed
+  metrics[0].rounds = 0
+  // @ts-expect-error a histogram, and not what holds it
+  goscope.quantile(acquires, 0.99)
+  // @ts-expect-error the names are fixed
+  goscope.operations.push('mine')
+  // @ts-expect-error nothing secret is told
+  return [numbers, names, context.value]
+}
+
 // What must not compile
 
 export function wrongUses() {

@@ -9,11 +9,10 @@ const { hostAt } = require('./hosts.js')
 const { isGreeted } = require('./greeting.js')
 const { passwordFor } = require('./password.js')
 const { refuseOptions } = require('./refused.js')
-const { tlsSettings } = require('./tls.js')
 
 /**
  * @param {any} pool
- * @param {import('./judge.js').Judge} judge
+ * @param {() => import('./judge.js').Judge} judge
  * @param {{ host: number, judgeAgain: boolean }} asked
  */
 async function describeConnection(pool, judge, asked) {
@@ -30,7 +29,7 @@ async function describeConnection(pool, judge, asked) {
     : { host: parameters.host, port: Number(parameters.port) }
   return {
     addresses: await addressesOf(host, port),
-    tls: ssl ? await describeTls(parameters, { host, port }, options, judge, asked.judgeAgain) : undefined,
+    tls: ssl ? await describeTls(parameters, { host, port }, options, judge(), asked.judgeAgain) : undefined,
     // Without one, the server says so itself, with its code.
     user: user ?? '',
     database: database ?? '',
@@ -42,6 +41,25 @@ async function describeConnection(pool, judge, asked) {
     keepAliveInitialDelayMillis: Number(options.keepAliveInitialDelayMillis) || undefined,
     queryTimeoutMillis: Number(parameters.query_timeout) || undefined,
     greeted: isGreeted(pool),
+  }
+}
+
+/**
+ * The server and the database that a pool leads to, as far as they can be told without asking anybody; of several hosts,
+ * the first.
+ *
+ * @param {any} pool
+ * @returns {{ host?: string, port?: number, database?: string }}
+ */
+function targetOf(pool) {
+  try {
+    refuseOptions(pool.options)
+    const { parameters } = resolve(pool)
+    const { host, port } = hostAt(parameters, 0)
+    return { host, port, database: parameters.database ?? undefined }
+  } catch {
+    // What is wrong with it, the call that needs a connection is told.
+    return {}
   }
 }
 
@@ -73,6 +91,7 @@ async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, a
   // Any text is to pg a wish for TLS (`?ssl=verify-full`), and nothing that would make it less than full.
   const ssl = typeof given === 'string' ? true : given
   const direct = sslnegotiation === 'direct'
+  const { tlsSettings } = require('./tls.js')
   const settings = tlsSettings(ssl, at.host, direct)
   const timeout = Number(options.connectionTimeoutMillis) || 0
   return { ...settings, trust: await judge.trust({ ...at, ssl, direct, timeout }, again) }
@@ -85,4 +104,4 @@ function timeouts(parameters) {
     .map((name) => `-c ${name}=${Number.parseInt(parameters[name], 10)}`)
 }
 
-module.exports = { describeConnection }
+module.exports = { describeConnection, targetOf }

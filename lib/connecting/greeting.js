@@ -3,8 +3,6 @@
 // session, so they run on native connections, too, before anybody uses them.
 'use strict'
 
-const { Session } = require('./session.js')
-
 /**
  * Whether a pool has such hooks.
  *
@@ -25,6 +23,8 @@ const listeners = (/** @type {any} */ pool) => pool.rawListeners?.('connect') ??
  * @param {(sql: string) => Promise<any>} converse runs SQL there
  */
 async function greet(pool, converse) {
+  // Read in only where there are hooks.
+  const { Session } = require('./session.js')
   const session = new Session(converse)
   const { onConnect, verify } = pool.options
   try {

@@ -1,9 +1,6 @@
 // @ts-check
 'use strict'
 
-// @ts-expect-error pgpass has no types
-const pgpass = require('pgpass')
-
 /**
  * The password for one connection, as pg finds it: given, asked of the application's function, or out of the password
  * file. Undefined where there is none, which is no error unless the server asks for one.
@@ -20,6 +17,9 @@ async function passwordFor(parameters, receiver) {
     return told
   }
   if (given != null) return typeof given === 'string' ? given : undefined
+  // Read in only here: it costs a start more than the rest of this folder, and few need it.
+  // @ts-expect-error pgpass has no types
+  const pgpass = require('pgpass')
   return new Promise((found) => pgpass(parameters, found))
 }
 

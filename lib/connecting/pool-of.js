@@ -4,7 +4,6 @@
 
 const { wrongType } = require('../arguments.js')
 const { coded } = require('../errors.js')
-const { OwnPool } = require('./own-pool.js')
 
 /**
  * A `pg.Pool` as it is; a connection string, a configuration or nothing (DATABASE_URL, or else the PG* environment) as a
@@ -13,12 +12,14 @@ const { OwnPool } = require('./own-pool.js')
  * @param {any} given
  */
 function poolOf(given) {
+  if (given != null && typeof given !== 'string' && isPool(given)) return given
+  // Read in only where there is no pool of pg's.
+  const { OwnPool } = require('./own-pool.js')
   if (given == null) {
     const { DATABASE_URL } = process.env
     return new OwnPool(DATABASE_URL ? { connectionString: connectionString(DATABASE_URL) } : {})
   }
   if (typeof given === 'string') return new OwnPool({ connectionString: connectionString(given) })
-  if (isPool(given)) return given
   if (!isConfiguration(given)) {
     throw wrongType('pool', 'a pg.Pool, a connection string or a configuration for one', given)
   }

@@ -1,5 +1,6 @@
 //! One error type for all that can go wrong between a call and its answer.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -50,8 +51,12 @@ pub enum Error {
     /// What came from the server is not of the protocol, and the connection has ended over it.
     #[serde(rename = "other")]
     Garbled { message: String },
-    /// JavaScript could not say how to connect; it keeps the reason under this ticket.
-    Host { ticket: u32 },
+    /// JavaScript could not say how to connect; it keeps the reason, which may have a code, under this ticket.
+    Host {
+        ticket: u32,
+        #[serde(skip)]
+        code: Option<Arc<str>>,
+    },
     /// Native code panicked. The call may or may not have reached the server.
     Panic { message: String },
 }
@@ -120,6 +125,27 @@ impl Error {
             Self::Server(error) => Some(&error.code),
             _ => None,
         }
+    }
+
+    /// The `code` of the error that JavaScript makes of this, as `lib/errors.js` has it.
+    pub fn code(&self) -> Option<Cow<'_, str>> {
+        let code = match self {
+            Self::Server(error) => error.code.as_str(),
+            Self::Network { code, .. } => code,
+            Self::Terminated | Self::Unsent | Self::TlsEnded { .. } => "ECONNRESET",
+            Self::ConnectTimeout | Self::QueueTimeout | Self::QueryTimeout => "ETIMEDOUT",
+            Self::TlsAlert { in_handshake: true, .. } => "EPROTO",
+            Self::TlsAlert { reason, .. } => {
+                return Some(format!("ERR_SSL_{}", reason.to_uppercase().replace(' ', "_")).into());
+            }
+            Self::Unfit { .. } => "ERR_GOSCOPE_TARGET_SESSION",
+            Self::Other { .. } | Self::Garbled { .. } => "ERR_GOSCOPE_CONNECTION",
+            Self::Panic { .. } => "ERR_INTERNAL_ASSERTION",
+            Self::Aggregate { errors } => return errors.first()?.code(),
+            Self::Host { code, .. } => code.as_deref()?,
+            Self::NoPassword | Self::Tls { .. } | Self::UnknownCertificate | Self::Closed => return None,
+        };
+        Some(code.into())
     }
 
     /// Whether the connection is gone with this. What the server did of a statement under way is then not known: an

@@ -161,6 +161,18 @@ impl Job {
         self.turns.are_of_a_write()
     }
 
+    /// For how many calls it stands.
+    pub(super) fn calls(&self) -> usize {
+        self.calls
+    }
+
+    /// Is to run once more: those who listen for its callers hear so.
+    pub(super) fn note_repetition(&self) {
+        for reply in self.reply.iter().chain(&self.riders) {
+            reply.note_repetition();
+        }
+    }
+
     pub(super) fn enlist(&mut self, link: &Arc<Link>) {
         self.link = Arc::downgrade(link);
     }
@@ -314,10 +326,6 @@ mod for_test {
                 Arg::Int(Some(tag)) => tag,
                 _ => unreachable!("tags are integers"),
             }
-        }
-
-        pub(crate) fn calls_for_test(&self) -> usize {
-            self.calls
         }
     }
 }

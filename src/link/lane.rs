@@ -205,6 +205,7 @@ fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
         let hopeful = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
         if (hopeful || is_patient(link, &job)) && !matches!(error, Error::Closed) {
             job.failures += 1;
+            job.note_repetition();
             again.push(job);
         } else {
             job.settle(Err(error.clone()));
@@ -216,6 +217,7 @@ fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
 async fn round(link: &Arc<Link>, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
     let mut again = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
+    link.traffic.count_round();
     for mut job in jobs {
         if !job.prepare.is_prepared() {
             let preparation = job.prepare.clone();
@@ -271,6 +273,7 @@ impl Group {
     async fn run(self, link: &Arc<Link>, lease: &Lease) -> Vec<Job> {
         let Group { statement, jobs, .. } = self;
         let calls: Vec<&[Arg]> = jobs.iter().map(Job::args).collect();
+        link.traffic.count_statement(jobs.iter().map(Job::calls).sum());
         match send(link, lease, &statement, &calls).await {
             Ok(rows) => {
                 let parts = deal(&rows, &calls);
@@ -279,6 +282,8 @@ impl Group {
             // One bad call must not fail its batch, and the server did none of it: each by itself, in one pipeline.
             Err(error @ Error::Server(_)) if jobs.len() > 1 && !error.ends_connection() => {
                 let alone = jobs.into_iter().map(async |job| {
+                    job.note_repetition();
+                    link.traffic.count_statement(job.calls());
                     match send(link, lease, &statement, &[job.args()]).await {
                         Ok(rows) => answer_all(link, vec![(job, &rows)]),
                         Err(error) => failed(link, lease, job, &error).into_iter().collect(),
@@ -300,7 +305,10 @@ fn answer_all(link: &Arc<Link>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
         // A row that cannot be read (a hand-made table with a NULL where none belongs) fails its own call, not the round.
         match catch_unwind(AssertUnwindSafe(|| job.answer(rows, &mut telling))) {
             Ok(Answered::Done(job)) => done.push(job.retire()),
-            Ok(Answered::Again(job)) => again.push(job),
+            Ok(Answered::Again(job)) => {
+                job.note_repetition();
+                again.push(job);
+            }
             Err(_) => {}
         }
     }
@@ -327,6 +335,7 @@ fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Optio
     job.failures += 1;
     let runs_again = runs_again(link, lease, &mut job, error);
     if runs_again && (job.failures < MAX_FAILURES || is_patient(link, &job)) {
+        job.note_repetition();
         return Some(job);
     }
     job.settle(Err(error.clone()));

@@ -5,6 +5,7 @@ mod description;
 mod direct;
 mod drive;
 mod error;
+mod figures;
 mod handshake;
 mod hearing;
 mod job;
@@ -30,17 +31,19 @@ pub use connect::Connection;
 pub use description::{Description, PoolSettings};
 pub use direct::Sight;
 pub use error::{Error, ServerError};
+pub use figures::Figures;
 pub use job::{Answer, Call, Job, Prepare, Retry, Ticket};
 pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
-pub use reply::{Listener, Outcome, Reply};
+pub use reply::{Caller, Listener, Outcome, Reply};
 pub use sequencer::{Mode, Turn, Turns};
 pub use statement::{Arg, Kind, Statement};
 
 use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
 use drive::Drive;
+use figures::Traffic;
 use notices::Notices;
 use pool::Pool;
 use ready::Ready;
@@ -89,6 +92,7 @@ pub struct Link {
     most_direct: usize,
     /// Work has been left for the next [`pump`](Self::pump).
     wants_pump: AtomicBool,
+    traffic: Traffic,
     idle: Notify,
     notices: Arc<Notices>,
 }
@@ -129,6 +133,7 @@ impl Link {
             may_go_directly: AtomicBool::new(false),
             most_direct: most_direct(),
             wants_pump: AtomicBool::new(false),
+            traffic: Traffic::default(),
             idle: Notify::new(),
             notices: Arc::default(),
         });

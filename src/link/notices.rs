@@ -89,6 +89,11 @@ impl Notices {
         state.ears().for_each(|ear| ear.turn(hears));
     }
 
+    /// Whether they are heard now.
+    pub(super) fn are_heard(&self) -> bool {
+        self.state().hears == Some(true)
+    }
+
     /// Nobody hears anything any more.
     pub(super) fn end(&self) {
         let mut state = self.state();

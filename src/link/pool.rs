@@ -13,6 +13,7 @@ use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
 use super::direct::Way;
 use super::error::Error;
+use super::figures::PoolFigures;
 use super::handshake::Told;
 use crate::sync::lock;
 
@@ -153,6 +154,17 @@ impl Pool {
             // Only deadpool's own timeouts and hooks are left, and this pool is built without them.
             other => Error::other(format!("the native pool failed: {other:?}")),
         })
+    }
+
+    pub(super) fn figures(&self) -> PoolFigures {
+        let status = self.connections.status();
+        PoolFigures {
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+            // Not deadpool's own, which is 0 once the pool has been closed.
+            max: self.connections.manager().settings.max.max(1),
+        }
     }
 
     /// A connection of its own, outside of `max`, whose notices go to `told`. It ends with the pool's, if not before.

@@ -7,13 +7,26 @@ use super::{Error, panics};
 /// The JSON text of a call's result, empty where there is nothing: JSON has no word for `undefined`.
 pub type Outcome = Result<String, Error>;
 
-/// Hears the outcomes of calls that it knows by number.
+/// A call, as whoever listens for it knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// Where its caller waits.
+    pub slot: u32,
+    /// What kind of call it is.
+    pub operation: u32,
+    /// When it was made, by the listener's own clock.
+    pub since: u64,
+}
+
+/// Hears what becomes of calls.
 pub trait Listener: Send + Sync {
-    fn hear(&self, outcomes: Vec<(u32, Outcome)>);
+    fn hear(&self, outcomes: Vec<(Caller, Outcome)>);
+    /// The call is made to the server once more.
+    fn hear_of_repetition(&self, _: Caller) {}
 }
 
 enum To {
-    Listener(Arc<dyn Listener>, u32),
+    Listener(Arc<dyn Listener>, Caller),
     Closure(Box<dyn FnOnce(Outcome) + Send>),
 }
 
@@ -25,8 +38,14 @@ impl Reply {
         Self(Some(To::Closure(Box::new(tell))))
     }
 
-    pub fn to(listener: Arc<dyn Listener>, number: u32) -> Self {
-        Self(Some(To::Listener(listener, number)))
+    pub fn to(listener: Arc<dyn Listener>, caller: Caller) -> Self {
+        Self(Some(To::Listener(listener, caller)))
+    }
+
+    pub(super) fn note_repetition(&self) {
+        if let Some(To::Listener(listener, caller)) = &self.0 {
+            listener.hear_of_repetition(*caller);
+        }
     }
 
     pub fn settle(self, outcome: Outcome) {
@@ -47,18 +66,18 @@ impl Drop for Reply {
 #[derive(Default)]
 pub(super) struct Telling {
     listener: Option<Arc<dyn Listener>>,
-    outcomes: Vec<(u32, Outcome)>,
+    outcomes: Vec<(Caller, Outcome)>,
 }
 
 impl Telling {
     pub(super) fn tell(&mut self, mut reply: Reply, outcome: Outcome) {
         match reply.0.take() {
-            Some(To::Listener(listener, number)) => {
+            Some(To::Listener(listener, caller)) => {
                 if !self.listener.as_ref().is_some_and(|known| Arc::ptr_eq(known, &listener)) {
                     self.flush();
                     self.listener = Some(listener);
                 }
-                self.outcomes.push((number, outcome));
+                self.outcomes.push((caller, outcome));
             }
             Some(To::Closure(tell)) => tell(outcome),
             None => {}

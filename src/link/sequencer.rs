@@ -139,6 +139,11 @@ impl Sequencer {
         }
     }
 
+    /// The jobs that are not admitted to all of their resources.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Job> {
+        self.waiting.values().map(|(job, _)| job)
+    }
+
     /// Gives the job back where there is nobody to take it aboard.
     fn try_aboard(&mut self, job: Job) -> Option<Job> {
         if job.ticket().is_none() {
@@ -274,7 +279,7 @@ mod tests {
         sequencer.enter(job_with_ticket(7, &on_key, Some("other limit")), &mut ready);
         let mut order = Vec::new();
         while let Some(job) = ready.pop_front() {
-            order.push((job.tag_for_test(), job.calls_for_test()));
+            order.push((job.tag_for_test(), job.calls()));
             sequencer.leave(&job.turns, &mut ready);
         }
         assert_eq!(order, [(1, 1), (2, 3), (5, 1), (6, 1), (7, 1)]);

@@ -11,8 +11,9 @@
 //! jest loads a copy per test file into one environment.) No global holds anything of it.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Instant;
 
 use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
@@ -22,7 +23,7 @@ use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::link::{Error, Link, Listener, Outcome, Reply};
+use crate::link::{Caller, Error, Link, Listener, Outcome, Reply};
 use crate::sync::{Thread, lock};
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
@@ -60,6 +61,9 @@ pub(super) struct Queue {
     /// Whether that thread is about to drain anyway.
     pumps: AtomicBool,
     links: Mutex<Vec<Weak<Link>>>,
+    started: Instant,
+    /// When the first call since the last flush was made; 0 where there was none.
+    moment: AtomicU64,
     pub(super) requests: Requests,
 }
 
@@ -117,7 +121,24 @@ impl Queue {
 
     /// What tells the caller in `slot`.
     pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
-        Reply::to(self.clone(), slot)
+        Reply::to(self.clone(), Caller { slot, operation: 0, since: 0 })
+    }
+
+    /// The present, in nanoseconds since the queue was made.
+    pub(super) fn now(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    /// When the calls of this moment were made. They are flushed together, and share one look at the clock.
+    pub(super) fn moment(&self) -> u64 {
+        match self.moment.load(Ordering::Relaxed) {
+            0 => {
+                let now = self.now().max(1);
+                self.moment.store(now, Ordering::Relaxed);
+                now
+            }
+            moment => moment,
+        }
     }
 
     pub(super) fn tell(&self, subscription: u32, json: String) {
@@ -130,8 +151,8 @@ impl Queue {
 }
 
 impl Listener for Queue {
-    fn hear(&self, outcomes: Vec<(u32, Outcome)>) {
-        self.push(outcomes.into_iter().map(|(slot, outcome)| match outcome {
+    fn hear(&self, outcomes: Vec<(Caller, Outcome)>) {
+        self.push(outcomes.into_iter().map(|(Caller { slot, .. }, outcome)| match outcome {
             Ok(json) if json.len() > LONGEST_ANSWER => {
                 let message = "the answer is longer than a JavaScript string can be".to_owned();
                 Message::Rejected { slot, error: Error::Other { message } }
@@ -162,6 +183,8 @@ impl Bridge {
             home: Thread::current(),
             pumps: AtomicBool::new(false),
             links: Mutex::default(),
+            started: Instant::now(),
+            moment: AtomicU64::new(0),
             requests: Requests::default(),
         });
         let runtime = SharedRuntime::get()
@@ -173,6 +196,7 @@ impl Bridge {
     /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on.
     #[napi(catch_unwind)]
     pub fn flush(&self) {
+        self.queue.moment.store(0, Ordering::Relaxed);
         let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
         for link in &links {
             link.flush();
@@ -245,10 +269,10 @@ impl Bridge {
         self.queue.requests.describe(request, description);
     }
 
-    /// Answers a request with a failure that JavaScript keeps under `ticket`.
+    /// Answers a request with a failure that JavaScript keeps under `ticket`, and its code.
     #[napi(catch_unwind)]
-    pub fn refuse(&self, request: u32, ticket: u32) {
-        self.queue.requests.refuse(request, Error::Host { ticket });
+    pub fn refuse(&self, request: u32, ticket: u32, code: Option<String>) {
+        self.queue.requests.refuse(request, Error::Host { ticket, code: code.map(Into::into) });
     }
 
     /// Runs the application's statements in the session that it is shown under this request.

@@ -12,6 +12,9 @@
 mod bell;
 mod bridge;
 mod build_info;
+mod calls;
+mod inspection;
+mod operation;
 mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;

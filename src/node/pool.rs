@@ -7,6 +7,8 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
 use super::bridge::{Bridge, Queue};
+use super::calls::Calls;
+use super::operation::Operation;
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
 use super::runtime::SharedRuntime;
 use crate::link::{Asked, Connection, Description, Link, Owner, PoolSettings};
@@ -31,7 +33,7 @@ impl Owner for Application {
 #[napi]
 pub struct Pool {
     pub(super) link: Arc<Link>,
-    pub(super) queue: Arc<Queue>,
+    pub(super) calls: Arc<Calls>,
     runtime: Arc<SharedRuntime>,
 }
 
@@ -49,7 +51,7 @@ impl Pool {
         if bridge.goes_directly() {
             link.allow_direct();
         }
-        Ok(Self { link, queue: bridge.queue(), runtime: bridge.runtime.clone() })
+        Ok(Self { link, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
     }
 
     /// Makes what is missing of the tables of these providers.
@@ -70,13 +72,24 @@ impl Pool {
             checkpoints.map(|provider| provider.store.table()),
             idempotency.map(|provider| provider.store.table()),
         ];
-        store::connect(&self.link, tables.into_iter().flatten().collect(), self.queue.reply(slot));
+        store::connect(
+            &self.link,
+            tables.into_iter().flatten().collect(),
+            self.calls.reply(slot, Operation::Connect),
+        );
+    }
+
+    /// What the pool does now and has done since it was made, as JSON.
+    #[napi(catch_unwind)]
+    pub fn metrics(&self) -> Result<String> {
+        serde_json::to_string(&self.calls.metrics(self.link.figures()))
+            .map_err(|error| NapiError::from_reason(format!("the metrics cannot be told: {error}")))
     }
 
     /// Lets the calls under way finish, then closes every connection.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32) {
-        let (link, reply) = (self.link.clone(), self.queue.reply(slot));
+        let (link, reply) = (self.link.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
             link.close().await;
             reply.settle(Ok("null".into()));

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use napi_derive::napi;
 
-use super::bridge::Queue;
+use super::calls::Calls;
+use super::operation::Operation;
 use super::pool::Pool;
 use crate::store;
 use crate::sync::lock;
@@ -13,7 +14,7 @@ use crate::sync::lock;
 #[napi]
 pub struct Locks {
     pub(super) store: store::Locks,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -23,17 +24,17 @@ impl Locks {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool, namespace: Option<String>) -> Self {
         let namespace = namespace.as_deref().unwrap_or("lock:");
         let store = store::Locks::new(&pool.link, &key_prefix, namespace, create_tables);
-        Self { store, queue: pool.queue.clone() }
+        Self { store, calls: pool.calls.clone() }
     }
 
     #[napi(catch_unwind)]
     pub fn until_free(&self, slot: u32, key: String) {
-        self.store.until_free(key, self.queue.reply(slot));
+        self.store.until_free(key, self.calls.reply(slot, Operation::Lock));
     }
 
     #[napi(catch_unwind)]
     pub fn acquire(&self, slot: u32, key: String, ttl: f64, owner: Option<String>) {
-        self.store.acquire(key, ttl, owner, self.queue.reply(slot));
+        self.store.acquire(key, ttl, owner, self.calls.reply(slot, Operation::Acquire));
     }
 
     #[napi(catch_unwind)]
@@ -47,7 +48,7 @@ impl Locks {
         patience: Option<f64>,
         lease: Option<u32>,
     ) {
-        self.store.extend(key, ttl, owner, patience, lease, self.queue.reply(slot));
+        self.store.extend(key, ttl, owner, patience, lease, self.calls.reply(slot, Operation::Extend));
     }
 
     /// Takes a lock when it is free. `lease` is the number under which this wait, and the lease that comes of it, are known,
@@ -66,13 +67,13 @@ impl Locks {
     ) {
         let wanted = store::Wanted { key, ttl, owner, wait, renew };
         // Weakly: the environment ends when it ends, whoever still has something to tell it.
-        let queue = Arc::downgrade(&self.queue);
+        let queue = Arc::downgrade(&self.calls.queue);
         let lost = move || {
             if let Some(queue) = queue.upgrade() {
                 queue.tell(lease, "null".into());
             }
         };
-        self.store.lock(lease, wanted, lost, self.queue.reply(slot));
+        self.store.lock(lease, wanted, lost, self.calls.reply(slot, Operation::Lock));
     }
 
     /// Ends a wait.
@@ -95,22 +96,22 @@ impl Locks {
 
     #[napi(catch_unwind)]
     pub fn release(&self, slot: u32, key: String, owner: String) {
-        self.store.release(key, owner, self.queue.reply(slot));
+        self.store.release(key, owner, self.calls.reply(slot, Operation::Release));
     }
 
     #[napi(catch_unwind)]
     pub fn is_valid(&self, slot: u32, key: String, owner: String) {
-        self.store.is_valid(key, owner, self.queue.reply(slot));
+        self.store.is_valid(key, owner, self.calls.reply(slot, Operation::IsValid));
     }
 
     #[napi(catch_unwind)]
     pub fn holder(&self, slot: u32, key: String) {
-        self.store.holder(key, self.queue.reply(slot));
+        self.store.holder(key, self.calls.reply(slot, Operation::Holder));
     }
 
     #[napi(catch_unwind)]
     pub fn force_release(&self, slot: u32, key: String) {
-        self.store.force_release(key, self.queue.reply(slot));
+        self.store.force_release(key, self.calls.reply(slot, Operation::ForceRelease));
     }
 }
 
@@ -123,7 +124,7 @@ impl Drop for Locks {
 #[napi]
 pub struct Circuits {
     pub(super) store: store::Circuits,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
     subscriptions: Mutex<HashMap<u32, store::Subscription>>,
 }
 
@@ -133,14 +134,14 @@ impl Circuits {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
             store: store::Circuits::new(&pool.link, &key_prefix, create_tables),
-            queue: pool.queue.clone(),
+            calls: pool.calls.clone(),
             subscriptions: Mutex::default(),
         }
     }
 
     #[napi(catch_unwind)]
     pub fn get_state(&self, slot: u32, key: String) {
-        self.store.get_state(key, self.queue.reply(slot));
+        self.store.get_state(key, self.calls.reply(slot, Operation::GetState));
     }
 
     #[napi(catch_unwind)]
@@ -155,29 +156,29 @@ impl Circuits {
         last_success_time: Option<f64>,
     ) {
         let circuit = store::Circuit { state, failure_count, last_failure_time, last_success_time };
-        self.store.set_state(key, circuit, self.queue.reply(slot));
+        self.store.set_state(key, circuit, self.calls.reply(slot, Operation::SetState));
     }
 
     #[napi(catch_unwind)]
     pub fn record_failure(&self, slot: u32, key: String, max_failures: f64) {
-        self.store.record_failure(key, max_failures, self.queue.reply(slot));
+        self.store.record_failure(key, max_failures, self.calls.reply(slot, Operation::RecordFailure));
     }
 
     #[napi(catch_unwind)]
     pub fn record_success(&self, slot: u32, key: String) {
-        self.store.record_success(key, self.queue.reply(slot));
+        self.store.record_success(key, self.calls.reply(slot, Operation::RecordSuccess));
     }
 
     #[napi(catch_unwind)]
     pub fn try_probe(&self, slot: u32, key: String, reset_timeout: f64) {
-        self.store.try_probe(key, reset_timeout, self.queue.reply(slot));
+        self.store.try_probe(key, reset_timeout, self.calls.reply(slot, Operation::TryProbe));
     }
 
     /// Has JavaScript told the breaker's state under this number after each change.
     #[napi(catch_unwind)]
     pub fn subscribe(&self, subscription: u32, key: String) {
         // Weakly: the environment ends when it ends, whoever still has something to tell it.
-        let queue = Arc::downgrade(&self.queue);
+        let queue = Arc::downgrade(&self.calls.queue);
         let tell = move |state| {
             if let Some(queue) = queue.upgrade() {
                 queue.tell(subscription, state);
@@ -195,7 +196,7 @@ impl Circuits {
 #[napi]
 pub struct Cache {
     pub(super) store: store::Cache,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -219,50 +220,50 @@ impl Cache {
             Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables, durability),
             None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables, durability),
         };
-        Self { store, queue: pool.queue.clone() }
+        Self { store, calls: pool.calls.clone() }
     }
 
     #[napi(catch_unwind)]
     pub fn get(&self, slot: u32, key: String) {
-        self.store.get(key, self.queue.reply(slot));
+        self.store.get(key, self.calls.reply(slot, Operation::CacheGet));
     }
 
     #[napi(catch_unwind)]
     pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
-        self.store.set(key, value, ttl, self.queue.reply(slot));
+        self.store.set(key, value, ttl, self.calls.reply(slot, Operation::CacheSet));
     }
 
     #[napi(catch_unwind)]
     pub fn delete(&self, slot: u32, key: String) {
-        self.store.delete(key, self.queue.reply(slot));
+        self.store.delete(key, self.calls.reply(slot, Operation::CacheDelete));
     }
 
     /// `[value, isStale]`, or nothing.
     #[napi(catch_unwind)]
     pub fn look(&self, slot: u32, key: String, stale_ttl: f64) {
-        self.store.look(key, stale_ttl, self.queue.reply(slot));
+        self.store.look(key, stale_ttl, self.calls.reply(slot, Operation::CacheGet));
     }
 
     #[napi(catch_unwind)]
     pub fn get_many(&self, slot: u32, keys: Vec<String>) {
-        self.store.get_many(keys, self.queue.reply(slot));
+        self.store.get_many(keys, self.calls.reply(slot, Operation::CacheGetMany));
     }
 
     /// The entries' keys, values and TTLs, each of its own array.
     #[napi(catch_unwind)]
     pub fn set_many(&self, slot: u32, keys: Vec<String>, values: Vec<String>, ttls: Vec<Option<f64>>) {
         let entries = keys.into_iter().zip(values).zip(ttls).map(|((key, value), ttl)| (key, value, ttl));
-        self.store.set_many(entries.collect(), self.queue.reply(slot));
+        self.store.set_many(entries.collect(), self.calls.reply(slot, Operation::CacheSetMany));
     }
 
     #[napi(catch_unwind)]
     pub fn delete_many(&self, slot: u32, keys: Vec<String>) {
-        self.store.delete_many(keys, self.queue.reply(slot));
+        self.store.delete_many(keys, self.calls.reply(slot, Operation::CacheDeleteMany));
     }
 
     #[napi(catch_unwind)]
     pub fn increment(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
-        self.store.increment(key, by, ttl, self.queue.reply(slot));
+        self.store.increment(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrement));
     }
 
     #[napi(catch_unwind)]
@@ -274,7 +275,13 @@ impl Cache {
         value: String,
         ttl: Option<f64>,
     ) {
-        self.store.compare_and_set(key, expected, value, ttl, self.queue.reply(slot));
+        self.store.compare_and_set(
+            key,
+            expected,
+            value,
+            ttl,
+            self.calls.reply(slot, Operation::CacheCompareAndSet),
+        );
     }
 
     #[napi(catch_unwind)]
@@ -284,34 +291,34 @@ impl Cache {
 
     #[napi(catch_unwind)]
     pub fn has(&self, slot: u32, key: String) {
-        self.store.has(key, self.queue.reply(slot));
+        self.store.has(key, self.calls.reply(slot, Operation::CacheHas));
     }
 
     #[napi(catch_unwind)]
     pub fn clear(&self, slot: u32) {
-        self.store.clear(self.queue.reply(slot));
+        self.store.clear(self.calls.reply(slot, Operation::CacheClear));
     }
 
     #[napi(catch_unwind)]
     pub fn keys(&self, slot: u32, pattern: Option<String>) {
-        self.store.keys(pattern, self.queue.reply(slot));
+        self.store.keys(pattern, self.calls.reply(slot, Operation::CacheKeys));
     }
 
     #[napi(catch_unwind)]
     pub fn size(&self, slot: u32) {
-        self.store.size(self.queue.reply(slot));
+        self.store.size(self.calls.reply(slot, Operation::CacheStats));
     }
 
     #[napi(catch_unwind)]
     pub fn prune(&self, slot: u32) {
-        self.store.prune(self.queue.reply(slot));
+        self.store.prune(self.calls.reply(slot, Operation::CachePrune));
     }
 }
 
 #[napi]
 pub struct Checkpoints {
     pub(super) store: store::Checkpoints,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -320,7 +327,7 @@ impl Checkpoints {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
             store: store::Checkpoints::new(&pool.link, &key_prefix, create_tables),
-            queue: pool.queue.clone(),
+            calls: pool.calls.clone(),
         }
     }
 
@@ -339,39 +346,39 @@ impl Checkpoints {
     ) {
         let checkpoint =
             store::Checkpoint { id, task_id, sequence, timestamp, progress, data, estimated_time_remaining };
-        self.store.save(checkpoint, self.queue.reply(slot));
+        self.store.save(checkpoint, self.calls.reply(slot, Operation::Save));
     }
 
     #[napi(catch_unwind)]
     pub fn load(&self, slot: u32, id: String) {
-        self.store.load(id, self.queue.reply(slot));
+        self.store.load(id, self.calls.reply(slot, Operation::Load));
     }
 
     #[napi(catch_unwind)]
     pub fn load_latest(&self, slot: u32, task_id: String) {
-        self.store.load_latest(task_id, self.queue.reply(slot));
+        self.store.load_latest(task_id, self.calls.reply(slot, Operation::LoadLatest));
     }
 
     #[napi(catch_unwind)]
     pub fn list(&self, slot: u32, task_id: String) {
-        self.store.list(task_id, self.queue.reply(slot));
+        self.store.list(task_id, self.calls.reply(slot, Operation::List));
     }
 
     #[napi(catch_unwind)]
     pub fn cleanup(&self, slot: u32, task_id: String, keep: i64) {
-        self.store.cleanup(task_id, keep, self.queue.reply(slot));
+        self.store.cleanup(task_id, keep, self.calls.reply(slot, Operation::Cleanup));
     }
 
     #[napi(catch_unwind)]
     pub fn delete_all(&self, slot: u32, task_id: String) {
-        self.store.delete_all(task_id, self.queue.reply(slot));
+        self.store.delete_all(task_id, self.calls.reply(slot, Operation::DeleteAll));
     }
 }
 
 #[napi]
 pub struct Idempotency {
     pub(super) store: store::Idempotency,
-    queue: Arc<Queue>,
+    calls: Arc<Calls>,
 }
 
 #[napi]
@@ -380,24 +387,24 @@ impl Idempotency {
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
             store: store::Idempotency::new(&pool.link, &key_prefix, create_tables),
-            queue: pool.queue.clone(),
+            calls: pool.calls.clone(),
         }
     }
 
     #[napi(catch_unwind)]
     pub fn get(&self, slot: u32, key: String) {
-        self.store.get(key, self.queue.reply(slot));
+        self.store.get(key, self.calls.reply(slot, Operation::ResultGet));
     }
 
     #[napi(catch_unwind)]
     pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
-        self.store.set(key, value, ttl, self.queue.reply(slot));
+        self.store.set(key, value, ttl, self.calls.reply(slot, Operation::ResultSet));
     }
 
     /// `{ value, fingerprint? }`, or nothing.
     #[napi(catch_unwind)]
     pub fn recall(&self, slot: u32, key: String) {
-        self.store.recall(key, self.queue.reply(slot));
+        self.store.recall(key, self.calls.reply(slot, Operation::ResultGet));
     }
 
     /// Whether this was the first to be stored.
@@ -412,7 +419,14 @@ impl Idempotency {
         fingerprint: Option<String>,
         patience: f64,
     ) {
-        self.store.remember(key, value, ttl, fingerprint, patience, self.queue.reply(slot));
+        self.store.remember(
+            key,
+            value,
+            ttl,
+            fingerprint,
+            patience,
+            self.calls.reply(slot, Operation::ResultSet),
+        );
     }
 
     /// Whether the table, which has been looked at, keeps fingerprints.
@@ -423,6 +437,6 @@ impl Idempotency {
 
     #[napi(catch_unwind)]
     pub fn delete(&self, slot: u32, key: String) {
-        self.store.delete(key, self.queue.reply(slot));
+        self.store.delete(key, self.calls.reply(slot, Operation::ResultDelete));
     }
 }

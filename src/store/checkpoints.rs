@@ -48,17 +48,19 @@ SELECT id::text, task_id::text, sequence::int8, timestamp::int8, progress::float
 );
 
 /// All that have the highest sequence: the index gives them in that order. To have the server sort those few by timestamp
-/// costs it half as much again (measured: 4.4 µs a task against 2.9), so that is left to [`latest`].
+/// costs it half as much again (measured: 4.4 µs a task against 2.9), so that is left to [`latest`]. The columns are cast
+/// outside, so that the row after the last that is wanted is not made text of as well (measured: 4.9 µs against 5.5).
 const LOAD_LATEST: Template = Template::of_both(
     r#"
 SELECT task_id::text, id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
        estimated_time_remaining::int8
-  FROM {table} AS saved WHERE task_id = $1 ORDER BY saved.sequence DESC FETCH FIRST ROW WITH TIES"#,
+  FROM (SELECT task_id, id, sequence, timestamp, progress, data, estimated_time_remaining
+          FROM {table} WHERE task_id = $1 ORDER BY sequence DESC FETCH FIRST ROW WITH TIES) AS saved"#,
     r#"
-SELECT call.task_id, saved.*
+SELECT call.task_id, id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
+       estimated_time_remaining::int8
   FROM unnest($1) AS call (task_id)
- CROSS JOIN LATERAL (SELECT id::text, sequence::int8, timestamp::int8, progress::float8, data::text,
-                            estimated_time_remaining::int8
+ CROSS JOIN LATERAL (SELECT id, sequence, timestamp, progress, data, estimated_time_remaining
                        FROM {table} AS saved WHERE saved.task_id = call.task_id
                       ORDER BY saved.sequence DESC FETCH FIRST ROW WITH TIES) AS saved"#,
     &[Kind::Text],

@@ -1,0 +1,88 @@
+// @ts-check
+// The command `goscope-postgres` as a child process: with pipes, or on a terminal of its own.
+'use strict'
+
+const { spawn, spawnSync } = require('node:child_process')
+const path = require('node:path')
+
+const program = path.join(__dirname, '../../bin/goscope-postgres.js')
+
+/** Far beyond any stall: only a command that hangs is ended by it. */
+const LIFETIME_MS = 60_000
+
+/** What would lead it elsewhere, or colour what it says. */
+const NEUTRAL = { DATABASE_URL: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined, PGOPTIONS: undefined }
+
+/**
+ * @typedef {{ code: number | null, signal: string | null, stdout: string, stderr: string }} Ended
+ */
+
+/**
+ * @param {string[]} args
+ * @param {Record<string, string | undefined>} [env]
+ * @param {{ input?: string }} [options]
+ */
+function startCommand(args, env = {}, { input } = {}) {
+  return follow(
+    spawn(process.execPath, [program, ...args], {
+      env: { ...process.env, ...NEUTRAL, ...env },
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    }),
+    input,
+  )
+}
+
+/**
+ * Runs the command to its end.
+ *
+ * @param {Parameters<typeof startCommand>} given
+ */
+const runCommand = (...given) => startCommand(...given).ended
+
+/** Why there is no terminal to be had, for a test's `skip`; false where there is. */
+const noTerminal =
+  spawnSync('python3', ['-c', 'import pty']).status === 0 && process.platform !== 'win32'
+    ? false
+    : 'needs python3’s pty'
+
+// Copies what the terminal shows to stdout, and stdin to its keyboard.
+const PTY = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
+
+/**
+ * The command on a terminal, of which stdout shows everything that is written to it.
+ *
+ * @param {string[]} args
+ * @param {Record<string, string | undefined>} [env]
+ * @param {{ columns?: number, rows?: number }} [size]
+ */
+function startOnTerminal(args, env = {}, { columns = 80, rows = 24 } = {}) {
+  const shell = ['sh', '-c', `stty cols ${columns} rows ${rows}; exec "$@"`, 'sh', process.execPath, program, ...args]
+  const child = spawn('python3', ['-c', PTY, ...shell], {
+    env: { ...process.env, ...NEUTRAL, TERM: 'xterm-256color', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const { stdin } = child
+  return { ...follow(child), type: (/** @type {string} */ keys) => stdin.write(keys) }
+}
+
+/**
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {string} [input]
+ */
+function follow(child, input) {
+  const told = { stdout: '', stderr: '' }
+  child.stdout?.setEncoding('utf8').on('data', (data) => (told.stdout += data))
+  child.stderr?.setEncoding('utf8').on('data', (data) => (told.stderr += data))
+  if (input !== undefined) child.stdin?.end(input)
+  const impatience = setTimeout(() => child.kill('SIGKILL'), LIFETIME_MS)
+  /** @type {Promise<Ended>} */
+  const ended = new Promise((resolve) =>
+    child.once('close', (code, signal) => {
+      clearTimeout(impatience)
+      resolve({ code, signal, ...told })
+    }),
+  )
+  return { child, ended, told }
+}
+
+module.exports = { noTerminal, runCommand, startCommand, startOnTerminal }

@@ -1,0 +1,74 @@
+// @ts-check
+'use strict'
+
+const { keyOf, limited, shownKey } = require('../keys.js')
+const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
+const { misuse } = require('../problem.js')
+const { ago, count, iso, whole } = require('../units.js')
+
+/** @type {Record<string, import('../view.js').Colour>} */
+const COLOURS = { open: 'red', 'half-open': 'yellow', closed: 'green' }
+
+/**
+ * @param {any} row
+ * @param {import('../options.js').Given} given
+ */
+const circuitOf = (row, given) => ({
+  ...keyOf(row, given),
+  state: row.state,
+  failureCount: row.failureCount,
+  lastFailureAt: iso(row.lastFailureAt),
+  lastFailureAgoMs: whole(row.lastFailureAgoMs),
+  lastSuccessAt: iso(row.lastSuccessAt),
+  lastSuccessAgoMs: whole(row.lastSuccessAgoMs),
+  updatedAt: iso(row.updatedAt),
+})
+
+/** @type {import('../commands.js').Command} */
+module.exports = {
+  name: 'circuits',
+  summary: 'circuit breakers, the open ones first',
+  details: `
+Ages are by the server's clock; times that an application gave to setState are that application's.
+
+--json prints an array of { key, keyPrefix, storedKey, state: "closed" | "open" | "half-open", failureCount,
+lastFailureAt, lastFailureAgoMs, lastSuccessAt, lastSuccessAgoMs, updatedAt }; times are ISO 8601, null is what is not
+known.`,
+  options: {
+    ...PREFIX,
+    ...LISTING,
+    state: { type: 'string', short: 's', value: 'STATE', help: 'only those that are closed, open or half-open' },
+  },
+
+  check(given) {
+    if (given.state !== undefined && !(given.state in COLOURS)) {
+      throw misuse(`--state must be closed, open or half-open, and is '${given.state}'`)
+    }
+  },
+
+  async look(session, given) {
+    const limit = limitOf(given)
+    const rows = await session.look('circuits', likeOf(given.match), String(limit + 1), given.state)
+    return limited(
+      rows.map((/** @type {any} */ row) => circuitOf(row, given)),
+      limit,
+    )
+  },
+
+  show(circuits, view, given) {
+    if (circuits.length === 0) return `No circuit breakers${given.state ? ` are ${given.state}` : ''}.\n`
+    return view.table(
+      [
+        { title: 'KEY', cell: (circuit) => shownKey(circuit, given), shrinks: true },
+        { title: 'STATE', cell: ({ state }) => ({ text: state, colour: COLOURS[state] ?? 'bold' }) },
+        { title: 'FAILURES', align: 'right', cell: ({ failureCount }) => count(failureCount) },
+        { title: 'LAST FAILURE', align: 'right', ticks: true, cell: ({ lastFailureAgoMs }) => since(lastFailureAgoMs) },
+        { title: 'LAST SUCCESS', align: 'right', ticks: true, cell: ({ lastSuccessAgoMs }) => since(lastSuccessAgoMs) },
+      ],
+      circuits,
+    )
+  },
+}
+
+/** @param {number | null} ms */
+const since = (ms) => (ms === null ? '–' : ms < 0 ? ago(ms) : `${ago(ms)} ago`)

@@ -1,0 +1,76 @@
+// @ts-check
+'use strict'
+
+const { confirm } = require('../confirm.js')
+const { lockOf } = require('../lock.js')
+const { likeOf } = require('../options.js')
+const { FAILED, FINE, Problem, misuse } = require('../problem.js')
+const { tell } = require('../output.js')
+const { whileSlow } = require('../progress.js')
+const { json, visible } = require('../text.js')
+const { duration } = require('../units.js')
+
+/** @typedef {import('../session.js').Session} Session */
+
+/** @type {import('../commands.js').Command} */
+module.exports = {
+  name: 'release',
+  takes: ['<key>'],
+  summary: 'frees a lock, whoever holds it',
+  details: `
+For a lock whose holder is gone and whose TTL is long. The holder is not told: if it still works, two do. So this
+shows who holds the lock and asks; --yes does not ask, and where nobody can be asked (no terminal) it is needed. A
+lock that has changed hands since it was shown is left alone.
+
+--json prints { key, released, lock } with the lock as "locks --json" has it.`,
+  options: {
+    'key-prefix': { type: 'string', short: 'p', value: 'PREFIX', help: 'the keyPrefix of the adapters (none)' },
+    yes: { type: 'boolean', short: 'y', help: 'without asking' },
+    json: { type: 'boolean', help: 'for programs' },
+  },
+
+  async run({ given, positionals: [key], held }) {
+    const { Session } = require('../session.js')
+    const session = new Session({ ...given, 'key-prefix': given['key-prefix'] ?? '' })
+    held.session = session
+    await whileSlow('Connecting', session.reach())
+    const found = await session.lock(key)
+    if (found === undefined) throw await missing(session, key, given)
+    const lock = lockOf({ ...found, key, keyPrefix: given['key-prefix'] ?? '' }, given)
+    if (!given.yes) await ask(key, lock)
+    await session.release(key, lock.owner)
+    const now = await session.lock(key)
+    if (given.json) process.stdout.write(`${json({ key, released: now === undefined, lock }, 2)}\n`)
+    if (now !== undefined)
+      throw new Problem(FAILED, `'${key}' was not released: it has just been taken by ${now.owner}`)
+    if (!given.json) process.stdout.write(`Released '${visible(key)}', which was ${visible(lock.owner)}'s.\n`)
+    return FINE
+  },
+}
+
+/**
+ * @param {string} key
+ * @param {ReturnType<typeof lockOf>} lock
+ */
+async function ask(key, lock) {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw misuse(`nobody can be asked whether to release '${key}'`, 'If it is to be released all the same: --yes')
+  }
+  const ms = lock.expiresInMs
+  const when = lock.state === 'expired' ? 'has expired' : `expires in ${duration(ms)}`
+  tell(`'${key}' is held by ${lock.owner} and ${when}.\nIts holder is not told, and may still be at work.\n`)
+  if (!(await confirm('Release it?'))) throw new Problem(FAILED, 'not released')
+}
+
+/**
+ * @param {Session} session
+ * @param {string} key
+ * @param {import('../options.js').Given} given
+ */
+async function missing(session, key, given) {
+  const prefix = given['key-prefix']
+  const what = `there is no lock '${key}'${prefix ? ` under the prefix '${prefix}'` : ''}`
+  const others = await session.lookAnywhere('locks', likeOf(key) ?? null, '1', 'all')
+  const hint = others[0] && `There is one under the prefix '${others[0].keyPrefix}': see --key-prefix`
+  return new Problem(FAILED, what, hint)
+}

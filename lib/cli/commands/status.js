@@ -1,0 +1,133 @@
+// @ts-check
+'use strict'
+
+const { PREFIX } = require('../options.js')
+const { DOCUMENTED, quoted } = require('../tables.js')
+const { count, counted, duration, iso, size } = require('../units.js')
+
+/** Beyond as many rows a count takes longer than a look should; the planner's estimate is good enough. */
+const COUNTABLE = 200_000
+
+/** @type {import('../commands.js').Command} */
+module.exports = {
+  name: 'status',
+  summary: 'an overview: server, tables, locks, circuits, connections',
+  details: `
+Tables of more than ${count(COUNTABLE)} rows are not counted: the server's estimate is shown, with a ~.
+
+--json prints { server, tables: [{ name, schema, exists, isReadable, rows, isEstimate, bytes, counts }], connections },
+where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutExpiry, expired, bytes } or
+{ checkpoints, tasks }, and null where the table is not counted.`,
+  options: PREFIX,
+
+  async look(session) {
+    const [server, sessions, found] = await Promise.all([
+      session.look('server'),
+      session.look('sessions'),
+      session.look('tables', JSON.stringify(DOCUMENTED.map(({ name }) => `"${name}"`))),
+    ])
+    const tables = await Promise.all(DOCUMENTED.map((documented) => tableOf(session, documented, found)))
+    const { settings, clock: _, ...rest } = server
+    const data = {
+      server: { ...rest, startedAt: iso(rest.startedAt) },
+      tables,
+      connections: { ...sessions, max: Number(settings.max_connections) },
+    }
+    return { data }
+  },
+
+  show({ server, tables, connections }, view) {
+    const { ofDatabase } = connections
+    const names = ofDatabase.map(
+      (/** @type {any} */ { application, connections: n }) => `${application || '(no name)'} ${count(n)}`,
+    )
+    const facts = view.facts([
+      [
+        'server',
+        `PostgreSQL ${server.version}${server.isStandby ? ', a standby' : ''}, up ${duration(Date.now() - Date.parse(server.startedAt))}`,
+      ],
+      ['database', `${server.database}, as ${server.role}, schema ${server.schema ?? '(none)'}`],
+      [
+        'transport',
+        [whereOf(server), server.tls ?? 'no TLS', server.isOwnSession ? '' : 'through a pooler']
+          .filter(Boolean)
+          .join(', '),
+      ],
+      [
+        'connections',
+        `${count(connections.total)} of ${count(connections.max)}; to this database: ${names.join(', ')}`,
+      ],
+    ])
+    const table = view.table(
+      [
+        { title: 'TABLE', cell: ({ name }) => name },
+        { title: 'ROWS', align: 'right', cell: rowsOf },
+        { title: 'SIZE', align: 'right', cell: ({ bytes }) => size(bytes) },
+        { title: 'WHAT', cell: whatOf, shrinks: true },
+      ],
+      tables,
+    )
+    return `${facts}\n${table}`
+  },
+}
+
+/**
+ * @param {import('../session.js').Session} session
+ * @param {(typeof DOCUMENTED)[number]} documented
+ * @param {any[]} found
+ */
+async function tableOf(session, { name, counts }, found) {
+  const table = found.find((each) => each.name === quoted(name)[0])
+  if (table === undefined) {
+    return {
+      name,
+      schema: null,
+      exists: false,
+      isReadable: false,
+      rows: null,
+      isEstimate: false,
+      bytes: null,
+      counts: null,
+    }
+  }
+  const isReadable = table.usesSchema && table.rights.includes('SELECT')
+  const isCounted = isReadable && Math.max(table.rows, table.liveRows) <= COUNTABLE
+  const counted = isCounted ? await session.look(counts) : null
+  return {
+    name,
+    schema: table.schema,
+    exists: true,
+    isReadable,
+    rows: counted === null ? Math.max(table.rows, table.liveRows) : sumOf(counted),
+    isEstimate: counted === null,
+    bytes: table.bytes,
+    counts: counted,
+  }
+}
+
+/** @param {Record<string, number>} counts */
+const sumOf = ({ held = 0, expired = 0, open = 0, halfOpen = 0, closed = 0, live = 0, checkpoints = 0 }) =>
+  held + expired + open + halfOpen + closed + live + checkpoints
+
+/** @param {any} server */
+const whereOf = ({ address, port }) =>
+  address === null ? 'Unix socket' : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+
+/** @param {any} table */
+const rowsOf = ({ exists, rows, isEstimate }) => (exists ? `${isEstimate ? '~' : ''}${count(rows)}` : '–')
+
+/** @param {any} table @returns {import('../view.js').Cell} */
+function whatOf({ exists, isReadable, counts }) {
+  if (!exists) return { text: 'missing', colour: 'yellow' }
+  if (!isReadable) return { text: 'may not be read', colour: 'yellow' }
+  if (counts === null) return 'too large to count'
+  if (counts.open > 0) return { text: circuitsOf(counts), colour: 'red' }
+  if (counts.closed !== undefined) return circuitsOf(counts)
+  if (counts.held !== undefined) return `${count(counts.held)} held, ${count(counts.expired)} expired`
+  if (counts.tasks !== undefined) return `of ${counted(counts.tasks, 'task')}`
+  return `${count(counts.live)} live, ${count(counts.expired)} expired`
+}
+
+/** @param {any} counts */
+const circuitsOf = ({ open, halfOpen, closed }) =>
+  `${count(open)} open, ${count(halfOpen)} half-open, ${count(closed)} closed`

@@ -1,0 +1,72 @@
+// @ts-check
+// What is between this process and the server: transport, poolers, clocks.
+'use strict'
+
+const { duration } = require('../units.js')
+const { ok, warning } = require('./check.js')
+
+/** Beyond that, times in logs and times in tables tell different stories. */
+const SKEW_MS = 1000
+
+const SAMPLES = 5
+
+/**
+ * @param {import('../session.js').Session} session
+ * @returns {Promise<import('./check.js').Check[]>}
+ */
+async function checkSession(session) {
+  return [transport(session.server), pooler(session.server), zones(session.server), await clocks(session)]
+}
+
+/** @param {any} server */
+function transport({ tls, address }) {
+  if (tls) return ok('transport', tls)
+  if (address === null) return ok('transport', 'a Unix socket')
+  if (/^(127\.|::1$)/.test(address)) return ok('transport', 'plaintext, on this machine')
+  const advice =
+    'Turn TLS on: sslmode=require in the URL, PGSSLMODE or `ssl`. (With a pooler in between, this is of its other side.)'
+  return warning('transport', 'plaintext: passwords, keys and values can be read on the way', advice)
+}
+
+/** The mark that src/link/connect.rs sets is gone where a pooler gives the session to others. @param {any} server */
+function pooler({ isOwnSession }) {
+  if (isOwnSession) return ok('pooler', 'none, or one that leaves sessions alone')
+  const message =
+    'a pooler in transaction mode is in between: no prepared statements, no LISTEN; waiting is done by polling'
+  return warning('pooler', message, 'All operations work. Connect to the server itself where each call’s time matters.')
+}
+
+/** @param {any} server */
+function zones({ settings }) {
+  const ours = Intl.DateTimeFormat().resolvedOptions().timeZone
+  return ok(
+    'time zones',
+    `session in ${settings.TimeZone}, process in ${ours}; none matters: TIMESTAMP columns hold UTC`,
+  )
+}
+
+/**
+ * By the middle of the quickest of several round trips.
+ *
+ * @param {import('../session.js').Session} session
+ */
+async function clocks(session) {
+  let best = { roundTrip: Infinity, skew: 0 }
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    const [sent, started] = [Date.now(), performance.now()]
+    const theirs = await session.look('clock')
+    const roundTrip = performance.now() - started
+    if (roundTrip < best.roundTrip) best = { roundTrip, skew: theirs - (sent + roundTrip / 2) }
+  }
+  const { skew, roundTrip } = best
+  const way = `a round trip takes ${roundTrip.toFixed(1)} ms`
+  if (Math.abs(skew) < SKEW_MS + roundTrip / 2) return ok('clocks', `the server’s and this machine’s agree; ${way}`)
+  const message = `the server’s clock is ${duration(Math.abs(skew))} ${skew > 0 ? 'ahead of' : 'behind'} this machine’s; ${way}`
+  return warning(
+    'clocks',
+    message,
+    'The server’s alone decides, so locks are safe. Times that you compare may mislead: set up NTP.',
+  )
+}
+
+module.exports = { checkSession }

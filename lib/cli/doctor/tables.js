@@ -1,0 +1,238 @@
+// @ts-check
+// Each table: there, as documented, with the rights that an application needs, and kept up.
+'use strict'
+
+const migrations = require('../migrations.js')
+const { ALL, DOCUMENTED, quote, quoted } = require('../tables.js')
+const { count, counted } = require('../units.js')
+const { failed, ok, warning } = require('./check.js')
+
+/** @typedef {import('./check.js').Check} Check */
+/** @typedef {import('../session.js').Session} Session */
+
+/**
+ * @param {Session} session
+ * @param {import('../options.js').Given} given
+ * @returns {Promise<Check[]>}
+ */
+async function checkTables(session, given) {
+  const cache = given.table === undefined ? [] : quoted(given.table)
+  const names = JSON.stringify([...DOCUMENTED.map(({ name }) => quote([name])), ...cache])
+  const [tables, objects] = await Promise.all([session.look('tables', names), session.look('objects', names)])
+  const statements = migrations.documented()
+  const checks = []
+  for (const documented of DOCUMENTED) {
+    const table = tables.find((/** @type {any} */ each) => each.name === quote([documented.name]))
+    checks.push(...(await checkTable(session, { ...documented, statements }, table, objects)))
+  }
+  if (given.table !== undefined) {
+    const table = tables.find((/** @type {any} */ each) => cache.includes(each.name))
+    const parts = migrations.statements(migrations.read('cache-table.sql'))
+    const own = { name: given.table, counts: 'cacheTableCounts', rights: ALL, statements: parts, template: '"cache"' }
+    checks.push(...(await checkTable(session, own, table, objects)))
+  }
+  return checks
+}
+
+/**
+ * @param {Session} session
+ * @param {{ name: string, counts: string, rights: string[], statements: migrations.Statement[], template?: string }} wanted
+ * @param {any} table
+ * @param {migrations.Objects} objects
+ */
+async function checkTable(session, { name, counts, rights, statements, template = quote([name]) }, table, objects) {
+  if (table === undefined) return [absent(session, name)]
+  const here = under(objects, table.name, template)
+  const own = migrations.of(statements, [template.slice(1, -1)])
+  return [
+    columns(name, own, here),
+    indexes(name, own, here),
+    additions(name, own, here),
+    allowed(session, name, rights, table, own, here),
+    table.rights.includes('SELECT') && table.usesSchema ? await upkeep(session, name, counts, table) : undefined,
+  ].filter((check) => check !== undefined)
+}
+
+/**
+ * The catalogue's objects, those of one table under the name that its statements have for it.
+ *
+ * @param {migrations.Objects} objects
+ * @param {string} table
+ * @param {string} name
+ * @returns {migrations.Objects}
+ */
+function under(objects, table, name) {
+  /** @type {<T extends { table: string }>(all: T[]) => T[]} */
+  const of = (all) => all.filter((each) => each.table === table).map((each) => ({ ...each, table: name }))
+  return { ...objects, columns: of(objects.columns), indexes: of(objects.indexes), triggers: of(objects.triggers) }
+}
+
+/**
+ * @param {Session} session
+ * @param {string} name
+ */
+function absent({ server }, name) {
+  const message = 'is missing'
+  if (server.mayCreate)
+    return ok(name, `${message}; connect() or the first use makes it, in the schema ${server.schema}`)
+  const advice = 'Let a role that may run `goscope-postgres schema | psql`, or look for it in another schema.'
+  return warning(name, `${message}, and ${server.role} may not make it`, advice)
+}
+
+/** What each documented type may be, for the adapters to work: tables that exist are used as they are. */
+const FAMILIES = [
+  [/^text$/, /^(text|character varying(\(\d+\))?|character\(\d+\))$/],
+  [/^timestamp/, /^timestamp/],
+  [/^(integer|bigint)$/, /^(integer|bigint)$/],
+  [/^double precision$/, /^(double precision|real|integer|bigint|numeric.*)$/],
+  [/^jsonb$/, /^jsonb$/],
+  [/^boolean$/, /^boolean$/],
+]
+
+/**
+ * @param {string} name
+ * @param {migrations.Statement[]} statements
+ * @param {migrations.Objects} objects
+ */
+function columns(name, statements, objects) {
+  const title = `${name} columns`
+  const table = statements.find(({ kind }) => kind === 'table')
+  if (table === undefined) throw new Error(`sql/ makes no table ${name}`)
+  const wanted = migrations.columnsOf(table)
+  const wrong = wanted.flatMap(({ name, type }) => {
+    const found = objects.columns.find((column) => column.name === name)
+    if (found === undefined) return [`${name} is missing`]
+    const family = FAMILIES.find(([documented]) => documented.test(type))
+    return family === undefined || family[1].test(found.type) ? [] : [`${name} is ${found.type} and should be ${type}`]
+  })
+  const key = wanted[0].name
+  if (!objects.indexes.some(({ isUnique, isValid, columns }) => isUnique && isValid && columns.join() === key)) {
+    wrong.push(`${key} is no primary key, nor unique`)
+  }
+  if (wrong.length === 0) return ok(title, 'as documented')
+  return failed(
+    title,
+    wrong.join('; '),
+    'See `goscope-postgres schema --missing`, or sql/ in the package, for what they should be.',
+  )
+}
+
+/**
+ * @param {string} name
+ * @param {migrations.Statement[]} statements
+ * @param {migrations.Objects} objects
+ */
+function indexes(name, statements, objects) {
+  const title = `${name} indexes`
+  const lacks = statements.filter((statement) => statement.kind === 'index' && !migrations.isMade(statement, objects))
+  // The one of a cache's table has no name, so that it is made by a block of code.
+  const own =
+    statements.some(({ kind }) => kind === 'other') &&
+    !objects.indexes.some(({ columns }) => columns[0] === 'expires_at')
+  if (lacks.length === 0 && !own) return ok(title, 'as documented')
+  const names = own ? 'on expires_at' : lacks.map((statement) => statement.name).join(', ')
+  return warning(
+    title,
+    `${names} missing, or not valid: calls work, and get slower as the table grows`,
+    'Let the table’s owner connect() once, or run `goscope-postgres schema --missing | psql`.',
+  )
+}
+
+/**
+ * What goes beyond the documented schema; without it, what is documented works.
+ *
+ * @param {string} name
+ * @param {migrations.Statement[]} statements
+ * @param {migrations.Objects} objects
+ */
+function additions(name, statements, objects) {
+  const title = `${name} additions`
+  const all = statements.filter(({ kind }) => ['column', 'sequence', 'function', 'trigger'].includes(kind))
+  if (all.length === 0) return undefined
+  const lacks = [...new Set(all.filter((one) => !migrations.isMade(one, objects)).map(({ name }) => name))]
+  if (lacks.length === 0) return ok(title, 'all there')
+  const message = `without ${lacks.join(', ')}, what goes beyond the documented API is not to be had, or done by polling`
+  return warning(
+    title,
+    message,
+    'Let the table’s owner connect() once, or run `goscope-postgres schema --missing | psql`.',
+  )
+}
+
+/**
+ * @param {Session} session
+ * @param {string} name
+ * @param {string[]} rights
+ * @param {any} table
+ * @param {migrations.Statement[]} statements
+ * @param {migrations.Objects} objects
+ */
+function allowed({ server }, name, rights, table, statements, objects) {
+  const title = `${name} rights`
+  const role = quote([server.role])
+  if (!table.usesSchema) {
+    return failed(
+      title,
+      `no USAGE of the schema ${table.schema}`,
+      `GRANT USAGE ON SCHEMA ${quote([table.schema])} TO ${role};`,
+    )
+  }
+  const lacks = rights.filter((right) => !table.rights.includes(right))
+  if (lacks.length > 0) {
+    return failed(
+      title,
+      `no ${lacks.join(', ')}`,
+      `GRANT ${lacks.join(', ')} ON ${quote([table.schema, table.table])} TO ${role};`,
+    )
+  }
+  const sequence = statements.find(({ kind }) => kind === 'sequence')?.name
+  const found = objects.sequences.find((each) => each.name === sequence)
+  if (found !== undefined && !found.isUsable) {
+    return warning(
+      title,
+      `no USAGE of ${sequence}: locks get no fencing tokens`,
+      `GRANT USAGE ON SEQUENCE ${quote([table.schema, found.name])} TO ${role};`,
+    )
+  }
+  return ok(title, rights.join(', '))
+}
+
+/** As many dead rows slow down the look for expired ones. */
+const MANY_DEAD = 10_000
+
+/** Later calls remove some with each write; so many are a sign that nobody writes, or that they are not removed. */
+const MANY_EXPIRED = 10_000
+
+/** Beyond as many rows counting would take too long. */
+const COUNTABLE = 1_000_000
+
+/**
+ * @param {Session} session
+ * @param {string} name
+ * @param {string} counts
+ * @param {any} table
+ */
+async function upkeep(session, name, counts, { deadRows, liveRows, lastAutovacuumAt, rows, isUnlogged }) {
+  const title = `${name} upkeep`
+  const { expired = 0 } = Math.max(rows, liveRows) <= COUNTABLE ? await session.look(counts) : {}
+  if (deadRows > MANY_DEAD && deadRows > liveRows) {
+    const since = lastAutovacuumAt === null ? 'never yet' : `last at ${new Date(lastAutovacuumAt).toISOString()}`
+    const advice = 'VACUUM it. Something may hold autovacuum back: a long transaction, or settings of autovacuum.'
+    return warning(
+      title,
+      `${count(deadRows)} dead rows beside ${count(liveRows)} live ones; autovacuum was there ${since}`,
+      advice,
+    )
+  }
+  if (expired > MANY_EXPIRED) {
+    return warning(
+      title,
+      `${count(expired)} rows have expired`,
+      'Later writes remove them a few at a time; prune() of a PostgresCacheAdapter does at once.',
+    )
+  }
+  const unlogged = isUnlogged ? '; unlogged: a crash of the server empties it' : ''
+  return ok(title, `${counted(deadRows, 'dead row')}, ${count(expired)} expired${unlogged}`)
+}
+
+module.exports = { checkTables }

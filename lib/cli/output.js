@@ -1,0 +1,33 @@
+// @ts-check
+// What has been found, for whoever asked: JSON for programs, tables for people, on stdout; notes on stderr.
+'use strict'
+
+const { json, visible } = require('./text.js')
+const { View, wantsColours } = require('./view.js')
+
+/** @typedef {{ data: any, notes?: string[] }} Found */
+
+/**
+ * @param {import('./commands.js').Command} command
+ * @param {Found} found
+ * @param {import('./options.js').Given} given
+ */
+function output(command, found, given) {
+  process.stdout.write(given.json ? `${json(found.data, 2)}\n` : (command.show?.(found.data, viewOf(), given) ?? ''))
+  for (const note of found.notes ?? []) tell(`${note}\n`)
+}
+
+const viewOf = () =>
+  new View({
+    colours: wantsColours(process.stdout, process.env),
+    width: process.stdout.isTTY ? process.stdout.columns : undefined,
+  })
+
+/**
+ * On stderr, line by line as a terminal may be given it: errors quote what they are about.
+ *
+ * @param {string} text
+ */
+const tell = (text) => process.stderr.write(text.split('\n').map(visible).join('\n'))
+
+module.exports = { output, tell, viewOf }

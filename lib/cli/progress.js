@@ -1,0 +1,36 @@
+// @ts-check
+'use strict'
+
+/** Nobody wonders before that. */
+const PATIENCE_MS = 2000
+
+/**
+ * Says on the terminal, and only there, what takes so long; and takes it back.
+ *
+ * @template T
+ * @param {string} what
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function whileSlow(what, work) {
+  if (!process.stderr.isTTY) return work
+  const started = Date.now()
+  const show = () => process.stderr.write(`\r${what}, for ${Math.round((Date.now() - started) / 1000)} s …\x1b[K`)
+  /** @type {NodeJS.Timeout | undefined} */
+  let every
+  const late = setTimeout(() => {
+    show()
+    every = setInterval(show, 1000)
+  }, PATIENCE_MS)
+  try {
+    return await work
+  } finally {
+    clearTimeout(late)
+    if (every !== undefined) {
+      clearInterval(every)
+      process.stderr.write('\r\x1b[K')
+    }
+  }
+}
+
+module.exports = { whileSlow }

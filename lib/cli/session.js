@@ -1,0 +1,114 @@
+// @ts-check
+// The command's connection: the package's own, so that what it shows is what the adapters would find.
+'use strict'
+
+const { number } = require('./options.js')
+
+/** @typedef {import('./options.js').Given} Given */
+
+class Session {
+  #connection
+  #native
+  #inspection
+  /** Whether the server has answered. */
+  wasReached = false
+  /** What the server says of itself. @type {any} */
+  server
+
+  /** @param {Given} given */
+  constructor(given) {
+    // Only here: `--help` and `schema` need no addon.
+    const args = require('../arguments.js')
+    const { Connection } = require('../connection.js')
+    this.#native = require('../native.js')
+    const prefix = given['key-prefix']
+    this.keyPrefix = prefix === undefined ? undefined : args.key('--key-prefix', prefix)
+    const table = given.table === undefined ? undefined : args.tableName(given.table)
+    this.#connection = Connection.of(configuration(given))
+    this.#inspection = new this.#native.Inspection(this.#connection.native, this.keyPrefix, table)
+  }
+
+  /** Connects; a failure is one to connect. */
+  async reach() {
+    this.server = await this.look('server')
+    return this.server
+  }
+
+  /**
+   * One of the inspections of src/store/inspection.
+   *
+   * @param {string} what
+   * @param {...(string | null | undefined)} args
+   * @returns {Promise<any>}
+   */
+  look(what, ...args) {
+    return this.#ask((slot) =>
+      this.#inspection.look(
+        slot,
+        what,
+        args.map((arg) => arg ?? null),
+      ),
+    )
+  }
+
+  /**
+   * As {@link look}, whatever the prefix.
+   *
+   * @param {string} what
+   * @param {...(string | null)} args
+   * @returns {Promise<any>}
+   */
+  lookAnywhere(what, ...args) {
+    const inspection = new this.#native.Inspection(this.#connection.native)
+    return this.#ask((slot) => inspection.look(slot, what, args))
+  }
+
+  /** The lock under a key, if there is one. @param {string} key */
+  async lock(key) {
+    const name = require('../arguments.js').key('key', key)
+    const [found] = await this.#ask((slot) => this.#inspection.lock(slot, name))
+    return found
+  }
+
+  /**
+   * Frees a lock that is still this owner's.
+   *
+   * @param {string} key
+   * @param {string} owner
+   */
+  async release(key, owner) {
+    const name = require('../arguments.js').key('key', key)
+    const locks = new this.#native.Locks(this.#connection.native, this.keyPrefix ?? '', false)
+    await this.#ask((slot) => locks.release(slot, name, owner))
+  }
+
+  /** @param {(slot: number) => void} start */
+  async #ask(start) {
+    const { settled } = require('../bridge.js')
+    const answer = settled(await this.#connection.send(start))
+    this.wasReached = true
+    return answer
+  }
+
+  async close() {
+    await this.#connection.end()
+  }
+}
+
+/** @param {Given} given */
+function configuration(given) {
+  const seconds = number(given, 'connect-timeout', 10, { min: 0.1, max: 3600 })
+  const connectionString = given.url ?? process.env.DATABASE_URL
+  // Inspections are few and each is another statement: compiling them takes longer than running them. What a URL says of
+  // `options` goes before this.
+  const options = ['-c jit=off', process.env.PGOPTIONS].filter(Boolean).join(' ')
+  return {
+    ...(connectionString && { connectionString }),
+    max: 2,
+    connectionTimeoutMillis: seconds * 1000,
+    fallback_application_name: 'goscope-postgres',
+    options,
+  }
+}
+
+module.exports = { Session }

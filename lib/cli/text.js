@@ -1,0 +1,108 @@
+// @ts-check
+// Text as a terminal may be given it. Keys and owners are other people's data: shown as they are, an escape sequence in
+// one would command the terminal of whoever looks.
+'use strict'
+
+// Controls, what turns the direction of writing, ends lines, or is not to be seen; but for the joiners, which emoji and some
+// scripts are written with.
+const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+
+/** @type {Record<string, string>} */
+const SHORT = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/**
+ * @param {string} text
+ * @returns {string} on one line, with escapes for what a terminal would obey or hide
+ */
+const visible = (text) => text.replace(UNSAFE, escaped)
+
+/** @param {string} character */
+function escaped(character) {
+  const code = /** @type {number} */ (character.codePointAt(0))
+  if (SHORT[character] !== undefined) return SHORT[character]
+  if (code > 0xffff) return `\\u{${hex(code, 5)}}`
+  return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`
+}
+
+/**
+ * @param {number} code
+ * @param {number} digits
+ */
+const hex = (code, digits) => code.toString(16).padStart(digits, '0')
+
+/**
+ * JSON for programs, which is safe on a terminal, too: JSON.stringify escapes only some controls.
+ *
+ * @param {unknown} value
+ * @param {number} [indent]
+ */
+const json = (value, indent) =>
+  JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${hex(character.charCodeAt(0), 4)}`
+  })
+
+const graphemes = new Intl.Segmenter()
+
+/** @param {string} text */
+const split = (text) => Array.from(graphemes.segment(text), ({ segment }) => segment)
+
+/**
+ * How many columns of a terminal a text takes.
+ *
+ * @param {string} text
+ */
+function width(text) {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  return split(text).reduce((sum, grapheme) => sum + widthOf(grapheme), 0)
+}
+
+/** @param {string} grapheme */
+function widthOf(grapheme) {
+  if (/^\p{Mark}+$/u.test(grapheme)) return 0
+  return /\p{Emoji_Presentation}|\ufe0f/u.test(grapheme) || isWide(grapheme.codePointAt(0) ?? 0) ? 2 : 1
+}
+
+/** East Asian wide and fullwidth blocks, by Unicode's EastAsianWidth. */
+const WIDE = [
+  [0x1100, 0x115f],
+  [0x2e80, 0x303e],
+  [0x3041, 0xa4cf],
+  [0xa960, 0xa97c],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe30, 0xfe6f],
+  [0xff00, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x20000, 0x3fffd],
+]
+
+/** @param {number} code */
+const isWide = (code) => WIDE.some(([first, last]) => code >= first && code <= last)
+
+/**
+ * @param {string} text
+ * @param {number} columns at most so wide, with an ellipsis where something is missing
+ */
+function cut(text, columns) {
+  if (width(text) <= columns) return text
+  let kept = ''
+  let used = 1
+  for (const grapheme of split(text)) {
+    used += widthOf(grapheme)
+    if (used > columns) break
+    kept += grapheme
+  }
+  return `${kept}…`
+}
+
+/**
+ * @param {string} text
+ * @param {number} columns
+ * @param {'left' | 'right'} [align]
+ */
+function pad(text, columns, align = 'left') {
+  const space = ' '.repeat(Math.max(0, columns - width(text)))
+  return align === 'right' ? space + text : text + space
+}
+
+module.exports = { cut, json, pad, visible, width }

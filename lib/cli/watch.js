@@ -1,0 +1,135 @@
+// @ts-check
+// The same again and again: in place on a terminal, one after the other elsewhere.
+'use strict'
+
+const { describe, isRefusal } = require('./advice.js')
+const { tell, viewOf } = require('./output.js')
+const { Screen } = require('./screen.js')
+const { json, visible } = require('./text.js')
+const { FINE } = require('./problem.js')
+
+/**
+ * Until somebody presses Ctrl-C, which is how watching ends, and so is fine.
+ *
+ * @param {import('./commands.js').Command} command
+ * @param {import('./session.js').Session} session
+ * @param {import('./options.js').Given} given
+ * @param {number} seconds
+ */
+async function watch(command, session, given, seconds) {
+  const show = given.json
+    ? jsonLines()
+    : process.stdout.isTTY
+      ? inPlace(command, given, seconds)
+      : appending(command, given)
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  for (const signal of ENDING) process.once(signal, end)
+  try {
+    while (!ended.signal.aborted) {
+      const frame = await lookAt(command, session, given)
+      if (ended.signal.aborted) break
+      show.frame(frame)
+      await sleep(seconds * 1000, ended.signal)
+    }
+  } finally {
+    for (const signal of ENDING) process.off(signal, end)
+    show.end()
+  }
+  return FINE
+}
+
+/** @type {NodeJS.Signals[]} */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+/**
+ * @typedef {{ data?: any, notes?: string[], failure?: string }} Frame
+ * @typedef {{ frame: (frame: Frame) => void, end: () => void }} Show
+ */
+
+/**
+ * A server that is away comes back: that is what somebody watches for. One that refuses will refuse again.
+ *
+ * @param {import('./commands.js').Command} command
+ * @param {import('./session.js').Session} session
+ * @param {import('./options.js').Given} given
+ * @returns {Promise<Frame>}
+ */
+async function lookAt(command, session, given) {
+  try {
+    return await /** @type {NonNullable<typeof command.look>} */ (command.look)(session, given)
+  } catch (error) {
+    if (isRefusal(error) || /** @type {any} */ (error).code === undefined) throw error
+    return { failure: describe(error) }
+  }
+}
+
+/** @returns {Show} */
+const jsonLines = () => ({
+  frame: ({ data, failure }) =>
+    failure === undefined ? void process.stdout.write(`${json(data)}\n`) : complain(failure),
+  end() {},
+})
+
+/**
+ * @param {import('./commands.js').Command} command
+ * @param {import('./options.js').Given} given
+ * @returns {Show}
+ */
+function appending(command, given) {
+  const view = viewOf()
+  return {
+    frame({ data, failure }) {
+      if (failure !== undefined) return complain(failure)
+      process.stdout.write(`${new Date().toISOString()}\n${command.show?.(data, view, given)}\n`)
+    },
+    end() {},
+  }
+}
+
+/** @param {string} failure */
+function complain(failure) {
+  tell(`goscope-postgres: ${failure}; trying again\n`)
+}
+
+/**
+ * @param {import('./commands.js').Command} command
+ * @param {import('./options.js').Given} given
+ * @param {number} seconds
+ * @returns {Show}
+ */
+function inPlace(command, given, seconds) {
+  const screen = new Screen(process.stdout)
+  const view = viewOf()
+  let body = ''
+  return {
+    frame({ data, notes = [], failure }) {
+      view.width = process.stdout.columns
+      if (failure === undefined) {
+        view.nextFrame()
+        body = `${command.show?.(data, view, given)}${notes.map((note) => `${visible(note)}\n`).join('')}`
+      }
+      const said = failure === undefined ? `every ${seconds} s` : view.paint(visible(`${failure}; trying again`), 'red')
+      const title = view.paint(`goscope-postgres ${command.name}`, 'bold')
+      screen.draw(`${title}  ${new Date().toLocaleTimeString()}  ${said}  (Ctrl-C ends)\n\n${body}`)
+    },
+    end: () => screen.leave(),
+  }
+}
+
+/**
+ * @param {number} ms
+ * @param {AbortSignal} signal
+ */
+const sleep = (ms, signal) =>
+  new Promise((resume) => {
+    const timer = setTimeout(resume, ms, undefined)
+    const early = () => {
+      clearTimeout(timer)
+      resume(undefined)
+    }
+    if (signal.aborted) early()
+    signal.addEventListener('abort', early, { once: true })
+  })
+
+module.exports = { watch }

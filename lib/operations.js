@@ -1,0 +1,81 @@
+// @ts-check
+// What each public method is called where it is counted and traced. `src/node/operation.rs` has the same names for what it
+// counts.
+'use strict'
+
+/** By class, and there by method. A class's own name for a method of its base class stands beside that. */
+const METHODS = {
+  CacheProvider: {
+    get: 'cache.get',
+    set: 'cache.set',
+    delete: 'cache.delete',
+    has: 'cache.has',
+    getMany: 'cache.getMany',
+    setMany: 'cache.setMany',
+    deleteMany: 'cache.deleteMany',
+    increment: 'cache.increment',
+    compareAndSet: 'cache.compareAndSet',
+    getOrSet: 'cache.getOrSet',
+    clear: 'cache.clear',
+    keys: 'cache.keys',
+  },
+  PostgresAdapter: {
+    connect: 'connect',
+    disconnect: 'disconnect',
+    acquire: 'locks.acquire',
+    lock: 'locks.lock',
+    holder: 'locks.holder',
+    extend: 'locks.extend',
+    forceRelease: 'locks.forceRelease',
+    getState: 'circuits.getState',
+    setState: 'circuits.setState',
+    recordFailure: 'circuits.recordFailure',
+    recordSuccess: 'circuits.recordSuccess',
+    tryProbe: 'circuits.tryProbe',
+    save: 'checkpoints.save',
+    load: 'checkpoints.load',
+    loadLatest: 'checkpoints.loadLatest',
+    list: 'checkpoints.list',
+    cleanup: 'checkpoints.cleanup',
+    deleteAll: 'checkpoints.deleteAll',
+  },
+  PostgresCacheAdapter: {
+    initialize: 'connect',
+    stats: 'cache.stats',
+    prune: 'cache.prune',
+  },
+  PostgresIdempotencyAdapter: {
+    connect: 'connect',
+    get: 'idempotency.get',
+    set: 'idempotency.set',
+    delete: 'idempotency.delete',
+    run: 'idempotency.run',
+  },
+}
+
+/** Of a lock's handle. */
+const HANDLE = { release: 'locks.release', extend: 'locks.extend', isValid: 'locks.isValid' }
+
+const named = [...Object.values(METHODS), HANDLE].flatMap((methods) => Object.values(methods))
+
+/** All names, each once. */
+const operations = Object.freeze([...new Set(named)].sort())
+
+/** Those whose first argument is no key. */
+const KEYLESS = new Set(['cache.keys'])
+
+/**
+ * What a call is about: a key, an id or a task's id.
+ *
+ * @param {string} operation
+ * @param {any} first its first argument, which nobody has checked yet
+ * @returns {string | undefined}
+ */
+function keyOf(operation, first) {
+  if (KEYLESS.has(operation)) return undefined
+  const key = operation === 'checkpoints.save' ? first?.id : first
+  if (typeof key === 'string') return key
+  return typeof key === 'number' || typeof key === 'bigint' ? String(key) : undefined
+}
+
+module.exports = { HANDLE, METHODS, keyOf, operations }

@@ -1,0 +1,153 @@
+// @ts-check
+// Calls as `node:diagnostics_channel` tells of them: the five channels of a TracingChannel for each operation. A call of
+// which nobody wants to hear costs a look at those, some eight nanoseconds.
+'use strict'
+
+const { channel } = require('node:diagnostics_channel')
+const { givenKey } = require('./arguments.js')
+const { METHODS, keyOf, operations } = require('./operations.js')
+
+/** @typedef {import('./connection.js').Connection} Connection */
+
+/** Which connection an adapter uses. No property of the adapter, where an application could see it. @type {WeakMap<object, Connection>} */
+const connections = new WeakMap()
+
+/** The channels of one operation. */
+class Tracing {
+  /** @param {string} operation */
+  constructor(operation) {
+    const of = (/** @type {string} */ event) => channel(`tracing:goscope-postgres:${operation}:${event}`)
+    this.operation = operation
+    // Held for good: Node forgets a channel that nobody holds, with its subscribers.
+    this.start = of('start')
+    this.end = of('end')
+    this.asyncStart = of('asyncStart')
+    this.asyncEnd = of('asyncEnd')
+    this.error = of('error')
+  }
+
+  /** Node's own `TracingChannel` knows this since 22 only. */
+  get hasSubscribers() {
+    return (
+      this.start.hasSubscribers ||
+      this.end.hasSubscribers ||
+      this.asyncStart.hasSubscribers ||
+      this.asyncEnd.hasSubscribers ||
+      this.error.hasSubscribers
+    )
+  }
+
+  /**
+   * Makes a call, and tells of it if somebody listens.
+   *
+   * @template T
+   * @param {Connection} connection
+   * @param {string} key as native code takes it
+   * @param {() => Promise<T>} call
+   * @returns {Promise<T>}
+   */
+  run(connection, key, call) {
+    return this.hasSubscribers ? this.trace(connection, givenKey(key), call) : call()
+  }
+
+  /**
+   * Node's `tracePromise`, but for the result, which may be secret and so is not told, and the promise, which is of this
+   * realm.
+   *
+   * @template T
+   * @param {Connection | undefined} connection
+   * @param {string | undefined} key
+   * @param {() => Promise<T>} call
+   * @returns {Promise<T>}
+   */
+  async trace(connection, key, call) {
+    /** @type {{ operation: string, key?: string, host?: string, port?: number, database?: string, error?: unknown }} */
+    const context = { operation: this.operation, ...(key !== undefined && { key }), ...connection?.target }
+    const begin = () => {
+      try {
+        return call()
+      } finally {
+        this.end.publish(context)
+      }
+    }
+    try {
+      return await this.start.runStores(context, begin)
+    } catch (error) {
+      context.error = error
+      this.error.publish(context)
+      throw error
+    } finally {
+      this.asyncStart.publish(context)
+      this.asyncEnd.publish(context)
+    }
+  }
+}
+
+const tracings = new Map(operations.map((operation) => [operation, new Tracing(operation)]))
+
+/**
+ * @param {string} operation
+ * @returns {Tracing}
+ */
+function tracingOf(operation) {
+  const tracing = tracings.get(operation)
+  if (!tracing) throw new Error(`lib/operations.js does not know ${operation}`)
+  return tracing
+}
+
+/**
+ * Has calls of an adapter say where they go.
+ *
+ * @param {object} adapter
+ * @param {Connection} connection
+ */
+function servedBy(adapter, connection) {
+  connections.set(adapter, connection)
+}
+
+/**
+ * Has the methods of these classes, as far as they are operations, tell of their calls.
+ *
+ * @param {Record<string, { prototype: any }>} classes by the names that they have in `lib/operations.js`
+ */
+function traceMethods(classes) {
+  for (const [name, methods] of Object.entries(METHODS)) {
+    const { prototype } = /** @type {{ prototype: any }} */ (classes[name])
+    for (const [method, operation] of Object.entries(methods)) {
+      const value = traced(prototype[method], tracingOf(operation))
+      Object.defineProperty(prototype, method, { value, writable: true, enumerable: false, configurable: true })
+    }
+  }
+}
+
+/**
+ * @param {Function} method
+ * @param {Tracing} tracing
+ * @returns {Function} what looks like the method
+ */
+function traced(method, tracing) {
+  // As a method, it is no constructor, as an async one is none.
+  const { call } = {
+    /** @param {unknown[]} args */
+    call(...args) {
+      return tracing.hasSubscribers ? trace(this, method, tracing, args) : method.apply(this, args)
+    },
+  }
+  return Object.defineProperties(call, {
+    name: { value: method.name, configurable: true },
+    length: { value: method.length, configurable: true },
+  })
+}
+
+/**
+ * @param {any} adapter
+ * @param {Function} method
+ * @param {Tracing} tracing
+ * @param {unknown[]} args
+ */
+function trace(adapter, method, tracing, args) {
+  const connection = connections.get(adapter)
+  return tracing.trace(connection, keyOf(tracing.operation, args[0]), () => method.apply(adapter, args))
+}
+
+module.exports = { servedBy, traceMethods, tracingOf }

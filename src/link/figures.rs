@@ -1,0 +1,81 @@
+//! What a link counts of its own work, for those who watch it from outside.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use super::Link;
+use crate::histogram::{Histogram, Snapshot};
+use crate::sync::lock;
+
+/// Powers of two, up to what few batches reach.
+type Sizes = Histogram<0, 10, 0>;
+
+/// Counted by the lanes, of which one at a time is polled: no two threads write here at once.
+#[derive(Default)]
+pub(super) struct Traffic {
+    rounds: AtomicU64,
+    batches: Sizes,
+}
+
+impl Traffic {
+    pub(super) fn count_round(&self) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A statement goes to the server, for so many calls.
+    pub(super) fn count_statement(&self, calls: usize) {
+        self.batches.add(calls as u64, 1);
+    }
+}
+
+/// A link as it is now, and what it has done since it was made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    pool: PoolFigures,
+    /// Connections for notices, of which there is at most one, outside of the pool.
+    listening: usize,
+    lanes: LaneFigures,
+    calls: CallFigures,
+    rounds: u64,
+    batches: Snapshot,
+}
+
+#[derive(Serialize)]
+pub(super) struct PoolFigures {
+    pub(super) open: usize,
+    pub(super) idle: usize,
+    pub(super) waiting: usize,
+    pub(super) max: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LaneFigures {
+    running: usize,
+    held_up: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallFigures {
+    in_flight: usize,
+    queued: usize,
+}
+
+impl Link {
+    pub fn figures(&self) -> Figures {
+        let unflushed = lock(&self.submitted).len();
+        let state = self.state();
+        let queued: usize = state.ready.iter().chain(state.sequencer.waiting()).map(|job| job.calls()).sum();
+        Figures {
+            pool: self.pool.figures(),
+            listening: usize::from(self.notices.are_heard()),
+            lanes: LaneFigures { running: state.lanes, held_up: state.held_up_lanes },
+            calls: CallFigures { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
+            rounds: self.traffic.rounds.load(Ordering::Relaxed),
+            batches: self.traffic.batches.snapshot(1.0),
+        }
+    }
+}

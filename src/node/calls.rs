@@ -1,0 +1,121 @@
+//! The calls of one pool: each is told to JavaScript through the environment's queue, and counted on the way.
+//!
+//! What is counted of a call is counted when it is answered, before its caller can know, so that whoever awaits a call and
+//! then looks finds it counted. The answers of a statement come together, mostly of calls that were made together: they
+//! have one look at the clock, and one step of the counters.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use serde::Serialize;
+
+use super::bridge::Queue;
+use super::operation::{OPERATIONS, Operation};
+use crate::histogram::{Histogram, Snapshot};
+use crate::link::{Caller, Error, Figures, Listener, Outcome, Reply};
+use crate::sync::lock;
+
+/// In microseconds: from 16 µs, which no call gets below, to 67 s. A bound is at most a quarter above the one before.
+type Latencies = Histogram<4, 26, 2>;
+
+const MICROS_A_MILLISECOND: f64 = 1e3;
+
+/// How many codes of errors are told apart, of one operation: an application's own hooks may make up any number.
+const MOST_CODES: usize = 32;
+
+/// The code of errors that have none, and of those beyond [`MOST_CODES`]: OpenTelemetry's word for it.
+const OTHER: &str = "_OTHER";
+
+pub(super) struct Calls {
+    pub(super) queue: Arc<Queue>,
+    counted: Box<[OnceLock<Counted>]>,
+}
+
+/// What is counted of one operation.
+#[derive(Default)]
+struct Counted {
+    latency: Latencies,
+    repetitions: AtomicU64,
+    errors: Mutex<BTreeMap<String, u64>>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    calls: u64,
+    errors: BTreeMap<String, u64>,
+    retries: u64,
+    latency: Snapshot,
+}
+
+#[derive(Serialize)]
+pub(super) struct Metrics {
+    #[serde(flatten)]
+    link: Figures,
+    operations: BTreeMap<&'static str, Told>,
+}
+
+impl Calls {
+    pub(super) fn new(queue: Arc<Queue>) -> Arc<Self> {
+        Arc::new(Self { queue, counted: OPERATIONS.iter().map(|_| OnceLock::new()).collect() })
+    }
+
+    /// What tells the caller in `slot`, and counts the call.
+    pub(super) fn reply(self: &Arc<Self>, slot: u32, operation: Operation) -> Reply {
+        let caller = Caller { slot, operation: operation as u32, since: self.queue.moment() };
+        Reply::to(self.clone(), caller)
+    }
+
+    /// What has been counted, beside the link's own figures. An operation is in it from its first call on that was
+    /// answered, or made to the server once more.
+    pub(super) fn metrics(&self, link: Figures) -> Metrics {
+        let of = |(name, counted): (&&'static str, &OnceLock<Counted>)| Some((*name, counted.get()?.told()));
+        Metrics { link, operations: OPERATIONS.iter().zip(&self.counted).filter_map(of).collect() }
+    }
+
+    fn counted(&self, operation: u32) -> &Counted {
+        self.counted[operation as usize].get_or_init(Counted::default)
+    }
+
+    fn count(&self, outcomes: &[(Caller, Outcome)]) {
+        let now = self.queue.now();
+        let together =
+            |(a, _): &(Caller, _), (b, _): &(Caller, _)| (a.operation, a.since) == (b.operation, b.since);
+        for run in outcomes.chunk_by(together) {
+            let (Caller { operation, since, .. }, _) = run[0];
+            let counted = self.counted(operation);
+            counted.latency.add(now.saturating_sub(since).div_ceil(1_000), run.len() as u64);
+            for error in run.iter().filter_map(|(_, outcome)| outcome.as_ref().err()) {
+                counted.count_error(error);
+            }
+        }
+    }
+}
+
+impl Listener for Calls {
+    fn hear(&self, outcomes: Vec<(Caller, Outcome)>) {
+        self.count(&outcomes);
+        Listener::hear(&*self.queue, outcomes);
+    }
+
+    fn hear_of_repetition(&self, caller: Caller) {
+        self.counted(caller.operation).repetitions.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counted {
+    fn count_error(&self, error: &Error) {
+        let code = error.code();
+        let code = code.as_deref().unwrap_or(OTHER);
+        let mut errors = lock(&self.errors);
+        let code = if errors.len() < MOST_CODES || errors.contains_key(code) { code } else { OTHER };
+        *errors.entry(code.to_owned()).or_default() += 1;
+    }
+
+    fn told(&self) -> Told {
+        // Before the calls: there are never more errors than calls.
+        let errors = lock(&self.errors).clone();
+        let latency = self.latency.snapshot(MICROS_A_MILLISECOND);
+        Told { calls: latency.count, errors, retries: self.repetitions.load(Ordering::Relaxed), latency }
+    }
+}

@@ -1,0 +1,37 @@
+//! What the command `goscope-postgres` asks.
+
+use std::sync::Arc;
+
+use napi_derive::napi;
+
+use super::bridge::Queue;
+use super::pool::Pool;
+use crate::store;
+
+#[napi]
+pub struct Inspection {
+    store: store::Inspection,
+    queue: Arc<Queue>,
+}
+
+#[napi]
+impl Inspection {
+    /// Without a `key_prefix`, of every prefix. `cache_table` is the name of a table of its own, in its parts.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(pool: &Pool, key_prefix: Option<String>, cache_table: Option<Vec<String>>) -> Self {
+        Self {
+            store: store::Inspection::new(&pool.link, key_prefix.as_deref(), cache_table.as_deref()),
+            queue: pool.calls.queue.clone(),
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn look(&self, slot: u32, what: String, args: Vec<Option<String>>) {
+        self.store.look(&what, args, self.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn lock(&self, slot: u32, key: String) {
+        self.store.lock(key, self.queue.reply(slot));
+    }
+}

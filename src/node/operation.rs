@@ -1,0 +1,51 @@
+//! What a call is, in the words under which it is counted here and traced in JavaScript (`lib/operations.js`).
+
+macro_rules! operations {
+    ($($operation:ident = $name:literal,)*) => {
+        #[derive(Clone, Copy)]
+        pub(super) enum Operation {
+            $($operation,)*
+        }
+
+        /// The names, by the operations' numbers.
+        pub(super) const OPERATIONS: &[&str] = &[$($name,)*];
+    };
+}
+
+operations! {
+    Connect = "connect",
+    Acquire = "locks.acquire",
+    Lock = "locks.lock",
+    Extend = "locks.extend",
+    Release = "locks.release",
+    IsValid = "locks.isValid",
+    Holder = "locks.holder",
+    ForceRelease = "locks.forceRelease",
+    GetState = "circuits.getState",
+    SetState = "circuits.setState",
+    RecordFailure = "circuits.recordFailure",
+    RecordSuccess = "circuits.recordSuccess",
+    TryProbe = "circuits.tryProbe",
+    CacheGet = "cache.get",
+    CacheSet = "cache.set",
+    CacheDelete = "cache.delete",
+    CacheGetMany = "cache.getMany",
+    CacheSetMany = "cache.setMany",
+    CacheDeleteMany = "cache.deleteMany",
+    CacheIncrement = "cache.increment",
+    CacheCompareAndSet = "cache.compareAndSet",
+    CacheHas = "cache.has",
+    CacheClear = "cache.clear",
+    CacheKeys = "cache.keys",
+    CacheStats = "cache.stats",
+    CachePrune = "cache.prune",
+    Save = "checkpoints.save",
+    Load = "checkpoints.load",
+    LoadLatest = "checkpoints.loadLatest",
+    List = "checkpoints.list",
+    Cleanup = "checkpoints.cleanup",
+    DeleteAll = "checkpoints.deleteAll",
+    ResultGet = "idempotency.get",
+    ResultSet = "idempotency.set",
+    ResultDelete = "idempotency.delete",
+}

@@ -1,0 +1,96 @@
+//! What there is around the tables: the server, its settings, the catalogue, and what this role may do.
+//!
+//! `$1` is a JSON array of table names, quoted as in SQL, where a statement names tables.
+
+pub(super) fn statement(what: &str) -> Option<&'static str> {
+    match what {
+        "server" => Some(SERVER),
+        "clock" => Some(CLOCK),
+        "sessions" => Some(SESSIONS),
+        "tables" => Some(TABLES),
+        "objects" => Some(OBJECTS),
+        _ => None,
+    }
+}
+
+const SERVER: &str = "
+SELECT json_build_object(
+         'version', current_setting('server_version'),
+         'versionNumber', current_setting('server_version_num')::int,
+         'database', current_database(), 'role', current_user, 'schema', current_schema(),
+         'address', host(inet_server_addr()), 'port', inet_server_port(),
+         'startedAt', round((extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8),
+         'isStandby', pg_is_in_recovery(),
+         'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
+         'isOwnSession', coalesce(current_setting('goscope_postgres.session', true) = 'own', false),
+         'mayCreate', coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+         'settings', (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN (
+            'fsync', 'full_page_writes', 'synchronous_commit', 'max_connections', 'superuser_reserved_connections',
+            'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_read_only',
+            'default_transaction_read_only', 'TimeZone')))::text";
+
+const CLOCK: &str = "SELECT to_json((extract(epoch FROM clock_timestamp()) * 1000)::float8)::text";
+
+/// Names of applications are for all to see; what the sessions of other roles are doing is not.
+const SESSIONS: &str = "
+SELECT json_build_object(
+         'total', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+         'ofDatabase', (
+            SELECT coalesce(json_agg(found), '[]')
+              FROM (SELECT coalesce(application_name, '') AS application, count(*) AS connections
+                      FROM pg_stat_activity
+                     WHERE backend_type = 'client backend' AND datname = current_database()
+                     GROUP BY 1 ORDER BY 2 DESC, 1) AS found))::text";
+
+/// `rows` is the planner's estimate, -1 where it has none yet.
+const TABLES: &str = "
+SELECT coalesce(json_agg(found), '[]')::text
+  FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, class.reltuples::float8 AS rows,
+               pg_total_relation_size(class.oid) AS bytes, pg_get_userbyid(class.relowner) AS owner,
+               class.relpersistence = 'u' AS \"isUnlogged\",
+               has_schema_privilege(space.oid, 'USAGE') AS \"usesSchema\",
+               array_remove(ARRAY[
+                 CASE WHEN has_table_privilege(class.oid, 'SELECT') THEN 'SELECT' END,
+                 CASE WHEN has_table_privilege(class.oid, 'INSERT') THEN 'INSERT' END,
+                 CASE WHEN has_table_privilege(class.oid, 'UPDATE') THEN 'UPDATE' END,
+                 CASE WHEN has_table_privilege(class.oid, 'DELETE') THEN 'DELETE' END], NULL) AS rights,
+               pg_stat_get_live_tuples(class.oid) AS \"liveRows\", pg_stat_get_dead_tuples(class.oid) AS \"deadRows\",
+               round((extract(epoch FROM pg_stat_get_last_autovacuum_time(class.oid)) * 1000)::float8)
+                 AS \"lastAutovacuumAt\"
+          FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted (name, place)
+          JOIN pg_class AS class ON class.oid = to_regclass(wanted.name)
+          JOIN pg_namespace AS space ON space.oid = class.relnamespace
+         ORDER BY wanted.place) AS found";
+
+/// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for.
+const OBJECTS: &str = "
+WITH wanted AS (
+  SELECT name, class.oid, class.relnamespace AS space
+    FROM json_array_elements_text($1::json) AS asked (name)
+    JOIN pg_class AS class ON class.oid = to_regclass(name)
+), spaces AS (
+  SELECT space FROM wanted UNION SELECT oid FROM pg_namespace WHERE nspname = current_schema()
+)
+SELECT json_build_object(
+         'columns', (
+            SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', attname,
+                      'type', format_type(atttypid, atttypmod), 'notNull', attnotnull) ORDER BY wanted.name, attnum), '[]')
+              FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped),
+         'indexes', (
+            SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', relname, 'isValid', indisvalid,
+                      'isUnique', indisunique AND indpred IS NULL,
+                      'columns', ARRAY(SELECT pg_get_indexdef(indexrelid, place, true)
+                                         FROM generate_series(1, indnkeyatts) AS place))
+                      ORDER BY wanted.name, relname), '[]')
+              FROM wanted JOIN pg_index ON indrelid = wanted.oid JOIN pg_class ON pg_class.oid = indexrelid),
+         'triggers', (
+            SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', tgname,
+                      'isEnabled', tgenabled IN ('O', 'A')) ORDER BY wanted.name, tgname), '[]')
+              FROM wanted JOIN pg_trigger ON tgrelid = wanted.oid AND NOT tgisinternal),
+         'functions', (
+            SELECT coalesce(json_agg(DISTINCT proname), '[]')
+              FROM pg_proc WHERE pronamespace IN (SELECT space FROM spaces)),
+         'sequences', (
+            SELECT coalesce(json_agg(json_build_object('name', relname,
+                      'isUsable', has_sequence_privilege(oid, 'USAGE')) ORDER BY relname), '[]')
+              FROM pg_class WHERE relkind = 'S' AND relnamespace IN (SELECT space FROM spaces)))::text";

@@ -1,0 +1,186 @@
+//! What people ask of the tables and the server, for the command `goscope-postgres`. Everything here only reads, takes no
+//! lock that a writer minds, and makes no table. Each inspection is one statement that answers with one JSON text, made by
+//! the server, so that nobody reads it column by column on the way.
+
+mod catalogue;
+mod rows;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use super::Place;
+use super::call::{Found, KeyCall};
+use super::keys::Prefix;
+use super::table::{Durability, Table};
+use crate::link::{
+    Answer, Arg, Call, Connection, Error, Job, Kind, Link, Prepare, Reply, Retry, Statement, Turns,
+};
+
+pub struct Inspection {
+    link: Arc<Link>,
+    locks: Source,
+    circuits: Source,
+    cache: Source,
+    cache_table: Option<Source>,
+    checkpoints: Source,
+    idempotency: Source,
+}
+
+/// A table, and whose rows are meant.
+struct Source {
+    place: Arc<Place>,
+    /// Every prefix's, where none was given.
+    is_everybodys: bool,
+}
+
+impl Inspection {
+    /// `cache_table`: the parts of a `PostgresCacheAdapter` table's name, where there is one to look at, too.
+    pub fn new(link: &Arc<Link>, key_prefix: Option<&str>, cache_table: Option<&[String]>) -> Self {
+        let source = |table, namespace| Source {
+            place: Place::new(link, table, Prefix::new(key_prefix.unwrap_or_default(), namespace)),
+            is_everybodys: key_prefix.is_none(),
+        };
+        let documented =
+            |definition, name, namespace| source(Table::documented(definition, name, false), namespace);
+        Self {
+            link: link.clone(),
+            locks: documented(&rows::LOCKS, "go_goscope_locks", "lock:"),
+            circuits: documented(&rows::CIRCUITS, "go_goscope_circuit", "circuit:"),
+            cache: documented(&rows::CACHE, "go_goscope_cache", "cache:"),
+            cache_table: cache_table
+                .map(|name| source(Table::named(&rows::CACHE_TABLE, name, false, Durability::Full), "")),
+            checkpoints: documented(&rows::CHECKPOINTS, "go_goscope_checkpoints", ""),
+            idempotency: documented(&rows::IDEMPOTENCY, "go_goscope_idempotency", ""),
+        }
+    }
+
+    /// One of the named inspections; `args` are what its statement says beyond the prefix.
+    pub fn look(&self, what: &str, args: Vec<Option<String>>, reply: Reply) {
+        let of_rows = match what {
+            "locks" => Some((&self.locks, rows::AT_LIST)),
+            "lockCounts" => Some((&self.locks, rows::AT_COUNTS)),
+            "circuits" => Some((&self.circuits, rows::AT_LIST)),
+            "circuitCounts" => Some((&self.circuits, rows::AT_COUNTS)),
+            "cache" => Some((&self.cache, rows::AT_LIST)),
+            "cacheCounts" => Some((&self.cache, rows::AT_COUNTS)),
+            "cacheTable" => self.cache_table.as_ref().map(|source| (source, rows::AT_LIST)),
+            "cacheTableCounts" => self.cache_table.as_ref().map(|source| (source, rows::AT_COUNTS)),
+            "checkpoints" => Some((&self.checkpoints, rows::AT_LIST)),
+            "checkpointCounts" => Some((&self.checkpoints, rows::AT_COUNTS)),
+            "idempotencyCounts" => Some((&self.idempotency, rows::AT_COUNTS)),
+            _ => None,
+        };
+        match of_rows {
+            Some((source, statement)) => {
+                self.submit(source.place.table.clone(), source.call(statement, args), reply)
+            }
+            None => match catalogue::statement(what) {
+                Some(sql) => self.submit(Arc::new(Ready), of_catalogue(sql, args), reply),
+                None => reply.settle(Err(Error::other(format!("there is no inspection '{what}'")))),
+            },
+        }
+    }
+
+    /// The lock under this key as an application gives it, in a list of one or none.
+    pub fn lock(&self, key: String, reply: Reply) {
+        let read = |found: Found<'_>| answer(found.rows);
+        let call = KeyCall::new(&self.locks.place, rows::AT_ONE, "key", key, [], read);
+        self.submit(self.locks.place.table.clone(), call, reply);
+    }
+
+    /// Without turns: it waits for no other call, and none waits for it.
+    fn submit(&self, prepare: Arc<dyn Prepare>, call: impl Call + 'static, reply: Reply) {
+        self.link.submit(Job::new(Turns::default(), prepare, Box::new(call), Retry::Harmless, reply));
+    }
+}
+
+impl Source {
+    fn call(&self, statement: usize, args: Vec<Option<String>>) -> OfTable {
+        let prefix = |prefix: &str| Arg::Text((!self.is_everybodys).then(|| prefix.to_owned()));
+        let prefixes = [prefix(self.place.prefix.as_str()), prefix(self.place.prefix.spare())];
+        let args = prefixes.into_iter().chain(texts(args, rows::PARAMS.len() - 2)).collect();
+        OfTable { table: self.place.table.clone(), statement, args }
+    }
+}
+
+/// As many as a statement takes: those that were left out are NULL.
+fn texts(args: Vec<Option<String>>, count: usize) -> impl Iterator<Item = Arg> {
+    args.into_iter().chain(std::iter::repeat(None)).take(count).map(Arg::Text)
+}
+
+/// About a table's rows, in words that fit its columns.
+struct OfTable {
+    table: Arc<Table>,
+    statement: usize,
+    args: Vec<Arg>,
+}
+
+impl Call for OfTable {
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        self.table.shape().statement(self.statement)
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        answer(rows)
+    }
+}
+
+/// About the server and its catalogue.
+struct OfCatalogue {
+    statement: Arc<Statement>,
+    args: Vec<Arg>,
+}
+
+fn of_catalogue(sql: &str, args: Vec<Option<String>>) -> OfCatalogue {
+    const PARAMS: &[Kind] = &[Kind::Text];
+    OfCatalogue {
+        statement: Arc::new(Statement::new(Some(sql.into()), None, None, PARAMS, 0)),
+        args: texts(args, PARAMS.len()).collect(),
+    }
+}
+
+impl Call for OfCatalogue {
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        self.statement.clone()
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        answer(rows)
+    }
+}
+
+fn answer(rows: &[Row]) -> Result<Answer, Error> {
+    let text = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
+    Ok(Answer::Done(text.unwrap_or("null").to_owned()))
+}
+
+/// The catalogue is always there.
+struct Ready;
+
+impl Prepare for Ready {
+    fn is_prepared(&self) -> bool {
+        true
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        _: &'a Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn invalidate(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,312 @@
+//! What there is in the tables.
+//!
+//! Plain reads of one snapshot: what others insert, change, delete or let expire meanwhile shows in the next one, and a row
+//! that somebody has locked is read as it was committed last. Nothing is decided by what they say: `release` asks
+//! again, in the statement that deletes.
+//!
+//! All statements about many rows take the same parameters: `$1` is the prefix with its namespace, `$2` what stands in its
+//! place before keys that had to be digested in a narrow column, both NULL for every prefix; `$3` a LIKE pattern on the key as
+//! the caller knows it, or NULL; `$4` at most how many rows; `$5` and `$6` are the statement's own.
+//!
+//! Columns that only additions bring are read through `to_jsonb`, which gives NULL where there is no such column.
+
+use super::super::table::{Definition, Template};
+use crate::link::Kind;
+
+pub(super) const PARAMS: &[Kind] = &[Kind::Text; 6];
+
+pub(super) const AT_LIST: usize = 0;
+pub(super) const AT_COUNTS: usize = 1;
+pub(super) const AT_ONE: usize = 2;
+
+/// A time as milliseconds since the epoch, whichever type it has. Infinite ones come as text.
+macro_rules! ms {
+    ($time:literal) => {
+        concat!("round((extract(epoch FROM ", $time, ") * 1000)::float8)")
+    };
+}
+
+/// The rows that are meant, each beside its key as the caller knows it. Where no prefix was given, what precedes the first
+/// namespace in a stored key is taken for one: a guess, and wrong for a prefix that has the namespace in it.
+macro_rules! rows {
+    ($column:literal, $namespace:literal) => {
+        concat!(
+            "{table} AS stored\n CROSS JOIN LATERAL (SELECT CASE",
+            "\n         WHEN starts_with(stored.",
+            $column,
+            ", $1) THEN length($1)",
+            "\n         WHEN starts_with(stored.",
+            $column,
+            ", $2) THEN length($2)",
+            "\n         WHEN $1 IS NULL AND strpos(stored.",
+            $column,
+            ", '",
+            $namespace,
+            "') > 0",
+            "\n              THEN strpos(stored.",
+            $column,
+            ", '",
+            $namespace,
+            "') + length('",
+            $namespace,
+            "') - 1",
+            "\n         WHEN $1 IS NULL THEN 0 END AS length) AS head",
+            "\n CROSS JOIN LATERAL (SELECT substr(stored.",
+            $column,
+            ", head.length + 1) AS key,",
+            "\n         left(stored.",
+            $column,
+            ", greatest(head.length - length('",
+            $namespace,
+            "'), 0)) AS prefix) AS told"
+        )
+    };
+}
+
+/// A key that was stored as a digest, as it stands beside the value.
+macro_rules! told_key {
+    () => {
+        "CASE WHEN starts_with(told.key, E'\\001#') THEN coalesce(stored.value->>'key', told.key) ELSE told.key END"
+    };
+}
+
+macro_rules! list {
+    ($columns:expr, $from:expr, $rest:expr) => {
+        Template::of_one(
+            concat!(
+                "SELECT coalesce(json_agg(found), '[]')::text FROM (\nSELECT ",
+                $columns,
+                "\n  FROM ",
+                $from,
+                "\n",
+                $rest,
+                ") AS found"
+            ),
+            PARAMS,
+        )
+    };
+}
+
+macro_rules! lock_columns {
+    () => {
+        concat!(
+            "stored.key AS \"storedKey\", stored.owner,\n       ",
+            ms!("stored.expires_at"),
+            " AS \"expiresAt\",\n       ",
+            ms!("stored.expires_at"),
+            " - ",
+            ms!("{now:expires_at}"),
+            " AS \"expiresInMs\",\n       ",
+            "(to_jsonb(stored)->>'awaited')::bool AS awaited"
+        )
+    };
+}
+
+/// `$5`: 'all' for those that have expired, too.
+const LOCK_LIST: Template = list!(
+    concat!("told.key, told.prefix AS \"keyPrefix\", ", lock_columns!()),
+    rows!("key", "lock:"),
+    r#" WHERE head.length IS NOT NULL AND ($3 IS NULL OR told.key LIKE $3)
+   AND ($5 = 'all' OR stored.expires_at > {now:expires_at})
+ ORDER BY stored.key COLLATE "C" LIMIT $4::int8"#
+);
+
+const LOCK_COUNTS: Template = Template::of_one(
+    concat!(
+        "SELECT json_build_object('held', count(*) FILTER (WHERE stored.expires_at > {now:expires_at}),\n",
+        "       'expired', count(*) FILTER (WHERE stored.expires_at <= {now:expires_at}))::text FROM ",
+        rows!("key", "lock:"),
+        " WHERE head.length IS NOT NULL"
+    ),
+    PARAMS,
+);
+
+/// `$1` is the stored key.
+const LOCK: Template = Template::of_one(
+    concat!(
+        "SELECT coalesce(json_agg(found), '[]')::text\n  FROM (SELECT ",
+        lock_columns!(),
+        "\n          FROM {table} AS stored WHERE key = $1) AS found"
+    ),
+    &[Kind::Text],
+);
+
+pub(super) static LOCKS: Definition = Definition {
+    section: "locks",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[LOCK_LIST, LOCK_COUNTS, LOCK],
+};
+
+/// `$5`: a state, or NULL for all. What needs looking at comes first.
+const CIRCUIT_LIST: Template = list!(
+    concat!(
+        "told.key, told.prefix AS \"keyPrefix\", stored.key AS \"storedKey\", stored.state,\n       ",
+        "stored.failure_count AS \"failureCount\",\n       ",
+        ms!("stored.last_failure_time"),
+        " AS \"lastFailureAt\",\n       ",
+        ms!("{now:last_failure_time}"),
+        " - ",
+        ms!("stored.last_failure_time"),
+        " AS \"lastFailureAgoMs\",\n       ",
+        ms!("stored.last_success_time"),
+        " AS \"lastSuccessAt\",\n       ",
+        ms!("{now:last_success_time}"),
+        " - ",
+        ms!("stored.last_success_time"),
+        " AS \"lastSuccessAgoMs\",\n       ",
+        ms!("stored.updated_at"),
+        " AS \"updatedAt\""
+    ),
+    rows!("key", "circuit:"),
+    r#" WHERE head.length IS NOT NULL AND ($3 IS NULL OR told.key LIKE $3) AND ($5 IS NULL OR stored.state = $5)
+ ORDER BY CASE stored.state WHEN 'open' THEN 0 WHEN 'half-open' THEN 1 ELSE 2 END, stored.key COLLATE "C"
+ LIMIT $4::int8"#
+);
+
+const CIRCUIT_COUNTS: Template = Template::of_one(
+    concat!(
+        "SELECT json_build_object('open', count(*) FILTER (WHERE stored.state = 'open'),\n",
+        "       'halfOpen', count(*) FILTER (WHERE stored.state = 'half-open'),\n",
+        "       'closed', count(*) FILTER (WHERE stored.state = 'closed'))::text FROM ",
+        rows!("key", "circuit:"),
+        " WHERE head.length IS NOT NULL"
+    ),
+    PARAMS,
+);
+
+pub(super) static CIRCUITS: Definition = Definition {
+    section: "circuits",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[CIRCUIT_LIST, CIRCUIT_COUNTS],
+};
+
+/// `$5`: 'all' for those that have expired, too; `$6`: 'size' for the largest first.
+macro_rules! entry_list {
+    ($namespace:literal) => {
+        list!(
+            concat!(
+                told_key!(), " AS key, told.prefix AS \"keyPrefix\", stored.key AS \"storedKey\",\n       ",
+                "pg_column_size(stored.value) AS bytes, ",
+                ms!("stored.expires_at"), " AS \"expiresAt\",\n       ",
+                ms!("stored.expires_at"), " - ", ms!("{now:expires_at}"), " AS \"expiresInMs\""
+            ),
+            rows!("key", $namespace),
+            concat!(
+                " WHERE head.length IS NOT NULL AND ($3 IS NULL OR ", told_key!(), " LIKE $3)\n",
+                "   AND ($5 = 'all' OR stored.expires_at IS NULL OR stored.expires_at > {now:expires_at})\n",
+                " ORDER BY CASE WHEN $6 = 'size' THEN -pg_column_size(stored.value) END, stored.key COLLATE \"C\"\n",
+                " LIMIT $4::int8"
+            )
+        )
+    };
+}
+
+macro_rules! entry_counts {
+    ($namespace:literal) => {
+        Template::of_one(
+            concat!(
+                "SELECT json_build_object('live', count(*) FILTER (WHERE stored.expires_at IS NULL\n",
+                "                                                     OR stored.expires_at > {now:expires_at}),\n",
+                "       'withoutExpiry', count(*) FILTER (WHERE stored.expires_at IS NULL),\n",
+                "       'expired', count(*) FILTER (WHERE stored.expires_at <= {now:expires_at}),\n",
+                "       'bytes', coalesce(sum(pg_column_size(stored.value)), 0))::text FROM ",
+                rows!("key", $namespace),
+                " WHERE head.length IS NOT NULL"
+            ),
+            PARAMS,
+        )
+    };
+}
+
+pub(super) static CACHE: Definition = Definition {
+    section: "cache",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[entry_list!("cache:"), entry_counts!("cache:")],
+};
+
+pub(super) static CACHE_TABLE: Definition = Definition {
+    section: "cache table",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[entry_list!(""), entry_counts!("")],
+};
+
+pub(super) static IDEMPOTENCY: Definition = Definition {
+    section: "idempotency",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[entry_list!(""), entry_counts!("")],
+};
+
+/// An id that was stored as a digest, as it stands beside the data: as a JSON literal, which is taken for the id where it
+/// has nothing escaped in it. (A cast would fail on what somebody else has put there.)
+macro_rules! told_id {
+    ($id:literal, $field:literal) => {
+        concat!(
+            "CASE WHEN starts_with(",
+            $id,
+            ", E'\\001#')\n            THEN coalesce(regexp_replace(stored.data->>'",
+            $field,
+            "', '^\"([^\"\\\\]*)\"$', '\\1'), ",
+            $id,
+            ") ELSE ",
+            $id,
+            " END"
+        )
+    };
+}
+
+/// `$5`: a task whose checkpoints are wanted, the newest first; NULL for the newest of each task. `timestamp` is the
+/// caller's clock, so an age by it may be off, and even negative.
+const CHECKPOINT_LIST: Template = Template::of_one(
+    concat!(
+        "SELECT coalesce(json_agg(to_jsonb(found) - 'place'), '[]')::text FROM (\nSELECT * FROM (\n",
+        "SELECT ",
+        told_id!("told.key", "taskId"),
+        " AS \"taskId\",\n       ",
+        told_id!("own.id", "id"),
+        " AS id,\n",
+        "       stored.sequence::int8 AS sequence, stored.progress::float8 AS progress,\n",
+        "       stored.timestamp::float8 AS \"savedAt\",\n       ",
+        ms!("clock_timestamp()"),
+        " - stored.timestamp::float8 AS \"savedAgoMs\",\n",
+        "       stored.estimated_time_remaining::float8 AS \"estimatedTimeRemainingMs\",\n",
+        "       pg_column_size(stored.data) AS bytes,\n",
+        "       count(*) OVER (PARTITION BY stored.task_id) AS checkpoints,\n",
+        "       row_number() OVER (PARTITION BY stored.task_id\n",
+        "                          ORDER BY stored.sequence DESC, stored.timestamp DESC) AS place\n  FROM ",
+        rows!("task_id", ""),
+        // Of the two, only one may have been too long for its prefix.
+        "\n CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) THEN substr(stored.id, length($1) + 1)\n",
+        "         WHEN starts_with(stored.id, $2) THEN substr(stored.id, length($2) + 1) ELSE stored.id END AS id) AS own",
+        "\n WHERE head.length IS NOT NULL) AS each\n",
+        " WHERE ($3 IS NULL OR \"taskId\" LIKE $3) AND CASE WHEN $5 IS NULL THEN place = 1 ELSE \"taskId\" = $5 END\n",
+        " ORDER BY \"taskId\" COLLATE \"C\", place LIMIT $4::int8) AS found"
+    ),
+    PARAMS,
+);
+
+const CHECKPOINT_COUNTS: Template = Template::of_one(
+    concat!(
+        "SELECT json_build_object('checkpoints', count(*), 'tasks', count(DISTINCT stored.task_id))::text FROM ",
+        rows!("task_id", ""),
+        " WHERE head.length IS NOT NULL"
+    ),
+    PARAMS,
+);
+
+pub(super) static CHECKPOINTS: Definition = Definition {
+    section: "checkpoints",
+    indexes: &[],
+    additions: &[],
+    touched: "",
+    templates: &[CHECKPOINT_LIST, CHECKPOINT_COUNTS],
+};
