@@ -43,6 +43,11 @@ const OPERATIONS = {
   has: ({ adapter }) => adapter.has('k'),
   clear: ({ adapter }) => adapter.clear(),
   keys: ({ adapter }) => adapter.keys('k%'),
+  increment: ({ adapter }) => adapter.increment('n'),
+  'compareAndSet of an absent entry': ({ adapter }) => adapter.compareAndSet(`${Math.random()}`, undefined, 1),
+  'compareAndSet of another value': ({ adapter }) => adapter.compareAndSet('n', 'other', 1),
+  'getMany of one': ({ adapter }) => adapter.getMany(['k']),
+  'getOrSet of what is there': ({ adapter }) => adapter.getOrSet('n', () => 1, { ttl: 1_000, staleTtl: 1_000 }),
   save: ({ adapter }) => adapter.save(checkpoint),
   load: ({ adapter }) => adapter.load('c'),
   loadLatest: ({ adapter }) => adapter.loadLatest('t'),
@@ -55,6 +60,7 @@ const OPERATIONS = {
   'cache adapter: prune': ({ cache }) => cache.prune(),
   'idempotency: get': ({ results }) => results.get('k'),
   'idempotency: set': ({ results }) => results.set('k', 1, 60_000),
+  'idempotency: run of what is remembered': ({ results }) => results.run('ran', () => 1),
   'idempotency: delete': ({ results }) => results.delete('k'),
 }
 
@@ -66,6 +72,7 @@ test('each operation is one statement and one round trip', async (t) => {
     const results = new PostgresIdempotencyAdapter(pool)
     await Promise.all([adapter.connect(), cache.initialize(), results.connect()])
     await adapter.acquire('busy', 600_000, 'me')
+    await results.run('ran', () => 1)
     const handle = await adapter.acquire('handle', 600_000)
     const given = { adapter, cache, results, handle }
     const observe = async (/** @type {(given: Given) => Promise<unknown>} */ operation) => {

@@ -49,6 +49,8 @@ test('connect creates the documented table, with a partial index on the expiry',
       ['expires_at', 'timestamp with time zone', 'YES', null],
       ['created_at', 'timestamp with time zone', 'YES', 'CURRENT_TIMESTAMP'],
       ['updated_at', 'timestamp with time zone', 'YES', 'CURRENT_TIMESTAMP'],
+      // Beyond what is documented, and nullable.
+      ['fingerprint', 'text', 'YES', null],
     ],
   )
   const indexes = await db.query("SELECT indexdef FROM pg_indexes WHERE tablename = 'go_goscope_idempotency'")
