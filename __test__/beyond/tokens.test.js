@@ -285,7 +285,13 @@ test('a table that has what is documented and no more: all of that works, there 
   // Somebody keeps the table busy: connect() does not wait for long, and takes it as it is.
   const writer = await db.hold("INSERT INTO go_goscope_locks VALUES ('w', 'w', 'infinity')")
   const owner = new PostgresAdapter(db.pool())
-  await inTime('connect() beside a writer', owner.connect())
+  let isConnected = false
+  const connected = inTime('connect() beside a writer', owner.connect()).then(() => (isConnected = true))
+  // Nor does it hold up those who write beside it, for as long as it tries.
+  for (let n = 0; !isConnected; n++) {
+    await inTime('a write', db.query(`INSERT INTO go_goscope_locks VALUES ('beside${n}', 'w', 'infinity')`))
+  }
+  await connected
   const without = await taken(owner, 'x')
   assert.throws(() => without.fencingToken, { code: 'ERR_FENCING_UNAVAILABLE' })
   await writer.commit()

@@ -9,6 +9,9 @@
 //! 4. Somebody who does not know our lock, such as the pg-based adapter, may still create between look and create:
 //!    then the server says so, and the look is taken anew.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -25,9 +28,11 @@ const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
 /// How often creation is tried anew when somebody else creates the same at the same moment.
 const ATTEMPTS: usize = 10;
 
-/// How long additions to a table that exists wait for those who use it, and so hold up those who come after: the next
-/// `connect()` tries again.
-const ADDITIONS_WAIT: &str = "SET LOCAL lock_timeout = '200ms'";
+/// Adding a column needs the table to itself for a moment, and whoever comes while that is waited for queues behind. So the
+/// wait is short, and there are several; then the next `connect()` tries again.
+const ADDITIONS_WAIT: &str = "SET LOCAL lock_timeout = '20ms'";
+const ADDITIONS_TRIES: u32 = 5;
+const ADDITIONS_PAUSE: Duration = Duration::from_millis(50);
 
 /// A row per column; what there is once per table is in each. A sequence serves if it hands out each number once and in
 /// order, and the role may draw.
@@ -168,8 +173,7 @@ pub(super) async fn mend(
 }
 
 /// Makes the additions that an existing table lacks, where the role owns it, and says whether it did. Best effort, as
-/// [`mend`]: what is documented does without. It waits for nobody for long, so that nobody waits for it: adding a column
-/// needs the table to itself for a moment, and those who come meanwhile queue behind.
+/// [`mend`]: what is documented does without.
 pub(super) async fn supplement(
     connection: &Connection,
     name: &str,
@@ -179,18 +183,27 @@ pub(super) async fn supplement(
     if !relation.is_ours || definition.additions.iter().all(|addition| addition.is_made(relation)) {
         return Ok(false);
     }
-    let supplemented = async {
-        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        connection.execute(ADDITIONS_WAIT).await?;
-        connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
-        add(connection, name, definition).await?;
-        connection.execute("COMMIT").await
-    };
-    match supplemented.await {
-        Err(error) if error.sqlstate().is_none() => Err(error),
-        Err(_) => connection.execute("ROLLBACK").await.map(|()| true),
-        Ok(()) => Ok(true),
+    for tries in 1.. {
+        let Err(error) = supplement_once(connection, name, definition).await else { break };
+        if error.sqlstate().is_none() {
+            return Err(error);
+        }
+        connection.execute("ROLLBACK").await?;
+        if error.sqlstate() != Some("55P03") || tries == ADDITIONS_TRIES {
+            break;
+        }
+        sleep(ADDITIONS_PAUSE).await;
     }
+    Ok(true)
+}
+
+async fn supplement_once(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
+    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    connection.execute(ADDITIONS_WAIT).await?;
+    connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
+    connection.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+    add(connection, name, definition).await?;
+    connection.execute("COMMIT").await
 }
 
 /// Within a transaction: makes the additions that are missing, each by itself. One that cannot be made is left out.
