@@ -169,6 +169,23 @@ test('a lease of lock() is renewed until it is released', async () => {
   await until('its end: nobody renews it', async () => !(await next.isValid()))
 })
 
+test('an extension is not undone by a renewal that was on its way with the length of before', async () => {
+  const adapter = await makeAdapter()
+  const db = await database
+  const lease = await adapter.lock('extended', { ttl: 6_000 })
+  const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:extended' FOR UPDATE")
+  const extended = lease.extend(60_000)
+  // A third of the length, and more: a renewal waits behind the extension.
+  await sleep(3_000)
+  await row.commit()
+  assert.equal(await extended, true)
+  const holder = async () => (await adapter.holder('extended'))?.expiresAt ?? 0
+  await until('the new length', async () => (await holder()) > Date.now() + 30_000)
+  assert.ok(lease.expiresAt > Date.now() + 30_000)
+  assert.equal(lease.signal.aborted, false)
+  await lease.release()
+})
+
 test('renew: false leaves a lease to its ttl', async () => {
   const adapter = await makeAdapter()
   const lease = await adapter.lock('unrenewed', { ttl: 300, renew: false })

@@ -320,6 +320,25 @@ impl Locks {
         lease: Option<u32>,
         reply: Reply,
     ) {
+        let (leases, sent) = (self.leases.clone(), Instant::now());
+        let extended = move || {
+            if let Some(lease) = lease {
+                leases.prolong(lease, sent, ttl);
+            }
+        };
+        self.extend_and(key, ttl, owner, left, extended, reply);
+    }
+
+    /// As [`extend`](Self::extend). `extended` is called where it was, before a later call on this lock is answered.
+    pub(super) fn extend_and(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: String,
+        left: Option<f64>,
+        mut extended: impl FnMut() + Send + 'static,
+        reply: Reply,
+    ) {
         let patience = match left {
             Some(left) => Duration::try_from_secs_f64(left / 1e3).unwrap_or(Duration::MAX),
             None => {
@@ -327,10 +346,9 @@ impl Locks {
             }
         };
         let rest = [Arg::text(owner), ttl_arg(Some(ttl))];
-        let (leases, sent) = (self.leases.clone(), Instant::now());
         let read = move |found: Found<'_>| {
-            if let (Some(lease), false) = (lease, found.rows.is_empty()) {
-                leases.prolong(lease, sent, ttl);
+            if !found.rows.is_empty() {
+                extended();
             }
             any_row(found)
         };
