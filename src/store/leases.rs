@@ -208,9 +208,11 @@ impl Waiting {
             return Ok(why);
         }
         let mut ear = Ear { listening: None, hears: false, poll: FIRST_POLL };
+        let mut is_first_try = true;
         loop {
-            // One that finds nothing to wait for fails as any call does; later ones ride out what passes.
-            let patience = if ear.listening.is_some() { self.patience() } else { Duration::ZERO };
+            // The first fails as any call does; later ones ride out what passes.
+            let patience = if is_first_try { Duration::ZERO } else { self.patience() };
+            is_first_try = false;
             let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(patience));
             if let Some(end) = self.settle(attempt).await? {
                 return Ok(end);
