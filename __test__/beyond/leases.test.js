@@ -236,6 +236,18 @@ test('disconnect() ends renewals and leaves the lease to its ttl; the signal fol
   await until('its end', async () => (await other.holder('disconnected')) === null)
 })
 
+test('disconnect() leaves the end of a lease where its last renewal has put it', async () => {
+  const adapter = await makeAdapter()
+  const lease = await adapter.lock('left behind', { ttl: 6_000 })
+  const first = lease.expiresAt
+  await until('a renewal', () => lease.expiresAt > first + 1_000)
+  const { signal, expiresAt } = lease
+  await adapter.disconnect()
+  // Of two clocks.
+  assert.ok(lease.expiresAt >= expiresAt - 50, `${lease.expiresAt} after ${expiresAt}`)
+  assert.equal(signal.aborted, false)
+})
+
 test('a blocked event loop does not lose a renewed lease', async () => {
   const db = await database
   const other = await makeAdapter()
