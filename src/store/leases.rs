@@ -174,12 +174,13 @@ pub(super) fn lock_when_free(
 }
 
 struct Waiting {
+    // Dropped before `locks`, which keeps the link that it is named after.
+    place: Place,
     locks: Locks,
     wanted: Wanted,
     deadline: Option<Instant>,
     is_one_try: bool,
     given_up: Arc<Notify>,
-    place: Place,
     under_way: Option<Attempt>,
     /// Who holds the lock, as far as is known.
     holder: Option<String>,
