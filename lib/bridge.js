@@ -138,7 +138,11 @@ let subscriptions = 0
  * @returns {number} the subscription
  */
 function subscribe(subscriber, start) {
-  const subscription = ++subscriptions
+  // Native code has 32 bits for it, and each lock that is waited for takes one.
+  do {
+    subscriptions = (subscriptions + 1) >>> 0
+  } while (subscribers.has(subscriptions))
+  const subscription = subscriptions
   start(subscription)
   subscribers.set(subscription, subscriber)
   flushSoon()

@@ -61,6 +61,8 @@ class NativeLease {
   #isLost = false
   /** @type {LockHandle | undefined} */
   #handle
+  /** When the lease ends at the earliest, by `performance.now()`, once nobody renews it. @type {number | undefined} */
+  #end
 
   /**
    * @param {import('./connection.js').Connection} connection
@@ -75,6 +77,8 @@ class NativeLease {
     this.#stop = connection.subscribe(() => this.#lose(), {
       subscribe: (number) => (this.number = number),
       unsubscribe: (number) => {
+        const left = locks.left(number)
+        if (left !== null) this.#end = performance.now() + left
         this.#isKnown = false
         locks.forget(number)
       },
@@ -92,14 +96,17 @@ class NativeLease {
     const end = performance.now() + (this.#locks.left(this.number) ?? 0)
     const renewal = renew ? this : undefined
     const handle = new LockHandle(this.connection, this.#locks, name, key, granted, end, defaultTtl, renewal)
-    if (!renew) this.stop()
+    // Granted while the pool was being ended, it is not stopped by anybody else.
+    if (!this.#isKnown) this.#locks.forget(this.number)
+    else if (!renew) this.stop()
     this.#handle = handle
     if (this.#isLost) this.#lose()
     return handle
   }
 
   left() {
-    return this.#isKnown ? (this.#locks.left(this.number) ?? undefined) : undefined
+    if (this.#isKnown) return this.#locks.left(this.number) ?? undefined
+    return this.#end === undefined ? undefined : this.#end - performance.now()
   }
 
   stop() {

@@ -169,6 +169,23 @@ test('a lease of lock() is renewed until it is released', async () => {
   await until('its end: nobody renews it', async () => !(await next.isValid()))
 })
 
+test('an extension is not undone by a renewal that was on its way with the length of before', async () => {
+  const adapter = await makeAdapter()
+  const db = await database
+  const lease = await adapter.lock('extended', { ttl: 6_000 })
+  const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:extended' FOR UPDATE")
+  const extended = lease.extend(60_000)
+  // A third of the length, and more: a renewal waits behind the extension.
+  await sleep(3_000)
+  await row.commit()
+  assert.equal(await extended, true)
+  const holder = async () => (await adapter.holder('extended'))?.expiresAt ?? 0
+  await until('the new length', async () => (await holder()) > Date.now() + 30_000)
+  assert.ok(lease.expiresAt > Date.now() + 30_000)
+  assert.equal(lease.signal.aborted, false)
+  await lease.release()
+})
+
 test('renew: false leaves a lease to its ttl', async () => {
   const adapter = await makeAdapter()
   const lease = await adapter.lock('unrenewed', { ttl: 300, renew: false })
@@ -217,6 +234,18 @@ test('disconnect() ends renewals and leaves the lease to its ttl; the signal fol
   assert.equal(signal.aborted, false)
   await untilLost(lease)
   await until('its end', async () => (await other.holder('disconnected')) === null)
+})
+
+test('disconnect() leaves the end of a lease where its last renewal has put it', async () => {
+  const adapter = await makeAdapter()
+  const lease = await adapter.lock('left behind', { ttl: 6_000 })
+  const first = lease.expiresAt
+  await until('a renewal', () => lease.expiresAt > first + 1_000)
+  const { signal, expiresAt } = lease
+  await adapter.disconnect()
+  // Of two clocks.
+  assert.ok(lease.expiresAt >= expiresAt - 50, `${lease.expiresAt} after ${expiresAt}`)
+  assert.equal(signal.aborted, false)
 })
 
 test('a blocked event loop does not lose a renewed lease', async () => {

@@ -24,7 +24,7 @@ const CHANNEL: &str = "go_goscope";
 /// How long nothing need be heard before the server is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How long it may take to say so.
+/// How long it may take to say so, or to answer what comes before.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The pauses between attempts: doubled from the first to the last, and never the same in two processes, which all lost
@@ -91,13 +91,13 @@ async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
         None => Err(Error::Closed),
     };
     let Ok(connection) = opened else { return End::Lost };
-    match connection.keeps_session().await {
-        Ok(true) => {}
-        Ok(false) => return End::Shared,
-        Err(_) => return End::Lost,
+    match timeout(ANSWER, connection.keeps_session()).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return End::Shared,
+        _ => return End::Lost,
     }
     let listen = format!("LISTEN {CHANNEL}");
-    if connection.execute(&listen).await.is_err() {
+    if !matches!(timeout(ANSWER, connection.execute(&listen)).await, Ok(Ok(()))) {
         return End::Lost;
     }
     notices.turn(true);

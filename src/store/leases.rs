@@ -79,11 +79,20 @@ impl Lease {
         *lock(&self.state)
     }
 
-    /// It lasts for `ttl` from `sent` on.
-    fn prolong(&self, sent: Instant, ttl: f64) {
+    fn has_ended(&self) -> bool {
+        self.state().end <= Instant::now()
+    }
+
+    /// Its holder has extended it: it lasts for `ttl` from `sent` on, and so do its renewals from theirs.
+    fn extended(&self, sent: Instant, ttl: f64) {
         let mut state = lock(&self.state);
         state.end = end_of(sent, ttl);
         state.ttl = ttl;
+    }
+
+    /// It was renewed for `ttl` from `sent` on. Its holder may have asked for another length since then, which stays.
+    fn renewed(&self, sent: Instant, ttl: f64) {
+        lock(&self.state).end = end_of(sent, ttl);
     }
 }
 
@@ -116,7 +125,7 @@ impl Leases {
     pub(super) fn prolong(&self, number: u32, sent: Instant, ttl: f64) {
         let lease = lock(&self.held).get(&number).cloned();
         if let Some(lease) = lease {
-            lease.prolong(sent, ttl);
+            lease.extended(sent, ttl);
             lease.changed.notify_one();
         }
     }
@@ -165,12 +174,13 @@ pub(super) fn lock_when_free(
 }
 
 struct Waiting {
+    // Dropped before `locks`, which keeps the link that it is named after.
+    place: Place,
     locks: Locks,
     wanted: Wanted,
     deadline: Option<Instant>,
     is_one_try: bool,
     given_up: Arc<Notify>,
-    place: Place,
     under_way: Option<Attempt>,
     /// Who holds the lock, as far as is known.
     holder: Option<String>,
@@ -199,9 +209,11 @@ impl Waiting {
             return Ok(why);
         }
         let mut ear = Ear { listening: None, hears: false, poll: FIRST_POLL };
+        let mut is_first_try = true;
         loop {
-            // One that finds nothing to wait for fails as any call does; later ones ride out what passes.
-            let patience = if ear.listening.is_some() { self.patience() } else { Duration::ZERO };
+            // The first fails as any call does; later ones ride out what passes.
+            let patience = if is_first_try { Duration::ZERO } else { self.patience() };
+            is_first_try = false;
             let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(patience));
             if let Some(end) = self.settle(attempt).await? {
                 return Ok(end);
@@ -385,7 +397,11 @@ async fn given_up(given_up: &Notify, deadline: Option<Instant>) -> End {
 }
 
 /// Extends a lease until it is over, and says whether it was lost.
-async fn renew(locks: &Locks, lease: &Lease) -> bool {
+///
+/// Its holder may extend it at any time, also while a renewal is under way. So the end is set where the server's answers
+/// are read, in the order in which the server gave them, and looked at anew after each wait. A renewal that was on its way
+/// with a length that its holder has changed is followed by one with the new length at once.
+async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
     let mut not_before = Instant::now();
     loop {
         let LeaseState { end, ttl, is_over } = lease.state();
@@ -404,24 +420,29 @@ async fn renew(locks: &Locks, lease: &Lease) -> bool {
         });
         let sent = Instant::now();
         let left = end.saturating_duration_since(sent).as_secs_f64() * 1e3;
-        locks.extend(lease.key.clone(), ttl, lease.owner.clone(), Some(left), None, reply);
-        let outcome = tokio::select! {
-            outcome = outcome => outcome.unwrap_or(Err(Error::Closed)),
-            // No answer in time. What may still come of it, nobody can rely on.
-            () = sleep_until(end.into()) => return !lease.state().is_over,
+        let renewed = {
+            let lease = lease.clone();
+            move || lease.renewed(sent, ttl)
         };
-        match outcome.as_deref() {
-            Ok("true") => lease.prolong(sent, ttl),
-            Ok(_) => return !lease.state().is_over,
-            Err(Error::Closed) => {
+        locks.extend_and(lease.key.clone(), ttl, lease.owner.clone(), Some(left), renewed, reply);
+        let outcome = tokio::select! {
+            outcome = outcome => Some(outcome.unwrap_or(Err(Error::Closed))),
+            // No answer in time. What may still come of it, nobody can rely on.
+            () = sleep_until(end.into()) => None,
+        };
+        match outcome.as_ref().map(|outcome| outcome.as_deref()) {
+            Some(Ok("true")) | None => {}
+            Some(Ok(_)) => return !lease.state().is_over,
+            Some(Err(Error::Closed)) => {
                 tokio::select! {
                     () = sleep_until(end.into()) => {}
                     () = lease.changed.notified() => {}
                 }
-                return !lease.state().is_over;
             }
-            Err(_) if Instant::now() >= end => return !lease.state().is_over,
-            Err(_) => not_before = Instant::now() + AGAIN,
+            Some(Err(_)) => not_before = Instant::now() + AGAIN,
+        }
+        if lease.has_ended() {
+            return !lease.state().is_over;
         }
     }
 }

@@ -12,7 +12,7 @@ use super::keys::Prefix;
 use super::leases::{Leases, Wanted, lock_when_free, until_free};
 use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
-use super::{Place, TableRef, ttl_arg};
+use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Error, Job, Kind, Link, Listening, Mode, Outcome, Reply, Retry};
 
 /// Takes locks that are absent, expired or their own; in one statement:
@@ -155,9 +155,10 @@ const HOLDER: Template = Template::of_both(
     &[Kind::Text],
 );
 
-/// As [`HOLDER`], and until when: in milliseconds since the epoch, by the server's clock.
+/// As [`HOLDER`], and until when: in milliseconds since the epoch, by the server's clock, at most where a `Date` ends.
 const HOLDER_UNTIL: Template = Template::of_one(
-    "SELECT key::text, owner::text, floor(extract(epoch FROM expires_at) * 1000)::int8 FROM {table}
+    "SELECT key::text, owner::text, least(floor(extract(epoch FROM expires_at) * 1000), 8640000000000000)::int8
+       FROM {table}
       WHERE key = $1 AND expires_at > {now:expires_at}",
     &[Kind::Text],
 );
@@ -169,6 +170,8 @@ const HOLDER_UNTIL: Template = Template::of_one(
 /// snapshot was taken, so to whoever listened before. A mark that a takeover has wiped out is missed by nobody: the lease
 /// that it stood on has run out, which is when those who wait look again.
 ///
+/// A lease may be without end ('infinity', by hand): PostgreSQL can subtract its seconds, but before 17 not its time.
+///
 /// The commit does not wait for the disk: a crash that loses a mark costs those who wait the pause until they look again.
 const AWAIT: Template = Template::of_one(
     r#"
@@ -177,18 +180,20 @@ const AWAIT: Template = Template::of_one(
    WHERE key = $1 AND expires_at > {now:expires_at} AND awaited IS NOT TRUE
   RETURNING key, owner, expires_at
 )
-SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})::float8 * 1000,
+SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000,
        set_config('synchronous_commit', 'off', true)
   FROM marked
  UNION ALL {end}
-SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})::float8 * 1000, ''
+SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000,
+       ''
   FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}{with waking} AND awaited{end}"#,
     &[Kind::Text],
 );
 
 /// As [`AWAIT`], without the mark.
 const HOLDER_LEFT: Template = Template::of_one(
-    "SELECT key::text, owner::text, extract(epoch FROM expires_at - {now:expires_at})::float8 * 1000 FROM {table}
+    "SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000
+       FROM {table}
       WHERE key = $1 AND expires_at > {now:expires_at}",
     &[Kind::Text],
 );
@@ -320,6 +325,25 @@ impl Locks {
         lease: Option<u32>,
         reply: Reply,
     ) {
+        let (leases, sent) = (self.leases.clone(), Instant::now());
+        let extended = move || {
+            if let Some(lease) = lease {
+                leases.prolong(lease, sent, ttl);
+            }
+        };
+        self.extend_and(key, ttl, owner, left, extended, reply);
+    }
+
+    /// As [`extend`](Self::extend). `extended` is called where it was, before a later call on this lock is answered.
+    pub(super) fn extend_and(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: String,
+        left: Option<f64>,
+        mut extended: impl FnMut() + Send + 'static,
+        reply: Reply,
+    ) {
         let patience = match left {
             Some(left) => Duration::try_from_secs_f64(left / 1e3).unwrap_or(Duration::MAX),
             None => {
@@ -327,10 +351,9 @@ impl Locks {
             }
         };
         let rest = [Arg::text(owner), ttl_arg(Some(ttl))];
-        let (leases, sent) = (self.leases.clone(), Instant::now());
         let read = move |found: Found<'_>| {
-            if let (Some(lease), false) = (lease, found.rows.is_empty()) {
-                leases.prolong(lease, sent, ttl);
+            if !found.rows.is_empty() {
+                extended();
             }
             any_row(found)
         };
@@ -414,7 +437,9 @@ impl Locks {
             let _ = told.send(outcome);
         });
         let read = |found: Found<'_>| {
-            let told = |row: &Row| format!("[{},{}]", json::text(row.get(1)), row.get::<_, f64>(2));
+            // JSON has no word for a lease without end.
+            let left = |row: &Row| row.get::<_, f64>(2).min(LONGEST_TTL_MS);
+            let told = |row: &Row| format!("[{},{}]", json::text(row.get(1)), left(row));
             Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), told)))
         };
         let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
