@@ -55,8 +55,9 @@ CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON go_goscope_idempotency (ex
 -- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  told CONSTANT text := format('%I.%I:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                               CASE TG_OP WHEN 'DELETE' THEN OLD.key ELSE NEW.key END);
+  -- By the row as a whole: a session keeps its plans, and NEW.key fails in them when the column's type has been changed.
+  changed CONSTANT jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+  told CONSTANT text := format('%I.%I:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME, changed ->> 'key');
 BEGIN
   -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
   IF octet_length(told) < 8000 THEN

@@ -16,6 +16,7 @@ const { runScript, startScript } = require('../helpers/script.js')
 const { inTime, until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
+const retyped = useDatabase()
 
 /** Several times what a change takes to be told, and a fraction of what polling would take. */
 const BOUND_MS = 400
@@ -534,4 +535,19 @@ test('arguments that are none throw at once: no promise is returned', async () =
   assert.throws(() => circuits.subscribe('a\0b', () => {}), { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
   assert.throws(() => circuits.subscribe('k', 5), { message: /"callback" argument must be of type function/ })
   assert.equal(circuits.subscribe(7n, () => {})(), undefined)
+})
+
+test('the key’s type may change under a session that has told of changes', async () => {
+  const db = await retyped
+  // Of one connection, which remembers what it has planned.
+  const circuits = new PostgresAdapter(db.pool({ max: 1 }))
+  await circuits.connect()
+  await circuits.setState('k', { state: 'open', failureCount: 1 })
+  await circuits.recordSuccess('k')
+  for (const type of ['VARCHAR(300)', 'TEXT']) {
+    await db.query(`ALTER TABLE go_goscope_circuit ALTER COLUMN key TYPE ${type}`)
+    await circuits.setState('k', { state: 'open', failureCount: 2 })
+    await circuits.recordSuccess('k')
+    await db.query("DELETE FROM go_goscope_circuit WHERE key = 'circuit:k'")
+  }
 })
