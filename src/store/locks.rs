@@ -148,6 +148,13 @@ SELECT '' AS key, set_config('synchronous_commit', 'off', true) WHERE EXISTS (SE
     &[Kind::Text, Kind::Text],
 );
 
+/// As [`RELEASE`] for one lock, and with a row where it was still the owner's: for who wants to know. The commit waits
+/// for the disk, since somebody is told that the lock is free.
+const RELEASE_ONE: Template = Template::of_one(
+    "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text",
+    &[Kind::Text, Kind::Text],
+);
+
 /// Who holds what, for those who ask to find themselves.
 const HOLDER: Template = Template::of_both(
     "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
@@ -214,7 +221,17 @@ static DEFINITION: Definition = Definition {
         },
     ],
     touched: "",
-    templates: &[ACQUIRE, EXTEND, RELEASE, DELETE_BY_KEY, HOLDER, HOLDER_UNTIL, AWAIT, HOLDER_LEFT],
+    templates: &[
+        ACQUIRE,
+        EXTEND,
+        RELEASE,
+        DELETE_BY_KEY,
+        HOLDER,
+        HOLDER_UNTIL,
+        AWAIT,
+        HOLDER_LEFT,
+        RELEASE_ONE,
+    ],
 };
 const AT_ACQUIRE: usize = 0;
 const AT_EXTEND: usize = 1;
@@ -224,6 +241,7 @@ const AT_HOLDER: usize = 4;
 const AT_HOLDER_UNTIL: usize = 5;
 const AT_AWAIT: usize = 6;
 const AT_HOLDER_LEFT: usize = 7;
+const AT_RELEASE_ONE: usize = 8;
 
 /// What the table may have beyond the documented schema: tokens, and a word to those who wait.
 const FENCING: &str = "fencing";
@@ -340,6 +358,12 @@ impl Locks {
 
     pub fn release(&self, key: String, owner: String, reply: Reply) {
         let job = self.job(AT_RELEASE, Mode::Alone, key, [Arg::text(owner)], nothing, reply);
+        self.place.link.submit(job);
+    }
+
+    /// As [`release`](Self::release), and says whether the lock was still the owner's.
+    pub fn release_one(&self, key: String, owner: String, reply: Reply) {
+        let job = self.job(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
         self.place.link.submit(job);
     }
 
