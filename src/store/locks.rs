@@ -428,10 +428,12 @@ impl Locks {
     }
 
     /// Who holds a lock, and how long its lease lasts. `mark`: its release is to be told. None: it may be free by now.
+    /// Rides out faults that pass within `patience`, where there is one.
     pub(super) async fn await_release(
         &self,
         key: &str,
         mark: bool,
+        patience: Option<Duration>,
     ) -> Result<Option<(String, Duration)>, Error> {
         let (told, outcome) = tokio::sync::oneshot::channel();
         let reply = Reply::new(move |outcome| {
@@ -442,7 +444,11 @@ impl Locks {
             Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), told)))
         };
         let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
-        self.place.link.submit(self.job(statement, mode, key.to_owned(), [], read, reply));
+        let job = self.job(statement, mode, key.to_owned(), [], read, reply);
+        self.place.link.submit(match patience {
+            Some(patience) => job.patient(patience),
+            None => job,
+        });
         let told = outcome.await.unwrap_or(Err(Error::Closed))?;
         let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
         let length = |left: f64| Duration::try_from_secs_f64(left.max(0.0) / 1e3).unwrap_or(MAX_PATIENCE);
