@@ -95,7 +95,7 @@ class CacheProvider {
       return [
         args.key(`${name}[0]`, key),
         args.json(`${name}[1]`, value),
-        own === undefined ? length : args.entryTtl(own, `${name}[2]`),
+        own == null ? length : args.entryTtl(own, `${name}[2]`),
       ]
     })
     const column = (/** @type {number} */ index) => given.map((entry) => entry[index])

@@ -73,9 +73,22 @@ const KEYLESS = new Set(['cache.keys'])
  */
 function keyOf(operation, first) {
   if (KEYLESS.has(operation)) return undefined
-  const key = operation === 'checkpoints.save' ? first?.id : first
+  const key = operation === 'checkpoints.save' ? idOf(first) : first
   if (typeof key === 'string') return key
   return typeof key === 'number' || typeof key === 'bigint' ? String(key) : undefined
+}
+
+/**
+ * Undefined where it cannot be looked at: the call itself then rejects, and says why.
+ *
+ * @param {any} checkpoint
+ */
+function idOf(checkpoint) {
+  try {
+    return checkpoint?.id
+  } catch {
+    return undefined
+  }
 }
 
 module.exports = { HANDLE, METHODS, keyOf, operations }

@@ -69,6 +69,7 @@ for (const { title, table, stored, make } of CACHES) {
           [LONG, 3],
           ['m1', 'second'],
           ['m3', null, 0],
+          ['m4', 4, /** @type {any} */ (null)],
         ],
         60_000,
       ),
@@ -77,6 +78,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.deepStrictEqual(await cache.getMany(['m1', 'm2', LONG, 'm3']), ['second', { b: 2 }, 3, null])
     assert.equal(await cache.has('m3'), true)
     await assertLease(db, table, stored('m1'), { ttl: 60_000, since })
+    await assertLease(db, table, stored('m4'), { ttl: 60_000, since })
     await assertLease(db, table, stored('m2'), { ttl: 120_000, since })
     await assert.rejects(endOf(db, table, stored('m3')), /has no end/)
     await cache.setMany(new Map([['m1', 'of a Map']]))

@@ -118,6 +118,19 @@ test('a lock that changes hands while somebody thinks is left to its new holder'
   await db.query("DELETE FROM go_goscope_locks WHERE key = 'lock:moving'")
 })
 
+test('a lock that somebody waits for is released, whoever has it the next moment', async () => {
+  const { adapter, env } = await start()
+  for (let round = 0; round < 5; round++) {
+    await adapter.acquire('awaited', HOUR, 'old')
+    const waiting = adapter.lock('awaited', { ttl: HOUR, owner: 'next' })
+    const { code, stdout, stderr } = await runCommand(['release', 'awaited', '--yes'], env)
+    assert.deepEqual([code, stdout, stderr], [0, "Released 'awaited', which was old's.\n", ''])
+    const lease = await waiting
+    assert.equal(await lease.isValid(), true)
+    await lease.release()
+  }
+})
+
 test('of many who take the lock meanwhile, none loses it: --yes frees only what was found', async () => {
   const { adapter, env } = await start()
   for (let round = 0; round < 5; round++) {

@@ -58,9 +58,11 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
   [['locks', '--watch', '0'], /--watch must be a number from 0\.1/],
   [['locks', '--connect-timeout', '-1'], /connect-timeout/],
   [['circuits', '--state', 'ajar'], /--state must be closed, open or half-open, and is 'ajar'/],
+  [['circuits', '--state', 'constructor'], /and is 'constructor'/],
   [['cache', '--match', 'a*'], /go with --keys/],
   [['cache', '--table', 'a.b.c'], /must be an identifier or schema\.identifier/],
   [['schema', '--only', 'locks,keys'], /--only knows locks, .*, and not 'keys'/],
+  [['schema', '--only', 'constructor'], /and not 'constructor'/],
   [['schema', '--table', ''], /must be an identifier/],
   [['status', '--url', `u:${PASSWORD}@h/d`], /must begin with postgres:\/\//],
 ])) {

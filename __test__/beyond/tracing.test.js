@@ -218,6 +218,19 @@ test('a bad argument is told as well, and nothing is thrown', async () => {
   assert.ok(told.every(({ context }) => context.key === undefined || context.key === 'a'))
 })
 
+test('an argument that cannot be looked at rejects as it does untraced', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  const thrown = new Error('not to be looked at')
+  const checkpoint = {
+    get id() {
+      throw thrown
+    },
+  }
+  listen()
+  const call = adapter.save(/** @type {any} */ (checkpoint))
+  await assert.rejects(call, (error) => error === thrown)
+})
+
 test('Node’s own TracingChannel gets it, and any one event can be had alone', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   for (const event of EVENTS) {

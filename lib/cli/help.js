@@ -55,8 +55,7 @@ function helpOf(command) {
 const describe = (options) =>
   Object.entries(options)
     .map(([name, { short, value, help }]) => {
-      const long =
-        value === undefined ? `--${name}` : value.startsWith('[') ? `--${name} ${value}` : `--${name} ${value}`
+      const long = value === undefined ? `--${name}` : `--${name} ${value}`
       return `  ${`${short ? `-${short}, ` : '    '}${long}`.padEnd(32)}${help}\n`
     })
     .join('')

@@ -71,15 +71,16 @@ class Session {
   }
 
   /**
-   * Frees a lock that is still this owner's.
+   * Frees a lock that is still this owner's, and says whether it was.
    *
    * @param {string} key
    * @param {string} owner
+   * @returns {Promise<boolean>}
    */
   async release(key, owner) {
     const name = require('../arguments.js').key('key', key)
     const locks = new this.#native.Locks(this.#connection.native, this.keyPrefix ?? '', false)
-    await this.#ask((slot) => locks.release(slot, name, owner))
+    return this.#ask((slot) => locks.releaseOne(slot, name, owner))
   }
 
   /** @param {(slot: number) => void} start */

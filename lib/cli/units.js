@@ -50,7 +50,7 @@ const count = (number) => (typeof number === 'number' ? number.toLocaleString('e
  * @param {number} number
  * @param {string} noun
  */
-const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' : noun === 'entry' ? '' : 's'}`
+const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' : 's'}`
 
 /**
  * As the documentation promises programs: ISO 8601 in UTC, null for what is no time, or none that a Date can be.

@@ -2,6 +2,7 @@
 // The same again and again: in place on a terminal, one after the other elsewhere.
 'use strict'
 
+const { setTimeout: sleep } = require('node:timers/promises')
 const { describe, isRefusal } = require('./advice.js')
 const { tell, viewOf } = require('./output.js')
 const { Screen } = require('./screen.js')
@@ -23,14 +24,18 @@ async function watch(command, session, given, seconds) {
       ? inPlace(command, given, seconds)
       : appending(command, given)
   const ended = new AbortController()
-  const end = () => ended.abort()
+  // The terminal is given back at once: a look may still wait for the server, and another signal then ends the process.
+  const end = () => {
+    ended.abort()
+    show.end()
+  }
   for (const signal of ENDING) process.once(signal, end)
   try {
     while (!ended.signal.aborted) {
       const frame = await lookAt(command, session, given)
       if (ended.signal.aborted) break
       show.frame(frame)
-      await sleep(seconds * 1000, ended.signal)
+      await sleep(seconds * 1000, undefined, { signal: ended.signal }).catch(() => {})
     }
   } finally {
     for (const signal of ENDING) process.off(signal, end)
@@ -116,20 +121,5 @@ function inPlace(command, given, seconds) {
     end: () => screen.leave(),
   }
 }
-
-/**
- * @param {number} ms
- * @param {AbortSignal} signal
- */
-const sleep = (ms, signal) =>
-  new Promise((resume) => {
-    const timer = setTimeout(resume, ms, undefined)
-    const early = () => {
-      clearTimeout(timer)
-      resume(undefined)
-    }
-    if (signal.aborted) early()
-    signal.addEventListener('abort', early, { once: true })
-  })
 
 module.exports = { watch }

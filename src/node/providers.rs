@@ -99,6 +99,12 @@ impl Locks {
         self.store.release(key, owner, self.calls.reply(slot, Operation::Release));
     }
 
+    /// Whether the lock was still the owner's.
+    #[napi(catch_unwind)]
+    pub fn release_one(&self, slot: u32, key: String, owner: String) {
+        self.store.release_one(key, owner, self.calls.reply(slot, Operation::Release));
+    }
+
     #[napi(catch_unwind)]
     pub fn is_valid(&self, slot: u32, key: String, owner: String) {
         self.store.is_valid(key, owner, self.calls.reply(slot, Operation::IsValid));

@@ -220,7 +220,7 @@ impl Waiting {
             }
             if self.is_one_try {
                 self.holder =
-                    self.locks.await_release(&self.wanted.key, false).await?.map(|(owner, _)| owner);
+                    self.locks.await_release(&self.wanted.key, false, None).await?.map(|(owner, _)| owner);
                 return Ok(End::TimeIsUp);
             }
             if ear.listening.is_none() {
@@ -228,7 +228,7 @@ impl Waiting {
             }
             let marked = tokio::select! {
                 biased;
-                marked = self.locks.await_release(&self.wanted.key, true) => marked,
+                marked = self.locks.await_release(&self.wanted.key, true, None) => marked,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             };
             let left = match marked {
@@ -368,14 +368,17 @@ impl Ear {
     }
 }
 
-/// Until a lock is free, or another's than at first: whoever held it is done. Takes nothing, and waits as `lock()` does.
+/// Until a lock is free, or another's than at first: whoever held it is done. Takes nothing, and waits as `lock()` does: the
+/// first look fails as any call does, later ones ride out what passes.
 pub(super) async fn until_free(locks: &Locks, key: &str) -> Result<(), Error> {
     let mut ear = Ear { listening: locks.listen(key), hears: false, poll: FIRST_POLL };
     let mut first = None;
-    while let Some((holder, left)) = locks.await_release(key, true).await? {
+    let mut patience = None;
+    while let Some((holder, left)) = locks.await_release(key, true, patience).await? {
         if *first.get_or_insert_with(|| holder.clone()) != holder {
             break;
         }
+        patience = Some(MAX_PATIENCE);
         ear.wait(left).await?;
     }
     Ok(())

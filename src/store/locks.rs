@@ -148,6 +148,13 @@ SELECT '' AS key, set_config('synchronous_commit', 'off', true) WHERE EXISTS (SE
     &[Kind::Text, Kind::Text],
 );
 
+/// As [`RELEASE`] for one lock, and with a row where it was still the owner's: for who wants to know. The commit waits
+/// for the disk, since somebody is told that the lock is free.
+const RELEASE_ONE: Template = Template::of_one(
+    "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text",
+    &[Kind::Text, Kind::Text],
+);
+
 /// Who holds what, for those who ask to find themselves.
 const HOLDER: Template = Template::of_both(
     "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
@@ -219,7 +226,17 @@ static DEFINITION: Definition = Definition {
         },
     ],
     touched: "",
-    templates: &[ACQUIRE, EXTEND, RELEASE, DELETE_BY_KEY, HOLDER, HOLDER_UNTIL, AWAIT, HOLDER_LEFT],
+    templates: &[
+        ACQUIRE,
+        EXTEND,
+        RELEASE,
+        DELETE_BY_KEY,
+        HOLDER,
+        HOLDER_UNTIL,
+        AWAIT,
+        HOLDER_LEFT,
+        RELEASE_ONE,
+    ],
 };
 const AT_ACQUIRE: usize = 0;
 const AT_EXTEND: usize = 1;
@@ -229,6 +246,7 @@ const AT_HOLDER: usize = 4;
 const AT_HOLDER_UNTIL: usize = 5;
 const AT_AWAIT: usize = 6;
 const AT_HOLDER_LEFT: usize = 7;
+const AT_RELEASE_ONE: usize = 8;
 
 /// What the table may have beyond the documented schema: tokens, and a word to those who wait.
 const FENCING: &str = "fencing";
@@ -366,6 +384,12 @@ impl Locks {
         self.place.link.submit(job);
     }
 
+    /// As [`release`](Self::release), and says whether the lock was still the owner's.
+    pub fn release_one(&self, key: String, owner: String, reply: Reply) {
+        let job = self.job(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
+        self.place.link.submit(job);
+    }
+
     pub fn is_valid(&self, key: String, owner: String, reply: Reply) {
         let read = move |found: Found<'_>| {
             let is_holder = found.rows.first().is_some_and(|row| row.get::<_, &str>(1) == owner);
@@ -427,10 +451,12 @@ impl Locks {
     }
 
     /// Who holds a lock, and how long its lease lasts. `mark`: its release is to be told. None: it may be free by now.
+    /// Rides out faults that pass within `patience`, where there is one.
     pub(super) async fn await_release(
         &self,
         key: &str,
         mark: bool,
+        patience: Option<Duration>,
     ) -> Result<Option<(String, Duration)>, Error> {
         let (told, outcome) = tokio::sync::oneshot::channel();
         let reply = Reply::new(move |outcome| {
@@ -443,7 +469,11 @@ impl Locks {
             Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), told)))
         };
         let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
-        self.place.link.submit(self.job(statement, mode, key.to_owned(), [], read, reply));
+        let job = self.job(statement, mode, key.to_owned(), [], read, reply);
+        self.place.link.submit(match patience {
+            Some(patience) => job.patient(patience),
+            None => job,
+        });
         let told = outcome.await.unwrap_or(Err(Error::Closed))?;
         let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
         let length = |left: f64| Duration::try_from_secs_f64(left.max(0.0) / 1e3).unwrap_or(MAX_PATIENCE);

@@ -41,7 +41,7 @@ known.`,
   },
 
   check(given) {
-    if (given.state !== undefined && !(given.state in COLOURS)) {
+    if (given.state !== undefined && !Object.hasOwn(COLOURS, given.state)) {
       throw misuse(`--state must be closed, open or half-open, and is '${given.state}'`)
     }
   },
@@ -60,7 +60,7 @@ known.`,
     return view.table(
       [
         { title: 'KEY', cell: (circuit) => shownKey(circuit, given), shrinks: true },
-        { title: 'STATE', cell: ({ state }) => ({ text: state, colour: COLOURS[state] ?? 'bold' }) },
+        { title: 'STATE', cell: ({ state }) => ({ text: state, colour: Object.hasOwn(COLOURS, state) ? COLOURS[state] : 'bold' }) },
         { title: 'FAILURES', align: 'right', cell: ({ failureCount }) => count(failureCount) },
         { title: 'LAST FAILURE', align: 'right', ticks: true, cell: ({ lastFailureAgoMs }) => since(lastFailureAgoMs) },
         { title: 'LAST SUCCESS', align: 'right', ticks: true, cell: ({ lastSuccessAgoMs }) => since(lastSuccessAgoMs) },

@@ -38,11 +38,11 @@ lock that has changed hands since it was shown is left alone.
     if (found === undefined) throw await missing(session, key, given)
     const lock = lockOf({ ...found, key, keyPrefix: given['key-prefix'] ?? '' }, given)
     if (!given.yes) await ask(key, lock)
-    await session.release(key, lock.owner)
-    const now = await session.lock(key)
+    // Whoever waits for it may have it already: that it is held again says nothing of whether it was freed.
+    const now = (await session.release(key, lock.owner)) ? undefined : await session.lock(key)
     if (given.json) process.stdout.write(`${json({ key, released: now === undefined, lock }, 2)}\n`)
     if (now !== undefined)
-      throw new Problem(FAILED, `'${key}' was not released: it has just been taken by ${now.owner}`)
+      throw new Problem(FAILED, `'${key}' was not released: it has just been taken by ${visible(now.owner)}`)
     if (!given.json) process.stdout.write(`Released '${visible(key)}', which was ${visible(lock.owner)}'s.\n`)
     return FINE
   },
@@ -58,7 +58,7 @@ async function ask(key, lock) {
   }
   const ms = lock.expiresInMs
   const when = lock.state === 'expired' ? 'has expired' : `expires in ${duration(ms)}`
-  tell(`'${key}' is held by ${lock.owner} and ${when}.\nIts holder is not told, and may still be at work.\n`)
+  tell(`'${visible(key)}' is held by ${visible(lock.owner)} and ${when}.\nIts holder is not told, and may still be at work.\n`)
   if (!(await confirm('Release it?'))) throw new Problem(FAILED, 'not released')
 }
 
@@ -71,6 +71,6 @@ async function missing(session, key, given) {
   const prefix = given['key-prefix']
   const what = `there is no lock '${key}'${prefix ? ` under the prefix '${prefix}'` : ''}`
   const others = await session.lookAnywhere('locks', likeOf(key) ?? null, '1', 'all')
-  const hint = others[0] && `There is one under the prefix '${others[0].keyPrefix}': see --key-prefix`
+  const hint = others[0] && `There is one under the prefix '${visible(others[0].keyPrefix)}': see --key-prefix`
   return new Problem(FAILED, what, hint)
 }

@@ -53,9 +53,9 @@ compare with. What is printed may be run again, and leaves alone what is there:
 /** @param {string} text */
 const namesOf = (text) =>
   text.split(',').map((word) => {
-    const name = NAMES[word.trim()]
-    if (name === undefined) throw misuse(`--only knows ${Object.keys(NAMES).join(', ')}, and not '${word}'`)
-    return name
+    const name = word.trim()
+    if (!Object.hasOwn(NAMES, name)) throw misuse(`--only knows ${Object.keys(NAMES).join(', ')}, and not '${word}'`)
+    return NAMES[name]
   })
 
 /** @param {string[]} tables */

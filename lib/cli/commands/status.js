@@ -27,7 +27,7 @@ where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutE
       session.look('tables', JSON.stringify(DOCUMENTED.map(({ name }) => `"${name}"`))),
     ])
     const tables = await Promise.all(DOCUMENTED.map((documented) => tableOf(session, documented, found)))
-    const { settings, clock: _, ...rest } = server
+    const { settings, ...rest } = server
     const data = {
       server: { ...rest, startedAt: iso(rest.startedAt) },
       tables,
