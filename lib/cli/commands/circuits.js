@@ -60,7 +60,10 @@ known.`,
     return view.table(
       [
         { title: 'KEY', cell: (circuit) => shownKey(circuit, given), shrinks: true },
-        { title: 'STATE', cell: ({ state }) => ({ text: state, colour: Object.hasOwn(COLOURS, state) ? COLOURS[state] : 'bold' }) },
+        {
+          title: 'STATE',
+          cell: ({ state }) => ({ text: state, colour: Object.hasOwn(COLOURS, state) ? COLOURS[state] : 'bold' }),
+        },
         { title: 'FAILURES', align: 'right', cell: ({ failureCount }) => count(failureCount) },
         { title: 'LAST FAILURE', align: 'right', ticks: true, cell: ({ lastFailureAgoMs }) => since(lastFailureAgoMs) },
         { title: 'LAST SUCCESS', align: 'right', ticks: true, cell: ({ lastSuccessAgoMs }) => since(lastSuccessAgoMs) },

@@ -58,7 +58,9 @@ async function ask(key, lock) {
   }
   const ms = lock.expiresInMs
   const when = lock.state === 'expired' ? 'has expired' : `expires in ${duration(ms)}`
-  tell(`'${visible(key)}' is held by ${visible(lock.owner)} and ${when}.\nIts holder is not told, and may still be at work.\n`)
+  tell(
+    `'${visible(key)}' is held by ${visible(lock.owner)} and ${when}.\nIts holder is not told, and may still be at work.\n`,
+  )
   if (!(await confirm('Release it?'))) throw new Problem(FAILED, 'not released')
 }
 
