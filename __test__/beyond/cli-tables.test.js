@@ -278,7 +278,8 @@ test('status counts no large table, and says so', async () => {
     SELECT 'lock:' || n, 'o', now() + interval '1 hour' FROM generate_series(1, 201000) AS n`)
   await db.query('ANALYZE go_goscope_locks')
   const { stdout } = await runCommand(['status'], { DATABASE_URL: db.ownUrl })
-  assert.match(stdout, /^go_goscope_locks +~2\d\d,\d{3} +\d+(\.\d)? MiB +too large to count$/m)
+  // An estimate, which the server's own upkeep makes anew at any time.
+  assert.match(stdout, /^go_goscope_locks +~\d{3},\d{3} +\d+(\.\d)? MiB +too large to count$/m)
   await db.query('TRUNCATE go_goscope_locks')
 })
 
