@@ -506,6 +506,7 @@ export interface CacheOperations {
    * again, and as long as the stale value stands, nobody hears of it.
    *
    * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`.
+   * A `compute` that asks for its own key waits for itself, for ever.
    *
    * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
    * another process may compute as well; the value is stored all the same
@@ -984,6 +985,8 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
    * longer than that, or cut off from the server: its `signal` aborts, and of two results the first that is stored is
    * everybody's. Where a second run must not happen at all, let the effect itself carry the key, as the payment
    * providers' own idempotency keys do.
+   *
+   * A `work` that calls `run` with its own key waits for itself, for ever.
    *
    * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. The result is stored even through
    * faults that pass within `claimTtl`.

@@ -15,7 +15,8 @@ const IS_VALID = tracingOf(HANDLE.isValid)
 
 const NO_TOKEN =
   'has no fencing token: when it was taken, go_goscope_locks had no column and sequence for them, or this role may not ' +
-  'use them. Call connect() once as the owner of the table, or run sql/schema.sql; sql/role.sql has the rights'
+  'use them. Call connect() once as the owner of the table, or run what `npx goscope-postgres schema --missing` prints; ' +
+  'sql/role.sql has the rights'
 
 /** Where a lease that nobody renews is as long as what was last asked for. */
 const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
