@@ -200,7 +200,10 @@ export interface LockOptions {
   signal?: LeaseSignal | undefined
   /** Whether to extend the lease, every third of its `ttl`, until it is released. Default `true`. */
   renew?: boolean | undefined
-  /** Who holds it; a UUIDv4 is drawn where it is absent. Give each holder an owner of its own. */
+  /**
+   * Who holds it; a UUIDv4 is drawn where it is absent. Give each holder an owner of its own: a wait that is given up
+   * while the server is asked lets go of what this owner then holds.
+   */
   owner?: string | undefined
 }
 

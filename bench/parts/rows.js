@@ -18,8 +18,12 @@ const HUGE = 10_000_000
 const IN_FLIGHT = [1, 16]
 const LEAD = 0.3
 
-/** In no order that the index has, as rows are that have come one by one; the keys in use are anywhere among them. */
-const NUMBERS = (/** @type {number} */ rows) => `generate_series(0, ${rows - 1}) AS n ORDER BY hashint8(n)`
+/**
+ * In no order that the index has, as rows are that have come one by one; the keys in use are anywhere among them. The
+ * factor has no divisor in common with the sizes, so each number comes once; to sort ten million takes minutes.
+ */
+const NUMBERS = (/** @type {number} */ rows) =>
+  `(SELECT i * 6180339887 % ${rows} AS n FROM generate_series(0::bigint, ${rows - 1}) AS i) AS numbers`
 const EXPIRY = "timezone('UTC', now()) + INTERVAL '10 days' * (1 + random())"
 const JSON_VALUE = `'${JSON.stringify(VALUE)}'::jsonb`
 
@@ -75,6 +79,8 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
       found.push({ ...each, rounds, ...measured })
       const cells = measured.sizes.map(({ micros }) => width(number(micros.median))).join('')
       progress.line(`${each.title.padEnd(FIRST_COLUMN)} ${cells}  at most ${times(measured.ratio)} of the least rows'`)
+      const cpu = measured.sizes.map(({ serverCpu }) => width(number(serverCpu.median))).join('')
+      progress.line(`${"  of the server's CPU".padEnd(FIRST_COLUMN)} ${cpu}`)
     }
     await Promise.all(places.map(({ side }) => side.close()))
     return found
@@ -92,7 +98,7 @@ async function fill(server, database, rows) {
   const pool = new Pool({ connectionString: await server.createDatabase(database) })
   await Promise.all([new PostgresAdapter(pool).connect(), new PostgresIdempotencyAdapter(pool).connect()])
   await pool.end()
-  for (const statement of fillings(rows)) await server.run(database, statement)
+  await Promise.all(fillings(rows).map((statement) => server.run(database, statement)))
   await server.run(database, 'VACUUM ANALYZE')
 }
 
@@ -108,23 +114,27 @@ async function measureCase(server, { operation, inFlight }, places, { windowMs, 
     await server.tidy(database)
     progress.say(`${rows.toLocaleString('en-US')} rows`)
     const figures = await side.window(operation, { inFlight, leadMs: LEAD * ms, ms, serverPid: server.pid })
-    return (1e6 * inFlight) / figures.rate
+    return { micros: (1e6 * inFlight) / figures.rate, serverCpu: figures.serverCpuMicros ?? Number.NaN }
   }
   for (const place of places) await window(place, windowMs / 2)
-  /** @type {number[][]} by place, then by round */
-  const micros = places.map(() => [])
+  /** @type {{ micros: number, serverCpu: number }[][]} by place, then by round */
+  const windows = places.map(() => [])
   for (let round = 0; round < rounds; round++) {
     const order = places.map((_, at) => at)
     if (round % 2 === 1) order.reverse()
-    for (const at of order) micros[at]?.push(await window(/** @type {typeof places[number]} */ (places[at]), windowMs))
+    for (const at of order) windows[at]?.push(await window(/** @type {typeof places[number]} */ (places[at]), windowMs))
   }
-  const least = micros[0] ?? []
+  const least = windows[0] ?? []
   const sizes = places.map(({ rows }, at) => {
-    const here = micros[at] ?? []
+    const here = windows[at] ?? []
+    /** @param {'micros' | 'serverCpu'} figure */
+    const byLeast = (figure) => spread(here.map((each, round) => each[figure] / (least[round]?.[figure] ?? Number.NaN)))
     return {
       rows,
-      micros: spread(here),
-      ratio: spread(here.map((each, round) => each / (least[round] ?? Number.NaN))),
+      micros: spread(here.map(({ micros }) => micros)),
+      serverCpu: spread(here.map(({ serverCpu }) => serverCpu)),
+      ratio: byLeast('micros'),
+      serverCpuRatio: byLeast('serverCpu'),
     }
   })
   const [worst] = sizes.map(({ ratio }) => ratio).sort((a, b) => b.median - a.median)
