@@ -7,7 +7,8 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
-const { LockHandle } = require('./lock-handle.js')
+const { Lease } = require('./lease.js')
+const { lockHandle } = require('./lock-handle.js')
 const { OneAtATime } = require('./one-at-a-time.js')
 const { lockWhenFree } = require('./waiting-lock.js')
 
@@ -88,7 +89,7 @@ class PostgresAdapter extends CacheProvider {
     const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
     if (granted === null) return null
     const end = called + length
-    return new LockHandle(this.#connection, this.#locks, name, String(key), granted, end, this.#defaultLockTTL)
+    return lockHandle(new Lease(this.#connection, this.#locks, name, String(key), granted, end, this.#defaultLockTTL))
   }
 
   /**
@@ -116,7 +117,7 @@ class PostgresAdapter extends CacheProvider {
   async lock(key, options) {
     const name = args.key('key', key)
     const given = options == null ? {} : args.object('options', options)
-    return lockWhenFree(this.#connection, this.#locks, {
+    const lease = await lockWhenFree(this.#connection, this.#locks, {
       name,
       key: String(key),
       ttl: args.leaseTtl('options.ttl', given.ttl, this.#defaultLockTTL),
@@ -126,6 +127,7 @@ class PostgresAdapter extends CacheProvider {
       signal: args.signal('options.signal', given.signal),
       defaultTtl: this.#defaultLockTTL,
     })
+    return lockHandle(lease)
   }
 
   /** @param {unknown} key */

@@ -1,179 +1,70 @@
 // @ts-check
+// A lease as the application has it: the documented handle, to the letter, an object of its realm with three methods of
+// its own that work detached from it. What goes beyond that is there for those who ask, and is not enumerated, compared or
+// printed.
 'use strict'
 
-const { performance } = require('node:perf_hooks')
-const { givenKey, leaseTtl } = require('./arguments.js')
-const { settled } = require('./bridge.js')
-const { coded } = require('./errors.js')
-const { LeaseSignal } = require('./lease-signal.js')
-const { HANDLE } = require('./operations.js')
-const { tracingOf } = require('./tracing.js')
+/** @typedef {import('./lease.js').Lease} Lease */
 
-const RELEASE = tracingOf(HANDLE.release)
-const EXTEND = tracingOf(HANDLE.extend)
-const IS_VALID = tracingOf(HANDLE.isValid)
-
-const NO_TOKEN =
-  'has no fencing token: when it was taken, go_goscope_locks had no column and sequence for them, or this role may not ' +
-  'use them. Call connect() once as the owner of the table, or run what `npx goscope-postgres schema --missing` prints; ' +
-  'sql/role.sql has the rights'
-
-/** Where a lease that nobody renews is as long as what was last asked for. */
-const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
-
-/**
- * The lease of a lock that was taken. Its own properties are the documented methods, as closures, so that they work detached
- * from the object; the rest is its class's, and costs nothing until somebody asks for it.
- *
- * @typedef {object} Renewal what native code knows of a lease that it renews
- * @property {() => number | undefined} left how many milliseconds are left of it; undefined where it is not renewed
- * @property {() => void} stop
- * @property {number | null} number
- */
-class LockHandle {
-  #connection
-  #locks
-  #name
-  #key
-  #owner
-  #token
-  #defaultTtl
-  /** @type {Renewal} */
-  #renewal
-  /** When the lease ends at the earliest, by `performance.now()`, as far as it is not renewed. */
-  #end
-  /** @type {LeaseSignal | undefined} */
-  #signal
-  /** @type {Error | undefined} */
-  #loss
-  #isReleased = false
+/** Keeps a lease in its handle, as a private field, which no other way is as cheap as. */
+class Kept extends class {
+  /** @param {object} handle */
+  constructor(handle) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is the way to put a private field into it
+    return handle
+  }
+} {
+  #lease
 
   /**
-   * @param {import('./connection.js').Connection} connection
-   * @param {import('../native').Locks} locks
-   * @param {string} name the key as native code takes it
-   * @param {string} key as the caller knows it
-   * @param {string} granted `token,owner`, as native code says it
-   * @param {number} end
-   * @param {number | undefined} defaultTtl
-   * @param {Renewal} [renewal]
+   * @param {object} handle
+   * @param {Lease} lease
    */
-  constructor(connection, locks, name, key, granted, end, defaultTtl, renewal = NO_RENEWAL) {
-    const comma = granted.indexOf(',')
-    this.#connection = connection
-    this.#locks = locks
-    this.#name = name
-    this.#token = granted.slice(0, comma)
-    this.#defaultTtl = defaultTtl
-    this.#renewal = renewal
-    this.#end = end
-    this.#key = key
-    this.#owner = granted.slice(comma + 1)
+  constructor(handle, lease) {
+    super(handle)
+    this.#lease = lease
   }
 
-  // Not through `run`, which would have a closure made for each release, traced or not.
-  release = () =>
-    RELEASE.hasSubscribers
-      ? RELEASE.trace(this.#connection, givenKey(this.#name), () => this.#release())
-      : this.#release()
-
-  /** @param {number} ttl */
-  extend = (ttl) => EXTEND.run(this.#connection, this.#name, () => this.#extend(ttl))
-
-  isValid = () => IS_VALID.run(this.#connection, this.#name, () => this.#isValid())
-
-  async #release() {
-    this.#isReleased = true
-    this.#signal?.rest()
-    this.#stopRenewal()
-    settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner)))
-  }
-
-  /** @param {number} ttl */
-  async #extend(ttl) {
-    const length = leaseTtl('ttl', ttl, this.#defaultTtl)
-    // While the lease lasts, a fault is no reason to give it up; when it is over, another try is no use.
-    const patience = Math.max(this.#left(), 0)
-    const called = performance.now()
-    const isExtended = settled(
-      await this.#connection.send((slot) =>
-        this.#locks.extend(slot, this.#name, length, this.#owner, patience, this.#renewal.number),
-      ),
-    )
-    if (isExtended) {
-      this.#end = called + length
-      this.#signal?.watch()
-    } else this.lose('the server says that it is not held')
-    return isExtended
-  }
-
-  async #isValid() {
-    const isHeld = settled(await this.#connection.send((slot) => this.#locks.isValid(slot, this.#name, this.#owner)))
-    if (!isHeld) this.lose('the server says that it is not held')
-    return isHeld
-  }
-
-  get key() {
-    return this.#key
-  }
-
-  get owner() {
-    return this.#owner
-  }
-
-  get expiresAt() {
-    return Math.floor(Date.now() + this.#left())
-  }
-
-  get fencingToken() {
-    if (this.#token === '') throw coded(new Error(`The lock "${this.#key}" ${NO_TOKEN}`), 'ERR_FENCING_UNAVAILABLE')
-    return BigInt(this.#token)
-  }
-
-  get signal() {
-    if (!this.#signal) {
-      this.#signal = new LeaseSignal(
-        () => this.#left(),
-        () => this.lose('its time was over before it was extended'),
-      )
-      if (this.#loss) this.#signal.abort(this.#loss)
-      else if (!this.#isReleased) this.#signal.watch()
-    }
-    return this.#signal.signal
-  }
-
-  async [Symbol.asyncDispose]() {
-    await this.release()
-  }
-
-  #left() {
-    return this.#renewal.left() ?? this.#end - performance.now()
-  }
-
-  /** As `release`, where no application calls it: nobody is told. Not part of the public types. */
-  giveBack() {
-    return this.#release()
-  }
-
-  /**
-   * Not part of the public types.
-   *
-   * @param {string} how
-   */
-  lose(how) {
-    // Whoever has given it back has nothing to lose.
-    if (this.#isReleased || this.#loss) return
-    const message = `The lease of the lock "${this.#key}" is lost, or must be taken to be: ${how}`
-    this.#loss = coded(new Error(message), 'ERR_LEASE_LOST')
-    this.#signal?.abort(this.#loss)
-    this.#stopRenewal()
-  }
-
-  #stopRenewal() {
-    this.#end = performance.now() + this.#left()
-    this.#renewal.stop()
-    this.#renewal = NO_RENEWAL
+  /** @param {any} handle */
+  static in(handle) {
+    return /** @type {Kept} */ (handle).#lease
   }
 }
 
-module.exports = { LockHandle }
+/** @param {(lease: Lease) => unknown} get */
+const accessor = (get) => ({
+  /** @this {object} */
+  get() {
+    return get(Kept.in(this))
+  },
+  configurable: true,
+})
+
+const BEYOND = {
+  key: accessor((lease) => lease.key),
+  owner: accessor((lease) => lease.owner),
+  expiresAt: accessor((lease) => lease.expiresAt),
+  fencingToken: accessor((lease) => lease.fencingToken),
+  signal: accessor((lease) => lease.signal),
+  // The first releases of Node 20 do not have the symbol.
+  ...(Symbol.asyncDispose && {
+    [Symbol.asyncDispose]: {
+      /** @this {object} */
+      async value() {
+        await Kept.in(this).release()
+      },
+      configurable: true,
+      writable: true,
+    },
+  }),
+}
+
+/** @param {Lease} lease */
+function lockHandle(lease) {
+  const { release, extend, isValid } = lease
+  const handle = { release, extend, isValid }
+  new Kept(handle, lease)
+  return Object.defineProperties(handle, BEYOND)
+}
+
+module.exports = { lockHandle }

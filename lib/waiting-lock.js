@@ -5,7 +5,7 @@
 const { performance } = require('node:perf_hooks')
 const { settled } = require('./bridge.js')
 const { coded } = require('./errors.js')
-const { LockHandle } = require('./lock-handle.js')
+const { Lease } = require('./lease.js')
 
 /**
  * @typedef {object} Wanted
@@ -23,7 +23,7 @@ const { LockHandle } = require('./lock-handle.js')
  * @param {import('./connection.js').Connection} connection
  * @param {import('../native').Locks} locks
  * @param {Wanted} wanted
- * @returns {Promise<LockHandle>}
+ * @returns {Promise<Lease>}
  */
 async function lockWhenFree(connection, locks, wanted) {
   const { name, key, ttl, owner, wait, renew, signal, defaultTtl } = wanted
@@ -59,7 +59,7 @@ class NativeLease {
   #stop
   #isKnown = true
   #isLost = false
-  /** @type {LockHandle | undefined} */
+  /** @type {Lease | undefined} */
   #handle
   /** When the lease ends at the earliest, by `performance.now()`, once nobody renews it. @type {number | undefined} */
   #end
@@ -95,7 +95,7 @@ class NativeLease {
   handle(name, key, granted, renew, defaultTtl) {
     const end = performance.now() + (this.#locks.left(this.number) ?? 0)
     const renewal = renew ? this : undefined
-    const handle = new LockHandle(this.connection, this.#locks, name, key, granted, end, defaultTtl, renewal)
+    const handle = new Lease(this.connection, this.#locks, name, key, granted, end, defaultTtl, renewal)
     // Granted while the pool was being ended, it is not stopped by anybody else.
     if (!this.#isKnown) this.#locks.forget(this.number)
     else if (!renew) this.stop()
