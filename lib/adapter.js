@@ -9,8 +9,6 @@ const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
-const { OneAtATime } = require('./one-at-a-time.js')
-const { lockWhenFree } = require('./waiting-lock.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -43,8 +41,8 @@ class PostgresAdapter extends CacheProvider {
     const durability = args.durability('options.cacheDurability', given.cacheDurability)
     const connection = Connection.of(pool)
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability)
-    const oneAtATime = new OneAtATime(connection, keyPrefix, 'compute:"go_goscope_cache":', createTables)
-    super(connection, cache, oneAtATime, durability)
+    const namespace = 'compute:"go_goscope_cache":'
+    super(connection, cache, { keyPrefix, namespace, createTables }, durability)
     this.#connection = connection
     this.#locks = new native.Locks(connection.native, keyPrefix, createTables)
     this.#circuits = new native.Circuits(connection.native, keyPrefix, createTables)
@@ -117,6 +115,8 @@ class PostgresAdapter extends CacheProvider {
   async lock(key, options) {
     const name = args.key('key', key)
     const given = options == null ? {} : args.object('options', options)
+    // Read in only where it is used, as whatever a start can do without.
+    const { lockWhenFree } = require('./waiting-lock.js')
     const lease = await lockWhenFree(this.#connection, this.#locks, {
       name,
       key: String(key),

@@ -6,7 +6,6 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
-const { OneAtATime } = require('./one-at-a-time.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresCacheAdapter extends CacheProvider {
@@ -27,7 +26,7 @@ class PostgresCacheAdapter extends CacheProvider {
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability, table)
     // Quoted, so that the end of the name is seen.
     const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
-    super(connection, cache, new OneAtATime(connection, keyPrefix, namespace, createTables), durability)
+    super(connection, cache, { keyPrefix, namespace, createTables }, durability)
     this.#connection = connection
     this.#cache = cache
   }

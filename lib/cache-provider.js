@@ -5,26 +5,27 @@ const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { servedBy } = require('./tracing.js')
-const { ComputedEntries } = require('./computed-entries.js')
 const { coded } = require('./errors.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider {
   #connection
   #cache
+  #claims
+  /** @type {import('./computed-entries.js').ComputedEntries | undefined} */
   #computed
   #durability
 
   /**
    * @param {import('./connection.js').Connection} connection
    * @param {import('../native').Cache} cache
-   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
+   * @param {import('./one-at-a-time.js').Claims} claims
    * @param {string} durability
    */
-  constructor(connection, cache, oneAtATime, durability) {
+  constructor(connection, cache, claims, durability) {
     this.#connection = connection
     this.#cache = cache
-    this.#computed = new ComputedEntries(connection, cache, oneAtATime)
+    this.#claims = claims
     this.#durability = durability
     servedBy(this, connection)
   }
@@ -123,7 +124,15 @@ class CacheProvider {
    * @param {unknown} [options]
    */
   async getOrSet(key, compute, options) {
+    this.#computed ??= this.#compute()
     return await this.#computed.getOrSet(key, compute, options, (isHit) => this._count(isHit))
+  }
+
+  /** Read in only where it is used, as whatever a start can do without. */
+  #compute() {
+    const { ComputedEntries } = require('./computed-entries.js')
+    const { OneAtATime } = require('./one-at-a-time.js')
+    return new ComputedEntries(this.#connection, this.#cache, new OneAtATime(this.#connection, this.#claims))
   }
 
   /**

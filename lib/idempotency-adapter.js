@@ -7,13 +7,13 @@ const { settled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
 const { servedBy } = require('./tracing.js')
 const { isFailedResult } = require('./failed-result.js')
-const { IdempotentRuns } = require('./idempotent-runs.js')
-const { OneAtATime } = require('./one-at-a-time.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter {
   #connection
   #results
+  #claims
+  /** @type {import('./idempotent-runs.js').IdempotentRuns | undefined} */
   #runs
 
   /**
@@ -25,8 +25,7 @@ class PostgresIdempotencyAdapter {
     this.#connection = Connection.of(pool)
     this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
     servedBy(this, this.#connection)
-    const oneAtATime = new OneAtATime(this.#connection, keyPrefix, 'run:', createTables)
-    this.#runs = new IdempotentRuns(this.#connection, this.#results, oneAtATime)
+    this.#claims = { keyPrefix, namespace: 'run:', createTables }
   }
 
   async connect() {
@@ -76,7 +75,15 @@ class PostgresIdempotencyAdapter {
    * @param {unknown} [options]
    */
   async run(key, work, options) {
+    this.#runs ??= this.#readIn()
     return await this.#runs.run(key, work, options)
+  }
+
+  /** Only where it is used, as whatever a start can do without. */
+  #readIn() {
+    const { IdempotentRuns } = require('./idempotent-runs.js')
+    const { OneAtATime } = require('./one-at-a-time.js')
+    return new IdempotentRuns(this.#connection, this.#results, new OneAtATime(this.#connection, this.#claims))
   }
 }
 

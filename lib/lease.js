@@ -5,7 +5,6 @@ const { performance } = require('node:perf_hooks')
 const { givenKey, leaseTtl } = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { coded } = require('./errors.js')
-const { LeaseSignal } = require('./lease-signal.js')
 const { HANDLE } = require('./operations.js')
 const { tracingOf } = require('./tracing.js')
 
@@ -42,7 +41,7 @@ class Lease {
   #renewal
   /** When the lease ends at the earliest, by `performance.now()`, as far as it is not renewed. */
   #end
-  /** @type {LeaseSignal | undefined} */
+  /** @type {import('./lease-signal.js').LeaseSignal | undefined} */
   #signal
   /** @type {Error | undefined} */
   #loss
@@ -132,6 +131,8 @@ class Lease {
 
   get signal() {
     if (!this.#signal) {
+      // Read in only where it is used, as whatever a start can do without.
+      const { LeaseSignal } = require('./lease-signal.js')
       this.#signal = new LeaseSignal(
         () => this.#left(),
         () => this.lose('its time was over before it was extended'),

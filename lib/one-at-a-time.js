@@ -15,6 +15,8 @@ const { lockWhenFree } = require('./waiting-lock.js')
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds
  */
 
+/** @typedef {{ keyPrefix: string, namespace: string, createTables: boolean }} Claims the locks that are claims */
+
 /**
  * Work that one process at a time does, under a claim that is a lock of a namespace of its own, while the others wait for
  * what comes of it.
@@ -25,11 +27,9 @@ class OneAtATime {
 
   /**
    * @param {import('./connection.js').Connection} connection
-   * @param {string} keyPrefix
-   * @param {string} namespace
-   * @param {boolean} createTables
+   * @param {Claims} claims
    */
-  constructor(connection, keyPrefix, namespace, createTables) {
+  constructor(connection, { keyPrefix, namespace, createTables }) {
     this.#connection = connection
     this.#claims = new native.Locks(connection.native, keyPrefix, createTables, namespace)
   }
