@@ -114,7 +114,7 @@ class PostgresAdapter extends CacheProvider {
    */
   async lock(key, options) {
     const name = args.key('key', key)
-    const given = options == null ? {} : args.object('options', options)
+    const given = args.options(options)
     // Read in only where it is used, as whatever a start can do without.
     const { lockWhenFree } = require('./waiting-lock.js')
     const lease = await lockWhenFree(this.#connection, this.#locks, {
@@ -151,9 +151,7 @@ class PostgresAdapter extends CacheProvider {
   async setState(key, state) {
     const name = args.key('key', key)
     const given = args.object('state', state)
-    if (!STATES.includes(given.state)) {
-      throw args.invalid('state.state', `must be one of ${STATES.map((s) => `'${s}'`).join(', ')}`, given.state)
-    }
+    const circuit = args.oneOf('state.state', given.state, STATES)
     const count = args.number('state.failureCount', given.failureCount, {
       integer: true,
       min: 0,
@@ -162,7 +160,7 @@ class PostgresAdapter extends CacheProvider {
     const failed = wholeTime('state.lastFailureTime', given.lastFailureTime)
     const succeeded = wholeTime('state.lastSuccessTime', given.lastSuccessTime)
     settled(
-      await this.#connection.send((slot) => this.#circuits.setState(slot, name, given.state, count, failed, succeeded)),
+      await this.#connection.send((slot) => this.#circuits.setState(slot, name, circuit, count, failed, succeeded)),
     )
   }
 

@@ -283,11 +283,18 @@ function list(name, value, item) {
  * @param {string[]} words
  */
 function word(name, value, words) {
-  if (value == null) return words[0]
-  if (typeof value !== 'string' || !words.includes(value)) {
-    throw invalid(name, `must be one of ${words.map((each) => `'${each}'`).join(', ')}`, value)
-  }
-  return value
+  return value == null ? words[0] : oneOf(name, value, words)
+}
+
+/**
+ * @param {string} name
+ * @param {any} value
+ * @param {string[]} words
+ * @returns {string}
+ */
+function oneOf(name, value, words) {
+  if (words.includes(value)) return value
+  throw invalid(name, `must be one of ${words.map((each) => `'${each}'`).join(', ')}`, value)
 }
 
 /**
@@ -308,12 +315,20 @@ function optionalBoolean(name, value) {
 }
 
 /**
+ * The last argument of what has options.
+ *
+ * @param {unknown} options
+ * @returns {Record<string, any>}
+ */
+const optionsOf = (options) => (options == null ? {} : object('options', options))
+
+/**
  * The options that all adapters share.
  *
  * @param {unknown} options
  */
 function adapterOptions(options) {
-  const given = options == null ? {} : object('options', options)
+  const given = optionsOf(options)
   return {
     given,
     keyPrefix: given.keyPrefix == null ? '' : key('options.keyPrefix', given.keyPrefix),
@@ -357,8 +372,10 @@ module.exports = {
   list,
   number,
   object,
+  oneOf,
   optionalBoolean,
   optionalNumber,
+  options: optionsOf,
   pattern,
   positiveTime,
   signal,

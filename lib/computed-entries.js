@@ -135,7 +135,7 @@ class ComputedEntries {
 function wantedBy(key, compute, options) {
   const name = args.key('key', key)
   const callback = args.callback('compute', compute)
-  const given = options == null ? {} : args.object('options', options)
+  const given = args.options(options)
   return {
     name,
     key: String(key),

@@ -119,7 +119,7 @@ class IdempotentRuns {
 function runOf(key, work, options) {
   const name = args.key('key', key)
   const callback = args.callback('work', work)
-  const given = options == null ? {} : args.object('options', options)
+  const given = args.options(options)
   return {
     name,
     key: String(key),

@@ -61,6 +61,26 @@ pub trait Prepare: Send + Sync {
     fn invalidate(&self) -> bool;
 }
 
+/// Of a statement that needs no table of ours.
+pub struct NothingToPrepare;
+
+impl Prepare for NothingToPrepare {
+    fn is_prepared(&self) -> bool {
+        true
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        _: &'a Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn invalidate(&self) -> bool {
+        false
+    }
+}
+
 /// May a statement run again when it is not known whether the server carried it out?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retry {
@@ -278,23 +298,6 @@ impl Drop for Job {
 mod for_test {
     use super::*;
 
-    struct Nothing;
-
-    impl Prepare for Nothing {
-        fn is_prepared(&self) -> bool {
-            true
-        }
-        fn prepare<'a>(
-            &'a self,
-            _: &'a Connection,
-        ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
-            Box::pin(async { Ok(()) })
-        }
-        fn invalidate(&self) -> bool {
-            false
-        }
-    }
-
     struct Tagged {
         tag: [Arg; 1],
         ticket: Option<String>,
@@ -318,7 +321,7 @@ mod for_test {
     impl Job {
         pub(crate) fn for_test(tag: i64, turns: Turns, ticket: Option<&str>) -> Self {
             let call = Tagged { tag: [Arg::Int(Some(tag))], ticket: ticket.map(str::to_owned) };
-            Job::new(turns, Arc::new(Nothing), Box::new(call), Retry::Never, Reply::new(|_| ()))
+            Job::new(turns, Arc::new(NothingToPrepare), Box::new(call), Retry::Never, Reply::new(|_| ()))
         }
 
         pub(crate) fn tag_for_test(&self) -> i64 {

@@ -32,11 +32,11 @@ pub use description::{Description, PoolSettings};
 pub use direct::Sight;
 pub use error::{Error, ServerError};
 pub use figures::Figures;
-pub use job::{Answer, Call, Job, Prepare, Retry, Ticket};
+pub use job::{Answer, Call, Job, NothingToPrepare, Prepare, Retry, Ticket};
 pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
-pub use reply::{Caller, Listener, Outcome, Reply};
+pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
 pub use sequencer::{Mode, Turn, Turns};
 pub use statement::{Arg, Kind, Statement};
 

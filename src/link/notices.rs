@@ -164,6 +164,14 @@ pub struct Listening {
 }
 
 impl Listening {
+    /// As [`next`](Self::next), for whoever may have nobody to listen to, and then hears nothing.
+    pub async fn next_of(listening: &mut Option<Self>) -> Notice {
+        match listening {
+            Some(listening) => listening.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The next thing to be heard. Nothing is lost where this is dropped before it is done.
     pub async fn next(&mut self) -> Notice {
         loop {

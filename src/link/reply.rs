@@ -1,6 +1,11 @@
 //! How a caller is told.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
 
 use super::{Error, panics};
 
@@ -42,6 +47,15 @@ impl Reply {
         Self(Some(To::Listener(listener, caller)))
     }
 
+    /// A reply, and what becomes of it, for who waits for that.
+    pub fn awaited() -> (Self, Awaited) {
+        let (told, heard) = oneshot::channel();
+        let reply = Self::new(move |outcome| {
+            let _ = told.send(outcome);
+        });
+        (reply, Awaited(heard))
+    }
+
     pub(super) fn note_repetition(&self) {
         if let Some(To::Listener(listener, caller)) = &self.0 {
             listener.hear_of_repetition(*caller);
@@ -58,6 +72,17 @@ impl Drop for Reply {
         if let Some(to) = self.0.take() {
             Telling::default().tell(Self(Some(to)), Err(Error::Panic { message: panics::last() }));
         }
+    }
+}
+
+/// What becomes of a call.
+pub struct Awaited(oneshot::Receiver<Outcome>);
+
+impl Future for Awaited {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        Pin::new(&mut self.0).poll(context).map(|outcome| outcome.unwrap_or(Err(Error::Closed)))
     }
 }
 

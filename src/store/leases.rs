@@ -21,13 +21,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
 use super::json;
 use super::lines::Place;
 use super::locks::{Locks, MAX_PATIENCE};
-use crate::link::{Error, Listening, Notice, Outcome, Reply};
+use crate::link::{Awaited, Error, Listening, Notice, Reply};
 use crate::sync::lock;
 
 /// When to look whether a lock is free, where nothing is heard: at first soon, then less often.
@@ -189,7 +189,7 @@ struct Waiting {
 /// A try that is under way.
 struct Attempt {
     sent: Instant,
-    outcome: oneshot::Receiver<Outcome>,
+    outcome: Awaited,
 }
 
 enum End {
@@ -249,10 +249,7 @@ impl Waiting {
     }
 
     fn attempt(&self, patience: Duration) -> Attempt {
-        let (told, outcome) = oneshot::channel();
-        let reply = Reply::new(move |outcome| {
-            let _ = told.send(outcome);
-        });
+        let (reply, outcome) = Reply::awaited();
         let Wanted { key, ttl, owner, .. } = &self.wanted;
         let sent = Instant::now();
         self.locks.acquire_patiently(key.clone(), *ttl, owner.clone(), patience, reply);
@@ -266,14 +263,14 @@ impl Waiting {
         let why = tokio::select! {
             biased;
             outcome = &mut outcome => {
-                let granted = outcome.unwrap_or(Err(Error::Closed))?;
+                let granted = outcome?;
                 return Ok((granted != "null").then_some(End::Granted { granted, sent }));
             }
             why = given_up(&self.given_up, deadline) => why,
         };
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
         self.locks.link().in_background(async move {
-            if let Ok(Ok(granted)) = outcome.await
+            if let Ok(granted) = outcome.await
                 && let Some(owner) = owner_of(&granted)
             {
                 locks.give_back_now(key, owner, ttl);
@@ -342,15 +339,8 @@ impl Ear {
         let began = tokio::time::Instant::now();
         loop {
             let look = if self.hears { SELDOM } else { self.poll };
-            let listening = self.listening.as_mut();
-            let heard = async move {
-                match listening {
-                    Some(listening) => listening.next().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                notice = heard => match notice {
+                notice = Listening::next_of(&mut self.listening) => match notice {
                     Notice::Over => return Err(Error::Closed),
                     Notice::Deaf => self.hears = false,
                     Notice::Resumed => {
@@ -417,10 +407,7 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
             () = sleep_until(due.into()) => {}
             () = lease.changed.notified() => continue,
         }
-        let (told, outcome) = oneshot::channel();
-        let reply = Reply::new(move |outcome| {
-            let _ = told.send(outcome);
-        });
+        let (reply, outcome) = Reply::awaited();
         let sent = Instant::now();
         let left = end.saturating_duration_since(sent).as_secs_f64() * 1e3;
         let renewed = {
@@ -429,7 +416,7 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
         };
         locks.extend_and(lease.key.clone(), ttl, lease.owner.clone(), Some(left), renewed, reply);
         let outcome = tokio::select! {
-            outcome = outcome => Some(outcome.unwrap_or(Err(Error::Closed))),
+            outcome = outcome => Some(outcome),
             // No answer in time. What may still come of it, nobody can rely on.
             () = sleep_until(end.into()) => None,
         };

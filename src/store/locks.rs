@@ -13,7 +13,7 @@ use super::leases::{Leases, Wanted, lock_when_free, until_free};
 use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Error, Job, Kind, Link, Listening, Mode, Outcome, Reply, Retry};
+use crate::link::{Answer, Arg, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
 
 /// Takes locks that are absent, expired or their own; in one statement:
 ///
@@ -458,10 +458,7 @@ impl Locks {
         mark: bool,
         patience: Option<Duration>,
     ) -> Result<Option<(String, Duration)>, Error> {
-        let (told, outcome) = tokio::sync::oneshot::channel();
-        let reply = Reply::new(move |outcome| {
-            let _ = told.send(outcome);
-        });
+        let (reply, outcome) = Reply::awaited();
         let read = |found: Found<'_>| {
             // JSON has no word for a lease without end.
             let left = |row: &Row| row.get::<_, f64>(2).min(LONGEST_TTL_MS);
@@ -474,7 +471,7 @@ impl Locks {
             Some(patience) => job.patient(patience),
             None => job,
         });
-        let told = outcome.await.unwrap_or(Err(Error::Closed))?;
+        let told = outcome.await?;
         let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
         let length = |left: f64| Duration::try_from_secs_f64(left.max(0.0) / 1e3).unwrap_or(MAX_PATIENCE);
         Ok(told.map(|(owner, left)| (owner, length(left))))
@@ -536,14 +533,11 @@ fn give_back(locks: Locks, key: String, owner: String, ttl: f64) {
     let link = locks.place.link.clone();
     link.in_background(async move {
         while until.is_none_or(|until| Instant::now() < until) {
-            let (told, heard) = tokio::sync::oneshot::channel();
-            let reply = Reply::new(move |outcome: Outcome| {
-                let _ = told.send(outcome);
-            });
+            let (reply, outcome) = Reply::awaited();
             locks.release(key.clone(), owner.clone(), reply);
-            match heard.await {
-                Ok(Ok(_)) | Ok(Err(Error::Closed)) | Err(_) => return,
-                Ok(Err(_)) => tokio::time::sleep(PAUSE).await,
+            match outcome.await {
+                Ok(_) | Err(Error::Closed) => return,
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     });

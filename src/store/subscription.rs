@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::circuits::Circuits;
-use crate::link::{Error, Listening, Notice, Outcome, Reply};
+use crate::link::{Awaited, Error, Listening, Notice, Outcome, Reply};
 
 /// How long a change may go unseen where it is not told.
 const POLL: Duration = Duration::from_secs(1);
@@ -48,11 +48,8 @@ pub(super) fn subscribe(
 }
 
 /// Asks for a breaker's state.
-fn look(circuits: &Circuits, key: &str) -> oneshot::Receiver<Outcome> {
-    let (told, state) = oneshot::channel();
-    let reply = Reply::new(move |outcome| {
-        let _ = told.send(outcome);
-    });
+fn look(circuits: &Circuits, key: &str) -> Awaited {
+    let (reply, state) = Reply::awaited();
     circuits.get_state(key.to_owned(), reply);
     state
 }
@@ -68,10 +65,11 @@ struct Watch<T> {
 }
 
 impl<T: Fn(String)> Watch<T> {
-    async fn run(mut self, first: oneshot::Receiver<Outcome>) {
+    async fn run(mut self, first: Awaited) {
         let mut ear = Ear::default();
         let mut looking = first;
-        while let Ok(outcome) = looking.await {
+        loop {
+            let outcome = looking.await;
             if matches!(outcome, Err(Error::Closed)) {
                 return;
             }
@@ -125,15 +123,8 @@ impl Ear {
         tokio::pin!(time);
         loop {
             let polls = soon || !self.hears;
-            let listening = self.listening.as_mut();
-            let heard = async move {
-                match listening {
-                    Some(listening) => listening.next().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                notice = heard => match notice {
+                notice = Listening::next_of(&mut self.listening) => match notice {
                     Notice::Deaf => self.hears = false,
                     notice => {
                         self.hears |= notice == Notice::Resumed;

@@ -5,8 +5,6 @@
 mod catalogue;
 mod rows;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
@@ -16,7 +14,7 @@ use super::call::{Found, KeyCall};
 use super::keys::Prefix;
 use super::table::{Durability, Table};
 use crate::link::{
-    Answer, Arg, Call, Connection, Error, Job, Kind, Link, Prepare, Reply, Retry, Statement, Turns,
+    Answer, Arg, Call, Error, Job, Kind, Link, NothingToPrepare, Prepare, Reply, Retry, Statement, Turns,
 };
 
 pub struct Inspection {
@@ -78,7 +76,7 @@ impl Inspection {
                 self.submit(source.place.table.clone(), source.call(statement, args), reply)
             }
             None => match catalogue::statement(what) {
-                Some(sql) => self.submit(Arc::new(Ready), of_catalogue(sql, args), reply),
+                Some(sql) => self.submit(Arc::new(NothingToPrepare), of_catalogue(sql, args), reply),
                 None => reply.settle(Err(Error::other(format!("there is no inspection '{what}'")))),
             },
         }
@@ -163,24 +161,4 @@ impl Call for OfCatalogue {
 fn answer(rows: &[Row]) -> Result<Answer, Error> {
     let text = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
     Ok(Answer::Done(text.unwrap_or("null").to_owned()))
-}
-
-/// The catalogue is always there.
-struct Ready;
-
-impl Prepare for Ready {
-    fn is_prepared(&self) -> bool {
-        true
-    }
-
-    fn prepare<'a>(
-        &'a self,
-        _: &'a Connection,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn invalidate(&self) -> bool {
-        false
-    }
 }
