@@ -117,6 +117,22 @@ test('a first call on a fresh connection costs one round trip beyond the look in
   })
 })
 
+test('connect() looks at all of its tables in one round trip, where they are there', async () => {
+  await using_(async (_, proxy) => {
+    const first = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 1 }))
+    await first.connect()
+    await first.disconnect()
+    await until('its Terminate', () => proxy.messages.endsWith('X'))
+    const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 1 }))
+    proxy.reset()
+    await adapter.connect()
+    assert.equal(proxy.messages.replace(/^p+/, ''), FIRST_RUN)
+    await adapter.get('x')
+    assert.equal(proxy.messages.replace(/^p+/, ''), FIRST_RUN + FIRST_RUN)
+    await adapter.disconnect()
+  })
+})
+
 test('the connections say goodbye with a Terminate', async () => {
   await using_(async (_, proxy) => {
     const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url }))

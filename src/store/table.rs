@@ -299,32 +299,41 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Finds the table or makes it. `mend` also makes what an existing table lacks.
-    async fn look(&self, connection: &Connection, mend: bool) -> Result<(), Error> {
-        let mut found = None;
-        for name in &self.names {
-            if let Some(relation) = schema::find(connection, name).await? {
-                found = Some((name, relation));
-                break;
-            }
-        }
+    /// Takes the table as it was found under its names, or makes it, and says whether the catalogue has changed by that.
+    /// `mend` also makes what an existing table lacks.
+    async fn settle(
+        &self,
+        connection: &Connection,
+        found: Vec<Option<Relation>>,
+        mend: bool,
+    ) -> Result<bool, Error> {
+        let mut found = self.names.iter().zip(found).find_map(|(name, relation)| Some((name, relation?)));
+        let mut has_changed = false;
         if found.is_none() && self.create {
             let name = &self.names[0];
             found = schema::create(connection, name, self.definition, self.durability)
                 .await?
                 .map(|relation| (name, relation));
+            has_changed = true;
         } else if let (Some((name, relation)), true, true) = (&mut found, mend, self.create) {
             schema::mend(connection, name, self.definition, relation).await?;
-            if schema::supplement(connection, name, self.definition, relation).await?
-                && let Some(supplemented) = schema::find(connection, name).await?
-            {
+            has_changed = schema::supplement(connection, name, self.definition, relation).await?;
+            if has_changed && let Some(supplemented) = schema::find(connection, name).await? {
                 *relation = supplemented;
             }
         }
         if let Some((name, relation)) = found {
             *lock(&self.shape) = Some(Arc::new(Shape::new(self.definition, name, self.durability, relation)));
         }
-        Ok(())
+        Ok(has_changed)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    async fn find(&self, connection: &Connection) -> Result<Vec<Option<Relation>>, Error> {
+        schema::find_all(connection, &self.names().collect::<Vec<_>>()).await
     }
 }
 
@@ -341,7 +350,10 @@ impl Prepare for Table {
         &'a self,
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
-        Box::pin(self.look(connection, false))
+        Box::pin(async move {
+            let found = self.find(connection).await?;
+            self.settle(connection, found, false).await.map(drop)
+        })
     }
 
     fn invalidate(&self) -> bool {
@@ -363,8 +375,14 @@ impl Prepare for Connect {
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
         Box::pin(async move {
+            let names: Vec<_> = self.0.iter().flat_map(|table| table.names()).collect();
+            let mut all = schema::find_all(connection, &names).await?.into_iter();
+            // What one table is given may be part of another's additions.
+            let mut has_changed = false;
             for table in &self.0 {
-                table.look(connection, true).await?;
+                let found = all.by_ref().take(table.names.len()).collect();
+                let found = if has_changed { table.find(connection).await? } else { found };
+                has_changed |= table.settle(connection, found, true).await?;
             }
             Ok(())
         })
