@@ -39,7 +39,7 @@ All figures are ratios of windows that stand next to each other in one run. Abou
 Other claims, each measured instead of the comparison, or with it by --all:
 
   --rows              the cost of a call with 1,000 to 1,000,000 rows in each table
-  --huge              with --rows: up to 10,000,000 rows (some 10 GB of disk)
+  --huge              with --rows: up to 10,000,000 rows (some 25 GB of disk)
   --memory            memory with 100,000 calls queued, and over 10,000,000 calls
   --calls <n>         with --memory: over this many calls
   --cold              a cold start: require, first connect, first get

@@ -110,5 +110,6 @@ module.exports = {
   VALUE,
   keyName,
   checkpoint,
+  checkpointOf,
   checkpoints,
 }

@@ -4,7 +4,7 @@
 
 const { Pool } = require('pg')
 const { PostgresAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
-const { TTL, VALUE, keyName } = require('../operations.js')
+const { CHECKPOINTS_PER_TASK, TTL, VALUE, checkpointOf, keyName } = require('../operations.js')
 const { calls } = require('./adapter.js')
 const { versions } = require('./ours.js')
 
@@ -17,6 +17,8 @@ async function open(url) {
   return {
     calls: {
       ...calls(adapter),
+      // One that each task has, however few there are.
+      save: (/** @type {number} */ key) => adapter.save(checkpointOf(key, CHECKPOINTS_PER_TASK - 1)),
       recall: (/** @type {number} */ key) => results.get(keyName(key)),
       remember: (/** @type {number} */ key) => results.set(keyName(key), VALUE, TTL),
     },
