@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const { test } = require('node:test')
+const { setTimeout } = require('node:timers/promises')
 const pg = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { startPostgres } = require('goscope-postgres/embedded')
@@ -167,6 +168,36 @@ test('calls that wait together share statements', async () => {
     await holder.end()
     await adapter.disconnect()
   })
+})
+
+test('writers in two halves, each with a flush of its own, come together', async () => {
+  const server = await startPostgres({ settings: { fsync: 'on' } })
+  const adapter = new PostgresAdapter(new pg.Pool({ connectionString: server.url }))
+  await adapter.connect()
+  const means = []
+  for (let attempt = 0; attempt < 9; attempt++) {
+    let isOver = false
+    const write = async (/** @type {number} */ n) => {
+      while (!isOver) await adapter.set(`k${n}`, n)
+    }
+    const writers = []
+    for (const first of [0, 8]) {
+      for (let n = first; n < first + 8; n++) writers.push(write(n))
+      await setTimeout(1)
+    }
+    const before = adapter.metrics().batches
+    await until('fifty statements', () => adapter.metrics().batches.count >= before.count + 50)
+    const { count, sum } = adapter.metrics().batches
+    means.push((sum - before.sum) / (count - before.count))
+    isOver = true
+    await Promise.all(writers)
+  }
+  await adapter.disconnect()
+  await server.stop()
+  const median = means.sort((a, b) => a - b)[4]
+  console.log(`# figure: 16 writers in two halves: ${median?.toFixed(1)} calls a statement`)
+  // Where the halves stay apart it is 8.
+  assert.ok(Number(median) > 12, means.join())
 })
 
 test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {

@@ -139,3 +139,34 @@ test('values larger than any socket buffer, one at a time and many: the sockets 
   assert.deepEqual(await Promise.all(keys.map((n) => adapter.get(`small${n}`))), keys)
   await adapter.disconnect()
 })
+
+test('who is answered first and does not come back: those who waited behind are carried out meanwhile', async () => {
+  const db = await database
+  const prefix = 'behind:'
+  const file = path.join(folder, prefix)
+  const running = startScript(
+    db.url,
+    `
+    await adapter.connect()
+    for (let n = 0; n < 3; n++) await adapter.get('warm')
+    const answered = () => {
+      say('answered')
+      ${BLOCKS['a busy loop']}
+    }
+    const first = adapter.set(input.prefix + 'first', 0).then(answered)
+    for (let turn = 0; turn < 10; turn++) await null // it is under way, and the event loop has not gone on
+    const behind = Array.from({ length: 3 }, (_, n) => adapter.set(input.prefix + n, n))
+    await Promise.all([first, ...behind])
+    await adapter.disconnect()`,
+    { input: { file, prefix } },
+  )
+  await until('all four are carried out', async () => {
+    assert.equal(running.child.exitCode, null, 'the process has ended')
+    const sql = 'SELECT count(*)::int AS n FROM go_goscope_cache WHERE starts_with(key, $1)'
+    const rows = await db.query(sql, [`cache:${prefix}`]).catch(() => [{ n: 0 }])
+    return rows[0].n === 4
+  })
+  fs.writeFileSync(file, '')
+  const { code, signal, stderr, said } = await running.ended
+  assert.deepEqual({ code, signal, stderr, said }, { code: 0, signal: null, stderr: '', said: ['answered'] })
+})

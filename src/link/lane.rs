@@ -34,6 +34,11 @@ const ROUND_BYTES: usize = 1 << 20;
 /// From so many calls on, a round leaves a part to a lane that is idle.
 const SHARED_ROUND: usize = 8;
 
+/// With so many calls left, a round that waits for the next of those who were answered is worth more than one that carries
+/// on while they make them. Measured on two cores with quick flushes, beside a lane that does not wait: 1.6 times the rate
+/// with 2 to 8 `set`s in flight, 1.5 with 16, 1.25 with 32; with 256 `recordFailure`s, which few rows stand for, 0.6.
+const FEW_CALLS: usize = 32;
+
 /// A round that takes longer than this no longer counts as carrying, so that another lane may start.
 const HELD_UP: Duration = Duration::from_millis(10);
 
@@ -156,6 +161,9 @@ fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
     let idle = EAGER_LANES.min(link.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
+    if running.writes && state.in_flight < FEW_CALLS && link.tells_next() {
+        state.ready.linger();
+    }
     running.end_writing(&mut state);
     jobs.extend(state.ready.take(room, lanes));
     if jobs.iter().any(Job::writes) {

@@ -92,6 +92,8 @@ pub struct Link {
     most_direct: usize,
     /// Work has been left for the next [`pump`](Self::pump).
     wants_pump: AtomicBool,
+    /// The home thread carries calls, and will tell the callers when it has.
+    tells_next: AtomicBool,
     traffic: Traffic,
     idle: Notify,
     notices: Arc<Notices>,
@@ -133,6 +135,7 @@ impl Link {
             may_go_directly: AtomicBool::new(false),
             most_direct: most_direct(),
             wants_pump: AtomicBool::new(false),
+            tells_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
             notices: Arc::default(),
@@ -179,6 +182,7 @@ impl Link {
             sequencer.enter(job, ready.incoming());
         }
         ready.sort();
+        ready.stop_lingering();
         self.choose_way(was_idle, state.in_flight);
         self.start_lane(&mut state);
     }
@@ -231,10 +235,26 @@ impl Link {
         self.way.drive.pump(|| ());
     }
 
-    /// As [`pump`](Self::pump), after something has come from the server.
+    /// As [`pump`](Self::pump), after something has come from the server. This thread then tells the callers who were
+    /// answered, and says so by [`callers_were_told`](Self::callers_were_told).
     pub fn pump_from(&self, sight: &Sight) {
         let _context = self.runtime.enter();
+        self.tells_next.store(true, Ordering::Relaxed);
         self.way.drive.pump(|| sight.look_again());
+        self.tells_next.store(false, Ordering::Relaxed);
+    }
+
+    /// They have had their turn, and their next calls have been flushed. There may be work for [`pump`](Self::pump) now.
+    pub fn callers_were_told(self: &Arc<Self>) {
+        let mut state = self.state();
+        if state.ready.stop_lingering() {
+            self.start_lane(&mut state);
+        }
+    }
+
+    /// Whether callers who have been answered hear so as soon as this thread leaves off.
+    fn tells_next(&self) -> bool {
+        self.tells_next.load(Ordering::Relaxed) && Thread::current() == self.home
     }
 
     /// The sockets of the connections that are open.

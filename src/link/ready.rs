@@ -8,6 +8,11 @@
 //! (Measured with 16 sets in flight and flushes of 2 to 4 ms, where pg's ten connections share flushes: with two lanes
 //! that write whenever there is something 0.55 to 0.85 times pg's rate.) And calls that are answered together are
 //! followed by calls that can go together.
+//!
+//! For the same reason a few writes that wait behind a round linger when that has been answered, until those callers have
+//! had their turn: they often call again at once. Otherwise sixteen callers fall into two halves that never meet again, and
+//! each half has a flush of its own (measured: see CONTRIBUTING.md). It takes as long as the callers' own code, or
+//! [`PATIENCE`] where that takes longer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,6 +32,8 @@ pub(super) struct Ready {
     writes: VecDeque<Job>,
     /// How many lanes carry writes now, and are not held up.
     writing: usize,
+    /// Whether callers whose writes have been answered are about to hear so.
+    is_lingering: bool,
     /// Whether the writes that wait have waited long enough behind those.
     is_impatient: bool,
     is_watched: bool,
@@ -54,7 +61,7 @@ impl Ready {
     }
 
     fn may_write(&self) -> bool {
-        self.writing == 0 || self.writes.len() >= MANY_WRITES || self.is_impatient
+        (self.writing == 0 && !self.is_lingering) || self.writes.len() >= MANY_WRITES || self.is_impatient
     }
 
     /// Whether somebody has to watch that the writes do not wait for longer than [`PATIENCE`].
@@ -106,6 +113,16 @@ impl Ready {
     pub(super) fn end_writing(&mut self) {
         self.writing -= 1;
     }
+
+    /// Those who have been answered hear so next, and may call again.
+    pub(super) fn linger(&mut self) {
+        self.is_lingering = true;
+    }
+
+    /// They have had their turn. Whether it was waited for.
+    pub(super) fn stop_lingering(&mut self) -> bool {
+        std::mem::take(&mut self.is_lingering)
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +170,16 @@ mod tests {
         assert!(ready.wants_watch() && !ready.wants_watch());
         ready.lose_patience();
         assert_eq!(tags(&ready.take(10, |_| 1)), [4]);
+
+        ready.end_writing();
+        ready.give_back(super::tests::ready(&[(5, Mode::Alone)]).take_all().collect());
+        ready.linger();
+        assert!(!ready.has_work() && ready.take(10, |_| 1).is_empty());
+        ready.incoming().extend(super::tests::ready(&[(6, Mode::Alone)]).take_all());
+        ready.sort();
+        assert!(ready.stop_lingering() && !ready.stop_lingering());
+        assert_eq!(tags(&ready.take(10, |_| 1)), [5, 6]);
+        ready.begin_writing();
 
         let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, Mode::Alone)).collect();
         ready.give_back(super::tests::ready(&many).take_all().collect());

@@ -95,7 +95,7 @@ impl Queue {
         }
     }
 
-    fn wake_if_any(&self) {
+    pub(super) fn wake_if_any(&self) {
         if !lock(&self.messages).is_empty() {
             self.wake();
         }

@@ -83,10 +83,8 @@ impl Watch {
         Some(Self(inner))
     }
 
-    /// Carries on what a link has left for this thread, and sees to it that its sockets are watched.
     pub(super) fn pump(&self, link: &Arc<Link>) {
-        self.0.queue.while_pumping(|| link.pump());
-        self.0.attend(link);
+        self.0.pump(link);
     }
 }
 
@@ -110,6 +108,12 @@ impl Inner {
             self.bell.replace(Some(bell.clone()));
             self.queue.hear(move || bell.ring());
         }
+    }
+
+    /// Carries on what a link has left for this thread, and sees to it that its sockets are watched.
+    fn pump(self: &Rc<Self>, link: &Arc<Link>) {
+        self.queue.while_pumping(|| link.pump());
+        self.attend(link);
     }
 
     fn attend(self: &Rc<Self>, link: &Arc<Link>) {
@@ -251,8 +255,15 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
         // The worker reads now. Its connection's end is all there is to wait for, and that once.
         watched.wait_for(if watched.waits_for.get() == READABLE { DISCONNECT } else { 0 });
     }
-    // Last: whatever JavaScript does may end all this.
+    // Whatever JavaScript does may end all this: from here on nothing is touched but what is held.
     watch.queue.deliver(watch.env);
+    if let Some(link) = &link {
+        link.callers_were_told();
+        if link.wants_pump() {
+            watch.pump(link);
+            watch.queue.wake_if_any();
+        }
+    }
 }
 
 unsafe extern "C" fn on_closed(handle: *mut Handle) {

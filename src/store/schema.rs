@@ -69,7 +69,10 @@ SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
                   AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2)))";
 
 /// Tables as the catalogue has them, in the order of their names; none where there is no such table.
-pub(super) async fn find_all(connection: &Connection, names: &[&str]) -> Result<Vec<Option<Relation>>, Error> {
+pub(super) async fn find_all(
+    connection: &Connection,
+    names: &[&str],
+) -> Result<Vec<Option<Relation>>, Error> {
     let rows = connection.look(COLUMNS, &[(&names, Type::TEXT_ARRAY)]).await?;
     let mut found: Vec<Option<Relation>> = names.iter().map(|_| None).collect();
     for row in &rows {
