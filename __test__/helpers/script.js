@@ -35,11 +35,15 @@ function startScript(url, body, { flags = [], input = {}, lifetime = LIFETIME_MS
   const told = { stdout: '', stderr: '' }
   child.stdout.on('data', (data) => (told.stdout += data))
   child.stderr.on('data', (data) => (told.stderr += data))
-  const impatience = setTimeout(() => child.kill('SIGKILL'), lifetime)
+  const kill = () => child.kill('SIGKILL')
+  const impatience = setTimeout(kill, lifetime)
+  // One whose event loop is blocked does not notice that nobody waits for it any more.
+  process.once('exit', kill)
   /** @type {Promise<{ code: number | null, signal: string | null, stdout: string, stderr: string, said: any[] }>} */
   const ended = new Promise((resolve) =>
     child.once('close', (code, signal) => {
       clearTimeout(impatience)
+      process.off('exit', kill)
       resolve({ code, signal, ...told, said: linesOf(told.stdout) })
     }),
   )
