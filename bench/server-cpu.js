@@ -5,18 +5,30 @@
 const fs = require('node:fs')
 
 /**
- * Of those that run now: what a process used that ends meanwhile is lost.
- *
- * @param {number} pid
- * @returns {number | undefined} microseconds
+ * @param {number} pid of the server
+ * @returns {Map<string, number> | undefined} what each of its processes has used, in nanoseconds
  */
 function serverCpu(pid) {
   try {
     const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-    return [String(pid), ...children].reduce((sum, each) => sum + nanosecondsOf(each), 0) / 1000
+    return new Map([String(pid), ...children].map((each) => [each, nanosecondsOf(each)]))
   } catch {
     return undefined
   }
+}
+
+/**
+ * Of those that run at the end: what a process used that has ended meanwhile is lost.
+ *
+ * @param {ReturnType<typeof serverCpu>} before
+ * @param {ReturnType<typeof serverCpu>} after
+ * @returns {number | undefined} microseconds
+ */
+function usedSince(before, after) {
+  if (before === undefined || after === undefined) return undefined
+  let sum = 0
+  for (const [pid, nanoseconds] of after) sum += Math.max(0, nanoseconds - (before.get(pid) ?? 0))
+  return sum / 1000
 }
 
 /** @param {string} pid */
@@ -28,4 +40,4 @@ function nanosecondsOf(pid) {
   }
 }
 
-module.exports = { serverCpu }
+module.exports = { serverCpu, usedSince }

@@ -3,7 +3,7 @@
 'use strict'
 
 const { performance } = require('node:perf_hooks')
-const { serverCpu } = require('./server-cpu.js')
+const { serverCpu, usedSince } = require('./server-cpu.js')
 
 /** Latencies are kept until the window is over; of more calls than this, the last. */
 const LATENCIES = new Float64Array(2 ** 20)
@@ -41,20 +41,21 @@ async function runWindow(call, key, delay, { inFlight, leadMs, ms, serverPid }) 
   let calls = 0
   let isOver = false
   let [begun, ended] = [0, 0]
-  let [cpu, cpuOfServer] = [process.cpuUsage(), serverCpu(serverPid)]
+  let [cpu, serverBefore] = [process.cpuUsage(), serverCpu(serverPid)]
+  /** @type {number | undefined} */
+  let cpuOfServer
 
   // The clock runs from a completion to a completion: answers come in bursts, so a window that began or ended
   // between two bursts would count the time before or after one.
   const begin = () => {
-    cpuOfServer = serverCpu(serverPid)
+    serverBefore = serverCpu(serverPid)
     cpu = process.cpuUsage()
     begun = performance.now()
   }
   const end = (/** @type {number} */ now) => {
     ended = now
     cpu = process.cpuUsage(cpu)
-    const used = serverCpu(serverPid)
-    cpuOfServer = used === undefined || cpuOfServer === undefined ? undefined : used - cpuOfServer
+    cpuOfServer = usedSince(serverBefore, serverCpu(serverPid))
     // The event loop is asked afterwards, under the same load: that costs CPU which is none of the side's.
     delay.start()
   }
