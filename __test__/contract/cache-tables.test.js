@@ -208,6 +208,29 @@ test('a table that unquoted SQL would have folded to lower case is found', async
   assert.equal(await (await cache({ tableName: 'mycache' })).get('theirs'), 1)
 })
 
+test('where it is there to the letter, the schema that it would fold to may be closed to the role', async () => {
+  const db = await database
+  const role = `${db.name}_app`
+  await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+  try {
+    await db.query(`CREATE SCHEMA "Folded"; GRANT USAGE, CREATE ON SCHEMA "Folded" TO ${role}; CREATE SCHEMA folded`)
+    const url = new URL(db.ownUrl)
+    url.username = role
+    url.password = 'secret'
+    const ownPool = db.pool({ connectionString: url.href })
+    await assert.rejects(new PostgresCacheAdapter(ownPool, { tableName: 'Folded.absent' }).get('x'), { code: '42501' })
+    await db.query(`CREATE TABLE "Folded".cache (key TEXT PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP,
+      accessed_at TIMESTAMP); ALTER TABLE "Folded".cache OWNER TO ${role}`)
+    const adapter = new PostgresCacheAdapter(ownPool, { tableName: 'Folded.cache' })
+    await adapter.initialize()
+    await adapter.set('x', 1)
+    assert.equal(await adapter.get('x'), 1)
+  } finally {
+    await db.query(`DROP OWNED BY ${role} CASCADE`)
+    await db.query(`DROP ROLE ${role}`)
+  }
+})
+
 test('index names do not collide: many tables in one database', async () => {
   const long = 'x'.repeat(60)
   for (const name of ['idx', 'idx_cache', 'one', 'two', 'one_expires_at', `${long}a`, `${long}b`]) {

@@ -161,7 +161,9 @@ fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
     let idle = EAGER_LANES.min(link.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
-    if running.writes && state.in_flight < FEW_CALLS && link.tells_next() {
+    // Not where nobody has been answered, and not on the only lane, which reads would take meanwhile.
+    let may_linger = running.writes && jobs.is_empty() && (link.max_lanes > 1 || !state.ready.has_reads());
+    if may_linger && state.in_flight < FEW_CALLS && link.tells_next() {
         state.ready.linger();
     }
     running.end_writing(&mut state);

@@ -55,6 +55,10 @@ impl Ready {
         self.reads.is_empty() && self.writes.is_empty()
     }
 
+    pub(super) fn has_reads(&self) -> bool {
+        !self.reads.is_empty()
+    }
+
     /// Whether there is something that a further lane could carry now.
     pub(super) fn has_work(&self) -> bool {
         !self.reads.is_empty() || (!self.writes.is_empty() && self.may_write())
@@ -73,6 +77,8 @@ impl Ready {
     pub(super) fn lose_patience(&mut self) {
         self.is_watched = false;
         self.is_impatient = !self.writes.is_empty();
+        // Callers who have not come back by now do other things.
+        self.is_lingering &= !self.is_impatient;
     }
 
     /// The next round of one lane, of which there are `lanes` to share what there is: whichever kind has waited longest.

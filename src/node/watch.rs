@@ -122,7 +122,7 @@ impl Inner {
         }
         self.close_ended();
         for sight in link.sights() {
-            if sight.adopt() {
+            if !sight.is_gone() && sight.adopt() {
                 self.open(sight, link);
             }
         }

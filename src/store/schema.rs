@@ -165,24 +165,26 @@ async fn name_is_taken(connection: &Connection, index: &str, table: &str) -> Res
 
 /// Makes the indexes that an existing table lacks, concurrently, so that no writer waits. One that is not valid counts
 /// as present: another process may be building it. Best effort: the adapter is right without them, only slower, and a
-/// role without the right to make one must still be able to connect.
+/// role without the right to make one must still be able to connect. Says whether it tried, which may have taken long.
 pub(super) async fn mend(
     connection: &Connection,
     name: &str,
     definition: &Definition,
     relation: &Relation,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
+    let mut has_tried = false;
     for index in definition.indexes {
         let serves = |column: &Column| column.name == index.leads_with && column.leads_an_index;
         if relation.columns.iter().any(serves) {
             continue;
         }
+        has_tried = true;
         match make_index(connection, name, index, "CONCURRENTLY").await {
             Err(error) if error.sqlstate().is_none() => return Err(error),
             _ => {}
         }
     }
-    Ok(())
+    Ok(has_tried)
 }
 
 /// Makes the additions that an existing table lacks, where the role owns it, and says whether it did. Best effort, as

@@ -299,15 +299,21 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Takes the table as it was found under its names, or makes it, and says whether the catalogue has changed by that.
-    /// `mend` also makes what an existing table lacks.
+    /// Takes the table as it was found under its first name, or looks for it under the other, or makes it. `mend` also makes
+    /// what an existing table lacks. Says whether what was found of other tables may be out of date by that.
     async fn settle(
         &self,
         connection: &Connection,
-        found: Vec<Option<Relation>>,
+        found: Option<Relation>,
         mend: bool,
     ) -> Result<bool, Error> {
-        let mut found = self.names.iter().zip(found).find_map(|(name, relation)| Some((name, relation?)));
+        let mut found = found.map(|relation| (&self.names[0], relation));
+        // Asked for only here: it may be in a schema that the role must not look into, which is an error.
+        for name in &self.names[1..] {
+            if found.is_none() {
+                found = schema::find(connection, name).await?.map(|relation| (name, relation));
+            }
+        }
         let mut has_changed = false;
         if found.is_none() && self.create {
             let name = &self.names[0];
@@ -316,24 +322,18 @@ impl Table {
                 .map(|relation| (name, relation));
             has_changed = true;
         } else if let (Some((name, relation)), true, true) = (&mut found, mend, self.create) {
-            schema::mend(connection, name, self.definition, relation).await?;
-            has_changed = schema::supplement(connection, name, self.definition, relation).await?;
-            if has_changed && let Some(supplemented) = schema::find(connection, name).await? {
-                *relation = supplemented;
+            has_changed = schema::mend(connection, name, self.definition, relation).await?;
+            if schema::supplement(connection, name, self.definition, relation).await? {
+                has_changed = true;
+                if let Some(supplemented) = schema::find(connection, name).await? {
+                    *relation = supplemented;
+                }
             }
         }
         if let Some((name, relation)) = found {
             *lock(&self.shape) = Some(Arc::new(Shape::new(self.definition, name, self.durability, relation)));
         }
         Ok(has_changed)
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-
-    async fn find(&self, connection: &Connection) -> Result<Vec<Option<Relation>>, Error> {
-        schema::find_all(connection, &self.names().collect::<Vec<_>>()).await
     }
 }
 
@@ -351,7 +351,7 @@ impl Prepare for Table {
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
         Box::pin(async move {
-            let found = self.find(connection).await?;
+            let found = schema::find(connection, &self.names[0]).await?;
             self.settle(connection, found, false).await.map(drop)
         })
     }
@@ -375,13 +375,12 @@ impl Prepare for Connect {
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
         Box::pin(async move {
-            let names: Vec<_> = self.0.iter().flat_map(|table| table.names()).collect();
-            let mut all = schema::find_all(connection, &names).await?.into_iter();
-            // What one table is given may be part of another's additions.
+            let names: Vec<_> = self.0.iter().map(|table| table.names[0].as_str()).collect();
+            let all = schema::find_all(connection, &names).await?;
             let mut has_changed = false;
-            for table in &self.0 {
-                let found = all.by_ref().take(table.names.len()).collect();
-                let found = if has_changed { table.find(connection).await? } else { found };
+            for ((table, name), found) in self.0.iter().zip(names).zip(all) {
+                // What one table is given may be part of another's additions, and to make an index may take long.
+                let found = if has_changed { schema::find(connection, name).await? } else { found };
                 has_changed |= table.settle(connection, found, true).await?;
             }
             Ok(())
