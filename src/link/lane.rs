@@ -95,10 +95,18 @@ impl Drop for Running {
     }
 }
 
+/// A lane's last round.
+#[derive(Clone, Copy, Default)]
+struct Finished {
+    calls: usize,
+    took: Duration,
+}
+
 pub(super) async fn run(link: Arc<Link>) {
     let mut running = Running { link: link.clone(), held_up: false, writes: false };
     let mut lease: Option<Lease> = None;
     let mut again: Vec<Job> = Vec::new();
+    let mut last = Finished::default();
     loop {
         if let Some(wait) = again.iter().map(pause).max().filter(|wait| !wait.is_zero()) {
             // Whoever must wait before another try must not make the others wait.
@@ -115,7 +123,7 @@ pub(super) async fn run(link: Arc<Link>) {
                 Err(_) => return no_further_lanes(&link),
             }
         }
-        let jobs = take_round(&mut running, std::mem::take(&mut again));
+        let jobs = take_round(&mut running, std::mem::take(&mut again), last);
         if jobs.is_empty() {
             return;
         }
@@ -132,6 +140,7 @@ pub(super) async fn run(link: Arc<Link>) {
                 },
             },
         };
+        let (began, calls) = (Instant::now(), jobs.iter().map(Job::calls).sum());
         again = {
             let round = round(&link, &connection, jobs);
             tokio::pin!(round);
@@ -145,6 +154,7 @@ pub(super) async fn run(link: Arc<Link>) {
                 }
             }
         };
+        last = Finished { calls, took: began.elapsed() };
         lease = Some(connection);
     }
 }
@@ -154,7 +164,7 @@ pub(super) async fn run(link: Arc<Link>) {
 /// Where another lane has nothing to do, it gets its part: the server then works on two statements at once, and this
 /// process on one lane's answers while the server works for the other. Not of a few calls: a statement costs the server
 /// more than a handful of further calls in it.
-fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
+fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job> {
     let link = running.link.clone();
     let mut jobs = again;
     let mut state = link.state();
@@ -164,7 +174,8 @@ fn take_round(running: &mut Running, again: Vec<Job>) -> Vec<Job> {
     // Not where nobody has been answered, and not on the only lane, which reads would take meanwhile.
     let may_linger = running.writes && jobs.is_empty() && (link.max_lanes > 1 || !state.ready.has_reads());
     if may_linger && state.in_flight < FEW_CALLS && link.tells_next() {
-        state.ready.linger();
+        let waiting = state.in_flight;
+        state.ready.begin_turn(last.calls, waiting, last.took);
     }
     running.end_writing(&mut state);
     jobs.extend(state.ready.take(room, lanes));

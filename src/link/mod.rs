@@ -247,7 +247,7 @@ impl Link {
     /// They have had their turn, and their next calls have been flushed. There may be work for [`pump`](Self::pump) now.
     pub fn callers_were_told(self: &Arc<Self>) {
         let mut state = self.state();
-        if state.ready.stop_lingering() {
+        if state.ready.end_turn() {
             self.start_lane(&mut state);
         }
     }

@@ -11,11 +11,12 @@
 //!
 //! For the same reason a few writes that wait behind a round linger when that has been answered, until those callers have
 //! had their turn: they often call again at once. Otherwise sixteen callers fall into two halves that never meet again, and
-//! each half has a flush of its own (measured: see CONTRIBUTING.md). It takes as long as the callers' own code, or
-//! [`PATIENCE`] where that takes longer.
+//! each half has a flush of its own (measured: see CONTRIBUTING.md). That is worth it where their turn is short by a round,
+//! of which most is the flush, and not where they have work of their own to do, in which the server can do ours. It ends
+//! after [`PATIENCE`] in any case.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::job::Job;
 
@@ -32,8 +33,12 @@ pub(super) struct Ready {
     writes: VecDeque<Job>,
     /// How many lanes carry writes now, and are not held up.
     writing: usize,
-    /// Whether callers whose writes have been answered are about to hear so.
+    /// Whether writes wait for callers who have been answered, and are about to hear so.
     is_lingering: bool,
+    /// When such callers' turn began, and how many they are.
+    turn_began: Option<(Instant, u32)>,
+    /// How long it took the last time, for each of them.
+    turn_of_one: Duration,
     /// Whether the writes that wait have waited long enough behind those.
     is_impatient: bool,
     is_watched: bool,
@@ -120,12 +125,23 @@ impl Ready {
         self.writing -= 1;
     }
 
-    /// Those who have been answered hear so next, and may call again.
-    pub(super) fn linger(&mut self) {
-        self.is_lingering = true;
+    /// So many callers, whose round has been answered, hear so next, and may call again. Those who wait wait for them if
+    /// the turn of all, once they go together, will be short by a round.
+    pub(super) fn begin_turn(&mut self, answered: usize, waiting: usize, round: Duration) {
+        let [answered, waiting] = [answered, waiting].map(|calls| calls.max(1) as u32);
+        self.turn_began = Some((Instant::now(), answered));
+        self.is_lingering = self.turn_of_one * (answered + waiting) * 2 <= round;
     }
 
     /// They have had their turn. Whether it was waited for.
+    pub(super) fn end_turn(&mut self) -> bool {
+        if let Some((began, answered)) = self.turn_began.take() {
+            self.turn_of_one = began.elapsed() / answered;
+        }
+        self.stop_lingering()
+    }
+
+    /// Whether anything waited.
     pub(super) fn stop_lingering(&mut self) -> bool {
         std::mem::take(&mut self.is_lingering)
     }
@@ -179,12 +195,18 @@ mod tests {
 
         ready.end_writing();
         ready.give_back(super::tests::ready(&[(5, Mode::Alone)]).take_all().collect());
-        ready.linger();
+        ready.begin_turn(1, 1, Duration::from_secs(60));
         assert!(!ready.has_work() && ready.take(10, |_| 1).is_empty());
         ready.incoming().extend(super::tests::ready(&[(6, Mode::Alone)]).take_all());
         ready.sort();
-        assert!(ready.stop_lingering() && !ready.stop_lingering());
+        assert!(ready.end_turn() && !ready.end_turn());
         assert_eq!(tags(&ready.take(10, |_| 1)), [5, 6]);
+
+        ready.give_back(super::tests::ready(&[(7, Mode::Alone)]).take_all().collect());
+        ready.begin_turn(1, 1, Duration::ZERO);
+        assert!(ready.has_work(), "for callers whose turn takes longer than a round a lane does not wait");
+        assert!(!ready.end_turn());
+        assert_eq!(tags(&ready.take(10, |_| 1)), [7]);
         ready.begin_writing();
 
         let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, Mode::Alone)).collect();
