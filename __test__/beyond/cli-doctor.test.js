@@ -14,7 +14,7 @@ const { runCommand } = require('../helpers/command.js')
 const { useDatabase } = require('../helpers/database.js')
 const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
 const { until } = require('../helpers/waiting.js')
-const { grants } = require('../helpers/way.js')
+const { grants, urlAs } = require('../helpers/way.js')
 
 const [sound, narrow, broken, set, pgBased] = Array.from({ length: 5 }, () => useDatabase())
 
@@ -97,11 +97,9 @@ test('each right that is missing is found, and the advice gives it', async () =>
   const role = `goscope_doctor_${db.name.slice(-12)}`
   await connect(db)
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; ${grants(role)}`)
-  const url = new URL(db.ownUrl)
-  url.username = role
-  url.password = 'secret'
+  const url = urlAs(db.ownUrl, role)
   try {
-    assert.deepEqual((await examine(url.href)).bad, OF_THE_SERVER)
+    assert.deepEqual((await examine(url)).bad, OF_THE_SERVER)
     const granted = await db.query(
       'SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = $1 ORDER BY 1, 2',
       [role],
@@ -114,17 +112,17 @@ test('each right that is missing is found, and the advice gives it', async () =>
         .map(({ privilege_type }) => privilege_type)
       for (const right of rights) {
         await db.query(`REVOKE ${right} ON ${table} FROM ${role}`)
-        const { ok, bad, check } = await examine(url.href)
+        const { ok, bad, check } = await examine(url)
         assert.equal(ok, false)
         assert.deepEqual(bad, [...OF_THE_SERVER, `${table} rights`])
         assert.equal(check(`${table} rights`).message, `no ${right}`)
         await db.query(/** @type {string} */ (check(`${table} rights`).advice))
       }
     }
-    assert.deepEqual((await examine(url.href)).bad, OF_THE_SERVER)
+    assert.deepEqual((await examine(url)).bad, OF_THE_SERVER)
 
     await db.query(`REVOKE USAGE ON SCHEMA public FROM PUBLIC, ${role}`)
-    const { ok, check } = await examine(url.href)
+    const { ok, check } = await examine(url)
     // Out of a schema that it may not use, the role sees no table.
     assert.match(check('go_goscope_locks').message, /is missing, and goscope_doctor_\w+ may not make it/)
     assert.equal(check('go_goscope_locks').status, 'warning')
@@ -175,16 +173,14 @@ test('additions that are missing or may not be used: what is documented works, s
   const role = `goscope_tokenless_${db.name.slice(-12)}`
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA public TO ${role}; ${grants(role)}
     ; REVOKE USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq FROM ${role}`)
-  const url = new URL(db.ownUrl)
-  url.username = role
-  url.password = 'secret'
+  const url = urlAs(db.ownUrl, role)
   try {
-    const { ok, check } = await examine(url.href)
+    const { ok, check } = await examine(url)
     assert.ok(ok)
     const { status, advice } = check('go_goscope_locks rights')
     assert.equal(status, 'warning')
     await db.query(/** @type {string} */ (advice))
-    assert.deepEqual((await examine(url.href)).bad, OF_THE_SERVER)
+    assert.deepEqual((await examine(url)).bad, OF_THE_SERVER)
   } finally {
     await db.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
   }

@@ -8,6 +8,7 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { noTerminal, runCommand, startOnTerminal } = require('../helpers/command.js')
 const { useDatabase } = require('../helpers/database.js')
 const { until } = require('../helpers/waiting.js')
+const { urlAs } = require('../helpers/way.js')
 
 const database = useDatabase()
 const HOUR = 3_600_000
@@ -162,13 +163,11 @@ test('without the right to delete: the server’s word, exit code 1', async () =
   const role = `goscope_reader_${db.name.slice(-12)}`
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT SELECT ON go_goscope_locks TO ${role}`)
   try {
-    const url = new URL(db.ownUrl)
-    url.username = role
-    url.password = 'secret'
-    const { code, stderr } = await runCommand(['release', 'kept', '--yes'], { DATABASE_URL: url.href })
+    const url = urlAs(db.ownUrl, role)
+    const { code, stderr } = await runCommand(['release', 'kept', '--yes'], { DATABASE_URL: url })
     assert.equal(code, 1)
     assert.match(stderr, /permission denied for table go_goscope_locks \(42501\)\n {2}The role has not the right/)
-    assert.equal((await runCommand(['locks'], { DATABASE_URL: url.href })).code, 0)
+    assert.equal((await runCommand(['locks'], { DATABASE_URL: url })).code, 0)
   } finally {
     await db.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
   }

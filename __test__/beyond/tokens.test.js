@@ -11,7 +11,7 @@ const { administer, useDatabase } = require('../helpers/database.js')
 const { startMortalServer } = require('../helpers/mortal-server.js')
 const { inProcesses, Worker } = require('../helpers/processes.js')
 const { inTime, until } = require('../helpers/waiting.js')
-const { grants, migration } = require('../helpers/way.js')
+const { grants, migration, urlAs } = require('../helpers/way.js')
 
 const [database, contended, documented, narrow, wide, zoned] = Array.from({ length: 6 }, () => useDatabase())
 
@@ -327,10 +327,8 @@ test('a role with the rights of sql/role.sql draws tokens; without the sequence 
   await db.query(migration('schema.sql'))
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
   await db.query(grants(role))
-  const url = new URL(db.url)
-  url.username = role
-  url.password = 'secret'
-  const pool = db.pool({ connectionString: url.href })
+  const url = urlAs(db.url, role)
+  const pool = db.pool({ connectionString: url })
   const adapter = new PostgresAdapter(pool)
   await adapter.connect()
   const lease = await taken(adapter)

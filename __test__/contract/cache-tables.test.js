@@ -7,6 +7,7 @@ const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { assertLastsToItsEnd, assertLease } = require('../helpers/leases.js')
+const { urlAs } = require('../helpers/way.js')
 
 const database = useDatabase()
 const pool = database.then((db) => db.pool())
@@ -214,10 +215,8 @@ test('where it is there to the letter, the schema that it would fold to may be c
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
   try {
     await db.query(`CREATE SCHEMA "Folded"; GRANT USAGE, CREATE ON SCHEMA "Folded" TO ${role}; CREATE SCHEMA folded`)
-    const url = new URL(db.ownUrl)
-    url.username = role
-    url.password = 'secret'
-    const ownPool = db.pool({ connectionString: url.href })
+    const url = urlAs(db.ownUrl, role)
+    const ownPool = db.pool({ connectionString: url })
     await assert.rejects(new PostgresCacheAdapter(ownPool, { tableName: 'Folded.absent' }).get('x'), { code: '42501' })
     await db.query(`CREATE TABLE "Folded".cache (key TEXT PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP,
       accessed_at TIMESTAMP); ALTER TABLE "Folded".cache OWNER TO ${role}`)

@@ -8,6 +8,7 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
 const { useDatabase } = require('../helpers/database.js')
 const { inProcesses } = require('../helpers/processes.js')
 const { inTime, until } = require('../helpers/waiting.js')
+const { urlAs } = require('../helpers/way.js')
 
 const empty = useDatabase()
 const documented = useDatabase()
@@ -169,10 +170,8 @@ test('where the tables exist, no DDL rights are needed', async () => {
     await db.query('REVOKE CREATE ON SCHEMA public FROM public')
     await db.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`)
     await db.query('DROP INDEX idx_locks_expires')
-    const url = new URL(db.ownUrl)
-    url.username = role
-    url.password = 'secret'
-    const adapter = new PostgresAdapter(db.pool({ connectionString: url.href }))
+    const url = urlAs(db.ownUrl, role)
+    const adapter = new PostgresAdapter(db.pool({ connectionString: url }))
     await adapter.connect()
     const handle = await adapter.acquire('x', 1000)
     await handle?.release()
@@ -181,7 +180,7 @@ test('where the tables exist, no DDL rights are needed', async () => {
     await adapter.save({ id: '1', taskId: 't', sequence: 1, timestamp: 1, progress: 0, data: 1 })
     assert.equal((await adapter.loadLatest('t'))?.data, 1)
     await adapter.disconnect()
-    const needy = new PostgresIdempotencyAdapter(db.pool({ connectionString: url.href }))
+    const needy = new PostgresIdempotencyAdapter(db.pool({ connectionString: url }))
     await assert.rejects(needy.connect(), { code: '42501' })
     await assert.rejects(needy.get('x'), { code: '42501' })
   } finally {

@@ -27,6 +27,23 @@ const BLOCKS = {
     "require('node:child_process').execFileSync('sh', ['-c', 'until [ -e \"$0\" ]; do sleep 0.02; done', input.file])",
 }
 
+/**
+ * Until so many keys under a prefix are in the cache's table.
+ *
+ * @param {ReturnType<typeof startScript>} running
+ * @param {string} prefix
+ * @param {number} count
+ */
+async function carriedOut(running, prefix, count) {
+  const db = await database
+  await until('the calls are carried out', async () => {
+    assert.equal(running.child.exitCode, null, 'the process has ended')
+    const sql = 'SELECT count(*)::int AS n FROM go_goscope_cache WHERE starts_with(key, $1)'
+    const rows = await db.query(sql, [`cache:${prefix}`]).catch(() => [{ n: 0 }])
+    return rows[0].n === count
+  })
+}
+
 for (const [way, block] of Object.entries(BLOCKS)) {
   for (const calls of [1, 8, 200]) {
     test(`${way}, with ${calls} in flight: they are carried out meanwhile, and answered after it`, async () => {
@@ -48,12 +65,7 @@ for (const [way, block] of Object.entries(BLOCKS)) {
         { input: { file, calls, prefix } },
       )
       const [{ ended }] = [running]
-      await until('the calls are carried out', async () => {
-        assert.equal(running.child.exitCode, null, 'the process has ended')
-        const sql = 'SELECT count(*)::int AS n FROM go_goscope_cache WHERE starts_with(key, $1)'
-        const rows = await db.query(sql, [`cache:${prefix}`]).catch(() => [{ n: 0 }])
-        return rows[0].n === calls
-      })
+      await carriedOut(running, prefix, calls)
       assert.deepEqual(running.said(), [], 'the event loop was blocked all the time')
       fs.writeFileSync(file, '')
       const { code, signal, stderr, said } = await ended
@@ -160,12 +172,7 @@ test('who is answered first and does not come back: those who waited behind are 
     await adapter.disconnect()`,
     { input: { file, prefix } },
   )
-  await until('all four are carried out', async () => {
-    assert.equal(running.child.exitCode, null, 'the process has ended')
-    const sql = 'SELECT count(*)::int AS n FROM go_goscope_cache WHERE starts_with(key, $1)'
-    const rows = await db.query(sql, [`cache:${prefix}`]).catch(() => [{ n: 0 }])
-    return rows[0].n === 4
-  })
+  await carriedOut(running, prefix, 4)
   fs.writeFileSync(file, '')
   const { code, signal, stderr, said } = await running.ended
   assert.deepEqual({ code, signal, stderr, said }, { code: 0, signal: null, stderr: '', said: ['answered'] })

@@ -10,7 +10,7 @@ const path = require('node:path')
 const { after, test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { administer, useDatabase } = require('../helpers/database.js')
-const { grants, migration } = require('../helpers/way.js')
+const { grants, migration, urlAs } = require('../helpers/way.js')
 
 const [connected, migrated, narrow] = Array.from({ length: 3 }, () => useDatabase())
 
@@ -164,10 +164,8 @@ test('the documented rights are enough, and none of them can be left out', async
   await migrate(db)
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
   await db.query(`${grants(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON cache TO ${role}`)
-  const url = new URL(db.url)
-  url.username = role
-  url.password = 'secret'
-  const on = adaptersOn(db.pool({ connectionString: url.href }))
+  const url = urlAs(db.url, role)
+  const on = adaptersOn(db.pool({ connectionString: url }))
   await Promise.all([on.adapter.connect(), on.results.connect(), on.cache.initialize()])
   for (const table of Object.keys(OPERATIONS)) assert.deepEqual(await failures(on, table), [], table)
 
@@ -188,10 +186,8 @@ test('the documented rights are enough, and none of them can be left out', async
 test('the role may make, change and empty no table, and sees no other', async () => {
   const db = await narrow
   await db.query('CREATE TABLE secrets (it text)')
-  const url = new URL(db.url)
-  url.username = role
-  url.password = 'secret'
-  const pool = db.pool({ connectionString: url.href })
+  const url = urlAs(db.url, role)
+  const pool = db.pool({ connectionString: url })
   for (const sql of [
     'CREATE TABLE mine (it text)',
     'DROP TABLE go_goscope_locks',

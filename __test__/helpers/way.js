@@ -35,6 +35,18 @@ function adaptersUrl(url) {
 }
 
 /**
+ * @param {string} url
+ * @param {string} role of a test's own, whose password is `secret`
+ * @returns {string} the same as that role
+ */
+function urlAs(url, role) {
+  const changed = new URL(url)
+  changed.username = role
+  changed.password = 'secret'
+  return changed.href
+}
+
+/**
  * Makes in a new database what a role with few rights finds there: what is in `sql/`, as README has it.
  *
  * @param {(sql: string) => Promise<unknown>} query as the administrator
@@ -82,4 +94,4 @@ async function asRole(serverUrl) {
   return { way: role, stop: () => run(`DROP ROLE ${role.user}`) }
 }
 
-module.exports = { adaptersUrl, asRole, grants, migrate, migration, throughPooler, without }
+module.exports = { adaptersUrl, asRole, grants, migrate, migration, throughPooler, urlAs, without }

@@ -68,7 +68,7 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
   /** @type {{ rows: number, database: string, side: Side }[]} */
   const places = []
   try {
-    await settle(
+    await alterSystem(
       server,
       Object.entries(WHILE_FILLING).map(([name, value]) => `SET ${name} = ${value}`),
     )
@@ -80,7 +80,7 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
       places.push({ rows, database, side })
       await side.open()
     }
-    await settle(server, ['RESET ALL'])
+    await alterSystem(server, ['RESET ALL'])
     progress.line(
       `${'microseconds a call'.padEnd(FIRST_COLUMN)} ${sizes.map((rows) => width(rows.toLocaleString('en-US'))).join('')} rows`,
     )
@@ -108,7 +108,7 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
  * @param {import('../server.js').Server} server
  * @param {string[]} changes
  */
-async function settle(server, changes) {
+async function alterSystem(server, changes) {
   for (const change of changes) await server.run('postgres', `ALTER SYSTEM ${change}`)
   await server.run('postgres', 'SELECT pg_reload_conf()')
 }
@@ -137,9 +137,10 @@ async function measureCase(server, { operation, inFlight }, places, { windowMs, 
   const window = async (/** @type {(typeof places)[number]} */ { database, side, rows }) => {
     await server.tidy(database)
     progress.say(`${rows.toLocaleString('en-US')} rows`)
-    const [ms, serverPid] = [windowMs, server.pid]
+    const serverPid = server.pid
     await side.window(operation, { ...WARM_UP, serverPid })
-    const figures = await side.window(operation, { inFlight, leadMs: LEAD * ms, ms, serverPid })
+    const size = { inFlight, leadMs: LEAD * windowMs, ms: windowMs, serverPid }
+    const figures = await side.window(operation, size)
     return { micros: (1e6 * inFlight) / figures.rate, serverCpu: figures.serverCpuMicros ?? Number.NaN }
   }
   /** @type {{ micros: number, serverCpu: number }[][]} by place, then by round */

@@ -17,6 +17,9 @@ const LIBRARIES = {
   musl: /^(libc\.so|libc\.musl-.*)$/,
 }
 
+/** Where systems keep the folders of their users. */
+const HOMES = ['home', 'Users', 'root'].map((folder) => `/${folder}/`)
+
 /**
  * @param {import('../platforms.js').Platform} platform
  * @param {string} file
@@ -30,7 +33,7 @@ function faults(platform, file) {
   // A build of OpenSSL says its version; its author's name is also in the assembly of ring, which is from there.
   const openssl = /OpenSSL \d[.\d]*\w*/.exec(text)
   if (openssl) found.push(`it carries ${openssl[0]}`)
-  const places = [root, os.homedir(), '/home/', '/Users/', '/root/', '\\Users\\', '/.cargo/', '/.rustup/']
+  const places = [root, os.homedir(), ...HOMES, '\\Users\\', '/.cargo/', '/.rustup/']
   for (const place of places.filter((place) => place.length > 1 && text.includes(place))) {
     const at = text.indexOf(place)
     found.push(`it tells where it was built: ${/[\x20-\x7e]+/.exec(text.slice(at, at + 80))?.[0]}`)

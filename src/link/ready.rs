@@ -141,7 +141,7 @@ impl Ready {
         self.stop_lingering()
     }
 
-    /// Whether anything waited.
+    /// Whether it was so.
     pub(super) fn stop_lingering(&mut self) -> bool {
         std::mem::take(&mut self.is_lingering)
     }

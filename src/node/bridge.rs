@@ -200,15 +200,10 @@ impl Bridge {
         let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
         for link in &links {
             link.flush();
-            if let Some(watch) = &self.watch
-                && link.wants_pump()
-            {
+            if let Some(watch) = &self.watch {
                 watch.pump(link);
             }
         }
-        // Not drained at once: answers that lead to calls that have answers already would keep the event loop from
-        // everything else.
-        self.queue.wake_if_any();
     }
 
     pub(super) fn goes_directly(&self) -> bool {

@@ -110,10 +110,16 @@ impl Inner {
         }
     }
 
-    /// Carries on what a link has left for this thread, and sees to it that its sockets are watched.
+    /// Carries on what a link has left for this thread, if anything, and sees to it that its sockets are watched.
+    ///
+    /// What it brings is not drained at once: answers that lead to calls that have answers already would keep the event
+    /// loop from everything else.
     fn pump(self: &Rc<Self>, link: &Arc<Link>) {
-        self.queue.while_pumping(|| link.pump());
-        self.attend(link);
+        if link.wants_pump() {
+            self.queue.while_pumping(|| link.pump());
+            self.attend(link);
+            self.queue.wake_if_any();
+        }
     }
 
     fn attend(self: &Rc<Self>, link: &Arc<Link>) {
@@ -259,10 +265,7 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
     watch.queue.deliver(watch.env);
     if let Some(link) = &link {
         link.callers_were_told();
-        if link.wants_pump() {
-            watch.pump(link);
-            watch.queue.wake_if_any();
-        }
+        watch.pump(link);
     }
 }
 

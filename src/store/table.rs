@@ -299,7 +299,7 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Takes the table as it was found under its first name, or looks for it under the other, or makes it. `mend` also makes
+    /// Takes the table as it was found under its first name, or looks for it under the folded one, or makes it. `mend` also makes
     /// what an existing table lacks. Says whether what was found of other tables may be out of date by that.
     async fn settle(
         &self,
@@ -309,10 +309,10 @@ impl Table {
     ) -> Result<bool, Error> {
         let mut found = found.map(|relation| (&self.names[0], relation));
         // Asked for only here: it may be in a schema that the role must not look into, which is an error.
-        for name in &self.names[1..] {
-            if found.is_none() {
-                found = schema::find(connection, name).await?.map(|relation| (name, relation));
-            }
+        if found.is_none()
+            && let Some(folded) = self.names.get(1)
+        {
+            found = schema::find(connection, folded).await?.map(|relation| (folded, relation));
         }
         let mut has_changed = false;
         if found.is_none() && self.create {
