@@ -46,6 +46,25 @@ for (const [form, end] of /** @type {[string, (pool: any) => Promise<unknown>][]
   })
 }
 
+test('a caller that makes one call after the other has one connection', async () => {
+  const db = await database
+  const counts = []
+  for (let round = 0; round < 12; round++) {
+    const names = Array.from({ length: 8 }, (_, n) => `one after the other ${round} ${n}`)
+    const pools = names.map((name) => db.pool({ application_name: name }))
+    await Promise.all(
+      pools.map(async (pool) => {
+        const adapter = new PostgresAdapter(pool)
+        await adapter.connect()
+        for (let n = 0; n < 5; n++) await adapter.get('x')
+      }),
+    )
+    for (const name of names) counts.push((await sessions(name)).length)
+    await Promise.all(pools.map((pool) => pool.end()))
+  }
+  assert.deepEqual([...new Set(counts)], [1], String(counts))
+})
+
 test('disconnect and pool.end() at once: both resolve', async () => {
   const pool = (await database).pool()
   const adapter = new PostgresAdapter(pool)

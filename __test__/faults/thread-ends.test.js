@@ -142,26 +142,35 @@ test('connections cut while idle; their descriptors go to others at once, and no
   assert.ok(figures.sockets < 30, `${figures.sockets} sockets`)
 })
 
+// Six at once: a descriptor that is left behind takes a thread that is late.
 test('pools that are made, used and forgotten are collected with their connections', { skip }, async () => {
-  const [figures] = await runScript(
-    (await database).url,
-    `${AT_HAND}
-    const before = { sockets: sockets(), tasks: count('task') }
-    let most = 0
-    for (let n = 0; n < 60; n++) {
-      const one = new PostgresAdapter(n % 2 ? url : new pg.Pool({ connectionString: url }))
-      await Promise.all(Array.from({ length: n % 3 ? 1 : 100 }, () => one.get('x')))
-      if (n % 4 === 0) void one.set('unheard', n) // collected with a call under way
-      most = Math.max(most, sockets())
-      if (n % 10 === 9) { await sleep(0); gc() }
-    }
-    await until(() => { gc(); return sockets() <= before.sockets + 2 })
-    say({ most, left: sockets() - before.sockets, tasks: count('task') - before.tasks })
-    await adapter.disconnect()`,
-    { flags: ['--expose-gc'] },
-  )
+  const { url } = await database
+  const forgetful = () =>
+    runScript(
+      url,
+      `${AT_HAND}
+      const before = { sockets: sockets(), tasks: count('task') }
+      let most = 0
+      // A function of its own: a loop would hold the last.
+      const forget = async (n) => {
+        const one = new PostgresAdapter(n % 2 ? url : new pg.Pool({ connectionString: url }))
+        await Promise.all(Array.from({ length: n % 3 ? 1 : 100 }, () => one.get('x')))
+        if (n % 4 === 0) void one.set('unheard', n) // collected with a call under way
+      }
+      for (let n = 0; n < 60; n++) {
+        await forget(n)
+        most = Math.max(most, sockets())
+        if (n % 10 === 9) { await sleep(0); gc() }
+      }
+      await until(() => { gc(); return sockets() <= before.sockets })
+      say({ most, tasks: count('task') - before.tasks })
+      await adapter.disconnect()`,
+      { flags: ['--expose-gc'] },
+    )
+  const all = (await Promise.all(Array.from({ length: 6 }, forgetful))).flat()
+  const most = Math.max(...all.map((figures) => figures.most))
   console.log(
-    `# figure: 60 forgotten pools: ${figures.most} sockets at the most, ${figures.left} left after they were collected`,
+    `# figure: 60 forgotten pools in each of 6 processes: ${most} sockets at the most, none left after they were collected`,
   )
-  assert.ok(figures.tasks <= 1, `${figures.tasks} threads more`)
+  for (const { tasks } of all) assert.ok(tasks <= 1, `${tasks} threads more`)
 })

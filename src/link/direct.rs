@@ -71,7 +71,10 @@ pub struct Sight {
     drained: AtomicBool,
     gone: AtomicBool,
     reader: AtomicWaker,
+    when_gone: Mutex<Option<Tell>>,
 }
+
+type Tell = Box<dyn FnOnce() + Send>;
 
 impl Sight {
     pub(super) fn of(transport: &Transport, direct: &Arc<Direct>) -> Result<Arc<Self>> {
@@ -86,6 +89,7 @@ impl Sight {
             drained: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             reader: AtomicWaker::new(),
+            when_gone: Mutex::default(),
         });
         lock(&direct.sights).push(Arc::downgrade(&sight));
         Ok(sight)
@@ -103,6 +107,11 @@ impl Sight {
             self.look_again();
         }
         is_first
+    }
+
+    /// Has the watcher told, from any thread, when the connection [is gone](Self::is_gone). Not where it is so already.
+    pub fn when_gone(&self, tell: impl FnOnce() + Send + 'static) {
+        *lock(&self.when_gone) = Some(Box::new(tell));
     }
 
     /// Says that there is no watcher any more.
@@ -133,6 +142,10 @@ impl Sight {
     /// The connection is closed.
     pub(super) fn set_gone(&self) {
         self.gone.store(true, Ordering::Release);
+        let tell = lock(&self.when_gone).take();
+        if let Some(tell) = tell {
+            tell();
+        }
     }
 
     /// Who is told when there may be more to read.

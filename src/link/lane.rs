@@ -118,6 +118,10 @@ pub(super) async fn run(link: Arc<Link>) {
         // whose thread may be busy; the lanes that have theirs must not wait for that.
         lease = lease.filter(|lease| lease.is_usable());
         if lease.is_none() && again.is_empty() && leaves_to_others(&link) {
+            // They may have taken what this one was started for.
+            if !link.state().ready.has_work() {
+                return;
+            }
             match link.pool.lease().await {
                 Ok(opened) => lease = Some(opened),
                 Err(_) => return no_further_lanes(&link),

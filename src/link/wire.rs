@@ -135,9 +135,8 @@ impl AsyncWrite for Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        // First: the shutdown wakes the watcher, which looks but once.
         self.sight.set_gone();
-        // The server would not hear of the end while the watcher has its descriptor; nor would the watcher.
+        // The server would not hear of the end while the watcher has its descriptor.
         let _ = match &self.held {
             Some(Held::ByRuntime(Either::Left(tcp))) => SockRef::from(tcp).shutdown(Shutdown::Both),
             Some(Held::ByRuntime(Either::Right(local))) => SockRef::from(local).shutdown(Shutdown::Both),

@@ -13,7 +13,6 @@ pub(super) type OnRing = unsafe extern "C" fn(handle: *mut Handle);
 pub(super) type OnClosed = unsafe extern "C" fn(handle: *mut Handle);
 
 pub(super) const READABLE: c_int = 1;
-pub(super) const DISCONNECT: c_int = 4;
 
 /// `UV_ASYNC` and `UV_POLL` of `uv_handle_type`, which libuv 1 keeps for its binary interface.
 pub(super) const TYPE_ASYNC: c_uint = 1;

@@ -4,7 +4,7 @@
 //! * A socket is watched by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
 //!   connection ends.
 //! * The handles are not referenced: an idle adapter lets the process exit.
-//! * While the link's calls do not go directly, a handle waits for nothing but the connection's end.
+//! * While the link's calls do not go directly, a handle waits for nothing. The bell tells of the connection's end.
 //! * libuv wants every handle closed before an environment ends, and takes its time for it: hence the cleanup hook.
 
 use std::cell::{Cell, RefCell};
@@ -19,7 +19,7 @@ use napi::sys;
 
 use super::bell::Bell;
 use super::bridge::Queue;
-use super::uv::{DISCONNECT, Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
+use super::uv::{Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
 use crate::link::{Link, Sight};
 
 pub(super) struct Watch(Rc<Inner>);
@@ -95,11 +95,12 @@ impl Drop for Watch {
 }
 
 impl Inner {
-    /// Has the queue wake this event loop by a bell of its own.
+    /// Has the queue, and the end of connections, wake this event loop by a bell of its own.
     fn hang_bell(self: &Rc<Self>) {
         let listener = Rc::downgrade(self);
         let heard = move || {
             if let Some(inner) = listener.upgrade() {
+                inner.close_ended();
                 inner.queue.deliver(inner.env);
             }
         };
@@ -126,12 +127,16 @@ impl Inner {
         if self.ending.get() {
             return;
         }
-        self.close_ended();
         for sight in link.sights() {
             if !sight.is_gone() && sight.adopt() {
+                if let Some(bell) = self.bell.borrow().clone() {
+                    sight.when_gone(move || _ = bell.ring());
+                }
                 self.open(sight, link);
             }
         }
+        // After those that are new: the bell does not tell of what is over already.
+        self.close_ended();
         let watched = self.watched.borrow();
         // SAFETY: what is in the list is not closed.
         for watched in watched.iter().map(|watched| unsafe { &**watched }) {
@@ -141,8 +146,7 @@ impl Inner {
         }
     }
 
-    /// Closes the handles of connections that ended after their handle had waited for it: where the server ends one, the
-    /// handle may hear so before the worker has let go of it, and hears nothing more.
+    /// Closes the handles of connections that have ended.
     fn close_ended(&self) {
         let has_ended = |watched: &Watched| watched.sight.is_gone() || watched.link.strong_count() == 0;
         // SAFETY: what is in the list is not closed.
@@ -258,8 +262,8 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
         watch.watched.borrow_mut().retain(|other| !ptr::eq(*other, watched));
         watched.close();
     } else if !watched.sight.is_watched() {
-        // The worker reads now. Its connection's end is all there is to wait for, and that once.
-        watched.wait_for(if watched.waits_for.get() == READABLE { DISCONNECT } else { 0 });
+        // The worker reads now.
+        watched.wait_for(0);
     }
     // Whatever JavaScript does may end all this: from here on nothing is touched but what is held.
     watch.queue.deliver(watch.env);
