@@ -39,8 +39,9 @@ impl Direct {
         self.on.load(Ordering::Acquire)
     }
 
-    pub(super) fn enter(&self) {
-        self.on.store(true, Ordering::Release);
+    /// False, if it was so already.
+    pub(super) fn enter(&self) -> bool {
+        !self.on.swap(true, Ordering::AcqRel)
     }
 
     /// From here on the runtime watches the sockets.

@@ -265,8 +265,13 @@ impl Link {
     fn choose_way(&self, was_idle: bool, in_flight: usize) {
         if in_flight > self.most_direct {
             self.way.direct.leave();
-        } else if was_idle && self.may_go_directly.load(Ordering::Acquire) && Thread::current() == self.home {
-            self.way.direct.enter();
+        } else if was_idle
+            && self.may_go_directly.load(Ordering::Acquire)
+            && Thread::current() == self.home
+            && self.way.direct.enter()
+        {
+            // To watch the sockets again, also where no lane is to start: one that is on its way out may take the call.
+            self.wants_pump.store(true, Ordering::Release);
         }
     }
 
@@ -346,5 +351,44 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.notices.end();
         self.way.drive.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Owner for Nobody {
+        fn describe(&self, _: u32, _: bool) -> Asked<'_, Description> {
+            unreachable!("nothing polls the lanes")
+        }
+        fn greet<'a>(&'a self, _: &'a Connection) -> Asked<'a, ()> {
+            unreachable!("nothing polls the lanes")
+        }
+    }
+
+    #[test]
+    fn the_home_thread_looks_at_the_sockets_again_though_a_lane_on_its_way_out_may_take_the_call() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
+        let link = Link::new(settings, Arc::new(Nobody), runtime.handle().clone());
+        link.allow_direct();
+        let job = |resource| {
+            let turn = Turn { resource, mode: Mode::Alone };
+            Job::for_test(0, Turns::new(&[turn]), None)
+        };
+
+        // Its callers have been told.
+        link.state().lanes = 1;
+        link.state().ready.begin_writing();
+        link.enter([job(1)]);
+        assert!(link.way.direct.is_on() && link.wants_pump());
+        link.enter([job(2)]);
+        assert!(!link.wants_pump(), "they are watched");
+        // In a statement of its own: a job that is dropped takes the lock to leave.
+        let jobs: Vec<_> = link.state().ready.take_all().collect();
+        drop(jobs);
     }
 }
