@@ -168,7 +168,7 @@ async function runConfiguration({ title, version, TZ, settings, folders, detour,
   console.log(`\n${given ? title.replace(/^PostgreSQL \d+/, 'The server of DATABASE_URL') : title}`)
   const limits = { max_connections: '300', log_statement: 'none' }
   const server = given
-    ? { url: given, logFile: '', stop: async () => {} }
+    ? { url: given, stop: async () => {} }
     : await startPostgres({ package: postgresPackage(version), settings: { ...settings, ...limits } })
   try {
     const files = only.length > 0 ? [...only] : folders.flatMap(testFiles)
@@ -189,7 +189,6 @@ async function runConfiguration({ title, version, TZ, settings, folders, detour,
       TZ,
       GOSCOPE_TEST_URL: server.url,
       GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
-      GOSCOPE_TEST_LOG: server.logFile,
       GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
     }
     await inTurns(files, (file) => runFile(file, env)).finally(() => found?.stop())

@@ -9,9 +9,10 @@ const os = require('node:os')
 const path = require('node:path')
 const { test } = require('node:test')
 const pg = require('pg')
+const { startPostgres } = require('goscope-postgres/embedded')
 const { Load } = require('./load.js')
 const { adaptersOn } = require('./operations.js')
-const { administer, serverUrl, useDatabase } = require('../helpers/database.js')
+const { administer, useDatabase } = require('../helpers/database.js')
 const { Figures } = require('../helpers/figures.js')
 const { inProcesses } = require('../helpers/processes.js')
 
@@ -20,17 +21,14 @@ const database = useDatabase()
 /** A file system of a few megabytes, where the machine lets us have one. */
 function smallDisk() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-small-disk-'))
-  // It must be the server's own.
-  const { uid, gid } = fs.statSync(path.dirname(/** @type {string} */ (process.env.GOSCOPE_TEST_LOG)))
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=24m,mode=700,uid=${uid},gid=${gid}`, 'tmpfs', folder])
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=700', 'tmpfs', folder])
   if (mounted.status === 0) return folder
   fs.rmdirSync(folder)
   return undefined
 }
 
-const isLocal = !process.env.DATABASE_URL
-const disk = isLocal && process.platform === 'linux' && process.getuid?.() === 0 ? smallDisk() : undefined
-const noDisk = disk ? false : 'no file system may be mounted here (Linux, as root), or the server is elsewhere'
+const disk = process.platform === 'linux' && process.getuid?.() === 0 ? smallDisk() : undefined
+const noDisk = disk ? false : 'no file system may be mounted here (Linux, as root)'
 process.once('exit', () => {
   if (!disk) return
   spawnSync('umount', ['-l', disk])
@@ -39,14 +37,18 @@ process.once('exit', () => {
 
 test('disk full (53100): what was acknowledged stays, and there is room again', { skip: noDisk }, async () => {
   const figures = new Figures()
-  const name = `goscope_full_${process.pid}`
+  const folder = /** @type {string} */ (disk)
+  // Of its own: a server that cannot write can make no checkpoint either, and so drop nobody's database.
+  const server = await startPostgres({ settings: { log_statement: 'none' } })
+  const { uid, gid } = fs.statSync(path.dirname(server.logFile))
+  fs.chownSync(folder, uid, gid)
   // What makes room again when it is taken away.
-  const spare = path.join(/** @type {string} */ (disk), 'spare')
-  await administer(`CREATE TABLESPACE ${name} LOCATION '${disk}'`)
-  await administer(`CREATE DATABASE ${name} TEMPLATE template0 TABLESPACE ${name}`)
+  const spare = path.join(folder, 'spare')
+  await administer(`CREATE TABLESPACE small LOCATION '${folder}'`, server.url)
+  await administer('CREATE DATABASE small TEMPLATE template0 TABLESPACE small', server.url)
   fs.writeFileSync(spare, Buffer.alloc(6 << 20))
-  const url = new URL(/** @type {string} */ (serverUrl))
-  url.pathname = `/${name}`
+  const url = new URL(server.url)
+  url.pathname = '/small'
   const pool = new pg.Pool({ connectionString: url.href, max: 3 })
   const on = adaptersOn(pool)
   const load = new Load(pool, figures, { fails: ({ code }) => code === '53100' })
@@ -79,8 +81,7 @@ test('disk full (53100): what was acknowledged stays, and there is room again', 
   } finally {
     await load.stop()
     await pool.end()
-    await administer(`DROP DATABASE ${name} WITH (FORCE)`)
-    await administer(`DROP TABLESPACE ${name}`)
+    await server.stop()
   }
 })
 

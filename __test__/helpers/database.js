@@ -184,9 +184,12 @@ async function dropDatabase(name) {
 
 function ignore() {}
 
-/** @param {string} sql */
-async function administer(sql) {
-  const client = new pg.Client({ connectionString: serverUrl })
+/**
+ * @param {string} sql
+ * @param {string} [url] of a server other than the tests' own
+ */
+async function administer(sql, url = serverUrl) {
+  const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
     await client.query(sql)
@@ -195,4 +198,4 @@ async function administer(sql) {
   }
 }
 
-module.exports = { administer, useDatabase, serverUrl }
+module.exports = { administer, useDatabase }
