@@ -175,13 +175,8 @@ test('writers in two halves, each with a flush of its own, come together', async
     async (server) => {
       const adapter = new PostgresAdapter(new pg.Pool({ connectionString: server.url }))
       await adapter.connect()
-      // Where nothing brings them together, about one attempt in ten does so by chance, and the others have 8. A machine that
-      // is busy elsewhere keeps them apart for several in a row.
-      const [attempts, wanted] = [30, 6]
-      /** @type {number[]} */
       const means = []
-      const together = () => means.filter((mean) => mean > 12).length
-      while (means.length < attempts && together() < wanted) {
+      for (let attempt = 0; attempt < 9; attempt++) {
         let isOver = false
         const write = async (/** @type {number} */ n) => {
           while (!isOver) await adapter.set(`k${n}`, n)
@@ -197,13 +192,15 @@ test('writers in two halves, each with a flush of its own, come together', async
         means.push((sum - before.sum) / (count - before.count))
         isOver = true
         await Promise.all(writers)
-        await setTimeout(10)
       }
       await adapter.disconnect()
-      console.log(`# figure: 16 writers in two halves came together in ${together()} of ${means.length} attempts`)
-      assert.ok(together() >= wanted, means.map((mean) => mean.toFixed(1)).join(' '))
+      const median = means.sort((a, b) => a - b)[4]
+      console.log(`# figure: 16 writers in two halves: ${median?.toFixed(1)} calls a statement`)
+      // Where the halves stay apart it is 8.
+      assert.ok(Number(median) > 12, means.join())
     },
-    { fsync: 'on' },
+    // A flush takes 3 ms at least: beside that the callers' turn is short, however busy the machine is elsewhere.
+    { fsync: 'on', commit_delay: '3000', commit_siblings: '0' },
   )
 })
 

@@ -299,8 +299,8 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Takes the table as it was found under its first name, or looks for it under the folded one, or makes it. `mend` also makes
-    /// what an existing table lacks. Says whether what was found of other tables may be out of date by that.
+    /// Takes the table as it was found under its first name, or looks for it under the folded one, or makes it. `mend` also
+    /// makes what an existing table lacks. Says whether what was found of other tables may be out of date by that.
     async fn settle(
         &self,
         connection: &Connection,
