@@ -17,6 +17,7 @@ mod pool;
 mod reach;
 mod ready;
 mod reply;
+mod round;
 mod sequencer;
 mod statement;
 mod sweep;
