@@ -722,7 +722,9 @@ export declare class PostgresAdapter
    * transaction mode, it is looked for every quarter of a second. Waiting keeps the process alive; holding does not.
    *
    * Renewal needs no event loop: one that is blocked loses no lease. It goes on until the lease is released, found to be
-   * lost, or the pool is ended, even if the handle is garbage. What is left then runs out after at most `ttl`.
+   * lost, or the pool is ended, even if the handle is garbage. What is left then runs out after at most `ttl`. A renewal
+   * extends this lease and no other: if the same owner acquires the lock again, in this process or another, the earlier
+   * lease is lost at its next renewal, and its signal aborts.
    *
    * A fault rejects the first try, as it rejects {@link acquire}; later ones ride out what passes within 30 s.
    *

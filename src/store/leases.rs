@@ -26,7 +26,7 @@ use tokio::time::sleep_until;
 
 use super::json;
 use super::lines::Place;
-use super::locks::{Locks, MAX_PATIENCE};
+use super::locks::{Granted, Locks, MAX_PATIENCE};
 use crate::link::{Awaited, Error, Listening, Notice, Reply};
 use crate::sync::lock;
 
@@ -59,8 +59,7 @@ pub(super) struct Leases {
 
 /// A lease as far as this process knows of it.
 struct Lease {
-    key: String,
-    owner: String,
+    granted: Granted,
     state: Mutex<LeaseState>,
     /// Told when the lease was extended by its holder, or is no longer to be renewed.
     changed: Notify,
@@ -81,6 +80,18 @@ impl Lease {
 
     fn has_ended(&self) -> bool {
         self.state().end <= Instant::now()
+    }
+
+    /// Submits a renewal, unless the lease is over, or is to last for another time than `ttl` by now. What ends the lease
+    /// takes the same lock, before it submits its own statement: so each renewal has its place among the calls on this
+    /// key ahead of a release and all that follows it, or is never submitted.
+    fn submit_renewal(&self, ttl: f64, submit: impl FnOnce()) -> bool {
+        let state = lock(&self.state);
+        let is_due = !state.is_over && state.ttl == ttl;
+        if is_due {
+            submit();
+        }
+        is_due
     }
 
     /// Its holder has extended it: it lasts for `ttl` from `sent` on, and so do its renewals from theirs.
@@ -271,9 +282,9 @@ impl Waiting {
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
         self.locks.link().in_background(async move {
             if let Ok(granted) = outcome.await
-                && let Some(owner) = owner_of(&granted)
+                && let Some(granted) = Granted::read(key, &granted)
             {
-                locks.give_back_now(key, owner, ttl);
+                locks.give_back_now(granted.key, granted.owner, ttl);
             }
         });
         Ok(Some(why))
@@ -297,8 +308,8 @@ impl Waiting {
                 )
             }
             End::Granted { granted, sent } => {
-                if let Some(owner) = owner_of(&granted) {
-                    self.keep(owner, sent, number, lost);
+                if let Some(lease) = Granted::read(self.wanted.key.clone(), &granted) {
+                    self.keep(lease, sent, number, lost);
                 }
                 granted
             }
@@ -306,11 +317,10 @@ impl Waiting {
     }
 
     /// From here on its end is known under its number, and moved where that is wanted.
-    fn keep(&self, owner: String, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
+    fn keep(&self, granted: Granted, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
         let ttl = self.wanted.ttl;
         let state = LeaseState { end: end_of(sent, ttl), ttl, is_over: false };
-        let (key, state, changed) = (self.wanted.key.clone(), Mutex::new(state), Notify::new());
-        let lease = Arc::new(Lease { key, owner, state, changed });
+        let lease = Arc::new(Lease { granted, state: Mutex::new(state), changed: Notify::new() });
         lock(&self.locks.leases().held).insert(number, lease.clone());
         if self.wanted.renew {
             let locks = self.locks.clone();
@@ -409,12 +419,14 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
         }
         let (reply, outcome) = Reply::awaited();
         let sent = Instant::now();
-        let left = end.saturating_duration_since(sent).as_secs_f64() * 1e3;
         let renewed = {
             let lease = lease.clone();
             move || lease.renewed(sent, ttl)
         };
-        locks.extend_and(lease.key.clone(), ttl, lease.owner.clone(), Some(left), renewed, reply);
+        let patience = end.saturating_duration_since(sent);
+        if !lease.submit_renewal(ttl, || locks.renew(&lease.granted, ttl, patience, renewed, reply)) {
+            continue;
+        }
         let outcome = tokio::select! {
             outcome = outcome => Some(outcome),
             // No answer in time. What may still come of it, nobody can rely on.
@@ -447,9 +459,3 @@ fn end_of(sent: Instant, ttl: f64) -> Instant {
 
 /// Longer than any process lives, and short enough to be added to an `Instant`.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
-
-/// The owner of a lock that was granted.
-fn owner_of(granted: &str) -> Option<String> {
-    let granted: String = serde_json::from_str(granted).ok()?;
-    granted.split_once(',').map(|(_, owner)| owner.to_owned())
-}

@@ -99,6 +99,11 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 /// after it had, is left alone and gives no row. The `CASE` keeps that comparison behind the wait: it names `held`, so
 /// no plan can make it while it scans the table, which plans for small tables did.
 ///
+/// `$4` is the number that the row stores for one lease, or NULL. A renewal gives it: the same owner may have acquired the
+/// lock again since, perhaps in another process, and the renewal must neither shorten nor prolong that lease. An
+/// extension by the owner gives NULL, since it is for whatever lease this owner holds. The condition stands in the
+/// `UPDATE`, where it is evaluated once more on the row's newest version.
+///
 /// The row is not locked as for a change of its key: a transaction that has had its token checked may take longer than the
 /// lease, which can be extended meanwhile.
 const EXTEND: Template = Template::of_both(
@@ -108,22 +113,23 @@ WITH held AS (
 )
 UPDATE {table} AS lock SET expires_at = {now:expires_at} + $3 * INTERVAL '1 millisecond'
   FROM held
- WHERE lock.key = held.key AND lock.owner = $2
+ WHERE lock.key = held.key AND lock.owner = $2{with fencing} AND ($4 IS NULL OR lock.fencing_token = $4){end}
    AND CASE WHEN held.key IS NOT NULL THEN lock.expires_at > {now:expires_at} END
 RETURNING lock.key::text"#,
     r#"
 WITH held AS (
-  SELECT held.key, call.owner, call.ttl
-    FROM unnest($1, $2, $3) AS call (key, owner, ttl)
+  SELECT held.key, call.owner, call.ttl, call.token
+    FROM unnest($1, $2, $3, $4) AS call (key, owner, ttl, token)
     JOIN {table} AS held ON held.key = call.key AND held.owner = call.owner
    ORDER BY held.key COLLATE "C" FOR NO KEY UPDATE OF held
 )
 UPDATE {table} AS lock SET expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond'
   FROM held
  WHERE lock.key = held.key AND lock.owner = held.owner
+   {with fencing}AND (held.token IS NULL OR lock.fencing_token = held.token){end}
    AND CASE WHEN held.key IS NOT NULL THEN lock.expires_at > {now:expires_at} END
 RETURNING lock.key::text"#,
-    &[Kind::Text, Kind::Text, Kind::Float],
+    &[Kind::Text, Kind::Text, Kind::Float, Kind::Int],
 );
 
 /// Deletes the owners' own rows, expired or not: whoever took an expired lock over is another owner and stays. A row
@@ -349,34 +355,48 @@ impl Locks {
                 leases.prolong(lease, sent, ttl);
             }
         };
-        self.extend_and(key, ttl, owner, left, extended, reply);
-    }
-
-    /// As [`extend`](Self::extend). `extended` is called where it was, before a later call on this lock is answered.
-    pub(super) fn extend_and(
-        &self,
-        key: String,
-        ttl: f64,
-        owner: String,
-        left: Option<f64>,
-        mut extended: impl FnMut() + Send + 'static,
-        reply: Reply,
-    ) {
         let patience = match left {
             Some(left) => Duration::try_from_secs_f64(left / 1e3).unwrap_or(Duration::MAX),
             None => {
                 Duration::try_from_secs_f64(ttl * PATIENCE / 1e3).unwrap_or(MAX_PATIENCE).min(MAX_PATIENCE)
             }
         };
-        let rest = [Arg::text(owner), ttl_arg(Some(ttl))];
+        let job = self.extension(key, ttl, owner, None, extended, reply);
+        self.place.link.submit(job.patient(patience));
+    }
+
+    /// Extends the lease with this token and no other lease of the same owner, retrying transient failures for `patience`.
+    /// `extended` is called where it was, before a later call on this lock is answered.
+    pub(super) fn renew(
+        &self,
+        lease: &Granted,
+        ttl: f64,
+        patience: Duration,
+        extended: impl FnMut() + Send + 'static,
+        reply: Reply,
+    ) {
+        let Granted { key, owner, stored } = lease;
+        let job = self.extension(key.clone(), ttl, owner.clone(), *stored, extended, reply);
+        self.place.link.submit(job.patient(patience));
+    }
+
+    fn extension(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: String,
+        stored: Option<i64>,
+        mut extended: impl FnMut() + Send + 'static,
+        reply: Reply,
+    ) -> Job {
+        let rest = [Arg::text(owner), ttl_arg(Some(ttl)), Arg::Int(stored)];
         let read = move |found: Found<'_>| {
             if !found.rows.is_empty() {
                 extended();
             }
             any_row(found)
         };
-        let job = self.job(AT_EXTEND, Mode::Alone, key, rest, read, reply).patient(patience);
-        self.place.link.submit(job);
+        self.job(AT_EXTEND, Mode::Alone, key, rest, read, reply)
     }
 
     pub fn release(&self, key: String, owner: String, reply: Reply) {
@@ -518,11 +538,34 @@ impl Locks {
     }
 }
 
+/// A lock that was granted: what identifies one lease of it.
+pub(super) struct Granted {
+    pub(super) key: String,
+    pub(super) owner: String,
+    /// The number that the row stores for this lease; none where the table has no tokens.
+    pub(super) stored: Option<i64>,
+}
+
+impl Granted {
+    /// From the answer of [`Locks::acquire`]; none where the lock was not granted.
+    pub(super) fn read(key: String, answer: &str) -> Option<Self> {
+        let granted: String = serde_json::from_str(answer).ok()?;
+        let (token, owner) = granted.split_once(',')?;
+        let stored = token.parse().ok().map(stored);
+        Some(Self { key, owner: owner.to_owned(), stored })
+    }
+}
+
 /// A fencing token: the number that was drawn while the row was in place, and its distance from the one that the row
 /// stores. None where that is too far.
 fn token(drawn: i64, stored: i64) -> Option<i64> {
     let distance = drawn - stored;
     (distance >> DISTANCE_BITS == 0).then_some(drawn << DISTANCE_BITS | distance)
+}
+
+/// The number that the row stores for the lease with this token: see [`token`].
+fn stored(token: i64) -> i64 {
+    (token >> DISTANCE_BITS) - (token & ((1 << DISTANCE_BITS) - 1))
 }
 
 /// Releases a lock that may have been taken for an owner whom nobody knows, until the server has heard it or the
