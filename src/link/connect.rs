@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::Error;
-use super::handshake::{Handshake, Told, inspect, session_statements, shake_hands};
+use super::handshake::{Handshake, ISOLATION, Told, session_statements, shake_hands};
+use super::session::{Backend, Session};
 use super::statement::Words;
 use crate::sync::lock;
 
@@ -23,14 +24,11 @@ pub struct Connection {
     failure: Arc<OnceLock<Error>>,
     /// What has run here, by the hash of its words. (deadpool's cache hashes the whole text at each run.)
     statements: Mutex<HashMap<u64, Known>>,
-    /// Whether what is set in one transaction is there in the next: [`UNKNOWN`], [`YES`] or [`NO`].
-    keeps_session: AtomicU8,
+    session: Session,
     uses: AtomicU64,
     /// Set when the server's answer shows that this connection must not be used again.
     spoilt: AtomicBool,
     query_timeout: Option<Duration>,
-    /// Whether the server took our settings; a pooler may not have.
-    has_settings: bool,
     opened: Instant,
     /// When a statement was last sent, in milliseconds after `opened`.
     last_sent: AtomicU64,
@@ -52,7 +50,7 @@ impl Connection {
         open: mpsc::Sender<()>,
         told: Option<Told>,
     ) -> Result<Self, Error> {
-        let Handshake { client, carrier, has_settings } = shake_hands(description, &way.direct, told).await?;
+        let Handshake { client, carrier, mark } = shake_hands(description, &way.direct, told).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {
@@ -61,19 +59,26 @@ impl Connection {
             }
             drop(open);
         });
-        inspect(&client, wanted).await?;
-        Ok(Self {
+        let session = Session::identify(&client, &mark).await.map_err(|error| match error {
+            Error::Terminated => failure.get().cloned().unwrap_or(error),
+            other => other,
+        })?;
+        session.check(wanted)?;
+        let connection = Self {
             client,
             failure,
             statements: Mutex::default(),
-            keeps_session: AtomicU8::new(UNKNOWN),
+            session,
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
             query_timeout: description.query_timeout(),
-            has_settings,
             opened: Instant::now(),
             last_sent: AtomicU64::new(0),
-        })
+        };
+        if connection.is_own() && connection.session.has_other_isolation {
+            connection.execute(ISOLATION).await?;
+        }
+        Ok(connection)
     }
 
     /// Runs a statement, and waits no longer for its answer than the configuration says.
@@ -125,7 +130,9 @@ impl Connection {
                 }
             }
         }
-        if !self.keeps_session().await? {
+        // Behind a pooler that shares sessions, a prepared statement could be another client's under the same name:
+        // tokio-postgres numbers them in each process from 0.
+        if !self.is_own() {
             return Ok(None);
         }
         let prepared = self.client.prepare_typed(&words.sql, &words.params).await;
@@ -134,18 +141,21 @@ impl Connection {
         Ok(Some(prepared))
     }
 
-    /// Whether the server's session is this connection's own. Behind a pooler in transaction mode it is not, and a
-    /// prepared statement could be another client's under the same name: tokio-postgres numbers them in each process
-    /// from 0. (Seen with PgBouncer: one process's `has` ran another's `delete`.) Such a pooler has not passed on the
-    /// settings of [`SESSION`], so their absence tells. Asked once, before a connection prepares its first statement.
-    pub(super) async fn keeps_session(&self) -> Result<bool, Error> {
-        if self.keeps_session.load(Ordering::Relaxed) == UNKNOWN {
-            let rows = self.look("SELECT current_setting('goscope_postgres.session', true)", &[]).await;
-            let rows = rows.map_err(Error::before_sending)?;
-            let ours = rows.first().is_some_and(|row| row.get::<_, Option<&str>>(0) == Some("own"));
-            self.keeps_session.store(if ours { YES } else { NO }, Ordering::Relaxed);
-        }
-        Ok(self.keeps_session.load(Ordering::Relaxed) == YES)
+    /// Whether this connection alone uses its server session.
+    pub(super) fn is_own(&self) -> bool {
+        self.session.is_own
+    }
+
+    /// The server process that serves this connection and no other.
+    #[allow(dead_code, reason = "for ending the sessions of lost connections")]
+    pub(super) fn backend(&self) -> Option<&Backend> {
+        self.session.backend.as_ref()
+    }
+
+    /// What was found out about the session before anything ran on it.
+    #[allow(dead_code, reason = "for the application's own lock_timeout")]
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Runs a query of the preparation phase: unnamed, one round trip.
@@ -163,10 +173,10 @@ impl Connection {
         self.client.simple_query(sql).await.map_err(|error| self.explain(&error))
     }
 
-    /// Takes the session back from the application's hooks, which may have changed what our statements rely on. Not a
-    /// pooler's session: it is others' as well.
+    /// Sets again what our statements rely on, which the application's hooks may have changed. Never on a shared session:
+    /// other applications use it, too.
     pub(super) async fn restore_session(&self) -> Result<(), Error> {
-        match self.has_settings {
+        match self.is_own() {
             true => self.execute(&session_statements()).await,
             false => Ok(()),
         }
@@ -205,7 +215,3 @@ impl Connection {
         }
     }
 }
-
-const UNKNOWN: u8 = 0;
-const YES: u8 = 1;
-const NO: u8 = 2;

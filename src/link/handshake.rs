@@ -11,33 +11,30 @@ use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
-use super::description::{Description, TargetSession};
+use super::description::Description;
 use super::direct::Direct;
 use super::error::{Error, is_of_handshake};
 use super::reach::reach;
+use super::session::{MARK_SETTING, Mark};
 use super::tls;
 use super::wire::Wire;
 
-/// Set for each of our connections after the user's own `options`, so these win:
+/// Set for each of our own sessions, after the user's own `options`, so these win:
 ///
-/// * `read committed`, because every operation is one statement that is written for it (a row that changed under a
-///   wait is looked at again). Under `serializable` the same statements fail with 40001 instead of waiting.
 /// * `TimeZone=UTC`, so that a column default of `NOW()` in a `TIMESTAMP` column holds UTC as documented. The
 ///   statements themselves do not rely on it.
 /// * Index plans. Each of our statements touches a few keys, and the planner, which guesses ten keys for an array
 ///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown.
 /// * The generic plan. A plan for an array of one key looks cheaper than that for any array, so the server would plan
 ///   anew at each run: measured, twice the time of a call and more.
-/// * A mark of our own, by which [`Connection::keeps_session`](super::Connection) tells a session of ours from a
-///   pooler's.
-const SESSION: [(&str, &str); 7] = [
-    ("default_transaction_isolation", "read committed"),
+///
+/// Beside these the start-up packet carries a [`Mark`], which no statement ever sets.
+const SESSION: [(&str, &str); 5] = [
     ("TimeZone", "UTC"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("plan_cache_mode", "force_generic_plan"),
-    ("goscope_postgres.session", "own"),
 ];
 
 /// What carries a session's messages until it ends.
@@ -49,8 +46,8 @@ pub(super) type Told = UnboundedSender<String>;
 pub(super) struct Handshake {
     pub(super) client: Client,
     pub(super) carrier: Carrier,
-    /// Whether the server took the settings of [`SESSION`].
-    pub(super) has_settings: bool,
+    /// What the start-up packet carried, unless it was refused.
+    pub(super) mark: Mark,
 }
 
 pub(super) async fn shake_hands(
@@ -58,24 +55,30 @@ pub(super) async fn shake_hands(
     direct: &Arc<Direct>,
     told: Option<Told>,
 ) -> Result<Handshake, Error> {
-    let first = try_hands(description, direct, &session_options(), told.clone()).await;
-    let (started, has_settings) = match first {
+    let mark = Mark::new();
+    let started = match try_hands(description, direct, &session_options(&mark), told.clone()).await {
         // A pooler that will not pass our settings on; it may still serve, without prepared statements.
-        Err(error) if error.sqlstate() == Some("08P01") => {
-            (try_hands(description, direct, "", told).await, false)
-        }
-        started => (started, true),
+        Err(error) if error.sqlstate() == Some("08P01") => try_hands(description, direct, "", told).await,
+        started => started,
     };
-    started.map(|(client, carrier)| Handshake { client, carrier, has_settings })
+    started.map(|(client, carrier)| Handshake { client, carrier, mark })
 }
 
-fn session_options() -> String {
-    SESSION.map(|(name, value)| format!("-c {name}={}", value.replace(' ', "\\ "))).join(" ")
+fn session_options(mark: &Mark) -> String {
+    let settings = SESSION.map(|(name, value)| format!("-c {name}={value}")).join(" ");
+    format!("{settings} -c {MARK_SETTING}={}", mark.value())
 }
 
-/// The same settings as statements, for a session that the application has had in its hands.
+/// Every operation is one statement that is written for `read committed`: a row that changed while the statement waited
+/// for it is read again. Under `serializable` the same statement fails with 40001, and is retried.
+///
+/// Not among the start-up options, because its value has a space, and some poolers do not read an escaped one.
+pub(super) const ISOLATION: &str = "SET default_transaction_isolation = 'read committed'";
+
+/// The settings of our own session as statements, for one that the application's hooks have used. Without the mark.
 pub(super) fn session_statements() -> String {
-    SESSION.map(|(name, value)| format!("SET {name} = '{value}'")).join("; ")
+    let settings = SESSION.map(|(name, value)| format!("SET {name} = '{value}'")).join("; ");
+    format!("{settings}; {ISOLATION}")
 }
 
 async fn try_hands(
@@ -146,33 +149,4 @@ fn config(description: &Description, session: &str) -> Config {
         config.options(options.trim());
     }
     config
-}
-
-/// Refuses a session that is not what the configuration asks for.
-pub(super) async fn inspect(client: &Client, wanted: TargetSession) -> Result<(), Error> {
-    if matches!(wanted, TargetSession::Any | TargetSession::PreferStandby) {
-        return Ok(());
-    }
-    let sql = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
-    let rows = client.query_typed(sql, &[]).await.map_err(|error| Error::from_protocol(&error))?;
-    let (in_recovery, read_only): (bool, bool) =
-        rows.first().map_or((false, false), |row| (row.get(0), row.get(1)));
-    let (fits, wanted) = match wanted {
-        TargetSession::ReadWrite => (!read_only, "read-write"),
-        TargetSession::ReadOnly => (read_only, "read-only"),
-        TargetSession::Primary => (!in_recovery, "primary"),
-        TargetSession::Standby => (in_recovery, "standby"),
-        TargetSession::Any | TargetSession::PreferStandby => (true, ""),
-    };
-    let found = match (in_recovery, read_only) {
-        (true, _) => "a standby",
-        (false, true) => "a read-only primary",
-        (false, false) => "a primary",
-    };
-    match fits {
-        true => Ok(()),
-        false => Err(Error::Unfit {
-            message: format!("the server is {found}, and target_session_attrs is {wanted}"),
-        }),
-    }
 }

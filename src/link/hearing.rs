@@ -91,10 +91,8 @@ async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
         None => Err(Error::Closed),
     };
     let Ok(connection) = opened else { return End::Lost };
-    match timeout(ANSWER, connection.keeps_session()).await {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return End::Shared,
-        _ => return End::Lost,
+    if !connection.is_own() {
+        return End::Shared;
     }
     let listen = format!("LISTEN {CHANNEL}");
     if !matches!(timeout(ANSWER, connection.execute(&listen)).await, Ok(Ok(()))) {

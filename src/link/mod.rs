@@ -19,6 +19,7 @@ mod ready;
 mod reply;
 mod round;
 mod sequencer;
+mod session;
 mod statement;
 mod sweep;
 mod tls;

@@ -22,7 +22,7 @@ SELECT json_build_object(
          'startedAt', round((extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8),
          'isStandby', pg_is_in_recovery(),
          'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
-         'isOwnSession', coalesce(current_setting('goscope_postgres.session', true) = 'own', false),
+         'isOwnSession', coalesce(current_setting('goscope_postgres.session', true) LIKE 'own-%', false),
          'mayCreate', coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
          'settings', (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN (
             'fsync', 'full_page_writes', 'synchronous_commit', 'max_connections', 'superuser_reserved_connections',

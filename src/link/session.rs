@@ -1,0 +1,113 @@
+//! The server session behind a connection: whose it is, and which backend serves it.
+//!
+//! This is decided once, before the application's hooks run and before anything is set. A pooler that gives one server
+//! session to several clients in turn must never see a `SET` or a prepared statement from this package: the settings
+//! would apply to other applications, and prepared statements of two processes would collide under one name.
+
+use std::hash::{BuildHasher, RandomState};
+
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::description::TargetSession;
+use super::error::Error;
+
+/// The setting that carries a [`Mark`].
+pub(super) const MARK_SETTING: &str = "goscope_postgres.session";
+
+/// A value that only one start-up packet has ever carried. A session that shows it was started by that packet, so no
+/// pooler gave it to this client from its stock. It is never set by a statement, because a statement reaches shared
+/// sessions, too.
+pub(super) struct Mark(String);
+
+impl Mark {
+    pub(super) fn new() -> Self {
+        let random = || RandomState::new().hash_one(());
+        Self(format!("own-{:016x}{:016x}", random(), random()))
+    }
+
+    pub(super) fn value(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A server process, unique over the life of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Backend {
+    pub(super) pid: i32,
+    /// Microseconds since 1970 of its start, from [`STARTED`]. The operating system reuses process ids.
+    pub(super) started: String,
+}
+
+/// The start of a backend as text that does not depend on DateStyle, TimeZone or extra_float_digits. `backend_start` is a
+/// column of `pg_stat_get_activity(pid)` and of `pg_stat_activity`.
+pub(super) const STARTED: &str = "(extract(epoch FROM backend_start) * 1000000)::bigint::text";
+
+pub(super) struct Session {
+    /// Whether this connection alone uses the session until it ends.
+    pub(super) is_own: bool,
+    /// Only of an own session: a shared session's backend serves other clients, too.
+    pub(super) backend: Option<Backend>,
+    /// Not `read committed` by default.
+    pub(super) has_other_isolation: bool,
+    /// The application's own limit, in milliseconds; 0 for none.
+    #[allow(dead_code, reason = "for statements that wait for a lock")]
+    pub(super) lock_timeout_ms: u32,
+    in_recovery: bool,
+    is_read_only: bool,
+}
+
+impl Session {
+    /// Asks the server, in one round trip and without a prepared statement.
+    ///
+    /// * The mark was in the start-up packet. A pooler that shares sessions does not pass it on, or has started the
+    ///   session for another client, whose mark is another.
+    /// * `current_setting(…, true)` is NULL where no such setting exists.
+    /// * `lock_timeout` is text such as `5s`, which is an interval, too.
+    pub(super) async fn identify(client: &Client, mark: &Mark) -> Result<Self, Error> {
+        let sql = format!(
+            "SELECT coalesce(current_setting('{MARK_SETTING}', true) = $1, false),
+                    pg_backend_pid(), (SELECT {STARTED} FROM pg_stat_get_activity(pg_backend_pid())),
+                    current_setting('default_transaction_isolation') <> 'read committed',
+                    (extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::int4,
+                    pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
+        );
+        let rows = client.query_typed(&sql, &[(&mark.value(), Type::TEXT)]).await;
+        let rows = rows.map_err(|error| Error::from_protocol(&error))?;
+        let Some(row) = rows.first() else {
+            return Err(Error::other("the server did not identify its session"));
+        };
+        let is_own = row.get(0);
+        let started: Option<String> = row.get(2);
+        Ok(Self {
+            is_own,
+            backend: started.filter(|_| is_own).map(|started| Backend { pid: row.get(1), started }),
+            has_other_isolation: row.get(3),
+            lock_timeout_ms: row.get::<_, i32>(4).unsigned_abs(),
+            in_recovery: row.get(5),
+            is_read_only: row.get(6),
+        })
+    }
+
+    /// Refuses a session that is not what the configuration asks for.
+    pub(super) fn check(&self, wanted: TargetSession) -> Result<(), Error> {
+        let (fits, wanted) = match wanted {
+            TargetSession::ReadWrite => (!self.is_read_only, "read-write"),
+            TargetSession::ReadOnly => (self.is_read_only, "read-only"),
+            TargetSession::Primary => (!self.in_recovery, "primary"),
+            TargetSession::Standby => (self.in_recovery, "standby"),
+            TargetSession::Any | TargetSession::PreferStandby => return Ok(()),
+        };
+        let found = match (self.in_recovery, self.is_read_only) {
+            (true, _) => "a standby",
+            (false, true) => "a read-only primary",
+            (false, false) => "a primary",
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(Error::Unfit {
+                message: format!("the server is {found}, and target_session_attrs is {wanted}"),
+            }),
+        }
+    }
+}
