@@ -159,6 +159,26 @@ test('cut in the request or in the answer, delayed, or coming byte by byte', asy
   figures.report(`${OPERATIONS.length} operations at each point of the protocol`)
 })
 
+test('kept by the network, and delivered after the call: it changes nothing then', async () => {
+  const figures = new Figures()
+  const way = await route()
+  const rounds = SOAK_MINUTES > 0 ? 20 : 1
+  for (let round = 0; round < rounds; round++) {
+    for (const operation of OPERATIONS) {
+      await (await database).query(EMPTY)
+      const right = await undisturbed(operation, way)
+      /** @type {Fault} */
+      const fault = { in: 'request', how: 'hold' }
+      const got = await attempt(operation, way, fault)
+      judge(figures, operation, fault, got, right)
+      await got.strike?.deliver()
+      const left = await standing(await database, got.key)
+      if (left !== got.left) figures.violation(`${operation.name}, delivered late: ${left}, not ${got.left}`)
+    }
+  }
+  figures.report('each operation delivered after its call')
+})
+
 test('among a hundred calls, which hear nothing of it', async () => {
   const figures = new Figures()
   const way = await route()

@@ -25,6 +25,9 @@ const LONGEST_RUN_MS = 60_000
 /** Beyond the longest TTL. */
 const FREEZE_MS = 1_000
 
+/** Beyond most TTLs. */
+const LATEST_DELIVERY_MS = 600
+
 const server = skip ? undefined : startMortalServer()
 after(async () => (await server)?.stop())
 
@@ -101,6 +104,9 @@ async function underAllFaults(ms, figures, random) {
       cut: cut('reset'),
       closed: cut('end'),
       silenced: cut('silence'),
+      // The client sees a reset, and what it sent arrives later: after its retry, and after later calls.
+      'delivered late': async () =>
+        proxy.cutOneAfter(random(), 'server', Math.floor(random() * 200), 'hold', random() * LATEST_DELIVERY_MS),
       frozen: async () => users.freeze(pick(), FREEZE_MS),
       killed: async () => users.kill(pick()),
       'server crash': async () => {
@@ -115,7 +121,7 @@ async function underAllFaults(ms, figures, random) {
         return true
       },
     }
-    const often = ['cut', 'cut', 'cut', 'closed', 'silenced', 'frozen', 'killed']
+    const often = ['cut', 'cut', 'delivered late', 'delivered late', 'closed', 'silenced', 'frozen', 'killed']
     // Each of them once, and then as it comes.
     const first = Object.keys(faults)
     const end = now() + ms
@@ -233,6 +239,41 @@ test('planted for real: somebody deletes rows of live locks', { skip }, async ()
   await client.end()
   console.log(`# note: rows deleted: ${told(seen)}`)
   assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, told(seen))
+})
+
+test('planted for real: an extension that arrives late cuts leases short', { skip }, async () => {
+  const { url } = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
+  const client = new pg.Client(url)
+  await client.connect()
+  const late = `UPDATE go_goscope_locks SET expires_at = timezone('UTC', clock_timestamp()) + INTERVAL '1 millisecond'
+                 WHERE expires_at > timezone('UTC', clock_timestamp()) + INTERVAL '100 milliseconds'`
+  const seen = await broken(
+    Array.from({ length: 6 }, () => ({ url })),
+    () => client.query(late),
+  )
+  await client.end()
+  console.log(`# note: leases cut short: ${told(seen)}`)
+  assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, told(seen))
+})
+
+test('planted for real: an acquisition that arrives late holds a lock that was released', { skip }, async () => {
+  const { url } = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
+  const client = new pg.Client(url)
+  await client.connect()
+  // In the same moment: between a release and the next acquisition there is hardly any other.
+  await client.query(`
+    CREATE FUNCTION take_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO go_goscope_locks (key, owner, expires_at)
+      VALUES (OLD.key, 'late', timezone('UTC', clock_timestamp()) + INTERVAL '1 minute');
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER take_late AFTER DELETE ON go_goscope_locks FOR EACH ROW WHEN (OLD.owner <> 'late')
+      EXECUTE FUNCTION take_late()`)
+  const seen = await broken(Array.from({ length: 6 }, () => ({ url })))
+  await client.query("DROP FUNCTION take_late CASCADE; DELETE FROM go_goscope_locks WHERE owner = 'late'")
+  await client.end()
+  console.log(`# note: locks taken behind a release: ${told(seen)}`)
+  assert.ok(seen.kinds.phantom > 0, told(seen))
 })
 
 test("planted for real: a lock that trusts its client's clock", { skip: withoutFaketime }, async () => {

@@ -149,6 +149,15 @@ class Database {
     })
   }
 
+  /** For how long the statement that has waited for a lock the longest is under way, in milliseconds. */
+  async longestWait() {
+    const [{ ms }] =
+      await this.query(`SELECT coalesce(extract(epoch FROM max(clock_timestamp() - query_start)) * 1e3, 0)::int
+        AS ms FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'`)
+    return ms
+  }
+
   /** The server's clock, in milliseconds. */
   async clock() {
     const [{ now }] = await this.query('SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint AS now')

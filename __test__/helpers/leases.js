@@ -3,13 +3,16 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { setTimeout: sleep } = require('node:timers/promises')
+const { until } = require('./waiting.js')
 
 /** @typedef {Awaited<ReturnType<typeof import('./database.js').useDatabase>>} Database */
 /** @typedef {Awaited<ReturnType<Database['hold']>>} Transaction */
 
-/** Several times what the statements let pass before they write an expiry anew. */
-const WAIT_MS = 200
+/**
+ * Several times what the statements let pass before they write an expiry anew, and more than what a statement waits that
+ * shares its connection: this one runs by itself.
+ */
+const WAIT_MS = 350
 
 /**
  * That a row's TTL began at `since` or later, and has begun by now.
@@ -39,8 +42,7 @@ async function assertLease(db, table, key, { ttl, since, tolerance = 0 }) {
 async function afterWait(db, holder, how, call) {
   const pending = call()
   pending.catch(() => {})
-  await db.untilWaiting()
-  await sleep(WAIT_MS)
+  await until('a wait of the statement itself', async () => (await db.longestWait()) >= WAIT_MS)
   // Taken before the end is asked for: however long the answer takes, the wait ended later.
   const since = await db.clock()
   await holder[how]()

@@ -7,8 +7,9 @@
  *
  * @typedef {object} Fault
  * @property {'request' | 'answer'} in an answer is struck when the server has given all of it, and so has committed
- * @property {'reset' | 'end' | 'silence' | 'delay' | 'trickle'} how `reset` and `end` close the connection in two ways,
- *   `silence` leaves it open and lets nothing more through, `delay` and `trickle` let all through in the end
+ * @property {'reset' | 'end' | 'silence' | 'delay' | 'trickle' | 'hold'} how `reset` and `end` close the connection in two
+ *   ways, `silence` leaves it open and lets nothing more through, `delay` and `trickle` let all through in the end, `hold`
+ *   resets the client's side and keeps the request for {@link Strike.deliver}
  * @property {number} [after] how many bytes go through first
  * @property {number} [ms] of the delay, or between the bytes of a trickle; without it they come one by one all the same
  * @property {Buffer} [farewell] what the client hears instead of the answer
@@ -21,6 +22,14 @@ class Strike {
   answer = 0
   /** @type {number[]} */
   boundaries = []
+  /**
+   * Has a request that was held reach the server, if that still listens, and waits until it can have been carried out.
+   *
+   * @type {() => Promise<void>}
+   */
+  deliver = async () => {
+    throw new Error('nothing is held')
+  }
 
   /** @param {Fault} fault */
   constructor(fault) {
@@ -69,11 +78,13 @@ class MessageReader {
 class ProxiedConnection {
   #fromClient = new MessageReader(false)
   #fromServer = new MessageReader(true)
-  /** @type {{ strike: Strike, chunks: Buffer[], from: number } | undefined} */
+  /** @type {{ strike: Strike, chunks: Buffer[], from: number, requests: number } | undefined} */
   #answer
-  /** @type {{ to: 'client' | 'server', bytes: number, how: 'reset' | 'end' | 'silence' } | undefined} */
+  /** @type {{ to: 'client' | 'server', bytes: number, how: 'reset' | 'end' | 'silence' | 'hold', ms: number } | undefined} */
   #allowance
   isSilent = false
+  /** Its server's side outlives the client's. */
+  #isHeld = false
 
   /**
    * @param {import('node:net').Socket} client
@@ -89,7 +100,8 @@ class ProxiedConnection {
     client.on('data', (data) => this.#request(data))
     server.on('data', (data) => this.#answered(data))
     for (const socket of [client, server]) {
-      socket.on('close', () => this.close()).on('error', () => this.close())
+      const lost = () => !this.#isHeld && this.close()
+      socket.on('close', lost).on('error', lost)
     }
   }
 
@@ -97,11 +109,15 @@ class ProxiedConnection {
   #request(data) {
     /** @type {Strike | undefined} */
     let strike
-    for (const { type, body } of this.#fromClient.read(data)) strike ??= type ? this.owner.seen(type, body) : undefined
+    let requests = 0
+    for (const { type, body } of this.#fromClient.read(data)) {
+      strike ??= type ? this.owner.seen(type, body) : undefined
+      if (type === 'Q' || type === 'S') requests++
+    }
     if (!strike) return this.#pass('server', data)
     strike.request = data.length
     if (strike.fault.in === 'request') return this.#harm('server', data, strike)
-    this.#answer = { strike, chunks: [], from: this.#fromServer.position }
+    this.#answer = { strike, chunks: [], from: this.#fromServer.position, requests }
     this.#pass('server', data)
   }
 
@@ -112,9 +128,10 @@ class ProxiedConnection {
     const { strike, chunks, from } = this.#answer
     chunks.push(data)
     strike.boundaries.push(...messages.map(({ at }) => at - from))
-    // A FATAL error is the last that a server says.
-    const isWhole = messages.some(({ type, body }) => type === 'Z' || (type === 'E' && body.includes('VFATAL')))
-    if (!isWhole) return
+    // What was sent together is answered together. A FATAL error is the last that a server says.
+    this.#answer.requests -= messages.filter(({ type }) => type === 'Z').length
+    const isWhole = messages.some(({ type, body }) => type === 'E' && body.includes('VFATAL'))
+    if (!isWhole && this.#answer.requests > 0) return
     this.#answer = undefined
     const whole = Buffer.concat(chunks)
     strike.answer = whole.length
@@ -134,7 +151,9 @@ class ProxiedConnection {
       return this[to].write(data)
     }
     this[to].write(data.subarray(0, allowance.bytes))
-    this.cut(allowance.how)
+    if (allowance.how !== 'hold') return this.cut(allowance.how)
+    const deliver = this.#hold(data.subarray(allowance.bytes))
+    setTimeout(deliver, allowance.ms).unref()
   }
 
   /**
@@ -144,7 +163,9 @@ class ProxiedConnection {
    */
   #harm(to, data, strike) {
     const { how, after = 0, ms = 0, farewell, atOnce } = strike.fault
-    if (how === 'delay') {
+    if (how === 'hold') {
+      strike.deliver = this.#hold(data)
+    } else if (how === 'delay') {
       setTimeout(() => this.#pass(to, data), ms)
     } else if (how === 'trickle') {
       this.#trickle(to, data, ms, 0)
@@ -156,6 +177,22 @@ class ProxiedConnection {
     }
     atOnce?.()
     strike.done()
+  }
+
+  /**
+   * The network keeps the bytes for the server, and the client sees its connection broken.
+   *
+   * @param {Buffer} data
+   * @returns {() => Promise<void>} lets them arrive, where the server still listens, and waits until it has done with them
+   */
+  #hold(data) {
+    this.#isHeld = true
+    this.client.resetAndDestroy()
+    return async () => {
+      if (!this.server.destroyed) this.server.end(data)
+      if (!this.server.closed) await new Promise((resolve) => this.server.once('close', resolve))
+      this.close()
+    }
   }
 
   /**
@@ -177,10 +214,11 @@ class ProxiedConnection {
    *
    * @param {'client' | 'server'} to
    * @param {number} bytes
-   * @param {'reset' | 'end' | 'silence'} how
+   * @param {'reset' | 'end' | 'silence' | 'hold'} how
+   * @param {number} [ms] after which the server gets what was held
    */
-  cutAfter(to, bytes, how) {
-    this.#allowance = { to, bytes, how }
+  cutAfter(to, bytes, how, ms = 0) {
+    this.#allowance = { to, bytes, how, ms }
   }
 
   /** @param {'reset' | 'end' | 'silence'} how */

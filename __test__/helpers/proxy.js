@@ -112,13 +112,14 @@ class FaultProxy {
    * @param {number} which from 0 up to, and without, 1
    * @param {'client' | 'server'} to
    * @param {number} bytes
-   * @param {'reset' | 'end' | 'silence'} how
+   * @param {'reset' | 'end' | 'silence' | 'hold'} how
+   * @param {number} [ms] after which the server gets what was held
    * @returns {boolean} whether there was one
    */
-  cutOneAfter(which, to, bytes, how) {
+  cutOneAfter(which, to, bytes, how, ms) {
     const sound = [...this.#open].filter((connection) => !connection.isSilent)
     const one = sound[Math.floor(which * sound.length)]
-    one?.cutAfter(to, bytes, how)
+    one?.cutAfter(to, bytes, how, ms)
     return one !== undefined
   }
 

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{join, join3};
 use tokio::sync::mpsc;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
@@ -14,6 +16,7 @@ use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::Error;
 use super::handshake::{Handshake, ISOLATION, Told, session_statements, shake_hands};
+use super::lock_wait::{LockTimeout, LockWait, USERS_LOCK_TIMEOUT};
 use super::session::{Backend, Session};
 use super::statement::Words;
 use crate::sync::lock;
@@ -25,6 +28,7 @@ pub struct Connection {
     /// What has run here, by the hash of its words. (deadpool's cache hashes the whole text at each run.)
     statements: Mutex<HashMap<u64, Known>>,
     session: Session,
+    lock_timeout: LockTimeout,
     uses: AtomicU64,
     /// Set when the server's answer shows that this connection must not be used again.
     spoilt: AtomicBool,
@@ -68,6 +72,7 @@ impl Connection {
             client,
             failure,
             statements: Mutex::default(),
+            lock_timeout: LockTimeout::of_session(session.lock_timeout_ms),
             session,
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
@@ -87,8 +92,9 @@ impl Connection {
         words: &Words,
         params: &[&(dyn ToSql + Sync)],
         unnamed_only: bool,
+        wait: LockWait,
     ) -> Result<Vec<Row>, Error> {
-        let answer = self.ask(words, params, unnamed_only);
+        let answer = self.ask(words, params, unnamed_only, wait);
         match self.query_timeout {
             Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::QueryTimeout)),
             None => answer.await,
@@ -100,19 +106,63 @@ impl Connection {
         words: &Words,
         params: &[&(dyn ToSql + Sync)],
         unnamed_only: bool,
+        wait: LockWait,
     ) -> Result<Vec<Row>, Error> {
         self.last_sent.store(self.age().as_millis() as u64, Ordering::Relaxed);
         if self.client.is_closed() {
             return Err(Error::Unsent);
         }
-        let rows = match self.prepared(words, unnamed_only).await? {
-            Some(prepared) => self.client.query(&prepared, params).await,
-            None => {
-                let typed: Vec<_> = params.iter().copied().zip(words.params.iter().cloned()).collect();
-                self.client.query_typed(&words.sql, &typed).await
+        let prepared = self.prepared(words, unnamed_only).await?;
+        let query = async {
+            match &prepared {
+                Some(prepared) => self.client.query(prepared, params).await,
+                None => {
+                    let typed: Vec<_> = params.iter().copied().zip(words.params.iter().cloned()).collect();
+                    self.client.query_typed(&words.sql, &typed).await
+                }
             }
         };
-        rows.map_err(|error| self.explain(&error))
+        self.waiting(wait, query).await.map_err(|error| self.explain(&error))
+    }
+
+    /// Runs a query with a limit to its waits for locks.
+    ///
+    /// * In a session of our own the limit is a setting, which changes only if the last query had another. The change is
+    ///   sent in the same moment as the query and in front of it: the first poll of each sends it.
+    /// * In a shared session the limit must end with the query: three statements in a row and in one round trip, of which
+    ///   the last commits, or rolls back if the query failed.
+    async fn waiting(
+        &self,
+        wait: LockWait,
+        query: impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.is_own() {
+            return match self.lock_timeout.change(wait) {
+                Some(set) => join(self.client.batch_execute(&set), query).await.1,
+                None => query.await,
+            };
+        }
+        if wait == LockWait::Users {
+            return query.await;
+        }
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.lock_timeout.local(wait));
+        let (begin, commit) = (self.client.batch_execute(&begin), self.client.batch_execute("COMMIT"));
+        let (_, rows, committed) = join3(begin, query, commit).await;
+        let rows = rows?;
+        committed?;
+        Ok(rows)
+    }
+
+    /// Statements that follow wait for locks as long as the user allows.
+    pub(super) async fn wait_as_users(&self) -> Result<(), Error> {
+        match self.is_own().then(|| self.lock_timeout.change(LockWait::Users)).flatten() {
+            Some(set) => self.execute(&set).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn lock_timeout(&self) -> &LockTimeout {
+        &self.lock_timeout
     }
 
     /// A statement's first run here is unnamed, which takes one round trip; from the second on it is prepared, which takes
@@ -147,15 +197,8 @@ impl Connection {
     }
 
     /// The server process that serves this connection and no other.
-    #[allow(dead_code, reason = "for ending the sessions of lost connections")]
     pub(super) fn backend(&self) -> Option<&Backend> {
         self.session.backend.as_ref()
-    }
-
-    /// What was found out about the session before anything ran on it.
-    #[allow(dead_code, reason = "for the application's own lock_timeout")]
-    pub(super) fn session(&self) -> &Session {
-        &self.session
     }
 
     /// Runs a query of the preparation phase: unnamed, one round trip.
@@ -176,10 +219,20 @@ impl Connection {
     /// Sets again what our statements rely on, which the application's hooks may have changed. Never on a shared session:
     /// other applications use it, too.
     pub(super) async fn restore_session(&self) -> Result<(), Error> {
-        match self.is_own() {
-            true => self.execute(&session_statements()).await,
-            false => Ok(()),
+        if !self.is_own() {
+            return Ok(());
         }
+        self.execute(&session_statements()).await?;
+        // A hook may have set a limit, which is the user's then.
+        let rows = self.look(&format!("SELECT {USERS_LOCK_TIMEOUT}"), &[]).await?;
+        if let Some(row) = rows.first() {
+            self.lock_timeout.set_users(row.get::<_, i32>(0).unsigned_abs());
+        }
+        Ok(())
+    }
+
+    pub(super) fn query_timeout(&self) -> Option<Duration> {
+        self.query_timeout
     }
 
     pub(super) fn forget_statements(&self) {

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::isolation::isolate;
 use super::job::Job;
 use super::pool::Lease;
-use super::round::{MAX_FAILURES, is_patient, pause, round};
+use super::round::{is_hopeful, pause, round};
 use super::{EAGER_LANES, Error, Link, State};
 
 /// A round's bound: what one answer may cost the calls that wait behind it. The other is in `round`.
@@ -134,21 +135,25 @@ pub(super) async fn run(link: Arc<Link>) {
             },
         };
         let (began, calls) = (Instant::now(), jobs.iter().map(Job::calls).sum());
-        again = {
-            let round = round(&link, &connection, jobs);
+        let left = {
+            let round = round(&link, &connection, jobs, None);
             tokio::pin!(round);
             tokio::select! {
-                again = &mut round => again,
+                left = &mut round => left,
                 () = sleep(HELD_UP) => {
                     running.hold_up();
-                    let again = round.await;
+                    let left = round.await;
                     running.carry_on();
-                    again
+                    left
                 }
             }
         };
+        for (job, _) in left.blocked {
+            isolate(&link, job);
+        }
+        again = left.again;
         last = Finished { calls, took: began.elapsed() };
-        lease = Some(connection);
+        lease = (!link.isolation.wants_connection()).then_some(connection);
     }
 }
 
@@ -209,15 +214,13 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
     None
 }
 
-/// There is no connection to be had: every call that waits for one hears so, as each would if it tried by itself. A
-/// call whose first try may have reached the server, and that is harmless to repeat, goes on trying, and so does one that
-/// was made to ride out short faults.
+/// There is no connection to be had: each call that waits for one fails, as it would if it tried by itself. A call that is
+/// still [hopeful](is_hopeful) goes on trying.
 fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
     let waiting = link.state().ready.take_all();
     let mut again = Vec::new();
     for mut job in jobs.into_iter().chain(waiting) {
-        let hopeful = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
-        if (hopeful || is_patient(link, &job)) && !matches!(error, Error::Closed) {
+        if is_hopeful(link, &job, error) {
             job.failures += 1;
             job.note_repetition();
             again.push(job);

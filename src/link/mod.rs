@@ -8,8 +8,11 @@ mod error;
 mod figures;
 mod handshake;
 mod hearing;
+mod isolation;
 mod job;
 mod lane;
+mod lock_wait;
+mod lost_sessions;
 mod notices;
 mod panics;
 mod patience;
@@ -46,6 +49,8 @@ use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
 use drive::Drive;
 use figures::Traffic;
+use isolation::Isolation;
+use lost_sessions::LostSessions;
 use notices::Notices;
 use pool::Pool;
 use ready::Ready;
@@ -76,6 +81,9 @@ fn most_direct() -> usize {
 /// How long `close` waits for connections to say goodbye to the server before it leaves them to the runtime.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// How long `close` waits for the server to end sessions whose connection was lost.
+const LOST_SESSIONS: Duration = Duration::from_secs(1);
+
 /// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
 pub struct Link {
     pool: Pool,
@@ -99,6 +107,8 @@ pub struct Link {
     traffic: Traffic,
     idle: Notify,
     notices: Arc<Notices>,
+    lost_sessions: LostSessions,
+    isolation: Isolation,
 }
 
 #[derive(Default)]
@@ -141,6 +151,8 @@ impl Link {
             traffic: Traffic::default(),
             idle: Notify::new(),
             notices: Arc::default(),
+            lost_sessions: LostSessions::default(),
+            isolation: Isolation::of_pool(max_lanes),
         });
         link.pool.close_idle_connections(&link.runtime);
         link
@@ -210,6 +222,8 @@ impl Link {
             }
             idle.await;
         }
+        // What may still be under way must not take effect after the application has gone on.
+        let _ = tokio::time::timeout(LOST_SESSIONS, self.lost_sessions.all_gone()).await;
         let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
     }
 
@@ -333,6 +347,19 @@ impl Link {
         if state.in_flight == 0 {
             self.idle.notify_waiters();
         }
+        self.start_lane(&mut state);
+    }
+
+    /// Takes jobs back that had to wait for something else than a connection, in front of what has become ready since.
+    fn resume(self: &Arc<Self>, mut jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        for job in &mut jobs {
+            job.ready_since = Some(Instant::now());
+        }
+        let mut state = self.state();
+        state.ready.give_back(jobs);
         self.start_lane(&mut state);
     }
 

@@ -1,11 +1,12 @@
 //! The native pool: opens lazily, at most `max`, reuses the most recently used, closes what has been idle too long.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult};
+use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult, Timeouts};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -126,6 +127,23 @@ impl Manager {
 
 pub(super) type Lease = managed::Object<Manager>;
 
+/// See [`Pool::spare`].
+pub(super) enum Spare {
+    Pooled(Lease),
+    Own(Connection),
+}
+
+impl Deref for Spare {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Pooled(lease) => lease,
+            Self::Own(connection) => connection,
+        }
+    }
+}
+
 pub(super) struct Pool {
     connections: managed::Pool<Manager>,
     /// Ends when the last connection has said goodbye: each holds a sender.
@@ -154,6 +172,16 @@ impl Pool {
             // Only deadpool's own timeouts and hooks are left, and this pool is built without them.
             other => Error::other(format!("the native pool failed: {other:?}")),
         })
+    }
+
+    /// A connection that must not wait for the calls under way: one of the pool's that is free, or else one of its own,
+    /// outside of `max`. `is_fresh`: always the latter.
+    pub(super) async fn spare(&self, way: &Way, is_fresh: bool) -> Result<Spare, Error> {
+        let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
+        if !is_fresh && let Ok(lease) = self.connections.timeout_get(&at_once).await {
+            return Ok(Spare::Pooled(lease));
+        }
+        self.connections.manager().open(way, None).await.map(Spare::Own)
     }
 
     pub(super) fn figures(&self) -> PoolFigures {

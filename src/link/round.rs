@@ -9,7 +9,9 @@ use futures_util::future::join_all;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::job::{Answered, Job, Retry};
+use super::isolation::Slot;
+use super::job::{Answered, Job, Prepare, Retry};
+use super::lock_wait::{BRIEF, FEW_STATEMENTS, LockWait, SHARED, SHARED_BY_MANY};
 use super::pool::Lease;
 use super::reply::Telling;
 use super::statement::{Arg, Statement, deal};
@@ -20,33 +22,68 @@ const ROUND_BYTES: usize = 1 << 20;
 
 /// How often a statement that failed harmlessly runs again before its error is the caller's. The pauses between
 /// (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
-pub(super) const MAX_FAILURES: u32 = 8;
+const MAX_FAILURES: u32 = 8;
 
-pub(super) async fn round(link: &Arc<Link>, lease: &Lease, jobs: Vec<Job>) -> Vec<Job> {
-    let mut again = Vec::new();
+/// What a round leaves.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    /// To run again.
+    pub(super) again: Vec<Job>,
+    /// Another transaction blocks these, for longer than the round may wait.
+    pub(super) blocked: Vec<(Job, Error)>,
+}
+
+impl Unsettled {
+    fn add(&mut self, other: Self) {
+        self.again.extend(other.again);
+        self.blocked.extend(other.blocked);
+    }
+
+    fn again(again: impl IntoIterator<Item = Job>) -> Self {
+        Self { again: again.into_iter().collect(), blocked: Vec::new() }
+    }
+}
+
+/// Sends the statements of these jobs and settles their calls. `wait`: for how long they may wait for locks, if not as
+/// statements do that share a connection.
+pub(super) async fn round(
+    link: &Arc<Link>,
+    lease: &Lease,
+    jobs: Vec<Job>,
+    wait: Option<LockWait>,
+) -> Unsettled {
+    let mut left = Unsettled::default();
     let mut groups: Vec<Group> = Vec::new();
+    let jobs = link.lost_sessions.without_blocked(jobs);
     link.traffic.count_round();
     for mut job in jobs {
         if !job.prepare.is_prepared() {
             let preparation = job.prepare.clone();
-            if let Err(error) = preparation.prepare(lease).await {
-                again.extend(failed(link, lease, job, &error.before_sending()));
+            if let Err(error) = prepare(lease, &*preparation).await {
+                left.again.extend(failed(link, lease, job, &error.before_sending()));
                 continue;
             }
         }
         match job.bind() {
             Some(statement) => Group::add(&mut groups, statement, job),
-            None => again.extend(answer_all(link, vec![(job, &[])])),
+            None => left.again.extend(answer_all(link, vec![(job, &[])])),
         }
     }
     // Most rounds are of one kind.
     if let [_] = groups.as_slice() {
-        again.extend(groups.remove(0).run(link, lease).await);
-        return again;
+        left.add(groups.remove(0).run(link, lease, 1, wait).await);
+        return left;
     }
-    let runs = groups.into_iter().map(|group| group.run(link, lease));
-    again.extend(join_all(runs).await.into_iter().flatten());
-    again
+    let statements = groups.len();
+    let runs = groups.into_iter().map(|group| group.run(link, lease, statements, wait));
+    join_all(runs).await.into_iter().for_each(|each| left.add(each));
+    left
+}
+
+/// Creating a table waits for whoever creates it now, which takes longer than a statement may wait.
+async fn prepare(lease: &Lease, preparation: &dyn Prepare) -> Result<(), Error> {
+    lease.wait_as_users().await?;
+    preparation.prepare(lease).await
 }
 
 /// The calls of a round that one statement carries.
@@ -77,31 +114,88 @@ impl Group {
         }
     }
 
-    /// Sends the statement and answers its calls; gives back those that must run again.
-    async fn run(self, link: &Arc<Link>, lease: &Lease) -> Vec<Job> {
+    /// Sends the statement and answers its calls.
+    async fn run(
+        self,
+        link: &Arc<Link>,
+        lease: &Lease,
+        statements: usize,
+        wait: Option<LockWait>,
+    ) -> Unsettled {
+        let (wait, _slot) = match wait {
+            Some(wait) => (wait, None),
+            None => self.shared_wait(link, lease, statements),
+        };
         let Group { statement, jobs, .. } = self;
         let calls: Vec<&[Arg]> = jobs.iter().map(Job::args).collect();
         link.traffic.count_statement(jobs.iter().map(Job::calls).sum());
-        match send(link, lease, &statement, &calls).await {
+        let error = match send(link, lease, &statement, &calls, wait).await {
             Ok(rows) => {
                 let parts = deal(&rows, &calls);
-                answer_all(link, jobs.into_iter().zip(parts.into_iter().map(|part| &rows[part])).collect())
+                let answered = jobs.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
+                return Unsettled::again(answer_all(link, answered.collect()));
             }
-            // One bad call must not fail its batch, and the server did none of it: each by itself, in one pipeline.
-            Err(error @ Error::Server(_)) if jobs.len() > 1 && !error.ends_connection() => {
-                let alone = jobs.into_iter().map(async |job| {
-                    job.note_repetition();
-                    link.traffic.count_statement(job.calls());
-                    match send(link, lease, &statement, &[job.args()]).await {
-                        Ok(rows) => answer_all(link, vec![(job, &rows)]),
-                        Err(error) => failed(link, lease, job, &error).into_iter().collect(),
-                    }
-                });
-                join_all(alone).await.into_iter().flatten().collect()
-            }
-            Err(error) => jobs.into_iter().filter_map(|job| failed(link, lease, job, &error)).collect(),
+            Err(error) => error,
+        };
+        let is_blocked = is_blocked(&error, lease, wait);
+        if jobs.len() == 1 && is_blocked {
+            return Unsettled {
+                blocked: jobs.into_iter().map(|job| (job, error.clone())).collect(),
+                again: vec![],
+            };
+        }
+        // One bad call must not fail its batch, nor a blocked one delay it, and the server did none of it: each by itself,
+        // in one pipeline.
+        if matches!(error, Error::Server(_)) && jobs.len() > 1 && !error.ends_connection() {
+            let wait = if is_blocked { BRIEF } else { wait };
+            let mut left = Unsettled::default();
+            let alone = jobs.into_iter().map(|job| run_by_itself(link, lease, &statement, job, wait));
+            join_all(alone).await.into_iter().for_each(|each| left.add(each));
+            return left;
+        }
+        Unsettled::again(jobs.into_iter().filter_map(|job| failed(link, lease, job, &error)))
+    }
+
+    /// For how long it may wait for locks: others depend on it if it has several calls, or other statements follow it. In a
+    /// session of our own that costs nothing. In a shared one it takes a transaction of three statements, so a write that
+    /// is alone there goes without, as long as that leaves connections for the others.
+    fn shared_wait(&self, link: &Arc<Link>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
+        let shared = if statements > FEW_STATEMENTS { SHARED_BY_MANY } else { SHARED };
+        if lease.is_own() {
+            return (shared, None);
+        }
+        if !self.jobs.iter().any(Job::writes) {
+            return (LockWait::Users, None);
+        }
+        let is_alone = statements == 1 && self.jobs.len() == 1;
+        match is_alone.then(|| Slot::take(link)).flatten() {
+            Some(slot) => (LockWait::Users, Some(slot)),
+            None => (shared, None),
         }
     }
+}
+
+async fn run_by_itself(
+    link: &Arc<Link>,
+    lease: &Lease,
+    statement: &Statement,
+    job: Job,
+    wait: LockWait,
+) -> Unsettled {
+    job.note_repetition();
+    link.traffic.count_statement(job.calls());
+    match send(link, lease, statement, &[job.args()], wait).await {
+        Ok(rows) => Unsettled::again(answer_all(link, vec![(job, &rows)])),
+        Err(error) if is_blocked(&error, lease, wait) => {
+            Unsettled { blocked: vec![(job, error)], again: Vec::new() }
+        }
+        Err(error) => Unsettled::again(failed(link, lease, job, &error)),
+    }
+}
+
+/// Whether a wait was cut short by a limit of ours: the server has undone the statement.
+fn is_blocked(error: &Error, lease: &Lease, wait: LockWait) -> bool {
+    error.sqlstate() == Some("55P03") && lease.lock_timeout().is_ours(wait)
 }
 
 /// Tells the callers what their rows say, then gives the turns back; gives back those that want another run.
@@ -131,23 +225,48 @@ async fn send(
     lease: &Lease,
     statement: &Statement,
     calls: &[&[Arg]],
+    wait: LockWait,
 ) -> Result<Vec<Row>, Error> {
     let (words, params) = statement.run(calls);
     let params: Vec<&(dyn ToSql + Sync)> =
         params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    lease.run(words, &params, link.unnamed_only()).await
+    lease.run(words, &params, link.unnamed_only(), wait).await
 }
 
-/// Tells the caller of a failure, or gives the job back to run again.
+/// Settles the call with its failure, or gives the job back to run again. A write that may be under way all the same waits
+/// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
 fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
     job.failures += 1;
-    let runs_again = runs_again(link, lease, &mut job, error);
-    if runs_again && (job.failures < MAX_FAILURES || is_patient(link, &job)) {
+    let runs_again =
+        runs_again(link, lease, &mut job, error) && (job.failures < MAX_FAILURES || is_patient(link, &job));
+    if runs_again {
         job.note_repetition();
+    }
+    if may_be_under_way(error) && job.writes() && lease.backend().is_some() {
+        link.lost_sessions.hold(link, lease, job, (!runs_again).then(|| error.clone()));
+        return None;
+    }
+    if runs_again {
         return Some(job);
     }
     job.settle(Err(error.clone()));
     None
+}
+
+/// Whether the server may carry the statement out after this.
+fn may_be_under_way(error: &Error) -> bool {
+    match error {
+        Error::Unsent => false,
+        Error::QueryTimeout => true,
+        error => error.ends_connection(),
+    }
+}
+
+/// Whether a call that found no connection goes on trying: its first run may have reached the server, and it is harmless
+/// to repeat, or it retries for a time of its own.
+pub(super) fn is_hopeful(link: &Link, job: &Job, error: &Error) -> bool {
+    let has_run = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
+    (has_run || is_patient(link, job)) && !matches!(error, Error::Closed)
 }
 
 /// Whether another run may mend a failure, and can do no harm.
@@ -196,7 +315,7 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
 }
 
 /// Whether a call rides a fault out. Not any more, once the pool has been ended: that waits for the call.
-pub(super) fn is_patient(link: &Link, job: &Job) -> bool {
+fn is_patient(link: &Link, job: &Job) -> bool {
     job.is_patient() && !link.is_closed()
 }
 

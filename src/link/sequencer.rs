@@ -31,6 +31,12 @@ pub enum Mode {
     Alone,
 }
 
+impl Mode {
+    fn shares_with(self, other: Self) -> bool {
+        self == other && self != Self::Alone
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
     pub resource: u64,
@@ -59,8 +65,14 @@ impl Turns {
         self.iter().any(|turn| turn.mode == Mode::Alone)
     }
 
-    fn iter(&self) -> impl Iterator<Item = Turn> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Turn> + use<> {
         self.turns.into_iter().flatten()
+    }
+
+    /// Whether one of these must wait for one of those.
+    pub(super) fn conflict_with(&self, others: &[Turn]) -> bool {
+        let conflict = |a: Turn, b: &Turn| a.resource == b.resource && !a.mode.shares_with(b.mode);
+        self.iter().any(|own| others.iter().any(|other| conflict(own, other)))
     }
 }
 
@@ -100,7 +112,7 @@ struct Line {
 
 impl Line {
     fn admits(&self, mode: Mode) -> bool {
-        self.users == 0 || (self.mode == Some(mode) && mode != Mode::Alone)
+        self.users == 0 || self.mode.is_some_and(|used| used.shares_with(mode))
     }
 
     fn admit(&mut self, mode: Mode) {

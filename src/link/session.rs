@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 
 use super::description::TargetSession;
 use super::error::Error;
+use super::lock_wait::USERS_LOCK_TIMEOUT;
 
 /// The setting that carries a [`Mark`].
 pub(super) const MARK_SETTING: &str = "goscope_postgres.session";
@@ -51,7 +52,6 @@ pub(super) struct Session {
     /// Not `read committed` by default.
     pub(super) has_other_isolation: bool,
     /// The application's own limit, in milliseconds; 0 for none.
-    #[allow(dead_code, reason = "for statements that wait for a lock")]
     pub(super) lock_timeout_ms: u32,
     in_recovery: bool,
     is_read_only: bool,
@@ -63,13 +63,12 @@ impl Session {
     /// * The mark was in the start-up packet. A pooler that shares sessions does not pass it on, or has started the
     ///   session for another client, whose mark is another.
     /// * `current_setting(…, true)` is NULL where no such setting exists.
-    /// * `lock_timeout` is text such as `5s`, which is an interval, too.
     pub(super) async fn identify(client: &Client, mark: &Mark) -> Result<Self, Error> {
         let sql = format!(
             "SELECT coalesce(current_setting('{MARK_SETTING}', true) = $1, false),
                     pg_backend_pid(), (SELECT {STARTED} FROM pg_stat_get_activity(pg_backend_pid())),
                     current_setting('default_transaction_isolation') <> 'read committed',
-                    (extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::int4,
+                    {USERS_LOCK_TIMEOUT},
                     pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
         );
         let rows = client.query_typed(&sql, &[(&mark.value(), Type::TEXT)]).await;

@@ -1,0 +1,197 @@
+// @ts-check
+// Statements that reach the server after their connection was lost for the client: the network keeps the bytes, the client
+// sees a reset, and the bytes arrive later. They must not take effect after a retry, or after later calls on their keys.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test, before } = require('node:test')
+const { PostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { startProxy } = require('../helpers/proxy.js')
+const { inTime, until } = require('../helpers/waiting.js')
+
+const database = useDatabase()
+/** @type {PostgresAdapter} on a direct connection: another process's */
+let other
+
+before(async () => {
+  other = new PostgresAdapter((await database).pool())
+  await other.connect()
+})
+
+/** @param {import('pg').PoolConfig} [options] */
+async function throughProxy(options) {
+  const db = await database
+  const proxy = await startProxy(db.url)
+  const adapter = new PostgresAdapter(db.pool({ connectionString: proxy.url, max: 3, ...options }))
+  // Each statement has been prepared, as in a program that has run for a while.
+  for (let n = 0; n < 3; n++) {
+    await adapter.set('warm', n)
+    const handle = await adapter.acquire('warm', 60_000, 'me')
+    await handle?.extend(60_000)
+    await handle?.release()
+  }
+  return { proxy, adapter }
+}
+
+/**
+ * Has the next request with a text kept by the network, and its connection reset.
+ *
+ * @param {Awaited<ReturnType<typeof startProxy>>} proxy
+ * @param {string} text
+ */
+const holdNext = (proxy, text) => proxy.strikeNext(text, { in: 'request', how: 'hold' })
+
+/**
+ * @template T
+ * @param {Promise<T>} call
+ */
+const outcome = (call) =>
+  inTime(
+    'the call',
+    call.catch((error) => error.code),
+  )
+
+test('set: a value that arrives late does not replace a newer one', async () => {
+  const { proxy, adapter } = await throughProxy()
+  const held = holdNext(proxy, 'cache:late:set')
+  assert.equal(await outcome(adapter.set('late:set', 1)), 'ECONNRESET')
+  await adapter.set('late:set', 2)
+  await held.deliver()
+  assert.equal(await adapter.get('late:set'), 2)
+})
+
+test('a call that has rejected is not under way any more, for other processes either', async () => {
+  const { proxy, adapter } = await throughProxy()
+  const held = holdNext(proxy, 'cache:late:other')
+  assert.equal(await outcome(adapter.set('late:other', 1)), 'ECONNRESET')
+  await other.set('late:other', 2)
+  await held.deliver()
+  assert.equal(await other.get('late:other'), 2)
+})
+
+test('reads, and calls on the whole table, wait for the end of a write before them', async () => {
+  const { proxy, adapter } = await throughProxy()
+  const held = holdNext(proxy, 'cache:late:read')
+  const set = outcome(adapter.set('late:read', 1))
+  const later = [adapter.get('late:read'), adapter.has('late:read'), adapter.clear(), adapter.keys('late:read')]
+  assert.equal(await set, 'ECONNRESET')
+  assert.deepEqual(await inTime('the reads', Promise.all(later)), [null, false, undefined, []])
+  await held.deliver()
+  assert.deepEqual(await adapter.keys('late:read'), [])
+})
+
+test('extend: a retried extension that arrives late does not cut a longer lease short', async () => {
+  const { proxy, adapter } = await throughProxy()
+  const handle = await adapter.acquire('late:extend', 60_000, 'me')
+  const held = holdNext(proxy, 'lock:late:extend')
+  assert.equal(await handle?.extend(1_000), true)
+  assert.equal(await handle?.extend(60_000), true)
+  await held.deliver()
+  const holder = await other.holder('late:extend')
+  assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, 'the lease was cut short')
+})
+
+test('extend and acquire of the same owner after a release', async () => {
+  const { proxy, adapter } = await throughProxy()
+  const handle = await adapter.acquire('late:again', 60_000, 'me')
+  const held = holdNext(proxy, 'lock:late:again')
+  const extended = handle?.extend(1_000)
+  const released = handle?.release()
+  const again = adapter.acquire('late:again', 60_000, 'me')
+  assert.deepEqual([await extended, await released], [true, undefined])
+  assert.ok(await again)
+  await held.deliver()
+  const holder = await other.holder('late:again')
+  assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, 'the old extension cut the new lease short')
+})
+
+test('release: one that arrives late does not free the lock that the same owner has taken since', async () => {
+  const { proxy, adapter } = await throughProxy()
+  const handle = await adapter.acquire('late:release', 60_000, 'me')
+  const held = holdNext(proxy, 'lock:late:release')
+  await handle?.release()
+  assert.ok(await adapter.acquire('late:release', 60_000, 'me'))
+  await held.deliver()
+  assert.equal((await other.holder('late:release'))?.owner, 'me')
+})
+
+test('acquire: one that arrives late takes no lock that was released since', async () => {
+  const { proxy, adapter } = await throughProxy()
+  for (const owner of [undefined, 'me']) {
+    const held = holdNext(proxy, 'lock:late:acquire')
+    const handle = await adapter.acquire('late:acquire', 60_000, owner)
+    await handle?.release()
+    await held.deliver()
+    assert.equal(await other.holder('late:acquire'), null)
+  }
+})
+
+test('lock: one that arrives late draws no newer token behind the holder', async () => {
+  const db = await database
+  const { proxy, adapter } = await throughProxy()
+  const held = holdNext(proxy, 'lock:late:token')
+  const lease = await adapter.lock('late:token', { ttl: 60_000, owner: 'me' })
+  await held.deliver()
+  assert.equal(await lease.isValid(), true)
+  await db.query('SELECT go_goscope_check_fencing_token($1, $2)', ['late:token', String(lease.fencingToken)])
+  await lease.release()
+})
+
+test('an acquisition whose call was rejected is given back, and stays so when it arrives late', async () => {
+  const { proxy, adapter } = await throughProxy({ max: 1 })
+  const held = proxy.strikeNext('lock:late:orphan', { in: 'request', how: 'hold', atOnce: () => proxy.refuse() })
+  const failed = await outcome(adapter.acquire('late:orphan', 600_000))
+  assert.match(String(failed), /^E/)
+  proxy.refuse(false)
+  // This call waits for the end of the lost session.
+  assert.equal(await inTime('the holder', adapter.holder('late:orphan')), null)
+  await held.deliver()
+  assert.equal(await other.holder('late:orphan'), null)
+})
+
+test('query_timeout: a statement that waits for a row lock does not run after its call was rejected', async () => {
+  const db = await database
+  const { adapter } = await throughProxy({ query_timeout: 300 })
+  await adapter.set('late:row', 0)
+  const holder = await db.hold("SELECT FROM go_goscope_cache WHERE key = 'cache:late:row' FOR UPDATE")
+  await assert.rejects(inTime('the set', adapter.set('late:row', 1)), /Query read timeout/)
+  const waiting = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+  assert.deepEqual(await db.query(waiting), [], 'it still waits for the row')
+  await holder.commit()
+  assert.equal(await adapter.get('late:row'), 0)
+})
+
+/** @param {number} pid */
+function resume(pid) {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // It has ended.
+  }
+}
+
+test('a session that cannot be ended holds its own keys and no others, and its call is rejected', async () => {
+  const db = await database
+  const { proxy, adapter } = await throughProxy({ max: 1 })
+  const [{ pid }] = await db.query(
+    "SELECT pid FROM pg_stat_activity WHERE query LIKE '%go_goscope_locks%' AND pid <> pg_backend_pid() ORDER BY state_change DESC",
+  )
+  const held = holdNext(proxy, 'cache:late:stuck')
+  process.kill(pid, 'SIGSTOP')
+  let isThrough = false
+  try {
+    assert.equal(await outcome(adapter.set('late:stuck', 1)), 'ECONNRESET')
+    const same = adapter.set('late:stuck', 2).then(() => {
+      isThrough = true
+    })
+    await inTime('another key', adapter.set('late:free', 1))
+    assert.equal(isThrough, false, 'it did not wait for the lost session')
+    resume(pid)
+    await inTime('the same key', same)
+  } finally {
+    resume(pid)
+  }
+  await held.deliver()
+  assert.equal(await adapter.get('late:stuck'), 2)
+})

@@ -1,0 +1,182 @@
+//! Requests whose statement waits for a lock that another transaction holds.
+//!
+//! A statement that waits for a lock holds up what shares it, and what was sent behind it on the same connection. That is
+//! more than a delay: the transaction that holds the lock may itself await one of those requests, in the same process, and
+//! PostgreSQL sees no deadlock. So a statement that others depend on waits for a fifth of a second at most (see
+//! [`lock_wait`](super::lock_wait)). If that is too short, the server undoes it (55P03), and then:
+//!
+//! 1. Its requests run one by one, each with hardly any wait. That finds those that are blocked.
+//! 2. A blocked request leaves its lane, and keeps its place among the calls on its key. It runs alone, on a connection of
+//!    its own and under the user's own limits. Such requests take all of the pool's connections but one.
+//! 3. Further ones take turns on that one, for a [`SLICE`] each, with pauses in which it serves the others.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::job::Job;
+use super::lock_wait::LockWait;
+use super::pool::Lease;
+use super::round::{Unsettled, is_hopeful, pause, round};
+use super::{Error, Link};
+use crate::sync::lock;
+
+/// How long one of the requests that share a connection waits for its lock, and the pause after it.
+const SLICE: LockWait = LockWait::AtMost(Duration::from_millis(200));
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Isolation {
+    /// How many statements may wait without a limit of ours at a time.
+    slots: usize,
+    taken: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// How many blocked requests wait for a connection.
+    wanting: AtomicUsize,
+}
+
+/// The requests that take turns.
+#[derive(Default)]
+struct Queue {
+    blocked: VecDeque<Blocked>,
+    is_attended: bool,
+}
+
+struct Blocked {
+    job: Job,
+    since: Instant,
+}
+
+impl Isolation {
+    /// For a pool of `max` connections, of which one is left for what is not blocked.
+    pub(super) fn of_pool(max: usize) -> Self {
+        Self {
+            slots: max - 1,
+            taken: AtomicUsize::new(0),
+            queue: Mutex::default(),
+            wanting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether a lane should give its connection back for a moment: a blocked request wants one.
+    pub(super) fn wants_connection(&self) -> bool {
+        self.wanting.load(Ordering::Acquire) > 0
+    }
+}
+
+/// The right to wait for a lock for as long as the user allows. None are given out while it would take the last connection.
+pub(super) struct Slot(Arc<Link>);
+
+impl Slot {
+    pub(super) fn take(link: &Arc<Link>) -> Option<Self> {
+        let Isolation { slots, taken, .. } = &link.isolation;
+        let one_more = |taken: usize| (taken < *slots).then_some(taken + 1);
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok().map(|_| Self(link.clone()))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.isolation.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Takes over a request that another transaction blocks.
+pub(super) fn isolate(link: &Arc<Link>, job: Job) {
+    let blocked = Blocked { job, since: Instant::now() };
+    match Slot::take(link) {
+        Some(slot) => link.way.drive.spawn(Box::pin(wait_alone(slot, blocked.job))),
+        None => enqueue(link, blocked),
+    }
+}
+
+/// Runs a request on a connection of its own until it is settled.
+async fn wait_alone(slot: Slot, mut job: Job) {
+    let link = &slot.0;
+    while let Some((lease, wanting)) = connection_for(link, job).await {
+        let Unsettled { again, .. } = round(link, &lease, vec![wanting], Some(LockWait::Users)).await;
+        drop(lease);
+        match again.into_iter().next() {
+            Some(left) => job = left,
+            None => return,
+        }
+        sleep(pause(&job)).await;
+    }
+}
+
+fn enqueue(link: &Arc<Link>, blocked: Blocked) {
+    let mut queue = lock(&link.isolation.queue);
+    queue.blocked.push_back(blocked);
+    if !std::mem::replace(&mut queue.is_attended, true) {
+        link.way.drive.spawn(Box::pin(take_turns(Attending(link.clone()))));
+    }
+}
+
+/// Marks the queue as unattended, whatever ends the task.
+struct Attending(Arc<Link>);
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        lock(&self.0.isolation.queue).is_attended = false;
+    }
+}
+
+impl Attending {
+    /// The next in turn. The task ends if there is none.
+    fn next(&self) -> Option<Blocked> {
+        let mut queue = lock(&self.0.isolation.queue);
+        let next = queue.blocked.pop_front();
+        queue.is_attended = next.is_some();
+        next
+    }
+}
+
+async fn take_turns(attending: Attending) {
+    let link = attending.0.clone();
+    while let Some(Blocked { job, since }) = attending.next() {
+        if let Some(slot) = Slot::take(&link) {
+            link.way.drive.spawn(Box::pin(wait_alone(slot, job)));
+            continue;
+        }
+        let Some((lease, job)) = connection_for(&link, job).await else { continue };
+        let Unsettled { again, blocked } = round(&link, &lease, vec![job], Some(SLICE)).await;
+        for (job, error) in blocked {
+            // The slices add up: the user's own limits are over the sum.
+            let over = |limit: Option<Duration>| limit.is_some_and(|limit| since.elapsed() >= limit);
+            if over(lease.query_timeout()) {
+                job.settle(Err(Error::QueryTimeout));
+            } else if over(lease.lock_timeout().users_limit()) {
+                job.settle(Err(error));
+            } else {
+                lock(&link.isolation.queue).blocked.push_back(Blocked { job, since });
+            }
+        }
+        drop(lease);
+        for job in again {
+            lock(&link.isolation.queue).blocked.push_back(Blocked { job, since });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// A connection for a blocked request. None if there is none to be had, which ends the request.
+async fn connection_for(link: &Arc<Link>, mut job: Job) -> Option<(Lease, Job)> {
+    loop {
+        link.isolation.wanting.fetch_add(1, Ordering::AcqRel);
+        let lease = link.pool.lease().await;
+        link.isolation.wanting.fetch_sub(1, Ordering::AcqRel);
+        match lease {
+            Ok(lease) => return Some((lease, job)),
+            Err(error) if is_hopeful(link, &job, &error) => {
+                job.failures += 1;
+                sleep(pause(&job)).await;
+            }
+            Err(error) => {
+                job.settle(Err(error));
+                return None;
+            }
+        }
+    }
+}

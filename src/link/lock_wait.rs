@@ -1,0 +1,103 @@
+//! For how long a statement may wait for a lock that another transaction holds.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The user's own limit in milliseconds, before anything of ours is set. The setting is text such as `5s`, which is an
+/// interval, too.
+pub(super) const USERS_LOCK_TIMEOUT: &str =
+    "(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::int4";
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LockWait {
+    /// As long as the user's own limits say: `lock_timeout` of the pool, the role, the database or the server.
+    Users,
+    /// No longer than this, or the user's limit if that is shorter.
+    AtMost(Duration),
+}
+
+/// For a statement that others depend on: it carries several calls, or others are sent behind it. Rows that are contended
+/// among many processes free up within this; the few statements that a batch consists of stay below a second together.
+pub(super) const SHARED: LockWait = LockWait::AtMost(Duration::from_millis(200));
+
+/// The same if a batch has more statements than [`FEW_STATEMENTS`].
+pub(super) const SHARED_BY_MANY: LockWait = LockWait::AtMost(Duration::from_millis(50));
+pub(super) const FEW_STATEMENTS: usize = 4;
+
+/// For each call of a statement that was blocked, to find those that are: up to 250 of them wait behind each other.
+pub(super) const BRIEF: LockWait = LockWait::AtMost(Duration::from_millis(10));
+
+impl LockWait {
+    /// PostgreSQL's `lock_timeout` in milliseconds, 0 for no limit. `users`: the user's own.
+    fn timeout_ms(self, users: u32) -> u32 {
+        match self {
+            Self::AtMost(limit) if users == 0 => limit.as_millis() as u32,
+            Self::AtMost(limit) => users.min(limit.as_millis() as u32),
+            Self::Users => users,
+        }
+    }
+
+    /// Whether a wait that was cut short (55P03) reached this limit, and not the user's.
+    fn is_ours(self, users: u32) -> bool {
+        self.timeout_ms(users) != users
+    }
+}
+
+/// The limit of a session, in milliseconds; 0 for none.
+pub(super) struct LockTimeout {
+    users: AtomicU32,
+    /// What our own session has now.
+    current: AtomicU32,
+}
+
+impl LockTimeout {
+    pub(super) fn of_session(users: u32) -> Self {
+        Self { users: AtomicU32::new(users), current: AtomicU32::new(users) }
+    }
+
+    /// A connect hook may have set another.
+    pub(super) fn set_users(&self, users: u32) {
+        self.users.store(users, Ordering::Relaxed);
+        self.current.store(users, Ordering::Relaxed);
+    }
+
+    fn users(&self) -> u32 {
+        self.users.load(Ordering::Relaxed)
+    }
+
+    /// The user's own limit, if there is one.
+    pub(super) fn users_limit(&self) -> Option<Duration> {
+        Some(self.users()).filter(|ms| *ms > 0).map(|ms| Duration::from_millis(ms.into()))
+    }
+
+    /// Whether a wait that was cut short (55P03) reached a limit of ours.
+    pub(super) fn is_ours(&self, wait: LockWait) -> bool {
+        wait.is_ours(self.users())
+    }
+
+    /// The statement that gives our own session the limit, unless it has that. It must be sent before any other.
+    pub(super) fn change(&self, wait: LockWait) -> Option<String> {
+        let limit = wait.timeout_ms(self.users());
+        let is_new = self.current.swap(limit, Ordering::Relaxed) != limit;
+        is_new.then(|| format!("SET lock_timeout = {limit}"))
+    }
+
+    /// The statement that limits the waits of a transaction.
+    pub(super) fn local(&self, wait: LockWait) -> String {
+        format!("SET LOCAL lock_timeout = {}", wait.timeout_ms(self.users()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shorter_limit_counts_and_only_a_limit_of_ours_is_retried() {
+        assert_eq!((SHARED.timeout_ms(0), SHARED.is_ours(0)), (200, true));
+        assert_eq!((SHARED.timeout_ms(5_000), SHARED.is_ours(5_000)), (200, true));
+        assert_eq!((SHARED.timeout_ms(150), SHARED.is_ours(150)), (150, false));
+        assert_eq!((LockWait::Users.timeout_ms(0), LockWait::Users.is_ours(0)), (0, false));
+        assert_eq!((LockWait::Users.timeout_ms(70), LockWait::Users.is_ours(70)), (70, false));
+    }
+}

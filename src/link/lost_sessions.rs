@@ -1,0 +1,294 @@
+//! Sessions whose connection was lost while writes were under way.
+//!
+//! The bytes of a statement may still be on their way to the server, or its backend may be stalled or wait for a row
+//! lock. Such a statement would take effect *after* its own retry, and after later calls on the same key: an old value
+//! would replace a newer one, an old extension would shorten a lease. So:
+//!
+//! 1. What a lost session may still do to a key holds that key: no write or read that conflicts with it is sent before the
+//!    session is known to be gone.
+//! 2. The server is asked to terminate the session, over another connection. The session is gone when the server no longer
+//!    lists it: its transaction has ended by then, since a backend aborts or commits before it leaves the list, and what
+//!    arrives for it later finds no reader. One statement serves all sessions that are lost at that moment.
+//! 3. A call whose outcome is unknown is retried, or rejected, after that. So when it rejects its statement is no longer
+//!    under way. If the server cannot be reached, or does not end the session within [`LONGEST_DELAY`], the call rejects
+//!    all the same, and only 1. remains.
+//!
+//! A session is known by its process id and start time, since process ids are used again. Sessions that a pooler shares
+//! cannot be terminated, they serve other clients: for those nothing is held.
+
+use std::mem::replace;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::types::{ToSql, Type};
+
+use super::connect::Connection;
+use super::job::Job;
+use super::round::{is_hopeful, pause};
+use super::sequencer::Turn;
+use super::session::{Backend, STARTED};
+use super::{Error, Link};
+use crate::sync::lock;
+
+/// How long the rejection of a call waits for the end of its session.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// How long the server may take to answer, and to accept the connection that it is asked over. After that another connection
+/// is tried: this one may be lost, too.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond, unless
+/// it is stalled.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(100);
+/// The same if the server cannot be reached.
+const FIRST_PAUSE_UNREACHABLE: Duration = Duration::from_millis(20);
+const LAST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(1);
+
+/// Those of the lost sessions that the server still has. A role may end its own sessions.
+const TERMINATE: &str = "lost.number, pg_terminate_backend(lost.pid)";
+
+/// As [`TERMINATE`], for a role that may not end the session: a connect hook may have changed it by SET ROLE.
+const LOOK: &str = "lost.number";
+
+fn listed(columns: &str) -> String {
+    format!(
+        "SELECT {columns}
+           FROM unnest($1, $2) WITH ORDINALITY AS lost (pid, started, number)
+          CROSS JOIN LATERAL pg_stat_get_activity(lost.pid)
+          WHERE {STARTED} = lost.started"
+    )
+}
+
+#[derive(Default)]
+pub(super) struct LostSessions {
+    state: Mutex<State>,
+    /// Whether there are any: the question that each round asks.
+    is_any: AtomicBool,
+    /// A call has come that waits for the end of one.
+    wanted: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: Vec<LostSession>,
+    /// Whether a task sees to their end.
+    is_attended: bool,
+}
+
+struct LostSession {
+    backend: Backend,
+    /// How long a call may wait for an answer, as the application has configured it.
+    query_timeout: Option<Duration>,
+    /// What its statements may still do, and to which keys.
+    turns: Vec<Turn>,
+    waiting: Vec<Waiting>,
+}
+
+/// A call that waits for the end of a session.
+struct Waiting {
+    job: Job,
+    /// How it ends then; none if it is sent then.
+    outcome: Option<Error>,
+    since: Instant,
+    /// From when on a server that cannot be reached counts as another failure of the call.
+    due: Instant,
+}
+
+impl Waiting {
+    fn new(job: Job, outcome: Option<Error>) -> Self {
+        let now = Instant::now();
+        Self { job, outcome, since: now, due: now }
+    }
+}
+
+impl LostSession {
+    /// The calls that have waited long enough.
+    fn take_late(&mut self) -> Vec<Waiting> {
+        let limit = self.query_timeout;
+        let is_late = |waiting: &mut Waiting| match waiting.outcome {
+            Some(_) => waiting.since.elapsed() >= LONGEST_DELAY,
+            None => limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.job.is_patient(),
+        };
+        self.waiting.extract_if(.., is_late).collect()
+    }
+}
+
+impl LostSessions {
+    /// Holds a call whose write may be under way in a lost session until the session is gone.
+    pub(super) fn hold(&self, link: &Arc<Link>, lost: &Connection, job: Job, outcome: Option<Error>) {
+        let Some(backend) = lost.backend() else { return };
+        let mut state = lock(&self.state);
+        let known = state.sessions.iter().position(|session| session.backend == *backend);
+        let at = known.unwrap_or_else(|| {
+            let (backend, query_timeout) = (backend.clone(), lost.query_timeout());
+            state.sessions.push(LostSession { backend, query_timeout, turns: vec![], waiting: vec![] });
+            state.sessions.len() - 1
+        });
+        let session = &mut state.sessions[at];
+        session.turns.extend(job.turns.iter());
+        session.waiting.push(Waiting::new(job, outcome));
+        self.is_any.store(true, Ordering::Release);
+        if !replace(&mut state.is_attended, true) {
+            link.runtime.spawn(attend(Arc::downgrade(link)));
+        }
+    }
+
+    /// The jobs that conflict with no lost session. The others wait for its end.
+    ///
+    /// A job cannot become blocked between this and its statement: a session that is lost meanwhile had jobs of its own
+    /// under way, whose turns conflict with none of these.
+    pub(super) fn without_blocked(&self, jobs: Vec<Job>) -> Vec<Job> {
+        if !self.is_any.load(Ordering::Acquire) {
+            return jobs;
+        }
+        let mut state = lock(&self.state);
+        let mut free = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let blocking = |session: &&mut LostSession| job.turns.conflict_with(&session.turns);
+            match state.sessions.iter_mut().find(blocking) {
+                Some(session) => session.waiting.push(Waiting::new(job, None)),
+                None => free.push(job),
+            }
+        }
+        self.wanted.notify_one();
+        free
+    }
+
+    /// Returns when no session is lost any more.
+    pub(super) async fn all_gone(&self) {
+        while self.is_any.load(Ordering::Acquire) {
+            self.wanted.notify_one();
+            sleep(FIRST_PAUSE_UNREACHABLE).await;
+        }
+    }
+
+    /// The sessions to ask for. If there are none, the task that asks has ended with this.
+    fn backends(&self) -> Vec<Backend> {
+        let mut state = lock(&self.state);
+        state.is_attended = !state.sessions.is_empty();
+        self.is_any.store(state.is_attended, Ordering::Release);
+        state.sessions.iter().map(|session| session.backend.clone()).collect()
+    }
+
+    /// The server has answered: `gone` are the sessions that it does not list any more.
+    fn settle(&self, link: &Arc<Link>, gone: &[Backend]) {
+        let is_gone = |session: &mut LostSession| gone.contains(&session.backend);
+        let (ended, late) = {
+            let mut state = lock(&self.state);
+            let ended: Vec<_> = state.sessions.extract_if(.., is_gone).collect();
+            let late: Vec<_> = state.sessions.iter_mut().flat_map(LostSession::take_late).collect();
+            (ended, late)
+        };
+        // Without the lock: a job that is settled lets the next one in, which may need it.
+        for Waiting { job, outcome, .. } in late {
+            job.settle(Err(outcome.unwrap_or(Error::QueryTimeout)));
+        }
+        let mut again = Vec::new();
+        for Waiting { job, outcome, .. } in ended.into_iter().flat_map(|session| session.waiting) {
+            match outcome {
+                Some(error) => job.settle(Err(error)),
+                None => again.push(job),
+            }
+        }
+        link.resume(again);
+    }
+
+    /// The server could not be asked. Each call fails with the reason, as it would if it tried by itself.
+    fn refuse(&self, link: &Arc<Link>, error: &Error) {
+        let now = Instant::now();
+        let gives_up = |waiting: &mut Waiting| {
+            if waiting.outcome.is_some() || !is_hopeful(link, &waiting.job, error) {
+                return true;
+            }
+            if waiting.due <= now {
+                waiting.job.failures += 1;
+                waiting.due = now + pause(&waiting.job);
+            }
+            false
+        };
+        let refused: Vec<_> = {
+            let mut state = lock(&self.state);
+            let waiting = state.sessions.iter_mut();
+            waiting.flat_map(|session| session.waiting.extract_if(.., gives_up)).collect()
+        };
+        for Waiting { job, outcome, .. } in refused {
+            job.settle(Err(outcome.unwrap_or_else(|| error.clone())));
+        }
+    }
+}
+
+/// Asks the server to end the lost sessions, until it has.
+async fn attend(link: Weak<Link>) {
+    let mut pause = FIRST_PAUSE;
+    let mut is_fresh = false;
+    loop {
+        let Some(link) = link.upgrade() else { return };
+        let lost = link.lost_sessions.backends();
+        if lost.is_empty() {
+            return;
+        }
+        let asked = terminate(&link, &lost, is_fresh).await;
+        is_fresh = !matches!(asked, Asked::Gone(_));
+        match asked {
+            Asked::Gone(gone) => {
+                pause = if gone.is_empty() { (pause * 2).min(LAST_PAUSE) } else { FIRST_PAUSE };
+                link.lost_sessions.settle(&link, &gone);
+                drop(link);
+                sleep(pause).await;
+            }
+            Asked::Lost => sleep(FIRST_PAUSE_UNREACHABLE).await,
+            Asked::Refused(error) => {
+                pause = (pause * 2).clamp(FIRST_PAUSE_UNREACHABLE, LAST_PAUSE_UNREACHABLE);
+                link.lost_sessions.refuse(&link, &error);
+                sleep(FIRST_PAUSE_UNREACHABLE).await;
+                // A call that comes now tries at once.
+                let _ = timeout(pause, link.lost_sessions.wanted.notified()).await;
+            }
+        }
+    }
+}
+
+enum Asked {
+    /// The sessions that the server does not list any more.
+    Gone(Vec<Backend>),
+    /// This connection was lost in its turn.
+    Lost,
+    /// There is no connection to be had, or the server does not allow the question.
+    Refused(Error),
+}
+
+/// Asks once. `is_fresh`: over a new connection.
+async fn terminate(link: &Link, lost: &[Backend], is_fresh: bool) -> Asked {
+    // JavaScript's thread may be busy, and these calls must not wait for it.
+    link.way.direct.leave();
+    let opened = timeout(ANSWER, link.pool.spare(&link.way, is_fresh)).await;
+    let connection = match opened.unwrap_or(Err(Error::ConnectTimeout)) {
+        Ok(connection) => connection,
+        Err(error) => return Asked::Refused(error),
+    };
+    let pids: Vec<i32> = lost.iter().map(|backend| backend.pid).collect();
+    let starts: Vec<&str> = lost.iter().map(|backend| backend.started.as_str()).collect();
+    let params: [(&(dyn ToSql + Sync), Type); 2] = [(&pids, Type::INT4_ARRAY), (&starts, Type::TEXT_ARRAY)];
+    let asked = async {
+        match connection.look(&listed(TERMINATE), &params).await {
+            Err(error) if error.sqlstate() == Some("42501") => connection.look(&listed(LOOK), &params).await,
+            asked => asked,
+        }
+    };
+    let limit = connection.query_timeout().unwrap_or(ANSWER).min(ANSWER);
+    let rows = match timeout(limit, asked).await {
+        Ok(Ok(rows)) => rows,
+        Ok(Err(error)) if !error.ends_connection() => return Asked::Refused(error),
+        _ => {
+            connection.spoil();
+            return Asked::Lost;
+        }
+    };
+    let listed: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let is_gone = |(number, _): &(i64, &Backend)| !listed.contains(number);
+    Asked::Gone((1..).zip(lost).filter(is_gone).map(|(_, backend)| backend.clone()).collect())
+}
