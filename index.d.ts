@@ -699,8 +699,20 @@ export declare class PostgresAdapter
    */
   connect(): Promise<void>
   /**
-   * Waits for the calls under way, closes the native connections, and ends the `pg.Pool` that was given, for all
-   * adapters built on it. Twice is fine.
+   * Waits for what is under way, closes the native connections, and ends the `pg.Pool` that was given, for all adapters
+   * built on it. Twice is fine. The application's own `pool.end()` waits for the same, but ends the pool's own clients at
+   * once.
+   *
+   * - New calls are refused at once. Calls under way are waited for.
+   * - Work of {@link PostgresIdempotencyAdapter.run} and {@link CacheOperations.getOrSet} that has begun is waited for,
+   *   however long it takes, a refresh in the background included: its result is stored, and its claim given back. Calls
+   *   that the work itself makes go through until then. Work that has not begun, because another process is at it, is
+   *   refused. To bound the wait, have the work end (by a signal of your own), or end the process: the claim then lasts
+   *   for `claimTtl`.
+   * - A {@link lock} that waits is refused. One that was given up, or granted while the pool is being ended, is given back,
+   *   and so are claims: that is waited for, for up to 5 s. A process that has nothing else to do does not exit before it,
+   *   either. A lease that you hold is yours to release before.
+   * - Called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work is over.
    */
   disconnect(): Promise<void>
   /** True from a successful {@link connect} to {@link disconnect} or the pool's end. Does not ask the server. */
@@ -991,7 +1003,8 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
    * everybody's. Where a second run must not happen at all, let the effect itself carry the key, as the payment
    * providers' own idempotency keys do.
    *
-   * A `work` that calls `run` with its own key waits for itself, for ever.
+   * A `work` that calls `run` with its own key waits for itself, for ever. The end of the pool waits for work that has begun;
+   * see {@link PostgresAdapter.disconnect}.
    *
    * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. The result is stored even through
    * faults that pass within `claimTtl`.

@@ -97,8 +97,14 @@ function leave(slot) {
   slots[slot] = undefined
   connections[slot] = undefined
   freeSlots.push(slot)
-  if (--inFlight === 0) bridge.letGo()
+  if (--inFlight === 0) letGo()
   return settle
+}
+
+/** Lets the process exit, as soon as no call is under way and nothing is owed to a server, such as a lock to give back. */
+function letGo() {
+  // Another call: the last of those that are under way asks again.
+  if (!bridge.letGo()) send((slot) => bridge.untilNothingIsOwed(slot))
 }
 
 /**

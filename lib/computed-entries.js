@@ -3,6 +3,7 @@
 
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { POOL_ENDED } = require('./errors.js')
 
 /** How long others wait for a process that has crashed while it computed. */
 const CLAIM_TTL_MS = 10_000
@@ -54,7 +55,7 @@ class ComputedEntries {
     const wanted = wantedBy(key, compute, options)
     const found = await this.#find(wanted)
     count(found !== undefined)
-    if (!found) return JSON.parse(await this.#computed(wanted))
+    if (!found) return JSON.parse(await this.#joined(wanted))
     if (found.isStale) this.#refresh(wanted)
     return found.value
   }
@@ -88,6 +89,23 @@ class ComputedEntries {
       this.#computing.set(name, computing)
     }
     return computing
+  }
+
+  /**
+   * As {@link #computed}. The caller whose computation this one joins may be refused because the pool is being ended, and
+   * this one not, as part of work under way: it then computes by itself.
+   *
+   * @param {Wanted} wanted
+   */
+  async #joined(wanted) {
+    const isFirst = !this.#computing.has(wanted.name)
+    try {
+      return await this.#computed(wanted)
+    } catch (error) {
+      const isRefused = /** @type {any} */ (error)?.message === POOL_ENDED
+      if (isFirst || !isRefused || this.#connection.isRefusing) throw error
+      return await this.#computed(wanted)
+    }
   }
 
   /**

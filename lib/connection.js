@@ -9,6 +9,8 @@ const { greet } = require('./connecting/greeting.js')
 const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
+const { UnderWay } = require('./under-way.js')
+const { isInWork, runWork } = require('./work-context.js')
 
 /** @type {WeakMap<object, Connection>} */
 const connections = new WeakMap()
@@ -49,6 +51,9 @@ class Connection {
   #target
   /** @type {Set<() => void>} each ends one */
   #subscriptions = new Set()
+  /** @type {Set<() => void>} as those, of leases: work under way may need them to its end */
+  #leases = new Set()
+  #underWay = new UnderWay(this)
 
   /** @param {any} pool */
   constructor(pool) {
@@ -86,18 +91,86 @@ class Connection {
     return this.#ended !== undefined || this.pool.ending === true
   }
 
+  /** Whether a call is refused that is made here and now: the pool is being ended, and the work that goes on has no part in it. */
+  get isRefusing() {
+    return this.isEnded && !isInWork(this)
+  }
+
   /**
    * Makes a native call, unless the pool has been ended, by us or by the application. Its outcome is for `settled`.
    *
    * @param {(slot: number) => void} start
    */
   send(start) {
-    if (this.isEnded) {
-      // The application ended its pool by itself: the native connections go with it.
-      this.end().catch(() => {})
-      return Promise.reject(new Error(POOL_ENDED))
-    }
+    if (!this.isEnded) return send(start, this)
+    return new Promise((resolve) => resolve(this.assertOpen())).then(() => send(start, this))
+  }
+
+  /** Throws where {@link isRefusing} says so. */
+  assertOpen() {
+    if (!this.isEnded) return
+    // The application ended its pool by itself: the native connections go with it.
+    this.end().catch(() => {})
+    if (this.isRefusing) throw new Error(POOL_ENDED)
+  }
+
+  /**
+   * As {@link send}, as part of a task: not refused while the pool's end waits for that.
+   *
+   * @param {(slot: number) => void} start
+   */
+  sendDuringTask(start) {
     return send(start, this)
+  }
+
+  /**
+   * A task that the end of the pool waits for; see {@link UnderWay}.
+   *
+   * @template T
+   * @param {() => Promise<T>} task
+   */
+  during(task) {
+    return this.#underWay.during(task)
+  }
+
+  /**
+   * Work of the application's, as part of a task. While the pool's end waits for it, calls that it makes are not refused.
+   *
+   * @template T
+   * @param {() => T | Promise<T>} work
+   */
+  work(work) {
+    this.assertOpen()
+    return runWork(this, work)
+  }
+
+  /**
+   * Has a wait given up when the pool is ended, or the work is over of which it is part.
+   *
+   * @param {() => void} giveUp
+   * @returns {() => void} to be called when the wait is over
+   */
+  onEnd(giveUp) {
+    return this.#underWay.onEnd(giveUp)
+  }
+
+  /**
+   * Waits for what may take another process long, unless the pool is ended meanwhile.
+   *
+   * @template T
+   * @param {Promise<T>} wait
+   * @returns {Promise<T>}
+   */
+  async unlessEnded(wait) {
+    let isOver = () => {}
+    const ended = new Promise((/** @type {(never: never) => void} */ _, reject) => {
+      isOver = this.onEnd(() => reject(new Error(POOL_ENDED)))
+    })
+    try {
+      return await Promise.race([wait, ended])
+    } finally {
+      isOver()
+    }
   }
 
   /** What the native pool does now and has done since it was made. */
@@ -116,29 +189,40 @@ class Connection {
    *
    * @param {(news: any) => void} subscriber
    * @param {{ subscribe: (subscription: number) => void, unsubscribe: (subscription: number) => void }} native
+   * @param {{ isLease?: boolean }} [options]
    */
-  subscribe(subscriber, native) {
-    if (this.isEnded) throw new Error(POOL_ENDED)
+  subscribe(subscriber, native, { isLease = false } = {}) {
+    this.assertOpen()
+    const all = isLease ? this.#leases : this.#subscriptions
     // It holds what would otherwise be collected with the adapter.
-    const hear = (/** @type {unknown} */ news) => this.#subscriptions.has(end) && subscriber(news)
+    const hear = (/** @type {unknown} */ news) => all.has(end) && subscriber(news)
     const subscription = subscribe(hear, native.subscribe)
     const end = () => {
-      this.#subscriptions.delete(end)
+      all.delete(end)
       unsubscribe(subscription)
       native.unsubscribe(subscription)
     }
-    this.#subscriptions.add(end)
+    all.add(end)
     return end
   }
 
-  /** Waits for the calls under way, closes the native connections, and ends the pool that was given. */
+  /**
+   * Waits for what is under way, closes the native connections, and ends the pool that was given. Within work that it would
+   * have to wait for, it returns at once, and all of that follows when the work is over.
+   */
   end() {
     this.#ended ??= this.#end()
-    return this.#ended
+    if (!isInWork(this)) return this.#ended
+    this.#ended.catch(() => {})
+    return Promise.resolve()
   }
 
   async #end() {
     for (const end of this.#subscriptions) end()
+    // After this function has returned, and `isEnded` says so.
+    await null
+    await this.#underWay.over()
+    for (const end of this.#leases) end()
     settled(await send((slot) => this.native.close(slot), this))
     this.#forgetEnd()
     if (!this.pool.ending && !this.pool.ended) await this.pool.end()

@@ -51,6 +51,13 @@ class IdempotentRuns {
    */
   async run(key, work, options) {
     const run = runOf(key, work, options)
+    this.#connection.assertOpen()
+    // The end of the pool waits for it, so that it has the result of work that goes on meanwhile.
+    return this.#connection.during(() => this.#runOnce(run))
+  }
+
+  /** @param {Run} run */
+  async #runOnce(run) {
     let found = await this.#find(run)
     // In this process one after the other, so that only one of them asks for the claim.
     for (let ahead = this.#running.get(run.name); ahead && !found; ahead = this.#running.get(run.name)) {
@@ -78,7 +85,7 @@ class IdempotentRuns {
    * @returns {Promise<Outcome | undefined>}
    */
   async #find({ name, key, fingerprint }) {
-    const found = settled(await this.#connection.send((slot) => this.#results.recall(slot, name)))
+    const found = settled(await this.#connection.sendDuringTask((slot) => this.#results.recall(slot, name)))
     if (fingerprint !== null && !this.#results.keepsFingerprints()) {
       throw coded(new Error(NO_PLACE), 'ERR_FINGERPRINT_UNAVAILABLE')
     }

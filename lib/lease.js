@@ -82,9 +82,7 @@ class Lease {
   isValid = () => IS_VALID.run(this.#connection, this.#name, () => this.#isValid())
 
   async #release() {
-    this.#isReleased = true
-    this.#signal?.rest()
-    this.#stopRenewal()
+    this.#finish()
     settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner)))
   }
 
@@ -147,9 +145,22 @@ class Lease {
     return this.#renewal.left() ?? this.#end - performance.now()
   }
 
-  /** As `release`, where no application calls it: nobody is told. Not part of the public types. */
+  /**
+   * Releases it though no application has asked for that, also while the pool is being ended, and in further attempts if
+   * the first fails: nothing is reported. Not part of the public types.
+   */
   giveBack() {
-    return this.#release()
+    const left = Math.max(this.#left(), 0)
+    this.#finish()
+    const start = (/** @type {number} */ slot) => this.#locks.giveBack(slot, this.#name, this.#owner, left)
+    this.#connection.sendDuringTask(start).catch(() => {})
+  }
+
+  /** Its holder is done with it. */
+  #finish() {
+    this.#isReleased = true
+    this.#signal?.rest()
+    this.#stopRenewal()
   }
 
   /**

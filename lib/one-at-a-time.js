@@ -12,7 +12,8 @@ const { lockWhenFree } = require('./waiting-lock.js')
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
  * @property {() => Promise<F | undefined>} find what has come of the work already
- * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds
+ * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the
+ * pool is being ended
  */
 
 /** @typedef {{ keyPrefix: string, namespace: string, createTables: boolean }} Claims the locks that are claims */
@@ -46,25 +47,36 @@ class OneAtATime {
     for (;;) {
       const done = await this.tryTo(work)
       if (done !== undefined) return done
-      settled(await this.#connection.send((slot) => this.#claims.untilFree(slot, work.name)))
+      const free = this.#connection.send((slot) => this.#claims.untilFree(slot, work.name))
+      settled(await this.#connection.unlessEnded(free))
       const found = await work.find()
       if (found !== undefined) return found
     }
   }
 
   /**
+   * The end of the pool waits for it, from the claim to where that is given back.
+   *
    * @template F
    * @param {Work<F>} work
-   * @returns {Promise<F | undefined>} undefined where somebody else has the claim
+   * @returns {Promise<F | undefined>} undefined if another process, or another caller, has the claim
    */
-  async tryTo({ name, key, claimTtl, find, work }) {
+  tryTo(work) {
+    return this.#connection.during(() => this.#tryTo(work))
+  }
+
+  /**
+   * @template F
+   * @param {Work<F>} work
+   * @returns {Promise<F | undefined>}
+   */
+  async #tryTo({ name, key, claimTtl, find, work }) {
     const claim = await this.#claim(name, key, claimTtl)
     if (!claim) return undefined
     try {
-      return (await find()) ?? (await work(claim.signal))
+      return (await find()) ?? (await this.#connection.work(() => work(claim.signal)))
     } finally {
-      // Not waited for: a claim that cannot be given back runs out.
-      claim.giveBack().catch(() => {})
+      claim.giveBack()
     }
   }
 

@@ -4,7 +4,7 @@
 
 const { performance } = require('node:perf_hooks')
 const { settled } = require('./bridge.js')
-const { coded } = require('./errors.js')
+const { POOL_ENDED, coded } = require('./errors.js')
 const { Lease } = require('./lease.js')
 
 /**
@@ -26,11 +26,17 @@ const { Lease } = require('./lease.js')
  * @returns {Promise<Lease>}
  */
 async function lockWhenFree(connection, locks, wanted) {
-  const { name, key, ttl, owner, wait, renew, signal, defaultTtl } = wanted
-  signal?.throwIfAborted()
+  wanted.signal?.throwIfAborted()
+  // What is given up may still have to be given back.
+  return connection.during(() => wait(connection, locks, wanted))
+}
+
+/** @type {typeof lockWhenFree} */
+async function wait(connection, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl }) {
   const lease = new NativeLease(connection, locks)
   const giveUp = () => locks.giveUp(lease.number)
   signal?.addEventListener('abort', giveUp, { once: true })
+  const isOver = connection.onEnd(giveUp)
   let outcome
   try {
     outcome = settled(await connection.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)))
@@ -38,16 +44,19 @@ async function lockWhenFree(connection, locks, wanted) {
     lease.stop()
     throw error
   } finally {
+    isOver()
     signal?.removeEventListener('abort', giveUp)
   }
+  const isRefused = connection.isRefusing
   if (typeof outcome === 'string') {
     const handle = lease.handle(name, key, outcome, renew, defaultTtl)
-    if (!signal?.aborted) return handle
-    // It was granted, and the wait for it given up, at the same moment. What that costs is nobody's to hear.
-    handle.giveBack().catch(() => {})
+    if (!signal?.aborted && !isRefused) return handle
+    // It was granted, and the wait for it given up, at the same moment.
+    handle.giveBack()
   }
   lease.stop()
   signal?.throwIfAborted()
+  if (isRefused) throw new Error(POOL_ENDED)
   const holder = outcome?.holder == null ? '' : ` It is held by "${outcome.holder}".`
   const message = `The lock "${key}" did not become free within ${wait} ms.${holder}`
   throw Object.assign(coded(new Error(message), 'ERR_LOCK_WAIT_TIMEOUT'), { holder: outcome?.holder ?? null })
@@ -74,15 +83,16 @@ class NativeLease {
     this.number = 0
     // It is told when it is lost, and stopped when the pool ends. Until then the pool keeps it, whoever lets go of the
     // handle.
-    this.#stop = connection.subscribe(() => this.#lose(), {
-      subscribe: (number) => (this.number = number),
-      unsubscribe: (number) => {
+    const native = {
+      subscribe: (/** @type {number} */ number) => (this.number = number),
+      unsubscribe: (/** @type {number} */ number) => {
         const left = locks.left(number)
         if (left !== null) this.#end = performance.now() + left
         this.#isKnown = false
         locks.forget(number)
       },
-    })
+    }
+    this.#stop = connection.subscribe(() => this.#lose(), native, { isLease: true })
   }
 
   /**

@@ -126,14 +126,14 @@ test('the signal aborts when extend or isValid say that the lease is lost', asyn
 
 test('releasing aborts nothing, then or later; Symbol.asyncDispose releases', async () => {
   const adapter = await makeAdapter()
-  const lease = await taken(adapter, 'released', 100)
-  const renewed = await adapter.lock('released too', { ttl: 100 })
+  const lease = await taken(adapter, 'released', 2_000)
+  const renewed = await adapter.lock('released too', { ttl: 2_000 })
   const { signal } = lease
   const { [Symbol.asyncDispose]: dispose } = lease
   await dispose.call(lease)
   await renewed[Symbol.asyncDispose]()
   assert.deepEqual([await adapter.holder('released'), await adapter.holder('released too')], [null, null])
-  await sleep(200)
+  await sleep(2_100)
   assert.equal(await lease.isValid(), false)
   assert.deepEqual([signal.aborted, renewed.signal.aborted], [false, false])
 })

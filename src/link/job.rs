@@ -109,6 +109,8 @@ pub struct Job {
     riders: Vec<Reply>,
     /// For how many calls this job stands.
     calls: usize,
+    /// Whether it is owed to the server, and no caller waits for it: see `owed`.
+    is_owed: bool,
     /// Told where the call fails after a run that may have been carried out, so that the store can undo that.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
     link: Weak<Link>,
@@ -149,6 +151,7 @@ impl Job {
             reply: Some(reply),
             riders: Vec::new(),
             calls: 1,
+            is_owed: false,
             unsettled: None,
             link: Weak::new(),
         }
@@ -165,6 +168,21 @@ impl Job {
         let now = Instant::now();
         self.patient_until = now.checked_add(time).or_else(|| now.checked_add(FOR_EVER));
         self
+    }
+
+    /// Has it taken on while the link is being closed, too: part of what [`Link::owe`] runs.
+    pub fn owed(mut self) -> Self {
+        self.is_owed = true;
+        self
+    }
+
+    pub(super) fn is_owed(&self) -> bool {
+        self.is_owed
+    }
+
+    /// For how many calls it stands that somebody waits for.
+    pub(super) fn calls_under_way(&self) -> usize {
+        if self.is_owed { 0 } else { self.calls }
     }
 
     pub(super) fn is_patient(&self) -> bool {
@@ -275,7 +293,7 @@ impl Job {
     /// What it takes to give back the turns of a job whose callers have been told: the rest is no more than memory.
     pub(super) fn retire(mut self) -> (Turns, usize) {
         self.link = Weak::new();
-        (std::mem::take(&mut self.turns), self.calls)
+        (std::mem::take(&mut self.turns), self.calls_under_way())
     }
 }
 
@@ -289,7 +307,7 @@ impl Drop for Job {
     fn drop(&mut self) {
         drop(self.replies());
         if let Some(link) = self.link.upgrade() {
-            link.leave([(std::mem::take(&mut self.turns), self.calls)]);
+            link.leave([(std::mem::take(&mut self.turns), self.calls_under_way())]);
         }
     }
 }

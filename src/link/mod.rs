@@ -14,6 +14,7 @@ mod lane;
 mod lock_wait;
 mod lost_sessions;
 mod notices;
+mod owed;
 mod panics;
 mod patience;
 mod pool;
@@ -52,6 +53,7 @@ use figures::Traffic;
 use isolation::Isolation;
 use lost_sessions::LostSessions;
 use notices::Notices;
+use owed::Owed;
 use pool::Pool;
 use ready::Ready;
 use sequencer::Sequencer;
@@ -106,6 +108,7 @@ pub struct Link {
     tells_next: AtomicBool,
     traffic: Traffic,
     idle: Notify,
+    owed: Arc<Owed>,
     notices: Arc<Notices>,
     lost_sessions: LostSessions,
     isolation: Isolation,
@@ -123,7 +126,10 @@ struct State {
     is_watched: bool,
     /// How many lanes there may be until when, after one found no connection.
     lane_limit: Option<(usize, Instant)>,
+    /// Calls that somebody waits for: what is owed is counted on its own.
     in_flight: usize,
+    /// New calls are refused; what is owed is still taken on, until the link is closed.
+    is_closing: bool,
     closed: bool,
 }
 
@@ -150,6 +156,7 @@ impl Link {
             tells_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
+            owed: Arc::default(),
             notices: Arc::default(),
             lost_sessions: LostSessions::default(),
             isolation: Isolation::of_pool(max_lanes),
@@ -184,14 +191,15 @@ impl Link {
 
     fn enter(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
         let mut state = self.state();
-        if state.closed {
-            drop(state);
-            return jobs.into_iter().for_each(|job| job.settle(Err(Error::Closed)));
-        }
         let was_idle = state.in_flight == 0;
-        let State { sequencer, ready, in_flight, .. } = &mut *state;
+        let State { sequencer, ready, in_flight, is_closing, closed, .. } = &mut *state;
+        let mut refused = Vec::new();
         for mut job in jobs {
-            *in_flight += 1;
+            if *closed || *is_closing && !job.is_owed() {
+                refused.push(job);
+                continue;
+            }
+            *in_flight += job.calls_under_way();
             job.enlist(self);
             sequencer.enter(job, ready.incoming());
         }
@@ -199,6 +207,8 @@ impl Link {
         ready.stop_lingering();
         self.choose_way(was_idle, state.in_flight);
         self.start_lane(&mut state);
+        drop(state);
+        refused.into_iter().for_each(|job| job.settle(Err(Error::Closed)));
     }
 
     /// Listens to a topic of the notices that others send. The first to listen has a connection opened for that.
@@ -210,10 +220,11 @@ impl Link {
         listening
     }
 
-    /// Refuses new calls, lets those under way finish, then closes every connection with a Terminate.
+    /// Refuses new calls, lets those under way finish, and what is owed, within a limit; then closes every connection with a
+    /// Terminate.
     pub async fn close(self: &Arc<Self>) {
         self.flush();
-        self.state().closed = true;
+        self.state().is_closing = true;
         self.notices.end();
         loop {
             let idle = self.idle.notified();
@@ -222,6 +233,8 @@ impl Link {
             }
             idle.await;
         }
+        self.owed.settled().await;
+        self.state().closed = true;
         // What may still be under way must not take effect after the application has gone on.
         let _ = tokio::time::timeout(LOST_SESSIONS, self.lost_sessions.all_gone()).await;
         let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
@@ -335,7 +348,8 @@ impl Link {
         });
     }
 
-    /// Called once for each job that has entered, whatever became of it, with the number of calls that it stood for.
+    /// Called once for each job that has entered, whatever became of it, with the number of calls under way that it stood
+    /// for.
     fn leave(self: &Arc<Self>, jobs: impl IntoIterator<Item = (Turns, usize)>) {
         let mut state = self.state();
         let State { sequencer, ready, in_flight, .. } = &mut *state;
@@ -364,7 +378,8 @@ impl Link {
     }
 
     fn is_closed(&self) -> bool {
-        self.state().closed
+        let state = self.state();
+        state.is_closing || state.closed
     }
 
     fn unnamed_only(&self) -> bool {

@@ -250,10 +250,31 @@ impl Bridge {
         self.queue.wake.hold(env)
     }
 
-    /// Lets the process exit: no call is under way.
+    /// Lets the process exit: no call is under way. Not where something is owed to a server, such as a lock to be given
+    /// back: then this says false, and [`until_nothing_is_owed`](Self::until_nothing_is_owed) says when to ask again.
     #[napi(catch_unwind)]
-    pub fn let_go(&self, env: Env) -> Result<()> {
-        self.queue.wake.let_go(env)
+    pub fn let_go(&self, env: Env) -> Result<bool> {
+        if self.owing().is_empty() {
+            return self.queue.wake.let_go(env).map(|()| true);
+        }
+        Ok(false)
+    }
+
+    /// Answers when nothing is owed any more, or the limit for that has passed.
+    #[napi(catch_unwind)]
+    pub fn until_nothing_is_owed(&self, slot: u32) {
+        let (owing, reply) = (self.owing(), self.queue.reply(slot));
+        self.runtime.handle().spawn(async move {
+            for link in owing {
+                link.until_nothing_is_owed().await;
+            }
+            reply.settle(Ok("null".into()));
+        });
+    }
+
+    fn owing(&self) -> Vec<Arc<Link>> {
+        let links = lock(&self.queue.links);
+        links.iter().filter_map(Weak::upgrade).filter(|link| link.owes()).collect()
     }
 
     /// Answers a request for a connection's description with its JSON text.

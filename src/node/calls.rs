@@ -66,6 +66,14 @@ impl Calls {
         Reply::to(self.clone(), caller)
     }
 
+    /// Counts a call for which no caller waits.
+    pub(super) fn only_counted(self: &Arc<Self>, operation: Operation) -> Reply {
+        let (calls, since) = (self.clone(), self.queue.moment());
+        Reply::new(move |outcome| {
+            calls.count(&[(Caller { slot: 0, operation: operation as u32, since }, outcome)])
+        })
+    }
+
     /// What has been counted, beside the link's own figures. An operation is in it from its first call on that was
     /// answered, or made to the server once more.
     pub(super) fn metrics(&self, link: Figures) -> Metrics {

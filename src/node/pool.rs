@@ -99,6 +99,13 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.link.abandon();
+        if !self.link.owes() {
+            return self.link.abandon();
+        }
+        let link = self.link.clone();
+        self.link.in_background(async move {
+            link.until_nothing_is_owed().await;
+            link.abandon();
+        });
     }
 }

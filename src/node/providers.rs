@@ -99,6 +99,14 @@ impl Locks {
         self.store.release(key, owner, self.calls.reply(slot, Operation::Release));
     }
 
+    /// Releases a lock that nobody will use, also while the pool is being ended. It is owed from now on, so this is answered
+    /// at once; see `Bridge::let_go`.
+    #[napi(catch_unwind)]
+    pub fn give_back(&self, slot: u32, key: String, owner: String, ttl: f64) {
+        self.store.give_back(key, owner, ttl, Some(self.calls.only_counted(Operation::Release)));
+        self.calls.queue.reply(slot).settle(Ok("null".into()));
+    }
+
     /// Whether the lock was still the owner's.
     #[napi(catch_unwind)]
     pub fn release_one(&self, slot: u32, key: String, owner: String) {

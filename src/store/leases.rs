@@ -12,7 +12,7 @@
 //! table without the trigger) the next look does: soon where nothing is heard, seldom where something is.
 //!
 //! **Giving up.** A try that is under way when nobody wants its lock any more is not waited for; what it comes to hold is
-//! given back.
+//! given back. That is owed (see [`Link::owe`](crate::link::Link::owe)): the pool's end, and the process's, wait for it.
 //!
 //! **Renewing.** A task of the runtime extends the lease every third of its length, whatever the event loop does, until
 //! the lease is given back, or lost: the server says so, or its time is over before an extension has come through.
@@ -280,11 +280,11 @@ impl Waiting {
             why = given_up(&self.given_up, deadline) => why,
         };
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
-        self.locks.link().in_background(async move {
+        self.locks.link().owe(async move {
             if let Ok(granted) = outcome.await
                 && let Some(granted) = Granted::read(key, &granted)
             {
-                locks.give_back_now(granted.key, granted.owner, ttl);
+                locks.give_back(granted.key, granted.owner, ttl, None);
             }
         });
         Ok(Some(why))

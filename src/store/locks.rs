@@ -13,7 +13,7 @@ use super::leases::{Leases, Wanted, lock_when_free, until_free};
 use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
+use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
 
 /// Takes locks that are absent, expired or their own; in one statement:
 ///
@@ -296,7 +296,8 @@ impl Locks {
         self.place.link.submit(self.acquisition(key, ttl, owner, reply));
     }
 
-    /// As [`acquire`](Self::acquire), but rides out faults that pass within this time.
+    /// As [`acquire`](Self::acquire), but retries transient failures within this time. If its caller gives up, what it comes to
+    /// hold is owed; so it does not keep the pool's end waiting without a limit.
     pub(super) fn acquire_patiently(
         &self,
         key: String,
@@ -305,7 +306,7 @@ impl Locks {
         patience: Duration,
         reply: Reply,
     ) {
-        self.place.link.submit(self.acquisition(key, ttl, owner, reply).patient(patience));
+        self.place.link.submit(self.acquisition(key, ttl, owner, reply).patient(patience).owed());
     }
 
     fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Job {
@@ -313,7 +314,7 @@ impl Locks {
         let owner = owner.unwrap_or_else(|| Uuid::new_v4().to_string());
         let undo = drawn.then(|| {
             let (locks, key, owner) = (self.clone(), key.clone(), owner.clone());
-            move || give_back(locks, key, owner, ttl)
+            move || give_back(&locks, key, owner, ttl, None)
         });
         let granted = owner.clone();
         let mut renewals = 0;
@@ -504,9 +505,16 @@ impl Locks {
         shape.has(WAKING).then(|| self.place.link.listen(shape.topic(&stored())))
     }
 
-    /// Has a lock released, as soon as the server can be reached.
-    pub(super) fn give_back_now(&self, key: String, owner: String, ttl: f64) {
-        give_back(self.clone(), key, owner, ttl);
+    /// Has a lock released that its holder does not want, as soon as the server can be reached.
+    pub fn give_back(&self, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
+        give_back(self, key, owner, ttl, counted);
+    }
+
+    fn owed_release(&self, key: String, owner: String) -> Awaited {
+        let (reply, outcome) = Reply::awaited();
+        let job = self.job(AT_RELEASE, Mode::Alone, key, [Arg::text(owner)], nothing, reply);
+        self.place.link.submit(job.owed());
+        outcome
     }
 
     pub(super) fn link(&self) -> &Arc<Link> {
@@ -568,20 +576,30 @@ fn stored(token: i64) -> i64 {
     (token >> DISTANCE_BITS) - (token & ((1 << DISTANCE_BITS) - 1))
 }
 
-/// Releases a lock that may have been taken for an owner whom nobody knows, until the server has heard it or the
-/// lease has run out by itself.
-fn give_back(locks: Locks, key: String, owner: String, ttl: f64) {
+/// Releases a lock that nobody will use: until the server has done it, or the lease has run out by itself. The pool's end
+/// and the process's wait for that, within a limit. `counted` takes what comes of the first attempt.
+fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
     const PAUSE: Duration = Duration::from_millis(500);
     let until = Duration::try_from_secs_f64(ttl / 1e3).ok().and_then(|ttl| Instant::now().checked_add(ttl));
-    let link = locks.place.link.clone();
-    link.in_background(async move {
-        while until.is_none_or(|until| Instant::now() < until) {
-            let (reply, outcome) = Reply::awaited();
-            locks.release(key.clone(), owner.clone(), reply);
-            match outcome.await {
-                Ok(_) | Err(Error::Closed) => return,
-                Err(_) => tokio::time::sleep(PAUSE).await,
+    // The first at its own place among the calls on this key.
+    let mut attempt = locks.owed_release(key.clone(), owner.clone());
+    let locks = locks.clone();
+    locks.link().clone().owe(async move {
+        let mut counted = counted;
+        loop {
+            let outcome = attempt.await;
+            let is_done = matches!(outcome, Ok(_) | Err(Error::Closed));
+            if let Some(reply) = counted.take() {
+                reply.settle(outcome);
             }
+            if is_done {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return;
+            }
+            attempt = locks.owed_release(key.clone(), owner.clone());
         }
     });
 }

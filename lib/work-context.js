@@ -1,0 +1,51 @@
+// @ts-check
+// Which calls belong to work of the application that is under way in run() or getOrSet(): a pool that is being ended waits
+// for the work, and still takes these calls on, and no others.
+'use strict'
+
+const { AsyncLocalStorage } = require('node:async_hooks')
+
+/**
+ * @typedef {object} Context of one piece of work
+ * @property {object} connection of the pool that waits for it
+ * @property {Context | undefined} outer of the work that this work is part of
+ * @property {boolean} isOver
+ */
+
+/** @type {AsyncLocalStorage<Context>} */
+const storage = new AsyncLocalStorage()
+let underWay = 0
+
+/**
+ * @template T
+ * @param {object} connection
+ * @param {() => T | Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function runWork(connection, work) {
+  /** @type {Context} */
+  const context = { connection, outer: storage.getStore(), isOver: false }
+  underWay++
+  try {
+    return await storage.run(context, work)
+  } finally {
+    context.isOver = true
+    // Before Node 24, a storage that is in use costs every promise of the process some time.
+    if (--underWay === 0) storage.disable()
+  }
+}
+
+const currentContext = () => storage.getStore()
+
+/**
+ * Whether the context is that of work under way on this connection, or of a part of it.
+ *
+ * @param {object} connection
+ * @param {Context | undefined} [context]
+ */
+function isInWork(connection, context = currentContext()) {
+  for (let each = context; each; each = each.outer) if (each.connection === connection && !each.isOver) return true
+  return false
+}
+
+module.exports = { currentContext, isInWork, runWork }

@@ -1,0 +1,103 @@
+//! What is owed to the server though no caller waits for it, such as giving back a lock that was granted when its caller
+//! had gone. The pool's end waits for it, and the process's end does, for at most [`LIMIT`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::Link;
+
+/// How long one piece of work delays the pool's end, or the process's. It may go on after that, for as long as there is
+/// anything to go on with.
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Owed {
+    pieces: AtomicUsize,
+    none: Notify,
+}
+
+impl Owed {
+    pub(super) fn is_any(&self) -> bool {
+        self.pieces.load(Ordering::Acquire) > 0
+    }
+
+    /// Until nothing is owed; in the time of one piece, where no more is added.
+    pub(super) async fn settled(&self) {
+        loop {
+            let none = self.none.notified();
+            if !self.is_any() {
+                return;
+            }
+            none.await;
+        }
+    }
+}
+
+/// One piece of work, counted until it is dropped.
+struct Piece(Arc<Owed>);
+
+impl Piece {
+    fn of(owed: &Arc<Owed>) -> Self {
+        owed.pieces.fetch_add(1, Ordering::AcqRel);
+        Self(owed.clone())
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if self.0.pieces.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
+impl Link {
+    /// Runs work that is owed. It counts before this returns. What it submits must say so (see `Job::owed`), or it would be
+    /// refused while the pool is being ended.
+    pub fn owe(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let piece = Piece::of(&self.owed);
+        self.in_background(async move {
+            let mut work = std::pin::pin!(work);
+            let is_done = timeout(LIMIT, &mut work).await.is_ok();
+            drop(piece);
+            if !is_done {
+                work.await;
+            }
+        });
+    }
+
+    /// Whether the process should not exit yet.
+    pub fn owes(&self) -> bool {
+        self.owed.is_any()
+    }
+
+    pub async fn until_nothing_is_owed(&self) {
+        self.owed.settled().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_goes_on_when_the_last_piece_is_done() {
+        let owed = Arc::new(Owed::default());
+        owed.settled().await;
+        let pieces = [Piece::of(&owed), Piece::of(&owed)];
+        let waits = tokio::spawn({
+            let owed = owed.clone();
+            async move { owed.settled().await }
+        });
+        let [first, last] = pieces;
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(owed.is_any() && !waits.is_finished());
+        drop(last);
+        waits.await.expect("it goes on");
+    }
+}
