@@ -83,7 +83,7 @@ class Lease {
 
   async #release() {
     this.#finish()
-    settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner)))
+    settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner, this.#token)))
   }
 
   /** @param {number} ttl */
@@ -94,7 +94,7 @@ class Lease {
     const called = performance.now()
     const isExtended = settled(
       await this.#connection.send((slot) =>
-        this.#locks.extend(slot, this.#name, length, this.#owner, patience, this.#renewal.number),
+        this.#locks.extend(slot, this.#name, length, this.#owner, patience, this.#renewal.number, this.#token),
       ),
     )
     if (isExtended) {

@@ -7,6 +7,7 @@ const assert = require('node:assert/strict')
 const { test, before } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
+const pooler = require('../helpers/pooler.js')
 const { startProxy } = require('../helpers/proxy.js')
 const { inTime, until } = require('../helpers/waiting.js')
 
@@ -22,8 +23,8 @@ before(async () => {
 /** @param {import('pg').PoolConfig} [options] */
 async function throughProxy(options) {
   const db = await database
-  const proxy = await startProxy(db.url)
-  const adapter = new PostgresAdapter(db.pool({ connectionString: proxy.url, max: 3, ...options }))
+  const proxy = await startProxy(options?.connectionString ?? db.url)
+  const adapter = new PostgresAdapter(db.pool({ max: 3, ...options, connectionString: proxy.url }))
   // Each statement has been prepared, as in a program that has run for a while.
   for (let n = 0; n < 3; n++) {
     await adapter.set('warm', n)
@@ -194,4 +195,26 @@ test('a session that cannot be ended holds its own keys and no others, and its c
   }
   await held.deliver()
   assert.equal(await adapter.get('late:stuck'), 2)
+})
+
+test(`through ${pooler.title}, which shares sessions: a release or an extension that arrives late leaves alone what the same owner has acquired since`, {
+  skip: pooler.missing || false,
+}, async (t) => {
+  const pooled = await pooler.startPooler((await database).url, '')
+  t.after(pooled.stop)
+  const { proxy, adapter } = await throughProxy({ connectionString: pooled.url })
+  for (const call of /** @type {((handle: import('goscope-postgres').LockHandle) => Promise<unknown>)[]} */ ([
+    (handle) => handle.release(),
+    (handle) => handle.extend(1_000).then(() => handle.release()),
+  ])) {
+    const handle = await adapter.acquire('late:shared', 60_000, 'me')
+    assert.ok(handle)
+    const held = holdNext(proxy, 'lock:late:shared')
+    await call(handle)
+    const again = await adapter.acquire('late:shared', 60_000, 'me')
+    await held.deliver()
+    const holder = await other.holder('late:shared')
+    assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, `the lease is not what it was: ${holder?.expiresAt}`)
+    await again?.release()
+  }
 })

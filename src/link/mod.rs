@@ -94,6 +94,7 @@ pub struct Link {
     connection_timeout: Option<Duration>,
     /// Set when the server (a transaction pooler, that is) has shown that it forgets prepared statements.
     unnamed_only: AtomicBool,
+    shares_sessions: AtomicBool,
     runtime: Handle,
     way: Way,
     /// The thread that makes the calls, where that may also carry them.
@@ -145,6 +146,7 @@ impl Link {
             max_lanes,
             connection_timeout,
             unnamed_only: AtomicBool::new(false),
+            shares_sessions: AtomicBool::new(false),
             runtime,
             way,
             home: Thread::current(),
@@ -380,6 +382,11 @@ impl Link {
     fn is_closed(&self) -> bool {
         let state = self.state();
         state.is_closing || state.closed
+    }
+
+    /// Whether a pooler has been seen to share sessions among its clients.
+    pub fn shares_sessions(&self) -> bool {
+        self.shares_sessions.load(Ordering::Relaxed)
     }
 
     fn unnamed_only(&self) -> bool {

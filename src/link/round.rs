@@ -55,6 +55,9 @@ pub(super) async fn round(
     let mut left = Unsettled::default();
     let mut groups: Vec<Group> = Vec::new();
     let jobs = link.lost_sessions.without_blocked(jobs);
+    if !lease.is_own() {
+        link.shares_sessions.store(true, Ordering::Relaxed);
+    }
     link.traffic.count_round();
     for mut job in jobs {
         if !job.prepare.is_prepared() {

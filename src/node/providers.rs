@@ -47,8 +47,10 @@ impl Locks {
         owner: String,
         patience: Option<f64>,
         lease: Option<u32>,
+        token: Option<String>,
     ) {
-        self.store.extend(key, ttl, owner, patience, lease, self.calls.reply(slot, Operation::Extend));
+        let reply = self.calls.reply(slot, Operation::Extend);
+        self.store.extend(key, ttl, owner, patience, lease, token.as_deref(), reply);
     }
 
     /// Takes a lock when it is free. `lease` is the number under which this wait, and the lease that comes of it, are known,
@@ -95,8 +97,8 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
-    pub fn release(&self, slot: u32, key: String, owner: String) {
-        self.store.release(key, owner, self.calls.reply(slot, Operation::Release));
+    pub fn release(&self, slot: u32, key: String, owner: String, token: Option<String>) {
+        self.store.release(key, owner, token.as_deref(), self.calls.reply(slot, Operation::Release));
     }
 
     /// Releases a lock that nobody will use, also while the pool is being ended. It is owed from now on, so this is answered

@@ -99,7 +99,8 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 /// after it had, is left alone and gives no row. The `CASE` keeps that comparison behind the wait: it names `held`, so
 /// no plan can make it while it scans the table, which plans for small tables did.
 ///
-/// `$4` is the number that the row stores for one lease, or NULL. A renewal gives it: the same owner may have acquired the
+/// `$4` is the number that the row stores for one lease, or NULL. A renewal gives it, and a handle in a session that a
+/// pooler shares ([`Locks::if_shared`]): the same owner may have acquired the
 /// lock again since, perhaps in another process, and the renewal must neither shorten nor prolong that lease. An
 /// extension by the owner gives NULL, since it is for whatever lease this owner holds. The condition stands in the
 /// `UPDATE`, where it is evaluated once more on the row's newest version.
@@ -139,19 +140,24 @@ RETURNING lock.key::text"#,
 /// The commit does not wait for the disk, where a row was deleted: a release that a crash of the server undoes costs the
 /// rest of its TTL and nothing else. Whoever takes the lock meanwhile commits to disk as ever, and with that commit this
 /// one's record is there, too: it comes before in the log. Other sessions see the release at once.
+///
+/// `$3` is the number that the row stores for one lease, or NULL for whatever lease the owner holds: see
+/// [`Locks::if_shared`].
 const RELEASE: Template = Template::of_both(
-    "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text, set_config('synchronous_commit', 'off', true)",
+    "DELETE FROM {table} WHERE key = $1 AND owner = $2{with fencing} AND ($3 IS NULL OR fencing_token = $3){end} \
+     RETURNING key::text, set_config('synchronous_commit', 'off', true)",
     r#"
 WITH held AS (
   SELECT held.key
-    FROM unnest($1, $2) AS call (key, owner)
+    FROM unnest($1, $2, $3) AS call (key, owner, token)
     JOIN {table} AS held ON held.key = call.key AND held.owner = call.owner
+     {with fencing}AND (call.token IS NULL OR held.fencing_token = call.token){end}
    ORDER BY held.key COLLATE "C" FOR UPDATE OF held
 ), released AS (
   DELETE FROM {table} WHERE key = ANY (ARRAY(SELECT key FROM held)) RETURNING true
 )
 SELECT '' AS key, set_config('synchronous_commit', 'off', true) WHERE EXISTS (SELECT FROM released)"#,
-    &[Kind::Text, Kind::Text],
+    &[Kind::Text, Kind::Text, Kind::Int],
 );
 
 /// As [`RELEASE`] for one lock, and with a row where it was still the owner's: for who wants to know. The commit waits
@@ -341,6 +347,7 @@ impl Locks {
     /// Rides out faults that pass within the lease: a renewal timer that hears a passing fault as a rejection loses the
     /// lock, or the process. Once the lease has run out the answer is false all the same. `left`: how many milliseconds
     /// of it are left, as far as the caller knows. `lease`: the number under which it is renewed.
+    #[allow(clippy::too_many_arguments)] // what is known of the lease
     pub fn extend(
         &self,
         key: String,
@@ -348,6 +355,7 @@ impl Locks {
         owner: String,
         left: Option<f64>,
         lease: Option<u32>,
+        token: Option<&str>,
         reply: Reply,
     ) {
         let (leases, sent) = (self.leases.clone(), Instant::now());
@@ -362,7 +370,8 @@ impl Locks {
                 Duration::try_from_secs_f64(ttl * PATIENCE / 1e3).unwrap_or(MAX_PATIENCE).min(MAX_PATIENCE)
             }
         };
-        let job = self.extension(key, ttl, owner, None, extended, reply);
+        let stored = self.if_shared(token);
+        let job = self.extension(key, ttl, owner, stored, extended, reply);
         self.place.link.submit(job.patient(patience));
     }
 
@@ -400,9 +409,22 @@ impl Locks {
         self.job(AT_EXTEND, Mode::Alone, key, rest, read, reply)
     }
 
-    pub fn release(&self, key: String, owner: String, reply: Reply) {
-        let job = self.job(AT_RELEASE, Mode::Alone, key, [Arg::text(owner)], nothing, reply);
+    /// `token`: the lease's.
+    pub fn release(&self, key: String, owner: String, token: Option<&str>, reply: Reply) {
+        let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
+        let job = self.job(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
         self.place.link.submit(job);
+    }
+
+    /// The number that the row stores for the lease with this token, for a condition of a statement in a session that a
+    /// pooler shares.
+    ///
+    /// If the connection is lost there, the statement may still reach the server after later calls, since the pooler's
+    /// session cannot be terminated. With the condition it leaves alone a lease that the same owner has acquired since. In
+    /// a session of our own that cannot happen, and a handle serves whatever lease its owner holds, as documented.
+    fn if_shared(&self, token: Option<&str>) -> Option<i64> {
+        let is_shared = self.place.link.shares_sessions();
+        token.filter(|_| is_shared)?.parse().ok().map(stored)
     }
 
     /// As [`release`](Self::release), and says whether the lock was still the owner's.
@@ -512,7 +534,8 @@ impl Locks {
 
     fn owed_release(&self, key: String, owner: String) -> Awaited {
         let (reply, outcome) = Reply::awaited();
-        let job = self.job(AT_RELEASE, Mode::Alone, key, [Arg::text(owner)], nothing, reply);
+        let rest = [Arg::text(owner), Arg::Int(None)];
+        let job = self.job(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
         self.place.link.submit(job.owed());
         outcome
     }
