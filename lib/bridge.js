@@ -119,8 +119,8 @@ function fail(slot, cause) {
 function drain() {
   const text = bridge.drain()
   if (text === null) return
-  const messages = JSON.parse(text)
-  for (let at = 0; at < messages.length; at += 3) {
+  const messages = parsed(text)
+  for (let at = 1; at < messages.length; at += 3) {
     const [kind, number, content] = [messages[at], messages[at + 1], messages[at + 2]]
     if (kind === RESOLVED) leave(number)?.(content)
     else if (kind === NOTHING) leave(number)?.(undefined)
@@ -128,6 +128,44 @@ function drain() {
     else if (kind === TOLD) tell(number, content)
     else answer(number, content)
   }
+}
+
+/**
+ * The messages of a drain: their number, and then three items of each. A value that is not JSON, or that is more than
+ * one, must fail its own call only. Native code lets none through that it can know of; for those that it cannot know of
+ * (a column whose type has just been changed), the messages are parsed one by one.
+ *
+ * @param {string} text
+ * @returns {any[]}
+ */
+function parsed(text) {
+  try {
+    const messages = JSON.parse(text)
+    if (messages.length === 1 + 3 * messages[0]) return messages
+  } catch {
+    // As where the number of items is wrong.
+  }
+  const [start, ...ends] = bridge.ends()
+  const bytes = Buffer.from(text)
+  const messages = ends.flatMap((/** @type {number} */ end, /** @type {number} */ at) =>
+    parsedAlone(bytes.toString('utf8', (ends[at - 1] ?? start) + 1, end)),
+  )
+  return [ends.length, ...messages]
+}
+
+/**
+ * @param {string} text of one message
+ * @returns {any[]} nothing where nobody waits for it
+ */
+function parsedAlone(text) {
+  try {
+    const message = JSON.parse(`[${text}]`)
+    if (message.length === 3) return message
+  } catch {
+    // As where there are more items than three.
+  }
+  const [kind, number] = text.split(',', 2).map(Number)
+  return kind === TOLD ? [] : [REJECTED, number, { kind: 'message' }]
 }
 
 /**

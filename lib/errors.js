@@ -13,6 +13,8 @@ const { databaseErrorOf } = require('./pg.js')
  *   | { kind: 'tlsAlert', reason: string, number: number, inHandshake: boolean }
  *   | { kind: 'tlsEnded', host: string }
  *   | { kind: 'tls' | 'unfit' | 'other' | 'panic', message: string }
+ *   | { kind: 'row', table: string, column: string, problem: string }
+ *   | { kind: 'message' }
  *   | { kind: 'aggregate', errors: NativeFailure[] }
  *   | { kind: 'host', ticket: number }} NativeFailure
  */
@@ -23,6 +25,10 @@ const POOL_ENDED = 'Cannot use a pool after calling end on the pool'
 const TLS_ENDED = 'Client network socket disconnected before secure TLS connection was established'
 
 const PANICKED = 'goscope-postgres failed internally, and whether the call took effect is not known. Please report this'
+
+/** The table's column had JSON when the adapter looked at it, and now holds something else. */
+const UNREADABLE_ANSWER =
+  'the value in the database is not JSON, so it cannot be read. Correct or delete the row, and see that its column is JSONB'
 
 /**
  * @param {any} failure a {@link NativeFailure}
@@ -55,6 +61,10 @@ function toError(failure, connection) {
       return Object.assign(coded(new Error(TLS_ENDED), 'ECONNRESET'), { host: failure.host })
     case 'unfit':
       return coded(new Error(failure.message), 'ERR_GOSCOPE_TARGET_SESSION')
+    case 'row':
+      return rowError(failure)
+    case 'message':
+      return coded(new Error(UNREADABLE_ANSWER), 'ERR_GOSCOPE_ROW')
     case 'closed':
       return new Error(POOL_ENDED)
     case 'host':
@@ -90,6 +100,16 @@ function networkError({ code, syscall, address, port }) {
     ...(address !== null && { address }),
     ...(port !== null && { port }),
   })
+}
+
+/**
+ * A row that cannot be read, with `table` and `column` as pg's DatabaseError has them.
+ *
+ * @param {any} failure
+ */
+function rowError({ table, column, problem }) {
+  const message = `a row of the table ${table} cannot be read: its column "${column}" ${problem}. Correct or delete the row`
+  return Object.assign(coded(new Error(message), 'ERR_GOSCOPE_ROW'), { table, column })
 }
 
 /**

@@ -46,6 +46,8 @@ pub enum Error {
     Unfit { message: String },
     /// The pool has been ended.
     Closed,
+    /// A row holds something that the adapter cannot read. It fails the calls that want this row, and no others.
+    Row { table: String, column: String, problem: String },
     /// Something that the protocol or the configuration does not allow.
     Other { message: String },
     /// What came from the server is not of the protocol, and the connection has ended over it.
@@ -139,6 +141,7 @@ impl Error {
                 return Some(format!("ERR_SSL_{}", reason.to_uppercase().replace(' ', "_")).into());
             }
             Self::Unfit { .. } => "ERR_GOSCOPE_TARGET_SESSION",
+            Self::Row { .. } => "ERR_GOSCOPE_ROW",
             Self::Other { .. } | Self::Garbled { .. } => "ERR_GOSCOPE_CONNECTION",
             Self::Panic { .. } => "ERR_INTERNAL_ASSERTION",
             Self::Aggregate { errors } => return errors.first()?.code(),

@@ -2,6 +2,8 @@
 //!
 //! * The push that finds the queue empty wakes JavaScript; the pushes that follow until it drains cost a lock each.
 //! * JavaScript drains the queue as one JSON text: one string crosses and one parse makes the values of all calls.
+//! * What a message says of a row is JSON (see `store/cells.rs`). Should one not be, JavaScript takes the messages of that
+//!   drain apart and parses each by itself ([`Bridge::ends`]), so that one call fails and not all of them.
 //! * A drain takes a bounded number, and the event loop goes round once before the next.
 //! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
 //!   under way ([`Bridge::hold`]), so that a pending call does not.
@@ -168,6 +170,8 @@ pub struct Bridge {
     queue: Arc<Queue>,
     pub(super) runtime: Arc<SharedRuntime>,
     watch: Option<Watch>,
+    /// Where each message of the last drain ends in its text, in bytes.
+    ends: Mutex<Vec<u32>>,
 }
 
 #[napi]
@@ -190,7 +194,7 @@ impl Bridge {
         let runtime = SharedRuntime::get()
             .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
         let watch = is_node.then(|| Watch::new(env, &queue)).flatten();
-        Ok(Self { queue, runtime, watch })
+        Ok(Self { queue, runtime, watch, ends: Mutex::default() })
     }
 
     /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on.
@@ -210,8 +214,8 @@ impl Bridge {
         self.watch.is_some()
     }
 
-    /// What has come since the last drain, as one flat JSON array of triples; null when there is nothing. JavaScript is
-    /// woken once more where it is not all.
+    /// What has come since the last drain, as one flat JSON array: how many messages, then a triple of each; null when there
+    /// is nothing. JavaScript is woken once more where it is not all.
     #[napi(catch_unwind)]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Option<JsString<'env>>> {
         let messages = {
@@ -231,9 +235,14 @@ impl Bridge {
             return Ok(None);
         }
         let mut text = String::with_capacity(messages.iter().map(Message::bytes).sum());
+        let _ = write!(text, "[{}", messages.len());
+        let mut ends = lock(&self.ends);
+        ends.clear();
+        ends.push(text.len() as u32);
         for message in &messages {
-            text.push(if text.is_empty() { '[' } else { ',' });
+            text.push(',');
             message.write(&mut text);
+            ends.push(text.len() as u32);
         }
         text.push(']');
         // Copied as it is, where UTF-8 would have to be decoded.
@@ -242,6 +251,13 @@ impl Bridge {
             false => env.create_string(&text),
         }
         .map(Some)
+    }
+
+    /// Where the messages of the last drain end in its text, in bytes of UTF-8. The first begins after the first of these,
+    /// which is behind their number, and after a comma.
+    #[napi(catch_unwind)]
+    pub fn ends(&self) -> Vec<u32> {
+        lock(&self.ends).clone()
     }
 
     /// Keeps the process alive: a call is under way.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, PlainCall, any_row};
+use super::cells::Cells;
 use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
 use super::entries::{self, GET, RENEW, SET, Write};
 use super::gather::Gather;
-use super::json::without_key;
 use super::keys::{self, MARKER, Prefix};
 use super::table::{DELETE_BY_KEY, Definition, Durability, Index, Table, Template};
 use super::{Place, TableRef, ttl_arg};
@@ -24,6 +24,8 @@ const HAS: Template = Template::of_both(
 
 /// The prefix is data: `starts_with` knows no wildcard. `$1` is the prefix, `$2` what stands in its place before keys
 /// that had to be digested in a narrow column. The pattern sees each key as the caller knows it.
+///
+/// `to_jsonb` is for tables whose values are TEXT: there such a key cannot be told and is listed as it is stored.
 const KEYS: Template = Template::of_one(
     r#"
 SELECT tail, name, literal
@@ -32,8 +34,8 @@ SELECT tail, name, literal
          WHERE (starts_with(key, $1) OR starts_with(key, $2)) AND (expires_at IS NULL OR expires_at > {now:expires_at})
        ) AS live
  CROSS JOIN LATERAL (
-       SELECT CASE WHEN starts_with(tail, $4) THEN coalesce(value->>'key', tail) ELSE tail END AS name,
-              CASE WHEN starts_with(tail, $4) THEN value->>'literal' END AS literal) AS named
+       SELECT CASE WHEN starts_with(tail, $4) THEN coalesce(to_jsonb(value)->>'key', tail) ELSE tail END AS name,
+              CASE WHEN starts_with(tail, $4) THEN to_jsonb(value)->>'literal' END AS literal) AS named
  WHERE $3::text IS NULL OR name LIKE $3
  ORDER BY name COLLATE "C""#,
     &[Kind::Text, Kind::Text, Kind::Text, Kind::Text],
@@ -155,9 +157,7 @@ impl Cache {
         let turns = self.place.on_key(&key, Mode::Read);
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            let value: &str = row.get(1);
-            let value = if found.is_digest { without_key(value) } else { value };
-            Ok(Answer::Done(format!("[{value},{}]", row.get::<_, bool>(2))))
+            Ok(Answer::Done(format!("[{},{}]", found.value(row, 1)?, row.cell::<bool>(2)?)))
         };
         let call = KeyCall::new(&self.place, AT_LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
         self.place.submit(turns, call, Retry::Harmless, reply);
@@ -223,7 +223,7 @@ impl Cache {
         ttl: Option<f64>,
         reply: Reply,
     ) {
-        let is_stored = |found: Found<'_>| (!found.rows.is_empty()).to_string();
+        let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let (value, ttl) = (Arg::text(value), ttl_arg(ttl));
         match expected {
             None => self.write(AT_SET_IF_ABSENT, key, [Arg::Text(None), value, ttl], 1, is_stored, reply),
@@ -241,7 +241,7 @@ impl Cache {
         key: String,
         args: [Arg; N],
         values: usize,
-        outcome: fn(Found<'_>) -> String,
+        outcome: fn(Found<'_>) -> Result<String, Error>,
         reply: Reply,
     ) {
         let turns = self.place.on_key(&key, Mode::Alone);
@@ -301,21 +301,22 @@ fn nothing_to_read(_: &[Row]) -> Result<Answer, Error> {
 
 fn read_count(rows: &[Row]) -> Result<Answer, Error> {
     let row = rows.first().ok_or_else(|| Error::other("the entries were not counted"))?;
-    Ok(Answer::Done(row.get::<_, i64>(0).to_string()))
+    Ok(Answer::Done(row.cell::<i64>(0)?.to_string()))
 }
 
 fn read_keys(rows: &[Row]) -> Result<Answer, Error> {
     let key = |row: &Row| {
-        let tail: String = row.get(0);
-        let told = match row.get::<_, Option<&str>>(1) {
+        let tail: String = row.cell(0)?;
+        let told = match row.cell::<Option<&str>>(1)? {
             Some(name) if tail.starts_with(MARKER) => {
-                keys::told_by(&tail, name, row.get(2)).map(Cow::into_owned)
+                keys::told_by(&tail, name, row.cell(2)?).map(Cow::into_owned)
             }
             _ => None,
         };
-        told.unwrap_or_else(|| keys::json(&tail).into_owned())
+        Ok(told.unwrap_or_else(|| keys::json(&tail).into_owned()))
     };
-    Ok(Answer::Done(list(rows.iter().map(key))))
+    let keys: Vec<String> = rows.iter().map(key).collect::<Result<_, Error>>()?;
+    Ok(Answer::Done(list(keys.into_iter())))
 }
 
 /// A JSON array of texts that are JSON already.

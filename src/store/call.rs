@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::Place;
+use super::json::without_key;
 use crate::link::{Answer, Arg, Call, Error, Statement};
 
 /// A call whose first argument is a key, and whose others are known from the start.
@@ -48,7 +49,8 @@ impl<R: FnMut(Found<'_>) -> Result<Answer, Error> + Send> Call for KeyCall<R> {
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
-        (self.read)(Found { place: &self.place, rows, is_digest: self.is_digest })
+        let outcome = (self.read)(Found { place: &self.place, rows, is_digest: self.is_digest });
+        self.place.name_row(outcome)
     }
 }
 
@@ -58,6 +60,14 @@ pub(super) struct Found<'a> {
     pub(super) rows: &'a [Row],
     /// Whether the key is stored as a digest.
     pub(super) is_digest: bool,
+}
+
+impl Found<'_> {
+    /// The value of a row as JSON text, without what was stored beside it.
+    pub(super) fn value<'r>(&self, row: &'r Row, at: usize) -> Result<&'r str, Error> {
+        let stored = self.place.json(row, at)?;
+        Ok(if self.is_digest { without_key(stored) } else { stored })
+    }
 }
 
 /// A call that names no key.
@@ -78,7 +88,7 @@ impl Call for PlainCall {
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
-        (self.read)(rows)
+        self.place.name_row((self.read)(rows))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, any_row, nothing};
+use super::cells::Cells;
 use super::json::{self, Object, time};
 use super::keys::Prefix;
 use super::relation::Addition;
@@ -15,14 +16,14 @@ use crate::link::{Answer, Arg, Call, Error, Kind, Link, Listening, Mode, Reply, 
 
 const GET: Template = Template::of_both(
     r#"
-SELECT key::text, state::text, failure_count::int8,
-       round(extract(epoch FROM last_failure_time) * 1000)::float8,
-       round(extract(epoch FROM last_success_time) * 1000)::float8
+SELECT key::text, state::text, {int:failure_count},
+       round(extract(epoch FROM last_failure_time) * 1000)::float8 AS last_failure_time,
+       round(extract(epoch FROM last_success_time) * 1000)::float8 AS last_success_time
   FROM {table} WHERE key = $1"#,
     r#"
-SELECT key::text, state::text, failure_count::int8,
-       round(extract(epoch FROM last_failure_time) * 1000)::float8,
-       round(extract(epoch FROM last_success_time) * 1000)::float8
+SELECT key::text, state::text, {int:failure_count},
+       round(extract(epoch FROM last_failure_time) * 1000)::float8 AS last_failure_time,
+       round(extract(epoch FROM last_success_time) * 1000)::float8 AS last_success_time
   FROM {table} WHERE key = ANY ($1)"#,
     &[Kind::Text],
 );
@@ -155,6 +156,8 @@ const LONGEST_RESET_MS: f64 = 1.9e14;
 /// Where the count stops: the last number of an INTEGER column.
 const LAST_COUNT: i64 = i32::MAX as i64;
 
+const STATES: [&str; 3] = ["closed", "open", "half-open"];
+
 /// A breaker's state as the caller gives it; times are milliseconds since the epoch.
 pub struct Circuit {
     pub state: String,
@@ -257,7 +260,8 @@ impl Call for RecordFailure {
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
-        let count: i64 = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?.get(1);
+        let row = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?;
+        let count: i64 = self.place.name_row(row.cell(1))?;
         Ok(match count {
             // Where the count has stopped, all have the last.
             LAST_COUNT => Answer::Done(count.to_string()),
@@ -273,11 +277,15 @@ impl Call for RecordFailure {
 
 fn read_state(found: Found<'_>) -> Result<Answer, Error> {
     let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
+    let state: &str = row.cell(1)?;
+    if !STATES.contains(&state) {
+        return Err(row.unreadable(1, "holds none of 'closed', 'open' and 'half-open'"));
+    }
     let json = Object::new()
-        .raw("state", &json::text(row.get(1)))
-        .raw("failureCount", &row.get::<_, i64>(2).to_string())
-        .optional("lastFailureTime", time(row.get(3)))
-        .optional("lastSuccessTime", time(row.get(4)))
+        .raw("state", &json::text(state))
+        .raw("failureCount", &row.count(2)?.to_string())
+        .optional("lastFailureTime", time(row.cell(3)?))
+        .optional("lastSuccessTime", time(row.cell(4)?))
         .end();
     Ok(Answer::Done(json))
 }

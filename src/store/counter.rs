@@ -2,8 +2,8 @@
 
 use super::call::Found;
 use super::entries::SWEEP;
-use super::json::without_key;
 use super::table::Template;
+use crate::link::Error;
 use crate::link::Kind;
 
 /// What happens where the entry is there. The row is locked in its newest version, so of N concurrent callers each adds to
@@ -63,8 +63,7 @@ SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {
 .sweeping(SWEEP);
 
 /// The sum, or nothing where the entry was left alone.
-pub(super) fn sum(found: Found<'_>) -> String {
-    let Some(row) = found.rows.first() else { return String::new() };
-    let value: &str = row.get(2);
-    if found.is_digest { without_key(value).to_owned() } else { value.to_owned() }
+pub(super) fn sum(found: Found<'_>) -> Result<String, Error> {
+    let Some(row) = found.rows.first() else { return Ok(String::new()) };
+    Ok(found.value(row, 2)?.to_owned())
 }

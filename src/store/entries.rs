@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, nothing};
-use super::json::{Object, time, with_key, without_key};
+use super::cells::Cells;
+use super::json::{Object, time, with_key};
 use super::table::Template;
 use super::{Place, ttl_arg};
 use crate::link::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
@@ -23,10 +24,10 @@ SELECT key::text, value::text FROM {table}
 
 pub(super) const GET_WITH_EXPIRY: Template = Template::of_both(
     r#"
-SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 FROM {table}
+SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 AS expires_at FROM {table}
  WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
     r#"
-SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 FROM {table}
+SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 AS expires_at FROM {table}
  WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
     &[Kind::Text],
 );
@@ -86,23 +87,22 @@ pub(super) const AT_DELETE: usize = 3;
 
 /// The value, or nothing for a miss: a stored null is none.
 pub(super) fn get(place: &Arc<Place>, key: String, reply: Reply) {
-    read(place, key, |value, _| value.to_owned(), reply);
+    read(place, key, |value, _| Ok(value.to_owned()), reply);
 }
 
 /// The entry as `{ value, expiresAt? }`, or nothing for a miss.
 pub(super) fn get_with_expiry(place: &Arc<Place>, key: String, reply: Reply) {
     let object = |value: &str, row: &Row| {
-        Object::new().raw("value", value).optional("expiresAt", time(row.get(2))).end()
+        Ok(Object::new().raw("value", value).optional("expiresAt", time(row.cell(2)?)).end())
     };
     read(place, key, object, reply);
 }
 
-fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> String, reply: Reply) {
+fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> Result<String, Error>, reply: Reply) {
     let turns = place.on_key(&key, Mode::Read);
     let read = move |found: Found<'_>| {
         let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-        let value: &str = row.get(1);
-        Ok(Answer::Done(json(if found.is_digest { without_key(value) } else { value }, row)))
+        Ok(Answer::Done(json(found.value(row, 1)?, row)?))
     };
     place.submit(turns, KeyCall::new(place, AT_GET, "key", key, [], read), Retry::Harmless, reply);
 }
@@ -111,7 +111,7 @@ fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> String, reply: 
 pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply) {
     let turns = place.on_key(&key, Mode::Alone);
     let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl)];
-    let write = Write::new(place, AT_SET, key, args, |_| "null".into());
+    let write = Write::new(place, AT_SET, key, args, |_| Ok("null".into()));
     place.submit(turns, write, Retry::Never, reply);
 }
 
@@ -127,7 +127,7 @@ pub(super) struct Write<const N: usize> {
     /// How many arguments are values; they follow the key.
     values: usize,
     args: [Arg; N],
-    outcome: fn(Found<'_>) -> String,
+    outcome: fn(Found<'_>) -> Result<String, Error>,
     renewal: Option<Renewal>,
 }
 
@@ -143,7 +143,7 @@ impl<const N: usize> Write<N> {
         statement: usize,
         key: String,
         args: [Arg; N],
-        outcome: fn(Found<'_>) -> String,
+        outcome: fn(Found<'_>) -> Result<String, Error>,
     ) -> Self {
         Self {
             place: place.clone(),
@@ -196,7 +196,8 @@ impl<const N: usize> Call for Write<N> {
             return Ok(Answer::Done(std::mem::take(&mut renewal.outcome)));
         }
         let outcome = (self.outcome)(Found { place: &self.place, rows, is_digest: self.is_digest });
-        match rows.first().and_then(|row| row.get::<_, Option<&str>>(1)) {
+        let outcome = self.place.name_row(outcome)?;
+        match rows.first().map(|row| row.cell::<Option<&str>>(1)).transpose()?.flatten() {
             Some(written_by) => {
                 let args = [Arg::Text(None), Arg::text(written_by), self.args[self.values + 1].clone()];
                 self.renewal = Some(Renewal { args, outcome });

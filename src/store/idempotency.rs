@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{Found, KeyCall};
+use super::cells::Cells;
 use super::entries::{self, GET_WITH_EXPIRY, RENEW, SET, SWEEP, Write};
-use super::json::{self, Object, without_key};
+use super::json::{self, Object};
 use super::keys::Prefix;
 use super::relation::Addition;
 use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
@@ -101,10 +102,10 @@ impl Idempotency {
         let turns = self.place.on_key(&key, Mode::Read);
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            let value: &str = row.get(1);
-            let value = if found.is_digest { without_key(value) } else { value };
-            let fingerprint = row.get::<_, Option<&str>>(2).map(json::text);
-            Ok(Answer::Done(Object::new().raw("value", value).optional("fingerprint", fingerprint).end()))
+            let fingerprint = row.cell::<Option<&str>>(2)?.map(json::text);
+            Ok(Answer::Done(
+                Object::new().raw("value", found.value(row, 1)?).optional("fingerprint", fingerprint).end(),
+            ))
         };
         let call = KeyCall::new(&self.place, AT_RECALL, "key", key, [], read);
         self.place.submit(turns, call, Retry::Harmless, reply);
@@ -126,7 +127,7 @@ impl Idempotency {
     ) {
         let turns = self.place.on_key(&key, Mode::Alone);
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
-        let is_stored = |found: Found<'_>| (!found.rows.is_empty()).to_string();
+        let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
         let patience = Duration::try_from_secs_f64(patience / 1e3).unwrap_or(Duration::MAX);
         let job = self.place.job(turns, write, Retry::Harmless, reply);

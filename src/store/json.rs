@@ -57,8 +57,11 @@ pub(super) fn time(value: Option<f64>) -> Option<String> {
     value.filter(|value| value.is_finite()).map(number)
 }
 
-/// A finite number the way `JSON.parse` reads it back exactly.
+/// A number the way `JSON.parse` reads it back exactly; an infinite one as a literal that it reads as such.
 pub(super) fn number(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "1e999" } else { "-1e999" }.into();
+    }
     serde_json::Number::from_f64(value).map_or_else(|| "null".into(), |number| number.to_string())
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::call::{Found, KeyCall, any_row, nothing};
+use super::cells::Cells;
 use super::json;
 use super::keys::Prefix;
 use super::leases::{Leases, Wanted, lock_when_free, until_free};
@@ -176,9 +176,10 @@ const HOLDER: Template = Template::of_both(
 
 /// As [`HOLDER`], and until when: in milliseconds since the epoch, by the server's clock, at most where a `Date` ends.
 const HOLDER_UNTIL: Template = Template::of_one(
-    "SELECT key::text, owner::text, least(floor(extract(epoch FROM expires_at) * 1000), 8640000000000000)::int8
+    "SELECT key::text, owner::text, CASE WHEN expires_at IS NOT NULL
+            THEN least(floor(extract(epoch FROM expires_at) * 1000), 8640000000000000)::int8 END AS expires_at
        FROM {table}
-      WHERE key = $1 AND expires_at > {now:expires_at}",
+      WHERE key = $1 AND (expires_at > {now:expires_at} OR expires_at IS NULL)",
     &[Kind::Text],
 );
 
@@ -191,6 +192,9 @@ const HOLDER_UNTIL: Template = Template::of_one(
 ///
 /// A lease may be without end ('infinity', by hand): PostgreSQL can subtract its seconds, but before 17 not its time.
 ///
+/// A row whose end is NULL, by hand, is as busy as one that never ends, but cannot be read. It is selected, so that the
+/// caller's error says so: without it, the caller would find the lock neither free nor held, and try again at once for ever.
+///
 /// The commit does not wait for the disk: a crash that loses a mark costs those who wait the pause until they look again.
 const AWAIT: Template = Template::of_one(
     r#"
@@ -199,21 +203,21 @@ const AWAIT: Template = Template::of_one(
    WHERE key = $1 AND expires_at > {now:expires_at} AND awaited IS NOT TRUE
   RETURNING key, owner, expires_at
 )
-SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000,
+SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
        set_config('synchronous_commit', 'off', true)
   FROM marked
  UNION ALL {end}
-SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000,
+SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
        ''
-  FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}{with waking} AND awaited{end}"#,
+  FROM {table} WHERE key = $1 AND (expires_at > {now:expires_at}{with waking} AND awaited{end} OR expires_at IS NULL)"#,
     &[Kind::Text],
 );
 
 /// As [`AWAIT`], without the mark.
 const HOLDER_LEFT: Template = Template::of_one(
-    "SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000
+    "SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at
        FROM {table}
-      WHERE key = $1 AND expires_at > {now:expires_at}",
+      WHERE key = $1 AND (expires_at > {now:expires_at} OR expires_at IS NULL)",
     &[Kind::Text],
 );
 
@@ -326,7 +330,7 @@ impl Locks {
         let mut renewals = 0;
         let read = move |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
-            if row.get(1) && renewals < RENEWALS {
+            if row.cell(1)? && renewals < RENEWALS {
                 renewals += 1;
                 return Ok(Answer::Again);
             }
@@ -334,7 +338,7 @@ impl Locks {
                 return Ok(Answer::Done(json::text(&format!(",{granted}"))));
             }
             // Too far: the row is in place now, and the next run draws under its lock.
-            let Some(token) = token(row.get(2), row.get(3)) else { return Ok(Answer::Again) };
+            let Some(token) = token(row.cell(2)?, row.cell(3)?) else { return Ok(Answer::Again) };
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
         let job = self.job(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
@@ -435,8 +439,8 @@ impl Locks {
 
     pub fn is_valid(&self, key: String, owner: String, reply: Reply) {
         let read = move |found: Found<'_>| {
-            let is_holder = found.rows.first().is_some_and(|row| row.get::<_, &str>(1) == owner);
-            Ok(Answer::Done(is_holder.to_string()))
+            let holder = found.rows.first().map(|row| row.cell::<&str>(1)).transpose()?;
+            Ok(Answer::Done((holder == Some(owner.as_str())).to_string()))
         };
         self.place.link.submit(self.job(AT_HOLDER, Mode::Read, key, [], read, reply));
     }
@@ -444,10 +448,9 @@ impl Locks {
     /// `{ owner, expiresAt }`, or null where nobody holds the lock.
     pub fn holder(&self, key: String, reply: Reply) {
         let read = |found: Found<'_>| {
-            let holder = |row: &Row| {
-                format!(r#"{{"owner":{},"expiresAt":{}}}"#, json::text(row.get(1)), row.get::<_, i64>(2))
-            };
-            Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), holder)))
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
+            let (owner, expires_at) = (json::text(row.cell(1)?), row.cell::<i64>(2)?);
+            Ok(Answer::Done(format!(r#"{{"owner":{owner},"expiresAt":{expires_at}}}"#)))
         };
         self.place.link.submit(self.job(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
     }
@@ -504,9 +507,9 @@ impl Locks {
         let (reply, outcome) = Reply::awaited();
         let read = |found: Found<'_>| {
             // JSON has no word for a lease without end.
-            let left = |row: &Row| row.get::<_, f64>(2).min(LONGEST_TTL_MS);
-            let told = |row: &Row| format!("[{},{}]", json::text(row.get(1)), left(row));
-            Ok(Answer::Done(found.rows.first().map_or_else(|| "null".into(), told)))
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
+            let (owner, left) = (json::text(row.cell(1)?), row.cell::<f64>(2)?.min(LONGEST_TTL_MS));
+            Ok(Answer::Done(format!("[{owner},{left}]")))
         };
         let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
         let job = self.job(statement, mode, key.to_owned(), [], read, reply);

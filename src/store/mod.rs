@@ -13,6 +13,7 @@
 
 mod cache;
 mod call;
+mod cells;
 mod checkpoints;
 mod circuits;
 mod conditional;

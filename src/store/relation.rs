@@ -17,6 +17,8 @@ pub(super) struct Relation {
 
 pub(super) struct Column {
     pub(super) name: String,
+    /// As SQL writes the type, without a width.
+    pub(super) data_type: String,
     pub(super) has_time_zone: bool,
     /// The `n` of a `VARCHAR(n)`.
     pub(super) max_chars: Option<usize>,

@@ -50,7 +50,7 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        coalesce(CASE WHEN has_sequence_privilege(a.sequence, 'USAGE')
                      THEN (SELECT increment = 1 AND cache_size = 1 AND NOT cycle_option
                              FROM pg_sequence_parameters(a.sequence::regclass)) END, false),
-       c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions
+       c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions, a.atttypid::regtype::text
   FROM (SELECT asked.place, oid, relnamespace::regnamespace::text AS schema, quote_ident(relname) AS name,
                pg_get_userbyid(relowner) = current_user AS is_ours, relpersistence <> 'u' AS is_logged,
                ARRAY(SELECT tgname::text FROM pg_trigger
@@ -88,6 +88,7 @@ pub(super) async fn find_all(
         });
         relation.columns.push(Column {
             name: row.get(0),
+            data_type: row.get(14),
             has_time_zone: row.get(1),
             max_chars: row.get::<_, Option<i64>>(2).map(|chars| chars as usize),
             leads_an_index: row.get(3),

@@ -20,6 +20,8 @@ use crate::sync::lock;
 ///   that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only where a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
 ///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
+/// * `{int:column}` and `{float:column}` are the column as a number, or as text where its type has values that the server
+///   refuses to cast, for [`Cells`](super::cells::Cells) to read.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
 ///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
@@ -170,6 +172,19 @@ impl Shape {
         }
     }
 
+    /// The table's name in errors, quoted as in SQL.
+    pub(super) fn name(&self) -> String {
+        self.relation
+            .as_ref()
+            .map_or_else(String::new, |Relation { schema, name, .. }| format!("{schema}.{name}"))
+    }
+
+    /// Whether the server lets nothing into this column that is not JSON.
+    pub(super) fn holds_json(&self, column: &str) -> bool {
+        let column = self.relation.as_ref().and_then(|relation| relation.column(column));
+        column.is_some_and(|column| matches!(column.data_type.as_str(), "jsonb" | "json"))
+    }
+
     /// The width that a column was declared with, in characters.
     pub(super) fn max_chars(&self, column: &str) -> Option<usize> {
         self.relation.as_ref()?.column(column)?.max_chars
@@ -216,7 +231,8 @@ pub(super) fn render(
 
 fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
     let (what, column) = token.split_once(':').expect("a token names its column");
-    let column = relation.column(if column == "touched" { touched } else { column });
+    let name = if column == "touched" { touched } else { column };
+    let column = relation.column(name);
     let zoned = column.is_some_and(|column| column.has_time_zone);
     let expression = match (what, zoned) {
         ("now", true) => "clock_timestamp()",
@@ -228,6 +244,15 @@ fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
         ("draw", _) => {
             let sequence = column.and_then(|column| column.sequence.as_deref()).unwrap_or_default();
             return format!("nextval('{}'::regclass)", sequence.replace('\'', "''"));
+        }
+        ("int" | "float", _) => {
+            let data_type = column.map_or("bigint", |column| column.data_type.as_str());
+            let cast = match (what, data_type) {
+                ("int", "bigint" | "integer" | "smallint") => "int8",
+                ("float", "double precision" | "real" | "bigint" | "integer" | "smallint") => "float8",
+                _ => "text",
+            };
+            return format!("{name}::{cast}");
         }
         _ => unreachable!("no such token: {what}"),
     };
@@ -413,6 +438,7 @@ mod tests {
     fn column(name: &str, has_time_zone: bool) -> Column {
         Column {
             name: name.into(),
+            data_type: if has_time_zone { "bigint" } else { "numeric" }.into(),
             has_time_zone,
             max_chars: None,
             leads_an_index: false,
@@ -432,6 +458,7 @@ mod tests {
             "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
              timezone('UTC', statement_timestamp()) FROM \"t\""
         );
+        assert_eq!(render("{int:a}, {int:b}, {float:a}", "", "", &table, &[]), "a::int8, b::text, a::float8");
         assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
     }
 

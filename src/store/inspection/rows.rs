@@ -66,7 +66,7 @@ macro_rules! rows {
 /// A key that was stored as a digest, as it stands beside the value.
 macro_rules! told_key {
     () => {
-        "CASE WHEN starts_with(told.key, E'\\001#') THEN coalesce(stored.value->>'key', told.key) ELSE told.key END"
+        "CASE WHEN starts_with(told.key, E'\\001#') THEN coalesce(to_jsonb(stored.value)->>'key', told.key) ELSE told.key END"
     };
 }
 
@@ -253,7 +253,7 @@ macro_rules! told_id {
         concat!(
             "CASE WHEN starts_with(",
             $id,
-            ", E'\\001#')\n            THEN coalesce(regexp_replace(stored.data->>'",
+            ", E'\\001#')\n            THEN coalesce(regexp_replace(to_jsonb(stored.data)->>'",
             $field,
             "', '^\"([^\"\\\\]*)\"$', '\\1'), ",
             $id,

@@ -1,0 +1,95 @@
+//! Columns of rows, read without trust: tables are used as they are found, and may hold what nobody expects, such as a
+//! NULL, a number that is not finite, or text in place of JSON. Such a row fails the calls that read it with an error that
+//! names table and column.
+
+use serde::de::IgnoredAny;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Type, WasNull};
+
+use super::Place;
+use crate::link::Error;
+
+/// What an `Error::Row` says of its table until [`Place::name_row`] knows it.
+const UNNAMED: String = String::new();
+
+pub(super) trait Cells {
+    /// The value of a column, by its place in the statement's list.
+    fn cell<'a, T: FromSql<'a>>(&'a self, at: usize) -> Result<T, Error>;
+    /// An integer, of a column that the statement writes as `{int:column}`.
+    fn integer(&self, at: usize) -> Result<Option<i64>, Error>;
+    /// A number, of a column that the statement writes as `{float:column}`.
+    fn float(&self, at: usize) -> Result<f64, Error>;
+    fn unreadable(&self, at: usize, problem: &str) -> Error;
+
+    /// An integer that must be there.
+    fn count(&self, at: usize) -> Result<i64, Error> {
+        self.integer(at)?.ok_or_else(|| self.unreadable(at, NULL))
+    }
+}
+
+const NULL: &str = "is NULL";
+
+impl Cells for Row {
+    fn cell<'a, T: FromSql<'a>>(&'a self, at: usize) -> Result<T, Error> {
+        self.try_get(at).map_err(|error| {
+            let source = std::error::Error::source(&error);
+            match source {
+                Some(source) if source.is::<WasNull>() => self.unreadable(at, NULL),
+                Some(source) => self.unreadable(at, &format!("cannot be read: {source}")),
+                None => self.unreadable(at, &format!("cannot be read: {error}")),
+            }
+        })
+    }
+
+    fn integer(&self, at: usize) -> Result<Option<i64>, Error> {
+        if *self.columns()[at].type_() != Type::TEXT {
+            return self.cell(at);
+        }
+        let Some(text) = self.cell::<Option<&str>>(at)? else { return Ok(None) };
+        // NUMERIC(12, 2) has 7 as 7.00.
+        let whole = text.split_once('.').map_or(text, |(whole, fraction)| {
+            if fraction.bytes().all(|digit| digit == b'0') { whole } else { text }
+        });
+        match whole.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(self.unreadable(at, "holds no integer of 64 bits")),
+        }
+    }
+
+    fn float(&self, at: usize) -> Result<f64, Error> {
+        let number = match *self.columns()[at].type_() {
+            Type::TEXT => self.cell::<&str>(at)?.parse().ok(),
+            _ => Some(self.cell(at)?),
+        };
+        number.filter(|number: &f64| !number.is_nan()).ok_or_else(|| self.unreadable(at, "holds no number"))
+    }
+
+    fn unreadable(&self, at: usize, problem: &str) -> Error {
+        let column = self.columns()[at].name().to_owned();
+        Error::Row { table: UNNAMED, column, problem: problem.to_owned() }
+    }
+}
+
+impl Place {
+    /// A value as JSON text. It is about to be parsed together with the results of other calls, so what is not JSON must
+    /// not get there: it is looked at, unless the column's type vouches for it.
+    pub(super) fn json<'a>(&self, row: &'a Row, at: usize) -> Result<&'a str, Error> {
+        let text: &str = row.cell(at)?;
+        let is_json = self.table.shape().holds_json(row.columns()[at].name());
+        // An empty answer would be a miss.
+        if (!is_json || text.is_empty()) && serde_json::from_str::<IgnoredAny>(text).is_err() {
+            return Err(row.unreadable(at, "holds text that is not JSON"));
+        }
+        Ok(text)
+    }
+
+    /// Says in the error of a row whose table it is.
+    pub(super) fn name_row<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        outcome.map_err(|error| match error {
+            Error::Row { column, problem, .. } => {
+                Error::Row { table: self.table.shape().name(), column, problem }
+            }
+            other => other,
+        })
+    }
+}
