@@ -166,6 +166,9 @@ export interface Lease extends LockHandle {
    * and they are large. `go_goscope_check_fencing_token(key, token, key_prefix)` checks it within a transaction of the
    * application's own. A lock that is taken again by its owner has a new token; {@link extend} keeps it.
    *
+   * Until that transaction ends, no adapter of this package takes the lock over. The pg-based adapter, in a mixed fleet,
+   * does not wait for it.
+   *
    * @throws Error `ERR_FENCING_UNAVAILABLE` if the table has no tokens, or the role may not draw them
    * @example
    * ```ts

@@ -51,9 +51,31 @@ CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON go_goscope_idempotency (ex
 
 -- What follows is beyond the documented schema: fencing tokens for locks, and a word to those who wait or listen.
 -- Everything documented works without it, and beside the pg-based adapter, which does not know of it.
+--
+-- The functions run with the rights of the role that writes or asks, on a search path of their own.
+
+-- A function of one of these names that another role owns would be kept as that role's, which could change it later. This
+-- stops there, and says what to do.
+DO $guard$
+DECLARE
+  theirs text;
+BEGIN
+  SELECT string_agg(format('%s, which %I owns', oid::regprocedure, pg_get_userbyid(proowner)), '; ') INTO theirs
+    FROM pg_proc
+   WHERE pronamespace = current_schema()::regnamespace AND starts_with(proname::text, 'go_goscope_')
+     AND proowner <> 10 AND pg_get_userbyid(proowner) <> current_user
+     AND proowner NOT IN (SELECT relowner FROM pg_class
+                           WHERE relnamespace = pronamespace AND relname IN ('go_goscope_locks', 'go_goscope_circuit'));
+  IF theirs IS NOT NULL THEN
+    RAISE EXCEPTION 'functions of another role have the names of these: %', theirs
+      USING HINT = 'Find out who made them. Then drop them, or make the owner of the tables their owner, and run this again.';
+  END IF;
+END $guard$;
 
 -- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
-CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+-- goscope-postgres additions 2
 DECLARE
   -- By the row as a whole: a session keeps its plans, and NEW.key fails in them when the column's type has been changed.
   changed CONSTANT jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
@@ -80,8 +102,15 @@ ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fenc
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
 -- the transaction ends, nobody takes the lock over, releases it or sweeps it away, even when its lease runs out: that
 -- waits for FOR KEY SHARE. An extension does not.
-CREATE OR REPLACE FUNCTION go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
-RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+--
+-- Its table is named with the schema, so that a temporary table of that name forges no token; and its clock fits the type of
+-- the column.
+DO $do$
+BEGIN
+  EXECUTE replace(replace(replace($sql$
+CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- goscope-postgres additions 2
 DECLARE
   -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
   drawn CONSTANT bigint := (token >> 12) - (token & 4095);
@@ -93,9 +122,9 @@ DECLARE
     SELECT prefix || 'lock:' || name
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
-  PERFORM FROM go_goscope_locks AS lock
+  PERFORM FROM {table} AS lock
     WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
-      AND lock.expires_at > timezone('UTC', clock_timestamp())
+      AND lock.expires_at > {now:expires_at}
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
@@ -103,7 +132,15 @@ BEGIN
             DETAIL = 'Its lease has run out, or somebody else has taken it since.',
             HINT = 'Roll back, and do the work again under a lock that was newly acquired.';
   END IF;
-END $$;
+END $$$sql$,
+    '{schema}', quote_ident(current_schema()) || '.'),
+    '{table}', quote_ident(current_schema()) || '.go_goscope_locks'),
+    '{now:expires_at}', (
+      SELECT CASE WHEN atttypid = 'timestamptz'::regtype THEN 'clock_timestamp()'
+                  ELSE 'timezone(''UTC'', clock_timestamp())' END
+        FROM pg_attribute
+       WHERE attrelid = (quote_ident(current_schema()) || '.go_goscope_locks')::regclass AND attname = 'expires_at'));
+END $do$;
 
 
 -- Whether somebody waits for the lock; only then its release is told.
@@ -114,7 +151,9 @@ CREATE TRIGGER go_goscope_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
   EXECUTE FUNCTION go_goscope_notify();
 
 -- Tells all who listen that something has happened to all rows.
-CREATE OR REPLACE FUNCTION go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+-- goscope-postgres additions 2
 BEGIN
   PERFORM pg_notify('go_goscope', '*');
   RETURN NULL;

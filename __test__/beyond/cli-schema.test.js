@@ -46,7 +46,9 @@ const shapeOf = async (/** @type {Database} */ db) => ({
   triggers: await db.query(
     'SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2',
   ),
-  functions: await db.query("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"),
+  functions: await db.query(
+    "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",
+  ),
   sequences: await db.query("SELECT relname FROM pg_class WHERE relkind = 'S' ORDER BY 1"),
 })
 

@@ -13,9 +13,11 @@ const { inProcesses, Worker } = require('../helpers/processes.js')
 const { inTime, until } = require('../helpers/waiting.js')
 const { grants, migration, urlAs } = require('../helpers/way.js')
 
-const [database, contended, documented, narrow, wide, zoned] = Array.from({ length: 6 }, () => useDatabase())
+const [database, contended, documented, narrow, wide, zoned, forged] = Array.from({ length: 7 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+const tokenless = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+after(() => administer(`DROP ROLE IF EXISTS ${tokenless}`))
 // The database's drop, which its grants go with, comes before: hooks run in the order in which they were made.
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 
@@ -231,6 +233,50 @@ test('until the transaction that has checked a token ends, nobody takes the lock
   await held.rollback()
   await inTime('the release', released)
 })
+
+test('that holds for a takeover by a role that may draw no tokens', async () => {
+  const db = await database
+  const lease = await taken(new PostgresAdapter(db.pool()), 'unequal', 60_000)
+  await db.query(`CREATE ROLE ${tokenless} LOGIN PASSWORD 'secret'`)
+  await db.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON go_goscope_locks TO ${tokenless}`)
+  const other = new PostgresAdapter(db.pool({ connectionString: urlAs(db.url, tokenless) }))
+  const guard = await db.hold(CHECK, ['unequal', lease.fencingToken, ''])
+  await lease.extend(50)
+  await until('its end', async () => (await other.holder('unequal')) === null)
+  let isTaken = false
+  const next = taken(other, 'unequal').then((next) => {
+    isTaken = true
+    return next
+  })
+  await db.untilWaiting()
+  assert.equal(isTaken, false)
+  await guard.commit()
+  const taker = await inTime('the takeover', next)
+  assert.throws(() => taker.fencingToken, { code: 'ERR_FENCING_UNAVAILABLE' })
+  await assert.rejects(check(db, 'unequal', lease.fencingToken), { code: 'GF001' })
+})
+
+for (const [n, how] of ['sql/schema.sql', 'connect()'].entries()) {
+  test(`a temporary table forges no token where ${how} has made the check`, async () => {
+    const db = await forged
+    await db.query(`CREATE SCHEMA s${n}; ALTER DATABASE ${db.name} SET search_path = s${n}`)
+    const client = new pg.Client({ connectionString: db.ownUrl })
+    await client.connect()
+    try {
+      if (how === 'connect()') await new PostgresAdapter(db.pool()).connect()
+      else await client.query(migration('schema.sql'))
+      await client.query(`
+        CREATE TEMPORARY TABLE go_goscope_locks (key text, owner text, expires_at timestamp, fencing_token bigint, fencing_owner text);
+        INSERT INTO go_goscope_locks VALUES ('lock:k', 'me', 'infinity', 7, 'me')`)
+      await assert.rejects(client.query(CHECK, ['k', 7n << 12n, '']), { code: 'GF001' })
+      const lease = await taken(new PostgresAdapter(db.pool()))
+      await client.query(CHECK, ['k', lease.fencingToken, ''])
+      await lease.release()
+    } finally {
+      await client.end()
+    }
+  })
+}
 
 test('keys of any kind and prefixes, as the adapter stores them', async () => {
   const db = await database

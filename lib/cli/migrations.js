@@ -14,7 +14,7 @@ const { quote } = require('./tables.js')
  * @property {string} name of what it makes
  * @property {string} [table] that it is about
  *
- * @typedef {'table' | 'index' | 'column' | 'sequence' | 'function' | 'trigger' | 'other'} Kind
+ * @typedef {'table' | 'index' | 'column' | 'sequence' | 'function' | 'trigger' | 'guard' | 'other'} Kind
  *
  * @typedef {{ name: string, type: string, definition: string }} Column
  */
@@ -86,6 +86,8 @@ const FORMS = [
   ['sequence', /^CREATE SEQUENCE IF NOT EXISTS (?<name>\w+)/],
   ['sequence', /^ALTER SEQUENCE (?<name>\w+) OWNED BY (?<table>\w+)\./],
   ['function', /^CREATE OR REPLACE FUNCTION (?<name>\w+)/],
+  ['function', /^DO \$do\$[\s\S]*?CREATE OR REPLACE FUNCTION \{schema\}(?<name>\w+)/],
+  ['guard', /^DO \$(?<name>guard)\$/],
   ['trigger', /^DROP TRIGGER IF EXISTS (?<name>\w+) ON (?<table>\w+)/],
   ['trigger', /^CREATE TRIGGER (?<name>\w+)[\s\S]*? ON (?<table>\w+)/],
 ]
@@ -109,9 +111,26 @@ function made(code) {
  * @param {string[]} tables
  */
 function of(all, tables) {
+  return guarded(all.filter(isOf(all, tables)))
+}
+
+/**
+ * The guard looks whose functions there are before they are replaced.
+ *
+ * @param {Statement[]} some
+ */
+const guarded = (some) =>
+  some.some(({ kind }) => kind === 'function') ? some : some.filter(({ kind }) => kind !== 'guard')
+
+/**
+ * @param {Statement[]} all
+ * @param {string[]} tables
+ * @returns {(statement: Statement) => boolean}
+ */
+function isOf(all, tables) {
   const ours = all.filter(({ table }) => table !== undefined && tables.includes(table))
   const names = (/** @type {string} */ code, /** @type {string} */ name) => new RegExp(`\\b${name}\\b`).test(code)
-  return all.filter((statement) => {
+  return (statement) => {
     if (statement.table !== undefined) return tables.includes(statement.table)
     if (statement.kind === 'function') {
       return (
@@ -119,7 +138,7 @@ function of(all, tables) {
       )
     }
     return statement.kind === 'sequence' ? tables.some((table) => statement.name.startsWith(table)) : true
-  })
+  }
 }
 
 /**
@@ -142,13 +161,13 @@ const columnsOf = ({ code }) =>
  * @typedef {object} Objects as src/store/inspection/catalogue.rs finds them; tables are named as in SQL, quoted
  * @property {{ table: string, name: string, type: string, notNull: boolean }[]} columns
  * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
- * @property {{ table: string, name: string, isEnabled: boolean }[]} triggers
- * @property {string[]} functions
- * @property {{ name: string, isUsable: boolean }[]} sequences
+ * @property {{ table: string, name: string, isEnabled: boolean, isTrusted: boolean }[]} triggers
+ * @property {{ name: string, owner: string, isTrusted: boolean, version: number }[]} functions
+ * @property {{ name: string, owner: string, isTrusted: boolean, isUsable: boolean }[]} sequences
  */
 
 /**
- * Whether what a statement makes is there. An index counts by what it leads with, since another name serves as well.
+ * Whether what a statement makes is there, of this version or a later one, and no other role's. An index counts by what it leads with, since another name serves as well.
  *
  * @param {Statement} statement
  * @param {Objects} objects
@@ -165,15 +184,31 @@ function isMade({ kind, name, table = '', code }, objects) {
       return objects.indexes.some((index) => of(index) && index.isValid && index.columns[0] === lead)
     }
     case 'trigger':
-      return objects.triggers.some((trigger) => of(trigger) && trigger.name === name)
+      return objects.triggers.some((trigger) => of(trigger) && trigger.name === name && trigger.isTrusted)
     case 'function':
-      return objects.functions.includes(name)
+      return (
+        !isForeign(name, objects) &&
+        objects.functions.some((known) => known.name === name && known.version >= versionOf(code))
+      )
     case 'sequence':
-      return objects.sequences.some((sequence) => sequence.name === name)
+      return objects.sequences.some((sequence) => sequence.name === name && sequence.isTrusted)
+    case 'guard':
+      return true
     default:
       return false
   }
 }
+
+/** @param {string} code of a function */
+const versionOf = (code) => Number(/goscope-postgres additions (\d+)/.exec(code)?.[1])
+
+/**
+ * Whether another role has a function of this name.
+ *
+ * @param {string} name
+ * @param {Objects} objects
+ */
+const isForeign = (name, objects) => objects.functions.some((known) => known.name === name && !known.isTrusted)
 
 /**
  * What there is to run, so that everything is there: whole tables, and what existing tables lack.
@@ -183,14 +218,16 @@ function isMade({ kind, name, table = '', code }, objects) {
  * @returns {string[]}
  */
 const missing = (all, objects) =>
-  all.flatMap((statement) => {
-    if (!isMade(statement, objects)) return [statement.sql]
-    if (statement.kind !== 'table') return []
-    const present = objects.columns.filter(({ table }) => table === `"${statement.name}"`)
-    return columnsOf(statement)
-      .filter(({ name }) => !present.some((column) => column.name === name))
-      .map(({ name, definition }) => `ALTER TABLE ${statement.name} ADD COLUMN IF NOT EXISTS ${name} ${definition};`)
-  })
+  guarded(all.filter((one) => one.kind === 'guard' || one.kind === 'table' || !isMade(one, objects))).flatMap(
+    (statement) => {
+      if (statement.kind === 'guard' || !isMade(statement, objects)) return [statement.sql]
+      if (statement.kind !== 'table') return []
+      const present = objects.columns.filter(({ table }) => table === `"${statement.name}"`)
+      return columnsOf(statement)
+        .filter(({ name }) => !present.some((column) => column.name === name))
+        .map(({ name, definition }) => `ALTER TABLE ${statement.name} ADD COLUMN IF NOT EXISTS ${name} ${definition};`)
+    },
+  )
 
 /** The documented tables' statements. */
 const documented = () => statements(read('schema.sql'))

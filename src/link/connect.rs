@@ -192,7 +192,7 @@ impl Connection {
     }
 
     /// Whether this connection alone uses its server session.
-    pub(super) fn is_own(&self) -> bool {
+    pub fn is_own(&self) -> bool {
         self.session.is_own
     }
 

@@ -3,10 +3,18 @@
 --
 -- `{table}` is the quoted name with its schema, `{schema}` the schema's with a dot; sections are read by `schema.rs`. The
 -- same statements are in `sql/schema.sql`, and may be run again.
+--
+-- Each function says which version of the additions it is of. Whoever changes a function gives all of them the next
+-- number, here and in `sql/schema.sql`, so that `connect()` and `schema --missing` replace older ones.
+--
+-- Functions run with the rights of the role that writes or asks. So each has a search path of its own: on the session's,
+-- another role could have put functions and operators that are found first.
 
 -- section: notify
 -- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
-CREATE OR REPLACE FUNCTION {schema}go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {schema}go_goscope_notify() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+-- goscope-postgres additions 2
 DECLARE
   -- By the row as a whole: a session keeps its plans, and NEW.key fails in them when the column's type has been changed.
   changed CONSTANT jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
@@ -34,7 +42,8 @@ ALTER SEQUENCE {schema}go_goscope_locks_fencing_token_seq OWNED BY {table}.fenci
 -- the transaction ends, nobody takes the lock over, releases it or sweeps it away, even when its lease runs out: that
 -- waits for FOR KEY SHARE. An extension does not.
 CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
-RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- goscope-postgres additions 2
 DECLARE
   -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
   drawn CONSTANT bigint := (token >> 12) - (token & 4095);
@@ -68,7 +77,9 @@ CREATE TRIGGER go_goscope_released AFTER DELETE ON {table} FOR EACH ROW
 
 -- section: notify all
 -- Tells all who listen that something has happened to all rows.
-CREATE OR REPLACE FUNCTION {schema}go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {schema}go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+-- goscope-postgres additions 2
 BEGIN
   PERFORM pg_notify('go_goscope', '*');
   RETURN NULL;

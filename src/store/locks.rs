@@ -45,7 +45,8 @@ use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode,
 /// * A crash loses no number that anybody has been given: a draw is in the log before the commit that it belongs to,
 ///   which waits for the disk. Where the server's `synchronous_commit` is off, neither the lock nor its number is safe.
 /// * `key` stands in `SET` so that the row is locked as for a change of its key: a transaction that has had a token checked
-///   holds it `FOR KEY SHARE`, and nobody takes the lock over before it ends.
+///   holds it `FOR KEY SHARE`, and nobody takes the lock over before it ends. That holds for a role that may draw no tokens
+///   as well: another role may have had its token checked.
 /// * A same owner's row keeps its `awaited`; a new holder's waiters ask anew.
 ///
 /// Which calls the rows belong to, the link finds by their keys: a join in here would compare each row with each call,
@@ -56,8 +57,9 @@ INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token
 SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}
  WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})
 ON CONFLICT (key) DO UPDATE
-  SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
-      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
+  SET key = excluded.key, owner = excluded.owner,
+      expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
+      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
@@ -73,8 +75,9 @@ SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fenc
                     WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
  ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
-  SET owner = excluded.owner, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
-      {with fencing}, key = excluded.key, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
+  SET key = excluded.key, owner = excluded.owner,
+      expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
+      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,

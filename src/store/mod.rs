@@ -21,6 +21,7 @@ mod counter;
 mod entries;
 mod gather;
 mod idempotency;
+mod indexes;
 mod inspection;
 mod json;
 mod keys;

@@ -9,11 +9,24 @@ pub(super) struct Relation {
     /// Whether a crash of the server leaves it as it is.
     pub(super) is_logged: bool,
     pub(super) columns: Vec<Column>,
-    /// Those that fire.
+    /// Those that fire, and run a function of `functions` that is trusted.
     pub(super) triggers: Vec<String>,
-    /// Those of ours that are in the table's schema.
-    pub(super) functions: Vec<String>,
+    /// Those with names of ours that are in the table's schema.
+    pub(super) functions: Vec<Function>,
 }
+
+/// A function in the table's schema.
+pub(super) struct Function {
+    pub(super) name: String,
+    /// Whether the table's owner owns it, or the server's first superuser. Another role could have made it before us, and
+    /// change what it does at any time; it would run with the rights of each role that writes to the table.
+    pub(super) is_trusted: bool,
+    /// Of the additions that it belongs to; 0 before they had one.
+    pub(super) version: u32,
+}
+
+/// The version of the additions in `additions.sql`.
+pub(super) const ADDITIONS_VERSION: u32 = 2;
 
 pub(super) struct Column {
     pub(super) name: String,
@@ -55,6 +68,22 @@ impl Addition {
         Self { name, sections, columns: &[], drawn: None, triggers: &[], functions: &[] }
     }
 
+    /// Whether nothing of it is missing, or of an older version.
+    pub(super) fn is_current(&self, relation: &Relation) -> bool {
+        self.is_made(relation)
+            && self.functions_of(relation).all(|function| function.version >= ADDITIONS_VERSION)
+    }
+
+    /// Whether another role has a function in the place of one of ours. Then the addition is left alone: what we would
+    /// make in that place would be that role's.
+    pub(super) fn is_foreign(&self, relation: &Relation) -> bool {
+        self.functions_of(relation).any(|function| !function.is_trusted)
+    }
+
+    fn functions_of<'a>(&'a self, relation: &'a Relation) -> impl Iterator<Item = &'a Function> {
+        relation.functions.iter().filter(|function| self.functions.contains(&function.name.as_str()))
+    }
+
     /// Whether nothing of it is missing.
     pub(super) fn is_made(&self, relation: &Relation) -> bool {
         self.columns.iter().all(|name| relation.column(name).is_some())
@@ -62,7 +91,8 @@ impl Addition {
                 .drawn
                 .is_none_or(|name| relation.column(name).is_some_and(|column| column.sequence.is_some()))
             && self.triggers.iter().all(|name| relation.triggers.iter().any(|known| known == name))
-            && self.functions.iter().all(|name| relation.functions.iter().any(|known| known == name))
+            && !self.is_foreign(relation)
+            && self.functions.iter().all(|name| relation.functions.iter().any(|known| known.name == *name))
     }
 
     /// Whether it is all there, and the role may use it.

@@ -6,7 +6,8 @@
 //!    on `pg_type` when two run it together); the second look, at read committed, sees what the first to come made.
 //! 3. What goes beyond the documented schema (`additions.sql`) is made with a new table, and added to one that exists by
 //!    `connect()`, where the role owns it and nobody keeps the table busy.
-//! 4. Somebody who does not know our lock, such as the pg-based adapter, may still create between look and create:
+//! 4. Functions and triggers count only if the table's owner owns the functions: see [`Function`].
+//! 5. Somebody who does not know our lock, such as the pg-based adapter, may still create between look and create:
 //!    then the server says so, and the look is taken anew.
 
 use std::time::Duration;
@@ -14,8 +15,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
-use super::relation::{Column, Relation};
-use super::table::{Definition, Durability, Index, render};
+use super::indexes;
+use super::relation::{Addition, Column, Function, Relation};
+use super::table::{Definition, Durability, render};
 use crate::link::{Connection, Error};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -40,10 +42,13 @@ const ADDITIONS_PAUSE: Duration = Duration::from_millis(50);
 /// tables at once (four, on a new connection: 3.4 ms of the server's CPU, and 6.7 one by one), functions in place of joins
 /// where there are some, and `OFFSET 0`, by which what there is once per table is found once. Who has a sequence is asked
 /// of numbers of its width only.
+///
+/// A trigger counts by the function that it runs, not by its name alone. A function has its version behind its name, or
+/// nothing where neither the table's owner owns it nor the role 10, which made the database cluster.
 const COLUMNS: &str = "
 SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END::int8,
-       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum),
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indisvalid),
        has_column_privilege(c.oid, a.attnum, 'SELECT') AND has_column_privilege(c.oid, a.attnum, 'INSERT')
          AND has_column_privilege(c.oid, a.attnum, 'UPDATE'),
        a.sequence,
@@ -53,20 +58,20 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions, a.atttypid::regtype::text
   FROM (SELECT asked.place, oid, relnamespace::regnamespace::text AS schema, quote_ident(relname) AS name,
                pg_get_userbyid(relowner) = current_user AS is_ours, relpersistence <> 'u' AS is_logged,
-               ARRAY(SELECT tgname::text FROM pg_trigger
-                      WHERE tgrelid = pg_class.oid AND tgenabled IN ('O', 'A')) AS triggers,
-               ARRAY(SELECT proname::text FROM pg_proc
-                      WHERE proname >= 'go_goscope_' AND proname < 'go_goscope`'
-                        AND pronamespace = relnamespace) AS functions
+               ARRAY(SELECT tgname::text FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+                      WHERE tgrelid = pg_class.oid AND tgenabled IN ('O', 'A') AND proowner IN (relowner, 10)
+                        AND proname IN ('go_goscope_notify', 'go_goscope_notify_all')
+                        AND pronamespace = relnamespace) AS triggers,
+               ARRAY(SELECT concat_ws(' ', proname, CASE WHEN proowner IN (relowner, 10) THEN
+                              coalesce(substring(prosrc FROM 'goscope-postgres additions ([0-9]{1,9})'), '0') END)
+                       FROM pg_proc
+                      WHERE proname >= 'go_goscope_' AND proname < 'go_goscope`' AND pronamespace = relnamespace
+                        AND (pronargs = 0 OR proname = 'go_goscope_check_fencing_token')) AS functions
           FROM unnest($1) WITH ORDINALITY AS asked (name, place)
           JOIN pg_class ON oid = to_regclass(asked.name) OFFSET 0) AS c
   JOIN (SELECT *, CASE WHEN atttypid = 'int8'::regtype AND attidentity = '' AND attnum > 0 AND NOT attisdropped
                        THEN pg_get_serial_sequence(attrelid::regclass::text, attname) END AS sequence
           FROM pg_attribute) AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped";
-
-const NAME_IS_TAKEN: &str = "
-SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
-                  AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2)))";
 
 /// Tables as the catalogue has them, in the order of their names; none where there is no such table.
 pub(super) async fn find_all(
@@ -84,7 +89,7 @@ pub(super) async fn find_all(
             is_ours: row.get(10),
             is_logged: row.get(11),
             triggers: row.get(12),
-            functions: row.get(13),
+            functions: row.get::<_, Vec<String>>(13).iter().map(|known| function(known)).collect(),
         });
         relation.columns.push(Column {
             name: row.get(0),
@@ -98,6 +103,13 @@ pub(super) async fn find_all(
         });
     }
     Ok(found)
+}
+
+fn function(known: &str) -> Function {
+    let (name, version) =
+        known.split_once(' ').map_or((known, None), |(name, version)| (name, Some(version)));
+    let number = version.and_then(|version| version.parse().ok()).unwrap_or(0);
+    Function { name: name.to_owned(), is_trusted: version.is_some(), version: number }
 }
 
 pub(super) async fn find(connection: &Connection, name: &str) -> Result<Option<Relation>, Error> {
@@ -143,49 +155,11 @@ async fn create_once(
         };
         connection.execute(&wanted.replace("{table}", name)).await?;
         for index in definition.indexes {
-            make_index(connection, name, index, "").await?;
+            indexes::make(connection, name, index, "").await?;
         }
         add(connection, name, definition).await?;
     }
     connection.execute("COMMIT").await
-}
-
-/// `how` is empty or `CONCURRENTLY`. The server picks a name where none is documented, or somebody else has it.
-async fn make_index(connection: &Connection, table: &str, index: &Index, how: &str) -> Result<(), Error> {
-    let name = match index.name {
-        Some(wanted) if !name_is_taken(connection, wanted, table).await? => wanted,
-        _ => "",
-    };
-    connection.execute(&format!("CREATE INDEX {how} {name} ON {table} {}", index.on)).await
-}
-
-async fn name_is_taken(connection: &Connection, index: &str, table: &str) -> Result<bool, Error> {
-    let rows = connection.look(NAME_IS_TAKEN, &[(&index, Type::TEXT), (&table, Type::TEXT)]).await?;
-    Ok(rows[0].get(0))
-}
-
-/// Makes the indexes that an existing table lacks, concurrently, so that no writer waits. One that is not valid counts
-/// as present: another process may be building it. Best effort: the adapter is right without them, only slower, and a
-/// role without the right to make one must still be able to connect. Says whether it tried, which may have taken long.
-pub(super) async fn mend(
-    connection: &Connection,
-    name: &str,
-    definition: &Definition,
-    relation: &Relation,
-) -> Result<bool, Error> {
-    let mut has_tried = false;
-    for index in definition.indexes {
-        let serves = |column: &Column| column.name == index.leads_with && column.leads_an_index;
-        if relation.columns.iter().any(serves) {
-            continue;
-        }
-        has_tried = true;
-        match make_index(connection, name, index, "CONCURRENTLY").await {
-            Err(error) if error.sqlstate().is_none() => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(has_tried)
 }
 
 /// Makes the additions that an existing table lacks, where the role owns it, and says whether it did. Best effort, as
@@ -196,7 +170,8 @@ pub(super) async fn supplement(
     definition: &Definition,
     relation: &Relation,
 ) -> Result<bool, Error> {
-    if !relation.is_ours || definition.additions.iter().all(|addition| addition.is_made(relation)) {
+    let is_done = |addition: &Addition| addition.is_current(relation) || addition.is_foreign(relation);
+    if !relation.is_ours || definition.additions.iter().all(is_done) {
         return Ok(false);
     }
     for tries in 1.. {
@@ -225,16 +200,20 @@ async fn supplement_once(connection: &Connection, name: &str, definition: &Defin
 /// Within a transaction: makes the additions that are missing, each by itself. One that cannot be made is left out.
 async fn add(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
     for addition in definition.additions {
-        // Looked at anew each time: by now somebody else may have made it.
+        // Looked at anew each time: by now another process may have made it.
         let Some(relation) = find(connection, name).await? else { return Ok(()) };
-        if addition.is_made(&relation) {
+        if addition.is_current(&relation) || addition.is_foreign(&relation) {
             continue;
         }
         connection.execute("SAVEPOINT addition").await?;
         let sql: String = addition.sections.iter().map(|title| section(ADDITIONS, title)).collect();
         let table = format!("{}.{}", relation.schema, relation.name);
         match connection.execute(&render(&sql, &table, definition.touched, &relation, &[])).await {
-            Ok(()) => connection.execute("RELEASE SAVEPOINT addition").await?,
+            // Another role may have made a function in between, whose body was replaced, and which stays that role's.
+            Ok(()) => match find(connection, name).await?.is_some_and(|now| addition.is_current(&now)) {
+                true => connection.execute("RELEASE SAVEPOINT addition").await?,
+                false => connection.execute("ROLLBACK TO SAVEPOINT addition").await?,
+            },
             Err(error) if error.sqlstate().is_none() => return Err(error),
             Err(_) => connection.execute("ROLLBACK TO SAVEPOINT addition").await?,
         }

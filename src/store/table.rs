@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use super::relation::{Addition, Relation};
-use super::schema;
+use super::{indexes, schema};
 use crate::link::{Connection, Error, Kind, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
 
@@ -347,7 +347,7 @@ impl Table {
                 .map(|relation| (name, relation));
             has_changed = true;
         } else if let (Some((name, relation)), true, true) = (&mut found, mend, self.create) {
-            has_changed = schema::mend(connection, name, self.definition, relation).await?;
+            has_changed = indexes::mend(connection, name, self.definition, relation).await?;
             if schema::supplement(connection, name, self.definition, relation).await? {
                 has_changed = true;
                 if let Some(supplemented) = schema::find(connection, name).await? {

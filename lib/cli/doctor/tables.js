@@ -45,6 +45,7 @@ async function checkTable(session, { name, counts, rights, statements, template 
   const here = under(objects, table.name, template)
   const own = migrations.of(statements, [template.slice(1, -1)])
   return [
+    owned(session, name, table),
     columns(name, own, here),
     indexes(name, own, here),
     additions(name, own, here),
@@ -77,6 +78,30 @@ function absent({ server }, name) {
     return ok(name, `${message}; connect() or the first use makes it, in the schema ${server.schema}`)
   const advice = 'Let a role that may run `goscope-postgres schema | psql`, or look for it in another schema.'
   return warning(name, `${message}, and ${server.role} may not make it`, advice)
+}
+
+/**
+ * Whoever owns a table, or a function that its triggers run, decides what runs with the rights of the roles that write to
+ * it. In a schema where any role may create, another role's table can come first.
+ *
+ * @param {Session} session
+ * @param {string} name
+ * @param {any} table
+ */
+function owned({ server }, name, { isTemporary, isExpected, owner, schema, table }) {
+  if (isTemporary) {
+    return warning(
+      `${name} owner`,
+      'is a temporary table of this session, which hides any other of that name',
+      'Make no temporary table of this name where the adapters connect.',
+    )
+  }
+  if (isExpected) return undefined
+  return warning(
+    `${name} owner`,
+    `${owner} owns it, who owns neither the schema nor the database: its triggers run with the rights of ${server.role}`,
+    `If that is not the role of your migrations, DROP TABLE ${quote([schema, table])} and REVOKE CREATE ON SCHEMA ${quote([schema])} FROM PUBLIC;`,
+  )
 }
 
 /** What each documented type may be, for the adapters to work: tables that exist are used as they are. */
@@ -133,10 +158,22 @@ function indexes(name, statements, objects) {
   const names = own ? 'on expires_at' : lacks.map((statement) => statement.name).join(', ')
   return warning(
     title,
-    `${names} missing, or not valid: calls work, and get slower as the table grows`,
-    'Let the table’s owner connect() once, or run `goscope-postgres schema --missing | psql`.',
+    `${names} missing, or not valid: calls work, and get slower as the table grows${unfinished(objects)}`,
+    `${drops(objects)}Let the table’s owner connect() once, while no old transaction is open, or run \`goscope-postgres schema --missing | psql\`.`,
   )
 }
+
+/** @param {migrations.Objects} objects */
+const invalid = (objects) => objects.indexes.filter(({ isValid }) => !isValid).map(({ name }) => name)
+
+/** @param {migrations.Objects} objects */
+const unfinished = (objects) => (invalid(objects).length > 0 ? `; unfinished: ${invalid(objects).join(', ')}` : '')
+
+/** @param {migrations.Objects} objects */
+const drops = (objects) =>
+  invalid(objects).length > 0
+    ? `\`DROP INDEX CONCURRENTLY ${quote([invalid(objects)[0]])};\`, unless it is being built. `
+    : ''
 
 /**
  * What goes beyond the documented schema; without it, what is documented works.
@@ -151,6 +188,29 @@ function additions(name, statements, objects) {
   if (all.length === 0) return undefined
   const lacks = [...new Set(all.filter((one) => !migrations.isMade(one, objects)).map(({ name }) => name))]
   if (lacks.length === 0) return ok(title, 'all there')
+  const theirs = [
+    ...objects.functions
+      .filter(({ name, isTrusted }) => !isTrusted && lacks.includes(name))
+      .map(({ name, owner }) => ({ name, owner, kind: 'FUNCTION' })),
+    ...objects.sequences
+      .filter(({ name, isTrusted }) => !isTrusted && lacks.includes(name))
+      .map(({ name, owner }) => ({ name, owner, kind: 'SEQUENCE' })),
+  ]
+  if (theirs.length > 0) {
+    return warning(
+      title,
+      `${theirs.map(({ name, owner }) => `${name} is of the role ${owner}`).join(', ')}, and does not belong to the table: it is not used`,
+      `Find out who made it. Then \`${theirs.map(({ name, kind }) => `DROP ${kind} ${name};`).join(' ')}\`, and let the table’s owner connect() once, or run \`goscope-postgres schema --missing | psql\`.`,
+    )
+  }
+  const isOld = (/** @type {string} */ name) => objects.functions.some((known) => known.name === name)
+  if (lacks.every(isOld)) {
+    return warning(
+      title,
+      `${lacks.join(', ')} is of an older version of this package`,
+      'Let the table’s owner connect() once, or run `goscope-postgres schema --missing | psql`.',
+    )
+  }
   const message = `without ${lacks.join(', ')}, what goes beyond the documented API is not to be had, or done by polling`
   return warning(
     title,

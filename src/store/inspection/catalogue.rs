@@ -47,6 +47,12 @@ const TABLES: &str = "
 SELECT coalesce(json_agg(found), '[]')::text
   FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, class.reltuples::float8 AS rows,
                pg_total_relation_size(class.oid) AS bytes, pg_get_userbyid(class.relowner) AS owner,
+               class.relpersistence = 't' AS \"isTemporary\",
+               pg_get_userbyid(class.relowner) = current_user
+                 OR pg_has_role(class.relowner, 'MEMBER') AND current_setting('is_superuser') = 'off'
+                 OR (SELECT rolsuper FROM pg_roles WHERE oid = class.relowner)
+                 OR class.relowner IN (space.nspowner, (SELECT datdba FROM pg_database WHERE datname = current_database()))
+                 AS \"isExpected\",
                class.relpersistence = 'u' AS \"isUnlogged\",
                has_schema_privilege(space.oid, 'USAGE') AS \"usesSchema\",
                array_remove(ARRAY[
@@ -62,14 +68,25 @@ SELECT coalesce(json_agg(found), '[]')::text
           JOIN pg_namespace AS space ON space.oid = class.relnamespace
          ORDER BY wanted.place) AS found";
 
-/// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for.
+/// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for. A function is
+/// trusted as in `Function` of `relation.rs`, where there are no tables yet if this role owns it; a sequence is the table's
+/// own if it belongs to one of its columns.
 const OBJECTS: &str = "
 WITH wanted AS (
-  SELECT name, class.oid, class.relnamespace AS space
+  SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner
     FROM json_array_elements_text($1::json) AS asked (name)
     JOIN pg_class AS class ON class.oid = to_regclass(name)
 ), spaces AS (
   SELECT space FROM wanted UNION SELECT oid FROM pg_namespace WHERE nspname = current_schema()
+), functions AS (
+  SELECT pg_proc.oid, proname, pronamespace AS space, pg_get_userbyid(proowner) AS owner,
+         proowner = 10 OR CASE WHEN EXISTS (SELECT FROM wanted WHERE space = pronamespace)
+                               THEN proowner IN (SELECT owner FROM wanted WHERE space = pronamespace)
+                               ELSE pg_get_userbyid(proowner) = current_user END AS trusted,
+         coalesce(substring(prosrc FROM 'goscope-postgres additions ([0-9]{1,9})'), '0')::int AS version
+    FROM pg_proc
+   WHERE pronamespace IN (SELECT space FROM spaces) AND proname >= 'go_goscope_' AND proname < 'go_goscope`'
+     AND (pronargs = 0 OR proname = 'go_goscope_check_fencing_token')
 )
 SELECT json_build_object(
          'columns', (
@@ -85,12 +102,18 @@ SELECT json_build_object(
               FROM wanted JOIN pg_index ON indrelid = wanted.oid JOIN pg_class ON pg_class.oid = indexrelid),
          'triggers', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', tgname,
-                      'isEnabled', tgenabled IN ('O', 'A')) ORDER BY wanted.name, tgname), '[]')
+                      'isEnabled', tgenabled IN ('O', 'A'), 'isTrusted', EXISTS (
+                         SELECT FROM functions WHERE functions.oid = tgfoid AND trusted AND functions.space = wanted.space))
+                      ORDER BY wanted.name, tgname), '[]')
               FROM wanted JOIN pg_trigger ON tgrelid = wanted.oid AND NOT tgisinternal),
          'functions', (
-            SELECT coalesce(json_agg(DISTINCT proname), '[]')
-              FROM pg_proc WHERE pronamespace IN (SELECT space FROM spaces)),
+            SELECT coalesce(json_agg(json_build_object('name', proname, 'owner', owner, 'isTrusted', trusted,
+                      'version', version) ORDER BY proname, version), '[]')
+              FROM functions),
          'sequences', (
             SELECT coalesce(json_agg(json_build_object('name', relname,
+                      'owner', pg_get_userbyid(relowner), 'isTrusted', EXISTS (
+                         SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+                            AND deptype IN ('a', 'i') AND refobjid IN (SELECT oid FROM wanted)),
                       'isUsable', has_sequence_privilege(oid, 'USAGE')) ORDER BY relname), '[]')
               FROM pg_class WHERE relkind = 'S' AND relnamespace IN (SELECT space FROM spaces)))::text";

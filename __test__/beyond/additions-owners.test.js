@@ -1,0 +1,222 @@
+// @ts-check
+// A role that may create in the schema makes functions, triggers, sequences and tables under our names before we do. They
+// must not be used: they would run with the rights of each role that writes.
+'use strict'
+
+const assert = require('node:assert/strict')
+const crypto = require('node:crypto')
+const { after, test } = require('node:test')
+const pg = require('pg')
+const { PostgresAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { runCommand } = require('../helpers/command.js')
+const { administer, useDatabase } = require('../helpers/database.js')
+const { migration, urlAs } = require('../helpers/way.js')
+
+const [functions, sequences, triggers, paths, versions, tables, migrated] = Array.from({ length: 7 }, () =>
+  useDatabase(),
+)
+
+const stranger = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+const made = administer(`CREATE ROLE ${stranger} LOGIN PASSWORD 'secret'`)
+after(() => administer(`DROP ROLE IF EXISTS ${stranger}`))
+
+/** @typedef {Awaited<typeof functions>} Database */
+
+/** @param {Database} db @param {string} sql */
+async function asStranger(db, sql) {
+  await made
+  await db.query(`GRANT CREATE ON SCHEMA public TO ${stranger}`)
+  const client = new pg.Client({ connectionString: urlAs(db.ownUrl, stranger) })
+  await client.connect()
+  await client.query(sql).finally(() => client.end())
+}
+
+/** What a function does that is not ours: with the rights of a superuser it makes one of its owner. */
+const ATTACK = `BEGIN EXECUTE 'ALTER ROLE ${stranger} SUPERUSER'; RETURN NULL; EXCEPTION WHEN OTHERS THEN RETURN NULL; END`
+
+/** @param {Database} db */
+async function isSuperuser(db) {
+  return (await db.query('SELECT rolsuper FROM pg_roles WHERE rolname = $1', [stranger]))[0].rolsuper
+}
+
+/** @param {Database} db */
+const adapterOf = (db) => new PostgresAdapter(db.pool({ connectionString: db.ownUrl }))
+
+/** What fires each of our triggers. @param {PostgresAdapter} adapter */
+async function work(adapter) {
+  await adapter.setState('c', { state: 'open', failureCount: 1 })
+  await adapter.recordSuccess('c')
+  const lease = await adapter.acquire('k', 60_000, 'me')
+  const waiting = adapter.lock('k', { ttl: 60_000, wait: 20_000 })
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  await lease?.release()
+  await (await waiting)?.release()
+}
+
+/** @param {Database} db @param {string} name */
+async function doctor(db, name) {
+  const { stdout } = await runCommand(['doctor', '--json'], { DATABASE_URL: db.ownUrl })
+  return JSON.parse(stdout).checks.find((/** @type {any} */ check) => check.name === name)
+}
+
+/** @param {Database} db */
+const missing = async (db) => (await runCommand(['schema', '--missing'], { DATABASE_URL: db.ownUrl })).stdout
+
+test('functions of another role are not used, and doctor names them; without them connect() makes its own', async () => {
+  const db = await functions
+  const names = ['go_goscope_notify', 'go_goscope_notify_all']
+  for (const name of names) {
+    await asStranger(db, `CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $$ ${ATTACK} $$`)
+  }
+  await asStranger(
+    db,
+    `CREATE FUNCTION go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
+     RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$`,
+  )
+  const adapter = adapterOf(db)
+  await adapter.connect()
+  await work(adapter)
+  assert.equal(await isSuperuser(db), false)
+  assert.deepEqual(await db.query('SELECT tgname FROM pg_trigger WHERE NOT tgisinternal'), [])
+  for (const table of ['go_goscope_locks', 'go_goscope_circuit']) {
+    const { status, message } = await doctor(db, `${table} additions`)
+    assert.equal(status, 'warning')
+    assert.match(message, new RegExp(`go_goscope_notify is of the role ${stranger}`))
+  }
+  // The migration does not adopt them, either: not even as a superuser, whom nothing stops.
+  await assert.rejects(db.query(migration('schema.sql')), { message: new RegExp(stranger) })
+  await assert.rejects(db.query(await missing(db)), { message: new RegExp(stranger) })
+
+  await db.query(`DROP OWNED BY ${stranger}`)
+  await adapter.connect()
+  assert.equal((await db.query('SELECT tgname FROM pg_trigger WHERE NOT tgisinternal')).length, 5)
+  assert.equal((await doctor(db, 'go_goscope_locks additions')).status, 'ok')
+  await work(adapter)
+})
+
+test('a function that is given to another role later is not used any more', async () => {
+  const db = await functions
+  await db.query(
+    `GRANT CREATE ON SCHEMA public TO ${stranger}; ALTER FUNCTION go_goscope_notify() OWNER TO ${stranger}`,
+  )
+  assert.match((await doctor(db, 'go_goscope_circuit additions')).message, new RegExp(stranger))
+  await db.query('DROP FUNCTION go_goscope_notify() CASCADE')
+  await adapterOf(db).connect()
+  assert.equal((await doctor(db, 'go_goscope_circuit additions')).status, 'ok')
+  await db.query(`DROP OWNED BY ${stranger}`)
+})
+
+test('a sequence of another role is not used: locks have no tokens, and doctor says why', async () => {
+  const db = await sequences
+  await asStranger(db, 'CREATE SEQUENCE go_goscope_locks_fencing_token_seq')
+  const adapter = adapterOf(db)
+  await adapter.connect()
+  const lease = await adapter.acquire('k', 60_000)
+  assert.throws(() => lease?.fencingToken)
+  const { status, message } = await doctor(db, 'go_goscope_locks additions')
+  assert.equal(status, 'warning')
+  assert.match(message, new RegExp(`go_goscope_locks_fencing_token_seq is of the role ${stranger}`))
+  await db.query(`DROP OWNED BY ${stranger}`)
+  await adapter.connect()
+  assert.equal(typeof (await adapter.acquire('k2', 60_000))?.fencingToken, 'bigint')
+})
+
+test('a trigger with our name that runs another function is replaced', async () => {
+  const db = await triggers
+  const adapter = adapterOf(db)
+  await adapter.connect()
+  await asStranger(db, `CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS $$ ${ATTACK} $$`)
+  await db.query(
+    `GRANT TRIGGER ON go_goscope_circuit TO ${stranger}; DROP TRIGGER go_goscope_changed ON go_goscope_circuit`,
+  )
+  await asStranger(
+    db,
+    `CREATE TRIGGER go_goscope_changed AFTER UPDATE ON go_goscope_circuit FOR EACH ROW EXECUTE FUNCTION theirs()`,
+  )
+  assert.match((await doctor(db, 'go_goscope_circuit additions')).message, /go_goscope_changed/)
+  await adapter.connect()
+  await work(adapter)
+  assert.equal(await isSuperuser(db), false)
+  assert.equal((await doctor(db, 'go_goscope_circuit additions')).status, 'ok')
+  await db.query(`DROP OWNED BY ${stranger}`)
+})
+
+test('functions of ours find nothing that another role has put on the session’s search path', async () => {
+  const db = await paths
+  const adapter = adapterOf(db)
+  await adapter.connect()
+  // A closer match than the server's own, which takes any arguments.
+  await asStranger(
+    db,
+    `CREATE FUNCTION format(text, name, name, text) RETURNS text LANGUAGE plpgsql AS $$
+     BEGIN EXECUTE 'ALTER ROLE ${stranger} SUPERUSER'; RETURN ''; END $$`,
+  )
+  await work(adapter)
+  assert.equal(await isSuperuser(db), false)
+  const settings = await db.query(
+    "SELECT DISTINCT proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'go_goscope%'",
+  )
+  assert.deepEqual(settings, [{ proconfig: ['search_path=pg_catalog, pg_temp'] }])
+  await db.query(`DROP OWNED BY ${stranger}`)
+})
+
+/** @param {Database} db */
+const bodies = async (db) =>
+  (await db.query("SELECT prosrc FROM pg_proc WHERE proname LIKE 'go_goscope%' ORDER BY proname")).map(
+    (row) => row.prosrc,
+  )
+
+test('an older version is replaced by connect() and by schema --missing, and a later one is not', async () => {
+  const db = await versions
+  await adapterOf(db).connect()
+  await new PostgresIdempotencyAdapter(db.pool({ connectionString: db.ownUrl })).connect()
+  const current = await bodies(db)
+  const older = `CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_notify('go_goscope', '*'); RETURN NULL; END $$`
+  await db.query(older)
+  assert.match((await doctor(db, 'go_goscope_circuit additions')).message, /go_goscope_notify is of an older version/)
+  // It serves, until the table's owner connects.
+  await work(adapterOf(db))
+  assert.notDeepEqual(await bodies(db), current)
+  await adapterOf(db).connect()
+  assert.deepEqual(await bodies(db), current)
+
+  await db.query(older)
+  const sql = await missing(db)
+  assert.match(sql, /FUNCTION go_goscope_notify\(\)/)
+  assert.doesNotMatch(sql, /CREATE TABLE|go_goscope_notify_all/)
+  await db.query(sql)
+  assert.deepEqual(await bodies(db), current)
+
+  const later = older.replace('BEGIN', '-- goscope-postgres additions 999\nBEGIN')
+  await db.query(later)
+  const kept = await bodies(db)
+  await adapterOf(db).connect()
+  assert.deepEqual(await bodies(db), kept)
+  assert.equal(await missing(db), '-- Nothing is missing.\n')
+})
+
+test('a table that another role has made first: doctor says whose it is', async () => {
+  const db = await tables
+  await asStranger(
+    db,
+    'CREATE TABLE go_goscope_locks (key text PRIMARY KEY, owner text NOT NULL, expires_at timestamp NOT NULL)',
+  )
+  await db.query(`GRANT ALL ON go_goscope_locks TO ${stranger}`)
+  const { status, message, advice } = await doctor(db, 'go_goscope_locks owner')
+  assert.equal(status, 'warning')
+  assert.match(message, new RegExp(stranger))
+  assert.match(advice, /DROP TABLE "public"\."go_goscope_locks"/)
+  await db.query(`DROP OWNED BY ${stranger}`)
+})
+
+test('tables and functions of the role that makes migrations serve an application of another role', async () => {
+  const db = await migrated
+  await asStranger(db, migration('schema.sql'))
+  const adapter = adapterOf(db)
+  await adapter.connect()
+  assert.equal(typeof (await adapter.acquire('k', 60_000))?.fencingToken, 'bigint')
+  const { status } = await doctor(db, 'go_goscope_locks additions')
+  assert.equal(status, 'ok')
+  await db.query(`DROP OWNED BY ${stranger}`)
+})

@@ -1,0 +1,139 @@
+//! The indexes of a table: made with a new one, and made up for where an existing one lacks them.
+//!
+//! `CREATE INDEX CONCURRENTLY` locks out no writer, but waits for every transaction that is older, of whichever
+//! application, and leaves an invalid index where it is interrupted. So here
+//!
+//! 1. one process at a time makes indexes, and the others do not wait for it: an advisory lock that is only tried;
+//! 2. the wait for each older transaction is bounded, by `lock_timeout`, which holds for these waits, too;
+//! 3. what was left unfinished is dropped, by the process that left it or by a later `connect()`. The drop needs the table
+//!    to itself, which it cannot have while somebody is still building the index, and does not wait for it.
+//!
+//! All of this is best effort: the adapter is right without indexes, only slower, and the next `connect()` tries again.
+//! `doctor` names what is missing. Behind a pooler that shares sessions it is left out: the advisory lock and the setting
+//! would stay in a session of others.
+
+use tokio_postgres::types::Type;
+
+use super::relation::{Column, Relation};
+use super::table::{Definition, Index};
+use crate::link::{Connection, Error};
+
+/// "goscope2" in ASCII; see `CREATION_LOCK` in `schema.rs`.
+const MAKING_LOCK: i64 = 0x676f_7363_6f70_6532;
+
+/// How long each older transaction is waited for. A few short ones come and go in that time; a long one is not waited for.
+const WAIT: &str = "SELECT set_config('lock_timeout', '250ms', false)";
+
+const NAME_IS_TAKEN: &str = "
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
+                  AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2)))";
+
+/// An index like ours that was left unfinished, or is being built. That of a partitioned table is another matter.
+const UNFINISHED: &str = "
+SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+ WHERE indrelid = to_regclass($1) AND NOT indisvalid AND relkind = 'i'
+   AND strpos(pg_get_indexdef(indexrelid), 'USING btree ' || $2) > 0";
+
+/// `how` is empty or `CONCURRENTLY`. The server picks a name where none is documented, or another relation has it.
+pub(super) async fn make(
+    connection: &Connection,
+    table: &str,
+    index: &Index,
+    how: &str,
+) -> Result<(), Error> {
+    let name = match index.name {
+        Some(wanted) if !name_is_taken(connection, wanted, table).await? => wanted,
+        _ => "",
+    };
+    connection.execute(&format!("CREATE INDEX {how} {name} ON {table} {}", index.on)).await
+}
+
+async fn name_is_taken(connection: &Connection, index: &str, table: &str) -> Result<bool, Error> {
+    let rows = connection.look(NAME_IS_TAKEN, &[(&index, Type::TEXT), (&table, Type::TEXT)]).await?;
+    Ok(rows[0].get(0))
+}
+
+/// Makes the indexes that an existing table lacks. Says whether it tried, which may have taken long.
+pub(super) async fn mend(
+    connection: &Connection,
+    name: &str,
+    definition: &Definition,
+    relation: &Relation,
+) -> Result<bool, Error> {
+    let is_missing = |index: &&Index| {
+        let serves = |column: &Column| column.name == index.leads_with && column.leads_an_index;
+        !relation.columns.iter().any(serves)
+    };
+    let missing: Vec<&Index> = definition.indexes.iter().filter(is_missing).collect();
+    if missing.is_empty() || !connection.is_own() {
+        return Ok(false);
+    }
+    let tried = connection.look(&format!("SELECT pg_try_advisory_lock({MAKING_LOCK})"), &[]).await?;
+    if !tried[0].get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let before = connection.look("SELECT current_setting('lock_timeout')", &[]).await?;
+    connection.look(WAIT, &[]).await?;
+    let outcome = make_all(connection, name, &missing).await;
+    let restored = "SELECT set_config('lock_timeout', $1, false)";
+    connection.look(restored, &[(&before[0].get::<_, &str>(0), Type::TEXT)]).await?;
+    connection.look(&format!("SELECT pg_advisory_unlock({MAKING_LOCK})"), &[]).await?;
+    outcome.map(|()| true)
+}
+
+async fn make_all(connection: &Connection, name: &str, missing: &[&Index]) -> Result<(), Error> {
+    for index in missing {
+        if !drop_unfinished(connection, name, index).await? || has(connection, name, index).await? {
+            continue;
+        }
+        if let Err(error) = make(connection, name, index, "CONCURRENTLY").await {
+            only_of_the_server(error)?;
+            drop_unfinished(connection, name, index).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether another process has made the index since this one looked.
+async fn has(connection: &Connection, name: &str, index: &Index) -> Result<bool, Error> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+                               WHERE indrelid = to_regclass($1) AND attname = $2)";
+    let rows = connection.look(sql, &[(&name, Type::TEXT), (&index.leads_with, Type::TEXT)]).await?;
+    Ok(rows[0].get(0))
+}
+
+/// Drops an index like this one that nobody is building any more. Says whether none is left.
+async fn drop_unfinished(connection: &Connection, name: &str, index: &Index) -> Result<bool, Error> {
+    let columns = index.on.split_once(')').map_or(index.on, |(columns, _)| columns);
+    let rows = connection.look(UNFINISHED, &[(&name, Type::TEXT), (&columns, Type::TEXT)]).await?;
+    for row in &rows {
+        let unfinished: &str = row.get(0);
+        if let Err(error) = drop_if_unfinished(connection, name, unfinished).await {
+            only_of_the_server(error)?;
+            connection.execute("ROLLBACK").await?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// With the table to itself, so that nobody is building the index; by now it may have become valid.
+async fn drop_if_unfinished(connection: &Connection, name: &str, unfinished: &str) -> Result<(), Error> {
+    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '20ms'").await?;
+    connection.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+    let sql = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)";
+    let rows = connection.look(sql, &[(&unfinished, Type::TEXT)]).await?;
+    if rows.first().is_some_and(|row| !row.get::<_, bool>(0)) {
+        connection.execute(&format!("DROP INDEX {unfinished}")).await?;
+    }
+    connection.execute("COMMIT").await
+}
+
+/// What the server refuses is left undone; a connection that is lost is the caller's failure.
+fn only_of_the_server(error: Error) -> Result<(), Error> {
+    match error.sqlstate() {
+        Some(_) => Ok(()),
+        None => Err(error),
+    }
+}
