@@ -66,7 +66,7 @@ BEGIN
      AND proowner <> 10 AND pg_get_userbyid(proowner) <> current_user
      AND proowner NOT IN (SELECT relowner FROM pg_class
                            WHERE relnamespace = pronamespace AND relname IN ('go_goscope_locks', 'go_goscope_circuit'));
-  IF theirs IS NOT NULL THEN
+  IF theirs <> '' THEN
     RAISE EXCEPTION 'functions of another role have the names of these: %', theirs
       USING HINT = 'Find out who made them. Then drop them, or make the owner of the tables their owner, and run this again.';
   END IF;
