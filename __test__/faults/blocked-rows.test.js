@@ -134,6 +134,8 @@ test("the user's own limits count for the whole wait, also where blocked calls t
   for (const [options, code] of /** @type {[import('pg').PoolConfig, string][]} */ ([
     [{ lock_timeout: 700, max: 1 }, '55P03'],
     [{ lock_timeout: 700, max: 2 }, '55P03'],
+    [{ statement_timeout: 700, max: 1 }, '57014'],
+    [{ statement_timeout: 700, max: 2 }, '57014'],
     [{ query_timeout: 700, max: 1 }, 'ETIMEDOUT'],
   ])) {
     const adapter = new PostgresAdapter(db.pool(options))
@@ -146,7 +148,7 @@ test("the user's own limits count for the whole wait, also where blocked calls t
         (error) => error,
       ),
     )
-    assert.match(`${error.code ?? ''} ${error.message}`, code === '55P03' ? /^55P03/ : /timeout/)
+    assert.match(`${error.code ?? ''} ${error.message}`, code === 'ETIMEDOUT' ? /timeout/ : new RegExp(`^${code}`))
     await holder.commit()
     assert.equal(await adapter.get('limited'), 0)
     await adapter.disconnect()

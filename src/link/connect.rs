@@ -16,7 +16,7 @@ use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::Error;
 use super::handshake::{Handshake, ISOLATION, Told, session_statements, shake_hands};
-use super::lock_wait::{LockTimeout, LockWait, USERS_LOCK_TIMEOUT};
+use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
 use super::session::{Backend, Session};
 use super::statement::Words;
 use crate::sync::lock;
@@ -72,7 +72,7 @@ impl Connection {
             client,
             failure,
             statements: Mutex::default(),
-            lock_timeout: LockTimeout::of_session(session.lock_timeout_ms),
+            lock_timeout: LockTimeout::of_session(session.limits),
             session,
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
@@ -223,10 +223,10 @@ impl Connection {
             return Ok(());
         }
         self.execute(&session_statements()).await?;
-        // A hook may have set a limit, which is the user's then.
-        let rows = self.look(&format!("SELECT {USERS_LOCK_TIMEOUT}"), &[]).await?;
+        // A hook may have set limits, which are the user's then.
+        let rows = self.look(&format!("SELECT {USERS_LIMITS}"), &[]).await?;
         if let Some(row) = rows.first() {
-            self.lock_timeout.set_users(row.get::<_, i32>(0).unsigned_abs());
+            self.lock_timeout.set_users(UsersLimits::of_row(row, 0));
         }
         Ok(())
     }

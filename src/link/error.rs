@@ -64,7 +64,7 @@ pub enum Error {
 }
 
 /// The fields of an ErrorResponse, under the names that pg's `DatabaseError` gives them.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerError {
     /// FATAL or PANIC, in the server's own words, not in the language of its messages.
@@ -119,6 +119,13 @@ impl Error {
             Self::Closed | Self::Panic { .. } | Self::NoPassword => false,
             _ => true,
         }
+    }
+
+    /// What the server reports at the end of `statement_timeout`, in place of its last word about the same statement.
+    pub(super) fn as_statement_timeout(&self) -> Self {
+        let Self::Server(error) = self else { return self.clone() };
+        let (code, message) = ("57014".into(), "canceling statement due to statement timeout".into());
+        Self::Server(Arc::new(ServerError { code, message, ..error.as_ref().clone() }))
     }
 
     /// The SQLSTATE, where the server reported one.

@@ -144,13 +144,14 @@ async fn take_turns(attending: Attending) {
         let Unsettled { again, blocked } = round(&link, &lease, vec![job], Some(SLICE)).await;
         for (job, error) in blocked {
             // The slices add up: the user's own limits are over the sum.
-            let over = |limit: Option<Duration>| limit.is_some_and(|limit| since.elapsed() >= limit);
-            if over(lease.query_timeout()) {
-                job.settle(Err(Error::QueryTimeout));
-            } else if over(lease.lock_timeout().users_limit()) {
-                job.settle(Err(error));
-            } else {
-                lock(&link.isolation.queue).blocked.push_back(Blocked { job, since });
+            let waited = since.elapsed();
+            let over = match lease.query_timeout() {
+                Some(limit) if waited >= limit => Some(Error::QueryTimeout),
+                _ => lease.lock_timeout().over(waited, &error),
+            };
+            match over {
+                Some(error) => job.settle(Err(error)),
+                None => lock(&link.isolation.queue).blocked.push_back(Blocked { job, since }),
             }
         }
         drop(lease);

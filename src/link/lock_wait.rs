@@ -3,10 +3,30 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The user's own limit in milliseconds, before anything of ours is set. The setting is text such as `5s`, which is an
-/// interval, too.
-pub(super) const USERS_LOCK_TIMEOUT: &str =
-    "(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::int4";
+use tokio_postgres::Row;
+
+use super::Error;
+
+/// The user's own limits in milliseconds, before anything of ours is set: for waits, and for whole statements. The settings
+/// are text such as `5s`, which is an interval, too.
+pub(super) const USERS_LIMITS: &str = "\
+    (extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::int4, \
+    (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::int4";
+
+/// What [`USERS_LIMITS`] gives; 0 for no limit.
+#[derive(Clone, Copy, Default)]
+pub(super) struct UsersLimits {
+    pub(super) lock_timeout_ms: u32,
+    pub(super) statement_timeout_ms: u32,
+}
+
+impl UsersLimits {
+    /// `at`: the first of the two columns.
+    pub(super) fn of_row(row: &Row, at: usize) -> Self {
+        let ms = |at| row.get::<_, i32>(at).unsigned_abs();
+        Self { lock_timeout_ms: ms(at), statement_timeout_ms: ms(at + 1) }
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LockWait {
@@ -46,28 +66,37 @@ impl LockWait {
 /// The limit of a session, in milliseconds; 0 for none.
 pub(super) struct LockTimeout {
     users: AtomicU32,
+    statement: AtomicU32,
     /// What our own session has now.
     current: AtomicU32,
 }
 
 impl LockTimeout {
-    pub(super) fn of_session(users: u32) -> Self {
-        Self { users: AtomicU32::new(users), current: AtomicU32::new(users) }
+    pub(super) fn of_session(limits: UsersLimits) -> Self {
+        let [users, statement, current] =
+            [limits.lock_timeout_ms, limits.statement_timeout_ms, limits.lock_timeout_ms].map(AtomicU32::new);
+        Self { users, statement, current }
     }
 
-    /// A connect hook may have set another.
-    pub(super) fn set_users(&self, users: u32) {
-        self.users.store(users, Ordering::Relaxed);
-        self.current.store(users, Ordering::Relaxed);
+    /// A connect hook may have set others.
+    pub(super) fn set_users(&self, limits: UsersLimits) {
+        self.users.store(limits.lock_timeout_ms, Ordering::Relaxed);
+        self.statement.store(limits.statement_timeout_ms, Ordering::Relaxed);
+        self.current.store(limits.lock_timeout_ms, Ordering::Relaxed);
     }
 
     fn users(&self) -> u32 {
         self.users.load(Ordering::Relaxed)
     }
 
-    /// The user's own limit, if there is one.
-    pub(super) fn users_limit(&self) -> Option<Duration> {
-        Some(self.users()).filter(|ms| *ms > 0).map(|ms| Duration::from_millis(ms.into()))
+    /// Whether a wait in several parts, which add up to this, has reached the user's own limit: the error of the last part,
+    /// as the server would have reported it.
+    pub(super) fn over(&self, waited: Duration, last: &Error) -> Option<Error> {
+        let is_over = |limit: u32| limit > 0 && waited >= Duration::from_millis(limit.into());
+        if is_over(self.statement.load(Ordering::Relaxed)) {
+            return Some(last.as_statement_timeout());
+        }
+        is_over(self.users()).then(|| last.clone())
     }
 
     /// Whether a wait that was cut short (55P03) reached a limit of ours.

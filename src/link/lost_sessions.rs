@@ -36,9 +36,10 @@ use crate::sync::lock;
 /// How long the rejection of a call waits for the end of its session.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
-/// How long the server may take to answer, and to accept the connection that it is asked over. After that another connection
-/// is tried: this one may be lost, too.
-const ANSWER: Duration = Duration::from_secs(2);
+/// How long the server may take to answer, and to accept the connection that it is asked over, doubled from the first to the
+/// last. After that another connection is tried: this one may be lost, too.
+const FIRST_LIMIT: Duration = Duration::from_secs(2);
+const LAST_LIMIT: Duration = Duration::from_secs(60);
 
 /// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond, unless
 /// it is stalled.
@@ -224,6 +225,7 @@ impl LostSessions {
 /// Asks the server to end the lost sessions, until it has.
 async fn attend(link: Weak<Link>) {
     let mut pause = FIRST_PAUSE;
+    let mut limit = FIRST_LIMIT;
     let mut is_fresh = false;
     loop {
         let Some(link) = link.upgrade() else { return };
@@ -231,16 +233,32 @@ async fn attend(link: Weak<Link>) {
         if lost.is_empty() {
             return;
         }
-        let asked = terminate(&link, &lost, is_fresh).await;
+        let asked = {
+            let asked = terminate(&link, &lost, is_fresh, limit);
+            tokio::pin!(asked);
+            loop {
+                match timeout(LONGEST_DELAY / 4, &mut asked).await {
+                    Ok(asked) => break asked,
+                    // However long that takes, nothing waits for longer than it should.
+                    Err(_) => link.lost_sessions.settle(&link, &[]),
+                }
+            }
+        };
         is_fresh = !matches!(asked, Asked::Gone(_));
         match asked {
             Asked::Gone(gone) => {
                 pause = if gone.is_empty() { (pause * 2).min(LAST_PAUSE) } else { FIRST_PAUSE };
+                limit = FIRST_LIMIT;
                 link.lost_sessions.settle(&link, &gone);
                 drop(link);
                 sleep(pause).await;
             }
-            Asked::Lost => sleep(FIRST_PAUSE_UNREACHABLE).await,
+            Asked::Lost => {
+                limit = (limit * 2).min(LAST_LIMIT);
+                link.lost_sessions.settle(&link, &[]);
+                drop(link);
+                sleep(FIRST_PAUSE_UNREACHABLE).await;
+            }
             Asked::Refused(error) => {
                 pause = (pause * 2).clamp(FIRST_PAUSE_UNREACHABLE, LAST_PAUSE_UNREACHABLE);
                 link.lost_sessions.refuse(&link, &error);
@@ -255,20 +273,20 @@ async fn attend(link: Weak<Link>) {
 enum Asked {
     /// The sessions that the server does not list any more.
     Gone(Vec<Backend>),
-    /// This connection was lost in its turn.
+    /// This connection was lost in its turn, or the time is over.
     Lost,
     /// There is no connection to be had, or the server does not allow the question.
     Refused(Error),
 }
 
-/// Asks once. `is_fresh`: over a new connection.
-async fn terminate(link: &Link, lost: &[Backend], is_fresh: bool) -> Asked {
+/// Asks once. `is_fresh`: over a new connection. `limit`: how long to open that may take, and how long the answer.
+async fn terminate(link: &Link, lost: &[Backend], is_fresh: bool, limit: Duration) -> Asked {
     // JavaScript's thread may be busy, and these calls must not wait for it.
     link.way.direct.leave();
-    let opened = timeout(ANSWER, link.pool.spare(&link.way, is_fresh)).await;
-    let connection = match opened.unwrap_or(Err(Error::ConnectTimeout)) {
-        Ok(connection) => connection,
-        Err(error) => return Asked::Refused(error),
+    let connection = match timeout(limit, link.pool.spare(&link.way, is_fresh)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Asked::Refused(error),
+        Err(_) => return Asked::Lost,
     };
     let pids: Vec<i32> = lost.iter().map(|backend| backend.pid).collect();
     let starts: Vec<&str> = lost.iter().map(|backend| backend.started.as_str()).collect();
@@ -279,7 +297,7 @@ async fn terminate(link: &Link, lost: &[Backend], is_fresh: bool) -> Asked {
             asked => asked,
         }
     };
-    let limit = connection.query_timeout().unwrap_or(ANSWER).min(ANSWER);
+    let limit = connection.query_timeout().unwrap_or(limit).min(limit);
     let rows = match timeout(limit, asked).await {
         Ok(Ok(rows)) => rows,
         Ok(Err(error)) if !error.ends_connection() => return Asked::Refused(error),

@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 
 use super::description::TargetSession;
 use super::error::Error;
-use super::lock_wait::USERS_LOCK_TIMEOUT;
+use super::lock_wait::{USERS_LIMITS, UsersLimits};
 
 /// The setting that carries a [`Mark`].
 pub(super) const MARK_SETTING: &str = "goscope_postgres.session";
@@ -51,8 +51,8 @@ pub(super) struct Session {
     pub(super) backend: Option<Backend>,
     /// Not `read committed` by default.
     pub(super) has_other_isolation: bool,
-    /// The application's own limit, in milliseconds; 0 for none.
-    pub(super) lock_timeout_ms: u32,
+    /// The application's own.
+    pub(super) limits: UsersLimits,
     in_recovery: bool,
     is_read_only: bool,
 }
@@ -68,7 +68,7 @@ impl Session {
             "SELECT coalesce(current_setting('{MARK_SETTING}', true) = $1, false),
                     pg_backend_pid(), (SELECT {STARTED} FROM pg_stat_get_activity(pg_backend_pid())),
                     current_setting('default_transaction_isolation') <> 'read committed',
-                    {USERS_LOCK_TIMEOUT},
+                    {USERS_LIMITS},
                     pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
         );
         let rows = client.query_typed(&sql, &[(&mark.value(), Type::TEXT)]).await;
@@ -82,9 +82,9 @@ impl Session {
             is_own,
             backend: started.filter(|_| is_own).map(|started| Backend { pid: row.get(1), started }),
             has_other_isolation: row.get(3),
-            lock_timeout_ms: row.get::<_, i32>(4).unsigned_abs(),
-            in_recovery: row.get(5),
-            is_read_only: row.get(6),
+            limits: UsersLimits::of_row(row, 4),
+            in_recovery: row.get(6),
+            is_read_only: row.get(7),
         })
     }
 
