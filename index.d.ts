@@ -592,7 +592,10 @@ export interface CheckpointProvider {
   save<T>(checkpoint: Checkpoint<T>): Promise<void>
   /** The checkpoint with this id, or undefined. */
   load<T>(id: string): Promise<Checkpoint<T> | undefined>
-  /** The task's checkpoint with the highest sequence, and of those the highest timestamp; undefined if it has none. */
+  /**
+   * The task's checkpoint with the highest sequence, of those the highest timestamp, and of those the greatest id;
+   * undefined if it has none. It is the last of {@link list}, and the one that `cleanup(taskId, 1)` keeps.
+   */
   loadLatest<T>(taskId: string): Promise<Checkpoint<T> | undefined>
   /** All checkpoints of a task, by ascending sequence. */
   list(taskId: string): Promise<Checkpoint<unknown>[]>

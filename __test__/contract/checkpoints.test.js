@@ -102,6 +102,26 @@ test('save replaces every column, the task too', async () => {
   assert.deepEqual(await checkpoints.load('same'), first)
 })
 
+test('where sequence and timestamp are equal, list, loadLatest and cleanup agree on the order', async () => {
+  const checkpoints = await adapter()
+  // Not in the order of any locale, and written in another.
+  const ids = ['b', 'Z', 'ä', 'a1', 'a-2', 'A', '_', 'ß', '😀', '\uffee', 'a_3']
+  for (const taskId of ['tied', 'tied too']) {
+    for (const id of ids) {
+      await checkpoints.save({ ...checkpoint(taskId, 1), id: `${taskId} ${id}`, timestamp: 5 })
+    }
+  }
+  const inOrder = ids.map((id) => `tied ${id}`).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const listed = async () => (await checkpoints.list('tied')).map(({ id }) => id)
+  assert.deepEqual(await listed(), inOrder)
+  for (let keep = ids.length; keep > 0; keep--) {
+    await checkpoints.cleanup('tied', keep)
+    assert.deepEqual(await listed(), inOrder.slice(-keep))
+    const [latest] = await Promise.all([checkpoints.loadLatest('tied'), checkpoints.loadLatest('tied too')])
+    assert.equal(latest?.id, inOrder.at(-1))
+  }
+})
+
 test('loadLatest is the highest sequence, and of those the highest timestamp', async () => {
   const checkpoints = await adapter()
   await checkpoints.save(checkpoint('latest', 10, { timestamp: 1 }))

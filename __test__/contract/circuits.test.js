@@ -94,6 +94,21 @@ test('the count stops at its last number instead of failing', async () => {
   assert.equal(await circuits.recordFailure('last', 5), 2 ** 31 - 1)
 })
 
+test('counts up to the last number are distinct within a batch, and then stay at it', async () => {
+  const breakers = await adapter()
+  const keys = ['near', 'nearer', 'far']
+  const start = [2_147_483_640, 2_147_483_645, 5]
+  await Promise.all(keys.map((key, n) => breakers.setState(key, { state: 'open', failureCount: start[n] })))
+  const counted = await Promise.all(
+    keys.map((key) => Promise.all(Array.from({ length: 10 }, () => breakers.recordFailure(key, 3)))),
+  )
+  for (const [n, counts] of counted.entries()) {
+    const expected = Array.from({ length: 10 }, (_, number) => Math.min(start[n] + number + 1, 2_147_483_647))
+    assert.deepEqual(counts, expected, keys[n])
+    assert.equal((await breakers.getState(keys[n]))?.failureCount, expected[9])
+  }
+})
+
 test('recordSuccess closes: 0 failures, the server time, no last failure', async () => {
   const circuits = await adapter()
   await circuits.recordFailure('success', 1)

@@ -76,7 +76,7 @@ test('the migrations make additions by the same statements as the source', () =>
   for (const section of sections) {
     const words = section.replaceAll('{schema}', '').trim()
     // What is in a block that names table and schema itself has the source's own words.
-    const [unnamed] = /^CREATE[^]*END \$\$/m.exec(section) ?? ['no function']
+    const [unnamed] = /^CREATE[\s\S]*END \$\$/m.exec(section) ?? ['no function']
     const forTables = [unnamed, ...tables.map((table) => words.replaceAll('{table}', table))]
     assert.ok(
       forTables.some((sql) => migration('schema.sql').includes(sql)),

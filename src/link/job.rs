@@ -44,8 +44,9 @@ pub struct Ticket<'a> {
 pub enum Answer {
     /// JSON text, or nothing.
     Done(String),
-    /// The number of the last of the calls for which the job stands; those before it have the numbers before.
-    Counted(i64),
+    /// The number of the last of the calls for which the job stands; those before it have the numbers before. None is
+    /// greater than `most`: there the count has stopped.
+    Counted { last: i64, most: i64 },
     /// Run the same call again before anybody is told.
     Again,
 }
@@ -252,10 +253,10 @@ impl Job {
                 Answered::Again(self)
             }
             Ok(Answer::Done(json)) => self.tell(Ok(json), telling),
-            Ok(Answer::Counted(last)) => {
+            Ok(Answer::Counted { last, most }) => {
                 let first = last + 1 - self.calls as i64;
                 for (number, reply) in (first..).zip(self.replies()) {
-                    telling.tell(reply, Ok(number.to_string()));
+                    telling.tell(reply, Ok(number.min(most).to_string()));
                 }
                 Answered::Done(self)
             }

@@ -48,6 +48,9 @@ ON CONFLICT (key) DO UPDATE
 /// same step or stays what it is: a 'half-open' or 'open' breaker keeps its state below the limit. The count stops at
 /// the column's last number instead of failing for ever after.
 ///
+/// Where the count stops, the row no longer tells which counts were those of this run's calls. So the sum goes from `SET` to
+/// `RETURNING` of the same row by a setting, which ends with the transaction: the server evaluates both row by row.
+///
 /// One run stands for several calls on a key, `$2` of them, with the same limit `$3`: they add up, and the last of them
 /// reaches the limit if any does. Their counts are the last ones up to the new one.
 const RECORD_FAILURE: Template = Template::of_both(
@@ -55,19 +58,33 @@ const RECORD_FAILURE: Template = Template::of_both(
 INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
 VALUES ($1, CASE WHEN $2 >= $3 THEN 'open' ELSE 'closed' END, $2, {now:last_failure_time}, {now:updated_at})
 ON CONFLICT (key) DO UPDATE
-  SET failure_count = least(circuit.failure_count::int8 + excluded.failure_count, 2147483647),
+  SET failure_count = CASE WHEN circuit.failure_count::int8 + excluded.failure_count < 2147483647
+                           THEN circuit.failure_count::int8 + excluded.failure_count
+                           ELSE least(set_config('goscope_postgres.counted',
+                                        (circuit.failure_count::int8 + excluded.failure_count)::text, true)::int8,
+                                      2147483647) END,
       state = CASE WHEN circuit.failure_count::int8 + excluded.failure_count >= $3 THEN 'open' ELSE circuit.state END,
       last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
-RETURNING circuit.key::text, circuit.failure_count::int8"#,
+RETURNING circuit.key::text,
+          CASE WHEN circuit.failure_count < 2147483647 THEN circuit.failure_count::int8
+               ELSE coalesce(current_setting('goscope_postgres.counted', true)::int8, circuit.failure_count::int8)
+          END AS failure_count"#,
     r#"
 INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
 SELECT key, CASE WHEN failures >= $3 THEN 'open' ELSE 'closed' END, failures, {now:last_failure_time}, {now:updated_at}
   FROM unnest($1, $2) AS call (key, failures) ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
-  SET failure_count = least(circuit.failure_count::int8 + excluded.failure_count, 2147483647),
+  SET failure_count = CASE WHEN circuit.failure_count::int8 + excluded.failure_count < 2147483647
+                           THEN circuit.failure_count::int8 + excluded.failure_count
+                           ELSE least(set_config('goscope_postgres.counted',
+                                        (circuit.failure_count::int8 + excluded.failure_count)::text, true)::int8,
+                                      2147483647) END,
       state = CASE WHEN circuit.failure_count::int8 + excluded.failure_count >= $3 THEN 'open' ELSE circuit.state END,
       last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
-RETURNING circuit.key::text, circuit.failure_count::int8"#,
+RETURNING circuit.key::text,
+          CASE WHEN circuit.failure_count < 2147483647 THEN circuit.failure_count::int8
+               ELSE coalesce(current_setting('goscope_postgres.counted', true)::int8, circuit.failure_count::int8)
+          END AS failure_count"#,
     &[Kind::Text, Kind::Int, Kind::Float],
 )
 .sharing(1);
@@ -262,11 +279,7 @@ impl Call for RecordFailure {
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
         let row = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?;
         let count: i64 = self.place.name_row(row.cell(1))?;
-        Ok(match count {
-            // Where the count has stopped, all have the last.
-            LAST_COUNT => Answer::Done(count.to_string()),
-            count => Answer::Counted(count),
-        })
+        Ok(Answer::Counted { last: count, most: LAST_COUNT })
     }
 
     fn ticket(&self) -> Option<Ticket<'_>> {

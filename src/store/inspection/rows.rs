@@ -282,7 +282,7 @@ const CHECKPOINT_LIST: Template = Template::of_one(
         "       pg_column_size(stored.data) AS bytes,\n",
         "       count(*) OVER (PARTITION BY stored.task_id) AS checkpoints,\n",
         "       row_number() OVER (PARTITION BY stored.task_id\n",
-        "                          ORDER BY stored.sequence DESC, stored.timestamp DESC) AS place\n  FROM ",
+        "                          ORDER BY stored.sequence DESC, stored.timestamp DESC, stored.id COLLATE \"C\" DESC) AS place\n  FROM ",
         rows!("task_id", ""),
         // Of the two, only one may have been too long for its prefix.
         "\n CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) THEN substr(stored.id, length($1) + 1)\n",
