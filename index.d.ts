@@ -610,17 +610,24 @@ export interface CheckpointProvider {
   deleteAll(taskId: string): Promise<void>
 }
 
-/** Results remembered under the key of the work that gave them. */
+/**
+ * Results remembered under the key of the work that gave them.
+ *
+ * `get` and `set` only read and write. Callers that `get` nothing, do the work and `set` its result do the work once each,
+ * if they come at the same time: a charge is made twice. {@link PostgresIdempotencyAdapter.run} has one of them do it.
+ */
 export interface IdempotencyProvider {
   /**
-   * What was stored under the key, or null if nothing was or it has expired. `expiresAt` is in ms since the epoch, and
+   * What was stored under the key, or null if nothing was or it has expired. Null does not mean that no other caller is
+   * doing the work: see {@link PostgresIdempotencyAdapter.run}. `expiresAt` is in ms since the epoch, and
    * absent where the entry does not expire.
    *
    * The type argument is taken on trust: nothing checks the value against it.
    */
   get<T>(key: string): Promise<{ value: T; expiresAt?: number } | null>
   /**
-   * Stores a result, in place of what is there.
+   * Stores a result, in place of what is there: of several callers, the last one's stays. It does not keep others from
+   * doing the work.
    *
    * A failed Result tuple of go-go-scope, `[Error, undefined]`, is not stored, since JSON would bring it back as
    * `[{}, null]`, a success; an older entry under the key is removed, so that the failure is retried.
@@ -959,7 +966,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
 }
 
 /**
- * Results remembered under idempotency keys, in the table `go_goscope_idempotency`.
+ * Work that is done once per idempotency key, and its results, in the table `go_goscope_idempotency`.
  *
  * @example
  * ```ts
@@ -968,8 +975,8 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
  *
  * const results = new PostgresIdempotencyAdapter(new Pool())
  * await results.connect()
- * const earlier = await results.get<{ charged: number }>('order:42')
- * if (!earlier) await results.set('order:42', { charged: 1999 }, 24 * 60 * 60 * 1000)
+ * // Of all callers, in all processes, one charges; the others have its receipt.
+ * const receipt = await results.run('order:42', async () => ({ charged: 1999 }), { ttl: 24 * 60 * 60 * 1000 })
  * ```
  */
 export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {

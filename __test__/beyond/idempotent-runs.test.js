@@ -3,6 +3,8 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
 const { test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 const pg = require('pg')
@@ -337,3 +339,33 @@ test('claims are given back, and are no locks of the application', async () => {
   const left = async () => (await db.query("SELECT FROM go_goscope_locks WHERE key LIKE '%nested'")).length
   await until('the claim to be given back', async () => (await left()) === 0)
 })
+
+for (const [file, start] of Object.entries({
+  'README.md': /const results = new PostgresIdempotencyAdapter\(pool, .*\n/,
+  'index.d.ts': / \* const results = new PostgresIdempotencyAdapter\(new Pool\(\)\)\n/,
+})) {
+  test(`the first example of ${file} charges once, whoever calls it at the same time`, async () => {
+    const text = fs.readFileSync(path.join(__dirname, '../..', file), 'utf8')
+    const [, after] = text.split(start)
+    const code = after
+      .split(/\n *\*? ```|\n\n/)[0]
+      .replaceAll(/^ \* /gm, '')
+      .replaceAll(/<\{.*?\}>/g, '')
+    assert.match(code, /\{ charged: 1999 \}/)
+    const example = new Function(
+      'results, console, charging',
+      `return (async () => { ${code.replace('{ charged: 1999 }', '{ charged: charging() }')} })()`,
+    )
+    const db = await database
+    let charges = 0
+    const charging = () => ++charges
+    const quiet = { log: () => {} }
+    const callers = Array.from(
+      { length: 4 },
+      () => new PostgresIdempotencyAdapter(db.pool(), { keyPrefix: `${file}:` }),
+    )
+    await Promise.all(callers.map((results) => results.connect()))
+    await Promise.all(callers.map((results) => example(results, quiet, charging)))
+    assert.equal(charges, 1)
+  })
+}
