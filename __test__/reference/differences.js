@@ -247,7 +247,8 @@ const differences = [
     id: 'disconnect-twice',
     difference: 'a second `disconnect` resolves',
     reason: 'adapters share a pool, and each may be told to disconnect',
-    promise: 'Waits for the calls under way, closes the connections, ends the `Pool`. Twice is fine.',
+    promise:
+      'Waits for the calls under way, and for work that `run()` and `getOrSet()` have begun, closes the connections, ends the `Pool`. Twice is fine.',
   },
 
   // Connections
