@@ -511,11 +511,18 @@ export interface CacheOperations {
    * stale value is given out at once, while one caller computes it anew in the background; if that fails, later calls try
    * again, and as long as the stale value stands, nobody hears of it.
    *
+   * The value is stored only if nothing was written or deleted under the key since the computation began, by any process,
+   * this package, the pg-based adapter or SQL: `set`, `delete`, `clear` and all others stand. So an application that writes
+   * its data first, and then deletes or sets the entry, never finds an older value in the cache afterwards. The caller whose
+   * `compute` it was gets the computed value all the same; those that waited for it look again. Not stored either is a value when another process has begun to compute
+   * after the claim was lost, or when a stale entry expires and is swept away before it is computed anew; the next caller
+   * then computes. While an entry is computed, a row with an expiry in the past (1,000 years ago) stands in its place.
+   *
    * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`.
    * A `compute` that asks for its own key waits for itself, for ever.
    *
    * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
-   * another process may compute as well; the value is stored all the same
+   * another process may compute as well
    * @throws whatever `compute` throws, in every call of this process that waited for it; nothing is stored, and other
    * processes try in turn
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `compute` is no function, or its value cannot be JSON

@@ -18,6 +18,10 @@ const CLAIM_TTL_MS = 10_000
  * @property {number} claimTtl
  *
  * @typedef {{ value: unknown, isStale: boolean }} Found
+ *
+ * @typedef {object} Computed
+ * @property {string} json of which each caller gets an own copy
+ * @property {boolean} isStored not if something was written or deleted under the key since the computation began
  */
 
 /**
@@ -29,7 +33,7 @@ class ComputedEntries {
   #connection
   #cache
   #oneAtATime
-  /** @type {Map<string, Promise<string>>} values as JSON, of which each caller gets an own copy */
+  /** @type {Map<string, Promise<Computed>>} */
   #computing = new Map()
   /** @type {Set<string>} */
   #refreshing = new Set()
@@ -81,30 +85,33 @@ class ComputedEntries {
     const { name } = wanted
     let computing = this.#computing.get(name)
     if (!computing) {
-      const find = async () => {
-        const found = await this.#find(wanted)
-        return found && JSON.stringify(found.value)
-      }
-      computing = this.#oneAtATime.do(this.#work(wanted, find)).finally(() => this.#computing.delete(name))
+      computing = this.#oneAtATime.do(this.#work(wanted, false)).finally(() => this.#computing.delete(name))
       this.#computing.set(name, computing)
     }
     return computing
   }
 
   /**
-   * As {@link #computed}. The caller whose computation this one joins may be refused because the pool is being ended, and
-   * this one not, as part of work under way: it then computes by itself.
+   * As {@link #computed}, for one caller. One that joins the computation of another computes by itself, or joins the next,
+   * - if the value was not stored: this caller may have come after the write or the delete, and must not get what was
+   *   computed before it;
+   * - if the other is refused because the pool is being ended, and this one is not, as part of work under way.
    *
    * @param {Wanted} wanted
+   * @returns {Promise<string>}
    */
   async #joined(wanted) {
-    const isFirst = !this.#computing.has(wanted.name)
-    try {
-      return await this.#computed(wanted)
-    } catch (error) {
-      const isRefused = /** @type {any} */ (error)?.message === POOL_ENDED
-      if (isFirst || !isRefused || this.#connection.isRefusing) throw error
-      return await this.#computed(wanted)
+    for (;;) {
+      const isFirst = !this.#computing.has(wanted.name)
+      try {
+        const { json, isStored } = await this.#computed(wanted)
+        if (isFirst || isStored) return json
+        const found = await this.#find(wanted)
+        if (found) return JSON.stringify(found.value)
+      } catch (error) {
+        const isRefused = /** @type {any} */ (error)?.message === POOL_ENDED
+        if (isFirst || !isRefused || this.#connection.isRefusing) throw error
+      }
     }
   }
 
@@ -118,29 +125,61 @@ class ComputedEntries {
     const { name } = wanted
     if (this.#refreshing.has(name)) return
     this.#refreshing.add(name)
-    const find = async () => {
-      const found = await this.#find(wanted)
-      return found && !found.isStale ? 'null' : undefined
-    }
     this.#oneAtATime
-      .tryTo(this.#work(wanted, find))
+      .tryTo(this.#work(wanted, true))
       .catch(() => {})
       .finally(() => this.#refreshing.delete(name))
   }
 
   /**
    * @param {Wanted} wanted
-   * @param {() => Promise<string | undefined>} find
-   * @returns {import('./one-at-a-time.js').Work<string>}
+   * @param {boolean} isRefresh whether a stale value is to be replaced
+   * @returns {import('./one-at-a-time.js').Work<Computed>}
    */
-  #work({ name, key, compute, ttl, staleTtl, claimTtl }, find) {
+  #work(wanted, isRefresh) {
+    const { name, key, compute, ttl, staleTtl, claimTtl } = wanted
     const length = ttl === null ? null : ttl + staleTtl
-    const work = async (/** @type {AbortSignal} */ signal) => {
-      const json = args.json('result of compute()', await compute({ signal }))
-      settled(await this.#connection.send((slot) => this.#cache.set(slot, name, json, length)))
-      return json
+    let version = ''
+    const find = async () => {
+      const found = await this.#find(wanted)
+      return found && { json: JSON.stringify(found.value), isStored: true }
     }
-    return { name, key, claimTtl, find, work }
+    const begin = async () => {
+      const begun = await this.#begin(wanted, isRefresh)
+      if ('version' in begun) version = begun.version
+      return 'json' in begun ? { json: begun.json, isStored: true } : undefined
+    }
+    const work = async (/** @type {AbortSignal} */ signal) => {
+      try {
+        const json = args.json('result of compute()', await compute({ signal }))
+        const store = (/** @type {number} */ slot) => this.#cache.storeComputed(slot, name, json, length, version)
+        return { json, isStored: settled(await this.#connection.send(store)) }
+      } catch (error) {
+        // A mark that stays is harmless.
+        this.#connection.send((slot) => this.#cache.withdraw(slot, name, version)).catch(() => {})
+        throw error
+      }
+    }
+    return { name, key, claimTtl, find, begin, work }
+  }
+
+  /**
+   * The value that is there by now, as JSON, or the version of what the computed value may replace.
+   *
+   * @param {Wanted} wanted
+   * @param {boolean} isRefresh
+   * @returns {Promise<{ json: string } | { version: string }>}
+   */
+  async #begin({ name, staleTtl }, isRefresh) {
+    for (;;) {
+      const version = settled(await this.#connection.send((slot) => this.#cache.beginComputing(slot, name)))
+      if (version !== undefined) return { version }
+      const found = settled(await this.#connection.send((slot) => this.#cache.observe(slot, name, staleTtl)))
+      // Gone since: it has expired, or was deleted.
+      if (found === undefined) continue
+      const [value, isStale, itsVersion] = found
+      return isRefresh && isStale ? { version: itsVersion } : { json: JSON.stringify(value) }
+    }
   }
 }
 

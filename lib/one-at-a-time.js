@@ -12,6 +12,7 @@ const { lockWhenFree } = require('./waiting-lock.js')
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
  * @property {() => Promise<F | undefined>} find what has come of the work already
+ * @property {() => Promise<F | undefined>} [begin] in place of `find`, by whoever has the claim
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the
  * pool is being ended
  */
@@ -70,11 +71,11 @@ class OneAtATime {
    * @param {Work<F>} work
    * @returns {Promise<F | undefined>}
    */
-  async #tryTo({ name, key, claimTtl, find, work }) {
+  async #tryTo({ name, key, claimTtl, find, begin = find, work }) {
     const claim = await this.#claim(name, key, claimTtl)
     if (!claim) return undefined
     try {
-      return (await find()) ?? (await this.#connection.work(() => work(claim.signal)))
+      return (await begin()) ?? (await this.#connection.work(() => work(claim.signal)))
     } finally {
       claim.giveBack()
     }

@@ -86,4 +86,27 @@ async function runOnce(/** @type {Input & { keys: string[], each: number, option
   return await Promise.all(input.keys.flatMap((key) => Array.from({ length: input.each }, () => ask(key))))
 }
 
-module.exports = { addByComparing, getOrSet, increment, runOnce, setIfAbsent }
+/**
+ * Computes an entry from a row of the database over and over, each time after a moment, until the test says that it is done.
+ *
+ * @param {Input & { own: boolean, key: string, options: any }} input
+ */
+async function readThrough(input) {
+  const pool = new Pool({ connectionString: input.url, max: 2, allowExitOnIdle: true })
+  const cache = cacheOf(input)
+  let computed = 0
+  const compute = async () => {
+    const { rows } = await pool.query('SELECT n FROM source')
+    computed++
+    await sleep(Math.random() * 20)
+    return rows[0].n
+  }
+  for (;;) {
+    await cache.getOrSet(input.key, compute, input.options)
+    const { rows } = await pool.query('SELECT is_done FROM source')
+    if (rows[0].is_done) return computed
+    await sleep(Math.random() * 4)
+  }
+}
+
+module.exports = { addByComparing, getOrSet, readThrough, increment, runOnce, setIfAbsent }

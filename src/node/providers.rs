@@ -260,6 +260,30 @@ impl Cache {
         self.store.look(key, stale_ttl, self.calls.reply(slot, Operation::CacheGet));
     }
 
+    /// The version of what a computation is to replace, or nothing where there is a live entry.
+    #[napi(catch_unwind)]
+    pub fn begin_computing(&self, slot: u32, key: String) {
+        self.store.begin_computing(key, self.calls.reply(slot, Operation::CacheGet));
+    }
+
+    /// `[value, isStale, version]`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn observe(&self, slot: u32, key: String, stale_ttl: f64) {
+        self.store.observe(key, stale_ttl, self.calls.queue.reply(slot));
+    }
+
+    /// Whether it was stored.
+    #[napi(catch_unwind)]
+    pub fn store_computed(&self, slot: u32, key: String, value: String, ttl: Option<f64>, version: String) {
+        let reply = self.calls.reply(slot, Operation::CacheSet);
+        self.store.store_computed(key, value, ttl, version, reply);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn withdraw(&self, slot: u32, key: String, version: String) {
+        self.store.withdraw(key, version, self.calls.queue.reply(slot));
+    }
+
     #[napi(catch_unwind)]
     pub fn get_many(&self, slot: u32, keys: Vec<String>) {
         self.store.get_many(keys, self.calls.reply(slot, Operation::CacheGetMany));

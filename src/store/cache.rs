@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::call::{Found, KeyCall, PlainCall, any_row};
+use super::call::{Found, KeyCall, PlainCall, any_row, nothing};
 use super::cells::Cells;
+use super::computing;
 use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
 use super::entries::{self, GET, RENEW, SET, Write};
@@ -55,11 +56,13 @@ SELECT count(*) FROM {table}
     &[Kind::Text, Kind::Text],
 );
 
+/// As [`SWEEP`](super::entries::SWEEP), it leaves the marks of computations under way alone, and does not count them.
 const PRUNE: Template = Template::of_one(
     r#"
 WITH pruned AS (
   DELETE FROM {table}
-   WHERE expires_at <= {start:expires_at} AND (starts_with(key, $1) OR starts_with(key, $2)) RETURNING true
+   WHERE expires_at <= {start:expires_at} AND expires_at > '1500-01-01'
+     AND (starts_with(key, $1) OR starts_with(key, $2)) RETURNING true
 )
 SELECT count(*) FROM pruned"#,
     &[Kind::Text, Kind::Text],
@@ -77,8 +80,25 @@ SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * IN
 )
 .sharing(1);
 
-const TEMPLATES: &[Template] =
-    &[GET, SET, RENEW, DELETE_BY_KEY, HAS, KEYS, CLEAR, SIZE, PRUNE, INCREMENT, SET_IF_ABSENT, REPLACE, LOOK];
+const TEMPLATES: &[Template] = &[
+    GET,
+    SET,
+    RENEW,
+    DELETE_BY_KEY,
+    HAS,
+    KEYS,
+    CLEAR,
+    SIZE,
+    PRUNE,
+    INCREMENT,
+    SET_IF_ABSENT,
+    REPLACE,
+    LOOK,
+    computing::BEGIN,
+    computing::OBSERVE,
+    computing::STORE,
+    computing::WITHDRAW,
+];
 const AT_HAS: usize = 4;
 const AT_KEYS: usize = 5;
 const AT_CLEAR: usize = 6;
@@ -88,6 +108,10 @@ const AT_INCREMENT: usize = 9;
 const AT_SET_IF_ABSENT: usize = 10;
 const AT_REPLACE: usize = 11;
 const AT_LOOK: usize = 12;
+const AT_BEGIN: usize = 13;
+const AT_OBSERVE: usize = 14;
+const AT_STORE: usize = 15;
+const AT_WITHDRAW: usize = 16;
 
 static ADAPTER_TABLE: Definition = Definition {
     section: "cache",
@@ -160,6 +184,51 @@ impl Cache {
             Ok(Answer::Done(format!("[{},{}]", found.value(row, 1)?, row.cell::<bool>(2)?)))
         };
         let call = KeyCall::new(&self.place, AT_LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        self.place.submit(turns, call, Retry::Harmless, reply);
+    }
+
+    /// Begins a computation: the version that [`store_computed`](Self::store_computed) takes, or nothing where there is a
+    /// live entry.
+    pub fn begin_computing(&self, key: String, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Alone);
+        let read = |found: Found<'_>| computing::version(&found).map(Answer::Done);
+        let call = KeyCall::new(&self.place, AT_BEGIN, "key", key, [], read);
+        self.place.submit(turns, call, Retry::Harmless, reply);
+    }
+
+    /// `[value, isStale, version]`, or nothing for a miss, as [`look`](Self::look).
+    pub fn observe(&self, key: String, stale_ttl: f64, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Read);
+        let read = |found: Found<'_>| {
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
+            let (value, is_stale, version) =
+                (found.value(row, 1)?, row.cell::<bool>(2)?, row.cell::<&str>(3)?);
+            Ok(Answer::Done(format!("[{value},{is_stale},\"{version}\"]")))
+        };
+        let call = KeyCall::new(&self.place, AT_OBSERVE, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        self.place.submit(turns, call, Retry::Harmless, reply);
+    }
+
+    /// Whether the value was stored: nothing was written or deleted under the key since that version.
+    pub fn store_computed(
+        &self,
+        key: String,
+        value: String,
+        ttl: Option<f64>,
+        version: String,
+        reply: Reply,
+    ) {
+        let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::text(version)];
+        let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
+        let turns = self.place.on_key(&key, Mode::Alone);
+        let write = Write::new(&self.place, AT_STORE, key, args, is_stored);
+        self.place.submit(turns, write, Retry::Harmless, reply);
+    }
+
+    /// A computation that began with this version has failed.
+    pub fn withdraw(&self, key: String, version: String, reply: Reply) {
+        let turns = self.place.on_key(&key, Mode::Alone);
+        let call = KeyCall::new(&self.place, AT_WITHDRAW, "key", key, [Arg::text(version)], nothing);
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 

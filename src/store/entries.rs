@@ -62,11 +62,12 @@ RETURNING key::text,
 )
 .sweeping(SWEEP);
 
-/// Removes a few expired entries that the statement has not written.
+/// Removes a few expired entries that the statement has not written. It ends where the marks of computations under way
+/// begin (see [`super::computing`]), which no other row is as old as: the index is not read beyond that.
 pub(super) const SWEEP: &str = r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
   SELECT key FROM {table}
-   WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
+   WHERE expires_at <= {start:expires_at} AND expires_at > '1500-01-01' AND key <> ALL ($1)
    ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
    FOR UPDATE SKIP LOCKED))"#;
 

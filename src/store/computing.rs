@@ -1,0 +1,116 @@
+//! Values that are computed: stored only if nothing was written or deleted under their key since the computation began.
+//!
+//! 1. **Begin.** Whoever has the claim looks at the entry. If there is none, or an expired one, it places a mark: a row
+//!    under the key itself whose expiry is [`AGE`] ago, so that everybody, the pg-based adapter included, takes the entry for
+//!    expired. If there is a live entry that is to be refreshed, that stands for the mark. Either way the process remembers
+//!    the row's version: the transaction that wrote it.
+//! 2. **Meanwhile** an ordinary `set` replaces the row, and an ordinary `delete` or `clear` removes it, in the statements
+//!    that they have always used. So does whoever begins to compute after the claim was lost.
+//! 3. **Store.** The value replaces the row if that is still the version of the beginning.
+//!
+//! Sweeps and `prune` leave marks alone: they end where marks begin, see [`entries::SWEEP`](super::entries::SWEEP). Marks that
+//! a crashed process has left behind are removed a day later, by the beginning of another computation. What removes a mark
+//! or a refreshed entry otherwise (the pg-based adapter's own pruning, or a sweep after a refreshed entry has expired)
+//! counts as a delete: the value is not stored, and the next caller computes again. Nothing is lost by that but time.
+//!
+//! A second run of each statement after a lost reply is harmless: it begins anew, or finds another version.
+
+use super::call::Found;
+use super::cells::Cells;
+use super::table::Template;
+use crate::link::{Error, Kind};
+
+/// How long ago a mark has expired when it is made. Before all that anybody stores, and after what a `timestamp` can hold.
+macro_rules! age {
+    () => {
+        "INTERVAL '1000 years'"
+    };
+}
+
+/// Places a mark where there is no live entry. `NOT EXISTS` leaves a live entry alone without a lock. Of a row that is there,
+/// the `WHERE` of `DO UPDATE` asks for the newest version, by the clock after the wait: an entry that was stored meanwhile
+/// gives no row.
+pub(super) const BEGIN: Template = Template::of_both(
+    concat!(
+        r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})
+SELECT $1, 'null'::jsonb, {start:expires_at} - "#,
+        age!(),
+        r#", {now:touched}
+ WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}))
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = excluded.expires_at, {touched} = excluded.{touched}
+  WHERE entry.expires_at <= {now:expires_at}
+RETURNING entry.key::text, entry.xmin::text{relaxed}"#
+    ),
+    concat!(
+        r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})
+SELECT key, 'null'::jsonb, {start:expires_at} - "#,
+        age!(),
+        r#", {now:touched}
+  FROM unnest($1) AS call (key)
+ WHERE NOT EXISTS (SELECT FROM {table} AS live
+                    WHERE live.key = call.key AND (live.expires_at IS NULL OR live.expires_at > {now:expires_at}))
+ ORDER BY key COLLATE "C"
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, expires_at = excluded.expires_at, {touched} = excluded.{touched}
+  WHERE entry.expires_at <= {now:expires_at}
+RETURNING entry.key::text, entry.xmin::text{relaxed}"#
+    ),
+    &[Kind::Text],
+)
+.sweeping(concat!(
+    r#"
+DELETE FROM {table} WHERE key = ANY (ARRAY(
+  SELECT key FROM {table}
+   WHERE expires_at <= {start:expires_at} - "#,
+    age!(),
+    r#" - INTERVAL '1 day' AND key <> ALL ($1)
+   ORDER BY expires_at LIMIT (SELECT 4 + 2 * count(*) FROM written)
+   FOR UPDATE SKIP LOCKED))"#
+));
+
+/// A live entry, whether it is about to expire (within `$2`), and its version.
+pub(super) const OBSERVE: Template = Template::of_one(
+    r#"
+SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false), xmin::text
+  FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+    &[Kind::Text, Kind::Float],
+);
+
+/// Stores the value `$2` in place of the version `$4`. `held` locks the rows in the order of keys; the `UPDATE` asks the
+/// newest version once more, after any wait.
+pub(super) const STORE: Template = Template::of_both(
+    r#"
+UPDATE {table} AS entry
+   SET value = $2::jsonb, expires_at = {now:expires_at} + $3 * INTERVAL '1 millisecond', {touched} = {now:touched}
+ WHERE entry.key = $1 AND entry.xmin::text = $4
+RETURNING entry.key::text, NULL::text{relaxed}"#,
+    r#"
+WITH held AS (
+  SELECT held.key, call.value, call.ttl, call.version
+    FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, version)
+    JOIN {table} AS held ON held.key = call.key AND held.xmin::text = call.version
+   ORDER BY held.key COLLATE "C" FOR UPDATE OF held
+)
+UPDATE {table} AS entry
+   SET value = held.value::jsonb, expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond',
+       {touched} = {now:touched}
+  FROM held
+ WHERE entry.key = held.key AND entry.xmin::text = held.version
+RETURNING entry.key::text, NULL::text{relaxed}"#,
+    &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
+);
+
+/// Removes a mark whose computation has failed; not an entry that was to be refreshed, whose time is not over.
+pub(super) const WITHDRAW: Template = Template::of_one(
+    "DELETE FROM {table} WHERE key = $1 AND xmin::text = $2 AND expires_at < '1500-01-01'{returning_relaxed}",
+    &[Kind::Text, Kind::Text],
+);
+
+/// The version of the mark that was placed, or nothing where there is a live entry.
+pub(super) fn version(found: &Found<'_>) -> Result<String, Error> {
+    let Some(row) = found.rows.first() else { return Ok(String::new()) };
+    Ok(format!("\"{}\"", row.cell::<&str>(1)?))
+}
