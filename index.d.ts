@@ -9,6 +9,8 @@
  * - All durations are milliseconds; all times are milliseconds since the epoch. The server's clock alone decides what
  *   has expired.
  * - Calls on one key through one `pg.Pool` take effect in the order in which they were made, awaited or not.
+ * - Calls are sent together when the code that made them returns to the event loop, or awaits something. A call that is
+ *   followed by a long synchronous loop without an `await` between them is sent after the loop.
  * - A bad argument rejects with Node's codes, and nothing is sent: `ERR_INVALID_ARG_TYPE` (wrong type),
  *   `ERR_OUT_OF_RANGE` (a number that is no valid one here) or `ERR_INVALID_ARG_VALUE` (a key, owner or id with
  *   U+0000, an owner with a lone surrogate, a value with a cycle or a BigInt, an unknown state).
