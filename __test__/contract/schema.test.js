@@ -8,7 +8,7 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
 const { useDatabase } = require('../helpers/database.js')
 const { inProcesses } = require('../helpers/processes.js')
 const { inTime, until } = require('../helpers/waiting.js')
-const { urlAs } = require('../helpers/way.js')
+const { urlAs, without } = require('../helpers/way.js')
 
 const empty = useDatabase()
 const documented = useDatabase()
@@ -207,7 +207,9 @@ test('connect locks out no writer, waits for none, and takes no advisory lock wh
   }
 })
 
-test('an index that an existing table lacks is made without locking out writers', async () => {
+test('an index that an existing table lacks is made without locking out writers', {
+  skip: without.sessions,
+}, async () => {
   const db = await indexless
   await new PostgresAdapter(db.pool()).connect()
   await db.query('DROP INDEX idx_cache_expires')
@@ -216,6 +218,20 @@ test('an index that an existing table lacks is made without locking out writers'
   for (let n = 0; n < 50; n++) writes.push(db.query(`INSERT INTO go_goscope_cache VALUES ('w${n}', '1')`))
   await Promise.all([connected, ...writes])
   assert.ok((await relations(db)).includes('idx_cache_expires'))
+})
+
+test('through a pooler that shares sessions no index is made beside old transactions, and connect() does not wait', {
+  skip: !without.sessions && 'the sessions are its own',
+}, async () => {
+  const db = await indexless
+  await new PostgresAdapter(db.pool()).connect()
+  await db.query('DROP INDEX IF EXISTS idx_cache_expires')
+  const old = await db.hold('SELECT pg_current_xact_id()')
+  const adapter = new PostgresAdapter(db.pool())
+  await inTime('connect', adapter.connect())
+  await adapter.set('k', 1, 60_000)
+  assert.equal(await adapter.get('k'), 1)
+  await old.rollback()
 })
 
 test('tables with other widths, integer types and TIMESTAMPTZ columns still work', async () => {

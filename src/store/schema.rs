@@ -230,7 +230,14 @@ fn section(file: &'static str, title: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::relation::ADDITIONS_VERSION;
     use super::*;
+
+    #[test]
+    fn each_function_is_of_the_version_that_is_looked_for() {
+        let mark = format!("-- goscope-postgres additions {ADDITIONS_VERSION}\n");
+        assert_eq!(ADDITIONS.matches(&mark).count(), ADDITIONS.matches("CREATE OR REPLACE FUNCTION").count());
+    }
 
     #[test]
     fn sections_hold_one_table_each() {
