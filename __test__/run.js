@@ -8,6 +8,7 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { startPostgres } = require('../embedded.js')
 const { hostTarget } = require('./helpers/cargo.js')
+const debian = require('./helpers/debian-postgres.js')
 const pooler = require('./helpers/pooler.js')
 const { postgresPackage } = require('./helpers/postgres-versions.js')
 const { asRole, throughPooler } = require('./helpers/way.js')
@@ -31,6 +32,7 @@ databases, and the configurations that need another version of PostgreSQL are le
  * @property {string[]} folders
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, where not as its administrator
  * @property {Record<string, string>} [leavesOut] files, and why
+ * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs
  *
  * @typedef {{ missing: string } | { way: import('./helpers/way.js').Way, stop: () => Promise<void> }} Detour
  */
@@ -69,6 +71,16 @@ const CONFIGURATIONS = [
         : { missing: `${pooler.title} cannot: PgBouncer 1.21 is the first that does` },
     BY_POOLER,
   ),
+  another(
+    `through ${pooler.title} in transaction mode, which refuses start-up options, with a connect hook`,
+    (url) => throughPooler(url, IGNORED.replace('options,', ''), { isHooked: true }),
+    BY_POOLER,
+  ),
+  {
+    ...configuration(15, 'UTC', 'UTC', 'read committed', CONTRACT),
+    title: "Debian's PostgreSQL 15, with JIT",
+    isDebian: true,
+  },
   another('as a role that may only do what README says', asRole, BY_ROLE),
 ]
 
@@ -159,7 +171,8 @@ function rustTests() {
  * @param {Configuration} configuration
  * @param {string[]} only
  */
-async function runConfiguration({ title, version, TZ, settings, folders, detour, leavesOut }, only) {
+async function runConfiguration(configuration, only) {
+  const { title, version, TZ, settings, folders, detour, leavesOut, isDebian } = configuration
   const given = process.env.DATABASE_URL
   if (given && version !== 18) {
     console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
@@ -167,11 +180,20 @@ async function runConfiguration({ title, version, TZ, settings, folders, detour,
   }
   console.log(`\n${given ? title.replace(/^PostgreSQL \d+/, 'The server of DATABASE_URL') : title}`)
   const limits = { max_connections: '300', log_statement: 'none' }
+  const files = only.length > 0 ? [...only] : folders.flatMap(testFiles)
+  if (isDebian && debian.missing) {
+    // Where it can be installed, it must be.
+    totals[process.env.CI === 'true' ? 'failed' : 'skipped'] += files.length
+    return console.log(`  ${files.length} ${process.env.CI === 'true' ? 'failed' : 'skipped'}: ${debian.missing}`)
+  }
+  const installed = isDebian ? debian.debianPackage() : undefined
   const server = given
     ? { url: given, stop: async () => {} }
-    : await startPostgres({ package: postgresPackage(version), settings: { ...settings, ...limits } })
+    : await startPostgres({
+        package: installed?.package ?? postgresPackage(version),
+        settings: { ...settings, ...limits },
+      })
   try {
-    const files = only.length > 0 ? [...only] : folders.flatMap(testFiles)
     const found = await detour?.(server.url)
     for (const [name, why] of Object.entries(leavesOut ?? {})) {
       const at = files.findIndex((file) => file.endsWith(`${path.sep}${name}`))
@@ -194,6 +216,7 @@ async function runConfiguration({ title, version, TZ, settings, folders, detour,
     await inTurns(files, (file) => runFile(file, env)).finally(() => found?.stop())
   } finally {
     await server.stop()
+    installed?.remove()
   }
 }
 

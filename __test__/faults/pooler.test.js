@@ -4,10 +4,13 @@
 
 const assert = require('node:assert/strict')
 const { test, after } = require('node:test')
+const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { missing, startPooler } = require('../helpers/pooler.js')
+const { startProxy } = require('../helpers/proxy.js')
 const { inProcesses } = require('../helpers/processes.js')
+const { failureOf } = require('../helpers/sides.js')
 
 const skip = missing || false
 const database = useDatabase()
@@ -40,6 +43,85 @@ test("no process ever runs another's statement: reads delete nothing", { skip },
   await inProcesses(4, 'readOrDelete', { url, rounds: 60 })
   const kept = await db.query("SELECT count(*)::int AS n FROM go_goscope_cache WHERE key LIKE 'cache:kept%'")
   assert.equal(kept[0].n, 50)
+})
+
+test('connect hooks change nothing: shared sessions keep their settings, and no statement is mistaken for another', {
+  skip,
+}, async () => {
+  const db = await database
+  const few = await startPooler(db.url, 'ignore_startup_parameters = options\ndefault_pool_size = 2')
+  try {
+    const adapter = new PostgresAdapter(db.pool())
+    await adapter.set('kept', 1)
+    await inProcesses(1, 'deleteAbsent', { url: few.url })
+    const [found] = await inProcesses(1, 'findKept', { url: few.url })
+    assert.deepEqual(found, [true, true, true, true])
+    assert.equal(await adapter.get('kept'), 1)
+    for (const session of await bothSessions(few.url)) {
+      assert.deepEqual(session, { enable_seqscan: 'on', jit: 'on', plan_cache_mode: 'auto', mark: null, prepared: '0' })
+    }
+  } finally {
+    await few.stop()
+  }
+})
+
+/**
+ * What other clients find in the sessions of a pooler that has two for all.
+ *
+ * @param {string} url
+ */
+async function bothSessions(url) {
+  const clients = [0, 1].map(() => new pg.Client({ connectionString: url }))
+  const sessions = []
+  for (const client of clients) {
+    await client.connect()
+    await client.query('BEGIN')
+    const { rows } = await client.query(`SELECT current_setting('enable_seqscan') AS enable_seqscan,
+      current_setting('jit') AS jit, current_setting('plan_cache_mode') AS plan_cache_mode,
+      nullif(current_setting('goscope_postgres.session', true), '') AS mark,
+      (SELECT count(*) FROM pg_prepared_statements) AS prepared`)
+    sessions.push(rows[0])
+  }
+  await Promise.all(clients.map((client) => client.end()))
+  return sessions
+}
+
+test('a pooler that ignores the timeouts that pg sends, and nothing else, is used with them', { skip }, async () => {
+  const db = await database
+  const ignored = 'statement_timeout,lock_timeout,idle_in_transaction_session_timeout'
+  const strict = await startPooler(db.url, `ignore_startup_parameters = ${ignored}`)
+  try {
+    const timeouts = { statement_timeout: 5000, lock_timeout: 4000, idle_in_transaction_session_timeout: 3000 }
+    const pool = db.pool({ connectionString: strict.url, ...timeouts })
+    await pool.query('SELECT 1')
+    const adapter = new PostgresAdapter(pool)
+    await adapter.set('strict', 1)
+    assert.equal(await adapter.get('strict'), 1)
+    await adapter.disconnect()
+  } finally {
+    await strict.stop()
+  }
+})
+
+test('a wrong password is tried once', { skip }, async () => {
+  const db = await database
+  const strict = await startPooler(db.url, '')
+  try {
+    for (const [server, code] of [
+      [strict.url, '08P01'],
+      [db.url, '28P01'],
+    ]) {
+      const proxy = await startProxy(server)
+      const wrong = new URL(proxy.url)
+      wrong.password = 'wrong'
+      const error = await failureOf(new PostgresAdapter(db.pool({ connectionString: wrong.href })).get('x'))
+      // PgBouncer has refused the options before; with them no password is asked for.
+      assert.deepEqual([error.code, proxy.messages.match(/^p{1,2}$/)?.length], [code, 1])
+      assert.equal(proxy.connections, code === '28P01' ? 1 : 2)
+    }
+  } finally {
+    await strict.stop()
+  }
 })
 
 test('a pooler that refuses start-up options is used without them', { skip }, async () => {

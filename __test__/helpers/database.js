@@ -5,7 +5,7 @@
 const crypto = require('node:crypto')
 const { after, afterEach } = require('node:test')
 const pg = require('pg')
-const { adaptersUrl, migrate } = require('./way.js')
+const { adaptersUrl, hook, migrate } = require('./way.js')
 const { inTime, until } = require('./waiting.js')
 
 const serverUrl = process.env.GOSCOPE_TEST_URL
@@ -97,6 +97,7 @@ class Database {
     })
     pool.on('release', (_, client) => this.#checkedOut.delete(client))
     this.#pools.push(pool)
+    hook(pool)
     return pool
   }
 

@@ -3,7 +3,7 @@
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
-const { Pool } = require('pg')
+const { Client, Pool } = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 
 /** @typedef {{ url: string, index: number, note: (note: unknown) => void }} Input */
@@ -207,6 +207,38 @@ async function readOrDelete(/** @type {Input & { rounds: number }} */ { url, ind
   }
 }
 
+/** Deletes nothing, often enough that a statement would be prepared. It has a connect hook. */
+async function deleteAbsent(/** @type {Input} */ { url }) {
+  const adapter = new PostgresAdapter(hooked(url))
+  for (let n = 0; n < 4; n++) await adapter.delete('absent')
+  await adapter.disconnect()
+}
+
+/**
+ * Looks for a key while another client keeps the pooler's last server connection to itself, and again when that is free.
+ * It has a connect hook.
+ */
+async function findKept(/** @type {Input} */ { url }) {
+  const adapter = new PostgresAdapter(hooked(url))
+  const holder = new Client({ connectionString: url })
+  await holder.connect()
+  await holder.query('BEGIN')
+  await holder.query('SELECT 1')
+  for (let n = 0; n < 3; n++) await adapter.has('kept')
+  await holder.query('COMMIT')
+  const found = []
+  for (let n = 0; n < 4; n++) found.push(await adapter.has('kept'))
+  await holder.end()
+  await adapter.disconnect()
+  return found
+}
+
+function hooked(/** @type {string} */ url) {
+  const pool = new Pool({ connectionString: url, max: 1 })
+  pool.on('connect', () => {})
+  return pool
+}
+
 /**
  * 256 calls in flight all the time, of every kind, some of them bad, on keys of its own and on keys that all processes
  * share. What must hold of each call is looked at where the call ends.
@@ -271,8 +303,10 @@ module.exports = {
   count,
   countWaiting,
   crowd,
+  deleteAbsent,
   drawTokens,
   failing,
+  findKept,
   hold,
   idle,
   listenToCircuit,

@@ -9,7 +9,7 @@ const path = require('node:path')
 const pg = require('pg')
 const pooler = require('./pooler.js')
 
-/** @typedef {{ host?: string, port?: number, user?: string, password?: string }} Way */
+/** @typedef {{ host?: string, port?: number, user?: string, password?: string, isHooked?: boolean }} Way */
 
 /** @type {Way} */
 const way = JSON.parse(process.env.GOSCOPE_TEST_WAY ?? '{}')
@@ -20,6 +20,15 @@ const without = {
   ddl: way.user ? 'this role may create nothing' : false,
   /** The test is about sessions, or sets something in them. */
   sessions: way.port ? 'the sessions are the pooler’s' : false,
+}
+
+/**
+ * Gives a pool a connect hook, where this way has one.
+ *
+ * @param {import('pg').Pool} pool
+ */
+function hook(pool) {
+  if (way.isHooked) pool.on('connect', () => {})
 }
 
 /**
@@ -74,12 +83,13 @@ const grants = (role) => migration('role.sql').replaceAll('goscope_app', role)
 /**
  * @param {string} serverUrl
  * @param {string} settings
+ * @param {{ isHooked?: boolean }} [more]
  * @returns {Promise<{ missing: string } | { way: Way, stop: () => Promise<void> }>}
  */
-async function throughPooler(serverUrl, settings) {
+async function throughPooler(serverUrl, settings, more) {
   if (pooler.missing) return { missing: pooler.missing }
   const { port, stop } = await pooler.startPooler(serverUrl, settings)
-  return { way: { host: '127.0.0.1', port }, stop }
+  return { way: { host: '127.0.0.1', port, ...more }, stop }
 }
 
 /** @param {string} serverUrl */
@@ -94,4 +104,4 @@ async function asRole(serverUrl) {
   return { way: role, stop: () => run(`DROP ROLE ${role.user}`) }
 }
 
-module.exports = { adaptersUrl, asRole, grants, migrate, migration, throughPooler, urlAs, without }
+module.exports = { adaptersUrl, asRole, grants, hook, migrate, migration, throughPooler, urlAs, without }

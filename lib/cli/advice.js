@@ -23,7 +23,8 @@ const ADVICE = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   ERR_GOSCOPE_TARGET_SESSION: 'Name all hosts in the URL, or leave target_session_attrs out.',
-  '08P01': 'Through PgBouncer: set `ignore_startup_parameters = options` there.',
+  '08P01':
+    'Through PgBouncer: is the password right, and does it know each start-up parameter that you set (`ignore_startup_parameters`)?',
   25006: 'The server is read-only: a standby?',
   28000: 'pg_hba.conf of the server does not let this user in from here, or not without TLS.',
   '28P01': 'The password is wrong: see PGPASSWORD, the URL or the password file.',

@@ -100,15 +100,11 @@ class Session {
 function configuration(given) {
   const seconds = number(given, 'connect-timeout', 10, { min: 0.1, max: 3600 })
   const connectionString = given.url ?? process.env.DATABASE_URL
-  // Inspections are few and each is another statement: compiling them takes longer than running them. What a URL says of
-  // `options` goes before this.
-  const options = ['-c jit=off', process.env.PGOPTIONS].filter(Boolean).join(' ')
   return {
     ...(connectionString && { connectionString }),
     max: 2,
     connectionTimeoutMillis: seconds * 1000,
     fallback_application_name: 'goscope-postgres',
-    options,
   }
 }
 

@@ -35,7 +35,8 @@ async function describeConnection(pool, judge, asked) {
     database: database ?? '',
     password: await passwordFor({ ...parameters, host, port, password: parameters.password }, receiver),
     channelBinding,
-    options: [parameters.options, ...timeouts(parameters)].filter(Boolean).join(' ') || undefined,
+    options: parameters.options || undefined,
+    parameters: timeouts(parameters),
     applicationName: parameters.application_name || parameters.fallback_application_name || undefined,
     keepAlive: Boolean(options.keepAlive),
     keepAliveInitialDelayMillis: Number(options.keepAliveInitialDelayMillis) || undefined,
@@ -97,11 +98,17 @@ async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, a
   return { ...settings, trust: await judge.trust({ ...at, ssl, direct, timeout }, again) }
 }
 
-/** @param {any} parameters */
+/**
+ * Parameters of their own in the start-up packet, as pg sends them: a pooler may know these and refuse `options`.
+ *
+ * @param {any} parameters
+ * @returns {Record<string, string>}
+ */
 function timeouts(parameters) {
-  return ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
-    .filter((name) => parameters[name])
-    .map((name) => `-c ${name}=${Number.parseInt(parameters[name], 10)}`)
+  const set = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'].filter(
+    (name) => parameters[name],
+  )
+  return Object.fromEntries(set.map((name) => [name, String(Number.parseInt(parameters[name], 10))]))
 }
 
 module.exports = { describeConnection, targetOf }

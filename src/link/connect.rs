@@ -15,9 +15,9 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::Error;
-use super::handshake::{Handshake, ISOLATION, Told, session_statements, shake_hands};
+use super::handshake::{Failure, Handshake, ISOLATION, Told, session_statements, shake_hands};
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
-use super::session::{Backend, Session};
+use super::session::{Backend, Mark, Session};
 use super::statement::Words;
 use crate::sync::lock;
 
@@ -46,15 +46,17 @@ enum Known {
 
 impl Connection {
     /// Opens a connection to one host. `open` is held by the connection until it has said goodbye to the server, so
-    /// that a pool can wait for that; `told`, where notices are to be heard, until it has ended.
+    /// that a pool can wait for that; `told`, where notices are to be heard, until it has ended. Without a mark, nothing
+    /// of ours is asked for at start-up, and the session counts as shared.
     pub(super) async fn open(
         description: &Description,
         wanted: TargetSession,
         way: &Way,
+        mark: Option<&Mark>,
         open: mpsc::Sender<()>,
         told: Option<Told>,
-    ) -> Result<Self, Error> {
-        let Handshake { client, carrier, mark } = shake_hands(description, &way.direct, told).await?;
+    ) -> Result<Self, Failure> {
+        let Handshake { client, carrier } = shake_hands(description, &way.direct, mark, told).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {
@@ -63,11 +65,12 @@ impl Connection {
             }
             drop(open);
         });
-        let session = Session::identify(&client, &mark).await.map_err(|error| match error {
-            Error::Terminated => failure.get().cloned().unwrap_or(error),
-            other => other,
-        })?;
-        session.check(wanted)?;
+        let failed = |error| match error {
+            Error::Terminated => Failure::of_session(failure.get().cloned().unwrap_or(error)),
+            other => Failure::of_session(other),
+        };
+        let session = Session::identify(&client, mark).await.map_err(failed)?;
+        session.check(wanted).map_err(failed)?;
         let connection = Self {
             client,
             failure,
@@ -81,7 +84,7 @@ impl Connection {
             last_sent: AtomicU64::new(0),
         };
         if connection.is_own() && connection.session.has_other_isolation {
-            connection.execute(ISOLATION).await?;
+            connection.execute(ISOLATION).await.map_err(Failure::of_session)?;
         }
         Ok(connection)
     }

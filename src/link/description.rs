@@ -1,5 +1,6 @@
 //! How to connect, in plain words: what JavaScript reads out of a pool's configuration.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +79,9 @@ pub struct Description {
     /// libpq's `options`: command-line arguments for the server process.
     pub options: Option<String>,
     pub application_name: Option<String>,
+    /// Further parameters of the start-up packet, as pg sends them: the pool's timeouts.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
     #[serde(default)]
     pub keep_alive: bool,
     /// Idle time before the first TCP keepalive probe, in milliseconds; absent or 0, the system's.

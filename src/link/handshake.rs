@@ -16,6 +16,7 @@ use super::direct::Direct;
 use super::error::{Error, is_of_handshake};
 use super::reach::reach;
 use super::session::{MARK_SETTING, Mark};
+use super::startup::{StartUp, StartingTls};
 use super::tls;
 use super::wire::Wire;
 
@@ -27,9 +28,12 @@ use super::wire::Wire;
 ///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown.
 /// * The generic plan. A plan for an array of one key looks cheaper than that for any array, so the server would plan
 ///   anew at each run: measured, twice the time of a call and more.
+/// * No compiling. A plan that must scan although that is off costs more than `jit_above_cost` by its number alone, and
+///   would be compiled, for hundreds of milliseconds, at each run.
 ///
 /// Beside these the start-up packet carries a [`Mark`], which no statement ever sets.
-const SESSION: [(&str, &str); 5] = [
+const SESSION: [(&str, &str); 6] = [
+    ("jit", "off"),
     ("TimeZone", "UTC"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -46,22 +50,49 @@ pub(super) type Told = UnboundedSender<String>;
 pub(super) struct Handshake {
     pub(super) client: Client,
     pub(super) carrier: Carrier,
-    /// What the start-up packet carried, unless it was refused.
-    pub(super) mark: Mark,
 }
 
+/// Why there is no session.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// Whether the password had been sent when it failed.
+    pub(super) was_answered: bool,
+}
+
+impl Failure {
+    /// After the handshake.
+    pub(super) fn of_session(error: Error) -> Self {
+        Self { error, was_answered: true }
+    }
+
+    /// Whether the server may have refused our options rather than the application. Poolers and other servers have many
+    /// codes for that: 08P01 (PgBouncer), 0A000 (Amazon's RDS Proxy), 22023, 42501, 42704. So it is any error but those
+    /// that say something else: who asks (28), the database (3D), no room (53), a shutdown or start (57), a broken
+    /// connection (08). PgBouncer's code for a wrong password is 08P01 as well; a password is not tried twice, because
+    /// some servers count failures.
+    pub(super) fn may_be_of_options(&self) -> bool {
+        let Some(code) = self.error.sqlstate() else { return false };
+        match code.get(..2) {
+            Some("08") => code == "08P01" && !self.was_answered,
+            Some("28" | "3D" | "53" | "57") => false,
+            _ => true,
+        }
+    }
+}
+
+/// Starts a session, with our settings where there is a mark to go with them.
 pub(super) async fn shake_hands(
     description: &Description,
     direct: &Arc<Direct>,
+    mark: Option<&Mark>,
     told: Option<Told>,
-) -> Result<Handshake, Error> {
-    let mark = Mark::new();
-    let started = match try_hands(description, direct, &session_options(&mark), told.clone()).await {
-        // A pooler that will not pass our settings on; it may still serve, without prepared statements.
-        Err(error) if error.sqlstate() == Some("08P01") => try_hands(description, direct, "", told).await,
-        started => started,
-    };
-    started.map(|(client, carrier)| Handshake { client, carrier, mark })
+) -> Result<Handshake, Failure> {
+    let start = StartUp::new(description.parameters.clone().into_iter().collect());
+    let options = mark.map_or_else(String::new, session_options);
+    match try_hands(description, direct, &options, &start, told).await {
+        Ok((client, carrier)) => Ok(Handshake { client, carrier }),
+        Err(error) => Err(Failure { error, was_answered: start.was_answered() }),
+    }
 }
 
 fn session_options(mark: &Mark) -> String {
@@ -85,6 +116,7 @@ async fn try_hands(
     description: &Description,
     direct: &Arc<Direct>,
     session: &str,
+    start: &StartUp,
     told: Option<Told>,
 ) -> Result<(Client, Carrier), Error> {
     let mut transport = reach(description).await?;
@@ -92,7 +124,7 @@ async fn try_hands(
     let wire = |transport| Wire::new(transport, direct).map_err(|error| Error::from_io(&error, "dup", None));
     let Some(tls) = &description.tls else {
         config.ssl_mode(SslMode::Disable);
-        let started = config.connect_raw(wire(transport)?, NoTls).await;
+        let started = config.connect_raw(start.over(wire(transport)?), NoTls).await;
         let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
         return Ok((client, carrier(connection, told)));
     };
@@ -104,6 +136,7 @@ async fn try_hands(
     let (mut connector, server_name) = tls::connector(tls)?;
     let connect = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
+    let connect = StartingTls { tls: connect, start: start.clone() };
     match config.connect_raw(wire(transport)?, connect).await {
         Ok((client, connection)) => Ok((client, carrier(connection, told))),
         Err(error) => Err(match Error::from_protocol(&error) {

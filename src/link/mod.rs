@@ -24,6 +24,7 @@ mod reply;
 mod round;
 mod sequencer;
 mod session;
+mod startup;
 mod statement;
 mod sweep;
 mod tls;

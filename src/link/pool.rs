@@ -1,10 +1,11 @@
 //! The native pool: opens lazily, at most `max`, reuses the most recently used, closes what has been idle too long.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult, Timeouts};
 use tokio::runtime::Handle;
@@ -16,6 +17,7 @@ use super::direct::Way;
 use super::error::Error;
 use super::figures::PoolFigures;
 use super::handshake::Told;
+use super::session::Mark;
 use crate::sync::lock;
 
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -40,6 +42,7 @@ pub(super) struct Manager {
     owner: Arc<dyn Owner>,
     way: Way,
     open: Mutex<Option<mpsc::Sender<()>>>,
+    refusals: Refusals,
 }
 
 impl managed::Manager for Manager {
@@ -109,7 +112,7 @@ impl Manager {
         let Some(open) = open else { return Err(Error::Closed) };
         for judgement in 0..JUDGEMENTS {
             let description = self.owner.describe(host, judgement > 0).await?;
-            match Connection::open(&description, wanted, way, open.clone(), told.clone()).await {
+            match self.open_on(host, &description, wanted, way, &open, told.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 Ok(connection) if description.greeted => {
                     self.owner.greet(&connection).await?;
@@ -122,6 +125,53 @@ impl Manager {
         Err(Error::tls(
             "the server shows another certificate at each connection than the one that was verified",
         ))
+    }
+}
+
+impl Manager {
+    /// With our settings, unless the host has refused them; then it may still serve, without prepared statements.
+    async fn open_on(
+        &self,
+        host: u32,
+        description: &Description,
+        wanted: TargetSession,
+        way: &Way,
+        open: &mpsc::Sender<()>,
+        told: Option<Told>,
+    ) -> Result<Connection, Error> {
+        let mark = Mark::new();
+        let attempt =
+            async |mark| Connection::open(description, wanted, way, mark, open.clone(), told.clone()).await;
+        if !self.refusals.is_known(host) {
+            match attempt(Some(&mark)).await {
+                Err(failure) if failure.may_be_of_options() => {}
+                decided => return decided.map_err(|failure| failure.error),
+            }
+        }
+        let opened = attempt(None).await.map_err(|failure| failure.error)?;
+        self.refusals.remember(host);
+        Ok(opened)
+    }
+}
+
+/// The hosts that took a session only without our settings, so that each connection does not fail first.
+#[derive(Default)]
+struct Refusals(Mutex<HashMap<u32, Instant>>);
+
+impl Refusals {
+    /// Not for good: the server may have had another reason, or may since have been configured anew.
+    const MEMORY: Duration = Duration::from_secs(600);
+
+    fn is_known(&self, host: u32) -> bool {
+        lock(&self.0).get(&host).is_some_and(|since| since.elapsed() < Self::MEMORY)
+    }
+
+    fn remember(&self, host: u32) {
+        let mut hosts = lock(&self.0);
+        let since = hosts.entry(host).or_insert_with(Instant::now);
+        if since.elapsed() >= Self::MEMORY {
+            *since = Instant::now();
+        }
     }
 }
 
@@ -154,7 +204,8 @@ impl Pool {
     pub(super) fn new(settings: PoolSettings, owner: Arc<dyn Owner>, way: Way) -> Self {
         let (open, farewells) = mpsc::channel(1);
         let max = settings.max.max(1);
-        let manager = Manager { settings, owner, way, open: Mutex::new(Some(open)) };
+        let manager =
+            Manager { settings, owner, way, open: Mutex::new(Some(open)), refusals: Refusals::default() };
         let connections = managed::Pool::builder(manager)
             .max_size(max)
             // As pg: the most recently used first, so that surplus connections grow idle and close.

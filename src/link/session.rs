@@ -63,7 +63,7 @@ impl Session {
     /// * The mark was in the start-up packet. A pooler that shares sessions does not pass it on, or has started the
     ///   session for another client, whose mark is another.
     /// * `current_setting(…, true)` is NULL where no such setting exists.
-    pub(super) async fn identify(client: &Client, mark: &Mark) -> Result<Self, Error> {
+    pub(super) async fn identify(client: &Client, mark: Option<&Mark>) -> Result<Self, Error> {
         let sql = format!(
             "SELECT coalesce(current_setting('{MARK_SETTING}', true) = $1, false),
                     pg_backend_pid(), (SELECT {STARTED} FROM pg_stat_get_activity(pg_backend_pid())),
@@ -71,7 +71,8 @@ impl Session {
                     {USERS_LIMITS},
                     pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
         );
-        let rows = client.query_typed(&sql, &[(&mark.value(), Type::TEXT)]).await;
+        let mark = mark.map(Mark::value);
+        let rows = client.query_typed(&sql, &[(&mark, Type::TEXT)]).await;
         let rows = rows.map_err(|error| Error::from_protocol(&error))?;
         let Some(row) = rows.first() else {
             return Err(Error::other("the server did not identify its session"));

@@ -28,7 +28,7 @@ function transport({ tls, address }) {
   return warning('transport', 'plaintext: passwords, keys and values can be read on the way', advice)
 }
 
-/** The mark that src/link/connect.rs sets is gone where a pooler gives the session to others. @param {any} server */
+/** The start-up mark of src/link/session.rs is missing if a pooler shares the session. @param {any} server */
 function pooler({ isOwnSession }) {
   if (isOwnSession) return ok('pooler', 'none, or one that leaves sessions alone')
   const message =
