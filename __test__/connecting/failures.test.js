@@ -183,16 +183,18 @@ test('every connection is busy: connectionTimeoutMillis', async () => {
 
   const ours = new PostgresAdapter(db.pool(settings))
   await new PostgresAdapter(db.pool()).set('busy', 1)
-  const holder = await db.plain.connect()
-  await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:busy' FOR UPDATE")
-  const blocked = ours.set('busy', 2)
-  // The one connection waits for a row of the holder's.
-  await db.untilWaiting(1)
+  await db.query(`CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(8); RETURN NEW; END';
+    CREATE TRIGGER sleep BEFORE UPDATE ON go_goscope_cache FOR EACH ROW EXECUTE FUNCTION sleep()`)
+  const slow = ours.set('busy', 2)
+  // The one connection is busy for longer than a caller may wait. (A statement that waits for a lock would be put aside.)
+  await until('the statement sleeps', async () => {
+    const sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    return (await db.query(sleeping)).length > 0
+  })
   const error = await failureOf(ours.get('something else'))
   assertSame([expected, error], { message: 'timeout exceeded when trying to connect' })
-  await holder.query('ROLLBACK')
-  holder.release()
-  await blocked
+  await slow
+  await db.query('DROP TRIGGER sleep ON go_goscope_cache')
   assert.equal(await ours.get('busy'), 2, 'the call that had a connection was not given up')
 })
 
