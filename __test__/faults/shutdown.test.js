@@ -106,8 +106,8 @@ test('what has to be given back delays disconnect() within a limit only', async 
   await holder.query('ROLLBACK')
   holder.release()
   // Beyond the limit nothing is promised: the server may still grant it, and then it lasts for its TTL.
-  const sessions = `SELECT FROM pg_stat_activity WHERE application_name = 'stuck' AND datname = current_database()`
-  await until('its sessions are over', async () => (await db.query(sessions)).length === 0)
+  const sessions = `SELECT FROM pg_stat_activity WHERE application_name = 'stuck' AND datname = current_database() AND state <> 'idle'`
+  await until('its statements are over', async () => (await db.query(sessions)).length === 0)
   await new PostgresAdapter(db.pool()).forceRelease('stuck')
 })
 
