@@ -9,7 +9,7 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const pooler = require('../helpers/pooler.js')
 const { startProxy } = require('../helpers/proxy.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { inTime } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 /** @type {PostgresAdapter} on a direct connection: another process's */

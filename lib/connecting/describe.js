@@ -4,7 +4,7 @@
 'use strict'
 
 const { invalid } = require('../arguments.js')
-const { addressesOf } = require('./addresses.js')
+const { addressesOf, attemptTimeout } = require('./addresses.js')
 const { hostAt } = require('./hosts.js')
 const { isGreeted } = require('./greeting.js')
 const { passwordFor } = require('./password.js')
@@ -29,6 +29,7 @@ async function describeConnection(pool, judge, asked) {
     : { host: parameters.host, port: Number(parameters.port) }
   return {
     addresses: await addressesOf(host, port),
+    attemptTimeoutMillis: attemptTimeout(),
     tls: ssl ? await describeTls(parameters, { host, port }, options, judge(), asked.judgeAgain) : undefined,
     // Without one, the server says so itself, with its code.
     user: user ?? '',

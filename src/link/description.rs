@@ -68,6 +68,8 @@ fn limit(value: Option<f64>, per_second: f64) -> Option<Duration> {
 pub struct Description {
     /// Tried in this order until one accepts.
     pub addresses: Vec<Address>,
+    /// How long the attempt at an address may take before the next is tried, in milliseconds; absent for no limit.
+    pub attempt_timeout_millis: Option<f64>,
     /// Absent for plaintext. There is no falling back from one to the other.
     pub tls: Option<Tls>,
     pub user: String,
@@ -145,6 +147,10 @@ pub enum TlsVersions {
 impl Description {
     pub fn keep_alive_initial_delay(&self) -> Option<Duration> {
         limit(self.keep_alive_initial_delay_millis, 1e3)
+    }
+
+    pub fn attempt_timeout(&self) -> Option<Duration> {
+        limit(self.attempt_timeout_millis, 1e3)
     }
 
     pub fn query_timeout(&self) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! A byte stream to the server, over TCP or a Unix socket.
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::either::Either;
 
 use super::description::{Address, Description};
@@ -18,10 +19,18 @@ pub(super) type BareLocalStream = std::net::TcpStream;
 pub(super) type Transport = Either<TcpStream, LocalStream>;
 
 /// Opens the first address that accepts.
+///
+/// As Node's `net.connect` does: one address after the other, and each attempt but the last has a time limit. Without that
+/// an address that swallows packets, such as one of a family that does not work here, would keep the next from being tried.
 pub(super) async fn reach(description: &Description) -> Result<Transport, Error> {
     let mut failures = Vec::new();
-    for address in &description.addresses {
-        match reach_one(address, description).await {
+    for (left, address) in description.addresses.iter().rev().enumerate().rev() {
+        let attempt = reach_one(address, description);
+        let reached = match description.attempt_timeout().filter(|_| left > 0) {
+            Some(limit) => timeout(limit, attempt).await.unwrap_or_else(|_| Err(address.timed_out())),
+            None => attempt.await,
+        };
+        match reached {
             Ok(transport) => return Ok(transport),
             Err(error) => failures.push(error),
         }
@@ -54,5 +63,15 @@ async fn reach_one(address: &Address, description: &Description) -> Result<Trans
         },
         #[cfg(not(unix))]
         Address::Unix { .. } => Err(Error::other("Unix sockets are not to be had on this platform")),
+    }
+}
+
+impl Address {
+    fn timed_out(&self) -> Error {
+        let error = std::io::ErrorKind::TimedOut.into();
+        match self {
+            Self::Tcp { ip, port } => Error::from_io(&error, "connect", Some((&ip.to_string(), Some(*port)))),
+            Self::Unix { path } => Error::from_io(&error, "connect", Some((&path.to_string_lossy(), None))),
+        }
     }
 }
