@@ -115,19 +115,27 @@ for (const [title, open, skip] of ROUTES) {
   })
 }
 
-test('a locked table: reads and writes of others go on', async () => {
-  const db = await database
-  const adapter = new PostgresAdapter(db.pool({ max: 1 }))
-  await Promise.all([adapter.set('table', 1), adapter.recordFailure('table', 9)])
-  const holder = await db.hold('LOCK TABLE go_goscope_cache IN ACCESS EXCLUSIVE MODE', [])
-  const read = adapter.get('table')
-  const written = adapter.set('table', 2)
-  assert.equal(await inTime('another table', adapter.recordFailure('table', 9)), 2)
-  await holder.commit()
-  assert.equal(await inTime('the read', read), 1)
-  await inTime('the write', written)
-  await adapter.disconnect()
-})
+for (const max of [1, 3]) {
+  test(`a locked table among hundreds of calls on it: calls on other tables go on, max ${max}`, async () => {
+    const db = await database
+    const adapter = new PostgresAdapter(db.pool({ max }))
+    const keys = Array.from({ length: 300 }, (_, n) => `table ${max} ${n}`)
+    await Promise.all(keys.map((key) => adapter.set(key, 1)))
+    const holder = await db.hold('LOCK TABLE go_goscope_cache IN ACCESS EXCLUSIVE MODE', [])
+    let settled = 0
+    const blocked = keys.flatMap((key) => [adapter.get(key), adapter.set(key, 2), adapter.get(key)])
+    for (const call of blocked) call.finally(() => settled++).catch(() => {})
+    for (let count = 1; count < 4; count++) {
+      const others = Promise.all(keys.map((key) => adapter.recordFailure(key, 99)))
+      assert.deepEqual([...new Set(await inTime('another table', others))], [count])
+    }
+    assert.equal(settled, 0, 'their table is locked')
+    await holder.commit()
+    const results = await inTime('the calls on the locked table', Promise.all(blocked))
+    for (let n = 0; n < results.length; n += 3) assert.deepEqual(results.slice(n, n + 3), [1, undefined, 2])
+    await adapter.disconnect()
+  })
+}
 
 test("the user's own limits count for the whole wait, also where blocked calls take turns", async () => {
   const db = await database

@@ -8,7 +8,7 @@
 //! 1. Its requests run one by one, each with hardly any wait. That finds those that are blocked.
 //! 2. A blocked request leaves its lane, and keeps its place among the calls on its key. It runs alone, on a connection of
 //!    its own and under the user's own limits. Such requests take all of the pool's connections but one.
-//! 3. Further ones take turns on that one, for a [`SLICE`] each, with pauses in which it serves the others.
+//! 3. Further ones take turns on that one, with pauses in which it serves the others.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +24,14 @@ use super::round::{Unsettled, is_hopeful, pause, round};
 use super::{Error, Link};
 use crate::sync::lock;
 
-/// How long one of the requests that share a connection waits for its lock, and the pause after it.
-const SLICE: LockWait = LockWait::AtMost(Duration::from_millis(200));
+/// How many of the requests that share a connection have their turn together: most of those that are not blocked any more
+/// then share a statement.
+const TURN: usize = 16;
+
+/// How long a turn waits for locks: that of one request, and the first attempt of several. If that is too short, each of
+/// these waits for [`BRIEF`](super::lock_wait::BRIEF). After a turn in which any was still blocked comes a pause.
+const ALONE: LockWait = LockWait::AtMost(Duration::from_millis(200));
+const TOGETHER: LockWait = LockWait::AtMost(Duration::from_millis(50));
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Isolation {
@@ -40,13 +46,8 @@ pub(super) struct Isolation {
 /// The requests that take turns.
 #[derive(Default)]
 struct Queue {
-    blocked: VecDeque<Blocked>,
+    blocked: VecDeque<Job>,
     is_attended: bool,
-}
-
-struct Blocked {
-    job: Job,
-    since: Instant,
 }
 
 impl Isolation {
@@ -84,11 +85,11 @@ impl Drop for Slot {
 }
 
 /// Takes over a request that another transaction blocks.
-pub(super) fn isolate(link: &Arc<Link>, job: Job) {
-    let blocked = Blocked { job, since: Instant::now() };
+pub(super) fn isolate(link: &Arc<Link>, mut job: Job) {
+    job.blocked_since.get_or_insert_with(Instant::now);
     match Slot::take(link) {
-        Some(slot) => link.way.drive.spawn(Box::pin(wait_alone(slot, blocked.job))),
-        None => enqueue(link, blocked),
+        Some(slot) => link.way.drive.spawn(Box::pin(wait_alone(slot, job))),
+        None => enqueue(link, job),
     }
 }
 
@@ -106,59 +107,75 @@ async fn wait_alone(slot: Slot, mut job: Job) {
     }
 }
 
-fn enqueue(link: &Arc<Link>, blocked: Blocked) {
+fn enqueue(link: &Arc<Link>, job: Job) {
     let mut queue = lock(&link.isolation.queue);
-    queue.blocked.push_back(blocked);
+    queue.blocked.push_back(job);
     if !std::mem::replace(&mut queue.is_attended, true) {
         link.way.drive.spawn(Box::pin(take_turns(Attending(link.clone()))));
     }
 }
 
-/// Marks the queue as unattended, whatever ends the task.
+/// The task that gives turns. If it panics, the next blocked request starts another.
 struct Attending(Arc<Link>);
 
 impl Drop for Attending {
     fn drop(&mut self) {
-        lock(&self.0.isolation.queue).is_attended = false;
+        if std::thread::panicking() {
+            lock(&self.0.isolation.queue).is_attended = false;
+        }
     }
 }
 
 impl Attending {
-    /// The next in turn. The task ends if there is none.
-    fn next(&self) -> Option<Blocked> {
+    /// Those whose turn it is. If there are none, the task has ended with this.
+    fn next(&self) -> Option<VecDeque<Job>> {
         let mut queue = lock(&self.0.isolation.queue);
-        let next = queue.blocked.pop_front();
-        queue.is_attended = next.is_some();
-        next
+        let turn = TURN.min(queue.blocked.len());
+        queue.is_attended = turn > 0;
+        (turn > 0).then(|| queue.blocked.drain(..turn).collect())
+    }
+
+    fn put_back(&self, job: Job) {
+        lock(&self.0.isolation.queue).blocked.push_back(job);
     }
 }
 
 async fn take_turns(attending: Attending) {
     let link = attending.0.clone();
-    while let Some(Blocked { job, since }) = attending.next() {
-        if let Some(slot) = Slot::take(&link) {
-            link.way.drive.spawn(Box::pin(wait_alone(slot, job)));
-            continue;
+    while let Some(mut jobs) = attending.next() {
+        while let Some(slot) = Slot::take(&link).filter(|_| !jobs.is_empty()) {
+            if let Some(job) = jobs.pop_front() {
+                link.way.drive.spawn(Box::pin(wait_alone(slot, job)));
+            }
         }
-        let Some((lease, job)) = connection_for(&link, job).await else { continue };
-        let Unsettled { again, blocked } = round(&link, &lease, vec![job], Some(SLICE)).await;
+        let Some(first) = jobs.pop_front() else { continue };
+        // While this waits for a connection, so do they.
+        let Some((lease, first)) = connection_for(&link, first).await else {
+            jobs.into_iter().for_each(|job| attending.put_back(job));
+            continue;
+        };
+        jobs.push_front(first);
+        let wait = if jobs.len() == 1 { ALONE } else { TOGETHER };
+        let Unsettled { again, blocked } = round(&link, &lease, jobs.into(), Some(wait)).await;
+        let is_over = blocked.is_empty();
         for (job, error) in blocked {
-            // The slices add up: the user's own limits are over the sum.
-            let waited = since.elapsed();
+            // The turns add up: the user's own limits are over the sum.
+            let waited = job.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
             let over = match lease.query_timeout() {
                 Some(limit) if waited >= limit => Some(Error::QueryTimeout),
                 _ => lease.lock_timeout().over(waited, &error),
             };
             match over {
                 Some(error) => job.settle(Err(error)),
-                None => lock(&link.isolation.queue).blocked.push_back(Blocked { job, since }),
+                None => attending.put_back(job),
             }
         }
         drop(lease);
-        for job in again {
-            lock(&link.isolation.queue).blocked.push_back(Blocked { job, since });
+        let runs_again = !again.is_empty();
+        again.into_iter().for_each(|job| attending.put_back(job));
+        if !is_over || runs_again {
+            sleep(PAUSE).await;
         }
-        sleep(PAUSE).await;
     }
 }
 

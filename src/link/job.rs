@@ -103,6 +103,8 @@ pub struct Job {
     pub(super) maybe_done: bool,
     /// Since when nothing but the lack of a connection keeps it waiting.
     pub(super) ready_since: Option<Instant>,
+    /// Since when another transaction blocks it, as far as the server has said so.
+    pub(super) blocked_since: Option<Instant>,
     /// Until when even a server that cannot be reached is no reason to give up.
     patient_until: Option<Instant>,
     reply: Option<Reply>,
@@ -148,6 +150,7 @@ impl Job {
             failures: 0,
             maybe_done: false,
             ready_since: None,
+            blocked_since: None,
             patient_until: None,
             reply: Some(reply),
             riders: Vec::new(),

@@ -150,7 +150,9 @@ impl Group {
         // One bad call must not fail its batch, nor a blocked one delay it, and the server did none of it: each by itself,
         // in one pipeline.
         if matches!(error, Error::Server(_)) && jobs.len() > 1 && !error.ends_connection() {
-            let wait = if is_blocked { BRIEF } else { wait };
+            if is_blocked {
+                return find_blocked(link, lease, &statement, jobs, &error).await;
+            }
             let mut left = Unsettled::default();
             let alone = jobs.into_iter().map(|job| run_by_itself(link, lease, &statement, job, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
@@ -177,6 +179,34 @@ impl Group {
         }
     }
 }
+
+/// Runs each of these calls by itself, with hardly any wait, to find those that are blocked. If all of a number are, then so
+/// are the others, as far as is worth knowing: the whole table is locked.
+async fn find_blocked(
+    link: &Arc<Link>,
+    lease: &Lease,
+    statement: &Statement,
+    mut jobs: Vec<Job>,
+    error: &Error,
+) -> Unsettled {
+    let mut left = Unsettled::default();
+    while !jobs.is_empty() {
+        let rest = jobs.split_off(ENOUGH_BLOCKED.min(jobs.len()));
+        let tried = jobs.len();
+        let alone = jobs.into_iter().map(|job| run_by_itself(link, lease, statement, job, BRIEF));
+        let mut found = Unsettled::default();
+        join_all(alone).await.into_iter().for_each(|each| found.add(each));
+        jobs = rest;
+        if tried == ENOUGH_BLOCKED && found.blocked.len() == tried {
+            found.blocked.extend(jobs.drain(..).map(|job| (job, error.clone())));
+        }
+        left.add(found);
+    }
+    left
+}
+
+/// See [`find_blocked`].
+const ENOUGH_BLOCKED: usize = 16;
 
 async fn run_by_itself(
     link: &Arc<Link>,
