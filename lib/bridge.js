@@ -155,7 +155,7 @@ function parsed(text) {
 
 /**
  * @param {string} text of one message
- * @returns {any[]} nothing where nobody waits for it
+ * @returns {any[]} nothing if no call waits for it
  */
 function parsedAlone(text) {
   try {

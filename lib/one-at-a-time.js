@@ -12,7 +12,7 @@ const { lockWhenFree } = require('./waiting-lock.js')
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
  * @property {() => Promise<F | undefined>} find what has come of the work already
- * @property {() => Promise<F | undefined>} [begin] in place of `find`, by whoever has the claim
+ * @property {() => Promise<F | undefined>} [begin] in place of `find`, by the process that has the claim
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the
  * pool is being ended
  */

@@ -137,7 +137,7 @@ for (const own of [false, true]) {
     await until('it is replaced', async () => (await other.get('served')) === 'computed')
   })
 
-  test(`${of}: ordinary writes, their sweeps and prune() leave a computation under way alone, and nobody sees it`, async () => {
+  test(`${of}: ordinary writes, their sweeps and prune() leave a computation under way alone, and no reader sees it`, async () => {
     const db = await database
     const [cache, other] = [await make(), await make()]
     const { value, goOn } = await begin(cache, 'swept', { ttl: 600_000 })

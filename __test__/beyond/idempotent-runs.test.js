@@ -344,7 +344,7 @@ for (const [file, start] of Object.entries({
   'README.md': /const results = new PostgresIdempotencyAdapter\(pool, .*\n/,
   'index.d.ts': / \* const results = new PostgresIdempotencyAdapter\(new Pool\(\)\)\n/,
 })) {
-  test(`the first example of ${file} charges once, whoever calls it at the same time`, async () => {
+  test(`the first example of ${file} charges once, also when several call it at the same time`, async () => {
     const text = fs.readFileSync(path.join(__dirname, '../..', file), 'utf8')
     const [, after] = text.split(start)
     const code = after

@@ -166,7 +166,7 @@ test('locks', async () => {
   const adapter = new PostgresAdapter(db.pool())
   await db.query(`INSERT INTO go_goscope_locks VALUES ('lock:endless', 'x', NULL), ('lock:nobody', NULL, 'infinity'),
     ('lock:infinity', 'x', 'infinity'), ('lock:past', 'x', '-infinity'), ('lock:bc', NULL, '0044-03-15 BC')`)
-  // Busy: nobody knows how long.
+  // Busy, and it is not known for how long.
   assert.equal(await adapter.acquire('endless', 1_000), null)
   await assert.rejects(
     inTime('lock', adapter.lock('endless', { ttl: 1_000 })),

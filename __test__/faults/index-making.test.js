@@ -89,7 +89,7 @@ test('many processes make one index', async () => {
   assert.deepEqual(await db.query(INDEXES), WHOLE)
 })
 
-test('an index that somebody is building is left alone', async () => {
+test('an index that another session is building is left alone', async () => {
   const db = await lacking(building)
   const old = await db.hold("INSERT INTO go_goscope_cache (key, value) VALUES ('theirs', '1')")
   const built = db.query('CREATE INDEX CONCURRENTLY theirs ON go_goscope_cache (expires_at)')

@@ -184,7 +184,7 @@ impl Job {
         self.is_owed
     }
 
-    /// For how many calls it stands that somebody waits for.
+    /// For how many calls it stands that a caller waits for.
     pub(super) fn calls_under_way(&self) -> usize {
         if self.is_owed { 0 } else { self.calls }
     }

@@ -128,7 +128,7 @@ struct State {
     is_watched: bool,
     /// How many lanes there may be until when, after one found no connection.
     lane_limit: Option<(usize, Instant)>,
-    /// Calls that somebody waits for: what is owed is counted on its own.
+    /// Calls that a caller waits for: what is owed is counted on its own.
     in_flight: usize,
     /// New calls are refused; what is owed is still taken on, until the link is closed.
     is_closing: bool,

@@ -83,7 +83,7 @@ pub(super) async fn round(
     left
 }
 
-/// Creating a table waits for whoever creates it now, which takes longer than a statement may wait.
+/// Creating a table waits for another process that creates it, which takes longer than a statement may wait.
 async fn prepare(lease: &Lease, preparation: &dyn Prepare) -> Result<(), Error> {
     lease.wait_as_users().await?;
     preparation.prepare(lease).await

@@ -101,7 +101,7 @@ impl Locks {
         self.store.release(key, owner, token.as_deref(), self.calls.reply(slot, Operation::Release));
     }
 
-    /// Releases a lock that nobody will use, also while the pool is being ended. It is owed from now on, so this is answered
+    /// Releases a lock that is not used any more, also while the pool is being ended. It is owed from now on, so this is answered
     /// at once; see `Bridge::let_go`.
     #[napi(catch_unwind)]
     pub fn give_back(&self, slot: u32, key: String, owner: String, ttl: f64) {

@@ -4,7 +4,7 @@
 -- `{table}` is the quoted name with its schema, `{schema}` the schema's with a dot; sections are read by `schema.rs`. The
 -- same statements are in `sql/schema.sql`, and may be run again.
 --
--- Each function says which version of the additions it is of. Whoever changes a function gives all of them the next
+-- Each function says which version of the additions it is of. A change of a function gives all of them the next
 -- number, here and in `sql/schema.sql`, so that `connect()` and `schema --missing` replace older ones.
 --
 -- Functions run with the rights of the role that writes or asks. So each has a search path of its own: on the session's,

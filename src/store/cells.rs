@@ -1,4 +1,4 @@
-//! Columns of rows, read without trust: tables are used as they are found, and may hold what nobody expects, such as a
+//! Columns of rows, read without trust: tables are used as they are found, and may hold unexpected values, such as a
 //! NULL, a number that is not finite, or text in place of JSON. Such a row fails the calls that read it with an error that
 //! names table and column.
 

@@ -1,11 +1,11 @@
 //! Values that are computed: stored only if nothing was written or deleted under their key since the computation began.
 //!
-//! 1. **Begin.** Whoever has the claim looks at the entry. If there is none, or an expired one, it places a mark: a row
-//!    under the key itself whose expiry is [`AGE`] ago, so that everybody, the pg-based adapter included, takes the entry for
+//! 1. **Begin.** The process that has the claim looks at the entry. If there is none, or an expired one, it places a mark: a row
+//!    under the key itself whose expiry is [`AGE`] ago, so that all processes, the pg-based adapter's included, take the entry for
 //!    expired. If there is a live entry that is to be refreshed, that stands for the mark. Either way the process remembers
 //!    the row's version: the transaction that wrote it.
 //! 2. **Meanwhile** an ordinary `set` replaces the row, and an ordinary `delete` or `clear` removes it, in the statements
-//!    that they have always used. So does whoever begins to compute after the claim was lost.
+//!    that they have always used. So does a process that begins to compute after the claim was lost.
 //! 3. **Store.** The value replaces the row if that is still the version of the beginning.
 //!
 //! Sweeps and `prune` leave marks alone: they end where marks begin, see [`entries::SWEEP`](super::entries::SWEEP). Marks that
@@ -20,7 +20,7 @@ use super::cells::Cells;
 use super::table::Template;
 use crate::link::{Error, Kind};
 
-/// How long ago a mark has expired when it is made. Before all that anybody stores, and after what a `timestamp` can hold.
+/// How long ago a mark has expired when it is made. Before all that applications store, and after what a `timestamp` can hold.
 macro_rules! age {
     () => {
         "INTERVAL '1000 years'"

@@ -6,7 +6,7 @@
 //! 1. one process at a time makes indexes, and the others do not wait for it: an advisory lock that is only tried;
 //! 2. the wait for each older transaction is bounded, by `lock_timeout`, which holds for these waits, too;
 //! 3. what was left unfinished is dropped, by the process that left it or by a later `connect()`. The drop needs the table
-//!    to itself, which it cannot have while somebody is still building the index, and does not wait for it.
+//!    to itself, which it cannot have while another session is still building the index, and does not wait for it.
 //!
 //! All of this is best effort: the adapter is right without indexes, only slower, and the next `connect()` tries again.
 //! `doctor` names what is missing. Behind a pooler that shares sessions it is left out: the advisory lock and the setting
@@ -103,7 +103,7 @@ async fn has(connection: &Connection, name: &str, index: &Index) -> Result<bool,
     Ok(rows[0].get(0))
 }
 
-/// Drops an index like this one that nobody is building any more. Says whether none is left.
+/// Drops an index like this one that no session is building any more. Says whether none is left.
 async fn drop_unfinished(connection: &Connection, name: &str, index: &Index) -> Result<bool, Error> {
     let columns = index.on.split_once(')').map_or(index.on, |(columns, _)| columns);
     let rows = connection.look(UNFINISHED, &[(&name, Type::TEXT), (&columns, Type::TEXT)]).await?;
@@ -118,7 +118,7 @@ async fn drop_unfinished(connection: &Connection, name: &str, index: &Index) -> 
     Ok(true)
 }
 
-/// With the table to itself, so that nobody is building the index; by now it may have become valid.
+/// With the table to itself, so that no session is building the index; by now it may have become valid.
 async fn drop_if_unfinished(connection: &Connection, name: &str, unfinished: &str) -> Result<(), Error> {
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '20ms'").await?;
     connection.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;

@@ -45,7 +45,7 @@ use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode,
 /// * A crash loses no number that anybody has been given: a draw is in the log before the commit that it belongs to,
 ///   which waits for the disk. Where the server's `synchronous_commit` is off, neither the lock nor its number is safe.
 /// * `key` stands in `SET` so that the row is locked as for a change of its key: a transaction that has had a token checked
-///   holds it `FOR KEY SHARE`, and nobody takes the lock over before it ends. That holds for a role that may draw no tokens
+///   holds it `FOR KEY SHARE`, and no other owner takes the lock over before it ends. That holds for a role that may draw no tokens
 ///   as well: another role may have had its token checked.
 /// * A same owner's row keeps its `awaited`; a new holder's waiters ask anew.
 ///
@@ -605,7 +605,7 @@ fn stored(token: i64) -> i64 {
     (token >> DISTANCE_BITS) - (token & ((1 << DISTANCE_BITS) - 1))
 }
 
-/// Releases a lock that nobody will use: until the server has done it, or the lease has run out by itself. The pool's end
+/// Releases a lock that is not used any more: until the server has done it, or the lease has run out by itself. The pool's end
 /// and the process's wait for that, within a limit. `counted` takes what comes of the first attempt.
 fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
     const PAUSE: Duration = Duration::from_millis(500);

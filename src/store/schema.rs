@@ -7,7 +7,7 @@
 //! 3. What goes beyond the documented schema (`additions.sql`) is made with a new table, and added to one that exists by
 //!    `connect()`, where the role owns it and nobody keeps the table busy.
 //! 4. Functions and triggers count only if the table's owner owns the functions: see [`Function`].
-//! 5. Somebody who does not know our lock, such as the pg-based adapter, may still create between look and create:
+//! 5. An application that does not take our lock, such as the pg-based adapter, may still create between look and create:
 //!    then the server says so, and the look is taken anew.
 
 use std::time::Duration;

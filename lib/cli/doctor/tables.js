@@ -81,7 +81,7 @@ function absent({ server }, name) {
 }
 
 /**
- * Whoever owns a table, or a function that its triggers run, decides what runs with the rights of the roles that write to
+ * The owner of a table, or of a function that its triggers run, decides what runs with the rights of the roles that write to
  * it. In a schema where any role may create, another role's table can come first.
  *
  * @param {Session} session
