@@ -13,6 +13,7 @@ pub(super) fn statement(what: &str) -> Option<&'static str> {
     }
 }
 
+/// Of `lock_timeout` what the session began with: that is the user's, and the engine sets its own later.
 const SERVER: &str = "
 SELECT json_build_object(
          'version', current_setting('server_version'),
@@ -24,7 +25,8 @@ SELECT json_build_object(
          'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
          'isOwnSession', coalesce(current_setting('goscope_postgres.session', true) LIKE 'own-%', false),
          'mayCreate', coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-         'settings', (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN (
+         'settings', (SELECT json_object_agg(name, CASE name WHEN 'lock_timeout' THEN reset_val ELSE setting END)
+                        FROM pg_settings WHERE name IN (
             'fsync', 'full_page_writes', 'synchronous_commit', 'max_connections', 'superuser_reserved_connections',
             'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_read_only',
             'default_transaction_read_only', 'TimeZone')))::text";
