@@ -137,6 +137,35 @@ for (const max of [1, 3]) {
   })
 }
 
+// A statement is prepared at its second run on a connection, and preparing waits for the table's lock.
+for (const max of [1, 2, 10]) {
+  test(`a locked table and statements that are about to be prepared: they wait, and delay no other, max ${max}`, async () => {
+    const db = await database
+    const pool = db.pool({ max })
+    const adapter = new PostgresAdapter(pool)
+    const key = `prepared ${max}`
+    await adapter.connect()
+    await Promise.all([adapter.acquire(`${key} warm`, 60_000), adapter.getState(key), adapter.recordFailure(key, 99)])
+    // Leaves the session at the user's limit.
+    await new PostgresAdapter(pool).connect()
+    const holder = await db.hold('LOCK TABLE go_goscope_locks IN ACCESS EXCLUSIVE MODE', [])
+    const blocked = [
+      adapter.acquire(`${key} 1`, 60_000, 'me'),
+      adapter.acquire(`${key} 2`, 60_000),
+      adapter.holder(key),
+    ]
+    const outcome = Promise.all(blocked)
+    outcome.catch(() => {})
+    assert.equal(await inTime('a write of another table', adapter.recordFailure(key, 99)), 2)
+    assert.equal((await inTime('a read of another table', adapter.getState(key)))?.failureCount, 2)
+    await until('a wait of a statement itself', async () => (await db.longestWait()) >= (max === 1 ? 30 : 400))
+    await holder.commit()
+    const [first, second, third] = await inTime('the calls on the locked table', outcome)
+    assert.deepEqual([Boolean(first), Boolean(second), third], [true, true, null])
+    await adapter.disconnect()
+  })
+}
+
 test("the user's own limits count for the whole wait, also where blocked calls take turns", async () => {
   const db = await database
   for (const [options, code] of /** @type {[import('pg').PoolConfig, string][]} */ ([

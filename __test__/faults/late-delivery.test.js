@@ -10,6 +10,7 @@ const { useDatabase } = require('../helpers/database.js')
 const pooler = require('../helpers/pooler.js')
 const { startProxy } = require('../helpers/proxy.js')
 const { inTime } = require('../helpers/waiting.js')
+const { urlAs } = require('../helpers/way.js')
 
 const database = useDatabase()
 /** @type {PostgresAdapter} on a direct connection: another process's */
@@ -196,6 +197,43 @@ test('a session that cannot be ended holds its own keys and no others, and its c
   await held.deliver()
   assert.equal(await adapter.get('late:stuck'), 2)
 })
+
+/** @type {[title: string, setUp: string, hook?: (client: any) => Promise<unknown>][]} */
+const OTHER_ROLES = [
+  ['a connect hook changes the role', '', (client) => client.query('SET ROLE late_app')],
+  ['the login role has another as its default', 'ALTER ROLE late_login SET role = late_app'],
+  ['the role may not call pg_terminate_backend', 'REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC'],
+]
+for (const [title, setUp, onConnect] of OTHER_ROLES) {
+  test(`${title}: the lost session is ended, or waited for, all the same`, async (t) => {
+    const db = await database
+    await db.query(`
+      CREATE ROLE late_login LOGIN PASSWORD 'secret' NOINHERIT; CREATE ROLE late_app; GRANT late_app TO late_login;
+      GRANT ALL ON ALL TABLES IN SCHEMA public TO late_app, late_login;
+      GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO late_app, late_login; ${setUp}`)
+    t.after(() =>
+      db.query(`GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC;
+        DROP OWNED BY late_login, late_app; DROP ROLE late_login, late_app`),
+    )
+    const { proxy, adapter } = await throughProxy({
+      connectionString: urlAs(db.url, 'late_login'),
+      .../** @type {any} */ (onConnect && { onConnect }),
+    })
+    const held = holdNext(proxy, 'cache:late:role')
+    assert.equal(await outcome(adapter.set('late:role', 1)), 'ECONNRESET')
+    let isThrough = false
+    const newer = adapter.set('late:role', 2).then(() => {
+      isThrough = true
+    })
+    // Where the session cannot be ended, the newer value waits for it.
+    await inTime('another key', adapter.set('late:other role', 1))
+    if (setUp.startsWith('REVOKE')) assert.equal(isThrough, false)
+    await held.deliver()
+    await inTime('the newer value', newer)
+    assert.equal(await adapter.get('late:role'), 2)
+    await adapter.disconnect()
+  })
+}
 
 test(`through ${pooler.title}, which shares sessions: a release or an extension that arrives late leaves alone what the same owner has acquired since`, {
   skip: pooler.missing || false,

@@ -115,7 +115,8 @@ impl Connection {
         if self.client.is_closed() {
             return Err(Error::Unsent);
         }
-        let prepared = self.prepared(words, unnamed_only).await?;
+        // To prepare waits for the table's lock, so it needs the limit, too.
+        let prepared = self.limited(wait, self.prepared(words, unnamed_only)).await?;
         let query = async {
             match &prepared {
                 Some(prepared) => self.client.query(prepared, params).await,
@@ -128,10 +129,18 @@ impl Connection {
         self.waiting(wait, query).await.map_err(|error| self.explain(&error))
     }
 
+    /// Runs a statement, which its first poll sends, with a limit to its waits for locks, in a session of our own. The limit is
+    /// a setting, which changes only if the last statement had another. The change is sent in the same moment and in front.
+    async fn limited<T>(&self, wait: LockWait, statement: impl Future<Output = T>) -> T {
+        match self.is_own().then(|| self.lock_timeout.change(wait)).flatten() {
+            Some(set) => join(self.client.batch_execute(&set), statement).await.1,
+            None => statement.await,
+        }
+    }
+
     /// Runs a query with a limit to its waits for locks.
     ///
-    /// * In a session of our own the limit is a setting, which changes only if the last query had another. The change is
-    ///   sent in the same moment as the query and in front of it: the first poll of each sends it.
+    /// * In a session of our own: see [`limited`](Self::limited).
     /// * In a shared session the limit must end with the query: three statements in a row and in one round trip, of which
     ///   the last commits, or rolls back if the query failed.
     async fn waiting(
@@ -140,10 +149,7 @@ impl Connection {
         query: impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>>,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         if self.is_own() {
-            return match self.lock_timeout.change(wait) {
-                Some(set) => join(self.client.batch_execute(&set), query).await.1,
-                None => query.await,
-            };
+            return self.limited(wait, query).await;
         }
         if wait == LockWait::Users {
             return query.await;
@@ -207,6 +213,19 @@ impl Connection {
     /// Runs a query of the preparation phase: unnamed, one round trip.
     pub async fn look(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
         self.client.query_typed(sql, params).await.map_err(|error| self.explain(&error))
+    }
+
+    /// As [`look`](Self::look), with the rights of the role that has logged in: a connect hook, or a setting of that role, may
+    /// have changed the role of the session. Sent in one round trip.
+    pub(super) async fn look_as_login(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let begin = self.client.batch_execute("BEGIN; SET LOCAL ROLE NONE");
+        let look = self.client.query_typed(sql, params);
+        let (_, rows, _) = join3(begin, look, self.client.batch_execute("COMMIT")).await;
+        rows.map_err(|error| self.explain(&error))
     }
 
     /// Runs statements that take no parameters and whose rows nobody wants.

@@ -25,7 +25,9 @@ use super::wire::Wire;
 /// * `TimeZone=UTC`, so that a column default of `NOW()` in a `TIMESTAMP` column holds UTC as documented. The
 ///   statements themselves do not rely on it.
 /// * Index plans. Each of our statements touches a few keys, and the planner, which guesses ten keys for an array
-///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown.
+///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown. For
+///   statements over a whole table (`keys`, `clear`, the count of `stats`) it makes no difference: the clock that they
+///   compare with moves, so no index serves them, and they scan the table all the same.
 /// * The generic plan. A plan for an array of one key looks cheaper than that for any array, so the server would plan
 ///   anew at each run: measured, twice the time of a call and more.
 /// * No compiling. A plan that must scan although that is off costs more than `jit_above_cost` by its number alone, and

@@ -2,7 +2,7 @@
 //!
 //! A statement that waits for a lock holds up what shares it, and what was sent behind it on the same connection. That is
 //! more than a delay: the transaction that holds the lock may itself await one of those requests, in the same process, and
-//! PostgreSQL sees no deadlock. So a statement that others depend on waits for a fifth of a second at most (see
+//! PostgreSQL sees no deadlock. So a statement that others depend on waits for 150 ms at most (see
 //! [`lock_wait`](super::lock_wait)). If that is too short, the server undoes it (55P03), and then:
 //!
 //! 1. Its requests run one by one, each with hardly any wait. That finds those that are blocked.

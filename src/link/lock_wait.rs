@@ -38,7 +38,7 @@ pub(super) enum LockWait {
 
 /// For a statement that others depend on: it carries several calls, or others are sent behind it. Rows that are contended
 /// among many processes free up within this; the few statements that a batch consists of stay below a second together.
-pub(super) const SHARED: LockWait = LockWait::AtMost(Duration::from_millis(200));
+pub(super) const SHARED: LockWait = LockWait::AtMost(Duration::from_millis(150));
 
 /// The same if a batch has more statements than [`FEW_STATEMENTS`].
 pub(super) const SHARED_BY_MANY: LockWait = LockWait::AtMost(Duration::from_millis(50));
@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn the_shorter_limit_counts_and_only_a_limit_of_ours_is_retried() {
-        assert_eq!((SHARED.timeout_ms(0), SHARED.is_ours(0)), (200, true));
-        assert_eq!((SHARED.timeout_ms(5_000), SHARED.is_ours(5_000)), (200, true));
-        assert_eq!((SHARED.timeout_ms(150), SHARED.is_ours(150)), (150, false));
+        assert_eq!((SHARED.timeout_ms(0), SHARED.is_ours(0)), (150, true));
+        assert_eq!((SHARED.timeout_ms(5_000), SHARED.is_ours(5_000)), (150, true));
+        assert_eq!((SHARED.timeout_ms(100), SHARED.is_ours(100)), (100, false));
         assert_eq!((LockWait::Users.timeout_ms(0), LockWait::Users.is_ours(0)), (0, false));
         assert_eq!((LockWait::Users.timeout_ms(70), LockWait::Users.is_ours(70)), (70, false));
     }

@@ -49,18 +49,19 @@ const LAST_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE_UNREACHABLE: Duration = Duration::from_millis(20);
 const LAST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(1);
 
-/// Those of the lost sessions that the server still has. A role may end its own sessions.
+/// Those of the lost sessions that the server still has, and their end. A role may end the sessions that it has logged in.
 const TERMINATE: &str = "lost.number, pg_terminate_backend(lost.pid)";
 
-/// As [`TERMINATE`], for a role that may not end the session: a connect hook may have changed it by SET ROLE.
+/// As [`TERMINATE`], for a role that may not call that function.
 const LOOK: &str = "lost.number";
 
+/// A start that is not known, or not to be seen, counts as that of the lost session.
 fn listed(columns: &str) -> String {
     format!(
         "SELECT {columns}
            FROM unnest($1, $2) WITH ORDINALITY AS lost (pid, started, number)
           CROSS JOIN LATERAL pg_stat_get_activity(lost.pid)
-          WHERE {STARTED} = lost.started"
+          WHERE lost.started = '' OR coalesce({STARTED} = lost.started, true)"
     )
 }
 
@@ -292,8 +293,10 @@ async fn terminate(link: &Link, lost: &[Backend], is_fresh: bool, limit: Duratio
     let starts: Vec<&str> = lost.iter().map(|backend| backend.started.as_str()).collect();
     let params: [(&(dyn ToSql + Sync), Type); 2] = [(&pids, Type::INT4_ARRAY), (&starts, Type::TEXT_ARRAY)];
     let asked = async {
-        match connection.look(&listed(TERMINATE), &params).await {
-            Err(error) if error.sqlstate() == Some("42501") => connection.look(&listed(LOOK), &params).await,
+        match connection.look_as_login(&listed(TERMINATE), &params).await {
+            Err(error) if error.sqlstate() == Some("42501") => {
+                connection.look_as_login(&listed(LOOK), &params).await
+            }
             asked => asked,
         }
     };

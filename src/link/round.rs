@@ -206,7 +206,7 @@ async fn find_blocked(
 }
 
 /// See [`find_blocked`].
-const ENOUGH_BLOCKED: usize = 16;
+const ENOUGH_BLOCKED: usize = 8;
 
 async fn run_by_itself(
     link: &Arc<Link>,

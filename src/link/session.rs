@@ -79,9 +79,11 @@ impl Session {
         };
         let is_own = row.get(0);
         let started: Option<String> = row.get(2);
+        // A role that has not logged in itself may not see the start. It is told apart by its process id alone then.
+        let backend = Backend { pid: row.get(1), started: started.unwrap_or_default() };
         Ok(Self {
             is_own,
-            backend: started.filter(|_| is_own).map(|started| Backend { pid: row.get(1), started }),
+            backend: is_own.then_some(backend),
             has_other_isolation: row.get(3),
             limits: UsersLimits::of_row(row, 4),
             in_recovery: row.get(6),

@@ -67,7 +67,7 @@ ON CONFLICT (key) DO UPDATE
       last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
 RETURNING circuit.key::text,
           CASE WHEN circuit.failure_count < 2147483647 THEN circuit.failure_count::int8
-               ELSE coalesce(current_setting('goscope_postgres.counted', true)::int8, circuit.failure_count::int8)
+               ELSE coalesce(nullif(current_setting('goscope_postgres.counted', true), '')::int8, circuit.failure_count::int8)
           END AS failure_count"#,
     r#"
 INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
@@ -83,7 +83,7 @@ ON CONFLICT (key) DO UPDATE
       last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
 RETURNING circuit.key::text,
           CASE WHEN circuit.failure_count < 2147483647 THEN circuit.failure_count::int8
-               ELSE coalesce(current_setting('goscope_postgres.counted', true)::int8, circuit.failure_count::int8)
+               ELSE coalesce(nullif(current_setting('goscope_postgres.counted', true), '')::int8, circuit.failure_count::int8)
           END AS failure_count"#,
     &[Kind::Text, Kind::Int, Kind::Float],
 )
