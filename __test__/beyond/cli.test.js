@@ -216,10 +216,20 @@ test('a missing table is an answer, exit code 1, and status shows it', async () 
 })
 
 const skip = noPooler || false
-const pooler = skip ? undefined : database.then(({ ownUrl }) => startPooler(ownUrl))
+/** Each session that the pooler starts shows a mark, as if another client's start-up packet had carried it. */
+const pooler = skip
+  ? undefined
+  : database.then(async (db) => {
+      await db.query(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET goscope_postgres.session = %L', current_database(), 'own-another'); END $$",
+      )
+      return startPooler(db.ownUrl)
+    })
 after(async () => (await pooler)?.stop())
 
-test('through a transaction pooler', { skip }, async () => {
+test('a session that a pooler shares is reported as shared, even if it shows the mark of another client', {
+  skip,
+}, async () => {
   const { url } = /** @type {any} */ (await pooler)
   const { code, stdout } = await runCommand(['status', '--json'], { DATABASE_URL: url })
   assert.deepEqual([code, JSON.parse(stdout).server.isOwnSession], [0, false])

@@ -1,10 +1,9 @@
 //! What there is around the tables: the server, its settings, the catalogue, and what this role may do.
 //!
-//! `$1` is a JSON array of table names, quoted as in SQL, where a statement names tables.
+//! If a statement names tables, `$1` is a JSON array of their names, quoted as in SQL.
 
 pub(super) fn statement(what: &str) -> Option<&'static str> {
     match what {
-        "server" => Some(SERVER),
         "clock" => Some(CLOCK),
         "sessions" => Some(SESSIONS),
         "tables" => Some(TABLES),
@@ -14,7 +13,10 @@ pub(super) fn statement(what: &str) -> Option<&'static str> {
 }
 
 /// Of `lock_timeout` what the session began with: that is the user's, and the engine sets its own later.
-const SERVER: &str = "
+///
+/// `$1` says whether the connection alone uses its session. The connection decided that when it was opened; the server
+/// knows only that some client has started the session.
+pub(super) const SERVER: &str = "
 SELECT json_build_object(
          'version', current_setting('server_version'),
          'versionNumber', current_setting('server_version_num')::int,
@@ -23,7 +25,7 @@ SELECT json_build_object(
          'startedAt', round((extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8),
          'isStandby', pg_is_in_recovery(),
          'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
-         'isOwnSession', coalesce(current_setting('goscope_postgres.session', true) LIKE 'own-%', false),
+         'isOwnSession', $1::boolean,
          'mayCreate', coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
          'settings', (SELECT json_object_agg(name, CASE name WHEN 'lock_timeout' THEN reset_val ELSE setting END)
                         FROM pg_settings WHERE name IN (

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod rows;
+mod server;
 
 use std::sync::Arc;
 
@@ -57,6 +58,10 @@ impl Inspection {
 
     /// One of the named inspections; `args` are what its statement says beyond the prefix.
     pub fn look(&self, what: &str, args: Vec<Option<String>>, reply: Reply) {
+        if what == "server" {
+            let (session, call) = server::look();
+            return self.submit(session, call, reply);
+        }
         let of_rows = match what {
             "locks" => Some((&self.locks, rows::AT_LIST)),
             "lockCounts" => Some((&self.locks, rows::AT_COUNTS)),

@@ -1,0 +1,66 @@
+//! The server, and whether the session that asks is shared.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_postgres::Row;
+
+use super::{answer, catalogue};
+use crate::link::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement};
+
+/// The call, and what learns from the connection that will run it whether the session is its own.
+pub(super) fn look() -> (Arc<Session>, OfServer) {
+    let session = Arc::new(Session { is_own: AtomicBool::new(false) });
+    let statement = Statement::new(Some(catalogue::SERVER.into()), None, None, &[Kind::Text], 0);
+    let call = OfServer { session: session.clone(), statement: Arc::new(statement), args: [Arg::Text(None)] };
+    (session, call)
+}
+
+/// What the connection decided when it was opened. The mark that the session shows is no proof: a session that a pooler
+/// shares may have been started with another client's mark.
+pub(super) struct Session {
+    is_own: AtomicBool,
+}
+
+impl Prepare for Session {
+    /// Never: each attempt may run on another connection, which has to be asked.
+    fn is_prepared(&self) -> bool {
+        false
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        connection: &'a Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+        self.is_own.store(connection.is_own(), Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn invalidate(&self) -> bool {
+        false
+    }
+}
+
+pub(super) struct OfServer {
+    session: Arc<Session>,
+    statement: Arc<Statement>,
+    args: [Arg; 1],
+}
+
+impl Call for OfServer {
+    /// Follows the preparation on the same connection.
+    fn bind(&mut self, _: usize) -> Arc<Statement> {
+        self.args = [Arg::text(self.session.is_own.load(Ordering::Relaxed).to_string())];
+        self.statement.clone()
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+        answer(rows)
+    }
+}
