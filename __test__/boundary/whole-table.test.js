@@ -22,7 +22,9 @@ test('stats() and keys() scan the table, get() and set() use its index', { skip:
   await cache.setMany(Array.from({ length: ROWS }, (_, n) => [`key ${n}`, n, 600_000]))
   await db.query('ANALYZE go_goscope_cache')
   const scans = async () => {
-    const [row] = await db.query("SELECT seq_scan::int AS n FROM pg_stat_user_tables WHERE relname = 'go_goscope_cache'")
+    const [row] = await db.query(
+      "SELECT seq_scan::int AS n FROM pg_stat_user_tables WHERE relname = 'go_goscope_cache'",
+    )
     return row.n
   }
   // The server counts up to a second later.
