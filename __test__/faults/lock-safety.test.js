@@ -13,6 +13,7 @@ const { judgeHistory } = require('../helpers/lease-history.js')
 const { FAKETIME, LockUsers, now, offClock } = require('../helpers/lock-users.js')
 const { startMortalServer } = require('../helpers/mortal-server.js')
 const { startProxy } = require('../helpers/proxy.js')
+const pooler = require('../helpers/pooler.js')
 const { until } = require('../helpers/waiting.js')
 
 const skip = process.platform === 'linux' ? false : 'it looks into /proc'
@@ -74,6 +75,8 @@ const grantsByClock = new Map()
 async function underAllFaults(ms, figures, random) {
   const mortal = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
   const proxy = await startProxy(mortal.url)
+  // Shared sessions, and a hook that sets something in them.
+  const pooled = pooler.missing ? undefined : await pooler.startPooler(mortal.url, 'server_login_retry = 1')
   const users = new LockUsers(KEYS)
   const stopWatching = watchDrift()
   const direct = { url: mortal.url }
@@ -88,6 +91,7 @@ async function underAllFaults(ms, figures, random) {
     { ...through, env: { TZ: 'Europe/Berlin' } },
     { ...through },
     { ...through },
+    ...(pooled ? [{ url: pooled.url, hook: true, options: { query_timeout: 700 } }] : []),
   ]
   /** @type {Record<string, number>} */
   const done = {}
@@ -154,6 +158,7 @@ async function underAllFaults(ms, figures, random) {
     stopWatching()
     users.cleanUp()
     await proxy.stop()
+    await pooled?.stop()
   }
 }
 
@@ -173,7 +178,9 @@ async function free(url, figures) {
   await locks.disconnect()
 }
 
-test('7 processes, 4 locks, and everything that breaks', { skip }, async () => {
+test('8 processes, one of them with a hook behind a pooler, 4 locks, and everything that breaks', {
+  skip,
+}, async () => {
   const random = chance()
   const end = now() + SOAK_MINUTES * 60_000
   const figures = new Figures()
@@ -182,7 +189,7 @@ test('7 processes, 4 locks, and everything that breaks', { skip }, async () => {
     rest = await underAllFaults(SOAK_MINUTES > 0 ? Math.min(LONGEST_RUN_MS, end - now()) : RUN_MS, figures, random)
     if (SOAK_MINUTES > 0) console.log(`# note: ${figures.operations} operations, ${figures.faults} faults; ${rest}`)
   } while (now() < end && figures.violations.length === 0)
-  figures.report('lock safety of 7 processes', rest)
+  figures.report('lock safety of 8 processes', rest)
 })
 
 test('processes whose clocks are five minutes off, both ways, took part', { skip: withoutFaketime }, () => {

@@ -7,10 +7,10 @@ const fs = require('node:fs')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Pool } = require('pg')
 
-/** @typedef {{ name: string, url: string, log: string, keys: string[], naive: boolean, options: import('pg').PoolConfig }} Order */
+/** @typedef {{ name: string, url: string, log: string, keys: string[], hook: boolean, naive: boolean, options: import('pg').PoolConfig }} Order */
 
 /** @type {Order} */
-const { name, url, log, keys, naive, options } = JSON.parse(/** @type {string} */ (process.argv[2]))
+const { name, url, log, keys, hook, naive, options } = JSON.parse(/** @type {string} */ (process.argv[2]))
 const { PostgresAdapter } = naive ? require('../reference/index.js') : require('goscope-postgres')
 
 const SHORTEST_TTL_MS = 50
@@ -23,6 +23,7 @@ const now = () => Number(process.hrtime.bigint()) / 1e6
 
 const pool = new Pool({ connectionString: url, max: 2, ...options })
 pool.on('error', () => {})
+if (hook) pool.on('connect', (client) => client.query(`SET application_name = 'hooked'`).catch(() => {}))
 const locks = new PostgresAdapter(pool)
 let stopping = false
 let calls = 0

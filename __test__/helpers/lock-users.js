@@ -13,6 +13,7 @@ const { inTime } = require('./waiting.js')
  * @property {string} url
  * @property {NodeJS.ProcessEnv} [env]
  * @property {import('pg').PoolConfig} [options]
+ * @property {boolean} [hook] sets something in each new session
  * @property {boolean} [naive] takes the pg-based reference instead of this package
  *
  * @typedef {{ name: string, spec: Spec, child: import('node:child_process').ChildProcess, log: string,
@@ -61,8 +62,8 @@ class LockUsers {
   start(spec) {
     const name = `p${this.all.length}`
     const log = path.join(this.#folder, name)
-    const { url, naive = false, options = {} } = spec
-    const order = JSON.stringify({ name, url, log, keys: this.#keys, naive, options })
+    const { url, hook = false, naive = false, options = {} } = spec
+    const order = JSON.stringify({ name, url, log, keys: this.#keys, hook, naive, options })
     const child = fork(path.join(__dirname, 'lock-user.js'), [order], {
       env: { ...process.env, ...spec.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
