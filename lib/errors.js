@@ -13,6 +13,7 @@ const { databaseErrorOf } = require('./pg.js')
  *   | { kind: 'tlsAlert', reason: string, number: number, inHandshake: boolean }
  *   | { kind: 'tlsEnded', host: string }
  *   | { kind: 'tls' | 'unfit' | 'other' | 'panic', message: string }
+ *   | { kind: 'tableOwner', table: string, role: string }
  *   | { kind: 'row', table: string, column: string, problem: string }
  *   | { kind: 'message' }
  *   | { kind: 'aggregate', errors: NativeFailure[] }
@@ -63,6 +64,8 @@ function toError(failure, connection) {
       return coded(new Error(failure.message), 'ERR_GOSCOPE_TARGET_SESSION')
     case 'row':
       return rowError(failure)
+    case 'tableOwner':
+      return tableOwnerError(failure)
     case 'message':
       return coded(new Error(UNREADABLE_ANSWER), 'ERR_GOSCOPE_ROW')
     case 'closed':
@@ -110,6 +113,15 @@ function networkError({ code, syscall, address, port }) {
 function rowError({ table, column, problem }) {
   const message = `a row of the table ${table} cannot be read: its column "${column}" ${problem}. Correct or delete the row`
   return Object.assign(coded(new Error(message), 'ERR_GOSCOPE_ROW'), { table, column })
+}
+
+/** @param {any} failure */
+function tableOwnerError({ table, role }) {
+  const message =
+    `the table ${table} is owned by the role ${role}, whose triggers on it would run with the rights of a superuser. ` +
+    'Connect as a role that is not a superuser. Or, if you have looked at the table and trust it: ' +
+    `ALTER TABLE ${table} OWNER TO CURRENT_USER`
+  return Object.assign(coded(new Error(message), 'ERR_GOSCOPE_TABLE_OWNER'), { table })
 }
 
 /**

@@ -12,8 +12,9 @@ const { runCommand } = require('../helpers/command.js')
 const { administer, useDatabase } = require('../helpers/database.js')
 const { migration, urlAs } = require('../helpers/way.js')
 
-const [functions, sequences, triggers, paths, versions, tables, migrated] = Array.from({ length: 7 }, () =>
-  useDatabase(),
+const [functions, sequences, triggers, paths, versions, tables, takenRole, raced, migrated, owned] = Array.from(
+  { length: 10 },
+  () => useDatabase(),
 )
 
 const stranger = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
@@ -54,8 +55,8 @@ async function work(adapter) {
 }
 
 /** @param {Database} db @param {string} name */
-async function doctor(db, name) {
-  const { stdout } = await runCommand(['doctor', '--json'], { DATABASE_URL: db.ownUrl })
+async function doctor(db, name, url = db.ownUrl) {
+  const { stdout } = await runCommand(['doctor', '--json'], { DATABASE_URL: url })
   return JSON.parse(stdout).checks.find((/** @type {any} */ check) => check.name === name)
 }
 
@@ -196,27 +197,100 @@ test('an older version is replaced by connect() and by schema --missing, and a l
   assert.equal(await missing(db), '-- Nothing is missing.\n')
 })
 
-test('a table that another role has made first: doctor says whose it is', async () => {
-  const db = await tables
-  await asStranger(
+/** A table under one of our names whose trigger makes a superuser of its owner. @param {Database} db @param {string} table */
+const trap = (db, table) =>
+  asStranger(
     db,
-    'CREATE TABLE go_goscope_locks (key text PRIMARY KEY, owner text NOT NULL, expires_at timestamp NOT NULL)',
+    `CREATE TABLE ${table} (key text PRIMARY KEY, owner text NOT NULL, value jsonb, expires_at timestamp NOT NULL);
+     CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$ ${ATTACK} $$;
+     CREATE TRIGGER trap AFTER INSERT ON ${table} EXECUTE FUNCTION trap();
+     GRANT ALL ON ${table} TO PUBLIC`,
   )
-  await db.query(`GRANT ALL ON go_goscope_locks TO ${stranger}`)
+
+test('a superuser does not use a table that another role has made first, before connect() or after it', async () => {
+  const db = await tables
+  await trap(db, 'go_goscope_locks')
+  const refused = { code: 'ERR_GOSCOPE_TABLE_OWNER', table: 'public.go_goscope_locks', message: new RegExp(stranger) }
+  const adapter = adapterOf(db)
+  await assert.rejects(adapter.acquire('k', 60_000), refused)
+  await assert.rejects(adapter.lock('k', { ttl: 60_000 }), refused)
+  await assert.rejects(adapter.connect(), refused)
+  await assert.rejects(adapter.acquire('k', 60_000), refused)
+  assert.equal(await isSuperuser(db), false)
+  // Tables of our own are not affected.
+  await adapter.set('k', 1)
+  assert.equal(await adapter.get('k'), 1)
   const { status, message, advice } = await doctor(db, 'go_goscope_locks owner')
-  assert.equal(status, 'warning')
+  assert.equal(status, 'failed')
   assert.match(message, new RegExp(stranger))
   assert.match(advice, /DROP TABLE "public"\."go_goscope_locks"/)
+  await db.query(`DROP OWNED BY ${stranger}`)
+  await adapter.connect()
+  assert.ok(await adapter.acquire('k', 60_000))
+})
+
+test('a superuser who has taken the role of an application does not use such a table, either', async () => {
+  const db = await takenRole
+  const role = `${stranger}_app`
+  await db.query(`CREATE ROLE ${role}`)
+  after(() => administer(`DROP ROLE ${role}`))
+  await trap(db, 'go_goscope_locks')
+  const pool = db.pool({ connectionString: db.ownUrl })
+  pool.on('connect', (client) => client.query(`SET ROLE ${role}`))
+  await assert.rejects(new PostgresAdapter(pool).acquire('k', 60_000), { code: 'ERR_GOSCOPE_TABLE_OWNER' })
+  assert.equal(await isSuperuser(db), false)
+  await db.query(`DROP OWNED BY ${stranger}`)
+})
+
+test('a table that another role makes while we make it is not used', async () => {
+  const db = await raced
+  // Our creation waits for the lock that all of ours take. Meanwhile the table comes, and ours finds it.
+  const client = new pg.Client({ connectionString: db.ownUrl })
+  await client.connect()
+  await client.query(`SELECT pg_advisory_lock(${0x676f_7363_6f70_6531n})`)
+  const acquired = adapterOf(db).acquire('k', 60_000)
+  const refused = assert.rejects(acquired, { code: 'ERR_GOSCOPE_TABLE_OWNER' })
+  const isWaiting =
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+  while ((await db.query(isWaiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  await trap(db, 'go_goscope_locks')
+  await client.end()
+  await refused
+  assert.equal(await isSuperuser(db), false)
   await db.query(`DROP OWNED BY ${stranger}`)
 })
 
 test('tables and functions of the role that makes migrations serve an application of another role', async () => {
   const db = await migrated
   await asStranger(db, migration('schema.sql'))
-  const adapter = adapterOf(db)
+  const role = `${stranger}_user`
+  await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA public TO ${role};
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ${role}`)
+  after(() => administer(`DROP ROLE ${role}`))
+  const adapter = new PostgresAdapter(db.pool({ connectionString: urlAs(db.ownUrl, role) }))
   await adapter.connect()
   assert.equal(typeof (await adapter.acquire('k', 60_000))?.fencingToken, 'bigint')
-  const { status } = await doctor(db, 'go_goscope_locks additions')
-  assert.equal(status, 'ok')
+  assert.equal((await doctor(db, 'go_goscope_locks additions', urlAs(db.ownUrl, role))).status, 'ok')
+  // It cannot be told from a role that came first, so doctor asks.
+  const { status, message } = await doctor(db, 'go_goscope_locks owner', urlAs(db.ownUrl, role))
+  assert.equal(status, 'warning')
+  assert.match(message, new RegExp(`${stranger} owns it`))
+  await db.query(`DROP OWNED BY ${stranger}; DROP OWNED BY ${role}`)
+})
+
+test('tables of the owner of the schema, or of the database, serve a superuser', async () => {
+  const db = await owned
+  await asStranger(db, migration('schema.sql'))
+  for (const what of [
+    'SCHEMA public',
+    `DATABASE ${(await db.query('SELECT current_database()'))[0].current_database}`,
+  ]) {
+    const [{ current_user: self }] = await db.query('SELECT current_user')
+    await db.query(`ALTER ${what} OWNER TO ${stranger}`)
+    const adapter = adapterOf(db)
+    await adapter.connect()
+    assert.ok(await adapter.acquire('k', 60_000, 'me'))
+    await db.query(`ALTER ${what} OWNER TO ${self}`)
+  }
   await db.query(`DROP OWNED BY ${stranger}`)
 })

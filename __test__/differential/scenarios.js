@@ -3,6 +3,7 @@
 // what comes of it there.
 'use strict'
 
+const crypto = require('node:crypto')
 const pg = require('pg')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { startProxy } = require('../helpers/proxy.js')
@@ -258,6 +259,21 @@ const scenarios = {
     },
     theirs: '25006',
     ours: 'done',
+  },
+
+  'foreign-tables': {
+    async run(side) {
+      const role = `goscope_test_${crypto.randomUUID()}`
+      await side.adapter().connect()
+      await side.db.query(`CREATE ROLE "${role}"; ALTER TABLE ${side.schema}.go_goscope_cache OWNER TO "${role}"`)
+      try {
+        return await failureOf(side.adapter().set('key', 1))
+      } finally {
+        await side.db.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`)
+      }
+    },
+    theirs: 'done',
+    ours: 'ERR_GOSCOPE_TABLE_OWNER',
   },
 
   'checkpoint-prefix': {

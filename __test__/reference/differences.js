@@ -213,6 +213,13 @@ const differences = [
     promise: 'A method used before it makes its own table on first need.',
   },
   {
+    id: 'foreign-tables',
+    difference:
+      'a pool of a superuser does not use a table of a role that is not one and owns neither the schema nor the database',
+    reason: "that role's triggers would run with a superuser's rights",
+    promise: "Its triggers would run with a superuser's rights, so it is not used",
+  },
+  {
     id: 'no-needless-ddl',
     difference: '`connect` needs no DDL rights, and issues no DDL, where all is there',
     reason: 'start-up must not depend on rights that the work does not need',

@@ -48,6 +48,8 @@ pub enum Error {
     Closed,
     /// A row holds something that the adapter cannot read. It fails the calls that want this row, and no others.
     Row { table: String, column: String, problem: String },
+    /// This session has a superuser's rights, and a role without them owns the table: its triggers would run with them.
+    TableOwner { table: String, role: String },
     /// Something that the protocol or the configuration does not allow.
     Other { message: String },
     /// What came from the server is not of the protocol, and the connection has ended over it.
@@ -149,6 +151,7 @@ impl Error {
             }
             Self::Unfit { .. } => "ERR_GOSCOPE_TARGET_SESSION",
             Self::Row { .. } => "ERR_GOSCOPE_ROW",
+            Self::TableOwner { .. } => "ERR_GOSCOPE_TABLE_OWNER",
             Self::Other { .. } | Self::Garbled { .. } => "ERR_GOSCOPE_CONNECTION",
             Self::Panic { .. } => "ERR_INTERNAL_ASSERTION",
             Self::Aggregate { errors } => return errors.first()?.code(),

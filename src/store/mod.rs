@@ -29,6 +29,7 @@ mod keys;
 mod leases;
 mod lines;
 mod locks;
+mod owner;
 mod relation;
 mod schema;
 mod subscription;

@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
-use super::indexes;
 use super::relation::{Addition, Column, Function, Relation};
 use super::table::{Definition, Durability, render};
+use super::{indexes, owner};
 use crate::link::{Connection, Error};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -126,7 +126,14 @@ pub(super) async fn create(
     let mut attempt = 1;
     loop {
         match create_once(connection, name, definition, durability).await {
-            Ok(()) => return find(connection, name).await,
+            Ok(()) => {
+                // Another role may have made it since the first look.
+                let found = find(connection, name).await?;
+                if let Some(relation) = &found {
+                    owner::check(connection, relation).await?;
+                }
+                return Ok(found);
+            }
             Err(error) => {
                 let _ = connection.execute("ROLLBACK").await;
                 let raced = matches!(error.sqlstate(), Some("23505" | "42P07" | "40001" | "40P01" | "XX000"));

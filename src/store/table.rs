@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use super::relation::{Addition, Relation};
-use super::{indexes, schema};
+use super::{indexes, owner, schema};
 use crate::link::{Connection, Error, Kind, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
 
@@ -338,6 +338,9 @@ impl Table {
             && let Some(folded) = self.names.get(1)
         {
             found = schema::find(connection, folded).await?.map(|relation| (folded, relation));
+        }
+        if let Some((_, relation)) = &found {
+            owner::check(connection, relation).await?;
         }
         let mut has_changed = false;
         if found.is_none() && self.create {

@@ -50,7 +50,7 @@ async function checkTable(session, { name, counts, rights, statements, template 
     indexes(name, own, here),
     additions(name, own, here),
     allowed(session, name, rights, table, own, here),
-    table.rights.includes('SELECT') && table.usesSchema ? await upkeep(session, name, counts, table) : undefined,
+    isRead(table) ? await upkeep(session, name, counts, table) : undefined,
   ].filter((check) => check !== undefined)
 }
 
@@ -88,7 +88,7 @@ function absent({ server }, name) {
  * @param {string} name
  * @param {any} table
  */
-function owned({ server }, name, { isTemporary, isExpected, owner, schema, table }) {
+function owned({ server }, name, { isTemporary, isExpected, isSuperuser, owner, schema, table }) {
   if (isTemporary) {
     return warning(
       `${name} owner`,
@@ -97,12 +97,19 @@ function owned({ server }, name, { isTemporary, isExpected, owner, schema, table
     )
   }
   if (isExpected) return undefined
-  return warning(
+  const found = `${owner} owns it, who owns neither the schema nor the database: its triggers run with the rights of ${server.role}`
+  const drop = `DROP TABLE ${quote([schema, table])} and REVOKE CREATE ON SCHEMA ${quote([schema])} FROM PUBLIC;`
+  if (!isSuperuser) return warning(`${name} owner`, found, `If that is not the role of your migrations, ${drop}`)
+  return failed(
     `${name} owner`,
-    `${owner} owns it, who owns neither the schema nor the database: its triggers run with the rights of ${server.role}`,
-    `If that is not the role of your migrations, DROP TABLE ${quote([schema, table])} and REVOKE CREATE ON SCHEMA ${quote([schema])} FROM PUBLIC;`,
+    `${found}, a superuser, so the adapters refuse the table`,
+    `Connect as a role that is not a superuser. If ${owner} is not the role of your migrations, ${drop}`,
   )
 }
+
+/** Whether this role can read the table, and the adapters do not refuse it. @param {any} table */
+const isRead = ({ rights, usesSchema, isExpected, isSuperuser }) =>
+  rights.includes('SELECT') && usesSchema && (isExpected || !isSuperuser)
 
 /** What each documented type may be, for the adapters to work: tables that exist are used as they are. */
 const FAMILIES = [

@@ -2,6 +2,8 @@
 //!
 //! If a statement names tables, `$1` is a JSON array of their names, quoted as in SQL.
 
+use super::super::owner::{is_superuser, is_trusted_owner};
+
 pub(super) fn statement(what: &str) -> Option<&'static str> {
     match what {
         "clock" => Some(CLOCK),
@@ -47,16 +49,20 @@ SELECT json_build_object(
                      GROUP BY 1 ORDER BY 2 DESC, 1) AS found))::text";
 
 /// `rows` is the planner's estimate, -1 where it has none yet.
-const TABLES: &str = "
+const TABLES: &str = concat!(
+    "
 SELECT coalesce(json_agg(found), '[]')::text
   FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, class.reltuples::float8 AS rows,
                pg_total_relation_size(class.oid) AS bytes, pg_get_userbyid(class.relowner) AS owner,
                class.relpersistence = 't' AS \"isTemporary\",
-               pg_get_userbyid(class.relowner) = current_user
-                 OR pg_has_role(class.relowner, 'MEMBER') AND current_setting('is_superuser') = 'off'
-                 OR (SELECT rolsuper FROM pg_roles WHERE oid = class.relowner)
-                 OR class.relowner IN (space.nspowner, (SELECT datdba FROM pg_database WHERE datname = current_database()))
-                 AS \"isExpected\",
+               ",
+    is_trusted_owner!(),
+    "
+                 OR pg_has_role(class.relowner, 'MEMBER') AND NOT ",
+    is_superuser!(),
+    " AS \"isExpected\", ",
+    is_superuser!(),
+    " AS \"isSuperuser\",
                class.relpersistence = 'u' AS \"isUnlogged\",
                has_schema_privilege(space.oid, 'USAGE') AS \"usesSchema\",
                array_remove(ARRAY[
@@ -70,7 +76,8 @@ SELECT coalesce(json_agg(found), '[]')::text
           FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted (name, place)
           JOIN pg_class AS class ON class.oid = to_regclass(wanted.name)
           JOIN pg_namespace AS space ON space.oid = class.relnamespace
-         ORDER BY wanted.place) AS found";
+         ORDER BY wanted.place) AS found"
+);
 
 /// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for. A function is
 /// trusted as in `Function` of `relation.rs`, where there are no tables yet if this role owns it; a sequence is the table's
