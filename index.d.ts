@@ -26,6 +26,11 @@
  * @packageDocumentation
  */
 
+import type { Metrics } from './lib/types/metrics.js'
+
+export * from './lib/types/metrics.js'
+export * from './lib/types/tracing.js'
+
 /**
  * What a `pg.Pool` looks like from here: structural, so that these types do not depend on `@types/pg`.
  *
@@ -1050,137 +1055,6 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
    */
   run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<T>
 }
-
-/** How often what size was seen, as exporters of metrics take it: OpenTelemetry's explicit buckets, or Prometheus' `le`. */
-export interface Histogram {
-  /** Upper bounds, ascending, each part of its own bucket. They never change. */
-  readonly bounds: readonly number[]
-  /**
-   * One number for each bucket: `counts[i]` values were above `bounds[i - 1]` and at most `bounds[i]`. The last, for which
-   * there is no bound, were above them all.
-   */
-  readonly counts: readonly number[]
-  /** All values together. */
-  readonly sum: number
-  /** How many values there were: the sum of `counts`. */
-  readonly count: number
-}
-
-/** What is counted of one operation. */
-export interface OperationMetrics {
-  /** Calls that were answered, with success or not; `latency.count` again. */
-  readonly calls: number
-  /**
-   * Calls that failed, by the error's `code`. `_OTHER` has those without one, and those with further codes after 32
-   * different ones.
-   */
-  readonly errors: Readonly<Record<string, number>>
-  /** How often calls were tried once more: after a fault, or alone after the statement that they shared had failed. */
-  readonly retries: number
-  /**
-   * In ms, from the call to its answer, waits for its turn and for a connection included, and the wait for the event loop
-   * not. Calls that are made in one go count from the first of them. From 0.016 ms to 67 s; no bound is more than a
-   * quarter above the one before.
-   */
-  readonly latency: Histogram
-}
-
-/**
- * What `metrics()` tells of a native pool, for all adapters built on one `pg.Pool`. What is counted is counted since the
- * first of them was made, and only goes up.
- */
-export interface Metrics {
-  /** Native connections that carry calls. */
-  readonly pool: {
-    /** How many are open. */
-    readonly open: number
-    /** How many of those nobody uses. */
-    readonly idle: number
-    /** How often a connection is waited for: to be free, or to be opened. */
-    readonly waiting: number
-    /** How many there can be. */
-    readonly max: number
-  }
-  /** The connection for notices: 1 while one is open and heard, else 0. It is not among those of the pool. */
-  readonly listening: number
-  readonly lanes: {
-    /** Connections that carry rounds of statements, one after the other. */
-    readonly running: number
-    /** How many of those wait for longer than 10 ms, as for a row lock of somebody else, or before another try. */
-    readonly heldUp: number
-  }
-  readonly calls: {
-    /** Made, and not answered. */
-    readonly inFlight: number
-    /** How many of those have not been sent yet: they wait for their turn or for a connection. */
-    readonly queued: number
-  }
-  /** How often a lane has taken what was ready. */
-  readonly rounds: number
-  /**
-   * Calls by statement: `count` statements were sent, which carried `sum` calls. Calls that were tried again are in it
-   * each time.
-   */
-  readonly batches: Histogram
-  /**
-   * By name, as in {@link operations}; those that have been called. A call that never went out is in none: one with a bad
-   * argument, one on a pool that has been ended.
-   */
-  readonly operations: Readonly<Record<string, OperationMetrics>>
-}
-
-/**
- * What a call is, as a subscriber to its tracing channels sees it. The same object comes with all events of a call.
- *
- * It holds no value, no owner and no result: they may be secrets, and what is traced is stored elsewhere.
- */
-export interface TraceContext {
-  /** One of {@link operations}. */
-  readonly operation: string
-  /** The key, id or task's id that the call is about, without the `keyPrefix`; absent where it is about none or many. */
-  readonly key?: string
-  /** The server, as configured: of several hosts, the first. Absent where the configuration makes no sense. */
-  readonly host?: string
-  readonly port?: number
-  readonly database?: string
-  /** What the call rejected with, from the `error` event on. */
-  readonly error?: unknown
-}
-
-/**
- * What every call is counted and traced as: `locks.acquire`, `cache.get`, and so on.
- *
- * Each has a tracing channel of `node:diagnostics_channel`, `goscope-postgres:` with its name behind it, with the events
- * `start`, `end`, `asyncStart`, `asyncEnd` and `error` as Node's `tracingChannel` has them, and a {@link TraceContext}.
- *
- * @example
- * ```ts
- * import { tracingChannel } from 'node:diagnostics_channel'
- * import { operations, type TraceContext } from 'goscope-postgres'
- *
- * for (const operation of operations) {
- *   tracingChannel(`goscope-postgres:${operation}`).error.subscribe((message) => {
- *     const { key, error } = message as TraceContext
- *     console.error(operation, key, error)
- *   })
- * }
- * ```
- */
-export declare const operations: readonly string[]
-
-/**
- * A quantile of a histogram, by going evenly through the bucket in which it lies.
- *
- * @param q from 0 to 1: 0.5 is the median, 0.99 the 99th percentile
- * @returns in the histogram's unit; NaN where nothing has been counted, the last bound for what is above it
- * @throws RangeError `ERR_OUT_OF_RANGE` if `q` is not from 0 to 1
- * @example
- * ```ts
- * const { operations } = adapter.metrics()
- * console.log('99 % of acquires took at most', quantile(operations['locks.acquire'].latency, 0.99), 'ms')
- * ```
- */
-export declare function quantile(histogram: Histogram, q: number): number
 
 /** What the native addon is that this package has loaded; for bug reports, and to see that a deployment is whole. */
 export interface BuildInfo {

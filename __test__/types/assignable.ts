@@ -164,6 +164,10 @@ export function seenFromOutside() {
     metrics[0]?.batches.bounds[0],
   ]
   const names: readonly string[] = goscope.operations
+  const first: 'cache.clear' = goscope.operations[0]
+  const operation: goscope.Operation = 'locks.acquire'
+  // @ts-expect-error there is no such operation
+  const none: goscope.Operation = 'locks.aquire'
   const context: goscope.TraceContext = { operation: 'cache.get', key: 'key', host: 'db', port: 5432, database: 'app' }
   // @ts-expect-error what was counted cannot be changed
   metrics[0].rounds = 0
@@ -172,7 +176,7 @@ export function seenFromOutside() {
   // @ts-expect-error the names are fixed
   goscope.operations.push('mine')
   // @ts-expect-error nothing secret is told
-  return [numbers, names, context.value]
+  return [numbers, names, first, operation, none, context.value]
 }
 
 // What must not compile
