@@ -11,7 +11,7 @@ const { hostTarget } = require('./helpers/cargo.js')
 const debian = require('./helpers/debian-postgres.js')
 const pooler = require('./helpers/pooler.js')
 const { postgresPackage } = require('./helpers/postgres-versions.js')
-const { asRole, throughPooler } = require('./helpers/way.js')
+const { asRole, onPartitions, throughPooler } = require('./helpers/way.js')
 
 const HELP = `Usage: node __test__/run.js [--quick] [--in=TEXT] [--postgres=VERSION] [file...]
 
@@ -44,6 +44,12 @@ const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'cons
 const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
 /** What needs the right to make tables. */
 const BY_ROLE = {
+  'cache-tables.test.js': 'it is about making tables',
+  'differential.test.js': 'each side makes its tables',
+  'schema.test.js': 'it is about making tables',
+}
+/** What is about tables that adapters make. */
+const BY_PARTITIONS = {
   'cache-tables.test.js': 'it is about making tables',
   'differential.test.js': 'each side makes its tables',
   'schema.test.js': 'it is about making tables',
@@ -82,6 +88,12 @@ const CONFIGURATIONS = [
     isDebian: true,
   },
   another('as a role that may only do what README says', asRole, BY_ROLE),
+  ...[13, 18].map((version) => ({
+    ...configuration(version, 'UTC', 'America/New_York', 'read committed', CONTRACT),
+    title: `PostgreSQL ${version}, every table partitioned by hash`,
+    detour: onPartitions,
+    leavesOut: BY_PARTITIONS,
+  })),
 ]
 
 /**

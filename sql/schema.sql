@@ -72,18 +72,25 @@ BEGIN
   END IF;
 END $guard$;
 
--- Tells those who listen that something has happened to a row: `<schema>.<table>:<the stored key>`.
+-- Notifies subscribers that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 2
+-- goscope-postgres additions 3
 DECLARE
   -- By the row as a whole: a session keeps its plans, and NEW.key fails in them when the column's type has been changed.
   changed CONSTANT jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
-  told CONSTANT text := format('%I.%I:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME, changed ->> 'key');
+  -- Names as they are: how they are quoted depends on the writer's settings.
+  notice text := format('%s.%s:%s', TG_TABLE_SCHEMA, TG_TABLE_NAME, changed ->> 'key');
+  -- Of a partition: the table that it belongs to, which is the one that subscribers know.
+  root CONSTANT regclass := pg_partition_root(TG_RELID);
 BEGIN
+  IF root IS NOT NULL THEN
+    SELECT format('%s.%s:%s', nspname, relname, changed ->> 'key') INTO notice
+      FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = root;
+  END IF;
   -- Beyond that the server refuses it, and the write must not fail for that. No key of ours is as long.
-  IF octet_length(told) < 8000 THEN
-    PERFORM pg_notify('go_goscope', told);
+  IF octet_length(notice) < 8000 THEN
+    PERFORM pg_notify('go_goscope', notice);
   END IF;
   RETURN NULL;
 END $$;
@@ -110,7 +117,7 @@ BEGIN
   EXECUTE replace(replace(replace($sql$
 CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 2
+-- goscope-postgres additions 3
 DECLARE
   -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
   drawn CONSTANT bigint := (token >> 12) - (token & 4095);
@@ -153,7 +160,7 @@ CREATE TRIGGER go_goscope_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
 -- Tells all who listen that something has happened to all rows.
 CREATE OR REPLACE FUNCTION go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 2
+-- goscope-postgres additions 3
 BEGIN
   PERFORM pg_notify('go_goscope', '*');
   RETURN NULL;

@@ -1,15 +1,16 @@
 // @ts-check
 // How adapters reach the server where that is not as its administrator and directly: through a transaction pooler, or as
-// a role that has the rights that README says an application needs.
+// a role that has the rights that README says an application needs; or which shape the tables have.
 'use strict'
 
 const crypto = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
+const { partitioned } = require('./partitions.js')
 const pooler = require('./pooler.js')
 
-/** @typedef {{ host?: string, port?: number, user?: string, password?: string, isHooked?: boolean }} Way */
+/** @typedef {{ host?: string, port?: number, user?: string, password?: string, isHooked?: boolean, isPartitioned?: boolean }} Way */
 
 /** @type {Way} */
 const way = JSON.parse(process.env.GOSCOPE_TEST_WAY ?? '{}')
@@ -17,7 +18,9 @@ const way = JSON.parse(process.env.GOSCOPE_TEST_WAY ?? '{}')
 /** Why a test cannot run this way, for its `skip`; false where it can. */
 const without = {
   /** The test has tables made by the adapter. */
-  ddl: way.user ? 'this role may create nothing' : false,
+  ddl: way.user ? 'this role may create nothing' : way.isPartitioned ? 'the tables are there already' : false,
+  /** The test changes the type of key columns. */
+  plainKeys: way.isPartitioned ? 'the key of a partition cannot be altered' : false,
   /** The test is about sessions, or sets something in them. */
   sessions: way.port ? 'the sessions are the pooler’s' : false,
 }
@@ -56,12 +59,17 @@ function urlAs(url, role) {
 }
 
 /**
- * Makes in a new database what a role with few rights finds there: what is in `sql/`, as README has it.
+ * Makes in a new database what a role with few rights finds there: what is in `sql/`, as README has it. Or the same tables,
+ * each partitioned by hash.
  *
  * @param {(sql: string) => Promise<unknown>} query as the administrator
  * @param {{ migrated?: boolean, cacheTables?: string[] }} [what]
  */
 async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
+  if (way.isPartitioned && migrated) {
+    const tables = ['cache', ...cacheTables].map(cacheTable)
+    for (const sql of [migration('schema.sql'), ...tables]) await query(partitioned(sql))
+  }
   if (!way.user) return
   // Of what tests make by hand.
   await query(`ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${way.user}`)
@@ -69,10 +77,13 @@ async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
   await query(migration('schema.sql'))
   await query(grants(way.user))
   for (const name of ['cache', ...cacheTables]) {
-    await query(migration('cache-table.sql').replace(/\bcache\b(?! key)/g, name))
+    await query(cacheTable(name))
     await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${way.user}`)
   }
 }
+
+/** @param {string} name */
+const cacheTable = (name) => migration('cache-table.sql').replace(/\bcache\b(?! key)/g, name)
 
 /** @param {string} name */
 const migration = (name) => fs.readFileSync(path.join(__dirname, '../../sql', name), 'utf8')
@@ -92,6 +103,9 @@ async function throughPooler(serverUrl, settings, more) {
   return { way: { host: '127.0.0.1', port, ...more }, stop }
 }
 
+/** @returns {Promise<{ way: Way, stop: () => Promise<void> }>} */
+const onPartitions = async () => ({ way: { isPartitioned: true }, stop: async () => {} })
+
 /** @param {string} serverUrl */
 async function asRole(serverUrl) {
   const role = { user: `goscope_app_${crypto.randomBytes(6).toString('hex')}`, password: 'secret' }
@@ -104,4 +118,16 @@ async function asRole(serverUrl) {
   return { way: role, stop: () => run(`DROP ROLE ${role.user}`) }
 }
 
-module.exports = { adaptersUrl, asRole, grants, hook, migrate, migration, throughPooler, urlAs, without }
+module.exports = {
+  adaptersUrl,
+  asRole,
+  grants,
+  hook,
+  migrate,
+  migration,
+  onPartitions,
+  throughPooler,
+  urlAs,
+  way,
+  without,
+}

@@ -161,6 +161,7 @@ const columnsOf = ({ code }) =>
  * @typedef {object} Objects as src/store/inspection/catalogue.rs finds them; tables are named as in SQL, quoted
  * @property {{ table: string, name: string, type: string, notNull: boolean }[]} columns
  * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
+ * @property {{ table: string, name: string }[]} partitions of each table, named as in SQL
  * @property {{ table: string, name: string, isEnabled: boolean, isTrusted: boolean }[]} triggers
  * @property {{ name: string, owner: string, isTrusted: boolean, version: number }[]} functions
  * @property {{ name: string, owner: string, isTrusted: boolean, isUsable: boolean }[]} sequences
@@ -220,6 +221,7 @@ const isForeign = (name, objects) => objects.functions.some((known) => known.nam
 const missing = (all, objects) =>
   guarded(all.filter((one) => one.kind === 'guard' || one.kind === 'table' || !isMade(one, objects))).flatMap(
     (statement) => {
+      if (statement.kind === 'index') return indexOf(statement, objects)
       if (statement.kind === 'guard' || !isMade(statement, objects)) return [statement.sql]
       if (statement.kind !== 'table') return []
       const present = objects.columns.filter(({ table }) => table === `"${statement.name}"`)
@@ -229,7 +231,53 @@ const missing = (all, objects) =>
     },
   )
 
+/**
+ * An index that is missing. For a table with partitions the server makes none CONCURRENTLY, so it is made for each of them,
+ * which locks out no writer.
+ *
+ * @param {Statement} statement
+ * @param {Objects} objects
+ */
+function indexOf({ sql, code, name, table }, objects) {
+  const on = / ON \S+ (\([\s\S]*);$/.exec(code)?.[1]
+  if (on === undefined) throw new Error(`sql/ makes an index in another form: ${code}`)
+  const partitions = partitionsOf(`"${table}"`, objects)
+  return partitions.length === 0 ? [sql] : partitionedIndex(name, String(table), on, partitions)
+}
+
+/**
+ * @param {string} table as in SQL, quoted
+ * @param {Objects} objects
+ */
+const partitionsOf = (table, objects) =>
+  objects.partitions.filter((each) => each.table === table).map(({ name }) => name)
+
+/**
+ * @param {string} name
+ * @param {string} table as in SQL
+ * @param {string} on what follows the table's name
+ * @param {string[]} partitions as in SQL
+ */
+const partitionedIndex = (name, table, on, partitions) => [
+  `-- It is valid when each partition has one.\nCREATE INDEX IF NOT EXISTS ${name} ON ONLY ${table} ${on};`,
+  ...partitions.flatMap((partition, number) => [
+    `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name}_part${number} ON ${partition} ${on};`,
+    `ALTER INDEX ${name} ATTACH PARTITION ${name}_part${number};`,
+  ]),
+]
+
 /** The documented tables' statements. */
 const documented = () => statements(read('schema.sql'))
 
-module.exports = { cacheTable, columnsOf, documented, isMade, missing, of, read, statements }
+module.exports = {
+  cacheTable,
+  columnsOf,
+  documented,
+  isMade,
+  missing,
+  of,
+  partitionedIndex,
+  partitionsOf,
+  read,
+  statements,
+}

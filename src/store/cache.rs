@@ -13,7 +13,8 @@ use super::counter::{self, INCREMENT};
 use super::entries::{self, GET, RENEW, SET, Write};
 use super::gather::Gather;
 use super::keys::{self, MARKER, Prefix};
-use super::table::{DELETE_BY_KEY, Definition, Durability, Index, Table, Template};
+use super::table::{Definition, Durability, Index, Table};
+use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Error, Kind, Link, Mode, Reply, Retry};
 

@@ -10,7 +10,8 @@ use super::call::{Found, KeyCall, nothing};
 use super::cells::Cells;
 use super::json::{Identified, is_string, number};
 use super::keys::{self, Prefix};
-use super::table::{Definition, Index, Table, Template};
+use super::table::{Definition, Index, Table};
+use super::template::Template;
 use super::{Place, TableRef};
 use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement, Turns};
 

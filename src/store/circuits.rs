@@ -10,7 +10,8 @@ use super::json::{self, Object, time};
 use super::keys::Prefix;
 use super::relation::Addition;
 use super::subscription::{self, Subscription};
-use super::table::{Definition, Index, Table, Template};
+use super::table::{Definition, Index, Table};
+use super::template::Template;
 use super::{Place, TableRef};
 use crate::link::{Answer, Arg, Call, Error, Kind, Link, Listening, Mode, Reply, Retry, Statement, Ticket};
 

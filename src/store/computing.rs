@@ -17,7 +17,7 @@
 
 use super::call::Found;
 use super::cells::Cells;
-use super::table::Template;
+use super::template::Template;
 use crate::link::{Error, Kind};
 
 /// How long ago a mark has expired when it is made. Before all that applications store, and after what a `timestamp` can hold.
@@ -41,7 +41,7 @@ SELECT $1, 'null'::jsonb, {start:expires_at} - "#,
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = excluded.expires_at, {touched} = excluded.{touched}
   WHERE entry.expires_at <= {now:expires_at}
-RETURNING entry.key::text, entry.xmin::text{relaxed}"#
+RETURNING entry.key::text, {writer}{relaxed}"#
     ),
     concat!(
         r#"
@@ -56,7 +56,7 @@ SELECT key, 'null'::jsonb, {start:expires_at} - "#,
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = excluded.expires_at, {touched} = excluded.{touched}
   WHERE entry.expires_at <= {now:expires_at}
-RETURNING entry.key::text, entry.xmin::text{relaxed}"#
+RETURNING entry.key::text, {writer}{relaxed}"#
     ),
     &[Kind::Text],
 )

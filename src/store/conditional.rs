@@ -1,7 +1,7 @@
 //! Writes of an entry that depend on what is there.
 
 use super::entries::SWEEP;
-use super::table::Template;
+use super::template::Template;
 use crate::link::Kind;
 
 /// Stores where there is nothing, or only what has expired. Of N callers for an absent key one inserts; the others wait for
@@ -16,22 +16,22 @@ INSERT INTO {table} AS entry (key, value, expires_at, {touched})
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}
+      {touched} = {noting now:touched}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched})
 SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
   FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}
+      {touched} = {noting now:touched}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(SWEEP);

@@ -2,7 +2,7 @@
 
 use super::call::Found;
 use super::entries::SWEEP;
-use super::table::Template;
+use super::template::Template;
 use crate::link::Error;
 use crate::link::Kind;
 
@@ -25,7 +25,7 @@ ON CONFLICT (key) DO UPDATE
                     ELSE to_jsonb(was::numeric + added::numeric) END,
                CASE WHEN is_live THEN entry.expires_at
                     ELSE {now:expires_at} + (excluded.expires_at - {start:expires_at}) END,
-               {now:touched}
+               {noting now:touched}
           FROM (SELECT entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} AS is_live,
                        entry.value #> place AS was, excluded.value #> place AS added
                   FROM (SELECT CASE jsonb_typeof(excluded.value) WHEN 'object' THEN ARRAY['value']
@@ -38,7 +38,7 @@ ON CONFLICT (key) DO UPDATE
                                                                   ELSE ARRAY[]::text[] END AS place) AS at) AS found)
 RETURNING entry.key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END,
           entry.value::text{relaxed}"#
     };
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::call::{Found, KeyCall, nothing};
 use super::cells::Cells;
 use super::json::{Object, time, with_key};
-use super::table::Template;
+use super::template::Template;
 use super::{Place, ttl_arg};
 use crate::link::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
 
@@ -35,7 +35,7 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
 /// Last writer wins, and a few expired entries of other keys go, after the work is done.
 ///
 /// The expiry of an entry that is there already is computed after the wait for its row: what `excluded` carries beyond
-/// the statement's start is the TTL, NULL for none. The expiry of an inserted entry (`xmax` is 0 in those) counts from
+/// the statement's start is the TTL, NULL for none. The expiry of an inserted entry counts from
 /// the statement's start, which a wait for another inserter that then rolls back may leave behind. The rows of such
 /// entries name the transaction that wrote them, for [`RENEW`]. A fingerprint belongs to the value that was there.
 pub(super) const SET: Template = Template::of_both(
@@ -44,20 +44,20 @@ INSERT INTO {table} (key, value, expires_at, {touched})
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}{with fingerprint}, fingerprint = NULL{end}
+      {touched} = {noting now:touched}{with fingerprint}, fingerprint = NULL{end}
 RETURNING key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
     r#"
 INSERT INTO {table} (key, value, expires_at, {touched})
 SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
   FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}{with fingerprint}, fingerprint = NULL{end}
+      {touched} = {noting now:touched}{with fingerprint}, fingerprint = NULL{end}
 RETURNING key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END{relaxed}"#,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(SWEEP);

@@ -9,7 +9,8 @@ use super::entries::{self, GET_WITH_EXPIRY, RENEW, SET, SWEEP, Write};
 use super::json::{self, Object};
 use super::keys::Prefix;
 use super::relation::Addition;
-use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
+use super::table::{Definition, Index, Table};
+use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Kind, Link, Mode, Reply, Retry};
 
@@ -31,11 +32,11 @@ INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{with fingerprint}, $4{end})
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
+      {touched} = {noting now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END"#,
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
 SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond',
@@ -43,11 +44,11 @@ SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond',
   FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, fingerprint) ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
+      {touched} = {noting now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,
           CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND xmax = '0'::xid AND expires_at IS NOT NULL THEN xmin::text END"#,
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END"#,
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
 )
 .sweeping(SWEEP);

@@ -9,7 +9,8 @@
 //!    to itself, which it cannot have while another session is still building the index, and does not wait for it.
 //!
 //! All of this is best effort: the adapter is right without indexes, only slower, and the next `connect()` tries again.
-//! `doctor` names what is missing. Behind a pooler that shares sessions it is left out: the advisory lock and the setting
+//! `doctor` names what is missing. The server refuses `CONCURRENTLY` for a partitioned table, so there an index is made only
+//! while the table is empty, and `doctor` names the statements that lock out no writer. Behind a pooler that shares sessions it is left out: the advisory lock and the setting
 //! would stay in a session of others.
 
 use tokio_postgres::types::Type;
@@ -32,7 +33,7 @@ SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
 const UNFINISHED: &str = "
 SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
  WHERE indrelid = to_regclass($1) AND NOT indisvalid AND relkind = 'i'
-   AND strpos(pg_get_indexdef(indexrelid), 'USING btree ' || $2) > 0";
+   AND strpos(replace(pg_get_indexdef(indexrelid), '\"', ''), 'USING btree ' || $2) > 0";
 
 /// `how` is empty or `CONCURRENTLY`. The server picks a name where none is documented, or another relation has it.
 pub(super) async fn make(
@@ -68,25 +69,38 @@ pub(super) async fn mend(
     if missing.is_empty() || !connection.is_own() {
         return Ok(false);
     }
+    if relation.is_partitioned && !is_empty(connection, name).await? {
+        return Ok(false);
+    }
+    let how = if relation.is_partitioned { "" } else { "CONCURRENTLY" };
     let tried = connection.look(&format!("SELECT pg_try_advisory_lock({MAKING_LOCK})"), &[]).await?;
     if !tried[0].get::<_, bool>(0) {
         return Ok(false);
     }
     let before = connection.look("SELECT current_setting('lock_timeout')", &[]).await?;
     connection.look(WAIT, &[]).await?;
-    let outcome = make_all(connection, name, &missing).await;
+    let outcome = make_all(connection, name, &missing, how).await;
     let restored = "SELECT set_config('lock_timeout', $1, false)";
     connection.look(restored, &[(&before[0].get::<_, &str>(0), Type::TEXT)]).await?;
     connection.look(&format!("SELECT pg_advisory_unlock({MAKING_LOCK})"), &[]).await?;
     outcome.map(|()| true)
 }
 
-async fn make_all(connection: &Connection, name: &str, missing: &[&Index]) -> Result<(), Error> {
+/// Whether there are no rows, so that an index is made at once. False where this role may not look.
+async fn is_empty(connection: &Connection, name: &str) -> Result<bool, Error> {
+    let rows = connection.look(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[]).await;
+    match rows {
+        Ok(rows) => Ok(rows[0].get(0)),
+        Err(error) => only_of_the_server(error).map(|()| false),
+    }
+}
+
+async fn make_all(connection: &Connection, name: &str, missing: &[&Index], how: &str) -> Result<(), Error> {
     for index in missing {
         if !drop_unfinished(connection, name, index).await? || has(connection, name, index).await? {
             continue;
         }
-        if let Err(error) = make(connection, name, index, "CONCURRENTLY").await {
+        if let Err(error) = make(connection, name, index, how).await {
             only_of_the_server(error)?;
             drop_unfinished(connection, name, index).await?;
         }

@@ -11,7 +11,8 @@ use super::json;
 use super::keys::Prefix;
 use super::leases::{Leases, Wanted, lock_when_free, until_free};
 use super::relation::Addition;
-use super::table::{DELETE_BY_KEY, Definition, Index, Table, Template};
+use super::table::{Definition, Index, Table};
+use super::template::{DELETE_BY_KEY, Template};
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
 
@@ -26,8 +27,8 @@ use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode,
 ///    A row that is deleted (released, swept) between snapshot and insert is no conflict any more and is inserted.
 /// 3. The expiry of an existing row is computed in `SET`, after the wait for it: what `excluded` carries beyond the
 ///    statement's start is the TTL. The expiry of an inserted row counts from the statement's start, which a wait for
-///    another inserter that then rolls back, or whose row is gone by then, may leave behind. Such a row (`xmax` is 0 in
-///    rows that were inserted) says so in the second column, and [`Locks::acquire`] runs again.
+///    another inserter that then rolls back, or whose row is gone by then, may leave behind. Such a row
+///    says so in the second column, and [`Locks::acquire`] runs again.
 /// 4. A sweep removes a few expired rows of other keys. Its LIMIT reads what was written to the end, so it starts when
 ///    no wait is left: two statements that sweep each other's wanted rows could otherwise deadlock. `FOR UPDATE` looks at a
 ///    row's newest version, so a lock that its owner has just extended is not removed.
@@ -57,15 +58,15 @@ INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token
 SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}
  WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})
 ON CONFLICT (key) DO UPDATE
-  SET key = excluded.key, owner = excluded.owner,
+  SET key = {noting excluded.key}, owner = excluded.owner,
       expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
-          xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
+          {inserted} AND clock_timestamp() - statement_timestamp()
                               > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
-          {with fencing}, CASE WHEN xmax = '0'::xid THEN {draw:fencing_token} ELSE held.fencing_token END,
+          {with fencing}, CASE WHEN {inserted} THEN {draw:fencing_token} ELSE held.fencing_token END,
           held.fencing_token{end}"#,
     r#"
 INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})
@@ -75,15 +76,15 @@ SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fenc
                     WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
  ORDER BY key COLLATE "C"
 ON CONFLICT (key) DO UPDATE
-  SET key = excluded.key, owner = excluded.owner,
+  SET key = {noting excluded.key}, owner = excluded.owner,
       expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
-          xmax = '0'::xid AND clock_timestamp() - statement_timestamp()
+          {inserted} AND clock_timestamp() - statement_timestamp()
                               > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
-          {with fencing}, CASE WHEN xmax = '0'::xid THEN {draw:fencing_token} ELSE held.fencing_token END,
+          {with fencing}, CASE WHEN {inserted} THEN {draw:fencing_token} ELSE held.fencing_token END,
           held.fencing_token{end}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )

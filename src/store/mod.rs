@@ -34,6 +34,7 @@ mod relation;
 mod schema;
 mod subscription;
 mod table;
+mod template;
 
 use std::sync::Arc;
 

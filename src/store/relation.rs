@@ -8,6 +8,8 @@ pub(super) struct Relation {
     pub(super) is_ours: bool,
     /// Whether a crash of the server leaves it as it is.
     pub(super) is_logged: bool,
+    /// Whether its rows are in partitions.
+    pub(super) is_partitioned: bool,
     pub(super) columns: Vec<Column>,
     /// Those that fire, and run a function of `functions` that is trusted.
     pub(super) triggers: Vec<String>,
@@ -26,7 +28,7 @@ pub(super) struct Function {
 }
 
 /// The version of the additions in `additions.sql`.
-pub(super) const ADDITIONS_VERSION: u32 = 2;
+pub(super) const ADDITIONS_VERSION: u32 = 3;
 
 pub(super) struct Column {
     pub(super) name: String,

@@ -16,7 +16,8 @@ use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
 use super::relation::{Addition, Column, Function, Relation};
-use super::table::{Definition, Durability, render};
+use super::table::{Definition, Durability};
+use super::template::render;
 use super::{indexes, owner};
 use crate::link::{Connection, Error};
 
@@ -55,9 +56,9 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        coalesce(CASE WHEN has_sequence_privilege(a.sequence, 'USAGE')
                      THEN (SELECT increment = 1 AND cache_size = 1 AND NOT cycle_option
                              FROM pg_sequence_parameters(a.sequence::regclass)) END, false),
-       c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions, a.atttypid::regtype::text
+       c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions, a.atttypid::regtype::text, c.is_partitioned
   FROM (SELECT asked.place, oid, relnamespace::regnamespace::text AS schema, quote_ident(relname) AS name,
-               pg_get_userbyid(relowner) = current_user AS is_ours, relpersistence <> 'u' AS is_logged,
+               pg_get_userbyid(relowner) = current_user AS is_ours, relpersistence <> 'u' AS is_logged, relkind = 'p' AS is_partitioned,
                ARRAY(SELECT tgname::text FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
                       WHERE tgrelid = pg_class.oid AND tgenabled IN ('O', 'A') AND proowner IN (relowner, 10)
                         AND proname IN ('go_goscope_notify', 'go_goscope_notify_all')
@@ -88,12 +89,14 @@ pub(super) async fn find_all(
             name: row.get(9),
             is_ours: row.get(10),
             is_logged: row.get(11),
+            is_partitioned: row.get(15),
             triggers: row.get(12),
             functions: row.get::<_, Vec<String>>(13).iter().map(|known| function(known)).collect(),
         });
         relation.columns.push(Column {
             name: row.get(0),
-            data_type: row.get(14),
+            // Under quote_all_identifiers the server quotes the names of types, too.
+            data_type: row.get::<_, &str>(14).trim_matches('"').to_owned(),
             has_time_zone: row.get(1),
             max_chars: row.get::<_, Option<i64>>(2).map(|chars| chars as usize),
             leads_an_index: row.get(3),

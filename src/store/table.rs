@@ -1,69 +1,17 @@
 //! A table as the server has it: found in the catalogue, made where it is missing, and its statements in the words
 //! that fit its columns.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use super::relation::{Addition, Relation};
+use super::template::{RELAXED, Template, render};
 use super::{indexes, owner, schema};
-use crate::link::{Connection, Error, Kind, Mode, Prepare, Statement, Turn};
+use crate::link::{Connection, Error, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
-
-/// A statement of a table before its columns' types are known: in words for one call, for many, or for both. Words for
-/// many take an array for each parameter (see [`Statement`]), and their rows begin with the key of the call that each
-/// belongs to.
-///
-/// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
-/// * `{relaxed}`, at the end of a `RETURNING`, has the commit not wait for the disk, where the table's [`Durability`] allows
-///   that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only where a row was written.
-/// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
-///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
-/// * `{int:column}` and `{float:column}` are the column as a number, or as text where its type has values that the server
-///   refuses to cast, for [`Cells`](super::cells::Cells) to read.
-/// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
-///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
-///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
-pub(super) struct Template {
-    pub(super) one: Option<&'static str>,
-    pub(super) many: Option<&'static str>,
-    /// Removes expired rows, in the same statement as the words for many and after them: what those return, it can read
-    /// as `written`.
-    pub(super) sweep: Option<&'static str>,
-    pub(super) params: &'static [Kind],
-    /// How many parameters, of the last, all calls of a run have in common.
-    pub(super) shared: usize,
-}
-
-impl Template {
-    pub(super) const fn of_one(one: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: Some(one), many: None, sweep: None, params, shared: 0 }
-    }
-
-    pub(super) const fn of_many(many: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: None, many: Some(many), sweep: None, params, shared: 0 }
-    }
-
-    pub(super) const fn of_both(one: &'static str, many: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: Some(one), many: Some(many), sweep: None, params, shared: 0 }
-    }
-
-    pub(super) const fn sweeping(self, sweep: &'static str) -> Self {
-        Self { sweep: Some(sweep), ..self }
-    }
-
-    pub(super) const fn sharing(self, shared: usize) -> Self {
-        Self { shared, ..self }
-    }
-
-    fn statement(&self, render: impl Fn(&str) -> String) -> Statement {
-        let sweeping = self.many.zip(self.sweep).map(|(many, sweep)| {
-            render(&format!("WITH written AS ({many}\n), swept AS ({sweep}\n)\nSELECT * FROM written"))
-        });
-        Statement::new(self.one.map(&render), self.many.map(&render), sweeping, self.params, self.shared)
-    }
-}
 
 /// What a crash of the server may take of a table, in exchange for quicker writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,21 +23,6 @@ pub enum Durability {
     /// All of it: the table is made without a log of its changes.
     Unlogged,
 }
-
-/// A sub-select, so that it is evaluated once however many rows there are.
-const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
-
-/// What stands among the additions where [`RELAX`] is wanted.
-const RELAXED: &str = "relaxed";
-
-/// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
-pub(super) const DELETE_BY_KEY: Template = Template::of_both(
-    "DELETE FROM {table} WHERE key = $1{returning_relaxed}",
-    r#"
-DELETE FROM {table} WHERE key = ANY (ARRAY(
-  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE)){returning_relaxed}"#,
-    &[Kind::Text],
-);
 
 /// What the store knows of a table before it has looked.
 pub(super) struct Definition {
@@ -140,6 +73,7 @@ impl Shape {
             name: String::new(),
             is_ours: false,
             is_logged: true,
+            is_partitioned: false,
             columns: Vec::new(),
             triggers: Vec::new(),
             functions: Vec::new(),
@@ -162,12 +96,14 @@ impl Shape {
         self.additions.contains(&addition)
     }
 
-    /// What `go_goscope_notify` says when something has happened to the row of a stored key.
+    /// What `go_goscope_notify` sends when something has happened to the row of a stored key.
     ///
-    /// By the table's name, not its oid: a server that was upgraded under our connections, or restored, has another.
+    /// With names as they are: how the server quotes them depends on the session's settings. By the table's name, not its oid: a server that was upgraded under our connections, or restored, has another.
     pub(super) fn topic(&self, stored: &str) -> String {
         match &self.relation {
-            Some(Relation { schema, name, .. }) => format!("{schema}.{name}:{stored}"),
+            Some(Relation { schema, name, .. }) => {
+                format!("{}.{}:{stored}", unquoted(schema), unquoted(name))
+            }
             None => stored.to_owned(),
         }
     }
@@ -189,74 +125,6 @@ impl Shape {
     pub(super) fn max_chars(&self, column: &str) -> Option<usize> {
         self.relation.as_ref()?.column(column)?.max_chars
     }
-}
-
-/// SQL for a table as it is: see [`Template`].
-pub(super) fn render(
-    sql: &str,
-    name: &str,
-    touched: &str,
-    relation: &Relation,
-    additions: &[&str],
-) -> String {
-    let mut text = String::with_capacity(sql.len() + 256);
-    let mut rest = sql;
-    let mut is_left_out = false;
-    // One pass from left to right: the name is the application's, and may itself look like a token.
-    while let Some((before, token_and_after)) = rest.split_once('{') {
-        let (token, after) = token_and_after.split_once('}').expect("a token is closed");
-        if !is_left_out {
-            text.push_str(before);
-        }
-        match token.split_once(' ').unwrap_or((token, "")) {
-            ("with", addition) => is_left_out = !additions.contains(&addition),
-            ("without", addition) => is_left_out = additions.contains(&addition),
-            ("end", _) => is_left_out = false,
-            _ if is_left_out => {}
-            ("table", _) => text.push_str(name),
-            ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
-            ("touched", _) => text.push_str(touched),
-            ("relaxed", _) if additions.contains(&RELAXED) => text.extend([", ", RELAX]),
-            ("returning_relaxed", _) if additions.contains(&RELAXED) => {
-                text.extend([" RETURNING key::text, ", RELAX]);
-            }
-            ("relaxed" | "returning_relaxed", _) => {}
-            _ => text.push_str(&of_column(token, touched, relation)),
-        }
-        rest = after;
-    }
-    text.push_str(rest);
-    text
-}
-
-fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
-    let (what, column) = token.split_once(':').expect("a token names its column");
-    let name = if column == "touched" { touched } else { column };
-    let column = relation.column(name);
-    let zoned = column.is_some_and(|column| column.has_time_zone);
-    let expression = match (what, zoned) {
-        ("now", true) => "clock_timestamp()",
-        ("now", false) => "timezone('UTC', clock_timestamp())",
-        ("start", true) => "statement_timestamp()",
-        ("start", false) => "timezone('UTC', statement_timestamp())",
-        ("epoch", true) => "TIMESTAMPTZ 'epoch'",
-        ("epoch", false) => "TIMESTAMP 'epoch'",
-        ("draw", _) => {
-            let sequence = column.and_then(|column| column.sequence.as_deref()).unwrap_or_default();
-            return format!("nextval('{}'::regclass)", sequence.replace('\'', "''"));
-        }
-        ("int" | "float", _) => {
-            let data_type = column.map_or("bigint", |column| column.data_type.as_str());
-            let cast = match (what, data_type) {
-                ("int", "bigint" | "integer" | "smallint") => "int8",
-                ("float", "double precision" | "real" | "bigint" | "integer" | "smallint") => "float8",
-                _ => "text",
-            };
-            return format!("{name}::{cast}");
-        }
-        _ => unreachable!("no such token: {what}"),
-    };
-    expression.to_owned()
 }
 
 /// A table of one adapter.
@@ -365,6 +233,14 @@ impl Table {
     }
 }
 
+/// A name without the quotes that the server has put around it.
+fn unquoted(name: &str) -> Cow<'_, str> {
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => Cow::Owned(quoted.replace("\"\"", "\"")),
+        None => Cow::Borrowed(name),
+    }
+}
+
 fn quote(parts: &[String]) -> String {
     parts.iter().map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
 }
@@ -422,70 +298,17 @@ impl Prepare for Connect {
 
 #[cfg(test)]
 mod tests {
-    use super::super::relation::Column;
     use super::*;
-
-    fn relation(columns: Vec<Column>) -> Relation {
-        let (schema, name) = ("s".to_owned(), "t".to_owned());
-        Relation {
-            schema,
-            name,
-            is_ours: true,
-            is_logged: true,
-            columns,
-            triggers: vec![],
-            functions: vec![],
-        }
-    }
-
-    fn column(name: &str, has_time_zone: bool) -> Column {
-        Column {
-            name: name.into(),
-            data_type: if has_time_zone { "bigint" } else { "numeric" }.into(),
-            has_time_zone,
-            max_chars: None,
-            leads_an_index: false,
-            is_usable: true,
-            sequence: Some("s.\"it's\"".into()),
-            sequence_serves: true,
-        }
-    }
-
-    #[test]
-    fn tokens_take_the_type_of_their_column() {
-        let table = relation(vec![column("a", true), column("b", false)]);
-        let sql =
-            render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &table, &[]);
-        assert_eq!(
-            sql,
-            "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
-             timezone('UTC', statement_timestamp()) FROM \"t\""
-        );
-        assert_eq!(render("{int:a}, {int:b}, {float:a}", "", "", &table, &[]), "a::int8, b::text, a::float8");
-        assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
-    }
-
-    #[test]
-    fn what_an_addition_is_needed_for_is_left_out_without_it() {
-        let table = relation(vec![column("a", true)]);
-        let sql = "SELECT 1{with more}, {now:a}{end}{without more}, 2{end} FROM {table}";
-        assert_eq!(render(sql, "t", "", &table, &["more"]), "SELECT 1, clock_timestamp() FROM t");
-        assert_eq!(render(sql, "t", "", &table, &["other"]), "SELECT 1, 2 FROM t");
-    }
 
     #[test]
     fn a_table_name_is_never_sql() {
         assert_eq!(quote(&["a\"; DROP TABLE x; --".into()]), "\"a\"\"; DROP TABLE x; --\"");
-        assert_eq!(render("{table}", "\"{now:a}\"", "", &relation(vec![]), &[]), "\"{now:a}\"");
         assert_eq!(quote(&["s".into(), "t".into()]), "\"s\".\"t\"");
     }
 
     #[test]
-    fn a_commit_is_relaxed_where_the_table_says_so() {
-        let words = |additions: &[&str]| {
-            render("a{relaxed}; b{returning_relaxed}", "t", "", &relation(vec![]), additions)
-        };
-        assert_eq!(words(&[]), "a; b");
-        assert_eq!(words(&[RELAXED]), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
+    fn a_topic_has_names_without_quotes() {
+        assert_eq!(unquoted("plain"), "plain");
+        assert_eq!(unquoted("\"it's \"\"quoted\"\"\""), "it's \"quoted\"");
     }
 }

@@ -82,8 +82,15 @@ async function missing(given, tables, cache, held) {
   const parts = migrations.missing(migrations.of(migrations.documented(), tables), objects)
   const isThere =
     cache === undefined ||
-    objects.indexes.some(({ table, columns }) => table === quote(cache) && columns[0] === 'expires_at')
-  return isThere ? parts : [...parts, migrations.cacheTable(cache).trim()]
+    objects.indexes.some(
+      ({ table, columns, isValid }) => table === quote(cache) && columns[0] === 'expires_at' && isValid,
+    )
+  if (isThere) return parts
+  const partitions = migrations.partitionsOf(quote(cache), objects)
+  if (partitions.length === 0) return [...parts, migrations.cacheTable(cache).trim()]
+  const name = `idx_${cache[cache.length - 1]}_expires`.replace(/\W/g, '_')
+  const on = '(expires_at) WHERE expires_at IS NOT NULL'
+  return [...parts, ...migrations.partitionedIndex(name, quote(cache), on, partitions)]
 }
 
 /**

@@ -65,7 +65,13 @@ async function checkTable(session, { name, counts, rights, statements, template 
 function under(objects, table, name) {
   /** @type {<T extends { table: string }>(all: T[]) => T[]} */
   const of = (all) => all.filter((each) => each.table === table).map((each) => ({ ...each, table: name }))
-  return { ...objects, columns: of(objects.columns), indexes: of(objects.indexes), triggers: of(objects.triggers) }
+  return {
+    ...objects,
+    columns: of(objects.columns),
+    indexes: of(objects.indexes),
+    triggers: of(objects.triggers),
+    partitions: of(objects.partitions),
+  }
 }
 
 /**
@@ -157,12 +163,20 @@ function columns(name, statements, objects) {
 function indexes(name, statements, objects) {
   const title = `${name} indexes`
   const lacks = statements.filter((statement) => statement.kind === 'index' && !migrations.isMade(statement, objects))
+  const isPartitioned = objects.partitions.length > 0
   // The one of a cache's table has no name, so that it is made by a block of code.
   const own =
     statements.some(({ kind }) => kind === 'other') &&
-    !objects.indexes.some(({ columns }) => columns[0] === 'expires_at')
+    !objects.indexes.some(({ columns, isValid }) => columns[0] === 'expires_at' && isValid)
   if (lacks.length === 0 && !own) return ok(title, 'as documented')
   const names = own ? 'on expires_at' : lacks.map((statement) => statement.name).join(', ')
+  if (isPartitioned) {
+    return warning(
+      title,
+      `${names} missing, or not valid, on a partitioned table: calls work, and get slower as the table grows`,
+      'Run `goscope-postgres schema --missing`: it prints the index ON ONLY the table, one CONCURRENTLY for each partition, and ATTACH PARTITION. No connect() makes them: the server refuses CONCURRENTLY for a partitioned table.',
+    )
+  }
   return warning(
     title,
     `${names} missing, or not valid: calls work, and get slower as the table grows${unfinished(objects)}`,

@@ -48,12 +48,12 @@ SELECT json_build_object(
                      WHERE backend_type = 'client backend' AND datname = current_database()
                      GROUP BY 1 ORDER BY 2 DESC, 1) AS found))::text";
 
-/// `rows` is the planner's estimate, -1 where it has none yet.
+/// `rows` is the planner's estimate, -1 where it has none yet. What is counted of a partitioned table is counted of its
+/// partitions.
 const TABLES: &str = concat!(
     "
 SELECT coalesce(json_agg(found), '[]')::text
-  FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, class.reltuples::float8 AS rows,
-               pg_total_relation_size(class.oid) AS bytes, pg_get_userbyid(class.relowner) AS owner,
+  FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows, whole.bytes, class.relkind = 'p' AS \"isPartitioned\", pg_get_userbyid(class.relowner) AS owner,
                class.relpersistence = 't' AS \"isTemporary\",
                ",
     is_trusted_owner!(),
@@ -70,18 +70,24 @@ SELECT coalesce(json_agg(found), '[]')::text
                  CASE WHEN has_table_privilege(class.oid, 'INSERT') THEN 'INSERT' END,
                  CASE WHEN has_table_privilege(class.oid, 'UPDATE') THEN 'UPDATE' END,
                  CASE WHEN has_table_privilege(class.oid, 'DELETE') THEN 'DELETE' END], NULL) AS rights,
-               pg_stat_get_live_tuples(class.oid) AS \"liveRows\", pg_stat_get_dead_tuples(class.oid) AS \"deadRows\",
-               round((extract(epoch FROM pg_stat_get_last_autovacuum_time(class.oid)) * 1000)::float8)
-                 AS \"lastAutovacuumAt\"
+               whole.live AS \"liveRows\", whole.dead AS \"deadRows\",
+               round((extract(epoch FROM whole.vacuumed) * 1000)::float8) AS \"lastAutovacuumAt\"
           FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted (name, place)
           JOIN pg_class AS class ON class.oid = to_regclass(wanted.name)
           JOIN pg_namespace AS space ON space.oid = class.relnamespace
+         CROSS JOIN LATERAL (
+               SELECT sum(reltuples)::float8 AS rows, sum(pg_total_relation_size(part.oid))::int8 AS bytes,
+                      sum(pg_stat_get_live_tuples(part.oid))::int8 AS live, sum(pg_stat_get_dead_tuples(part.oid))::int8 AS dead,
+                      min(pg_stat_get_last_autovacuum_time(part.oid)) AS vacuumed
+                 FROM pg_class AS part
+                WHERE part.relkind <> 'p'
+                  AND part.oid IN (SELECT class.oid UNION SELECT relid FROM pg_partition_tree(class.oid))) AS whole
          ORDER BY wanted.place) AS found"
 );
 
 /// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for. A function is
 /// trusted as in `Function` of `relation.rs`, where there are no tables yet if this role owns it; a sequence is the table's
-/// own if it belongs to one of its columns.
+/// own if it belongs to one of its columns. Under quote_all_identifiers the server quotes the names of types and columns.
 const OBJECTS: &str = "
 WITH wanted AS (
   SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner
@@ -102,15 +108,19 @@ WITH wanted AS (
 SELECT json_build_object(
          'columns', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', attname,
-                      'type', format_type(atttypid, atttypmod), 'notNull', attnotnull) ORDER BY wanted.name, attnum), '[]')
+                      'type', replace(format_type(atttypid, atttypmod), '\"', ''), 'notNull', attnotnull) ORDER BY wanted.name, attnum), '[]')
               FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped),
          'indexes', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', relname, 'isValid', indisvalid,
                       'isUnique', indisunique AND indpred IS NULL,
-                      'columns', ARRAY(SELECT pg_get_indexdef(indexrelid, place, true)
+                      'columns', ARRAY(SELECT trim(BOTH '\"' FROM pg_get_indexdef(indexrelid, place, true))
                                          FROM generate_series(1, indnkeyatts) AS place))
                       ORDER BY wanted.name, relname), '[]')
               FROM wanted JOIN pg_index ON indrelid = wanted.oid JOIN pg_class ON pg_class.oid = indexrelid),
+         'partitions', (
+            SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', inhrelid::regclass::text)
+                      ORDER BY wanted.name, inhrelid), '[]')
+              FROM wanted JOIN pg_inherits ON inhparent = wanted.oid),
          'triggers', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', tgname,
                       'isEnabled', tgenabled IN ('O', 'A'), 'isTrusted', EXISTS (

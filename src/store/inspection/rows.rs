@@ -10,7 +10,8 @@
 //!
 //! Columns that only additions bring are read through `to_jsonb`, which gives NULL where there is no such column.
 
-use super::super::table::{Definition, Template};
+use super::super::table::Definition;
+use super::super::template::Template;
 use crate::link::Kind;
 
 pub(super) const PARAMS: &[Kind] = &[Kind::Text; 6];

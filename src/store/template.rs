@@ -1,0 +1,237 @@
+//! A statement before the shape of its table is known, and its words for a table as it is.
+
+use super::relation::Relation;
+use crate::link::{Kind, Statement};
+
+/// A statement of a table before its columns' types are known: in words for one call, for many, or for both. Words for
+/// many take an array for each parameter (see [`Statement`]), and their rows begin with the key of the call that each
+/// belongs to.
+///
+/// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
+/// * `{relaxed}`, at the end of a `RETURNING`, has the commit not wait for the disk, where the table's [`Durability`] allows
+///   that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only where a row was written.
+/// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
+///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
+/// * `{inserted}`, in a `RETURNING`, is whether the row was inserted, and not updated. Each `DO UPDATE` of such a statement has
+///   one assignment with `{noting value}`, which is that value; a value is a column, or a token without its braces. `{writer}`
+///   is the transaction that has written the row, as `xmin::text` of the table has it. (See [`NOTE_UPDATE`].)
+/// * `{int:column}` and `{float:column}` are the column as a number, or as text where its type has values that the server
+///   refuses to cast, for [`Cells`](super::cells::Cells) to read.
+/// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
+///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
+///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
+pub(super) struct Template {
+    pub(super) one: Option<&'static str>,
+    pub(super) many: Option<&'static str>,
+    /// Removes expired rows, in the same statement as the words for many and after them: what those return, it can read
+    /// as `written`.
+    pub(super) sweep: Option<&'static str>,
+    pub(super) params: &'static [Kind],
+    /// How many parameters, of the last, all calls of a run have in common.
+    pub(super) shared: usize,
+}
+
+impl Template {
+    pub(super) const fn of_one(one: &'static str, params: &'static [Kind]) -> Self {
+        Self { one: Some(one), many: None, sweep: None, params, shared: 0 }
+    }
+
+    pub(super) const fn of_many(many: &'static str, params: &'static [Kind]) -> Self {
+        Self { one: None, many: Some(many), sweep: None, params, shared: 0 }
+    }
+
+    pub(super) const fn of_both(one: &'static str, many: &'static str, params: &'static [Kind]) -> Self {
+        Self { one: Some(one), many: Some(many), sweep: None, params, shared: 0 }
+    }
+
+    pub(super) const fn sweeping(self, sweep: &'static str) -> Self {
+        Self { sweep: Some(sweep), ..self }
+    }
+
+    pub(super) const fn sharing(self, shared: usize) -> Self {
+        Self { shared, ..self }
+    }
+
+    pub(super) fn statement(&self, render: impl Fn(&str) -> String) -> Statement {
+        let sweeping = self.many.zip(self.sweep).map(|(many, sweep)| {
+            render(&format!("WITH written AS ({many}\n), swept AS ({sweep}\n)\nSELECT * FROM written"))
+        });
+        Statement::new(self.one.map(&render), self.many.map(&render), sweeping, self.params, self.shared)
+    }
+}
+
+/// A sub-select, so that it is evaluated once however many rows there are.
+const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
+
+/// What stands among the additions where [`RELAX`] is wanted.
+pub(super) const RELAXED: &str = "relaxed";
+
+/// Where rows are in partitions, `RETURNING` of an `INSERT` has no system columns (0A000), so `xmax` cannot tell an inserted
+/// row from an updated one. There `DO UPDATE` notes the key in a setting, and `RETURNING` of the same row compares: the
+/// server evaluates both row by row, and each key is in a statement once. The setting ends with the transaction. It is
+/// marked, since a setting of an earlier transaction reads as the empty string, which a key may be.
+///
+/// Other tables keep to `xmax`, which costs nothing.
+const NOTE_UPDATE: &str = "set_config('goscope_postgres.updated', '=' || excluded.key, true)";
+const INSERTED_IN_PARTITION: &str =
+    "current_setting('goscope_postgres.updated', true) IS DISTINCT FROM '=' || key";
+
+/// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
+pub(super) const DELETE_BY_KEY: Template = Template::of_both(
+    "DELETE FROM {table} WHERE key = $1{returning_relaxed}",
+    r#"
+DELETE FROM {table} WHERE key = ANY (ARRAY(
+  SELECT key FROM {table} WHERE key = ANY ($1) ORDER BY key COLLATE "C" FOR UPDATE)){returning_relaxed}"#,
+    &[Kind::Text],
+);
+
+/// SQL for a table as it is: see [`Template`].
+pub(super) fn render(
+    sql: &str,
+    name: &str,
+    touched: &str,
+    relation: &Relation,
+    additions: &[&str],
+) -> String {
+    let mut text = String::with_capacity(sql.len() + 256);
+    let mut rest = sql;
+    let mut is_left_out = false;
+    // One pass from left to right: the name is the application's, and may itself look like a token.
+    while let Some((before, token_and_after)) = rest.split_once('{') {
+        let (token, after) = token_and_after.split_once('}').expect("a token is closed");
+        if !is_left_out {
+            text.push_str(before);
+        }
+        match token.split_once(' ').unwrap_or((token, "")) {
+            ("with", addition) => is_left_out = !additions.contains(&addition),
+            ("without", addition) => is_left_out = additions.contains(&addition),
+            ("end", _) => is_left_out = false,
+            _ if is_left_out => {}
+            ("table", _) => text.push_str(name),
+            ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
+            ("touched", _) => text.push_str(touched),
+            ("inserted", _) if relation.is_partitioned => text.push_str(INSERTED_IN_PARTITION),
+            ("inserted", _) => text.push_str("xmax = '0'::xid"),
+            ("writer", _) if relation.is_partitioned => text.push_str("pg_current_xact_id()::xid::text"),
+            ("writer", _) => text.push_str("xmin::text"),
+            ("noting", value) if relation.is_partitioned => {
+                let value = expression(value, touched, relation);
+                text.push_str(&format!("CASE WHEN {NOTE_UPDATE} IS NOT NULL THEN {value} END"));
+            }
+            ("noting", value) => text.push_str(&expression(value, touched, relation)),
+            ("relaxed", _) if additions.contains(&RELAXED) => text.extend([", ", RELAX]),
+            ("returning_relaxed", _) if additions.contains(&RELAXED) => {
+                text.extend([" RETURNING key::text, ", RELAX]);
+            }
+            ("relaxed" | "returning_relaxed", _) => {}
+            _ => text.push_str(&of_column(token, touched, relation)),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// What `{noting value}` stands for: a token's words without its braces, or a column.
+fn expression(value: &str, touched: &str, relation: &Relation) -> String {
+    if value.contains(':') { of_column(value, touched, relation) } else { value.to_owned() }
+}
+
+fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
+    let (what, column) = token.split_once(':').expect("a token names its column");
+    let name = if column == "touched" { touched } else { column };
+    let column = relation.column(name);
+    let zoned = column.is_some_and(|column| column.has_time_zone);
+    let expression = match (what, zoned) {
+        ("now", true) => "clock_timestamp()",
+        ("now", false) => "timezone('UTC', clock_timestamp())",
+        ("start", true) => "statement_timestamp()",
+        ("start", false) => "timezone('UTC', statement_timestamp())",
+        ("epoch", true) => "TIMESTAMPTZ 'epoch'",
+        ("epoch", false) => "TIMESTAMP 'epoch'",
+        ("draw", _) => {
+            let sequence = column.and_then(|column| column.sequence.as_deref()).unwrap_or_default();
+            return format!("nextval('{}'::regclass)", sequence.replace('\'', "''"));
+        }
+        ("int" | "float", _) => {
+            let data_type = column.map_or("bigint", |column| column.data_type.as_str());
+            let cast = match (what, data_type) {
+                ("int", "bigint" | "integer" | "smallint") => "int8",
+                ("float", "double precision" | "real" | "bigint" | "integer" | "smallint") => "float8",
+                _ => "text",
+            };
+            return format!("{name}::{cast}");
+        }
+        _ => unreachable!("no such token: {what}"),
+    };
+    expression.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::relation::Column;
+    use super::*;
+
+    fn relation(columns: Vec<Column>) -> Relation {
+        let (schema, name) = ("s".to_owned(), "t".to_owned());
+        Relation {
+            schema,
+            name,
+            is_ours: true,
+            is_logged: true,
+            is_partitioned: false,
+            columns,
+            triggers: vec![],
+            functions: vec![],
+        }
+    }
+
+    fn column(name: &str, has_time_zone: bool) -> Column {
+        Column {
+            name: name.into(),
+            data_type: if has_time_zone { "bigint" } else { "numeric" }.into(),
+            has_time_zone,
+            max_chars: None,
+            leads_an_index: false,
+            is_usable: true,
+            sequence: Some("s.\"it's\"".into()),
+            sequence_serves: true,
+        }
+    }
+
+    #[test]
+    fn tokens_take_the_type_of_their_column() {
+        let table = relation(vec![column("a", true), column("b", false)]);
+        let sql =
+            render("SELECT {now:a}, {now:b}, {epoch:a}, {start:b} FROM {table}", "\"t\"", "", &table, &[]);
+        assert_eq!(
+            sql,
+            "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
+             timezone('UTC', statement_timestamp()) FROM \"t\""
+        );
+        assert_eq!(render("{int:a}, {int:b}, {float:a}", "", "", &table, &[]), "a::int8, b::text, a::float8");
+        assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
+    }
+
+    #[test]
+    fn what_an_addition_is_needed_for_is_left_out_without_it() {
+        let table = relation(vec![column("a", true)]);
+        let sql = "SELECT 1{with more}, {now:a}{end}{without more}, 2{end} FROM {table}";
+        assert_eq!(render(sql, "t", "", &table, &["more"]), "SELECT 1, clock_timestamp() FROM t");
+        assert_eq!(render(sql, "t", "", &table, &["other"]), "SELECT 1, 2 FROM t");
+    }
+
+    #[test]
+    fn a_commit_is_relaxed_where_the_table_says_so() {
+        let words = |additions: &[&str]| {
+            render("a{relaxed}; b{returning_relaxed}", "t", "", &relation(vec![]), additions)
+        };
+        assert_eq!(words(&[]), "a; b");
+        assert_eq!(words(&[RELAXED]), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
+    }
+
+    #[test]
+    fn a_table_name_is_no_token() {
+        assert_eq!(render("{table}", "\"{now:a}\"", "", &relation(vec![]), &[]), "\"{now:a}\"");
+    }
+}
