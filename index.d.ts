@@ -452,8 +452,19 @@ export interface WorkContext {
   readonly signal: LeaseSignal
 }
 
+/** How long a caller waits for another that does the same work. Neither ends work of its own that has begun. */
+export interface WorkLimit {
+  /**
+   * How long to wait for other callers, in ms, from where the wait begins; 0 does not wait. Default `Infinity`. Set it where
+   * two pieces of work may ask for each other's keys: without it, they wait without end.
+   */
+  wait?: number | undefined
+  /** Ends the wait. */
+  signal?: LeaseSignal | undefined
+}
+
 /** Options of {@link CacheOperations.getOrSet}. */
-export interface GetOrSetOptions {
+export interface GetOrSetOptions extends WorkLimit {
   /** How long the value is fresh, in ms; absent, 0 or `Infinity`: for ever. */
   ttl?: number | undefined
   /** How much longer it may be given out while it is computed anew, in ms; finite. Default 0. */
@@ -526,12 +537,15 @@ export interface CacheOperations {
    * then computes. While an entry is computed, a row with an expiry in the past (1,000 years ago) stands in its place.
    *
    * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`.
-   * A `compute` that asks for its own key waits for itself, for ever.
+   * A `compute` that asks for its own key is refused at once, however deep the call is.
    *
    * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
    * another process may compute as well
    * @throws whatever `compute` throws, in every call of this process that waited for it; nothing is stored, and other
    * processes try in turn
+   * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `compute` of the same key
+   * @throws Error `ERR_WORK_WAIT_TIMEOUT` if another caller's value was not there within `wait`
+   * @throws whatever is the reason of `signal`, if that aborts while another caller computes
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `compute` is no function, or its value cannot be JSON
    * @throws RangeError `ERR_OUT_OF_RANGE` if a time is negative, NaN, or, but for `ttl`, not finite
    * @example
@@ -656,7 +670,7 @@ export interface IdempotencyProvider {
 }
 
 /** Options of {@link PostgresIdempotencyAdapter.run}. */
-export interface RunOptions {
+export interface RunOptions extends WorkLimit {
   /** How long the result is remembered, in ms; absent, 0 or `Infinity`: for ever. */
   ttl?: number | undefined
   /**
@@ -1030,8 +1044,9 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
    * everybody's. Where a second run must not happen at all, let the effect itself carry the key, as the payment
    * providers' own idempotency keys do.
    *
-   * A `work` that calls `run` with its own key waits for itself, for ever. The end of the pool waits for work that has begun;
-   * see {@link PostgresAdapter.disconnect}.
+   * A `work` that calls `run` with its own key is refused at once, however deep the call is. (This is known of adapters on one
+   * `pg.Pool`; through another pool, only `wait` and `signal` end it.) The end of the pool waits for work that has begun; see
+   * {@link PostgresAdapter.disconnect}.
    *
    * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. The result is stored even through
    * faults that pass within `claimTtl`.
@@ -1042,6 +1057,9 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
    * is under way, this is known when it is done
    * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
    * may not use it; `work` has not run
+   * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `work` of the same key
+   * @throws Error `ERR_WORK_WAIT_TIMEOUT` if another caller's work was not done within `wait`
+   * @throws whatever is the reason of `signal`, if that aborts while another caller works
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an argument is wrong, or the result cannot be
    * JSON: the work has then run, and nothing is remembered
    * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN, or `claimTtl` not positive and finite

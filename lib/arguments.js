@@ -183,6 +183,16 @@ function signal(name, value) {
 }
 
 /**
+ * How long another caller is waited for, as `WaitLimit` takes it.
+ *
+ * @param {Record<string, any>} options
+ */
+const limit = (options) => ({
+  wait: wait('options.wait', options.wait),
+  signal: signal('options.signal', options.signal),
+})
+
+/**
  * An entry's time to live in milliseconds; null where it does not expire.
  *
  * @param {unknown} value
@@ -369,6 +379,7 @@ module.exports = {
   json,
   key,
   leaseTtl,
+  limit,
   list,
   number,
   object,

@@ -66,6 +66,27 @@ function send(start, connection) {
   })
 }
 
+/**
+ * As {@link send}, for a wait that can be given up, which ends it.
+ *
+ * @param {(slot: number) => void} start
+ * @param {(start: (slot: number) => void) => Promise<unknown>} [by] in place of {@link send}
+ * @returns {{ outcome: Promise<unknown>, giveUp: () => void }}
+ */
+function sendWait(start, by = send) {
+  /** @type {number | undefined} its slot, until the wait is over: then that may belong to another call */
+  let waiting
+  const outcome = by((slot) => {
+    start(slot)
+    waiting = slot
+  })
+  const isOver = () => {
+    waiting = undefined
+  }
+  outcome.then(isOver, isOver)
+  return { outcome, giveUp: () => waiting !== undefined && bridge.giveUp(waiting) }
+}
+
 function flushSoon() {
   if (flushes) return
   flushes = true
@@ -247,4 +268,4 @@ function answerFor(pools) {
   owner = pools
 }
 
-module.exports = { bridge, send, settled, subscribe, unsubscribe, answerFor }
+module.exports = { bridge, send, sendWait, settled, subscribe, unsubscribe, answerFor }

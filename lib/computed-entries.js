@@ -4,6 +4,8 @@
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { POOL_ENDED } = require('./errors.js')
+const { WaitLimit } = require('./wait-limit.js')
+const { outsideWork } = require('./work-context.js')
 
 /** How long others wait for a process that has crashed while it computed. */
 const CLAIM_TTL_MS = 10_000
@@ -16,6 +18,7 @@ const CLAIM_TTL_MS = 10_000
  * @property {number | null} ttl how long the value is fresh
  * @property {number} staleTtl how much longer it may be given out
  * @property {number} claimTtl
+ * @property {WaitLimit} limit
  *
  * @typedef {{ value: unknown, isStale: boolean }} Found
  *
@@ -33,7 +36,7 @@ class ComputedEntries {
   #connection
   #cache
   #oneAtATime
-  /** @type {Map<string, Promise<Computed>>} */
+  /** @type {Map<string, { outcome: Promise<Computed>, limit: WaitLimit }>} with the limit of the caller that began it */
   #computing = new Map()
   /** @type {Set<string>} */
   #refreshing = new Set()
@@ -56,7 +59,22 @@ class ComputedEntries {
    * @param {(isHit: boolean) => void} count told of the lookup
    */
   async getOrSet(key, compute, options, count) {
-    const wanted = wantedBy(key, compute, options)
+    const { limit: given, ...asked } = wantedBy(key, compute, options)
+    this.#oneAtATime.assertNotWithin(asked.name, asked.key)
+    const limit = new WaitLimit(asked.key, given)
+    try {
+      limit.throwIfReached()
+      return await limit.race(this.#get({ ...asked, limit }, count))
+    } finally {
+      limit.end()
+    }
+  }
+
+  /**
+   * @param {Wanted} wanted
+   * @param {(isHit: boolean) => void} count
+   */
+  async #get(wanted, count) {
     const found = await this.#find(wanted)
     count(found !== undefined)
     if (!found) return JSON.parse(await this.#joined(wanted))
@@ -82,10 +100,11 @@ class ComputedEntries {
    * @param {Wanted} wanted
    */
   #computed(wanted) {
-    const { name } = wanted
+    const { name, limit } = wanted
     let computing = this.#computing.get(name)
     if (!computing) {
-      computing = this.#oneAtATime.do(this.#work(wanted, false)).finally(() => this.#computing.delete(name))
+      const outcome = this.#oneAtATime.do(this.#work(wanted, false)).finally(() => this.#computing.delete(name))
+      computing = { outcome, limit }
       this.#computing.set(name, computing)
     }
     return computing
@@ -95,22 +114,27 @@ class ComputedEntries {
    * As {@link #computed}, for one caller. One that joins the computation of another computes by itself, or joins the next,
    * - if the value was not stored: this caller may have come after the write or the delete, and must not get what was
    *   computed before it;
-   * - if the other is refused because the pool is being ended, and this one is not, as part of work under way.
+   * - if the other is refused because the pool is being ended, and this one is not, as part of work under way;
+   * - if the other does not wait any longer.
    *
    * @param {Wanted} wanted
    * @returns {Promise<string>}
    */
   async #joined(wanted) {
+    const { name, limit } = wanted
     for (;;) {
-      const isFirst = !this.#computing.has(wanted.name)
+      limit.throwIfReached()
+      const isFirst = !this.#computing.has(name)
+      if (!isFirst) limit.beforeWaiting()
+      const computing = this.#computed(wanted)
       try {
-        const { json, isStored } = await this.#computed(wanted)
+        const { json, isStored } = await limit.race(computing.outcome)
         if (isFirst || isStored) return json
         const found = await this.#find(wanted)
         if (found) return JSON.stringify(found.value)
       } catch (error) {
-        const isRefused = /** @type {any} */ (error)?.message === POOL_ENDED
-        if (isFirst || !isRefused || this.#connection.isRefusing) throw error
+        const isRefused = /** @type {any} */ (error)?.message === POOL_ENDED && !this.#connection.isRefusing
+        if (isFirst || !(isRefused || computing.limit.isReached)) throw error
       }
     }
   }
@@ -125,8 +149,8 @@ class ComputedEntries {
     const { name } = wanted
     if (this.#refreshing.has(name)) return
     this.#refreshing.add(name)
-    this.#oneAtATime
-      .tryTo(this.#work(wanted, true))
+    const limit = new WaitLimit(wanted.key, { wait: null, signal: undefined })
+    outsideWork(() => this.#oneAtATime.tryTo(this.#work({ ...wanted, limit }, true)))
       .catch(() => {})
       .finally(() => this.#refreshing.delete(name))
   }
@@ -137,7 +161,7 @@ class ComputedEntries {
    * @returns {import('./one-at-a-time.js').Work<Computed>}
    */
   #work(wanted, isRefresh) {
-    const { name, key, compute, ttl, staleTtl, claimTtl } = wanted
+    const { name, key, compute, ttl, staleTtl, claimTtl, limit } = wanted
     const length = ttl === null ? null : ttl + staleTtl
     let version = ''
     const find = async () => {
@@ -160,7 +184,7 @@ class ComputedEntries {
         throw error
       }
     }
-    return { name, key, claimTtl, find, begin, work }
+    return { name, key, claimTtl, limit, find, begin, work }
   }
 
   /**
@@ -187,7 +211,6 @@ class ComputedEntries {
  * @param {unknown} key
  * @param {unknown} compute
  * @param {unknown} options
- * @returns {Wanted}
  */
 function wantedBy(key, compute, options) {
   const name = args.key('key', key)
@@ -200,6 +223,7 @@ function wantedBy(key, compute, options) {
     ttl: args.entryTtl(given.ttl, 'options.ttl'),
     staleTtl: args.number('options.staleTtl', given.staleTtl ?? 0, { min: 0, max: Number.MAX_VALUE }),
     claimTtl: args.positiveTime('options.claimTtl', given.claimTtl ?? CLAIM_TTL_MS),
+    limit: args.limit(given),
   }
 }
 

@@ -137,11 +137,12 @@ class Connection {
    * Work of the application's, as part of a task. While the pool's end waits for it, calls that it makes are not refused.
    *
    * @template T
+   * @param {string} claim under which it is done
    * @param {() => T | Promise<T>} work
    */
-  work(work) {
+  work(claim, work) {
     this.assertOpen()
-    return runWork(this, work)
+    return runWork(this, claim, work)
   }
 
   /**

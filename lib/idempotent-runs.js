@@ -5,6 +5,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { coded } = require('./errors.js')
 const { isFailedResult } = require('./failed-result.js')
+const { WaitLimit } = require('./wait-limit.js')
 
 /** How long others wait for a process that has crashed while it worked. */
 const CLAIM_TTL_MS = 30_000
@@ -21,6 +22,7 @@ const NO_PLACE =
  * @property {number | null} ttl
  * @property {number} claimTtl
  * @property {string | null} fingerprint
+ * @property {WaitLimit} limit
  *
  * @typedef {{ result: unknown }} Outcome
  */
@@ -50,10 +52,17 @@ class IdempotentRuns {
    * @param {unknown} options
    */
   async run(key, work, options) {
-    const run = runOf(key, work, options)
+    const { limit: given, ...wanted } = runOf(key, work, options)
     this.#connection.assertOpen()
-    // The end of the pool waits for it, so that it has the result of work that goes on meanwhile.
-    return this.#connection.during(() => this.#runOnce(run))
+    this.#oneAtATime.assertNotWithin(wanted.name, wanted.key)
+    const limit = new WaitLimit(wanted.key, given)
+    try {
+      limit.throwIfReached()
+      // The end of the pool waits for it, so that it has the result of work that goes on meanwhile.
+      return await limit.race(this.#connection.during(() => this.#runOnce({ ...wanted, limit })))
+    } finally {
+      limit.end()
+    }
   }
 
   /** @param {Run} run */
@@ -61,18 +70,20 @@ class IdempotentRuns {
     let found = await this.#find(run)
     // In this process one after the other, so that only one of them asks for the claim.
     for (let ahead = this.#running.get(run.name); ahead && !found; ahead = this.#running.get(run.name)) {
-      await ahead
+      run.limit.beforeWaiting()
+      await run.limit.race(ahead)
       found = await this.#find(run)
     }
+    run.limit.throwIfReached()
     return (found ?? (await this.#first(run))).result
   }
 
   /** @param {Run} run */
   #first(run) {
-    const { name, key, claimTtl } = run
+    const { name, key, claimTtl, limit } = run
     const find = () => this.#find(run)
     const work = (/** @type {AbortSignal} */ signal) => this.#work(run, signal)
-    const outcome = this.#oneAtATime.do({ name, key, claimTtl, find, work })
+    const outcome = this.#oneAtATime.do({ name, key, claimTtl, limit, find, work })
     const isOver = () => {
       this.#running.delete(name)
     }
@@ -121,7 +132,6 @@ class IdempotentRuns {
  * @param {unknown} key
  * @param {unknown} work
  * @param {unknown} options
- * @returns {Run}
  */
 function runOf(key, work, options) {
   const name = args.key('key', key)
@@ -134,6 +144,7 @@ function runOf(key, work, options) {
     ttl: args.entryTtl(given.ttl, 'options.ttl'),
     claimTtl: args.positiveTime('options.claimTtl', given.claimTtl ?? CLAIM_TTL_MS),
     fingerprint: given.fingerprint == null ? null : args.wellFormed('options.fingerprint', given.fingerprint),
+    limit: args.limit(given),
   }
 }
 

@@ -2,8 +2,10 @@
 'use strict'
 
 const native = require('./native.js')
-const { settled } = require('./bridge.js')
+const { sendWait, settled } = require('./bridge.js')
+const { coded } = require('./errors.js')
 const { lockWhenFree } = require('./waiting-lock.js')
+const { isWithin } = require('./work-context.js')
 
 /**
  * @template F
@@ -11,6 +13,7 @@ const { lockWhenFree } = require('./waiting-lock.js')
  * @property {string} name its key, as native code takes it
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
+ * @property {import('./wait-limit.js').WaitLimit} limit how long its caller waits for others
  * @property {() => Promise<F | undefined>} find what has come of the work already
  * @property {() => Promise<F | undefined>} [begin] in place of `find`, by the process that has the claim
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the
@@ -26,6 +29,8 @@ const { lockWhenFree } = require('./waiting-lock.js')
 class OneAtATime {
   #connection
   #claims
+  /** Stands before a key in the name of its claim. */
+  #namespace
 
   /**
    * @param {import('./connection.js').Connection} connection
@@ -34,6 +39,36 @@ class OneAtATime {
   constructor(connection, { keyPrefix, namespace, createTables }) {
     this.#connection = connection
     this.#claims = new native.Locks(connection.native, keyPrefix, createTables, namespace)
+    this.#namespace = keyPrefix + namespace
+  }
+
+  /**
+   * Throws if this is called within the work under this key: that would wait for itself, without end.
+   *
+   * @param {string} name the key, as native code takes it
+   * @param {string} key as the caller knows it
+   */
+  assertNotWithin(name, key) {
+    if (!isWithin(this.#connection, this.#claimOn(name))) return
+    const message = `The work under the key "${key}" asks for its own key, and would wait for itself without end`
+    throw coded(new Error(message), 'ERR_WORK_WAITS_FOR_ITSELF')
+  }
+
+  /** @param {string} name */
+  #claimOn(name) {
+    return this.#namespace + name
+  }
+
+  /**
+   * Runs work as if it had the claim.
+   *
+   * @template T
+   * @param {string} name
+   * @param {() => T | Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  withoutClaim(name, work) {
+    return this.#connection.work(this.#claimOn(name), work)
   }
 
   /**
@@ -48,10 +83,21 @@ class OneAtATime {
     for (;;) {
       const done = await this.tryTo(work)
       if (done !== undefined) return done
-      const free = this.#connection.send((slot) => this.#claims.untilFree(slot, work.name))
-      settled(await this.#connection.unlessEnded(free))
+      await this.#untilFree(work)
       const found = await work.find()
       if (found !== undefined) return found
+    }
+  }
+
+  /** @param {Work<any>} work */
+  async #untilFree({ name, limit }) {
+    limit.beforeWaiting()
+    const start = (/** @type {number} */ slot) => this.#claims.untilFree(slot, name)
+    const free = sendWait(start, (start) => this.#connection.send(start))
+    try {
+      settled(await this.#connection.unlessEnded(limit.race(free.outcome)))
+    } finally {
+      free.giveUp()
     }
   }
 
@@ -71,11 +117,15 @@ class OneAtATime {
    * @param {Work<F>} work
    * @returns {Promise<F | undefined>}
    */
-  async #tryTo({ name, key, claimTtl, find, begin = find, work }) {
-    const claim = await this.#claim(name, key, claimTtl)
+  async #tryTo({ name, key, claimTtl, limit, find, begin = find, work }) {
+    const claim = await this.#claim(name, key, claimTtl, limit.signal)
     if (!claim) return undefined
     try {
-      return (await begin()) ?? (await this.#connection.work(() => work(claim.signal)))
+      const found = await begin()
+      if (found !== undefined) return found
+      limit.throwIfReached()
+      limit.end()
+      return await this.#connection.work(this.#claimOn(name), () => work(claim.signal))
     } finally {
       claim.giveBack()
     }
@@ -85,8 +135,9 @@ class OneAtATime {
    * @param {string} name
    * @param {string} key
    * @param {number} ttl
+   * @param {AbortSignal | undefined} signal
    */
-  async #claim(name, key, ttl) {
+  async #claim(name, key, ttl, signal) {
     try {
       return await lockWhenFree(this.#connection, this.#claims, {
         name,
@@ -95,7 +146,7 @@ class OneAtATime {
         owner: null,
         wait: 0,
         renew: true,
-        signal: undefined,
+        signal,
         defaultTtl: undefined,
       })
     } catch (error) {

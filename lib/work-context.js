@@ -8,23 +8,25 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 /**
  * @typedef {object} Context of one piece of work
  * @property {object} connection of the pool that waits for it
+ * @property {string} claim under which it is done
  * @property {Context | undefined} outer of the work that this work is part of
  * @property {boolean} isOver
  */
 
-/** @type {AsyncLocalStorage<Context>} */
+/** @type {AsyncLocalStorage<Context | undefined>} */
 const storage = new AsyncLocalStorage()
 let underWay = 0
 
 /**
  * @template T
  * @param {object} connection
+ * @param {string} claim
  * @param {() => T | Promise<T>} work
  * @returns {Promise<T>}
  */
-async function runWork(connection, work) {
+async function runWork(connection, claim, work) {
   /** @type {Context} */
-  const context = { connection, outer: storage.getStore(), isOver: false }
+  const context = { connection, claim, outer: storage.getStore(), isOver: false }
   underWay++
   try {
     return await storage.run(context, work)
@@ -48,4 +50,26 @@ function isInWork(connection, context = currentContext()) {
   return false
 }
 
-module.exports = { currentContext, isInWork, runWork }
+/**
+ * Whether this is called within the work under a claim, which then waits for what is called here.
+ *
+ * @param {object} connection
+ * @param {string} claim
+ */
+function isWithin(connection, claim) {
+  for (let each = currentContext(); each; each = each.outer) {
+    if (each.connection === connection && each.claim === claim && !each.isOver) return true
+  }
+  return false
+}
+
+/**
+ * Calls a function for which the work under way, if this is called within it, does not wait.
+ *
+ * @template T
+ * @param {() => T} call
+ * @returns {T}
+ */
+const outsideWork = (call) => (currentContext() ? storage.run(undefined, call) : call())
+
+module.exports = { currentContext, isInWork, isWithin, outsideWork, runWork }

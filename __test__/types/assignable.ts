@@ -76,8 +76,15 @@ export async function whatTheMethodsGive() {
     ttl: 1000,
     staleTtl: 1000,
     claimTtl: 1000,
+    wait: 1000,
+    signal: AbortSignal.timeout(1),
   })
-  const ran = await results.run('key', () => 'done', { ttl: 1000, claimTtl: 1000, fingerprint: 'f' })
+  const ran = await results.run('key', () => 'done', {
+    ttl: 1000,
+    fingerprint: 'f',
+    wait: undefined,
+    signal: undefined,
+  })
   const methods = {
     sum: await operations[0].increment('n', 2, 1000),
     stored: await cache.compareAndSet('key', undefined, 1, 1000),

@@ -15,7 +15,7 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
@@ -23,6 +23,7 @@ use napi_derive::napi;
 
 use super::requests::{Question, Requests};
 use super::runtime::SharedRuntime;
+use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use super::watch::Watch;
 use crate::link::{Caller, Error, Link, Listener, Outcome, Reply};
@@ -67,6 +68,7 @@ pub(super) struct Queue {
     /// When the first call since the last flush was made; 0 where there was none.
     moment: AtomicU64,
     pub(super) requests: Requests,
+    pub(super) waits: Waits,
 }
 
 impl Queue {
@@ -190,6 +192,7 @@ impl Bridge {
             started: Instant::now(),
             moment: AtomicU64::new(0),
             requests: Requests::default(),
+            waits: Waits::default(),
         });
         let runtime = SharedRuntime::get()
             .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
@@ -286,6 +289,26 @@ impl Bridge {
             }
             reply.settle(Ok("null".into()));
         });
+    }
+
+    /// Answers after this time, or as soon as the wait is given up. No test runner replaces this clock.
+    #[napi(catch_unwind)]
+    pub fn wait(&self, slot: u32, milliseconds: f64) {
+        let (wait, reply) = (Wait::new(&self.queue, slot), self.queue.reply(slot));
+        let time = Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or(Duration::MAX);
+        self.runtime.handle().spawn(async move {
+            tokio::select! {
+                () = wait.given_up() => {}
+                () = tokio::time::sleep(time) => {}
+            }
+            reply.settle(Ok("null".into()));
+        });
+    }
+
+    /// Ends the wait that is under way in this slot.
+    #[napi(catch_unwind)]
+    pub fn give_up(&self, slot: u32) {
+        self.queue.waits.give_up(slot);
     }
 
     fn owing(&self) -> Vec<Arc<Link>> {

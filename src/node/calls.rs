@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
+use super::waits::Wait;
 use crate::histogram::{Histogram, Snapshot};
 use crate::link::{Caller, Error, Figures, Listener, Outcome, Reply};
 use crate::sync::lock;
@@ -64,6 +65,15 @@ impl Calls {
     pub(super) fn reply(self: &Arc<Self>, slot: u32, operation: Operation) -> Reply {
         let caller = Caller { slot, operation: operation as u32, since: self.queue.moment() };
         Reply::to(self.clone(), caller)
+    }
+
+    /// As [`reply`](Self::reply), for a wait, and what resolves when JavaScript gives that up.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        slot: u32,
+        operation: Operation,
+    ) -> (impl Future<Output = ()> + use<>, Reply) {
+        (Wait::new(&self.queue, slot).given_up(), self.reply(slot, operation))
     }
 
     /// Counts a call for which no caller waits.

@@ -23,6 +23,7 @@ mod requests;
 mod runtime;
 #[cfg(unix)]
 mod uv;
+mod waits;
 mod wake;
 #[cfg_attr(not(unix), path = "no_watch.rs")]
 mod watch;

@@ -22,14 +22,15 @@ impl Locks {
     /// `namespace` stands between prefix and key; absent, that of the application's own locks.
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool, namespace: Option<String>) -> Self {
-        let namespace = namespace.as_deref().unwrap_or("lock:");
-        let store = store::Locks::new(&pool.link, &key_prefix, namespace, create_tables);
+        let namespace = namespace.unwrap_or_else(|| "lock:".into());
+        let store = store::Locks::new(&pool.link, &key_prefix, &namespace, create_tables);
         Self { store, calls: pool.calls.clone() }
     }
 
     #[napi(catch_unwind)]
     pub fn until_free(&self, slot: u32, key: String) {
-        self.store.until_free(key, self.calls.reply(slot, Operation::Lock));
+        let (given_up, reply) = self.calls.wait(slot, Operation::Lock);
+        self.store.until_free(key, given_up, reply);
     }
 
     #[napi(catch_unwind)]
@@ -78,7 +79,6 @@ impl Locks {
         self.store.lock(lease, wanted, lost, self.calls.reply(slot, Operation::Lock));
     }
 
-    /// Ends a wait.
     #[napi(catch_unwind)]
     pub fn give_up(&self, lease: u32) {
         self.store.give_up(lease);

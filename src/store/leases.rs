@@ -219,7 +219,7 @@ impl Waiting {
         if let Some(why) = why {
             return Ok(why);
         }
-        let mut ear = Ear { listening: None, hears: false, poll: FIRST_POLL };
+        let mut ear = Ear::new(None);
         let mut is_first_try = true;
         loop {
             // The first fails as any call does; later ones ride out what passes.
@@ -334,7 +334,7 @@ impl Waiting {
 }
 
 /// What is heard of a lock.
-struct Ear {
+pub(super) struct Ear {
     /// None where nobody tells.
     listening: Option<Listening>,
     hears: bool,
@@ -342,8 +342,12 @@ struct Ear {
 }
 
 impl Ear {
+    pub(super) fn new(listening: Option<Listening>) -> Self {
+        Self { listening, hears: false, poll: FIRST_POLL }
+    }
+
     /// Until it is time for another try. `left`: how long the lease lasts that is in the way.
-    async fn wait(&mut self, left: Duration) -> Result<(), Error> {
+    pub(super) async fn wait(&mut self, left: Duration) -> Result<(), Error> {
         // When the server's clock has passed the end, too: what it said is cut to whole microseconds.
         let left = left + Duration::from_millis(1);
         let began = tokio::time::Instant::now();
@@ -366,22 +370,6 @@ impl Ear {
             }
         }
     }
-}
-
-/// Until a lock is free, or another's than at first: whoever held it is done. Takes nothing, and waits as `lock()` does: the
-/// first look fails as any call does, later ones ride out what passes.
-pub(super) async fn until_free(locks: &Locks, key: &str) -> Result<(), Error> {
-    let mut ear = Ear { listening: locks.listen(key), hears: false, poll: FIRST_POLL };
-    let mut first = None;
-    let mut patience = None;
-    while let Some((holder, left)) = locks.await_release(key, true, patience).await? {
-        if *first.get_or_insert_with(|| holder.clone()) != holder {
-            break;
-        }
-        patience = Some(MAX_PATIENCE);
-        ear.wait(left).await?;
-    }
-    Ok(())
 }
 
 /// Until there is no more reason to wait.

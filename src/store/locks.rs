@@ -9,10 +9,11 @@ use super::call::{Found, KeyCall, any_row, nothing};
 use super::cells::Cells;
 use super::json;
 use super::keys::Prefix;
-use super::leases::{Leases, Wanted, lock_when_free, until_free};
+use super::leases::{Leases, Wanted, lock_when_free};
 use super::relation::Addition;
 use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
+use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
 
@@ -471,12 +472,11 @@ impl Locks {
         lock_when_free(self, number, wanted, lost, reply);
     }
 
-    /// Waits until a lock is free, without taking it.
-    pub fn until_free(&self, key: String, reply: Reply) {
+    /// Waits until a lock is free, without taking it, or until that is given up.
+    pub fn until_free(&self, key: String, given_up: impl Future<Output = ()> + Send + 'static, reply: Reply) {
         let locks = self.clone();
         self.place.link.in_background(async move {
-            let free = until_free(&locks, &key).await;
-            reply.settle(free.map(|()| "null".into()));
+            reply.settle(until_free(&locks, &key, given_up).await.map(|()| "null".into()));
         });
     }
 
@@ -490,12 +490,10 @@ impl Locks {
         self.leases.left(number)
     }
 
-    /// That lease is no longer renewed, and no longer known.
     pub fn forget(&self, number: u32) {
         self.leases.forget(number);
     }
 
-    /// No lease is renewed any more.
     pub fn forget_all(&self) {
         self.leases.forget_all();
     }

@@ -35,6 +35,7 @@ mod schema;
 mod subscription;
 mod table;
 mod template;
+mod until_free;
 
 use std::sync::Arc;
 

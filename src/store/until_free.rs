@@ -1,0 +1,32 @@
+//! Waiting until a lock is free, without taking it.
+
+use super::leases::Ear;
+use super::locks::{Locks, MAX_PATIENCE};
+use crate::link::Error;
+
+/// Until a lock is free, or another holds it than at first: that holder is done. Ends without a failure when it is given up.
+pub(super) async fn until_free(
+    locks: &Locks,
+    key: &str,
+    given_up: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    tokio::select! {
+        () = given_up => Ok(()),
+        free = until_another_holder(locks, key) => free,
+    }
+}
+
+/// As `lock()` waits: the first look fails as any call does, later ones retry what passes.
+async fn until_another_holder(locks: &Locks, key: &str) -> Result<(), Error> {
+    let mut ear = Ear::new(locks.listen(key));
+    let mut first = None;
+    let mut patience = None;
+    while let Some((holder, left)) = locks.await_release(key, true, patience).await? {
+        if *first.get_or_insert_with(|| holder.clone()) != holder {
+            break;
+        }
+        patience = Some(MAX_PATIENCE);
+        ear.wait(left).await?;
+    }
+    Ok(())
+}
