@@ -471,6 +471,12 @@ export interface GetOrSetOptions extends WorkLimit {
   staleTtl?: number | undefined
   /** How long a process that crashes while it computes keeps others waiting, in ms; positive and finite. Default 10,000. */
   claimTtl?: number | undefined
+  /**
+   * What to do if the database cannot be reached, or is lost under way: `'throw'` (the default) rejects, `'compute'` gives
+   * what `compute` gives, which is then not stored. Callers of one process share a computation, those of several compute
+   * each. How long a server that does not answer is waited for is up to `connectionTimeoutMillis` and `query_timeout`.
+   */
+  onError?: 'throw' | 'compute' | undefined
 }
 
 /** What both caches do beyond go-go-scope's {@link CacheProvider}. */

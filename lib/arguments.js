@@ -393,4 +393,5 @@ module.exports = {
   tableName,
   wait,
   wellFormed,
+  word,
 }

@@ -3,6 +3,7 @@
 
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { isUnreachable } = require('./unreachable.js')
 const { POOL_ENDED } = require('./errors.js')
 const { WaitLimit } = require('./wait-limit.js')
 const { outsideWork } = require('./work-context.js')
@@ -18,6 +19,7 @@ const CLAIM_TTL_MS = 10_000
  * @property {number | null} ttl how long the value is fresh
  * @property {number} staleTtl how much longer it may be given out
  * @property {number} claimTtl
+ * @property {boolean} computesAnyway if the database cannot be reached
  * @property {WaitLimit} limit
  *
  * @typedef {{ value: unknown, isStale: boolean }} Found
@@ -40,6 +42,10 @@ class ComputedEntries {
   #computing = new Map()
   /** @type {Set<string>} */
   #refreshing = new Set()
+  /** @type {Map<string, Promise<string>>} without the database */
+  #computingAnyway = new Map()
+  /** @type {WeakSet<object>} errors that are the application's own */
+  #fromCompute = new WeakSet()
 
   /**
    * @param {import('./connection.js').Connection} connection
@@ -75,6 +81,43 @@ class ComputedEntries {
    * @param {(isHit: boolean) => void} count
    */
   async #get(wanted, count) {
+    try {
+      return await this.#getFromDatabase(wanted, count)
+    } catch (error) {
+      if (!wanted.computesAnyway || !isUnreachable(error) || this.#fromCompute.has(/** @type {any} */ (error)))
+        throw error
+      return JSON.parse(await this.#computedAnyway(wanted))
+    }
+  }
+
+  /**
+   * Without the database: for all in this process who ask for it meanwhile. Not stored.
+   *
+   * @param {Wanted} wanted
+   */
+  #computedAnyway({ name, limit, compute }) {
+    let computing = this.#computingAnyway.get(name)
+    if (computing) {
+      limit.beforeWaiting()
+      return limit.race(computing)
+    }
+    limit.throwIfReached()
+    limit.end()
+    // There is no claim that could be lost.
+    const { signal } = new AbortController()
+    const work = () => this.#jsonOf(compute, signal)
+    computing = this.#connection
+      .during(() => this.#oneAtATime.withoutClaim(name, work))
+      .finally(() => this.#computingAnyway.delete(name))
+    this.#computingAnyway.set(name, computing)
+    return computing
+  }
+
+  /**
+   * @param {Wanted} wanted
+   * @param {(isHit: boolean) => void} count
+   */
+  async #getFromDatabase(wanted, count) {
     const found = await this.#find(wanted)
     count(found !== undefined)
     if (!found) return JSON.parse(await this.#joined(wanted))
@@ -175,9 +218,9 @@ class ComputedEntries {
     }
     const work = async (/** @type {AbortSignal} */ signal) => {
       try {
-        const json = args.json('result of compute()', await compute({ signal }))
+        const json = await this.#jsonOf(compute, signal)
         const store = (/** @type {number} */ slot) => this.#cache.storeComputed(slot, name, json, length, version)
-        return { json, isStored: settled(await this.#connection.send(store)) }
+        return { json, isStored: await this.#stored(wanted, store) }
       } catch (error) {
         // A mark that stays is harmless.
         this.#connection.send((slot) => this.#cache.withdraw(slot, name, version)).catch(() => {})
@@ -185,6 +228,35 @@ class ComputedEntries {
       }
     }
     return { name, key, claimTtl, limit, find, begin, work }
+  }
+
+  /**
+   * @param {Wanted['compute']} compute
+   * @param {AbortSignal} signal
+   */
+  async #jsonOf(compute, signal) {
+    try {
+      return args.json('result of compute()', await compute({ signal }))
+    } catch (error) {
+      if (Object(error) === error) this.#fromCompute.add(/** @type {object} */ (error))
+      throw error
+    }
+  }
+
+  /**
+   * Whether the value was stored.
+   *
+   * @param {Wanted} wanted
+   * @param {(slot: number) => void} store
+   * @returns {Promise<boolean>}
+   */
+  async #stored({ computesAnyway }, store) {
+    try {
+      return settled(await this.#connection.send(store))
+    } catch (error) {
+      if (computesAnyway && isUnreachable(error)) return false
+      throw error
+    }
   }
 
   /**
@@ -223,6 +295,7 @@ function wantedBy(key, compute, options) {
     ttl: args.entryTtl(given.ttl, 'options.ttl'),
     staleTtl: args.number('options.staleTtl', given.staleTtl ?? 0, { min: 0, max: Number.MAX_VALUE }),
     claimTtl: args.positiveTime('options.claimTtl', given.claimTtl ?? CLAIM_TTL_MS),
+    computesAnyway: args.word('options.onError', given.onError, ['throw', 'compute']) === 'compute',
     limit: args.limit(given),
   }
 }

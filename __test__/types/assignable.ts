@@ -78,6 +78,7 @@ export async function whatTheMethodsGive() {
     claimTtl: 1000,
     wait: 1000,
     signal: AbortSignal.timeout(1),
+    onError: 'compute',
   })
   const ran = await results.run('key', () => 'done', {
     ttl: 1000,
@@ -247,6 +248,8 @@ export function wrongUses() {
     adapter.getOrSet('key', 1),
     // @ts-expect-error times are milliseconds
     adapter.getOrSet('key', () => 1, { ttl: '1 minute' }),
+    // @ts-expect-error one of two words
+    adapter.getOrSet('key', () => 1, { onError: 'ignore' }),
     // @ts-expect-error a fingerprint is text
     results.run('key', () => 1, { fingerprint: 1 }),
     // @ts-expect-error what is added is a number

@@ -1,0 +1,103 @@
+// @ts-check
+// getOrSet with `onError: 'compute'`: while the database cannot be reached, callers get computed values all the same.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { PostgresAdapter, PostgresCacheAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { startProxy } = require('../helpers/proxy.js')
+const { inTime } = require('../helpers/waiting.js')
+
+const database = useDatabase()
+const COMPUTE = /** @type {const} */ ({ onError: 'compute' })
+
+for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
+  /** A cache whose server can be taken away. */
+  const setUp = async (options = {}) => {
+    const db = await database
+    const proxy = await startProxy(db.url)
+    const cache = new Cache(db.pool({ connectionString: proxy.url, max: 2 }), options)
+    const takeAway = () => {
+      proxy.refuse()
+      proxy.cutAll()
+    }
+    return { db, proxy, cache, takeAway }
+  }
+  const title = Cache.name
+
+  test(`${title}: computes, once for all callers of the process, and stores nothing`, async () => {
+    const { proxy, cache, takeAway } = await setUp()
+    await cache.set('other', 1)
+    takeAway()
+    let computed = 0
+    const compute = async (/** @type {{ signal: AbortSignal }} */ { signal }) => {
+      computed++
+      await new Promise((resolve) => setImmediate(resolve))
+      return { date: new Date(0), aborted: signal.aborted, gone: undefined }
+    }
+    await assert.rejects(cache.getOrSet('k', compute), (/** @type {any} */ error) => /^ECONN/.test(error.code))
+    assert.equal(computed, 0)
+    // As it would come out of the cache.
+    const value = { date: '1970-01-01T00:00:00.000Z', aborted: false }
+    assert.deepStrictEqual(await inTime('the value', cache.getOrSet('k', compute, COMPUTE)), value)
+    assert.equal(computed, 1)
+    const calls = Array.from({ length: 20 }, () => cache.getOrSet('k', compute, COMPUTE))
+    const values = await Promise.all(calls)
+    assert.equal(new Set(values).size, 20, 'each caller has a copy of its own')
+    assert.ok(computed < 21, 'callers at the same time share a computation')
+    proxy.refuse(false)
+    assert.equal(await cache.get('k'), null)
+    assert.equal(await cache.getOrSet('k', () => 'stored', COMPUTE), 'stored')
+    assert.equal(await cache.get('k'), 'stored')
+  })
+
+  test(`${title}: a value that was computed before the connection was lost is given, and not computed again`, async () => {
+    const { cache, takeAway } = await setUp()
+    await cache.getOrSet('warm', () => 1)
+    let computed = 0
+    const compute = () => {
+      takeAway()
+      return ++computed
+    }
+    assert.equal(await inTime('the value', cache.getOrSet('lost', compute, COMPUTE)), 1)
+    assert.equal(computed, 1)
+  })
+
+  test(`${title}: other failures reject, those of compute itself among them`, async () => {
+    const { cache, takeAway } = await setUp({ createTables: false, tableName: 'absent', keyPrefix: 'x:' })
+    if (Cache === PostgresCacheAdapter) {
+      await assert.rejects(
+        cache.getOrSet('k', () => assert.fail('it ran'), COMPUTE),
+        { code: '42P01' },
+      )
+    }
+    await assert.rejects(
+      cache.getOrSet('k', () => 1, /** @type {any} */ ({ onError: 'ignore' })),
+      { code: 'ERR_INVALID_ARG_VALUE' },
+    )
+    const { cache: whole } = await setUp()
+    let ran = 0
+    const refused = Object.assign(new Error('the other service'), { code: 'ECONNREFUSED' })
+    const compute = () => {
+      ran++
+      throw refused
+    }
+    await assert.rejects(whole.getOrSet('fails', compute, COMPUTE), refused)
+    takeAway()
+    await assert.rejects(cache.getOrSet('fails', compute, COMPUTE), refused)
+    assert.equal(ran, 2)
+    const itself = () => cache.getOrSet('own', () => 1, COMPUTE)
+    await inTime(
+      'its own key',
+      assert.rejects(cache.getOrSet('own', itself, COMPUTE), { code: 'ERR_WORK_WAITS_FOR_ITSELF' }),
+    )
+    const pool = (await database).pool()
+    const ended = new Cache(pool)
+    await pool.end()
+    await assert.rejects(
+      ended.getOrSet('k', () => assert.fail('it ran'), COMPUTE),
+      { message: 'Cannot use a pool after calling end on the pool' },
+    )
+  })
+}
