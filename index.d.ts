@@ -14,6 +14,8 @@
  * - A bad argument rejects with Node's codes, and nothing is sent: `ERR_INVALID_ARG_TYPE` (wrong type),
  *   `ERR_OUT_OF_RANGE` (a number that is no valid one here) or `ERR_INVALID_ARG_VALUE` (a key, owner or id with
  *   U+0000, an owner with a lone surrogate, a value with a cycle or a BigInt, an unknown state).
+ * - An option whose name is a misspelling of a known one (`keyprefix`) is a bad argument, too: `ERR_INVALID_ARG_VALUE`. Other
+ *   unknown options are ignored.
  * - A database error has the SQLSTATE as its `code` and pg's other fields, and is an instance of the `DatabaseError`
  *   of the application's `pg` where that can be found. A network error carries Node's `code`: `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
  * - A pool whose configuration cannot be kept (the README has the list) rejects the first call that needs a

@@ -9,6 +9,7 @@ const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
+const { adapterOptions, optionsOf } = require('./options.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -33,7 +34,7 @@ class PostgresAdapter extends CacheProvider {
    * @param {unknown} [options]
    */
   constructor(pool, options) {
-    const { given, keyPrefix, createTables } = args.adapterOptions(options)
+    const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresAdapter')
     const defaultLockTTL =
       given.defaultLockTTL == null
         ? undefined
@@ -114,7 +115,7 @@ class PostgresAdapter extends CacheProvider {
    */
   async lock(key, options) {
     const name = args.key('key', key)
-    const given = args.options(options)
+    const given = optionsOf(options, 'lock')
     // Read in only where it is used, as whatever a start can do without.
     const { lockWhenFree } = require('./waiting-lock.js')
     const lease = await lockWhenFree(this.#connection, this.#locks, {

@@ -325,28 +325,6 @@ function optionalBoolean(name, value) {
 }
 
 /**
- * The last argument of what has options.
- *
- * @param {unknown} options
- * @returns {Record<string, any>}
- */
-const optionsOf = (options) => (options == null ? {} : object('options', options))
-
-/**
- * The options that all adapters share.
- *
- * @param {unknown} options
- */
-function adapterOptions(options) {
-  const given = optionsOf(options)
-  return {
-    given,
-    keyPrefix: given.keyPrefix == null ? '' : key('options.keyPrefix', given.keyPrefix),
-    createTables: optionalBoolean('options.createTables', given.createTables) ?? true,
-  }
-}
-
-/**
  * `table` or `schema.table`, in its parts.
  *
  * @param {unknown} value
@@ -370,7 +348,6 @@ const MAX_IDENTIFIER_BYTES = 63
 module.exports = {
   FINITE,
   wrongType,
-  adapterOptions,
   callback,
   durability,
   entryTtl,
@@ -386,7 +363,6 @@ module.exports = {
   oneOf,
   optionalBoolean,
   optionalNumber,
-  options: optionsOf,
   pattern,
   positiveTime,
   signal,

@@ -6,6 +6,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { Connection } = require('./connection.js')
+const { adapterOptions } = require('./options.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresCacheAdapter extends CacheProvider {
@@ -19,7 +20,7 @@ class PostgresCacheAdapter extends CacheProvider {
    * @param {unknown} [options]
    */
   constructor(pool, options) {
-    const { given, keyPrefix, createTables } = args.adapterOptions(options)
+    const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresCacheAdapter')
     const table = args.tableName(given.tableName)
     const durability = args.durability('options.durability', given.durability)
     const connection = Connection.of(pool)

@@ -4,6 +4,7 @@
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { isUnreachable } = require('./unreachable.js')
+const { optionsOf } = require('./options.js')
 const { POOL_ENDED } = require('./errors.js')
 const { WaitLimit } = require('./wait-limit.js')
 const { outsideWork } = require('./work-context.js')
@@ -287,7 +288,7 @@ class ComputedEntries {
 function wantedBy(key, compute, options) {
   const name = args.key('key', key)
   const callback = args.callback('compute', compute)
-  const given = args.options(options)
+  const given = optionsOf(options, 'getOrSet')
   return {
     name,
     key: String(key),

@@ -5,6 +5,7 @@ const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
+const { adapterOptions } = require('./options.js')
 const { servedBy } = require('./tracing.js')
 const { isFailedResult } = require('./failed-result.js')
 
@@ -21,7 +22,7 @@ class PostgresIdempotencyAdapter {
    * @param {unknown} [options]
    */
   constructor(pool, options) {
-    const { keyPrefix, createTables } = args.adapterOptions(options)
+    const { keyPrefix, createTables } = adapterOptions(options, 'PostgresIdempotencyAdapter')
     this.#connection = Connection.of(pool)
     this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
     servedBy(this, this.#connection)

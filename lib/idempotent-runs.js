@@ -4,6 +4,7 @@
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { coded } = require('./errors.js')
+const { optionsOf } = require('./options.js')
 const { isFailedResult } = require('./failed-result.js')
 const { WaitLimit } = require('./wait-limit.js')
 
@@ -136,7 +137,7 @@ class IdempotentRuns {
 function runOf(key, work, options) {
   const name = args.key('key', key)
   const callback = args.callback('work', work)
-  const given = args.options(options)
+  const given = optionsOf(options, 'run')
   return {
     name,
     key: String(key),

@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 const { operations } = require('goscope-postgres')
+const { NAMES } = require('../../lib/options.js')
 
 const root = path.join(__dirname, '../..')
 const read = (/** @type {string} */ file) => fs.readFileSync(path.join(root, file), 'utf8')
@@ -21,4 +22,28 @@ const literals = (text) => [...text.matchAll(/'([^']+)'/g)].map(([, literal]) =>
 test('the tuple of operations lists the operations, in their order', () => {
   const declared = /operations: readonly \[([^\]]+)\]/.exec(read('lib/types/tracing.d.ts'))?.[1] ?? ''
   assert.deepEqual(literals(declared), operations)
+})
+
+/** The interfaces in which options are declared, by what takes them. @type {Record<keyof typeof NAMES, string[]>} */
+const INTERFACES = {
+  PostgresAdapter: ['PersistenceAdapterOptions'],
+  PostgresCacheAdapter: ['PostgresCacheAdapterOptions'],
+  PostgresIdempotencyAdapter: ['PostgresIdempotencyAdapterOptions'],
+  lock: ['LockOptions'],
+  run: ['RunOptions', 'WorkLimit'],
+  getOrSet: ['GetOrSetOptions', 'WorkLimit'],
+}
+
+/** @param {string} name of an interface of index.d.ts */
+function properties(name) {
+  const body =
+    new RegExp(`export interface ${name} (?:extends \\w+ )?\\{([^}]+)\\n\\}`).exec(read('index.d.ts'))?.[1] ?? ''
+  return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, property]) => property)
+}
+
+test('the options that are declared are the ones whose names are known', () => {
+  for (const [taker, interfaces] of Object.entries(INTERFACES)) {
+    const declared = interfaces.flatMap(properties)
+    assert.deepEqual(declared.sort(), [...NAMES[/** @type {keyof typeof NAMES} */ (taker)]].sort(), taker)
+  }
 })

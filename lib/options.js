@@ -1,0 +1,85 @@
+// @ts-check
+// Options, of adapters and of calls. An unknown name is ignored, unless it is a misspelling of a known one: without the
+// option that was meant, the call would do something else. With `keyprefix` in place of `keyPrefix`, `clear()` would remove
+// the cached values of every application.
+'use strict'
+
+const args = require('./arguments.js')
+
+const ADAPTER = ['keyPrefix', 'createTables']
+
+/** By what takes the options. */
+const NAMES = {
+  PostgresAdapter: [...ADAPTER, 'defaultLockTTL', 'cacheDurability'],
+  PostgresCacheAdapter: [...ADAPTER, 'tableName', 'durability'],
+  PostgresIdempotencyAdapter: ADAPTER,
+  lock: ['ttl', 'wait', 'signal', 'renew', 'owner'],
+  run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal'],
+  getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
+}
+
+/** @typedef {keyof typeof NAMES} Taker what takes options */
+
+/** The most letters that may be wrong in a name of this many. */
+const mostMistakes = (/** @type {number} */ letters) => (letters < 8 ? 1 : 2)
+
+/** `key_prefix` and `KeyPrefix` are the same name in another style. */
+const withoutStyle = (/** @type {string} */ name) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+
+/**
+ * The option that an unknown name means, if it is a misspelling of one.
+ *
+ * @param {string} name
+ * @param {string[]} known
+ */
+function meant(name, known) {
+  const { editDistance } = require('./edit-distance.js')
+  const given = withoutStyle(name)
+  const distances = known.map((each) => ({ name: each, distance: editDistance(given, withoutStyle(each)) }))
+  const [nearest] = distances.sort((a, b) => a.distance - b.distance)
+  return nearest && nearest.distance <= mostMistakes(nearest.name.length) ? nearest.name : undefined
+}
+
+/**
+ * @param {Record<string, any>} options
+ * @param {Taker} taker
+ */
+function assertSpelt(options, taker) {
+  const known = NAMES[taker]
+  for (const name in options) {
+    if (known.includes(name) || options[name] == null) continue
+    const option = meant(name, known)
+    if (option !== undefined) throw args.invalid(`options.${name}`, `is unknown; '${option}' is meant`, options[name])
+  }
+}
+
+/**
+ * The last argument of what has options.
+ *
+ * @param {unknown} options
+ * @param {Taker} taker
+ * @returns {Record<string, any>}
+ */
+function optionsOf(options, taker) {
+  if (options == null) return {}
+  const given = args.object('options', options)
+  assertSpelt(given, taker)
+  return given
+}
+
+/**
+ * The options that all adapters share.
+ *
+ * @param {unknown} options
+ * @param {Taker} taker
+ */
+function adapterOptions(options, taker) {
+  const given = optionsOf(options, taker)
+  return {
+    given,
+    keyPrefix: given.keyPrefix == null ? '' : args.key('options.keyPrefix', given.keyPrefix),
+    createTables: args.optionalBoolean('options.createTables', given.createTables) ?? true,
+  }
+}
+
+module.exports = { NAMES, adapterOptions, optionsOf }
