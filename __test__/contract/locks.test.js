@@ -204,7 +204,7 @@ test('the clean-up finds its rows through the index, however large the table', a
   for (let n = 0; n < 20; n++) await locks.acquire(`indexed:${n}`, 600_000)
   // A session reports what it has counted now and then, and all of it when it ends.
   await Promise.all([locks.disconnect(), db.plain.end()])
-  db.plain = db.pool({ max: 1 })
+  db.plain = db.pool({ max: 1, application_name: 'goscope_tests' })
   const { scanned } = await until('the statistics of 50,020 rows', async () => {
     const [found] = await db.query(`SELECT sum(n_tup_ins)::int AS inserted, sum(seq_tup_read)::int AS scanned
       FROM pg_stat_user_tables WHERE starts_with(relname::text, 'go_goscope_locks')`)

@@ -7,8 +7,8 @@ const reference = require('../reference/index.js')
 
 /** @typedef {Awaited<ReturnType<import('../helpers/database.js').useDatabase>>} Database */
 
-/** What the reference is right in: UTC, and PostgreSQL's own default isolation. */
-const AS_IT_NEEDS = '-c TimeZone=UTC -c default_transaction_isolation=read\\ committed'
+/** What the reference is right in: UTC, and PostgreSQL's own default isolation; and no compiled plans, which would take minutes. */
+const AS_IT_NEEDS = '-c jit=off -c TimeZone=UTC -c default_transaction_isolation=read\\ committed'
 
 const IMPLEMENTATIONS = { reference, ours }
 
@@ -40,7 +40,8 @@ class Side {
 
   /** @param {import('pg').PoolConfig} [options] */
   newPool(options) {
-    return this.db.pool({ options: this.#settings, ...options })
+    const name = this.name === 'reference' ? { application_name: 'reference' } : {}
+    return this.db.pool({ options: this.#settings, ...name, ...options })
   }
 
   get classes() {

@@ -43,7 +43,7 @@ const runCommand = (...given) => startCommand(...given).ended
 const noTerminal =
   spawnSync('python3', ['-c', 'import pty']).status === 0 && process.platform !== 'win32'
     ? false
-    : 'needs python3’s pty'
+    : 'python3 with its module pty is not installed (Debian: apt-get install python3)'
 
 // Copies what the terminal shows to stdout, and stdin to its keyboard.
 const PTY = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'

@@ -7,9 +7,10 @@ const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { FILE_LIMIT_MS } = require('./waiting.js')
 
-// Before the runner loses its patience with the file, so that what is slow is said, and the folders are removed.
-const RUN_UNTIL = Date.now() + 280_000
+// Before the runner ends the file, so that what is slow is said, and the folders are removed.
+const RUN_UNTIL = Date.now() + FILE_LIMIT_MS - 20_000
 
 const APPS = path.join(__dirname, '../consumers/apps')
 const PG = 'pg@8.23.1'

@@ -19,6 +19,14 @@ if (!serverUrl) {
 const settings = JSON.parse(process.env.GOSCOPE_TEST_SETTINGS ?? '{}')
 
 /**
+ * In a configuration whose server compiles plans and logs them: what tells the sessions of adapters from those of the tests,
+ * whose plans are not compiled, since that would take minutes.
+ */
+const application = process.env.GOSCOPE_TEST_APPLICATION
+const OF_ADAPTERS = application ? { application_name: application } : {}
+const OF_TESTS = application ? { application_name: 'goscope_tests', options: '-c jit=off' } : {}
+
+/**
  * An empty database for the test file that calls this while it loads; dropped after its tests. Where the adapters may
  * make no tables, it is not empty: it has the documented tables, unless not `migrated`, and the `cacheTables`.
  *
@@ -79,7 +87,7 @@ class Database {
     /** As an application. */
     this.url = adaptersUrl(url.href)
     /** For what the tests themselves look at; pg's own pool, in the session's own settings. */
-    this.plain = this.pool({ connectionString: this.ownUrl, max: 4 })
+    this.plain = this.pool({ connectionString: this.ownUrl, max: 4, ...OF_TESTS })
   }
 
   /**
@@ -88,7 +96,7 @@ class Database {
    * @param {pg.PoolConfig} [options]
    */
   pool(options) {
-    const pool = new pg.Pool({ connectionString: this.url, ...options })
+    const pool = new pg.Pool({ connectionString: this.url, ...OF_ADAPTERS, ...options })
     // Clients are cut off when the database is dropped, and say so: the idle through their pool, the others themselves.
     pool.on('error', ignore)
     pool.on('acquire', (client) => {

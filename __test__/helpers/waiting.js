@@ -5,7 +5,9 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 
 /** Far beyond any stall. Only what never comes is waited for this long. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
+/** What the runner gives a file. The longest need three minutes on two idle cores. */
+const FILE_LIMIT_MS = 900_000
 const PAUSE_MS = 10
 
 /**
@@ -49,4 +51,4 @@ async function inTime(what, promise) {
 /** Of writes that follow each other within a millisecond not every one removes expired rows. After this the next does. */
 const untilWritesSweep = () => sleep(5)
 
-module.exports = { inTime, until, untilWritesSweep }
+module.exports = { FILE_LIMIT_MS, inTime, until, untilWritesSweep }

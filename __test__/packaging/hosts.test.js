@@ -51,7 +51,9 @@ test('esbuild', async () => {
   await deploy(built, 'dist/whole.js', `goscope-postgres-${platform}`, 'run 2')
 })
 
-const zip = ['zip', 'unzip'].some((tool) => spawnSync(tool, ['-v']).status !== 0) && 'it needs zip and unzip'
+const zip =
+  ['zip', 'unzip'].some((tool) => spawnSync(tool, ['-v']).status !== 0) &&
+  'zip and unzip are not installed (Debian: apt-get install zip unzip)'
 
 test('AWS Lambda: a zip archive, unpacked and run elsewhere', { skip: zip }, async () => {
   const [os, cpu, libc] = ['linux', process.arch, 'glibc'].map(

@@ -1,0 +1,107 @@
+// @ts-check
+// What the tests run against: each a server, and the way on which the adapters reach it.
+'use strict'
+
+const pooler = require('../helpers/pooler.js')
+const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
+
+/**
+ * @typedef {object} Configuration
+ * @property {string} title
+ * @property {number} version the PostgreSQL to start
+ * @property {string} TZ the process's time zone
+ * @property {Record<string, string>} settings of the server, and of each test database
+ * @property {string[]} folders
+ * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
+ * @property {Record<string, string>} [leavesOut] files, and why
+ * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
+ *
+ * @typedef {{ missing: string } | { way: import('../helpers/way.js').Way, stop: () => Promise<void> }} Detour
+ */
+
+const CONTRACT = ['contract']
+const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging', 'beyond']
+
+/** What a pooler in transaction mode cannot be asked for. */
+const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
+/** What is about tables that adapters make. */
+const OF_MAKING = {
+  'cache-tables.test.js': 'it is about making tables',
+  'differential.test.js': 'each side makes its tables',
+  'schema.test.js': 'it is about making tables',
+}
+const IGNORED =
+  'ignore_startup_parameters = options,extra_float_digits,statement_timeout,lock_timeout,idle_in_transaction_session_timeout'
+
+/** The first is the one of `npm test`. @type {[Configuration, ...Configuration[]]} */
+const CONFIGURATIONS = [
+  configuration(18, 'UTC', 'UTC', 'read committed', EVERYTHING),
+  configuration(18, 'Asia/Tokyo', 'America/New_York', 'serializable', CONTRACT),
+  configuration(18, 'America/New_York', 'Asia/Tokyo', 'read committed', CONTRACT),
+  configuration(13, 'UTC', 'America/New_York', 'serializable', CONTRACT),
+  configuration(13, 'America/New_York', 'UTC', 'read committed', CONTRACT),
+  another(
+    `through ${pooler.title} in transaction mode, which forgets prepared statements`,
+    (url) => throughPooler(url, `${IGNORED}${pooler.followsStatements ? '\nmax_prepared_statements = 0' : ''}`),
+    BY_POOLER,
+  ),
+  another(
+    `through ${pooler.title} in transaction mode, which follows prepared statements`,
+    async (url) =>
+      pooler.missing || pooler.followsStatements
+        ? throughPooler(url, `${IGNORED}\nmax_prepared_statements = 100`)
+        : { missing: `${pooler.title} cannot: PgBouncer 1.21 is the first that does` },
+    BY_POOLER,
+  ),
+  another(
+    `through ${pooler.title} in transaction mode, which refuses start-up options, with a connect hook`,
+    (url) => throughPooler(url, IGNORED.replace('options,', ''), { isHooked: true }),
+    BY_POOLER,
+  ),
+  {
+    ...configuration(15, 'UTC', 'UTC', 'read committed', CONTRACT),
+    title: "Debian's PostgreSQL 15, with JIT",
+    isDebian: true,
+  },
+  another('as a role that may only do what README says', asRole, OF_MAKING),
+  ...[13, 18].map((version) => ({
+    ...configuration(version, 'UTC', 'America/New_York', 'read committed', CONTRACT),
+    title: `PostgreSQL ${version}, every table partitioned by hash`,
+    detour: onPartitions,
+    leavesOut: OF_MAKING,
+  })),
+]
+
+/** One configuration of everything, on another PostgreSQL. @param {number} version */
+const onVersion = (version) => configuration(version, 'UTC', 'UTC', 'read committed', EVERYTHING)
+
+/**
+ * @param {number} version of PostgreSQL
+ * @param {string} serverZone
+ * @param {string} processZone
+ * @param {string} isolation
+ * @param {string[]} folders
+ * @returns {Configuration}
+ */
+function configuration(version, serverZone, processZone, isolation, folders) {
+  return {
+    title: `PostgreSQL ${version}, server in ${serverZone}, process in ${processZone}, ${isolation}`,
+    version,
+    TZ: processZone,
+    settings: { TimeZone: serverZone, default_transaction_isolation: isolation },
+    folders,
+  }
+}
+
+/**
+ * @param {string} title
+ * @param {(serverUrl: string) => Promise<Detour>} detour
+ * @param {Record<string, string>} leavesOut
+ * @returns {Configuration}
+ */
+function another(title, detour, leavesOut) {
+  const plain = configuration(18, 'UTC', 'UTC', 'read committed', CONTRACT)
+  return { ...plain, title: `PostgreSQL 18, ${title}`, detour, leavesOut }
+}
+
+module.exports = { CONFIGURATIONS, onVersion }

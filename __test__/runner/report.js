@@ -1,0 +1,58 @@
+// @ts-check
+// What came of the tests. It is said while they run, and the failures and skips once more at the end, where they are read.
+'use strict'
+
+/** In a test's reason to be skipped: there is no such program, but the system's package manager has it. */
+const NOT_INSTALLED = / (is|are) not installed \(/
+
+class Report {
+  passed = 0
+  /** @type {{ where: string, title: string }[]} */
+  failures = []
+  /** @type {{ where: string, title: string, reason: string }[]} */
+  skips = []
+
+  /** @param {{ mayLackPrograms: boolean }} options false where every program that can be installed must be there */
+  constructor({ mayLackPrograms }) {
+    this.mayLackPrograms = mayLackPrograms
+  }
+
+  /**
+   * @param {string} where
+   * @param {string} title
+   */
+  fail(where, title) {
+    this.failures.push({ where, title })
+  }
+
+  /**
+   * @param {string} where
+   * @param {string} title
+   * @param {string} reason
+   */
+  skip(where, title, reason) {
+    if (!this.mayLackPrograms && NOT_INSTALLED.test(reason)) this.fail(where, `${title}: ${reason}`)
+    else this.skips.push({ where, title, reason })
+  }
+
+  /** The end of the output: skips by their reasons, failures, and the closing line. */
+  close() {
+    /** @type {Map<string, string[]>} */
+    const byReason = new Map()
+    for (const { where, title, reason } of this.skips) {
+      byReason.set(reason, [...(byReason.get(reason) ?? []), `${where}: ${title}`])
+    }
+    if (byReason.size > 0) console.log('\nSkipped:')
+    for (const [reason, tests] of byReason) {
+      const more = tests.length > 1 ? `, and ${tests.length - 1} more` : ''
+      console.log(`  - ${reason}\n      ${tests[0]}${more}`)
+    }
+    if (this.failures.length > 0) console.log('\nFailed:')
+    for (const { where, title } of this.failures) console.log(`  ✗ ${where}: ${title}`)
+    const skipped = this.skips.length > 0 ? `, ${this.skips.length} skipped` : ''
+    console.log(`\n${this.passed} passed, ${this.failures.length} failed${skipped}`)
+    return this.failures.length === 0 && this.passed > 0
+  }
+}
+
+module.exports = { Report }

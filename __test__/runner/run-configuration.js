@@ -1,0 +1,125 @@
+// @ts-check
+// The test files in one configuration: starts its server, and the way to it, and ends both.
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { startPostgres } = require('../../embedded.js')
+const debian = require('../helpers/debian-postgres.js')
+const { postgresPackage } = require('../helpers/postgres-versions.js')
+const plans = require('./compiled-plans.js')
+const { runFile } = require('./run-file.js')
+
+/** @typedef {import('./configurations.js').Configuration} Configuration */
+/** @typedef {import('./report.js').Report} Report */
+
+/**
+ * Test files at once. Most wait for servers, locks and timers most of the time: on two cores, four at once take two
+ * thirds of the time of two.
+ */
+const CONCURRENCY = 4
+
+/**
+ * @param {Configuration} configuration
+ * @param {string[]} only these files, if there are some
+ * @param {Report} report
+ */
+async function runConfiguration(configuration, only, report) {
+  const { title, version, settings, isDebian } = configuration
+  const given = process.env.DATABASE_URL
+  if (given && version !== 18) {
+    console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
+    return
+  }
+  console.log(`\n${given ? title.replace(/^PostgreSQL \d+/, 'The server of DATABASE_URL') : title}`)
+  const files = filesOf(configuration, only)
+  if (isDebian && debian.missing) return leaveOut(configuration, files, debian.missing, report)
+
+  const installed = isDebian ? debian.debianPackage() : undefined
+  const limits = { max_connections: '300', log_statement: 'none' }
+  const server = given
+    ? { url: given, logFile: '', stop: async () => {} }
+    : await startPostgres({
+        package: installed?.package ?? postgresPackage(version),
+        settings: { ...settings, ...limits, ...(isDebian && plans.SETTINGS) },
+      })
+  try {
+    await runOn(server.url, configuration, files, report)
+    if (isDebian) await checkPlans(server.logFile, title, report)
+  } finally {
+    await server.stop()
+    installed?.remove()
+  }
+}
+
+/**
+ * @param {string} serverUrl
+ * @param {Configuration} configuration
+ * @param {string[]} files
+ * @param {Report} report
+ */
+async function runOn(serverUrl, configuration, files, report) {
+  const { title, TZ, settings, detour, leavesOut, isDebian } = configuration
+  const found = await detour?.(serverUrl)
+  if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
+  const env = {
+    ...process.env,
+    TZ,
+    GOSCOPE_TEST_URL: serverUrl,
+    GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
+    GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
+    ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
+  }
+  const waiting = files.filter((file) => {
+    const reason = leavesOut?.[path.basename(file)]
+    if (reason !== undefined) report.skip(title, path.basename(file), reason)
+    return reason === undefined
+  })
+  const worker = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file, env, report, title)
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker)).finally(() => found?.stop())
+}
+
+/**
+ * @param {Configuration} configuration
+ * @param {string[]} files
+ * @param {string} reason
+ * @param {Report} report
+ */
+function leaveOut({ title }, files, reason, report) {
+  console.log(`  ${files.length} files are left out: ${reason}`)
+  for (const file of files) report.skip(title, path.basename(file), reason)
+}
+
+/**
+ * @param {string} logFile
+ * @param {string} where
+ * @param {Report} report
+ */
+async function checkPlans(logFile, where, report) {
+  const { plans: seen, compiled } = await plans.compiledPlans(logFile)
+  const isGood = compiled.length === 0 && seen > 0
+  console.log(`  ${isGood ? '✓' : '✗'} no plan of an operation was compiled: ${compiled.length} of ${seen}`)
+  if (isGood) report.passed++
+  else
+    report.fail(
+      where,
+      `${compiled.length} of ${seen} plans of operations were compiled\n${compiled.slice(0, 3).join('\n')}`,
+    )
+}
+
+/**
+ * @param {Configuration} configuration
+ * @param {string[]} only
+ */
+function filesOf({ folders }, only) {
+  if (only.length > 0) return only
+  return folders.flatMap((folder) => {
+    const at = path.join(__dirname, '..', folder)
+    const names = fs.readdirSync(at).filter((name) => name.endsWith('.test.js'))
+    return names.map((name) => path.join(at, name))
+  })
+}
+
+module.exports = { filesOf, runConfiguration }
