@@ -8,7 +8,9 @@
  * - It returns a promise and never throws synchronously. The promise resolves only after the server has committed.
  * - All durations are milliseconds; all times are milliseconds since the epoch. The server's clock alone decides what
  *   has expired.
- * - Calls on one key through one `pg.Pool` take effect in the order in which they were made, awaited or not.
+ * - Calls on one key through one `pg.Pool` take effect in the order in which they were made, awaited or not. `keys`, `stats`
+ *   and `load` see all writes that were made before them, and perhaps some that were made after them; they delay no other
+ *   call. `clear` and `prune` keep their place among all calls on the table.
  * - Calls are sent together when the code that made them returns to the event loop, or awaits something. A call that is
  *   followed by a long synchronous loop without an `await` between them is sent after the loop.
  * - A bad argument rejects with Node's codes, and nothing is sent: `ERR_INVALID_ARG_TYPE` (wrong type),

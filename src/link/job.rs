@@ -203,6 +203,11 @@ impl Job {
         self.turns.are_of_a_write()
     }
 
+    /// Whether it reads a whole table, and may take long.
+    pub(super) fn scans_a_table(&self) -> bool {
+        self.turns.are_of_a_table_scan()
+    }
+
     /// For how many calls it stands.
     pub(super) fn calls(&self) -> usize {
         self.calls

@@ -6,11 +6,13 @@
 //!    for answers. Each is a transaction of its own.
 //! 3. Each job is answered when its own statement is, and its turn goes to the next in line.
 //! 4. A statement that fails with many calls aboard is run again call by call, so that a bad call fails alone.
-//! 5. What failed without harm (see `round`) goes into the next round, and so keeps its turn.
+//! 5. What failed without harm (see `round`) goes into a later round, and keeps its turn meanwhile. If it has to pause first,
+//!    that is no lane's time.
 //!
 //! A round that a row lock of somebody else holds up does not stop the rest: after [`HELD_UP`] another lane may start,
 //! up to the pool's `max`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,7 @@ use tokio::time::sleep;
 use super::isolation::isolate;
 use super::job::Job;
 use super::pool::Lease;
+use super::ready::Batch;
 use super::round::{is_hopeful, pause, round};
 use super::{EAGER_LANES, Error, Link, State};
 
@@ -43,20 +46,29 @@ const LANE_LIMIT: Duration = Duration::from_secs(1);
 struct Running {
     link: Arc<Link>,
     held_up: bool,
-    /// Whether its round is one of writes.
-    writes: bool,
+    /// What its round consists of, as long as that counts.
+    batch: Option<Batch>,
 }
 
 impl Running {
+    /// Whoever carries this round directly may not come back to it soon.
     fn hold_up(&mut self) {
-        self.held_up = true;
-        // Whoever carries this round directly may not come back to it soon.
         self.link.way.direct.leave();
         let link = self.link.clone();
         let mut state = link.state();
-        self.end_writing(&mut state);
-        state.held_up_lanes += 1;
-        link.start_lane(&mut state);
+        // Another lane may write meanwhile.
+        if self.batch == Some(Batch::Writes) {
+            self.end_batch(&mut state);
+        }
+        self.stand_aside(&mut state);
+    }
+
+    /// Another lane may start in place of this one.
+    fn stand_aside(&mut self, state: &mut State) {
+        if !std::mem::replace(&mut self.held_up, true) {
+            state.held_up_lanes += 1;
+        }
+        self.link.start_lane(state);
     }
 
     fn carry_on(&mut self) {
@@ -65,10 +77,14 @@ impl Running {
         }
     }
 
-    /// The round is over, or has stopped to keep others from writing.
-    fn end_writing(&mut self, state: &mut State) {
-        if std::mem::take(&mut self.writes) {
-            state.ready.end_writing();
+    fn begin_batch(&mut self, batch: Batch, state: &mut State) {
+        state.ready.begin(batch);
+        self.batch = Some(batch);
+    }
+
+    fn end_batch(&mut self, state: &mut State) {
+        if let Some(batch) = self.batch.take() {
+            state.ready.end(batch);
         }
     }
 }
@@ -78,7 +94,7 @@ impl Drop for Running {
         self.carry_on();
         let link = self.link.clone();
         let mut state = link.state();
-        self.end_writing(&mut state);
+        self.end_batch(&mut state);
         state.lanes -= 1;
         // What became ready while this lane was on its way out must not be left lying.
         link.start_lane(&mut state);
@@ -93,17 +109,13 @@ struct Finished {
 }
 
 pub(super) async fn run(link: Arc<Link>) {
-    let mut running = Running { link: link.clone(), held_up: false, writes: false };
+    let mut running = Running { link: link.clone(), held_up: false, batch: None };
     let mut lease: Option<Lease> = None;
-    let mut again: Vec<Job> = Vec::new();
+    let mut left: Vec<Job> = Vec::new();
     let mut last = Finished::default();
     loop {
-        if let Some(wait) = again.iter().map(pause).max().filter(|wait| !wait.is_zero()) {
-            // Whoever must wait before another try must not make the others wait.
-            running.hold_up();
-            sleep(wait).await;
-            running.carry_on();
-        }
+        // A request that must pause before another try does not make the others wait.
+        let again = later(&link, std::mem::take(&mut left));
         // A further lane takes no calls before it has a connection. To open one may take long, and needs JavaScript,
         // whose thread may be busy; the lanes that have theirs must not wait for that.
         lease = lease.filter(|lease| lease.is_usable());
@@ -117,7 +129,7 @@ pub(super) async fn run(link: Arc<Link>) {
                 Err(_) => return no_further_lanes(&link),
             }
         }
-        let jobs = take_round(&mut running, std::mem::take(&mut again), last);
+        let jobs = take_round(&mut running, again, last);
         if jobs.is_empty() {
             return;
         }
@@ -128,30 +140,29 @@ pub(super) async fn run(link: Arc<Link>) {
                 Err(error) => match leave_to_others(&link, jobs) {
                     None => return,
                     Some(jobs) => {
-                        again = refuse(&link, jobs, &error);
+                        left = refuse(&link, jobs, &error);
                         continue;
                     }
                 },
             },
         };
         let (began, calls) = (Instant::now(), jobs.iter().map(Job::calls).sum());
-        let left = {
+        let unsettled = {
             let round = round(&link, &connection, jobs, None);
             tokio::pin!(round);
             tokio::select! {
-                left = &mut round => left,
+                unsettled = &mut round => unsettled,
                 () = sleep(HELD_UP) => {
                     running.hold_up();
-                    let left = round.await;
-                    running.carry_on();
-                    left
+                    round.await
                 }
             }
         };
-        for (job, _) in left.blocked {
+        running.carry_on();
+        for (job, _) in unsettled.blocked {
             isolate(&link, job);
         }
-        again = left.again;
+        left = unsettled.again;
         last = Finished { calls, took: began.elapsed() };
         lease = (!link.isolation.wants_connection()).then_some(connection);
     }
@@ -170,20 +181,46 @@ fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
     // Not where nobody has been answered, and not on the only lane, which reads would take meanwhile.
-    let may_linger = running.writes && jobs.is_empty() && (link.max_lanes > 1 || !state.ready.has_reads());
+    let has_written = running.batch == Some(Batch::Writes);
+    let may_linger = has_written && jobs.is_empty() && (link.max_lanes > 1 || !state.ready.has_reads());
     if may_linger && state.in_flight < FEW_CALLS && link.tells_next() {
         let waiting = state.in_flight;
         state.ready.begin_turn(last.calls, waiting, last.took);
     }
-    running.end_writing(&mut state);
-    jobs.extend(state.ready.take(room, lanes));
+    running.end_batch(&mut state);
+    let (mut batch, taken) = state.ready.take(room, lanes);
+    jobs.extend(taken);
     if jobs.iter().any(Job::writes) {
-        state.ready.begin_writing();
-        running.writes = true;
+        batch = Batch::Writes;
+    }
+    if !jobs.is_empty() {
+        running.begin_batch(batch, &mut state);
     }
     state.is_starting = false;
-    link.start_lane(&mut state);
+    if batch == Batch::Scans && !jobs.is_empty() {
+        // It may take long, and nothing waits for it.
+        running.stand_aside(&mut state);
+    } else {
+        link.start_lane(&mut state);
+    }
     jobs
+}
+
+/// Those that run again at once. The others do so after their pause; they keep their turns meanwhile.
+fn later(link: &Arc<Link>, jobs: Vec<Job>) -> Vec<Job> {
+    let mut by_pause: BTreeMap<Duration, Vec<Job>> = BTreeMap::new();
+    for job in jobs {
+        by_pause.entry(pause(&job)).or_default().push(job);
+    }
+    let at_once = by_pause.remove(&Duration::ZERO).unwrap_or_default();
+    for (wait, jobs) in by_pause {
+        let link = link.clone();
+        link.way.drive.clone().spawn(Box::pin(async move {
+            sleep(wait).await;
+            link.resume(jobs);
+        }));
+    }
+    at_once
 }
 
 /// Whether other lanes carry on while this one has no connection; further ones need not wait for it to start.

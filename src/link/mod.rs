@@ -22,6 +22,7 @@ mod reach;
 mod ready;
 mod reply;
 mod round;
+mod scans;
 mod sequencer;
 mod session;
 mod startup;
@@ -143,7 +144,7 @@ impl Link {
         let way = Way { drive: Drive::start(&runtime), direct: Arc::new(Direct::default()) };
         let link = Arc::new(Self {
             pool: Pool::new(settings, owner, way.clone()),
-            state: Mutex::default(),
+            state: Mutex::new(State { ready: Ready::of_lanes(max_lanes), ..State::default() }),
             max_lanes,
             connection_timeout,
             unnamed_only: AtomicBool::new(false),
@@ -434,7 +435,7 @@ mod tests {
 
         // Its callers have been told.
         link.state().lanes = 1;
-        link.state().ready.begin_writing();
+        link.state().ready.begin(ready::Batch::Writes);
         link.enter([job(1)]);
         assert!(link.way.direct.is_on() && link.wants_pump());
         link.enter([job(2)]);

@@ -1,7 +1,8 @@
 //! Jobs whose turn has come on every key they touch. They commute, so any of them may share a round.
 //!
 //! Reads and writes go in rounds of their own: a commit waits until the disk has the log, and a read that shared its
-//! connection would wait with it.
+//! connection would wait with it. So do reads of a whole table, which may take long, and they leave at least one lane to
+//! the rest.
 //!
 //! A second lane writes only where there is much to write, or the first has been at it for a while. The server flushes
 //! its log for one lane after the other, so two lanes with half of a few calls each wait twice as long for the disk.
@@ -26,11 +27,35 @@ const MANY_WRITES: usize = 64;
 /// So long after a lane has begun to write, another may: the server may be far away, and not its disk slow.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 
+/// What a round consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Batch {
+    Reads,
+    Writes,
+    /// Reads of whole tables.
+    Scans,
+}
+
+impl Batch {
+    fn of(job: &Job) -> Self {
+        match job {
+            job if job.writes() => Self::Writes,
+            job if job.scans_a_table() => Self::Scans,
+            _ => Self::Reads,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Ready {
     incoming: VecDeque<Job>,
     reads: VecDeque<Job>,
     writes: VecDeque<Job>,
+    scans: VecDeque<Job>,
+    /// How many lanes read whole tables now.
+    scanning: usize,
+    /// How many may, beyond the first.
+    further_scans: usize,
     /// How many lanes carry writes now, and are not held up.
     writing: usize,
     /// Whether writes wait for callers who have been answered, and are about to hear so.
@@ -45,19 +70,32 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    /// For so many lanes at most.
+    pub(super) fn of_lanes(most: usize) -> Self {
+        Self { further_scans: most.saturating_sub(2), ..Self::default() }
+    }
+
+    fn queue(&mut self, batch: Batch) -> &mut VecDeque<Job> {
+        match batch {
+            Batch::Reads => &mut self.reads,
+            Batch::Writes => &mut self.writes,
+            Batch::Scans => &mut self.scans,
+        }
+    }
+
     /// Where the sequencer puts what is ready, until it is sorted.
     pub(super) fn incoming(&mut self) -> &mut VecDeque<Job> {
         &mut self.incoming
     }
 
     pub(super) fn sort(&mut self) {
-        for job in self.incoming.drain(..) {
-            if job.writes() { self.writes.push_back(job) } else { self.reads.push_back(job) }
+        for job in std::mem::take(&mut self.incoming) {
+            self.queue(Batch::of(&job)).push_back(job);
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.reads.is_empty() && self.writes.is_empty()
+        self.iter().next().is_none()
     }
 
     pub(super) fn has_reads(&self) -> bool {
@@ -66,7 +104,13 @@ impl Ready {
 
     /// Whether there is something that a further lane could carry now.
     pub(super) fn has_work(&self) -> bool {
-        !self.reads.is_empty() || (!self.writes.is_empty() && self.may_write())
+        !self.reads.is_empty()
+            || (!self.writes.is_empty() && self.may_write())
+            || (!self.scans.is_empty() && self.may_scan())
+    }
+
+    fn may_scan(&self) -> bool {
+        self.scanning <= self.further_scans
     }
 
     fn may_write(&self) -> bool {
@@ -87,41 +131,65 @@ impl Ready {
     }
 
     /// The next round of one lane, of which there are `lanes` to share what there is: whichever kind has waited longest.
-    pub(super) fn take(&mut self, room: usize, lanes: impl Fn(usize) -> usize) -> Vec<Job> {
-        let since = |jobs: &VecDeque<Job>| jobs.front().map(|job| job.ready_since);
-        let writes = since(&self.writes).filter(|_| self.may_write());
-        let of_writes = match (writes, since(&self.reads)) {
-            (Some(write), Some(read)) => write <= read,
-            (write, _) => write.is_some(),
+    pub(super) fn take(&mut self, room: usize, lanes: impl Fn(usize) -> usize) -> (Batch, Vec<Job>) {
+        let waits = [
+            (Batch::Writes, self.writes.front().filter(|_| self.may_write())),
+            (Batch::Reads, self.reads.front()),
+            (Batch::Scans, self.scans.front().filter(|_| self.may_scan())),
+        ];
+        let since = waits.into_iter().filter_map(|(batch, first)| Some((batch, first?.ready_since)));
+        let Some((batch, _)) = since.min_by_key(|(_, since)| *since) else {
+            return (Batch::Reads, Vec::new());
         };
-        let jobs = if of_writes { &mut self.writes } else { &mut self.reads };
-        let lanes = if of_writes && jobs.len() < 2 * MANY_WRITES { 1 } else { lanes(jobs.len()) };
-        if of_writes {
+        let jobs = self.queue(batch);
+        let is_whole = batch == Batch::Writes && jobs.len() < 2 * MANY_WRITES;
+        let lanes = if is_whole { 1 } else { lanes(jobs.len()) };
+        let taken = jobs.drain(..room.min(jobs.len().div_ceil(lanes))).collect();
+        if batch == Batch::Writes {
             self.is_impatient = false;
         }
-        jobs.drain(..room.min(jobs.len().div_ceil(lanes))).collect()
+        (batch, taken)
     }
 
     /// Puts back what was taken, in front of what has become ready since.
     pub(super) fn give_back(&mut self, jobs: Vec<Job>) {
         for job in jobs.into_iter().rev() {
-            if job.writes() { self.writes.push_front(job) } else { self.reads.push_front(job) }
+            self.queue(Batch::of(&job)).push_front(job);
         }
     }
 
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Job> + use<> {
-        std::mem::take(&mut self.writes).into_iter().chain(std::mem::take(&mut self.reads))
+        let all = [&mut self.writes, &mut self.reads, &mut self.scans].map(std::mem::take);
+        all.into_iter().flatten()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
-        self.writes.iter().chain(&self.reads)
+        self.writes.iter().chain(&self.reads).chain(&self.scans)
+    }
+
+    /// A lane begins to carry a round of this kind.
+    pub(super) fn begin(&mut self, batch: Batch) {
+        match batch {
+            Batch::Reads => {}
+            Batch::Writes => self.begin_writing(),
+            Batch::Scans => self.scanning += 1,
+        }
+    }
+
+    /// The round is over, or has stopped to keep others from carrying such rounds.
+    pub(super) fn end(&mut self, batch: Batch) {
+        match batch {
+            Batch::Reads => {}
+            Batch::Writes => self.end_writing(),
+            Batch::Scans => self.scanning -= 1,
+        }
     }
 
     pub(super) fn begin_writing(&mut self) {
         self.writing += 1;
     }
 
-    pub(super) fn end_writing(&mut self) {
+    fn end_writing(&mut self) {
         self.writing -= 1;
     }
 
@@ -169,49 +237,71 @@ mod tests {
         jobs.iter().map(Job::tag_for_test).collect()
     }
 
+    fn taken(ready: &mut Ready, room: usize, lanes: usize) -> Vec<i64> {
+        tags(&ready.take(room, |_| lanes).1)
+    }
+
     #[test]
     fn reads_and_writes_go_in_rounds_of_their_own_the_older_first() {
         let mut ready =
             ready(&[(1, Mode::Alone), (2, Mode::Read), (3, Mode::Alone), (4, Mode::Scan), (5, Mode::Read)]);
-        assert_eq!(tags(&ready.take(10, |_| 1)), [1, 3]);
-        assert_eq!(tags(&ready.take(10, |_| 2)), [2, 4]);
-        assert_eq!(tags(&ready.take(10, |_| 1)), [5]);
+        assert_eq!(taken(&mut ready, 10, 1), [1, 3]);
+        assert_eq!(taken(&mut ready, 1, 2), [2]);
+        let (batch, scans) = ready.take(10, |_| 1);
+        assert_eq!((batch, tags(&scans)), (Batch::Scans, vec![4]));
+        assert_eq!(taken(&mut ready, 10, 1), [5]);
         assert!(ready.is_empty());
+    }
+
+    #[test]
+    fn scans_leave_a_lane_to_the_rest() {
+        for (most, scanning) in [(1, 1), (2, 1), (3, 2), (10, 9)] {
+            let mut ready = Ready::of_lanes(most);
+            for lane in 0..most {
+                ready.give_back(super::tests::ready(&[(lane as i64, Mode::Scan)]).take_all().collect());
+                let (batch, taken) = ready.take(10, |_| 1);
+                assert_eq!(taken.is_empty(), lane >= scanning, "{most} lanes, of which {lane} scan");
+                assert!(!ready.has_work(), "{most} lanes, of which {lane} scan");
+                if !taken.is_empty() {
+                    ready.begin(batch);
+                }
+            }
+        }
     }
 
     #[test]
     fn a_second_lane_writes_where_there_is_much_or_the_first_takes_long() {
         let mut ready = ready(&[(1, Mode::Alone), (2, Mode::Alone), (3, Mode::Read)]);
         // All of them, though there is another lane to share them with.
-        assert_eq!(tags(&ready.take(10, |_| 2)), [1, 2]);
+        assert_eq!(taken(&mut ready, 10, 2), [1, 2]);
         ready.begin_writing();
-        assert_eq!(tags(&ready.take(10, |_| 1)), [3]);
+        assert_eq!(taken(&mut ready, 10, 1), [3]);
 
         ready.give_back(super::tests::ready(&[(4, Mode::Alone)]).take_all().collect());
-        assert!(!ready.has_work() && ready.take(10, |_| 1).is_empty());
+        assert!(!ready.has_work() && taken(&mut ready, 10, 1).is_empty());
         assert!(ready.wants_watch() && !ready.wants_watch());
         ready.lose_patience();
-        assert_eq!(tags(&ready.take(10, |_| 1)), [4]);
+        assert_eq!(taken(&mut ready, 10, 1), [4]);
 
         ready.end_writing();
         ready.give_back(super::tests::ready(&[(5, Mode::Alone)]).take_all().collect());
         ready.begin_turn(1, 1, Duration::from_secs(60));
-        assert!(!ready.has_work() && ready.take(10, |_| 1).is_empty());
+        assert!(!ready.has_work() && taken(&mut ready, 10, 1).is_empty());
         ready.incoming().extend(super::tests::ready(&[(6, Mode::Alone)]).take_all());
         ready.sort();
         assert!(ready.end_turn() && !ready.end_turn());
-        assert_eq!(tags(&ready.take(10, |_| 1)), [5, 6]);
+        assert_eq!(taken(&mut ready, 10, 1), [5, 6]);
 
         ready.give_back(super::tests::ready(&[(7, Mode::Alone)]).take_all().collect());
         ready.begin_turn(1, 1, Duration::ZERO);
         assert!(ready.has_work(), "for callers whose turn takes longer than a round a lane does not wait");
         assert!(!ready.end_turn());
-        assert_eq!(tags(&ready.take(10, |_| 1)), [7]);
+        assert_eq!(taken(&mut ready, 10, 1), [7]);
         ready.begin_writing();
 
         let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, Mode::Alone)).collect();
         ready.give_back(super::tests::ready(&many).take_all().collect());
         assert!(ready.has_work(), "for many writes a lane does not wait");
-        assert_eq!(ready.take(1_000, |_| 2).len(), MANY_WRITES);
+        assert_eq!(taken(&mut ready, 1_000, 2).len(), MANY_WRITES);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A job names the resources it touches (a table, a key) and how. It runs when all of them are its to use, and waits
 //! in line behind earlier jobs otherwise. Jobs that use a resource in the same shared mode use it together: reads of
-//! one key, or calls on different keys of one table. A call on the whole table (`clear`, `keys`) waits for the calls
-//! on its keys that came before it and holds back those that come after.
+//! one key, or calls on different keys of one table. A write of the whole table (`clear`, `prune`) waits for all calls on
+//! the table that came before it and holds back those that come after. A read of the whole table (`keys`, `stats`) waits
+//! for the writes that came before it and holds back nothing but such a write (see [`scans`](super::scans)).
 //!
 //! A job takes its place in all of its lines at once, when it is submitted. So of two jobs that meet in several lines
 //! the earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes: where
@@ -17,13 +18,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
 use super::job::Job;
+use super::scans::Scans;
 
 /// How a job uses a resource. Jobs of the same shared mode use it at once; any other pair takes turns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// A call on one key, as seen by the table.
     Point,
-    /// A look over many keys, as seen by the table.
+    /// A read of many keys, as seen by the table: after the writes that came before it, and beside those that follow.
     Scan,
     /// A read of a key.
     Read,
@@ -47,6 +49,8 @@ pub struct Turn {
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     turns: [Option<Turn>; MOST_TURNS],
+    /// The job's place in the order of arrival, from 1.
+    number: u64,
 }
 
 const MOST_TURNS: usize = 3;
@@ -58,11 +62,17 @@ impl Turns {
             *place = Some(*turn);
         }
         assert!(wanted.len() <= MOST_TURNS, "a job touches at most {MOST_TURNS} resources");
-        Self { turns }
+        Self { turns, number: 0 }
     }
 
     pub(super) fn are_of_a_write(&self) -> bool {
         self.iter().any(|turn| turn.mode == Mode::Alone)
+    }
+
+    /// Whether they are those of a read of a whole table, which may take long.
+    pub(super) fn are_of_a_table_scan(&self) -> bool {
+        let [Some(turn), None, None] = self.turns else { return false };
+        turn.mode == Mode::Scan
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Turn> + use<> {
@@ -108,11 +118,60 @@ struct Line {
     users: usize,
     mode: Option<Mode>,
     waiting: VecDeque<(u64, Mode)>,
+    /// These are no users, and stand in no line.
+    scans: Scans,
 }
 
 impl Line {
+    /// Scans hold back what needs the resource to itself, and nothing else.
     fn admits(&self, mode: Mode) -> bool {
-        self.users == 0 || self.mode.is_some_and(|used| used.shares_with(mode))
+        match self.users {
+            0 => mode != Mode::Alone || !self.scans.are_running(),
+            _ => self.mode.is_some_and(|used| used.shares_with(mode)),
+        }
+    }
+
+    /// Takes a job's place in line. Whether it need not wait.
+    fn enter(&mut self, number: u64, mode: Mode, is_write: bool) -> bool {
+        if mode == Mode::Scan {
+            return self.scans.enter(number);
+        }
+        if is_write {
+            self.scans.note_write();
+        }
+        // Even a mode that could share waits behind earlier waiters, or a stream of reads would starve a write.
+        let is_admitted = self.waiting.is_empty() && self.admits(mode);
+        match is_admitted {
+            true => self.admit(mode),
+            false => self.waiting.push_back((number, mode)),
+        }
+        is_admitted
+    }
+
+    /// Ends a job's use. Those that this admits.
+    fn leave(&mut self, number: u64, mode: Mode, is_write: bool) -> Vec<u64> {
+        let mut admitted = Vec::new();
+        if mode == Mode::Scan {
+            self.scans.leave();
+        } else {
+            self.users -= 1;
+            if is_write {
+                // First the scans: a `clear` that came after them waits for them.
+                admitted = self.scans.write_is_over(number);
+            }
+        }
+        while let Some(&(next, mode)) = self.waiting.front()
+            && self.admits(mode)
+        {
+            self.admit(mode);
+            self.waiting.pop_front();
+            admitted.push(next);
+        }
+        admitted
+    }
+
+    fn is_unused(&self) -> bool {
+        self.users == 0 && self.waiting.is_empty() && self.scans.is_empty()
     }
 
     fn admit(&mut self, mode: Mode) {
@@ -129,19 +188,15 @@ fn make_ready(mut job: Job, ready: &mut VecDeque<Job>) {
 impl Sequencer {
     /// Gives `job` its place in every line, and puts it into `ready` if it need not wait in any.
     pub(super) fn enter(&mut self, job: Job, ready: &mut VecDeque<Job>) {
-        let Some(job) = self.try_aboard(job) else { return };
+        let Some(mut job) = self.try_aboard(job) else { return };
         self.submitted += 1;
         let number = self.submitted;
+        job.turns.number = number;
+        let is_write = job.writes();
         let mut lacking = 0;
         for turn in job.turns.iter() {
             let line = self.lines.entry(turn.resource).or_default();
-            // Even a mode that could share waits behind earlier waiters, or a stream of reads would starve a write.
-            if line.waiting.is_empty() && line.admits(turn.mode) {
-                line.admit(turn.mode);
-            } else {
-                line.waiting.push_back((number, turn.mode));
-                lacking += 1;
-            }
+            lacking += usize::from(!line.enter(number, turn.mode, is_write));
         }
         match lacking {
             0 => make_ready(job, ready),
@@ -186,15 +241,14 @@ impl Sequencer {
 
     /// Gives back the turns of a job that was ready, and lets go on whoever waited for them.
     pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Job>) {
+        let is_write = turns.are_of_a_write();
         for turn in turns.iter() {
             let Some(line) = self.lines.get_mut(&turn.resource) else { continue };
-            line.users -= 1;
-            while let Some(&(number, mode)) = line.waiting.front() {
-                if !line.admits(mode) {
-                    break;
-                }
-                line.admit(mode);
-                line.waiting.pop_front();
+            let admitted = line.leave(turns.number, turn.mode, is_write);
+            if line.is_unused() {
+                self.lines.remove(&turn.resource);
+            }
+            for number in admitted {
                 let Some((_, lacking)) = self.waiting.get_mut(&number) else { continue };
                 *lacking -= 1;
                 if *lacking == 0
@@ -202,9 +256,6 @@ impl Sequencer {
                 {
                     make_ready(job, ready);
                 }
-            }
-            if line.users == 0 && line.waiting.is_empty() {
-                self.lines.remove(&turn.resource);
             }
         }
     }
@@ -246,21 +297,48 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_waits_for_earlier_points_and_goes_before_later_ones() {
+    fn a_scan_waits_for_earlier_writes_and_holds_back_nothing_but_a_write_of_the_whole_table() {
         let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        let leave = |sequencer: &mut Sequencer, ready: &mut VecDeque<Job>, tag: i64| {
+            let at = ready.iter().position(|job| job.tag_for_test() == tag).expect("it is ready");
+            let done = ready.remove(at).expect("it is there");
+            sequencer.leave(&done.turns, ready);
+        };
         sequencer.enter(job(1, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(2, &[(0, Mode::Point), (2, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(3, &[(0, Mode::Scan)]), &mut ready);
-        sequencer.enter(job(4, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
-        assert_eq!(tags(&ready), [1, 2]);
-        for _ in 0..2 {
-            let done = ready.pop_front().unwrap();
-            sequencer.leave(&done.turns, &mut ready);
+        sequencer.enter(job(2, &[(0, Mode::Point), (2, Mode::Read)]), &mut ready);
+        // A write that itself waits counts as well.
+        sequencer.enter(job(3, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(4, &[(0, Mode::Scan)]), &mut ready);
+        sequencer.enter(job(5, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(6, &[(0, Mode::Scan)]), &mut ready);
+        assert_eq!(tags(&ready), [1, 2, 5], "nothing waits for a scan that waits");
+        leave(&mut sequencer, &mut ready, 5);
+        assert_eq!(
+            tags(&ready),
+            [1, 2],
+            "the second scan has seen 5, and waits for what the first waits for"
+        );
+        leave(&mut sequencer, &mut ready, 1);
+        assert_eq!(tags(&ready), [2, 3]);
+        leave(&mut sequencer, &mut ready, 3);
+        assert_eq!(tags(&ready), [2, 4, 6], "the read 2 is nothing that a scan would have to see");
+        sequencer.enter(job(7, &[(0, Mode::Point), (4, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(8, &[(0, Mode::Alone)]), &mut ready);
+        sequencer.enter(job(9, &[(0, Mode::Point), (5, Mode::Read)]), &mut ready);
+        sequencer.enter(job(10, &[(0, Mode::Scan)]), &mut ready);
+        assert_eq!(tags(&ready), [2, 4, 6, 7], "nor does anything wait for a scan that runs");
+        for tag in [2, 7, 4] {
+            leave(&mut sequencer, &mut ready, tag);
         }
-        assert_eq!(tags(&ready), [3]);
-        let scan = ready.pop_front().unwrap();
-        sequencer.leave(&scan.turns, &mut ready);
-        assert_eq!(tags(&ready), [4]);
+        assert_eq!(tags(&ready), [6], "`clear` waits for the scans before it");
+        leave(&mut sequencer, &mut ready, 6);
+        assert_eq!(tags(&ready), [8]);
+        leave(&mut sequencer, &mut ready, 8);
+        assert_eq!(tags(&ready), [10, 9]);
+        for tag in [10, 9] {
+            leave(&mut sequencer, &mut ready, tag);
+        }
+        assert!(sequencer.lines.is_empty() && sequencer.waiting.is_empty());
     }
 
     #[test]
@@ -287,14 +365,17 @@ mod tests {
         }
         sequencer.enter(job_with_ticket(5, &on_key, Some("other limit")), &mut ready);
         sequencer.enter(job(6, &[(0, Mode::Scan)]), &mut ready);
-        // Behind the scan, which waits only for the table: not aboard of what went before it.
+        // The scan stands between nothing.
         sequencer.enter(job_with_ticket(7, &on_key, Some("other limit")), &mut ready);
+        sequencer.enter(job(8, &[(0, Mode::Alone)]), &mut ready);
+        // Behind that, which waits only for the table: not aboard of what went before it.
+        sequencer.enter(job_with_ticket(9, &on_key, Some("other limit")), &mut ready);
         let mut order = Vec::new();
         while let Some(job) = ready.pop_front() {
             order.push((job.tag_for_test(), job.calls()));
             sequencer.leave(&job.turns, &mut ready);
         }
-        assert_eq!(order, [(1, 1), (2, 3), (5, 1), (6, 1), (7, 1)]);
+        assert_eq!(order, [(1, 1), (2, 3), (5, 2), (6, 1), (8, 1), (9, 1)]);
     }
 
     #[test]

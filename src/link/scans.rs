@@ -1,0 +1,81 @@
+//! Reads of a whole table among the writes of its keys.
+//!
+//! A scan waits for the writes that came before it, and for nothing else. What comes after a scan does not wait for it,
+//! except for a write of the whole table, such as `clear`: that waits for the scans that run. So a long scan delays no call
+//! on a key, and a scan that waits for a blocked write delays nothing.
+//!
+//! The writes that have not ended are counted in sections: each section is the writes between one scan and the scan before
+//! it. A scan is admitted when its own section and all earlier ones are empty. That costs a write one look-up.
+
+use std::collections::VecDeque;
+
+#[derive(Default)]
+pub(super) struct Scans {
+    /// Scans that have been admitted and have not ended.
+    running: usize,
+    /// In order of arrival.
+    sections: VecDeque<Section>,
+    /// Writes that no scan waits for.
+    later_writes: usize,
+}
+
+/// Writes, and the scans that came after them and before the next write.
+struct Section {
+    writes: usize,
+    scans: Vec<u64>,
+}
+
+impl Section {
+    /// The first of its scans: the writes of this section have smaller numbers.
+    fn end(&self) -> u64 {
+        self.scans.first().copied().unwrap_or_default()
+    }
+}
+
+impl Scans {
+    pub(super) fn are_running(&self) -> bool {
+        self.running > 0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.running == 0 && self.sections.is_empty() && self.later_writes == 0
+    }
+
+    /// Takes a scan's place. Whether it need not wait.
+    pub(super) fn enter(&mut self, number: u64) -> bool {
+        match std::mem::take(&mut self.later_writes) {
+            0 => match self.sections.back_mut() {
+                Some(last) => last.scans.push(number),
+                None => {
+                    self.running += 1;
+                    return true;
+                }
+            },
+            writes => self.sections.push_back(Section { writes, scans: vec![number] }),
+        }
+        false
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.running -= 1;
+    }
+
+    pub(super) fn note_write(&mut self) {
+        self.later_writes += 1;
+    }
+
+    /// The write with this number has ended. The scans that this admits.
+    pub(super) fn write_is_over(&mut self, number: u64) -> Vec<u64> {
+        let at = self.sections.partition_point(|section| section.end() < number);
+        match self.sections.get_mut(at) {
+            Some(section) => section.writes -= 1,
+            None => self.later_writes -= 1,
+        }
+        let mut admitted = Vec::new();
+        while self.sections.front().is_some_and(|section| section.writes == 0) {
+            admitted.extend(self.sections.pop_front().into_iter().flat_map(|section| section.scans));
+        }
+        self.running += admitted.len();
+        admitted
+    }
+}
