@@ -5,6 +5,7 @@
 
 const native = require('./native.js')
 const { toError } = require('./errors.js')
+const { systemErrors } = require('./system-errors.js')
 const { codeOf, keepError } = require('./kept-errors.js')
 
 /** @typedef {(outcome: unknown) => void} Settle */
@@ -25,7 +26,7 @@ let inFlight = 0
 
 // Native code holds the function weakly while no call is under way. It is to live as long as what makes calls.
 const isNode = process.versions.bun === undefined && process.versions.deno === undefined
-const bridge = Object.assign(new native.Bridge(drain, isNode), { wake: drain })
+const bridge = Object.assign(new native.Bridge(drain, isNode, JSON.stringify(systemErrors())), { wake: drain })
 
 // Not the event loop's own ways to do something soon: test runners replace those with clocks of their own.
 const soon = Promise.resolve()

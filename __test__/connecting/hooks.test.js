@@ -110,6 +110,33 @@ test('what the hooks see: rows, values, several statements, callbacks, errors wi
   assert.equal(seen.literal, "'a''b'")
 })
 
+test('a query with values that fails in a hook leaves the next to work, and no statement behind', async () => {
+  const pool = (await database).pool({ max: 1 })
+  /** @type {any[]} */
+  const codes = []
+  /** @type {any} */
+  const seen = {}
+  pool.on('connect', async (/** @type {any} */ client) => {
+    const code = (/** @type {string} */ text, /** @type {unknown[]} */ values) =>
+      client.query(text, values).then(
+        () => 'none',
+        (/** @type {any} */ error) => error.code,
+      )
+    codes.push(await code('SELECT 1/$1::int', [0]), await code('SELECT 1/$1::int', [0]), await code('SELEC $1', [0]))
+    // Also in a transaction that has failed.
+    await client.query('BEGIN')
+    codes.push(await code('SELECT 1/$1::int', [0]), await code('SELECT $1::int', [1]))
+    await client.query('ROLLBACK')
+    seen.rows = (await client.query('SELECT 6/$1::int AS n', [2])).rows
+    seen.left = (await client.query("SELECT count(*) AS n FROM pg_prepared_statements WHERE name LIKE 'goscope%'")).rows
+  })
+  assert.equal(await new PostgresAdapter(pool).has('x'), false)
+  assert.deepEqual(codes, ['22012', '22012', '42601', '22012', '25P02'])
+  assert.deepEqual(seen.rows, [{ n: '3' }])
+  // That of the failed transaction: nothing can be removed in one.
+  assert.deepEqual(seen.left, [{ n: '1' }])
+})
+
 for (const [title, hooks] of /** @type {[string, any][]} */ ([
   ['onConnect', { onConnect: () => Promise.reject(new RangeError('not like this')) }],
   ['verify', { verify: (/** @type {any} */ _, /** @type {Function} */ done) => done(new RangeError('not like this')) }],

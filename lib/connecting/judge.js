@@ -93,7 +93,7 @@ class Judge {
 async function certificateOf({ host, port, ssl, direct, timeout }) {
   const options = ssl === true ? {} : ssl
   const socket = net.connect(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port })
-  const impatience = timeout > 0 ? setTimeout(() => socket.destroy(), timeout) : undefined
+  const impatience = timeoutOf(timeout) > 0 ? setTimeout(() => socket.destroy(), timeout) : undefined
   /** @type {unknown} */
   let ownError
   try {
@@ -127,6 +127,13 @@ async function certificateOf({ host, port, ssl, direct, timeout }) {
   }
 }
 
+/**
+ * A time that a timer can wait for; 0 for none. Node would fire a timer at once that is to wait for longer than it can.
+ *
+ * @param {number} ms
+ */
+const timeoutOf = (ms) => (ms > 0 && ms < 2 ** 31 ? ms : 0)
+
 /** @param {net.Socket} socket */
 async function requestTls(socket) {
   socket.write(SSL_REQUEST)
@@ -154,4 +161,4 @@ function happens(socket, event) {
   })
 }
 
-module.exports = { Judge }
+module.exports = { Judge, timeoutOf }

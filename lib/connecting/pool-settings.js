@@ -11,16 +11,21 @@ const { hostsOf } = require('./hosts.js')
 function poolSettings(pool) {
   const { options } = pool
   const finite = (/** @type {unknown} */ value) => (Number.isFinite(Number(value)) ? Number(value) : undefined)
+  // A number that native code has no room for is as good as no limit.
+  const whole = (/** @type {number} */ value) => (Number.isSafeInteger(value) ? value : undefined)
   const { idleTimeoutMillis = 10_000 } = options
   return {
-    max: Math.max(1, Math.floor(Number(options.max || options.poolSize)) || 10),
-    min: Math.max(0, Math.floor(Number(options.min)) || 0),
+    max: Math.min(MOST, Math.max(1, Math.floor(Number(options.max || options.poolSize)) || 10)),
+    min: Math.min(MOST, Math.max(0, Math.floor(Number(options.min)) || 0)),
     idleTimeoutMillis: finite(idleTimeoutMillis),
     connectionTimeoutMillis: finite(options.connectionTimeoutMillis ?? 0),
-    maxUses: options.maxUses >= 1 ? finite(Math.floor(options.maxUses)) : undefined,
+    maxUses: options.maxUses >= 1 ? whole(Math.floor(options.maxUses)) : undefined,
     maxLifetimeSeconds: finite(options.maxLifetimeSeconds ?? 0),
     ...hostsOf(pool),
   }
 }
+
+/** More connections to one server than this no process can have: each has a port of its own. */
+const MOST = 65_535
 
 module.exports = { poolSettings }

@@ -2,6 +2,7 @@
 // A new native connection as the application's hooks see it: what they use of a pg client, and no more.
 'use strict'
 
+const { randomBytes } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { inspect } = require('node:util')
 const { coded } = require('../errors.js')
@@ -57,10 +58,31 @@ class Session extends EventEmitter {
    * @param {string} [rowMode]
    */
   async #run(text, params, rowMode) {
-    const results = await this.#converse(params?.length ? withParameters(text, params) : text)
-    const told = params?.length ? [results[1]] : results
+    const told = params?.length ? await this.#runWith(text, params) : await this.#converse(text)
     const shaped = told.map((/** @type {any} */ result) => shape(result, text, rowMode))
     return shaped.length === 1 ? shaped[0] : shaped
+  }
+
+  /**
+   * The server plans and types it as in the extended protocol, which native code keeps for its own statements.
+   *
+   * @param {string} text
+   * @param {unknown[]} params
+   */
+  async #runWith(text, params) {
+    // Each has a name of its own: if it fails it may stay behind, in a session that a pooler gives to other clients, too.
+    const name = `goscope_hook_${randomBytes(8).toString('hex')}`
+    const prepare = `PREPARE ${name} AS ${text.replace(/;\s*$/, '')}`
+    try {
+      const results = await this.#converse(
+        `${prepare}; EXECUTE ${name} (${params.map(literal).join(', ')}); DEALLOCATE ${name}`,
+      )
+      return [results[1]]
+    } catch (error) {
+      // The server has stopped at the statement that failed. If that was the first, there is nothing to remove.
+      await this.#converse(`DEALLOCATE ${name}`).catch(() => {})
+      throw error
+    }
   }
 
   escapeLiteral(/** @type {string} */ text) {
@@ -85,11 +107,6 @@ class Session extends EventEmitter {
     }
   }
 }
-
-/** The server plans and types them as in the extended protocol, which native code keeps for its own statements. */
-const withParameters = (/** @type {string} */ text, /** @type {unknown[]} */ params) =>
-  `PREPARE goscope_hook AS ${text.replace(/;\s*$/, '')}; ` +
-  `EXECUTE goscope_hook (${params.map(literal).join(', ')}); DEALLOCATE goscope_hook`
 
 /**
  * @param {{ fields: string[], rows: string[][], rowCount: number }} result

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::time::{limit, millis, seconds};
+
 /// The settings of a pool, under pg-pool's names. Times are milliseconds; 0 or absent means no limit.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,15 +44,15 @@ pub enum TargetSession {
 
 impl PoolSettings {
     pub fn idle_timeout(&self) -> Option<Duration> {
-        limit(self.idle_timeout_millis, 1e3)
+        millis_limit(self.idle_timeout_millis)
     }
 
     pub fn connection_timeout(&self) -> Option<Duration> {
-        limit(self.connection_timeout_millis, 1e3)
+        millis_limit(self.connection_timeout_millis)
     }
 
     pub fn max_lifetime(&self) -> Option<Duration> {
-        limit(self.max_lifetime_seconds, 1.0)
+        limit(seconds(self.max_lifetime_seconds?))
     }
 }
 
@@ -58,8 +60,8 @@ fn one() -> u32 {
     1
 }
 
-fn limit(value: Option<f64>, per_second: f64) -> Option<Duration> {
-    value.filter(|value| *value > 0.0).and_then(|value| Duration::try_from_secs_f64(value / per_second).ok())
+fn millis_limit(value: Option<f64>) -> Option<Duration> {
+    limit(millis(value?))
 }
 
 /// One connection to one host, resolved anew for each: names looked up, certificates judged, passwords asked for.
@@ -146,14 +148,14 @@ pub enum TlsVersions {
 
 impl Description {
     pub fn keep_alive_initial_delay(&self) -> Option<Duration> {
-        limit(self.keep_alive_initial_delay_millis, 1e3)
+        millis_limit(self.keep_alive_initial_delay_millis)
     }
 
     pub fn attempt_timeout(&self) -> Option<Duration> {
-        limit(self.attempt_timeout_millis, 1e3)
+        millis_limit(self.attempt_timeout_millis)
     }
 
     pub fn query_timeout(&self) -> Option<Duration> {
-        limit(self.query_timeout_millis, 1e3)
+        millis_limit(self.query_timeout_millis)
     }
 }

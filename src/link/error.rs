@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
+use super::errno;
+
 /// Crosses to JavaScript as JSON, where it becomes pg's `DatabaseError`, a network error with Node's code, or a plain
 /// error: the `kind` says which.
 #[derive(Clone, Debug, Serialize)]
@@ -16,7 +18,7 @@ pub enum Error {
     Server(#[serde(serialize_with = "behind_arc")] Arc<ServerError>),
     /// What the operating system reported, with Node's code for it.
     #[serde(rename_all = "camelCase")]
-    Network { code: &'static str, syscall: &'static str, address: Option<String>, port: Option<u16> },
+    Network { code: Cow<'static, str>, syscall: &'static str, address: Option<String>, port: Option<u16> },
     /// The server closed the connection without a word while a call was under way.
     Terminated,
     /// As [`Terminated`](Self::Terminated), but the statement had not been sent: running it again is safe.
@@ -142,7 +144,7 @@ impl Error {
     pub fn code(&self) -> Option<Cow<'_, str>> {
         let code = match self {
             Self::Server(error) => error.code.as_str(),
-            Self::Network { code, .. } => code,
+            Self::Network { code, .. } => code.as_ref(),
             Self::Terminated | Self::Unsent | Self::TlsEnded { .. } => "ECONNRESET",
             Self::ConnectTimeout | Self::QueueTimeout | Self::QueryTimeout => "ETIMEDOUT",
             Self::TlsAlert { in_handshake: true, .. } => "EPROTO",
@@ -187,7 +189,7 @@ impl Error {
         peer: Option<(&str, Option<u16>)>,
     ) -> Self {
         Self::Network {
-            code: node_code(error),
+            code: errno::code_of(error),
             syscall,
             address: peer.map(|(address, _)| address.to_owned()),
             port: peer.and_then(|(_, port)| port),
@@ -274,23 +276,4 @@ impl From<&DbError> for ServerError {
 
 fn behind_arc<S: serde::Serializer>(error: &Arc<ServerError>, serializer: S) -> Result<S::Ok, S::Error> {
     error.as_ref().serialize(serializer)
-}
-
-/// Node's name for an error of the operating system, by the portable kinds of the standard library.
-fn node_code(error: &io::Error) -> &'static str {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::ConnectionRefused => "ECONNREFUSED",
-        Kind::ConnectionReset => "ECONNRESET",
-        Kind::ConnectionAborted => "ECONNABORTED",
-        Kind::BrokenPipe => "EPIPE",
-        Kind::NotFound => "ENOENT",
-        Kind::PermissionDenied => "EACCES",
-        Kind::TimedOut => "ETIMEDOUT",
-        Kind::HostUnreachable => "EHOSTUNREACH",
-        Kind::NetworkUnreachable => "ENETUNREACH",
-        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
-        Kind::NotConnected => "ENOTCONN",
-        _ => "EIO",
-    }
 }

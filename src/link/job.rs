@@ -11,12 +11,10 @@ use super::connect::Connection;
 use super::reply::{Outcome, Reply, Telling};
 use super::statement::{Arg, Statement};
 use super::{Error, Link, Turns};
+use crate::time::LONGEST;
 
 /// How many calls one job may stand for.
 const MAX_CALLS: usize = 1 << 10;
-
-/// Longer than any process lives, and short enough to be added to an `Instant`.
-const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// What a call asks the server, and what it makes of the answer.
 pub trait Call: Send {
@@ -169,8 +167,7 @@ impl Job {
 
     /// Has the call ride out faults that pass within this time, refused connections included.
     pub fn patient(mut self, time: Duration) -> Self {
-        let now = Instant::now();
-        self.patient_until = now.checked_add(time).or_else(|| now.checked_add(FOR_EVER));
+        self.patient_until = Some(Instant::now() + time.min(LONGEST));
         self
     }
 
@@ -316,7 +313,13 @@ impl Drop for Job {
     fn drop(&mut self) {
         drop(self.replies());
         if let Some(link) = self.link.upgrade() {
-            link.leave([(std::mem::take(&mut self.turns), self.calls_under_way())]);
+            let left = [(std::mem::take(&mut self.turns), self.calls_under_way())];
+            if std::thread::panicking() {
+                // The panic may unwind through one that holds the link's lock, which `leave` takes.
+                link.clone().in_background(async move { link.leave(left) });
+            } else {
+                link.leave(left);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A byte stream to the server, over TCP or a Unix socket.
 
+use std::time::Duration;
+
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::either::Either;
@@ -17,6 +19,9 @@ pub(super) type LocalStream = TcpStream;
 pub(super) type BareLocalStream = std::net::TcpStream;
 
 pub(super) type Transport = Either<TcpStream, LocalStream>;
+
+/// Linux's limit (`MAX_TCP_KEEPIDLE`); other systems take it as well.
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 
 /// Opens the first address that accepts.
 ///
@@ -49,8 +54,11 @@ async fn reach_one(address: &Address, description: &Description) -> Result<Trans
             stream.set_nodelay(true).map_err(refused)?;
             if description.keep_alive {
                 let mut keepalive = socket2::TcpKeepalive::new();
-                if let Some(delay) = description.keep_alive_initial_delay() {
-                    keepalive = keepalive.with_time(delay);
+                // The system takes whole seconds, and refuses what is out of its bounds.
+                if let Some(delay) =
+                    description.keep_alive_initial_delay().filter(|delay| delay.as_secs() > 0)
+                {
+                    keepalive = keepalive.with_time(delay.min(LONGEST_KEEP_ALIVE));
                 }
                 socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(refused)?;
             }

@@ -89,7 +89,7 @@ impl Ready {
     }
 
     pub(super) fn sort(&mut self) {
-        for job in std::mem::take(&mut self.incoming) {
+        while let Some(job) = self.incoming.pop_front() {
             self.queue(Batch::of(&job)).push_back(job);
         }
     }
@@ -198,7 +198,8 @@ impl Ready {
     pub(super) fn begin_turn(&mut self, answered: usize, waiting: usize, round: Duration) {
         let [answered, waiting] = [answered, waiting].map(|calls| calls.max(1) as u32);
         self.turn_began = Some((Instant::now(), answered));
-        self.is_lingering = self.turn_of_one * (answered + waiting) * 2 <= round;
+        self.is_lingering =
+            self.turn_of_one.saturating_mul(answered.saturating_add(waiting)).saturating_mul(2) <= round;
     }
 
     /// They have had their turn. Whether it was waited for.

@@ -12,16 +12,16 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(super) struct Scans {
     /// Scans that have been admitted and have not ended.
-    running: usize,
-    /// In order of arrival.
-    sections: VecDeque<Section>,
+    running: u32,
     /// Writes that no scan waits for.
-    later_writes: usize,
+    later_writes: u32,
+    /// In order of arrival. Few lines have any.
+    sections: Option<Box<VecDeque<Section>>>,
 }
 
 /// Writes, and the scans that came after them and before the next write.
 struct Section {
-    writes: usize,
+    writes: u32,
     scans: Vec<u64>,
 }
 
@@ -38,20 +38,20 @@ impl Scans {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.running == 0 && self.sections.is_empty() && self.later_writes == 0
+        self.running == 0 && self.sections.is_none() && self.later_writes == 0
     }
 
     /// Takes a scan's place. Whether it need not wait.
     pub(super) fn enter(&mut self, number: u64) -> bool {
-        match std::mem::take(&mut self.later_writes) {
-            0 => match self.sections.back_mut() {
-                Some(last) => last.scans.push(number),
-                None => {
-                    self.running += 1;
-                    return true;
-                }
-            },
-            writes => self.sections.push_back(Section { writes, scans: vec![number] }),
+        let writes = std::mem::take(&mut self.later_writes);
+        if writes == 0 && self.sections.is_none() {
+            self.running += 1;
+            return true;
+        }
+        let sections = self.sections.get_or_insert_default();
+        match sections.back_mut().filter(|_| writes == 0) {
+            Some(last) => last.scans.push(number),
+            None => sections.push_back(Section { writes, scans: vec![number] }),
         }
         false
     }
@@ -66,16 +66,23 @@ impl Scans {
 
     /// The write with this number has ended. The scans that this admits.
     pub(super) fn write_is_over(&mut self, number: u64) -> Vec<u64> {
-        let at = self.sections.partition_point(|section| section.end() < number);
-        match self.sections.get_mut(at) {
+        let Some(sections) = &mut self.sections else {
+            self.later_writes -= 1;
+            return Vec::new();
+        };
+        let at = sections.partition_point(|section| section.end() < number);
+        match sections.get_mut(at) {
             Some(section) => section.writes -= 1,
             None => self.later_writes -= 1,
         }
         let mut admitted = Vec::new();
-        while self.sections.front().is_some_and(|section| section.writes == 0) {
-            admitted.extend(self.sections.pop_front().into_iter().flat_map(|section| section.scans));
+        while let Some(section) = sections.pop_front_if(|section| section.writes == 0) {
+            admitted.extend(section.scans);
         }
-        self.running += admitted.len();
+        if sections.is_empty() {
+            self.sections = None;
+        }
+        self.running += admitted.len() as u32;
         admitted
     }
 }

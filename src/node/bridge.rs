@@ -26,7 +26,7 @@ use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::link::{Caller, Error, Link, Listener, Outcome, Reply};
+use crate::link::{Caller, Error, Link, Listener, Outcome, Reply, know_names};
 use crate::sync::{Thread, lock};
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
@@ -179,9 +179,11 @@ pub struct Bridge {
 #[napi]
 impl Bridge {
     /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and else weakly.
-    /// `is_node`: whether the event loop is libuv's, and may be asked to watch sockets.
+    /// `is_node`: whether the event loop is libuv's, and may be asked to watch sockets. `errors`: JSON, the system's errors by
+    /// number.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, wake: Function<'_, (), ()>, is_node: bool) -> Result<Self> {
+    pub fn new(env: Env, wake: Function<'_, (), ()>, is_node: bool, errors: String) -> Result<Self> {
+        know_names(serde_json::from_str(&errors).unwrap_or_default());
         let queue = Arc::new(Queue {
             messages: Mutex::default(),
             wake: Wake::new(env, &wake)?,

@@ -1,7 +1,6 @@
 //! Results remembered under an idempotency key.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::call::{Found, KeyCall};
 use super::cells::Cells;
@@ -13,6 +12,7 @@ use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Kind, Link, Mode, Reply, Retry};
+use crate::time::millis;
 
 const RECALL: Template = Template::of_both(
     r#"
@@ -130,9 +130,8 @@ impl Idempotency {
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
-        let patience = Duration::try_from_secs_f64(patience / 1e3).unwrap_or(Duration::MAX);
         let job = self.place.job(turns, write, Retry::Harmless, reply);
-        self.place.link.submit(job.patient(patience));
+        self.place.link.submit(job.patient(millis(patience)));
     }
 
     /// Whether the table has a place for fingerprints, as far as is known: it has been looked at by the first call.

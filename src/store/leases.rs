@@ -29,6 +29,7 @@ use super::lines::Place;
 use super::locks::{Granted, Locks, MAX_PATIENCE};
 use crate::link::{Awaited, Error, Listening, Notice, Reply};
 use crate::sync::lock;
+use crate::time::millis;
 
 /// When to look whether a lock is free, where nothing is heard: at first soon, then less often.
 const FIRST_POLL: Duration = Duration::from_millis(50);
@@ -161,11 +162,10 @@ pub(super) fn lock_when_free(
     let given_up = Arc::new(Notify::new());
     lock(&locks.leases().waiting).insert(number, given_up.clone());
     let place = Place::at_the_end(locks.link(), locks.name_in_line(&wanted.key));
-    let wait = wanted.wait.map(|wait| Duration::try_from_secs_f64(wait / 1e3).unwrap_or(Duration::MAX));
+    let wait = wanted.wait.map(millis);
     let mut waiting = Waiting {
         locks: locks.clone(),
-        // Never, where no clock goes that far.
-        deadline: wait.and_then(|wait| Instant::now().checked_add(wait)),
+        deadline: wait.map(|wait| Instant::now() + wait),
         is_one_try: wait.is_some_and(|wait| wait.is_zero()),
         wanted,
         given_up,
@@ -399,7 +399,7 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
         if is_over {
             return false;
         }
-        let third = length_of(ttl) / 3;
+        let third = millis(ttl) / 3;
         let due = end.checked_sub(third * 2).unwrap_or(not_before).max(not_before);
         tokio::select! {
             () = sleep_until(due.into()) => {}
@@ -437,13 +437,6 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
     }
 }
 
-fn length_of(ttl: f64) -> Duration {
-    Duration::try_from_secs_f64(ttl / 1e3).unwrap_or(LONGEST).min(LONGEST)
-}
-
 fn end_of(sent: Instant, ttl: f64) -> Instant {
-    sent + length_of(ttl)
+    sent + millis(ttl)
 }
-
-/// Longer than any process lives, and short enough to be added to an `Instant`.
-const LONGEST: Duration = Duration::from_secs(1 << 32);

@@ -16,6 +16,7 @@ use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
+use crate::time::millis;
 
 /// Takes locks that are absent, expired or their own; in one statement:
 ///
@@ -374,10 +375,8 @@ impl Locks {
             }
         };
         let patience = match left {
-            Some(left) => Duration::try_from_secs_f64(left / 1e3).unwrap_or(Duration::MAX),
-            None => {
-                Duration::try_from_secs_f64(ttl * PATIENCE / 1e3).unwrap_or(MAX_PATIENCE).min(MAX_PATIENCE)
-            }
+            Some(left) => millis(left),
+            None => millis(ttl * PATIENCE).min(MAX_PATIENCE),
         };
         let stored = self.if_shared(token);
         let job = self.extension(key, ttl, owner, stored, extended, reply);
@@ -521,8 +520,7 @@ impl Locks {
         });
         let told = outcome.await?;
         let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
-        let length = |left: f64| Duration::try_from_secs_f64(left.max(0.0) / 1e3).unwrap_or(MAX_PATIENCE);
-        Ok(told.map(|(owner, left)| (owner, length(left))))
+        Ok(told.map(|(owner, left)| (owner, millis(left))))
     }
 
     /// Listens to what is told of a lock; none where the table tells nothing.
@@ -608,7 +606,7 @@ fn stored(token: i64) -> i64 {
 /// and the process's wait for that, within a limit. `counted` takes what comes of the first attempt.
 fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
     const PAUSE: Duration = Duration::from_millis(500);
-    let until = Duration::try_from_secs_f64(ttl / 1e3).ok().and_then(|ttl| Instant::now().checked_add(ttl));
+    let until = Instant::now() + millis(ttl);
     // The first at its own place among the calls on this key.
     let mut attempt = locks.owed_release(key.clone(), owner.clone());
     let locks = locks.clone();
@@ -624,7 +622,7 @@ fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Optio
                 return;
             }
             tokio::time::sleep(PAUSE).await;
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if Instant::now() >= until {
                 return;
             }
             attempt = locks.owed_release(key.clone(), owner.clone());
