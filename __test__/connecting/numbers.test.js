@@ -10,7 +10,18 @@ const { inTime } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 
-const NUMBERS = [1e22, Number.MAX_VALUE, Number.POSITIVE_INFINITY, Number.NaN, -1, -1e22, 0.5, 1500.75, 2 ** 31, 2 ** 53]
+const NUMBERS = [
+  1e22,
+  Number.MAX_VALUE,
+  Number.POSITIVE_INFINITY,
+  Number.NaN,
+  -1,
+  -1e22,
+  0.5,
+  1500.75,
+  2 ** 31,
+  2 ** 53,
+]
 
 const OPTIONS = [
   'connectionTimeoutMillis',
@@ -44,7 +55,8 @@ for (const option of OPTIONS) {
         assert.ok(REFUSALS.has(code), `${option} ${value}: ${code} ${message}`)
       }
       // A limit that is out of reach is none.
-      if (value >= 1e22) assert.ok(outcomes.every(({ status }) => status === 'fulfilled') || option.endsWith('_timeout'))
+      if (value >= 1e22)
+        assert.ok(outcomes.every(({ status }) => status === 'fulfilled') || option.endsWith('_timeout'))
       await inTime(`the end, ${option} ${value}`, adapter.disconnect())
     }
   })
