@@ -16,7 +16,12 @@ pub(super) struct Scans {
     /// Writes that no scan waits for.
     later_writes: u32,
     /// In order of arrival. Few lines have any.
-    sections: Option<Box<VecDeque<Section>>>,
+    sections: Option<Box<Sections>>,
+}
+
+#[derive(Default)]
+struct Sections {
+    list: VecDeque<Section>,
 }
 
 /// Writes, and the scans that came after them and before the next write.
@@ -48,7 +53,7 @@ impl Scans {
             self.running += 1;
             return true;
         }
-        let sections = self.sections.get_or_insert_default();
+        let sections = &mut self.sections.get_or_insert_default().list;
         match sections.back_mut().filter(|_| writes == 0) {
             Some(last) => last.scans.push(number),
             None => sections.push_back(Section { writes, scans: vec![number] }),
@@ -66,7 +71,7 @@ impl Scans {
 
     /// The write with this number has ended. The scans that this admits.
     pub(super) fn write_is_over(&mut self, number: u64) -> Vec<u64> {
-        let Some(sections) = &mut self.sections else {
+        let Some(Sections { list: sections }) = self.sections.as_deref_mut() else {
             self.later_writes -= 1;
             return Vec::new();
         };
@@ -76,8 +81,8 @@ impl Scans {
             None => self.later_writes -= 1,
         }
         let mut admitted = Vec::new();
-        while let Some(section) = sections.pop_front_if(|section| section.writes == 0) {
-            admitted.extend(section.scans);
+        while sections.front().is_some_and(|section| section.writes == 0) {
+            admitted.extend(sections.pop_front().into_iter().flat_map(|section| section.scans));
         }
         if sections.is_empty() {
             self.sections = None;
