@@ -67,7 +67,7 @@ for (const max of [2, 3]) {
     const db = await database
     // In place of the server's own function, which only reads of a whole table call: they take as long as the test wants.
     await db.query(`CREATE FUNCTION public.starts_with(text, text) RETURNS boolean LANGUAGE sql VOLATILE
-      RETURN pg_advisory_lock_shared(7) IS NOT NULL AND pg_advisory_unlock_shared(7) AND pg_catalog.starts_with($1, $2)`)
+      AS 'SELECT pg_advisory_lock_shared(7) IS NOT NULL AND pg_advisory_unlock_shared(7) AND pg_catalog.starts_with($1, $2)'`)
     const options = '-c search_path=public,pg_catalog'
     const pool = db.pool({ max, options })
     const cache = new PostgresCacheAdapter(pool, { tableName: 'scanned', keyPrefix: 'slow:' })
