@@ -83,8 +83,9 @@ class IdempotentRuns {
   #first(run) {
     const { name, key, claimTtl, limit } = run
     const find = () => this.#find(run)
+    const begin = () => this.#find(run, true)
     const work = (/** @type {AbortSignal} */ signal) => this.#work(run, signal)
-    const outcome = this.#oneAtATime.do({ name, key, claimTtl, limit, find, work })
+    const outcome = this.#oneAtATime.do({ name, key, claimTtl, limit, find, begin, work })
     const isOver = () => {
       this.#running.delete(name)
     }
@@ -94,10 +95,11 @@ class IdempotentRuns {
 
   /**
    * @param {Run} run
+   * @param {boolean} [beforeWork] whether the work is done if there is no result
    * @returns {Promise<Outcome | undefined>}
    */
-  async #find({ name, key, fingerprint }) {
-    const found = settled(await this.#connection.sendDuringTask((slot) => this.#results.recall(slot, name)))
+  async #find({ name, key, fingerprint }, beforeWork = false) {
+    const found = settled(await this.#connection.sendDuringTask((slot) => this.#results.recall(slot, name, beforeWork)))
     if (fingerprint !== null && !this.#results.keepsFingerprints()) {
       throw coded(new Error(NO_PLACE), 'ERR_FINGERPRINT_UNAVAILABLE')
     }

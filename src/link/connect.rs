@@ -17,6 +17,7 @@ use super::direct::Way;
 use super::error::Error;
 use super::handshake::{Failure, Handshake, ISOLATION, Told, session_statements, shake_hands};
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
+use super::routing::to_primary;
 use super::session::{Backend, Mark, Session};
 use super::statement::Words;
 use crate::sync::lock;
@@ -212,7 +213,7 @@ impl Connection {
 
     /// Runs a query of the preparation phase: unnamed, one round trip.
     pub async fn look(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
-        self.client.query_typed(sql, params).await.map_err(|error| self.explain(&error))
+        self.client.query_typed(&to_primary(sql), params).await.map_err(|error| self.explain(&error))
     }
 
     /// As [`look`](Self::look), with the rights of the role that has logged in: a connect hook, or a setting of that role, may
@@ -223,14 +224,15 @@ impl Connection {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
         let begin = self.client.batch_execute("BEGIN; SET LOCAL ROLE NONE");
-        let look = self.client.query_typed(sql, params);
+        let sql = to_primary(sql);
+        let look = self.client.query_typed(&sql, params);
         let (_, rows, _) = join3(begin, look, self.client.batch_execute("COMMIT")).await;
         rows.map_err(|error| self.explain(&error))
     }
 
     /// Runs statements that take no parameters and whose rows nobody wants.
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
-        self.client.batch_execute(sql).await.map_err(|error| self.explain(&error))
+        self.client.batch_execute(&to_primary(sql)).await.map_err(|error| self.explain(&error))
     }
 
     /// Runs the application's own statements, as text: what its `connect` hooks ask for.

@@ -23,6 +23,7 @@ mod reach;
 mod ready;
 mod reply;
 mod round;
+mod routing;
 mod scans;
 mod sequencer;
 mod session;

@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use super::description::TargetSession;
 use super::error::Error;
 use super::lock_wait::{USERS_LIMITS, UsersLimits};
+use super::routing::to_primary;
 
 /// The setting that carries a [`Mark`].
 pub(super) const MARK_SETTING: &str = "goscope_postgres.session";
@@ -72,7 +73,7 @@ impl Session {
                     pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
         );
         let mark = mark.map(Mark::value);
-        let rows = client.query_typed(&sql, &[(&mark, Type::TEXT)]).await;
+        let rows = client.query_typed(&to_primary(&sql), &[(&mark, Type::TEXT)]).await;
         let rows = rows.map_err(|error| Error::from_protocol(&error))?;
         let Some(row) = rows.first() else {
             return Err(Error::other("the server did not identify its session"));

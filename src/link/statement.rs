@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::routing::to_primary;
 use super::sweep::Sweep;
 
 /// The words of a statement, and how its parameters are typed there.
@@ -24,6 +25,7 @@ pub(super) struct Words {
 
 impl Words {
     fn new(sql: String, params: Vec<Type>) -> Self {
+        let sql = to_primary(&sql).into_owned();
         let mut hasher = DefaultHasher::new();
         sql.hash(&mut hasher);
         Self { id: hasher.finish(), sql, params }

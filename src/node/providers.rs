@@ -443,8 +443,8 @@ impl Idempotency {
 
     /// `{ value, fingerprint? }`, or nothing.
     #[napi(catch_unwind)]
-    pub fn recall(&self, slot: u32, key: String) {
-        self.store.recall(key, self.calls.reply(slot, Operation::ResultGet));
+    pub fn recall(&self, slot: u32, key: String, before_work: bool) {
+        self.store.recall(key, before_work, self.calls.reply(slot, Operation::ResultGet));
     }
 
     /// Whether this was the first to be stored.

@@ -24,6 +24,15 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
     &[Kind::Text],
 );
 
+/// As [`RECALL`], by the process that has the claim and is about to do the work. `FOR KEY SHARE` makes it a statement that no
+/// proxy sends to a replica: one that is behind would have the work done a second time. It waits for nothing but a delete.
+const RECALL_CURRENT: Template = Template::of_one(
+    r#"
+SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
+ WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}) FOR KEY SHARE"#,
+    &[Kind::Text],
+);
+
 /// Stores a result where there is none, or only one that has expired; see [`super::conditional::SET_IF_ABSENT`]. Whoever
 /// has lost the claim while they worked may come second: the first result stays, so that all callers hear the same.
 const REMEMBER: Template = Template::of_both(
@@ -62,10 +71,11 @@ static DEFINITION: Definition = Definition {
     }],
     additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT, &[FINGERPRINT]) }],
     touched: "updated_at",
-    templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY, RECALL, REMEMBER],
+    templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY, RECALL, REMEMBER, RECALL_CURRENT],
 };
 const AT_RECALL: usize = 4;
 const AT_REMEMBER: usize = 5;
+const AT_RECALL_CURRENT: usize = 6;
 
 /// What the table may have beyond the documented schema: what a result was asked for with.
 const FINGERPRINT: &str = "fingerprint";
@@ -98,9 +108,10 @@ impl Idempotency {
         entries::delete(&self.place, key, reply);
     }
 
-    /// `{ value, fingerprint? }`, or nothing.
-    pub fn recall(&self, key: String, reply: Reply) {
+    /// `{ value, fingerprint? }`, or nothing. `before_work`: the caller has the claim, and does the work if there is nothing.
+    pub fn recall(&self, key: String, before_work: bool, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Read);
+        let statement = if before_work { AT_RECALL_CURRENT } else { AT_RECALL };
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             let fingerprint = row.cell::<Option<&str>>(2)?.map(json::text);
@@ -108,7 +119,7 @@ impl Idempotency {
                 Object::new().raw("value", found.value(row, 1)?).optional("fingerprint", fingerprint).end(),
             ))
         };
-        let call = KeyCall::new(&self.place, AT_RECALL, "key", key, [], read);
+        let call = KeyCall::new(&self.place, statement, "key", key, [], read);
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 

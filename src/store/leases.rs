@@ -33,10 +33,10 @@ use crate::time::millis;
 
 /// When to look whether a lock is free, where nothing is heard: at first soon, then less often.
 const FIRST_POLL: Duration = Duration::from_millis(50);
-const LAST_POLL: Duration = Duration::from_millis(250);
+pub(super) const LAST_POLL: Duration = Duration::from_millis(250);
 
 /// The same where releases are told.
-const SELDOM: Duration = Duration::from_secs(5);
+pub(super) const SELDOM: Duration = Duration::from_secs(5);
 
 /// When to try again to extend a lease after a failure that the extension itself did not ride out.
 const AGAIN: Duration = Duration::from_millis(50);

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::call::{Found, KeyCall, any_row, nothing};
 use super::cells::Cells;
+use super::holders::{AWAIT, HOLDER, HOLDER_LEFT, HOLDER_UNTIL};
 use super::json;
 use super::keys::Prefix;
-use super::leases::{Leases, Wanted, lock_when_free};
+use super::leases::{LAST_POLL, Leases, Wanted, lock_when_free};
 use super::relation::Addition;
 use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
@@ -173,60 +174,6 @@ const RELEASE_ONE: Template = Template::of_one(
     &[Kind::Text, Kind::Text],
 );
 
-/// Who holds what, for those who ask to find themselves.
-const HOLDER: Template = Template::of_both(
-    "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
-    "SELECT key::text, owner::text FROM {table} WHERE key = ANY ($1) AND expires_at > {now:expires_at}",
-    &[Kind::Text],
-);
-
-/// As [`HOLDER`], and until when: in milliseconds since the epoch, by the server's clock, at most where a `Date` ends.
-const HOLDER_UNTIL: Template = Template::of_one(
-    "SELECT key::text, owner::text, CASE WHEN expires_at IS NOT NULL
-            THEN least(floor(extract(epoch FROM expires_at) * 1000), 8640000000000000)::int8 END AS expires_at
-       FROM {table}
-      WHERE key = $1 AND (expires_at > {now:expires_at} OR expires_at IS NULL)",
-    &[Kind::Text],
-);
-
-/// Has the release of a busy lock told to those who wait, and says how long its lease lasts, in milliseconds, and whose it
-/// is. No row: it is free by now, or its row changed during the wait for it; whoever asks tries to take it again.
-///
-/// A row that is marked already is only read. Should its lock be released by then, that is told after this statement's
-/// snapshot was taken, so to whoever listened before. A mark that a takeover has wiped out is missed by nobody: the lease
-/// that it stood on has run out, which is when those who wait look again.
-///
-/// A lease may be without end ('infinity', by hand): PostgreSQL can subtract its seconds, but before 17 not its time.
-///
-/// A row whose end is NULL, by hand, is as busy as one that never ends, but cannot be read. It is selected, so that the
-/// caller's error says so: without it, the caller would find the lock neither free nor held, and try again at once for ever.
-///
-/// The commit does not wait for the disk: a crash that loses a mark costs those who wait the pause until they look again.
-const AWAIT: Template = Template::of_one(
-    r#"
-{with waking}WITH marked AS (
-  UPDATE {table} SET awaited = true
-   WHERE key = $1 AND expires_at > {now:expires_at} AND awaited IS NOT TRUE
-  RETURNING key, owner, expires_at
-)
-SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
-       set_config('synchronous_commit', 'off', true)
-  FROM marked
- UNION ALL {end}
-SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
-       ''
-  FROM {table} WHERE key = $1 AND (expires_at > {now:expires_at}{with waking} AND awaited{end} OR expires_at IS NULL)"#,
-    &[Kind::Text],
-);
-
-/// As [`AWAIT`], without the mark.
-const HOLDER_LEFT: Template = Template::of_one(
-    "SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at
-       FROM {table}
-      WHERE key = $1 AND (expires_at > {now:expires_at} OR expires_at IS NULL)",
-    &[Kind::Text],
-);
-
 static DEFINITION: Definition = Definition {
     section: "locks",
     indexes: &[Index { name: Some("idx_locks_expires"), leads_with: "expires_at", on: "(expires_at)" }],
@@ -279,6 +226,10 @@ const DISTANCE_BITS: u32 = 12;
 
 /// How often an acquire runs again to renew a stale expiry; a server that is this slow gets the lease it can give.
 const RENEWALS: u32 = 3;
+
+/// How often it runs again to draw a token, which the second run does under the row's lock.
+const DRAWS: u32 = 5;
+const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
 
 /// The part of its TTL for which an extension rides out faults, where nobody knows how much is left of the lease:
 /// go-go-scope renews at 0.6 of it, and what is left must do for one more round trip.
@@ -333,7 +284,7 @@ impl Locks {
             move || give_back(&locks, key, owner, ttl, None)
         });
         let granted = owner.clone();
-        let mut renewals = 0;
+        let (mut renewals, mut draws) = (0, 0);
         let read = move |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
             if row.cell(1)? && renewals < RENEWALS {
@@ -344,7 +295,10 @@ impl Locks {
                 return Ok(Answer::Done(json::text(&format!(",{granted}"))));
             }
             // Too far: the row is in place now, and the next run draws under its lock.
-            let Some(token) = token(row.cell(2)?, row.cell(3)?) else { return Ok(Answer::Again) };
+            let Some(token) = token(row.cell(2)?, row.cell(3)?) else {
+                draws += 1;
+                return if draws < DRAWS { Ok(Answer::Again) } else { Err(row.unreadable(3, NOT_DRAWN)) };
+            };
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
         let job = self.job(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
@@ -500,6 +454,22 @@ impl Locks {
     /// Who holds a lock, and how long its lease lasts. `mark`: its release is to be told. None: it may be free by now.
     /// Rides out faults that pass within `patience`, where there is one.
     pub(super) async fn await_release(
+        &self,
+        key: &str,
+        mark: bool,
+        patience: Option<Duration>,
+    ) -> Result<Option<(String, Duration)>, Error> {
+        let found = self.held_by(key, mark, patience).await?;
+        if !mark || found.is_some() {
+            return Ok(found);
+        }
+        // It may be free by now. Or the mark was refused without an error, by a policy that hides rows from UPDATE: then no
+        // release is announced, and the next try is soon, but not at once.
+        let found = self.held_by(key, false, patience).await?;
+        Ok(found.map(|(owner, left)| (owner, left.min(LAST_POLL))))
+    }
+
+    async fn held_by(
         &self,
         key: &str,
         mark: bool,

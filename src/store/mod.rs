@@ -21,6 +21,7 @@ mod conditional;
 mod counter;
 mod entries;
 mod gather;
+mod holders;
 mod idempotency;
 mod indexes;
 mod inspection;

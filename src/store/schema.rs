@@ -29,6 +29,7 @@ const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
 
 /// How often creation is tried anew when somebody else creates the same at the same moment.
 const ATTEMPTS: usize = 10;
+const CREATION_PAUSE: Duration = Duration::from_millis(10);
 
 /// Adding a column needs the table to itself for a moment, and whoever comes while that is waited for queues behind. So the
 /// wait is short, and there are several; then the next `connect()` tries again.
@@ -143,6 +144,7 @@ pub(super) async fn create(
                 if !raced || attempt == ATTEMPTS {
                     return Err(error);
                 }
+                sleep(CREATION_PAUSE * attempt as u32).await;
                 attempt += 1;
             }
         }

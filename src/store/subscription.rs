@@ -4,7 +4,10 @@
 //! 2. Then it listens, and whenever it hears that the breaker may have changed, or that hearing begins (again), it reads
 //!    the state once more. Notices carry no state: what is read is what everybody else reads, and always later than what
 //!    was read before, so changes are told in their order, and one that follows another too quickly stands for both.
-//! 3. While nothing can be heard, or nobody tells, because the table has no trigger for it, it reads every [`POLL`].
+//! 3. If no notifications arrive, because there is no connection for them or the table has no trigger, it reads every [`POLL`].
+//! 4. Otherwise it still reads every [`SELDOM`]: a change under `session_replication_role = replica`, or by a logical
+//!    subscription, runs no trigger. And if a notification shows no change, it reads once more after [`POLL`]: the read may
+//!    have been answered by a replica that is behind.
 //!
 //! Reads of many breakers at one moment share statements, as those of any caller do.
 
@@ -13,12 +16,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::circuits::Circuits;
+use super::leases::SELDOM;
 use crate::link::{Awaited, Error, Listening, Notice, Outcome, Reply};
 
-/// How long a change may go unseen where it is not told.
+/// How long a change may go unseen if it is not announced.
 const POLL: Duration = Duration::from_secs(1);
 
 /// What a breaker is that has no row.
@@ -68,29 +72,33 @@ impl<T: Fn(String)> Watch<T> {
     async fn run(mut self, first: Awaited) {
         let mut ear = Ear::default();
         let mut looking = first;
+        let mut is_notified = false;
         loop {
             let outcome = looking.await;
             if matches!(outcome, Err(Error::Closed)) {
                 return;
             }
-            self.see(outcome);
+            let is_news = self.see(outcome);
+            let soon = self.is_behind || (is_notified && !is_news);
             // Only now is the table known, and with it who tells of it.
             if ear.listening.is_none() {
                 ear.listening = self.circuits.listen(&self.key);
             }
-            if ear.wait(self.is_behind).await == Notice::Over {
+            let woken = ear.wait(soon).await;
+            if woken == Some(Notice::Over) {
                 return;
             }
+            is_notified = woken == Some(Notice::Told);
             looking = look(&self.circuits, &self.key);
         }
     }
 
-    /// Tells what has been seen, if it is news. Where the first look failed, whatever comes after it is.
-    fn see(&mut self, outcome: Outcome) {
+    /// Tells what has been seen, if it is news, and whether it is. If the first look failed, whatever comes after it is.
+    fn see(&mut self, outcome: Outcome) -> bool {
         let was_behind = std::mem::replace(&mut self.is_behind, outcome.is_err());
-        let Ok(circuit) = outcome else { return };
+        let Ok(circuit) = outcome else { return false };
         let circuit = if circuit == "null" { ABSENT.to_owned() } else { circuit };
-        let Ok(Named { state }) = serde_json::from_str(&circuit) else { return };
+        let Ok(Named { state }) = serde_json::from_str(&circuit) else { return false };
         let is_news = match &self.known {
             Some(known) => *known != state,
             None => was_behind,
@@ -99,6 +107,7 @@ impl<T: Fn(String)> Watch<T> {
         if is_news {
             (self.tell)(circuit);
         }
+        is_news
     }
 }
 
@@ -117,21 +126,20 @@ struct Ear {
 }
 
 impl Ear {
-    /// Until it is time to look again: something was heard, or nothing can be.
-    async fn wait(&mut self, soon: bool) -> Notice {
-        let time = sleep(POLL);
-        tokio::pin!(time);
+    /// Until it is time to look again: by a notice, or by the clock, which is none.
+    async fn wait(&mut self, soon: bool) -> Option<Notice> {
+        let began = Instant::now();
         loop {
-            let polls = soon || !self.hears;
+            let pause = if self.hears && !soon { SELDOM } else { POLL };
             tokio::select! {
                 notice = Listening::next_of(&mut self.listening) => match notice {
                     Notice::Deaf => self.hears = false,
                     notice => {
                         self.hears |= notice == Notice::Resumed;
-                        return notice;
+                        return Some(notice);
                     }
                 },
-                () = &mut time, if polls => return Notice::Told,
+                () = sleep_until(began + pause) => return None,
             }
         }
     }

@@ -1,0 +1,107 @@
+// @ts-check
+// Row-level security that hides rows from UPDATE: waits poll with pauses, and end.
+'use strict'
+
+const assert = require('node:assert/strict')
+const crypto = require('node:crypto')
+const { after, test } = require('node:test')
+const { PostgresAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { administer, useDatabase } = require('../helpers/database.js')
+const { inTime, until } = require('../helpers/waiting.js')
+const { grants, urlAs } = require('../helpers/way.js')
+
+const [locks, results] = [useDatabase(), useDatabase()]
+
+const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+after(() => administer(`DROP ROLE IF EXISTS ${role}`))
+
+/** How long a wait is watched, and how many transactions it may take: 4 looks a second of 3 statements each, and a margin. */
+const WATCHED_MS = 3_000
+const MOST = 4 * 3 * 3 * 4
+
+/** @typedef {Awaited<typeof locks>} Database */
+
+/** Tables of the administrator, whose policies hide every row from the role's UPDATE. @param {Database} db */
+async function hideUpdates(db) {
+  await made
+  const pool = db.pool({ connectionString: db.ownUrl })
+  await new PostgresAdapter(pool).connect()
+  await new PostgresIdempotencyAdapter(pool).connect()
+  await pool.end()
+  await db.query(grants(role))
+  for (const table of ['go_goscope_locks', 'go_goscope_idempotency']) {
+    await db.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`)
+    await db.query(`CREATE POLICY reads ON ${table} FOR SELECT USING (true)`)
+    await db.query(`CREATE POLICY makes ON ${table} FOR INSERT WITH CHECK (true)`)
+    await db.query(`CREATE POLICY removes ON ${table} FOR DELETE USING (true)`)
+    await db.query(`CREATE POLICY changes ON ${table} FOR UPDATE USING (false)`)
+  }
+}
+
+/** @param {Database} db */
+async function transactions(db) {
+  // A session reports what it has counted after a while; what it has not yet reported is reported in the next second.
+  const [{ n }] = await db.query(`SELECT (xact_commit + xact_rollback)::int AS n FROM pg_stat_database
+    WHERE datname = current_database()`)
+  return n
+}
+
+/** @param {Database} db */
+async function perWatch(db) {
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  const before = await transactions(db)
+  await new Promise((resolve) => setTimeout(resolve, WATCHED_MS))
+  return (await transactions(db)) - before
+}
+
+test('lock() waits with pauses, and gets the lock when it is released', async (t) => {
+  const db = await locks
+  await hideUpdates(db)
+  const pool = db.pool({ connectionString: urlAs(db.ownUrl, role) })
+  const [holder, waiter] = [
+    new PostgresAdapter(pool),
+    new PostgresAdapter(db.pool({ connectionString: urlAs(db.ownUrl, role) })),
+  ]
+  const held = await holder.lock('k', { ttl: 600_000, renew: false })
+  const waiting = waiter.lock('k', { ttl: 600_000, renew: false })
+  const count = await perWatch(db)
+  t.diagnostic(`figure: ${count} transactions in ${WATCHED_MS} ms of waiting for a lock that cannot be marked`)
+  assert.ok(count <= MOST, `${count} transactions`)
+  await held.release()
+  await (await inTime('the lock', waiting)).release()
+})
+
+test('lock() ends at its limit, and by its signal', async () => {
+  const db = await locks
+  const pool = db.pool({ connectionString: urlAs(db.ownUrl, role) })
+  const adapter = new PostgresAdapter(pool)
+  await adapter.lock('ends', { ttl: 600_000, renew: false })
+  await assert.rejects(adapter.lock('ends', { ttl: 1_000, wait: 300 }), { code: 'ERR_LOCK_WAIT_TIMEOUT' })
+  const signal = AbortSignal.timeout(300)
+  await assert.rejects(adapter.lock('ends', { ttl: 1_000, signal }), { name: 'TimeoutError' })
+})
+
+test('run() waits for another process with pauses, and has its result', async (t) => {
+  const db = await results
+  await hideUpdates(db)
+  const runs = () => new PostgresIdempotencyAdapter(db.pool({ connectionString: urlAs(db.ownUrl, role) }))
+  /** @type {(result: string) => void} */
+  let finish = () => {}
+  let times = 0
+  const work = () => {
+    times++
+    return new Promise((resolve) => {
+      finish = resolve
+    })
+  }
+  const first = runs().run('k', work, { claimTtl: 600_000 })
+  await until('it works', async () => times === 1)
+  const second = runs().run('k', () => times++)
+  const count = await perWatch(db)
+  t.diagnostic(`figure: ${count} transactions in ${WATCHED_MS} ms of waiting for a run of another process`)
+  assert.ok(count <= MOST, `${count} transactions`)
+  finish('result')
+  assert.deepEqual(await Promise.all([first, inTime('the result', second)]), ['result', 'result'])
+  assert.equal(times, 1)
+})
