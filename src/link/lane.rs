@@ -23,7 +23,7 @@ use super::job::Job;
 use super::pool::Lease;
 use super::ready::Batch;
 use super::round::{is_hopeful, pause, round};
-use super::{EAGER_LANES, Error, Link, State};
+use super::{EAGER_LANES, Error, Link, State, further_lane};
 
 /// A round's bound: what one answer may cost the calls that wait behind it. The other is in `round`.
 const ROUND_JOBS: usize = 256;
@@ -96,6 +96,7 @@ impl Drop for Running {
         let mut state = link.state();
         self.end_batch(&mut state);
         state.lanes -= 1;
+        link.lane_ended.notify_waiters();
         // What became ready while this lane was on its way out must not be left lying.
         link.start_lane(&mut state);
     }
@@ -116,17 +117,19 @@ pub(super) async fn run(link: Arc<Link>) {
     loop {
         // A request that must pause before another try does not make the others wait.
         let again = later(&link, std::mem::take(&mut left));
-        // A further lane takes no calls before it has a connection. To open one may take long, and needs JavaScript,
-        // whose thread may be busy; the lanes that have theirs must not wait for that.
+        // A further lane takes no calls before it has a connection: the other lanes may take them.
         lease = lease.filter(|lease| lease.is_usable());
-        if lease.is_none() && again.is_empty() && leaves_to_others(&link) {
-            // They may have taken what this one was started for.
-            if !link.state().ready.has_work() {
-                return;
-            }
-            match link.pool.lease().await {
-                Ok(opened) => lease = Some(opened),
-                Err(_) => return no_further_lanes(&link),
+        if lease.is_none() && again.is_empty() && has_others(&link) {
+            match further_lane::connection(&link).await {
+                Ok(Some(opened)) => lease = Some(opened),
+                Ok(None) if !link.state().ready.has_work() => return,
+                Ok(None) => continue,
+                Err(_) if others_carry(&link) => return no_further_lanes(&link),
+                Err(error) => {
+                    let jobs = take_round(&mut running, Vec::new(), last);
+                    left = refuse(&link, jobs, &error);
+                    continue;
+                }
             }
         }
         let jobs = take_round(&mut running, again, last);
@@ -223,14 +226,21 @@ fn later(link: &Arc<Link>, jobs: Vec<Job>) -> Vec<Job> {
     at_once
 }
 
-/// Whether other lanes carry on while this one has no connection; further ones need not wait for it to start.
-fn leaves_to_others(link: &Link) -> bool {
+/// Whether there are other lanes; further ones need not wait for this one to start. Also if their rounds take long: those may
+/// be answered sooner than a connection is open.
+fn has_others(link: &Link) -> bool {
     let mut state = link.state();
-    let has_others = state.lanes - state.held_up_lanes >= 2;
+    let has_others = state.lanes >= 2;
     if has_others {
         state.is_starting = false;
     }
     has_others
+}
+
+/// Whether another lane carries calls that is not held up.
+fn others_carry(link: &Link) -> bool {
+    let state = link.state();
+    state.lanes - state.held_up_lanes >= 2
 }
 
 /// For a while: there was no connection for the last.

@@ -7,6 +7,7 @@ mod drive;
 mod errno;
 mod error;
 mod figures;
+mod further_lane;
 mod handshake;
 mod hearing;
 mod isolation;
@@ -114,6 +115,7 @@ pub struct Link {
     tells_next: AtomicBool,
     traffic: Traffic,
     idle: Notify,
+    lane_ended: Notify,
     owed: Arc<Owed>,
     notices: Arc<Notices>,
     lost_sessions: LostSessions,
@@ -163,6 +165,7 @@ impl Link {
             tells_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
+            lane_ended: Notify::new(),
             owed: Arc::default(),
             notices: Arc::default(),
             lost_sessions: LostSessions::default(),
