@@ -1,11 +1,11 @@
 // @ts-check
 'use strict'
 
-const { performance } = require('node:perf_hooks')
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
+const { now } = require('./clock.js')
 const { Connection } = require('./connection.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
@@ -84,7 +84,7 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
-    const called = performance.now()
+    const called = now()
     const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
     if (granted === null) return null
     const end = called + length

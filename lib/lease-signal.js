@@ -1,10 +1,9 @@
 // @ts-check
 'use strict'
 
-// Not the globals, which test runners replace with clocks of their own.
-const { clearTimeout, setTimeout } = require('node:timers')
+const { after } = require('./clock.js')
 
-/** The longest that Node's timers can be set to. */
+/** A longer wait is looked at again in between. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The signal of a lease, which aborts when its time is over, or when somebody says that it is lost. */
@@ -12,8 +11,8 @@ class LeaseSignal {
   #controller = new AbortController()
   #left
   #over
-  /** @type {NodeJS.Timeout | undefined} */
-  #timer
+  /** Cancels the timer. */
+  #cancel = () => {}
 
   /**
    * @param {() => number} left how many milliseconds are left of the lease
@@ -35,12 +34,11 @@ class LeaseSignal {
     const left = this.#left()
     if (left <= 0) return this.#over()
     // Rounded up: a timer must not go off while something is left, and be set again and again for that.
-    this.#timer = setTimeout(() => this.watch(), Math.min(Math.ceil(left), LONGEST_TIMER_MS))
-    this.#timer.unref()
+    this.#cancel = after(Math.min(Math.ceil(left), LONGEST_TIMER_MS), () => this.watch())
   }
 
   rest() {
-    clearTimeout(this.#timer)
+    this.#cancel()
   }
 
   /** @param {Error} reason */

@@ -1,9 +1,9 @@
 // @ts-check
 'use strict'
 
-const { performance } = require('node:perf_hooks')
 const { givenKey, leaseTtl } = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { now, wallClock } = require('./clock.js')
 const { coded } = require('./errors.js')
 const { HANDLE } = require('./operations.js')
 const { tracingOf } = require('./tracing.js')
@@ -39,7 +39,7 @@ class Lease {
   #defaultTtl
   /** @type {Renewal} */
   #renewal
-  /** When the lease ends at the earliest, by `performance.now()`, as far as it is not renewed. */
+  /** When the lease ends at the earliest, by the clock of lib/clock.js, as far as it is not renewed. */
   #end
   /** @type {import('./lease-signal.js').LeaseSignal | undefined} */
   #signal
@@ -91,7 +91,7 @@ class Lease {
     const length = leaseTtl('ttl', ttl, this.#defaultTtl)
     // While the lease lasts, a fault is no reason to give it up; when it is over, another try is no use.
     const patience = Math.max(this.#left(), 0)
-    const called = performance.now()
+    const called = now()
     const isExtended = settled(
       await this.#connection.send((slot) =>
         this.#locks.extend(slot, this.#name, length, this.#owner, patience, this.#renewal.number, this.#token),
@@ -119,7 +119,7 @@ class Lease {
   }
 
   get expiresAt() {
-    return Math.floor(Date.now() + this.#left())
+    return Math.floor(wallClock() + this.#left())
   }
 
   get fencingToken() {
@@ -142,7 +142,7 @@ class Lease {
   }
 
   #left() {
-    return this.#renewal.left() ?? this.#end - performance.now()
+    return this.#renewal.left() ?? this.#end - now()
   }
 
   /**
@@ -178,7 +178,7 @@ class Lease {
   }
 
   #stopRenewal() {
-    this.#end = performance.now() + this.#left()
+    this.#end = now() + this.#left()
     this.#renewal.stop()
     this.#renewal = NO_RENEWAL
   }

@@ -9,6 +9,7 @@ const net = require('node:net')
 const tls = require('node:tls')
 const { failedWrite, terminated } = require('../errors.js')
 const { HostError } = require('../kept-errors.js')
+const { after, now } = require('../clock.js')
 
 // A certificate that was good a minute ago is not looked at again; a connection that lives on is not, either.
 const VERDICT_MS = 60_000
@@ -30,7 +31,7 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /** The certificates that have been found trustworthy, for one pool. */
 class Judge {
-  /** Until when each certificate of a server is trusted. @type {Map<string, Map<string, number>>} */
+  /** Until when each certificate of a server is trusted, by the clock of lib/clock.js. @type {Map<string, Map<string, number>>} */
   #verdicts = new Map()
   /** @type {Map<string, Promise<string>>} */
   #underWay = new Map()
@@ -51,7 +52,7 @@ class Judge {
     // Behind a load balancer servers with several certificates may take turns, so verdicts add up; and where they take
     // turns strictly, every other look meets the server that has been judged.
     for (let look = 0; look < (again ? LOOKS : 1) && known.size === before; look++) {
-      known.set(await this.#judge(name, server), Date.now() + VERDICT_MS)
+      known.set(await this.#judge(name, server), now() + VERDICT_MS)
     }
     return { only: [...known.keys()] }
   }
@@ -64,7 +65,7 @@ class Judge {
   #knownOf(name) {
     const known = this.#verdicts.get(name) ?? new Map()
     this.#verdicts.set(name, known)
-    for (const [digest, until] of known) if (Date.now() >= until) known.delete(digest)
+    for (const [digest, until] of known) if (now() >= until) known.delete(digest)
     return known
   }
 
@@ -93,7 +94,7 @@ class Judge {
 async function certificateOf({ host, port, ssl, direct, timeout }) {
   const options = ssl === true ? {} : ssl
   const socket = net.connect(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port })
-  const impatience = timeoutOf(timeout) > 0 ? setTimeout(() => socket.destroy(), timeout) : undefined
+  const cancelTimeout = timeoutOf(timeout) > 0 ? after(timeout, () => socket.destroy()) : () => {}
   /** @type {unknown} */
   let ownError
   try {
@@ -122,7 +123,7 @@ async function certificateOf({ host, port, ssl, direct, timeout }) {
     // What the application's own function found is its own.
     throw error === ownError ? error : new HostError(error)
   } finally {
-    clearTimeout(impatience)
+    cancelTimeout()
     socket.destroy()
   }
 }

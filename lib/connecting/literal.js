@@ -1,6 +1,8 @@
 // @ts-check
 'use strict'
 
+const { types } = require('node:util')
+
 /**
  * A value as an SQL literal without a type, for the server to find one.
  *
@@ -19,8 +21,8 @@ function literal(value) {
  * @returns {string}
  */
 function asText(value) {
-  if (value instanceof Date) return value.toISOString()
-  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`
+  if (types.isDate(value)) return value.toISOString()
+  if (types.isUint8Array(value)) return `\\x${Buffer.from(value).toString('hex')}`
   if (Array.isArray(value)) return `{${value.map(asElement).join(',')}}`
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

@@ -1,0 +1,58 @@
+// @ts-check
+// Time and timers that are real whatever a test runner does. Fake clocks (jest, vitest, sinon) replace the global timers,
+// `Date` and `performance`; in the main realm also the functions of `node:timers` and `node:timers/promises`, for every
+// module that is loaded afterwards, and `performance.now` of `node:perf_hooks`. They replace neither `process.uptime` nor
+// `Atomics.waitAsync`, which belongs to the language, has a time limit, and runs on the event loop in Node, Bun and Deno.
+// The only clock that lib/ may use in the application's process; biome.json forbids the others.
+'use strict'
+
+const { MessageChannel } = require('node:worker_threads')
+
+/** Milliseconds, with fractions, of a clock that is never set. */
+const now = () => process.uptime() * 1000
+
+/** The application's own wall clock, fake if that is fake: for times that the application compares with it. */
+// biome-ignore lint/style/noRestrictedGlobals: it is the one that is meant
+const wallClock = () => Date.now()
+
+/**
+ * Calls back once, after a time. Does not keep the process alive.
+ *
+ * @param {number} ms
+ * @param {() => void} callback
+ * @returns {() => void} cancels it
+ */
+function after(ms, callback) {
+  const word = new Int32Array(new SharedArrayBuffer(4))
+  // At least 1: a wait of 0 ms is over at once, and is no promise.
+  const { value } = /** @type {any} */ (Atomics).waitAsync(word, 0, 0, Math.max(ms, 1))
+  value.then((/** @type {'ok' | 'timed-out'} */ outcome) => outcome === 'timed-out' && callback())
+  return () => void Atomics.notify(word, 0)
+}
+
+/**
+ * Resolves in a later turn of the event loop, when every promise that is settled by now has called back.
+ *
+ * @returns {Promise<void>}
+ */
+const nextTurn = () => new Promise((resolve) => void after(0, resolve))
+
+/**
+ * Resolves after a time, and keeps the process alive until then.
+ *
+ * @param {number} ms
+ * @returns {Promise<void>}
+ */
+function pause(ms) {
+  const { port1 } = new MessageChannel()
+  // A port that is listened to counts as open.
+  port1.on('message', () => {})
+  return new Promise((resolve) => {
+    after(ms, () => {
+      port1.close()
+      resolve()
+    })
+  })
+}
+
+module.exports = { after, nextTurn, now, pause, wallClock }
