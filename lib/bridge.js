@@ -231,7 +231,7 @@ function tell(subscription, news) {
 }
 
 /**
- * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true }} Question
+ * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true, processID: number | null }} Question
  * @typedef {object} Owner who answers for the pools
  * @property {(question: any) => Promise<object>} describe how to connect
  * @property {(question: any, converse: Converse) => Promise<void>} greet sees a new session

@@ -4,7 +4,7 @@
 
 const native = require('./native.js')
 const { answerFor, bridge, send, settled, subscribe, unsubscribe } = require('./bridge.js')
-const { describeConnection, targetOf } = require('./connecting/describe.js')
+const { describeConnection, parametersOf, targetOf } = require('./connecting/describe.js')
 const { greet } = require('./connecting/greeting.js')
 const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
@@ -27,9 +27,10 @@ answerFor({
     const connection = connectionOf(pool)
     return describeConnection(connection.pool, () => connection.judge, asked)
   },
-  async greet({ pool }, converse) {
+  async greet({ pool, processID }, converse) {
     const connection = connectionOf(pool)
-    await greet(connection.pool, (sql) => converse(sql, connection))
+    const about = { processID, parameters: () => parametersOf(connection.pool) }
+    await greet(connection.pool, (sql) => converse(sql, connection), about)
   },
 })
 

@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
+const { inspect } = require('node:util')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
@@ -160,13 +161,67 @@ for (const [title, hooks] of /** @type {[string, any][]} */ ([
   })
 }
 
-test('what a hook asks of a client beyond that is refused by name, not skipped', async () => {
-  const pool = (await database).pool()
-  pool.on('connect', (/** @type {any} */ client) => client.copyFrom('t'))
-  const error = await failureOf(new PostgresAdapter(pool).has('x'))
-  assert.equal(error.code, 'ERR_INVALID_ARG_VALUE')
-  assert.match(error.message, /client\.copyFrom/)
+test('a hook may read what it may read of a pg client, and any other name', async () => {
+  const db = await database
+  /** @type {any} */
+  const seen = {}
+  const pool = db.pool()
+  pool.on('connect', async (/** @type {any} */ client) => {
+    seen.processID = client.processID
+    seen.backend = (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+    seen.target = [client.host, client.port, client.database, client.user]
+    seen.absent = [client.copyFrom, client.secretKey, client[Symbol.iterator], client.connection, 'copyFrom' in client]
+    seen.text = [String(client), Object.prototype.toString.call(client)]
+    seen.inspected = inspect(client).includes('Session')
+    seen.json = typeof JSON.stringify(client)
+    seen.parsed = client.getTypeParser(20)('7')
+    seen.status = client.getTransactionStatus()
+    for (const name of [...new Set([...pgMembers(), ...pgMembers().map(String)])]) Reflect.get(client, name)
+    const { query } = client
+    seen.detached = (await query('SELECT 1 AS one')).rows
+    const derived = Object.create(client)
+    derived.name = 'mine'
+    seen.derived = (await derived.query('SELECT 2 AS two')).rows
+    client.ref()
+    client.unref()
+    client.mark = 1
+    seen.mark = client.mark
+  })
+  assert.equal(await new PostgresAdapter(pool).has('x'), false)
+  const { hostname, port, pathname, username } = new URL(db.url)
+  assert.deepEqual(seen.target, [hostname, Number(port), pathname.slice(1), username])
+  assert.equal(String(seen.processID), seen.backend)
+  assert.deepEqual(seen.absent, [undefined, undefined, undefined, undefined, false])
+  assert.deepEqual(seen.text, ['[object Object]', '[object Object]'])
+  assert.deepEqual([seen.inspected, seen.json, seen.parsed, seen.status, seen.mark], [true, 'string', '7', null, 1])
+  assert.deepEqual([seen.detached, seen.derived], [[{ one: '1' }], [{ two: '2' }]])
 })
+
+/** All that a client of pg's has a value under. */
+function pgMembers() {
+  const client = new pg.Client()
+  const names = []
+  for (let object = client; object && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
+    names.push(...Reflect.ownKeys(object))
+  }
+  return names
+}
+
+for (const [name, use] of /** @type {[string, (client: any) => unknown][]} */ ([
+  ['connect', (client) => client.connect()],
+  ['end', (client) => client.end()],
+  ['cancel', (client) => client.cancel()],
+  ['copyFrom', (client) => client.copyFrom('t')],
+])) {
+  test(`a hook that calls client.${name}(), which a native connection lacks, rejects the call and is not skipped`, async () => {
+    const pool = (await database).pool()
+    pool.on('connect', use)
+    const error = await failureOf(new PostgresAdapter(pool).has('x'))
+    assert.equal(error.name, 'TypeError')
+    assert.match(error.message, new RegExp(`client\\.${name}`))
+    assert.equal(error.code, name === 'copyFrom' ? undefined : 'ERR_INVALID_ARG_VALUE')
+  })
+}
 
 test('a hook cannot take from our statements what they rely on', async () => {
   const db = await database

@@ -66,6 +66,13 @@ function targetOf(pool) {
 }
 
 /**
+ * What pg's client would say it is connected with.
+ *
+ * @param {any} pool
+ */
+const parametersOf = (pool) => resolve(pool).parameters
+
+/**
  * URL, options, environment and defaults as one: by the pool's own pg, where it has one.
  *
  * @param {any} pool
@@ -112,4 +119,4 @@ function timeouts(parameters) {
   return Object.fromEntries(set.map((name) => [name, String(Number.parseInt(parameters[name], 10))]))
 }
 
-module.exports = { describeConnection, targetOf }
+module.exports = { describeConnection, parametersOf, targetOf }

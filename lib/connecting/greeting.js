@@ -21,11 +21,12 @@ const listeners = (/** @type {any} */ pool) => pool.rawListeners?.('connect') ??
  *
  * @param {any} pool
  * @param {(sql: string) => Promise<any>} converse runs SQL there
+ * @param {import('./session.js').About} about
  */
-async function greet(pool, converse) {
+async function greet(pool, converse, about) {
   // Read in only where there are hooks.
   const { Session } = require('./session.js')
-  const session = new Session(converse)
+  const session = new Session(converse, about)
   const { onConnect, verify } = pool.options
   try {
     if (onConnect) await onConnect(session)

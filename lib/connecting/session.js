@@ -1,26 +1,55 @@
 // @ts-check
-// A new native connection as the application's hooks see it: what they use of a pg client, and no more.
+// A new native connection as the application's hooks see it. It can be read as pg's client: what that has as a value is
+// here, too, and any other name is undefined. A method of pg's client that a native connection lacks throws when it is
+// called, and not when it is read.
 'use strict'
 
 const { randomBytes } = require('node:crypto')
 const { EventEmitter } = require('node:events')
-const { inspect } = require('node:util')
 const { coded } = require('../errors.js')
+const { nextTurn } = require('../clock.js')
 const { literal } = require('./literal.js')
+
+/**
+ * @typedef {object} About what pg's client knows of its session
+ * @property {number | null} processID null where a pooler shares the server's sessions
+ * @property {() => { user?: string, database?: string, host?: string, port?: unknown }} parameters
+ */
 
 class Session extends EventEmitter {
   #converse
+  #parameters
   /** @type {Promise<unknown>} */
   #last = Promise.resolve()
   #pending = 0
 
-  /** @param {(sql: string) => Promise<any>} converse */
-  constructor(converse) {
+  /**
+   * @param {(sql: string) => Promise<any>} converse runs SQL there
+   * @param {About} about
+   */
+  constructor(converse, { processID, parameters }) {
     super()
     this.#converse = converse
-    // Whatever else hooks ask of a client would be skipped in silence if it were merely undefined.
-    // biome-ignore lint/correctness/noConstructorReturn: only a proxy can see what is asked of it
-    return new Proxy(this, { get: member })
+    this.#parameters = parameters
+    this.processID = processID
+    // Also for hooks that pass the method on by itself.
+    this.query = this.query.bind(this)
+  }
+
+  get user() {
+    return this.#parameters().user
+  }
+
+  get database() {
+    return this.#parameters().database
+  }
+
+  get host() {
+    return this.#parameters().host
+  }
+
+  get port() {
+    return Number(this.#parameters().port)
   }
 
   /**
@@ -96,17 +125,54 @@ class Session extends EventEmitter {
   /** Parsers of column types concern queries of the application's own, which it makes through pg. */
   setTypeParser() {}
 
+  /** Values in the rows are text, so nothing parses them. */
+  getTypeParser() {
+    return (/** @type {string} */ value) => value
+  }
+
   /** A session in a hook is the pool's to take back. */
   release() {}
+
+  /** While hooks run, the call that needs the connection keeps the process alive. */
+  ref() {}
+
+  unref() {}
+
+  /** As pg's client, before it has been told. */
+  getTransactionStatus() {
+    return null
+  }
+
+  connect() {
+    throw lacking('connect', 'it is connected already')
+  }
+
+  end() {
+    throw lacking('end', 'the pool ends it; reject or throw to have it not used')
+  }
+
+  cancel() {
+    throw lacking('cancel', 'see statement_timeout')
+  }
 
   /** Resolves when everything that was asked has been answered, and what hooks asked upon that, too. */
   async settled() {
     while (this.#pending > 0) {
       await this.#last
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextTurn()
     }
   }
 }
+
+/**
+ * @param {string} method
+ * @param {string} advice
+ */
+const lacking = (method, advice) =>
+  coded(
+    new TypeError(`A connect hook called client.${method}(), which native connections do not have: ${advice}`),
+    'ERR_INVALID_ARG_VALUE',
+  )
 
 /**
  * @param {{ fields: string[], rows: string[][], rowCount: number }} result
@@ -122,25 +188,5 @@ function shape({ fields, rows, rowCount }, text, rowMode) {
     rows: rowMode === 'array' ? rows : rows.map(object),
   }
 }
-
-/**
- * @param {Session} session
- * @param {string | symbol} name
- */
-function member(session, name) {
-  const value = Reflect.get(session, name)
-  if (typeof value === 'function') return value.bind(session)
-  if (value === undefined && typeof name === 'string' && !OPTIONAL.has(name) && !(name in session)) {
-    const message = `A connect hook asked for client.${name}, which goscope-postgres' connections do not have`
-    throw coded(
-      new TypeError(`${message} (only query, events and escaping). Received ${inspect(name)}`),
-      'ERR_INVALID_ARG_VALUE',
-    )
-  }
-  return value
-}
-
-// What JavaScript itself and loggers ask of any object.
-const OPTIONAL = new Set(['then', 'toJSON', 'inspect', 'constructor', 'nodeType', 'asymmetricMatch', '$$typeof'])
 
 module.exports = { Session }

@@ -211,6 +211,11 @@ impl Connection {
         self.session.backend.as_ref()
     }
 
+    /// The process id of [`Self::backend`].
+    pub fn process_id(&self) -> Option<i32> {
+        self.backend().map(|backend| backend.pid)
+    }
+
     /// Runs a query of the preparation phase: unnamed, one round trip.
     pub async fn look(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
         self.client.query_typed(&to_primary(sql), params).await.map_err(|error| self.explain(&error))

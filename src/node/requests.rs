@@ -16,8 +16,8 @@ use crate::sync::lock;
 pub(super) enum Question {
     /// How is `host` of this pool connected to? `judge_again`: the server shows a certificate that is not known yet.
     Describe { pool: u32, host: u32, judge_again: bool },
-    /// Here is a new session of this pool.
-    Greet { pool: u32 },
+    /// Here is a new session of this pool. `process_id`: of its backend, if no pooler shares that.
+    Greet { pool: u32, process_id: Option<i32> },
 }
 
 impl Question {
@@ -26,7 +26,9 @@ impl Question {
             Self::Describe { pool, host, judge_again } => {
                 json!({ "pool": pool, "host": host, "judgeAgain": judge_again })
             }
-            Self::Greet { pool } => json!({ "pool": pool, "greet": true }),
+            Self::Greet { pool, process_id } => {
+                json!({ "pool": pool, "greet": true, "processID": process_id })
+            }
         }
     }
 }
@@ -134,7 +136,7 @@ impl Queue {
         let (statements, mut asked) = mpsc::unbounded_channel();
         let request = self.requests.enter(Answer::Greet { done, statements })?;
         let _waiting = Waiting { requests: &self.requests, request };
-        self.ask(request, Question::Greet { pool });
+        self.ask(request, Question::Greet { pool, process_id: connection.process_id() });
         loop {
             tokio::select! {
                 answer = &mut greeted => return answer.unwrap_or(Err(Error::Closed)),
