@@ -2,8 +2,9 @@
 // A lock that is waited for: until it is free, the time is up, or the caller's signal aborts.
 'use strict'
 
-const { performance } = require('node:perf_hooks')
+const { onAbort, throwIfAborted } = require('./abort.js')
 const { settled } = require('./bridge.js')
+const { now } = require('./clock.js')
 const { POOL_ENDED, coded } = require('./errors.js')
 const { Lease } = require('./lease.js')
 
@@ -26,7 +27,7 @@ const { Lease } = require('./lease.js')
  * @returns {Promise<Lease>}
  */
 async function lockWhenFree(connection, locks, wanted) {
-  wanted.signal?.throwIfAborted()
+  throwIfAborted(wanted.signal)
   // What is given up may still have to be given back.
   return connection.during(() => wait(connection, locks, wanted))
 }
@@ -35,7 +36,7 @@ async function lockWhenFree(connection, locks, wanted) {
 async function wait(connection, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl }) {
   const lease = new NativeLease(connection, locks)
   const giveUp = () => locks.giveUp(lease.number)
-  signal?.addEventListener('abort', giveUp, { once: true })
+  const unlisten = onAbort(signal, giveUp)
   const isOver = connection.onEnd(giveUp)
   let outcome
   try {
@@ -45,7 +46,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
     throw error
   } finally {
     isOver()
-    signal?.removeEventListener('abort', giveUp)
+    unlisten()
   }
   const isRefused = connection.isRefusing
   if (typeof outcome === 'string') {
@@ -55,7 +56,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
     handle.giveBack()
   }
   lease.stop()
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   if (isRefused) throw new Error(POOL_ENDED)
   const holder = outcome?.holder == null ? '' : ` It is held by "${outcome.holder}".`
   const message = `The lock "${key}" did not become free within ${wait} ms.${holder}`
@@ -70,7 +71,7 @@ class NativeLease {
   #isLost = false
   /** @type {Lease | undefined} */
   #handle
-  /** When the lease ends at the earliest, by `performance.now()`, once nobody renews it. @type {number | undefined} */
+  /** When the lease ends at the earliest, by the clock of lib/clock.js, once nobody renews it. @type {number | undefined} */
   #end
 
   /**
@@ -87,7 +88,7 @@ class NativeLease {
       subscribe: (/** @type {number} */ number) => (this.number = number),
       unsubscribe: (/** @type {number} */ number) => {
         const left = locks.left(number)
-        if (left !== null) this.#end = performance.now() + left
+        if (left !== null) this.#end = now() + left
         this.#isKnown = false
         locks.forget(number)
       },
@@ -103,7 +104,7 @@ class NativeLease {
    * @param {number | undefined} defaultTtl
    */
   handle(name, key, granted, renew, defaultTtl) {
-    const end = performance.now() + (this.#locks.left(this.number) ?? 0)
+    const end = now() + (this.#locks.left(this.number) ?? 0)
     const renewal = renew ? this : undefined
     const handle = new Lease(this.connection, this.#locks, name, key, granted, end, defaultTtl, renewal)
     // Granted while the pool was being ended, it is not stopped by anybody else.
@@ -116,7 +117,7 @@ class NativeLease {
 
   left() {
     if (this.#isKnown) return this.#locks.left(this.number) ?? undefined
-    return this.#end === undefined ? undefined : this.#end - performance.now()
+    return this.#end === undefined ? undefined : this.#end - now()
   }
 
   stop() {

@@ -1,0 +1,92 @@
+// @ts-check
+// The AbortSignals that callers give: of Node, and of polyfills that know neither `reason` nor `throwIfAborted`; one for
+// many calls.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { PostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { inTime } = require('../helpers/waiting.js')
+
+const database = useDatabase()
+
+const TTL = { ttl: 60_000 }
+
+/** As the package `abort-controller` makes it: an event target with `aborted`, and no more. */
+class OldSignal {
+  aborted = false
+  /** @type {Set<Function>} */
+  listeners = new Set()
+
+  addEventListener(/** @type {string} */ type, /** @type {Function} */ listener) {
+    assert.equal(type, 'abort')
+    this.listeners.add(listener)
+  }
+
+  removeEventListener(/** @type {string} */ _, /** @type {Function} */ listener) {
+    this.listeners.delete(listener)
+  }
+
+  abort() {
+    this.aborted = true
+    for (const listener of [...this.listeners]) listener.call(this, { type: 'abort', target: this })
+  }
+}
+
+test('a signal without `throwIfAborted` and `reason` ends a wait, and refuses one that has not begun', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  const held = await adapter.lock('old', TTL)
+  const old = new OldSignal()
+  const signal = /** @type {any} */ (old)
+  const waits = Array.from({ length: 3 }, () => adapter.lock('old', { ...TTL, signal }))
+  const outcomes = Promise.allSettled(waits)
+  assert.equal(old.listeners.size, 1)
+  old.abort()
+  for (const outcome of await inTime('the end of the waits', outcomes)) {
+    assert.equal(outcome.status, 'rejected')
+    assert.equal(/** @type {any} */ (outcome).reason.name, 'AbortError')
+  }
+  assert.equal(old.listeners.size, 0)
+  await assert.rejects(adapter.lock('old', { ...TTL, signal }), { name: 'AbortError' })
+  await held.release()
+  await adapter.disconnect()
+})
+
+test('50 locks that wait on one signal make one listener, no warning, and leave nothing on the signal', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  /** @type {Error[]} */
+  const warnings = []
+  const warn = (/** @type {Error} */ warning) => warnings.push(warning)
+  process.on('warning', warn)
+  const controller = new AbortController()
+  let listeners = 0
+  const { signal } = controller
+  const { addEventListener, removeEventListener } = signal
+  signal.addEventListener = (/** @type {any[]} */ ...given) => {
+    listeners++
+    return Reflect.apply(addEventListener, signal, given)
+  }
+  signal.removeEventListener = (/** @type {any[]} */ ...given) => {
+    listeners--
+    return Reflect.apply(removeEventListener, signal, given)
+  }
+  const held = await adapter.lock('many', { ...TTL, signal })
+  const waits = Array.from({ length: 50 }, () => adapter.lock('many', { ...TTL, signal }))
+  const outcomes = Promise.allSettled(waits)
+  assert.equal(listeners, 1)
+  // Ten of them are granted, and take their callbacks away.
+  await held.release()
+  for (const wait of waits.slice(0, 10)) await (await inTime('a lock', wait)).release()
+  const last = await inTime('a lock', /** @type {Promise<any>} */ (waits[10]))
+  assert.equal(listeners, 1)
+  controller.abort(new Error('enough'))
+  const ended = (await inTime('the end of the waits', outcomes)).slice(11)
+  assert.ok(ended.every((outcome) => outcome.status === 'rejected' && outcome.reason.message === 'enough'))
+  assert.equal(listeners, 0)
+  await last.release()
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', warn)
+  assert.deepEqual(warnings, [])
+  await adapter.disconnect()
+})
