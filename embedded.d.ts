@@ -26,7 +26,10 @@ export interface EmbeddedPostgres {
   readonly pid: number
   /** The file that the server logs to. It goes when the server does. */
   readonly logFile: string
-  /** The folder of its Unix socket, to give to `pg` as `host`. There is no socket on Windows. */
+  /**
+   * The folder of its Unix socket, to give to `pg` as `host`: the server's own, or one in `/tmp` if the temporary folder's
+   * path is too long for a socket. There is no socket on Windows.
+   */
   readonly socketDirectory: string
   /** Shuts the server down, ending its sessions, and removes its folder. Twice is fine. */
   stop(): Promise<void>

@@ -9,6 +9,7 @@ const fs = require('node:fs')
 const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
+const { makeSocketFolder } = require('./socket-folder.js')
 
 /** @typedef {{ binaries: string, password: string, settings: Record<string, string>, port?: number }} Order */
 
@@ -22,6 +23,9 @@ const STOP_TIMEOUT_MS = 5_000
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-postgres-'))
 const data = path.join(folder, 'data')
 const logFile = path.join(folder, 'server.log')
+const socketDirectory = makeSocketFolder(folder)
+/** Those that go with the server. */
+const folders = [...new Set([folder, socketDirectory ?? folder])]
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let server
 
@@ -44,7 +48,7 @@ async function keep() {
   const passwordFile = path.join(folder, 'password')
   fs.writeFileSync(passwordFile, order.password, { mode: 0o600 })
   if (user) {
-    fs.chownSync(folder, user.uid, user.gid)
+    for (const own of folders) fs.chownSync(own, user.uid, user.gid)
     fs.chownSync(passwordFile, user.uid, user.gid)
   }
 
@@ -61,7 +65,7 @@ async function keep() {
   for (let attempt = 1; ; attempt++) {
     const port = order.port ?? (await freePort())
     if (await startOn(port, path.join(bin, 'postgres'), { ...user, env })) {
-      return report({ port, folder, logFile, pid: server?.pid })
+      return report({ port, folders, logFile, socketDirectory: socketDirectory ?? folder, pid: server?.pid })
     }
     // Somebody else may have taken the port between the look and the start.
     if (order.port || attempt === START_ATTEMPTS) throw new Error(`PostgreSQL did not start on port ${port}`)
@@ -77,7 +81,7 @@ async function startOn(port, program, options) {
   const settings = {
     listen_addresses: '127.0.0.1',
     port: String(port),
-    unix_socket_directories: process.platform === 'win32' ? '' : folder,
+    unix_socket_directories: socketDirectory ?? '',
     // Nobody mourns the data of a throwaway server.
     fsync: 'off',
     full_page_writes: 'off',
@@ -154,7 +158,7 @@ async function leave(code) {
     await gone
     clearTimeout(impatience)
   }
-  fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  for (const own of folders) fs.rmSync(own, { recursive: true, force: true, maxRetries: 5 })
   process.exit(code)
 }
 

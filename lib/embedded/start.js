@@ -7,6 +7,7 @@ const crypto = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const readline = require('node:readline')
+const { pause } = require('../clock.js')
 const { findBinaries } = require('./binaries.js')
 
 /** Node 20.0 and 20.1 lack the symbol; TypeScript's and Node's helpers agree on this stand-in. */
@@ -34,26 +35,27 @@ async function startPostgres(options = {}) {
     stdio: ['pipe', 'pipe', 'ignore'],
   })
   const exited = new Promise((resolve) => keeper.once('exit', resolve))
-  const { port, logFile, folder, pid, error } = await firstReport(keeper)
+  const { port, logFile, folders, socketDirectory, pid, error } = await firstReport(keeper)
   if (error) throw new Error(`PostgreSQL could not be started: ${error}`)
 
   // An idle server does not keep the process alive; when the process ends, so does the server.
   keeper.unref()
-  for (const stream of [keeper.stdin, keeper.stdout]) /** @type {any} */ (stream).unref()
+  // Streams of Bun's have no `unref`, and do not keep the process alive.
+  for (const stream of [keeper.stdin, keeper.stdout]) /** @type {any} */ (stream).unref?.()
 
   const stop = async () => {
     keeper.ref()
     keeper.stdin.end()
     await exited
     // Only a keeper that was killed leaves its work undone.
-    if (fs.existsSync(folder)) await cleanUp(pid, folder)
+    if (fs.existsSync(folders[0])) await cleanUp(pid, folders)
   }
   return {
     url: `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`,
     port,
     pid,
     logFile,
-    socketDirectory: folder,
+    socketDirectory,
     stop,
     [asyncDispose]: stop,
   }
@@ -61,14 +63,14 @@ async function startPostgres(options = {}) {
 
 /**
  * @param {number} pid
- * @param {string} folder
+ * @param {string[]} folders the server's own first
  */
-async function cleanUp(pid, folder) {
-  const file = path.join(folder, 'data', 'postmaster.pid')
+async function cleanUp(pid, folders) {
+  const file = path.join(folders[0], 'data', 'postmaster.pid')
   const runs = () => fs.existsSync(file) && fs.readFileSync(file, 'utf8').startsWith(`${pid}\n`)
   if (runs()) process.kill(pid, 'SIGINT')
-  for (let wait = 0; wait < 250 && runs(); wait++) await new Promise((resume) => setTimeout(resume, 20))
-  fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  for (let wait = 0; wait < 250 && runs(); wait++) await pause(20)
+  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 }
 
 /** @param {import('node:child_process').ChildProcessByStdio<any, any, any>} keeper */
