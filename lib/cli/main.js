@@ -10,6 +10,7 @@ const { COMMON, CONNECTING, SHOWING, WATCHING, limitOf, number, parse } = requir
 const { output, tell } = require('./output.js')
 const { FINE, misuse } = require('./problem.js')
 const { whileSlow } = require('./progress.js')
+const { endOnFailedOutput } = require('./streams.js')
 const { watch } = require('./watch.js')
 
 /** @typedef {import('./commands.js').Command} Command */
@@ -17,11 +18,7 @@ const { watch } = require('./watch.js')
 
 /** @param {string[]} args */
 async function main(args) {
-  // Of a pipe whose reader has gone, such as `head`.
-  process.stdout.on('error', (error) => {
-    if (Reflect.get(error, 'code') !== 'EPIPE') throw error
-    process.exit(FINE)
-  })
+  endOnFailedOutput()
   process.exitCode = await run(args)
 }
 
