@@ -10,5 +10,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE
    ON go_goscope_locks, go_goscope_cache, go_goscope_checkpoints, go_goscope_idempotency
    TO goscope_app;
 
--- For fencing tokens.
+-- For fencing tokens. Every role may execute functions, unless the database's default privileges revoke that.
 GRANT USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq TO goscope_app;
+GRANT EXECUTE ON FUNCTION go_goscope_check_fencing_token(text, bigint, text) TO goscope_app;

@@ -12,11 +12,13 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
 const { administer, useDatabase } = require('../helpers/database.js')
 const { grants, migration, urlAs } = require('../helpers/way.js')
 
-const [connected, migrated, narrow] = Array.from({ length: 3 }, () => useDatabase())
+const [connected, migrated, narrow, closed] = Array.from({ length: 4 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 // The database's drop, which its grants go with, comes before: hooks run in the order in which they were made.
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
+const executor = `${role}_executor`
+after(() => administer(`DROP ROLE IF EXISTS ${executor}`))
 
 /** @typedef {Awaited<typeof connected>} Database */
 
@@ -158,6 +160,23 @@ async function failures(on, table) {
   }
   return codes
 }
+
+test('the documented rights are enough if a database lets no role execute functions by default', async () => {
+  const db = await closed
+  await db.query('ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC')
+  await migrate(db)
+  await db.query(`CREATE ROLE ${executor} LOGIN PASSWORD 'secret'`)
+  await db.query(`${grants(executor)}; GRANT SELECT, INSERT, UPDATE, DELETE ON cache TO ${executor}`)
+  const pool = db.pool({ connectionString: urlAs(db.url, executor) })
+  const on = adaptersOn(pool)
+  await Promise.all([on.adapter.connect(), on.results.connect(), on.cache.initialize()])
+  for (const table of Object.keys(OPERATIONS)) assert.deepEqual(await failures(on, table), [], table)
+  const lock = await on.adapter.acquire('checked', 60_000)
+  const check = 'SELECT go_goscope_check_fencing_token($1, $2)'
+  await pool.query(check, ['checked', lock?.fencingToken])
+  await db.query(`REVOKE EXECUTE ON FUNCTION go_goscope_check_fencing_token FROM ${executor}`)
+  await assert.rejects(pool.query(check, ['checked', lock?.fencingToken]), { code: '42501' })
+})
 
 test('the documented rights are enough, and none of them can be left out', async () => {
   const db = await narrow
