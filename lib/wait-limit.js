@@ -1,6 +1,7 @@
 // @ts-check
 'use strict'
 
+const { onAbort } = require('./abort.js')
 const { bridge, sendWait } = require('./bridge.js')
 const { coded } = require('./errors.js')
 
@@ -35,8 +36,7 @@ class WaitLimit {
   #follow(signal) {
     const abort = () => this.#reach(signal.reason)
     if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    this.#forgetSignal = () => signal.removeEventListener('abort', abort)
+    this.#forgetSignal = onAbort(signal, abort)
   }
 
   /** To be called where the caller has to wait for another. */

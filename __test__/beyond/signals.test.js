@@ -5,7 +5,7 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
-const { PostgresAdapter } = require('goscope-postgres')
+const { PostgresAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { inTime } = require('../helpers/waiting.js')
 
@@ -90,3 +90,40 @@ test('50 locks that wait on one signal make one listener, no warning, and leave 
   assert.deepEqual(warnings, [])
   await adapter.disconnect()
 })
+
+for (const title of ['run', 'getOrSet']) {
+  test(`50 calls of ${title} that wait on one signal make one listener, and an old one ends them`, async () => {
+    const pool = (await database).pool()
+    const [adapter, results] = [new PostgresAdapter(pool), new PostgresIdempotencyAdapter(pool)]
+    const start = (/** @type {() => unknown} */ work, options = {}) =>
+      title === 'run' ? results.run('many', work, options) : adapter.getOrSet('many', work, options)
+    const [gate, begun] = [deferred(), deferred()]
+    const first = start(() => {
+      begun.resolve(undefined)
+      return gate.promise
+    })
+    await inTime('the work', begun.promise)
+    const old = new OldSignal()
+    const never = () => assert.fail('worked twice')
+    const waits = Array.from({ length: 50 }, () => start(never, { signal: /** @type {any} */ (old) }))
+    const outcomes = Promise.allSettled(waits)
+    assert.equal(old.listeners.size, 1)
+    old.abort()
+    for (const outcome of await inTime('the end of the waits', outcomes)) {
+      assert.equal(/** @type {any} */ (outcome).reason?.name, 'AbortError')
+    }
+    assert.equal(old.listeners.size, 0)
+    gate.resolve(1)
+    assert.equal(await first, 1)
+    await adapter.disconnect()
+  })
+}
+
+function deferred() {
+  /** @type {(value: unknown) => void} */
+  let resolve = () => {}
+  const promise = new Promise((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
