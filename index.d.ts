@@ -42,11 +42,25 @@ export * from './lib/types/tracing.js'
  * is not queried. If the application ends it by itself, the native connections end with it.
  */
 export interface PgPool {
-  /** The pool's configuration, as `pg` holds it. (Older versions of `@types/pg` do not declare it.) */
+  /**
+   * The pool's configuration, as `pg` holds it. (Older versions of `@types/pg` do not declare it.) If a pool that is wrapped
+   * by hand has none, it is read from a client that its `connect()` lends.
+   */
   readonly options?: object
-  /** Tells a pool from a client; not read. */
+  /** Marks a pool; not read. */
   readonly totalCount: number
   /** Ends the pool. */
+  end(): Promise<void>
+}
+
+/**
+ * What a `pg.Client` looks like from here. Its configuration is read, connected or not, and its `end()` is called by
+ * `disconnect()`. It is not queried.
+ */
+export interface PgClient {
+  readonly host: string
+  readonly port: number
+  /** Ends the client. */
   end(): Promise<void>
 }
 
@@ -114,11 +128,11 @@ export interface ConnectClient {
 }
 
 /**
- * Where the tables are: the application's own `pg.Pool`, a connection string, a configuration, or nothing for
- * `DATABASE_URL` or else the PG* environment variables. Adapters on one `pg.Pool` share its connections; any other form
- * makes connections of the adapter's own.
+ * Where the tables are: the application's own `pg.Pool` or `pg.Client`, a pool that it has wrapped, a connection string, a
+ * configuration, or nothing for `DATABASE_URL` or else the PG* environment variables. Adapters on one pool or client share
+ * its connections; any other form makes connections of the adapter's own.
  */
-export type PostgresSource = PgPool | string | PostgresConfig
+export type PostgresSource = PgPool | PgClient | string | PostgresConfig
 
 /** A lock that was taken. Its methods may be called detached from it. */
 export interface LockHandle {
@@ -134,7 +148,7 @@ export interface LockHandle {
    *
    * Rejects as {@link LockProvider.extend} does.
    *
-   * @param ttl the lease's new length in ms from now; positive and finite
+   * @param ttl the lease's new length in ms from now; finite and not negative. 0 ends it
    * @returns false if the lease has expired or the lock is no longer this owner's; nothing is changed then
    */
   extend(ttl: number): Promise<boolean>
@@ -240,6 +254,12 @@ export interface CircuitBreakerPersistedState {
   lastSuccessTime?: number
 }
 
+/** A circuit breaker's state as it is stored: a time may be a `Date`. */
+export type CircuitBreakerStateToStore = Omit<CircuitBreakerPersistedState, 'lastFailureTime' | 'lastSuccessTime'> & {
+  lastFailureTime?: number | Date | undefined
+  lastSuccessTime?: number | Date | undefined
+}
+
 /** A task's progress as it is saved. `T` is the type of its data. */
 export interface Checkpoint<T = unknown> {
   /** Identifies the checkpoint; saving another under the same id replaces it. */
@@ -263,6 +283,9 @@ export interface PersistenceAdapterOptions {
   /**
    * Stands before everything that the adapter stores, locks and checkpoints included. It is data and never a pattern:
    * `_`, `%` and `\` mean themselves. Default `''`.
+   *
+   * No prefix may begin with another: with `a` and `a:`, the checkpoint `:1` of the one is the checkpoint `1` of the other.
+   * So end each prefix with a separator, and use that nowhere else in a prefix: `a:` and `ab:`.
    */
   keyPrefix?: string
   /** The TTL in ms of a lock call that is given none (`undefined` or `null`); positive and finite. No default. */
@@ -297,7 +320,13 @@ export interface PostgresCacheAdapterOptions {
    * table of the same name in lower case is used where no other exists. Default `'cache'`.
    */
   tableName?: string
-  /** Stands before each key; data and never a pattern. Default `''`. */
+  /**
+   * Stands before each key; data and never a pattern. Default `''`.
+   *
+   * No prefix may begin with another: with `a` and `a:` in one table, `clear()` of the first removes the entries of both,
+   * and its `keys()` and `stats()` see them. So end each prefix with a separator, and use that nowhere else in a prefix:
+   * `a:` and `ab:`.
+   */
   keyPrefix?: string
   /** `false` to create neither the table nor its index. Default `true`. */
   createTables?: boolean
@@ -307,7 +336,12 @@ export interface PostgresCacheAdapterOptions {
 
 /** Options of {@link PostgresIdempotencyAdapter}. */
 export interface PostgresIdempotencyAdapterOptions {
-  /** Stands before each key; data and never a pattern. Default `''`. */
+  /**
+   * Stands before each key; data and never a pattern. Default `''`.
+   *
+   * No prefix may begin with another: with `a` and `a:`, the key `:1` of the one is the key `1` of the other. So end each
+   * prefix with a separator, and use that nowhere else in a prefix: `a:` and `ab:`.
+   */
   keyPrefix?: string
   /** `false` to create neither the table nor its index. Default `true`. */
   createTables?: boolean
@@ -334,11 +368,11 @@ export interface LockProvider {
    * Taking a lock again under the same owner replaces its expiry, so give each holder an owner of its own.
    *
    * @param key the lock's name
-   * @param ttl the lease's length in ms; positive and finite
+   * @param ttl the lease's length in ms; finite and not negative. 0 is a lease that has run out already
    * @param owner who holds it; a UUIDv4 is drawn where it is absent
    * @returns a handle, or null if another owner holds the lock
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` is not a number and there is no `defaultLockTTL`
-   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is not positive and finite
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or not finite
    * @example
    * ```ts
    * const lock = await adapter.acquire('invoices', 30_000)
@@ -358,10 +392,10 @@ export interface LockProvider {
    * Where the server cannot be reached, or cannot do it now, it goes on trying for three tenths of `ttl`, at most 30 s.
    * (What is left of the lease only its {@link LockHandle} knows.)
    *
-   * @param ttl the lease's new length in ms from now; positive and finite
+   * @param ttl the lease's new length in ms from now; finite and not negative. 0 ends it
    * @returns false if the lock is not held by `owner` or has expired; nothing is changed then
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` or `owner` is of the wrong type
-   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is not positive and finite
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or not finite
    */
   extend(key: string, ttl: number, owner: string): Promise<boolean>
   /** Frees a lock, whoever holds it. A lock that nobody holds is left alone. */
@@ -705,6 +739,11 @@ export interface PersistenceAdapter {
   isConnected?(): boolean
 }
 
+/** {@link PostgresAdapter.lock}: a function that has the methods of a lock provider. */
+export interface LockMethod extends LockProvider {
+  (key: string, options?: LockOptions): Promise<Lease>
+}
+
 /**
  * Locks, circuit breakers, a cache and checkpoints, in the tables `go_goscope_locks`, `go_goscope_circuit`,
  * `go_goscope_cache` and `go_goscope_checkpoints`.
@@ -734,7 +773,8 @@ export declare class PostgresAdapter
    * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
    * connections, which come on top of those that the pool itself opens for the application's own queries.
    *
-   * @param pool a `Pool` of `pg`, a connection string or a configuration; absent, the environment says how to connect
+   * @param pool a `Pool` or `Client` of `pg`, a connection string or a configuration; absent, the environment says how to
+   * connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
    * @throws RangeError `ERR_OUT_OF_RANGE` if `defaultLockTTL` is not positive and finite
@@ -791,6 +831,8 @@ export declare class PostgresAdapter
    *
    * A fault rejects the first try, as it rejects {@link acquire}; later ones ride out what passes within 30 s.
    *
+   * It is also the lock provider that go-go-scope takes: `new Lock(signal, { provider: s.persistence?.lock, key })`.
+   *
    * @throws Error `ERR_LOCK_WAIT_TIMEOUT` if the lock did not become free within `wait`; its `holder` is who held it, or
    * null
    * @throws whatever is the reason of `signal`, if it aborts before the lock is granted
@@ -805,7 +847,7 @@ export declare class PostgresAdapter
    * }
    * ```
    */
-  lock(key: string, options?: LockOptions): Promise<Lease>
+  readonly lock: LockMethod
   /**
    * Who holds a lock and until when, or null where nobody does. It may have changed by the time the answer arrives.
    *
@@ -820,8 +862,10 @@ export declare class PostgresAdapter
   // Circuit breakers, as documented at CircuitBreakerStateProvider
 
   getState(key: string): Promise<CircuitBreakerPersistedState | null>
-  setState(key: string, state: CircuitBreakerPersistedState): Promise<void>
-  recordFailure(key: string, maxFailures: number): Promise<number>
+  /** A `Date` is stored as its time. */
+  setState(key: string, state: CircuitBreakerStateToStore): Promise<void>
+  /** Without `maxFailures` it only counts. */
+  recordFailure(key: string, maxFailures?: number): Promise<number>
   recordSuccess(key: string): Promise<void>
 
   /**
@@ -935,6 +979,12 @@ export declare class PostgresAdapter
    */
   metrics(): Metrics
 }
+
+/** The same as `new PostgresAdapter(pool, options)`, as go-go-scope's documentation has it. */
+export declare function createPostgresAdapter(
+  pool?: PostgresSource | null,
+  options?: PersistenceAdapterOptions,
+): PostgresAdapter
 
 /**
  * A cache in a table of its own, which counts its hits and misses.

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { PostgresAdapter } = require('./lib/adapter.js')
+const { PostgresAdapter, createPostgresAdapter } = require('./lib/adapter.js')
 const { buildInfo } = require('./lib/build-info.js')
 const { PostgresCacheAdapter } = require('./lib/cache-adapter.js')
 const { CacheProvider } = require('./lib/cache-provider.js')
@@ -17,6 +17,7 @@ module.exports = {
   PostgresCacheAdapter,
   PostgresIdempotencyAdapter,
   buildInfo,
+  createPostgresAdapter,
   operations,
   quantile,
 }

@@ -1,4 +1,11 @@
 import adapters from './index.js'
 
-export const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, buildInfo, operations, quantile } =
-  adapters
+export const {
+  PostgresAdapter,
+  PostgresCacheAdapter,
+  PostgresIdempotencyAdapter,
+  buildInfo,
+  createPostgresAdapter,
+  operations,
+  quantile,
+} = adapters

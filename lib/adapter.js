@@ -1,6 +1,7 @@
 // @ts-check
 'use strict'
 
+const { types } = require('node:util')
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
@@ -10,6 +11,7 @@ const { Connection } = require('./connection.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
 const { adapterOptions, optionsOf } = require('./options.js')
+const { provideLocks } = require('./lock-provider.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -38,7 +40,7 @@ class PostgresAdapter extends CacheProvider {
     const defaultLockTTL =
       given.defaultLockTTL == null
         ? undefined
-        : args.leaseTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
+        : args.lastingTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
     const durability = args.durability('options.cacheDurability', given.cacheDurability)
     const connection = Connection.of(pool)
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability)
@@ -50,6 +52,7 @@ class PostgresAdapter extends CacheProvider {
     this.#cache = cache
     this.#checkpoints = new native.Checkpoints(connection.native, keyPrefix, createTables)
     this.#defaultLockTTL = defaultLockTTL
+    provideLocks(this)
   }
 
   // Life cycle
@@ -121,7 +124,7 @@ class PostgresAdapter extends CacheProvider {
     const lease = await lockWhenFree(this.#connection, this.#locks, {
       name,
       key: String(key),
-      ttl: args.leaseTtl('options.ttl', given.ttl, this.#defaultLockTTL),
+      ttl: args.lastingTtl('options.ttl', given.ttl, this.#defaultLockTTL),
       owner: given.owner == null ? null : args.wellFormed('options.owner', given.owner),
       wait: args.wait('options.wait', given.wait),
       renew: args.optionalBoolean('options.renew', given.renew) ?? true,
@@ -171,7 +174,7 @@ class PostgresAdapter extends CacheProvider {
    */
   async recordFailure(key, maxFailures) {
     const name = args.key('key', key)
-    const limit = args.number('maxFailures', maxFailures, { min: 0 })
+    const limit = maxFailures === undefined ? Infinity : args.number('maxFailures', maxFailures, { min: 0 })
     return settled(await this.#connection.send((slot) => this.#circuits.recordFailure(slot, name, limit)))
   }
 
@@ -262,14 +265,23 @@ class PostgresAdapter extends CacheProvider {
 }
 
 /**
- * A time in whole milliseconds, cut as a Date cuts it, so that nothing is stored that would not come back.
+ * A time in whole milliseconds, cut as a Date cuts it, so that nothing is stored that would not come back. A Date is one.
  *
  * @param {string} name
  * @param {unknown} value
  */
 function wholeTime(name, value) {
-  const time = args.optionalNumber(name, value, TIME_RANGE)
+  const ms = types.isDate(value) ? value.getTime() : Number.NaN
+  const time = args.optionalNumber(name, Number.isNaN(ms) ? value : ms, TIME_RANGE)
   return time === null ? null : Math.trunc(time)
 }
 
-module.exports = { PostgresAdapter }
+/**
+ * As go-go-scope's documentation makes an adapter.
+ *
+ * @param {unknown} [pool]
+ * @param {unknown} [options]
+ */
+const createPostgresAdapter = (pool, options) => new PostgresAdapter(pool, options)
+
+module.exports = { PostgresAdapter, createPostgresAdapter }

@@ -124,13 +124,25 @@ const isWellFormed = (value) => /** @type {any} */ (value).isWellFormed()
 const toWellFormed = (value) => /** @type {any} */ (value).toWellFormed()
 
 /**
- * A lease's length in milliseconds.
+ * A lease's length in milliseconds. 0 is a lease that has run out already, as the pg-based adapter has it: go-go-scope's
+ * scheduler asks for that by `timeout: 0`.
  *
  * @param {string} name
  * @param {unknown} value
  * @param {number | undefined} byDefault
  */
 function leaseTtl(name, value, byDefault) {
+  return (value ?? byDefault) === 0 ? 0 : lastingTtl(name, value, byDefault)
+}
+
+/**
+ * The length in milliseconds of a lease that can be renewed, or is a default.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @param {number | undefined} byDefault
+ */
+function lastingTtl(name, value, byDefault) {
   const ttl = value ?? byDefault
   if (typeof ttl !== 'number') throw wrongType(name, 'of type number', value)
   return positiveTime(name, ttl)
@@ -355,6 +367,7 @@ module.exports = {
   invalid,
   json,
   key,
+  lastingTtl,
   leaseTtl,
   limit,
   list,

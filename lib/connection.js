@@ -63,7 +63,7 @@ class Connection {
     this.native = new native.Pool(bridge, number, JSON.stringify(poolSettings(pool)))
     byNumber.set(number, new WeakRef(this))
     forgotten.register(this, number)
-    if (!pool.isOurs) this.#forgetEnd = noticeEnd(pool, this)
+    if (pool.given || !pool.isOurs) this.#forgetEnd = noticeEnd(pool.given ?? pool, this)
   }
 
   /**
@@ -244,12 +244,15 @@ function noticeEnd(pool, connection) {
   const own = Object.getOwnPropertyDescriptor(pool, 'end')
   const wrapped = (/** @type {Function} */ callback) => {
     if (pool.ending || connection.isEnded) return end.call(pool, callback)
+    // A wrapper need not say so itself.
+    if (connection.pool !== pool) connection.pool.ending = true
     // First the pool itself, so that `pool.ending` is true when this returns, as ever.
     if (typeof callback !== 'function') return Promise.all([end.call(pool), connection.end()]).then(([ended]) => ended)
     return end.call(pool, (/** @type {unknown[]} */ ...told) => connection.end().then(() => callback(...told)))
   }
   try {
-    Object.defineProperty(pool, 'end', { value: wrapped, writable: true, configurable: true, enumerable: false })
+    const enumerable = own?.enumerable ?? false
+    Object.defineProperty(pool, 'end', { value: wrapped, writable: true, configurable: true, enumerable })
   } catch {
     // A frozen pool's end is noticed at the next call.
   }

@@ -4,7 +4,8 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
-const { Client, Pool } = require('pg')
+const { types } = require('node:util')
+const { Pool } = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { without } = require('../helpers/way.js')
@@ -46,14 +47,17 @@ const OF_NO_NUMBER = ['5', '', 5n]
 /** Keys, ids, owners and patterns. */
 const NAMES = [...OF_NO_TYPE, ...INFINITE, 'a\0b']
 const OPTIONAL_NAMES = [...PRESENT, ...INFINITE, 'a\0b']
-const LEASES = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE, 0, Infinity]
+const LEASES = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE, Infinity]
+/** Of leases that are renewed. */
+const LASTING = [...LEASES, 0]
 const TTLS = [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE]
 const CLAIM_TTLS = [...TTLS, 0, Infinity]
-const LIMITS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE]
+/** Without a limit, failures are counted. */
+const LIMITS = [...OF_NO_TYPE.slice(1), ...OF_NO_NUMBER, ...NEGATIVE]
 const INTEGERS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
 const OPTIONAL_INTEGERS = [...PRESENT, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
 const FLOATS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...INFINITE]
-const TIMES = [...PRESENT, ...OF_NO_NUMBER, ...NEVER]
+const TIMES = [...PRESENT.filter((bad) => !types.isDate(bad)), new Date(Number.NaN), ...OF_NO_NUMBER, ...NEVER]
 const VALUES = [undefined, () => 1, Symbol('sign'), 1n, { n: 1n }]
 const OBJECTS = [undefined, null, true, 'id', 5, 5n, Symbol('sign')]
 const OPTIONS = OBJECTS.slice(2)
@@ -117,7 +121,7 @@ function cases(pool) {
     ['extend', 'owner', NAMES, (bad) => adapter.extend('k', 1_000, bad)],
     ['lock', 'key', NAMES, (bad) => adapter.lock(bad, { ttl: 1_000 })],
     ['lock', 'options', OPTIONS, (bad) => adapter.lock('k', bad)],
-    ['lock', 'options.ttl', LEASES, (bad) => lock({ ttl: bad })],
+    ['lock', 'options.ttl', LASTING, (bad) => lock({ ttl: bad })],
     ['lock', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE], (bad) => lock({ wait: bad })],
     ['lock', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5], (bad) => lock({ signal: bad })],
     ['lock', 'options.renew', [...PRESENT.filter((bad) => typeof bad !== 'boolean'), 0, ''], (bad) => lock({ renew: bad })],
@@ -357,16 +361,7 @@ for (const Adapter of CLASSES) {
     const config = { host: 'db.internal', user: 'app', password: 'hunter2', connectionString }
     // What is absent or empty means the environment, and what has a password is a configuration.
     const wrong = OF_NO_TYPE.filter((value) => Object(value) !== value || Array.isArray(value)).slice(2)
-    for (const pool of [
-      ...wrong,
-      5,
-      { databse: 'app' },
-      new Date(),
-      [config],
-      { options: config },
-      { end() {} },
-      new Client(config),
-    ]) {
+    for (const pool of [...wrong, 5, { databse: 'app' }, new Date(), [config], { options: config }, { end() {} }]) {
       assert.throws(
         () => new Adapter(/** @type {any} */ (pool)),
         (/** @type {any} */ error) => {

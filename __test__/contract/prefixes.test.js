@@ -233,3 +233,33 @@ test('adapters of one pool and one prefix keep the order of the calls on a key, 
     await Promise.all(pending)
   }
 })
+
+test('prefixes of which one begins with another share rows, as documented; the rule keeps them apart', async () => {
+  const tableName = 'beginnings'
+  const [short, long] = [
+    new PostgresCacheAdapter(await pool, { tableName, keyPrefix: 'over' }),
+    new PostgresCacheAdapter(await pool, { tableName, keyPrefix: 'over:' }),
+  ]
+  await long.set('1', 'of the long')
+  assert.equal(await short.get(':1'), 'of the long')
+  assert.deepEqual([await short.keys(), (await short.stats()).size], [[':1'], 1])
+  await short.clear()
+  assert.equal(await long.has('1'), false)
+
+  // Of what stands behind the prefix alone; in the tables of a PostgresAdapter a word follows it.
+  const checkpoint = { id: '1', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 }
+  await new PostgresAdapter(await pool, { keyPrefix: 'over:' }).save(checkpoint)
+  const shared = await new PostgresAdapter(await pool, { keyPrefix: 'over' }).load(':1')
+  assert.deepEqual(shared, { ...checkpoint, id: ':1', taskId: ':t' })
+  for (const [at, title] of TITLES.entries()) {
+    // Its task's id shows the prefix, too.
+    if (title === 'checkpoint ids') continue
+    const [one, other] = [storesOf(await pool, 'over')[at], storesOf(await pool, 'over:')[at]]
+    await other.put('2', 7)
+    assert.equal(await one.holds(':2', 7), other.namespace === '', title)
+    const within = storesOf(await pool, `over${other.namespace}`)[at]
+    await within.put('3', 8)
+    assert.equal(await one.holds(`${other.namespace}3`, 8), true, title)
+  }
+  await areApart(['sep:', 'sept:', 'se:', 's:'], ['1', ':1', 't:1', 'p:1'])
+})

@@ -22,7 +22,7 @@ const optional = (rule) => (value) => (value == null ? undefined : rule(value))
 /** @type {Rule} */
 function leaseTtl(value) {
   if (typeof value !== 'number') return TYPE
-  return value > 0 && value !== Infinity ? undefined : RANGE
+  return value >= 0 && value !== Infinity ? undefined : RANGE
 }
 
 /** @type {Rule} */
@@ -45,7 +45,9 @@ const numeric =
     return value >= from && value <= to && kind(value) ? undefined : RANGE
   }
 const whole = numeric(-Infinity, Infinity, Number.isSafeInteger)
-const time = optional(numeric(-2.1e14, 8.64e15))
+const number = optional(numeric(-2.1e14, 8.64e15))
+/** @type {Rule} */
+const time = (value) => number(types.isDate(value) && Number.isFinite(value.getTime()) ? value.getTime() : value)
 
 /** @type {(fields: Record<string, Rule>) => (value: any) => (string | undefined)[]} */
 const object = (fields) => (value) =>
@@ -74,7 +76,7 @@ const RULES = {
   forceRelease: [text],
   getState: [text],
   setState: [text, circuit],
-  recordFailure: [text, numeric(0, Infinity)],
+  recordFailure: [text, (value) => (value === undefined ? undefined : numeric(0, Infinity)(value))],
   recordSuccess: [text],
   get: [text],
   set: [text, json, entryTtl],

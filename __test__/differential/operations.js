@@ -23,6 +23,8 @@ const HOUR = 3_600_000
  */
 const ADVANCE_MS = 3 * HOUR
 const TTLS = [HOUR, 5 * HOUR, 25 * HOUR, 1e12]
+/** One of 0 has run out when it is granted. */
+const LEASE_TTLS = [...TTLS, 0]
 
 /** The second one's `_` matches the first's `p`, in a pattern. */
 const PREFIXES = ['', 'shop:', 'sho_:', '100%']
@@ -36,13 +38,14 @@ const TIMES = [
   0,
   1,
   1_600_000_000_123,
+  new Date(1_600_000_000_123),
   1_234_567_890_987.6,
   -1,
   -62_167_219_200_001,
   253_402_300_800_000,
 ]
 const COUNTS = [0, 1, 2, 3, 2_147_483_647]
-const LIMITS = [1, 2, 3, 5, 0, 1.5, Infinity]
+const LIMITS = [1, 2, 3, 5, 0, 1.5, Infinity, undefined]
 const ENTRY_TTLS = [...TTLS, ...TTLS, undefined, null, 0, Infinity, 1e15]
 
 const cycle = /** @type {any} */ ({})
@@ -150,7 +153,7 @@ const RARELY = 0.04
 const name = (/** @type {Random} */ random, /** @type {Words} */ words) =>
   random.pick(random.happens(RARELY) ? BAD_KEYS : words.keys)
 const value = (/** @type {Random} */ random) => random.pick(random.happens(2 * RARELY) ? BAD_VALUES : VALUES)
-const leaseTtl = (/** @type {Random} */ random) => random.pick(random.happens(RARELY) ? BAD_TTLS : TTLS)
+const leaseTtl = (/** @type {Random} */ random) => random.pick(random.happens(RARELY) ? BAD_TTLS : LEASE_TTLS)
 const entryTtl = (/** @type {Random} */ random) => random.pick(random.happens(RARELY) ? BAD_TTLS : ENTRY_TTLS)
 const number = (/** @type {Random} */ random, /** @type {any[]} */ usual) =>
   random.pick(random.happens(RARELY) ? BAD_NUMBERS : usual)

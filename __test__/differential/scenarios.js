@@ -4,9 +4,9 @@
 'use strict'
 
 const crypto = require('node:crypto')
-const pg = require('pg')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { startProxy } = require('../helpers/proxy.js')
+const { connections } = require('./connection-scenarios.js')
 
 /** @typedef {import('./sides.js').Side} Side */
 
@@ -381,29 +381,7 @@ const scenarios = {
     ours: 'done',
   },
 
-  'own-connections': {
-    async run(side) {
-      const pool = side.newPool()
-      const adapter = side.adapter({}, pool)
-      await adapter.connect()
-      return pool.totalCount
-    },
-    theirs: 1,
-    ours: 0,
-  },
-
-  'type-parsers': {
-    async run(side) {
-      const getTypeParser = (/** @type {any} */ oid, /** @type {any} */ format) =>
-        oid === pg.types.builtins.JSONB ? () => 'parsed otherwise' : pg.types.getTypeParser(oid, format)
-      const adapter = side.adapter({}, side.newPool({ types: { getTypeParser } }))
-      await adapter.connect()
-      await adapter.set('key', { a: 1 })
-      return await adapter.get('key')
-    },
-    theirs: 'parsed otherwise',
-    ours: { a: 1 },
-  },
+  ...connections,
 }
 
 module.exports = { scenarios }

@@ -262,7 +262,7 @@ const differences = [
   {
     id: 'own-connections',
     difference:
-      "calls go over native connections, not the pool's: up to `max` more, which no event of the pool tells of",
+      "calls go over native connections, not the pool's: up to `max` more, which no event of the pool reports. The pool is not queried, nor is a wrapped pool or a `pg.Client`: their configuration is read",
     reason: 'calls share statements and round trips',
     promise: 'Its connections are its own: they come on top of those that the `Pool` opens for your queries.',
   },
@@ -271,6 +271,26 @@ const differences = [
     difference: "`pg`'s type parsers are not used",
     reason: 'a value comes back as `JSON.parse` gives it, whatever else the application sets',
     promise: 'It comes back as `JSON.parse(JSON.stringify(value))` would give it',
+  },
+  {
+    id: 'hook-client',
+    difference:
+      "connect hooks get a client of the native connection: it can be read as one of `pg`, has `query`, events and escaping, and gives values as the server's text; what an asynchronous hook does is waited for",
+    reason: 'the session is set up on the connection that calls use',
+    promise: 'A new connection, as connect hooks see it',
+  },
+  {
+    id: 'refused-options',
+    difference: 'a `stream`, a `connection`, `replication` and some options of `ssl` are refused by name',
+    reason: "they belong to sockets and to OpenSSL of Node's",
+    promise: 'are refused by name',
+  },
+  {
+    id: 'lock-provider',
+    difference: "`adapter.lock` is a lock provider, as go-go-scope's documentation has it, besides being a method",
+    reason:
+      'it was `undefined`, and a `Lock` with `provider: s.persistence?.lock` then locked within its own process only',
+    promise: 'It is also the lock provider that go-go-scope takes',
   },
   {
     id: 'call-order',

@@ -27,6 +27,7 @@ export const providers: {
   checkpoints: scope.CheckpointProvider
   idempotency: scope.IdempotencyProvider
   persistence: scope.PersistenceAdapter
+  scope: scope.PersistenceProviders
 } = {
   locks: adapter,
   circuits: adapter,
@@ -34,7 +35,13 @@ export const providers: {
   checkpoints: adapter,
   idempotency: results,
   persistence: adapter,
+  scope: adapter,
 }
+export const fromScope: scope.LockProvider | undefined = providers.scope.lock
+export const made: goscope.PostgresAdapter = goscope.createPostgresAdapter(pool, { keyPrefix: 'app:' })
+export const onClient = new goscope.PostgresAdapter(new Client())
+export const onWrapped = new goscope.PostgresAdapter({ totalCount: 0, end: () => pool.end() })
+export const dated = adapter.setState('key', { state: 'open', failureCount: 1, lastFailureTime: new Date() })
 
 // The exported interfaces are go-go-scope's, in both directions
 
@@ -91,6 +98,7 @@ export async function whatTheMethodsGive() {
     stored: await cache.compareAndSet('key', undefined, 1, 1000),
     extended: await adapter.extend('key', 1000, 'owner'),
     failures: await adapter.recordFailure('key', 5),
+    counted: await adapter.recordFailure('key'),
     mayTry: await adapter.tryProbe('key', 30_000),
     unsubscribe: adapter.subscribe('key', ({ state, failureCount }) => [state === 'half-open', failureCount + 1]),
     has: await adapter.has('key'),
@@ -120,6 +128,7 @@ export async function whatTheMethodsGive() {
           stored: boolean
           extended: boolean
           failures: number
+          counted: number
           mayTry: boolean
           unsubscribe: () => void
           has: boolean
@@ -194,8 +203,6 @@ export function wrongUses() {
   new goscope.PostgresAdapter({ databse: 'app' })
   // @ts-expect-error a port is a number
   new goscope.PostgresAdapter({ host: 'db', port: true })
-  // @ts-expect-error a client is no pool
-  new goscope.PostgresAdapter(new Client())
   // @ts-expect-error no such option
   new goscope.PostgresAdapter(pool, { prefix: 'app:' })
   // @ts-expect-error milliseconds, not text
@@ -226,10 +233,8 @@ export function wrongUses() {
     adapter.setState('key', { state: 'half', failureCount: 0 }),
     // @ts-expect-error a state has a count
     adapter.setState('key', { state: 'open' }),
-    // @ts-expect-error times are numbers
-    adapter.setState('key', { state: 'open', failureCount: 1, lastFailureTime: new Date() }),
-    // @ts-expect-error a failure is counted against a limit
-    adapter.recordFailure('key'),
+    // @ts-expect-error times are numbers or dates
+    adapter.setState('key', { state: 'open', failureCount: 1, lastFailureTime: '2026-01-01' }),
     // @ts-expect-error a probe waits for some time
     adapter.tryProbe('key'),
     // @ts-expect-error there is no such state

@@ -62,6 +62,14 @@ export interface IdempotencyProvider {
   delete(key: string): Promise<void>
 }
 
+export interface PersistenceProviders {
+  lock?: LockProvider
+  circuitBreaker?: CircuitBreakerStateProvider
+  cache?: CacheProvider
+  idempotency?: IdempotencyProvider
+  checkpoint?: CheckpointProvider
+}
+
 export interface PersistenceAdapter {
   connect?(): Promise<void>
   disconnect?(): Promise<void>

@@ -18,6 +18,7 @@ const { refuseOptions } = require('./refused.js')
 async function describeConnection(pool, judge, asked) {
   const { options } = pool
   refuseOptions(options)
+  await pool.prepare?.()
   // Before a client is made of them: making one calls a `stream` function.
   const { parameters, receiver, channelBinding } = resolve(pool)
   if (parameters.replication)
@@ -83,7 +84,7 @@ function resolve(pool) {
     return { parameters, receiver: undefined, channelBinding: Boolean(pool.options.enableChannelBinding) }
   }
   // A client resolves all that as it would to connect, and does not connect.
-  const client = new pool.Client(pool.options)
+  const client = pool.client ?? new pool.Client(pool.options)
   const { connectionParameters: parameters } = client
   if (!parameters) throw invalid('pool.options.Client', 'is not the Client class of pg', pool.Client)
   return { parameters, receiver: client, channelBinding: Boolean(client.enableChannelBinding) }

@@ -6,14 +6,16 @@ const { wrongType } = require('../arguments.js')
 const { coded } = require('../errors.js')
 
 /**
- * A `pg.Pool` as it is; a connection string, a configuration or nothing (DATABASE_URL, or else the PG* environment) as a
- * pool of our own.
+ * A `pg.Pool` as it is; a pool that the application has wrapped, a client, a connection string, a configuration or nothing
+ * (DATABASE_URL, or else the PG* environment) as a pool of our own.
  *
  * @param {any} given
  */
 function poolOf(given) {
   if (given != null && typeof given !== 'string' && isPool(given)) return given
   // Read in only where there is no pool of pg's.
+  const { isWrapped, wrappedPool } = require('./wrapped-pool.js')
+  if (given != null && isWrapped(given)) return wrappedPool(given)
   const { OwnPool } = require('./own-pool.js')
   if (given == null) {
     const { DATABASE_URL } = process.env
@@ -21,7 +23,7 @@ function poolOf(given) {
   }
   if (typeof given === 'string') return new OwnPool({ connectionString: connectionString(given) })
   if (!isConfiguration(given)) {
-    throw wrongType('pool', 'a pg.Pool, a connection string or a configuration for one', given)
+    throw wrongType('pool', 'a pg.Pool, a pg.Client, a connection string or a configuration for one', given)
   }
   if (given.connectionString != null) connectionString(given.connectionString)
   // A copy, as pg-pool makes one; `password` may be hidden from enumeration.
@@ -29,7 +31,9 @@ function poolOf(given) {
 }
 
 const isPool = (/** @type {any} */ given) =>
-  typeof given === 'object' && typeof given.end === 'function' && typeof given.options === 'object'
+  typeof given === 'object' &&
+  ['end', 'Client'].every((name) => typeof given[name] === 'function') &&
+  typeof given.options === 'object'
 
 /**
  * Not just any object: one that names at least one thing to configure, or is empty, so that a mistaken argument does

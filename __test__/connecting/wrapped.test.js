@@ -1,0 +1,147 @@
+// @ts-check
+// The first argument as a pool that the application has wrapped by hand, and as a client of pg: what the pg-based adapter
+// takes. Their configuration is read, their `end` is called, and they are not queried.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const pg = require('pg')
+const { PostgresAdapter, PostgresCacheAdapter, createPostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { failureOf } = require('../helpers/sides.js')
+
+const database = useDatabase()
+const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
+
+/**
+ * What is documented of a pool, and no more; it counts what it is asked.
+ *
+ * @param {pg.Pool} inner
+ * @param {object} [more]
+ */
+function wrap(inner, more) {
+  const asked = { connect: 0, query: 0, end: 0 }
+  const wrapper = {
+    async connect() {
+      asked.connect++
+      return inner.connect()
+    },
+    async query(/** @type {string} */ sql) {
+      asked.query++
+      return inner.query(sql)
+    },
+    async end() {
+      asked.end++
+      await inner.end()
+    },
+    get totalCount() {
+      return inner.totalCount
+    },
+    ...more,
+  }
+  return { wrapper, asked }
+}
+
+/** How the sessions of an application are known to the server. */
+async function sessionsOf(/** @type {string} */ name) {
+  const sql = 'SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = $1'
+  return (await (await database).query(sql, [name]))[0].n
+}
+
+test('a wrapped pool without options lends one client, which is read and given back', async () => {
+  const inner = (await database).pool({ application_name: 'lent' })
+  const { wrapper, asked } = wrap(inner)
+  const adapter = createPostgresAdapter(wrapper, { keyPrefix: 'wrapped:' })
+  const cache = new PostgresCacheAdapter(wrapper)
+  assert.ok(adapter instanceof PostgresAdapter)
+  await Promise.all([adapter.connect(), cache.initialize(), adapter.set('key', 1), cache.set('key', 2)])
+  assert.deepEqual([await adapter.get('key'), await cache.get('key')], [1, 2])
+  assert.deepEqual(asked, { connect: 1, query: 0, end: 0 })
+  assert.deepEqual([inner.totalCount, inner.idleCount], [1, 1])
+  assert.ok((await sessionsOf('lent')) > 1)
+  const error = await failureOf(adapter.set('key', '\0'))
+  assert.ok(error instanceof pg.DatabaseError)
+  await adapter.disconnect()
+  await adapter.disconnect()
+  assert.equal(asked.end, 1)
+  assert.equal(adapter.isConnected(), false)
+  await assert.rejects(cache.get('key'), ENDED)
+})
+
+test('a wrapped pool with options is not asked for a client; its settings apply', async () => {
+  const db = await database
+  const inner = db.pool({ application_name: 'by options', max: 1 })
+  const { wrapper, asked } = wrap(inner, { options: /** @type {any} */ (inner).options })
+  const adapter = new PostgresAdapter(wrapper)
+  await Promise.all(Array.from({ length: 50 }, (_, n) => adapter.set(`key ${n}`, n)))
+  assert.equal(await sessionsOf('by options'), 1)
+  assert.deepEqual(asked, { connect: 0, query: 0, end: 0 })
+  // Ended by the application, it ends the native connections, too.
+  await wrapper.end()
+  assert.equal(asked.end, 1)
+  await assert.rejects(adapter.get('key'), ENDED)
+  await adapter.disconnect()
+  assert.equal(asked.end, 1)
+})
+
+test('connect hooks in the options of a wrapped pool run', async () => {
+  const inner = (await database).pool()
+  let hooked = 0
+  const options = { .../** @type {any} */ (inner).options, password: /** @type {any} */ (inner).options.password }
+  const { wrapper } = wrap(inner, { options: { ...options, onConnect: () => void hooked++ } })
+  const adapter = new PostgresAdapter(wrapper)
+  await adapter.has('key')
+  assert.ok(hooked > 0)
+  await adapter.disconnect()
+})
+
+for (const isConnected of [false, true]) {
+  test(`a client of pg, ${isConnected ? '' : 'not '}connected: its configuration is read, and it is ended`, async () => {
+    const client = new pg.Client({ connectionString: (await database).url, application_name: 'of a client' })
+    if (isConnected) await client.connect()
+    let ends = 0
+    const { end } = client
+    client.end = /** @type {any} */ (
+      (/** @type {any[]} */ ...given) => {
+        ends++
+        return Reflect.apply(end, client, given)
+      }
+    )
+    const adapter = new PostgresAdapter(client)
+    const cache = new PostgresCacheAdapter(client)
+    await adapter.set('key', 3)
+    await cache.has('key')
+    assert.equal(await adapter.get('key'), 3)
+    assert.ok((await sessionsOf('of a client')) >= (isConnected ? 2 : 1))
+    assert.ok((await failureOf(adapter.set('key', '\0'))) instanceof pg.DatabaseError)
+    await adapter.disconnect()
+    assert.equal(ends, 1)
+    await assert.rejects(cache.get('key'), ENDED)
+  })
+}
+
+test('a client whose password is wrong is refused with the server’s code', async () => {
+  const url = new URL((await database).url)
+  url.password = 'wrong'
+  const error = await failureOf(new PostgresAdapter(new pg.Client({ connectionString: url.href })).get('key'))
+  assert.equal(error.code, '28P01')
+})
+
+test('what has the methods of a pool and lends no client of pg is refused, and says what is missing', async () => {
+  const query = async () => ({ rows: [] })
+  const other = { connect: async () => ({ query }), query, end: async () => {}, totalCount: 0 }
+  await assert.rejects(new PostgresAdapter(other).get('key'), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /configuration of pg in its `options`/,
+  })
+  const failing = { ...other, connect: () => Promise.reject(new RangeError('no client today')) }
+  await assert.rejects(new PostgresAdapter(failing).get('key'), { name: 'RangeError', message: 'no client today' })
+  // A socket that is not Node's own, and that native connections could not use.
+  const net = require('node:net')
+  class Tunnel extends net.Socket {}
+  const tunnelled = new pg.Client(/** @type {any} */ ({ stream: () => new Tunnel() }))
+  await assert.rejects(new PostgresAdapter(tunnelled).get('key'), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /pool\.options\.stream/,
+  })
+})

@@ -1,0 +1,103 @@
+// @ts-check
+// What stands in for a pool that the application has wrapped by hand, and for a single client of pg's: neither has the
+// class of the clients, from which a `pg.Pool`'s configuration is resolved. How to connect is read from the wrapper's
+// `options`, from the client, or from a client that the wrapper's `connect()` lends. Neither is queried; `end()` is called.
+'use strict'
+
+const { invalid } = require('../arguments.js')
+const { OwnPool } = require('./own-pool.js')
+
+class WrappedPool extends OwnPool {
+  /** @type {any} */
+  #client
+  /** @type {Promise<void> | undefined} */
+  #reading
+
+  /** @param {any} given */
+  constructor(given) {
+    super(optionsOf(given))
+    this.given = given
+    this.isOurs = hasOptions(given)
+    if (isClient(given)) this.#client = given
+  }
+
+  /** For its errors. */
+  get Client() {
+    return this.#client?.constructor
+  }
+
+  /** The client that knows how to connect. */
+  get client() {
+    if (this.#client) return this.#client
+    throw new Error('the pool has not been asked for a client yet')
+  }
+
+  /** Reads how to connect, once. An attempt that fails is repeated by the next connection. */
+  async prepare() {
+    if (this.isOurs || this.#client) return
+    this.#reading ??= this.#read().finally(() => (this.#reading = undefined))
+    await this.#reading
+  }
+
+  async #read() {
+    const lent = await this.given.connect()
+    try {
+      if (!isClient(lent)) throw invalid('pool', NO_CLIENT, lent)
+      this.#client = lent
+    } finally {
+      lent?.release?.()
+    }
+  }
+
+  async end() {
+    await super.end()
+    await this.given.end()
+  }
+}
+
+const NO_CLIENT =
+  'must have the configuration of pg in its `options`: its connect() gives no client of pg that could be read in their place'
+
+/**
+ * The options of the pool itself; those that a client has been made with, it keeps in these places.
+ *
+ * @param {any} given
+ */
+function optionsOf(given) {
+  // `password` may be hidden from enumeration.
+  if (hasOptions(given)) return { ...given.options, password: given.options.password }
+  if (!isClient(given)) return {}
+  const { connection, _connectionTimeoutMillis: connectionTimeoutMillis } = given
+  const stream = connection?.stream
+  return {
+    connectionTimeoutMillis,
+    keepAlive: connection?._keepAlive,
+    keepAliveInitialDelayMillis: connection?._keepAliveInitialDelayMillis,
+    // A socket of another kind was made by the application's own `stream`, which is refused by name.
+    ...(stream && !/^(TLS)?Socket$/.test(stream.constructor?.name) && { stream }),
+  }
+}
+
+const hasOptions = (/** @type {any} */ given) => typeof given.options === 'object' && given.options !== null
+
+const isClient = (/** @type {any} */ given) => typeof given?.connectionParameters === 'object'
+
+/** Whether it is such a pool or client. */
+const isWrapped = (/** @type {any} */ given) =>
+  typeof given === 'object' && ['connect', 'query', 'end'].every((name) => typeof given[name] === 'function')
+
+/** @type {WeakMap<object, WrappedPool>} */
+const known = new WeakMap()
+
+/**
+ * The one of a wrapper or client, so that adapters on it share their connections.
+ *
+ * @param {object} given
+ */
+function wrappedPool(given) {
+  const pool = known.get(given) ?? new WrappedPool(given)
+  known.set(given, pool)
+  return pool
+}
+
+module.exports = { isWrapped, wrappedPool }
