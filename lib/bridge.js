@@ -231,7 +231,7 @@ function tell(subscription, news) {
 }
 
 /**
- * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true, processID: number | null }} Question
+ * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true, processID: number | null } | { check: any } | { sign: any }} Question
  * @typedef {object} Owner who answers for the pools
  * @property {(question: any) => Promise<object>} describe how to connect
  * @property {(question: any, converse: Converse) => Promise<void>} greet sees a new session
@@ -256,6 +256,10 @@ async function answer(request, question) {
         settled(await send((slot) => bridge.converse(slot, request, sql), connection)),
       )
       bridge.greeted(request)
+    } else if ('check' in question) {
+      bridge.crypto(request, String(signatures().isSigned(question.check)))
+    } else if ('sign' in question) {
+      bridge.crypto(request, signatures().sign(question.sign))
     } else {
       bridge.describe(request, JSON.stringify(await owner.describe(question)))
     }
@@ -263,6 +267,9 @@ async function answer(request, question) {
     bridge.refuse(request, keepError(error), codeOf(error))
   }
 }
+
+/** Read in only for keys that native code does not know. */
+const signatures = () => require('./connecting/signatures.js')
 
 /** @param {Owner} pools */
 function answerFor(pools) {

@@ -12,6 +12,7 @@ const { databaseErrorOf } = require('./pg.js')
  *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' }
  *   | { kind: 'tlsAlert', reason: string, number: number, inHandshake: boolean }
  *   | { kind: 'tlsEnded', host: string }
+ *   | { kind: 'tlsRefused', reason: string, seen: string | null }
  *   | { kind: 'tls' | 'unfit' | 'other' | 'panic', message: string }
  *   | { kind: 'tableOwner', table: string, role: string }
  *   | { kind: 'row', table: string, column: string, problem: string }
@@ -58,6 +59,8 @@ function toError(failure, connection) {
       return new Error(failure.message)
     case 'tlsAlert':
       return tlsAlert(failure)
+    case 'tlsRefused':
+      return tlsRefused(failure)
     case 'tlsEnded':
       return Object.assign(coded(new Error(TLS_ENDED), 'ECONNRESET'), { host: failure.host })
     case 'unfit':
@@ -142,6 +145,21 @@ function tlsAlert({ reason, number, inHandshake }) {
   const code = `ERR_SSL_${said.toUpperCase().replaceAll(' ', '_')}`
   return Object.assign(new Error(message), { library: 'SSL routines', reason: said, code })
 }
+
+/**
+ * The server speaks TLS that Node understands, and native code does not.
+ *
+ * @param {any} failure
+ */
+function tlsRefused({ reason, seen }) {
+  const what = seen ? `The server chose ${seen} for Node` : 'The server has no TLS in common with it'
+  const message = `Native TLS failed (${reason}). ${what}. ${NATIVE_TLS}`
+  return coded(new Error(message), 'ERR_GOSCOPE_TLS')
+}
+
+const NATIVE_TLS =
+  'Native TLS speaks TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305; with TLS 1.2 the key must be RSA, ' +
+  'P-256, P-384 or Ed25519, and a client’s not RSA-PSS. Enable TLS 1.3 on the server, or such a cipher, or use a key of one of these types'
 
 /**
  * pg has its first message ready before the handshake is over, so that a handshake that fails is to it a failed write.

@@ -172,7 +172,21 @@ function withGivenCode(theirs) {
   return { ...theirs, code }
 }
 
+/**
+ * OpenSSL's messages begin with the number of a thread and hold the lines of its sources: what they say is compared.
+ *
+ * @param {any} outcome
+ */
+function comparable(outcome) {
+  if (!outcome.refused) return outcome
+  const message = outcome.refused.message
+    .replace(/[0-9A-F]{8,}:error:[0-9A-F]+:/, '')
+    .replace(/:\.\.\/[^:]+:\d+|\n/g, '')
+  return { refused: { ...outcome.refused, message } }
+}
+
 module.exports = {
+  comparable,
   failureOf,
   failuresOfBoth,
   fieldsOf,

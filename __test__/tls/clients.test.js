@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { test, after } = require('node:test')
 const { certificate, rsa } = require('../helpers/certificates.js')
-const { outcomes } = require('../helpers/sides.js')
+const { comparable, outcomes } = require('../helpers/sides.js')
 const { startTlsServer } = require('../helpers/tls-server.js')
 
 const started = startTlsServer()
@@ -74,19 +74,6 @@ for (const version of ['TLSv1.3', 'TLSv1.2']) {
       }
     })
   }
-}
-
-/**
- * OpenSSL's messages begin with the number of a thread and hold the lines of its sources: what they say is compared.
- *
- * @param {any} outcome
- */
-function comparable(outcome) {
-  if (!outcome.refused) return outcome
-  const message = outcome.refused.message
-    .replace(/[0-9A-F]{8,}:error:[0-9A-F]+:/, '')
-    .replace(/:\.\.\/[^:]+:\d+|\n/g, '')
-  return { refused: { ...outcome.refused, message } }
 }
 
 test('a server that asks for a certificate besides the password', async () => {

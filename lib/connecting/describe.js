@@ -104,7 +104,8 @@ async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, a
   const { tlsSettings } = require('./tls.js')
   const settings = tlsSettings(ssl, at.host, direct)
   const timeout = Number(options.connectionTimeoutMillis) || 0
-  return { ...settings, trust: await judge.trust({ ...at, ssl, direct, timeout }, again) }
+  const server = { ...at, ssl, direct, timeout }
+  return { ...settings, trust: await judge.trust(server, again), seen: judge.seenOf(server) }
 }
 
 /**

@@ -35,6 +35,8 @@ class Judge {
   #verdicts = new Map()
   /** @type {Map<string, Promise<string>>} */
   #underWay = new Map()
+  /** @type {Map<string, string>} */
+  #seen = new Map()
 
   /**
    * The certificates to accept, by their digests; any, where the application wants none to be looked at.
@@ -44,8 +46,12 @@ class Judge {
    * @returns {Promise<'any' | { only: string[] }>}
    */
   async trust(server, again) {
-    if (server.ssl !== true && server.ssl.rejectUnauthorized === false) return 'any'
-    const name = `${server.host} ${server.port}`
+    const name = nameOf(server)
+    if (server.ssl !== true && server.ssl.rejectUnauthorized === false) {
+      // Native code has no TLS in common with it. An error of Node's says why; otherwise what it has seen does.
+      if (again) await this.#judge(name, server)
+      return 'any'
+    }
     const known = this.#knownOf(name)
     const before = known.size
     if (before > 0 && !again) return { only: [...known.keys()] }
@@ -55,6 +61,15 @@ class Judge {
       known.set(await this.#judge(name, server), now() + VERDICT_MS)
     }
     return { only: [...known.keys()] }
+  }
+
+  /**
+   * What the last handshake with a server came to, for an error that says why native code has none.
+   *
+   * @param {Server} server
+   */
+  seenOf(server) {
+    return this.#seen.get(nameOf(server))
   }
 
   /**
@@ -78,7 +93,8 @@ class Judge {
   #judge(name, server) {
     let judgement = this.#underWay.get(name)
     if (!judgement) {
-      judgement = certificateOf(server).finally(() => this.#underWay.delete(name))
+      const seen = (/** @type {string} */ what) => this.#seen.set(name, what)
+      judgement = certificateOf(server, seen).finally(() => this.#underWay.delete(name))
       this.#underWay.set(name, judgement)
     }
     return judgement
@@ -89,9 +105,10 @@ class Judge {
  * Makes pg's handshake up to where a session would start, and no further.
  *
  * @param {Server} server
+ * @param {(what: string) => void} seen takes what the server has shown
  * @returns {Promise<string>} the SHA-256 of the certificate that Node accepted, base64
  */
-async function certificateOf({ host, port, ssl, direct, timeout }) {
+async function certificateOf({ host, port, ssl, direct, timeout }, seen) {
   const options = ssl === true ? {} : ssl
   const socket = net.connect(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port })
   const cancelTimeout = timeoutOf(timeout) > 0 ? after(timeout, () => socket.destroy()) : () => {}
@@ -118,6 +135,7 @@ async function certificateOf({ host, port, ssl, direct, timeout }) {
       throw String(error.code).startsWith('ERR_SSL_') ? failedWrite(error.message) : error
     })
     const { raw } = secure.getPeerCertificate()
+    seen(describeTlsOf(secure, raw))
     return crypto.createHash('sha256').update(raw).digest('base64')
   } catch (error) {
     // What the application's own function found is its own.
@@ -134,6 +152,19 @@ async function certificateOf({ host, port, ssl, direct, timeout }) {
  * @param {number} ms
  */
 const timeoutOf = (ms) => (ms > 0 && ms < 2 ** 31 ? ms : 0)
+
+/** @param {{ host: string, port: number }} server */
+const nameOf = ({ host, port }) => `${host} ${port}`
+
+/**
+ * @param {tls.TLSSocket} socket
+ * @param {Buffer} certificate
+ */
+function describeTlsOf(socket, certificate) {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = new crypto.X509Certificate(certificate).publicKey
+  const size = details?.namedCurve ?? (details?.modulusLength ? `${details.modulusLength} bits` : '')
+  return `${socket.getProtocol()} with the cipher ${socket.getCipher()?.name} and a key of type ${[type, size].join(' ').trim()}`
+}
 
 /** @param {net.Socket} socket */
 async function requestTls(socket) {

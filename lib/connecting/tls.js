@@ -8,6 +8,7 @@ const tls = require('node:tls')
 const { invalid } = require('../arguments.js')
 const { HostError } = require('../kept-errors.js')
 const { refuseSslOptions } = require('./refused.js')
+const { signsBy } = require('./signatures.js')
 
 /**
  * @param {true | Record<string, any>} ssl
@@ -38,9 +39,12 @@ function clientCertificate(ssl) {
     const [own] = [key].flat()
     const given =
       own?.pem === undefined ? { key: own, passphrase } : { key: own.pem, passphrase: own.passphrase ?? passphrase }
+    const privateKey = createPrivateKey(given)
+    const exported = privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64')
+    const signing = signsBy(privateKey)
     return {
       certificates: chain.map((pem) => new X509Certificate(pem).raw.toString('base64')),
-      key: createPrivateKey(given).export({ type: 'pkcs8', format: 'der' }).toString('base64'),
+      ...(signing ? { nodesKey: { key: exported, ...signing } } : { key: exported }),
     }
   } catch (error) {
     throw new HostError(error)

@@ -17,6 +17,7 @@ use super::direct::Way;
 use super::error::Error;
 use super::handshake::{Failure, Handshake, ISOLATION, Told, session_statements, shake_hands};
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
+use super::pool::Owner;
 use super::routing::to_primary;
 use super::session::{Backend, Mark, Session};
 use super::statement::Words;
@@ -51,13 +52,14 @@ impl Connection {
     /// of ours is asked for at start-up, and the session counts as shared.
     pub(super) async fn open(
         description: &Description,
+        owner: &Arc<dyn Owner>,
         wanted: TargetSession,
         way: &Way,
         mark: Option<&Mark>,
         open: mpsc::Sender<()>,
         told: Option<Told>,
     ) -> Result<Self, Failure> {
-        let Handshake { client, carrier } = shake_hands(description, &way.direct, mark, told).await?;
+        let Handshake { client, carrier } = shake_hands(description, owner, &way.direct, mark, told).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {

@@ -119,11 +119,28 @@ pub struct Tls {
     pub certificates: Vec<String>,
     /// Its private key, as PKCS#8 in DER.
     pub key: Option<String>,
+    /// The same, if Node has to sign with it.
+    pub nodes_key: Option<NodesKey>,
+    /// What Node has seen of the server's TLS, for errors.
+    pub seen: Option<String>,
     #[serde(default)]
     pub versions: TlsVersions,
     /// `sslnegotiation=direct`: without asking the server first whether it speaks TLS.
     #[serde(default)]
     pub direct: bool,
+}
+
+/// A private key that ring cannot sign with.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodesKey {
+    /// PKCS#8 in DER.
+    pub key: String,
+    /// What it can sign, by the numbers of TLS, the best first.
+    pub schemes: Vec<u16>,
+    /// Whether TLS 1.3 has no signature of this kind.
+    #[serde(default)]
+    pub only_tls12: bool,
 }
 
 #[derive(Clone, Deserialize)]

@@ -39,6 +39,8 @@ pub enum Error {
     /// The server has ended TLS, and says why.
     #[serde(rename_all = "camelCase")]
     TlsAlert { reason: &'static str, number: u8, in_handshake: bool },
+    /// Native TLS and the server have no version, cipher or kind of key in common; `seen` is what Node has seen of it.
+    TlsRefused { reason: String, seen: Option<String> },
     /// The server closed the connection before TLS was agreed on.
     TlsEnded { host: String },
     /// The server shows a certificate that nobody has judged yet.
@@ -148,6 +150,7 @@ impl Error {
             Self::Terminated | Self::Unsent | Self::TlsEnded { .. } => "ECONNRESET",
             Self::ConnectTimeout | Self::QueueTimeout | Self::QueryTimeout => "ETIMEDOUT",
             Self::TlsAlert { in_handshake: true, .. } => "EPROTO",
+            Self::TlsRefused { .. } => "ERR_GOSCOPE_TLS",
             Self::TlsAlert { reason, .. } => {
                 return Some(format!("ERR_SSL_{}", reason.to_uppercase().replace(' ', "_")).into());
             }

@@ -14,10 +14,12 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use super::description::Description;
 use super::direct::Direct;
 use super::error::{Error, is_of_handshake};
+use super::pool::Owner;
 use super::reach::reach;
 use super::session::{MARK_SETTING, Mark};
 use super::startup::{StartUp, StartingTls};
 use super::tls;
+use super::verifier::Unchecked;
 use super::wire::Wire;
 
 /// Set for each of our own sessions, after the user's own `options`, so these win:
@@ -85,13 +87,14 @@ impl Failure {
 /// Starts a session, with our settings where there is a mark to go with them.
 pub(super) async fn shake_hands(
     description: &Description,
+    owner: &Arc<dyn Owner>,
     direct: &Arc<Direct>,
     mark: Option<&Mark>,
     told: Option<Told>,
 ) -> Result<Handshake, Failure> {
     let start = StartUp::new(description.parameters.clone().into_iter().collect());
     let options = mark.map_or_else(String::new, session_options);
-    match try_hands(description, direct, &options, &start, told).await {
+    match try_hands(description, owner, direct, &options, &start, told).await {
         Ok((client, carrier)) => Ok(Handshake { client, carrier }),
         Err(error) => Err(Failure { error, was_answered: start.was_answered() }),
     }
@@ -116,6 +119,7 @@ pub(super) fn session_statements() -> String {
 
 async fn try_hands(
     description: &Description,
+    owner: &Arc<dyn Owner>,
     direct: &Arc<Direct>,
     session: &str,
     start: &StartUp,
@@ -135,14 +139,22 @@ async fn try_hands(
     }
     // The server's answer has been read; from here tokio-postgres goes straight into the handshake.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
-    let (mut connector, server_name) = tls::connector(tls)?;
+    let unchecked = Unchecked::default();
+    let (mut connector, server_name) = tls::connector(tls, owner, &unchecked)?;
     let connect = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
-    let connect = StartingTls { tls: connect, start: start.clone() };
+    let waits_for_node = tls.nodes_key.is_some();
+    let connect =
+        StartingTls { tls: connect, start: start.clone(), unchecked, owner: owner.clone(), waits_for_node };
     match config.connect_raw(wire(transport)?, connect).await {
         Ok((client, connection)) => Ok((client, carrier(connection, told))),
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },
+            // "alert 40" and the like: neither side has what the other wants.
+            Error::TlsAlert { reason, number: 40 | 70 | 71, in_handshake: true } => {
+                Error::TlsRefused { reason: reason.into(), seen: tls.seen.clone() }
+            }
+            Error::TlsRefused { reason, .. } => Error::TlsRefused { reason, seen: tls.seen.clone() },
             error => error,
         }),
     }

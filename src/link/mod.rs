@@ -1,5 +1,6 @@
 //! How statements reach PostgreSQL. Nothing here knows a table or Node-API.
 
+mod closing;
 mod connect;
 mod description;
 mod direct;
@@ -28,10 +29,12 @@ mod routing;
 mod scans;
 mod sequencer;
 mod session;
+mod signing;
 mod startup;
 mod statement;
 mod sweep;
 mod tls;
+mod verifier;
 mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +53,9 @@ pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
 pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
 pub use sequencer::{Mode, Turn, Turns};
+pub use signing::ToSign;
 pub use statement::{Arg, Kind, Statement};
+pub use verifier::Proof;
 
 use crate::sync::{Thread, lock};
 use direct::{Direct, Way};
@@ -69,28 +74,6 @@ use tokio::sync::Notify;
 /// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds beat ten that do not,
 /// because each statement then carries many calls; more lanes start only while these are held up (see `lane`).
 const EAGER_LANES: usize = 2;
-
-/// With more calls in flight than this the work is better on two threads: measured on two cores, 64 and fewer `get`s are
-/// quicker on one (280,000 a second against 196,000 with 64 in flight), and more than that would keep an event loop from
-/// its other work.
-const MOST_DIRECT: usize = 64;
-
-/// As [`MOST_DIRECT`], where a second thread of this process would only take the server's core from it: 372,000 `get`s a
-/// second with 256 in flight on one thread against 302,000 on two. Beyond this that was not measured.
-const MOST_DIRECT_ON_FEW_CORES: usize = 512;
-
-fn most_direct() -> usize {
-    match std::thread::available_parallelism() {
-        Ok(cores) if cores.get() <= 2 => MOST_DIRECT_ON_FEW_CORES,
-        _ => MOST_DIRECT,
-    }
-}
-
-/// How long `close` waits for connections to say goodbye to the server before it leaves them to the runtime.
-const GOODBYE: Duration = Duration::from_secs(5);
-
-/// How long `close` waits for the server to end sessions whose connection was lost.
-const LOST_SESSIONS: Duration = Duration::from_secs(1);
 
 /// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
 pub struct Link {
@@ -160,7 +143,7 @@ impl Link {
             is_flushed: AtomicBool::new(false),
             submitted: Mutex::default(),
             may_go_directly: AtomicBool::new(false),
-            most_direct: most_direct(),
+            most_direct: direct::most_direct(),
             wants_pump: AtomicBool::new(false),
             tells_next: AtomicBool::new(false),
             traffic: Traffic::default(),
@@ -228,33 +211,6 @@ impl Link {
             self.runtime.spawn(hearing::run(Arc::downgrade(self), self.notices.clone()));
         }
         listening
-    }
-
-    /// Refuses new calls, lets those under way finish, and what is owed, within a limit; then closes every connection with a
-    /// Terminate.
-    pub async fn close(self: &Arc<Self>) {
-        self.flush();
-        self.state().is_closing = true;
-        self.notices.end();
-        loop {
-            let idle = self.idle.notified();
-            if self.state().in_flight == 0 {
-                break;
-            }
-            idle.await;
-        }
-        self.owed.settled().await;
-        self.state().closed = true;
-        // What may still be under way must not take effect after the application has gone on.
-        let _ = tokio::time::timeout(LOST_SESSIONS, self.lost_sessions.all_gone()).await;
-        let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
-    }
-
-    /// As [`close`](Self::close) where nobody is left to wait: the environment is going away.
-    pub fn abandon(&self) {
-        self.state().closed = true;
-        self.notices.end();
-        self.pool.abandon();
     }
 
     /// Lets this thread, which made the link and makes its calls, carry them as well, while they are few. It must then
@@ -426,6 +382,30 @@ mod tests {
         fn greet<'a>(&'a self, _: &'a Connection) -> Asked<'a, ()> {
             unreachable!("nothing polls the lanes")
         }
+        fn check(&self, _: Proof) -> Asked<'_, bool> {
+            unreachable!("nothing polls the lanes")
+        }
+        fn sign(&self, _: ToSign) -> Asked<'_, String> {
+            unreachable!("nothing polls the lanes")
+        }
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_freezes_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
+        let link = Link::new(settings, Arc::new(Nobody), runtime.handle().clone());
+        link.state().lanes = 1;
+        link.enter([Job::for_test(0, Turns::new(&[]), None)]);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut state = link.state();
+            // Dropped before the lock is given back.
+            let jobs: Vec<_> = state.ready.take_all().collect();
+            assert!(jobs.is_empty(), "a panic on purpose");
+        }));
+        assert!(panicked.is_err());
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(link.state().in_flight, 0);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::error::Error;
 use super::figures::PoolFigures;
 use super::handshake::Told;
 use super::session::Mark;
+use super::signing::ToSign;
+use super::verifier::Proof;
 use crate::sync::lock;
 
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -29,6 +31,10 @@ pub trait Owner: Send + Sync {
     fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description>;
     /// Sees a new connection before anybody uses it, where the description asks for that.
     fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()>;
+    /// Whether a server has signed with its certificate's key, if that is of a kind that only Node can check.
+    fn check(&self, proof: Proof) -> Asked<'_, bool>;
+    /// Signs with a client's key of a kind that only Node knows: base64.
+    fn sign(&self, to_sign: ToSign) -> Asked<'_, String>;
 }
 
 /// How often a server may show yet another certificate than the one that was judged, as one behind a load balancer
@@ -110,10 +116,13 @@ impl Manager {
     ) -> Result<Connection, Error> {
         let open = lock(&self.open).clone();
         let Some(open) = open else { return Err(Error::Closed) };
+        let mut is_explained = false;
         for judgement in 0..JUDGEMENTS {
             let description = self.owner.describe(host, judgement > 0).await?;
             match self.open_on(host, &description, wanted, way, &open, told.clone()).await {
                 Err(Error::UnknownCertificate) => {}
+                // Once more, for Node to see what the server wants: the error says so then.
+                Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
                 Ok(connection) if description.greeted => {
                     self.owner.greet(&connection).await?;
                     connection.restore_session().await?;
@@ -140,8 +149,10 @@ impl Manager {
         told: Option<Told>,
     ) -> Result<Connection, Error> {
         let mark = Mark::new();
-        let attempt =
-            async |mark| Connection::open(description, wanted, way, mark, open.clone(), told.clone()).await;
+        let attempt = async |mark| {
+            let (open, told) = (open.clone(), told.clone());
+            Connection::open(description, &self.owner, wanted, way, mark, open, told).await
+        };
         if !self.refusals.is_known(host) {
             match attempt(Some(&mark)).await {
                 Err(failure) if failure.may_be_of_options() => {}

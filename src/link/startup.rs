@@ -10,8 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Handle;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+
+use super::pool::Owner;
+use super::verifier::Unchecked;
+use crate::sync::lock;
 
 /// What one start-up adds, and what became of it.
 #[derive(Clone, Default)]
@@ -159,25 +165,47 @@ impl<S: TlsStream + Unpin> TlsStream for Starting<S> {
     }
 }
 
-/// As `tls`, with the start-up packet completed inside of it.
+/// As `tls`, with the start-up packet completed inside of it. The server's signature is checked before anything of a session
+/// is sent.
 pub(super) struct StartingTls<C> {
     pub(super) tls: C,
     pub(super) start: StartUp,
+    pub(super) unchecked: Unchecked,
+    pub(super) owner: Arc<dyn Owner>,
+    /// Whether the handshake waits for JavaScript, and so may run neither on its thread nor on one that others need.
+    pub(super) waits_for_node: bool,
 }
 
 impl<S, C> TlsConnect<S> for StartingTls<C>
 where
-    C: TlsConnect<S>,
+    C: TlsConnect<S, Error = Error>,
     C::Future: Send + 'static,
+    C::Stream: Send + 'static,
 {
     type Stream = Starting<C::Stream>;
     type Error = C::Error;
     type Future = Pin<Box<dyn Future<Output = std::result::Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        let connected = self.tls.connect(stream);
-        let start = self.start;
-        Box::pin(async move { Ok(start.over(connected.await?)) })
+        let Self { tls, start, unchecked, owner, waits_for_node } = self;
+        let connected = tls.connect(stream);
+        Box::pin(async move {
+            let stream = if waits_for_node {
+                let runtime = Handle::current();
+                tokio::task::spawn_blocking(move || runtime.block_on(connected))
+                    .await
+                    .map_err(Error::other)??
+            } else {
+                connected.await?
+            };
+            let proof = lock(&unchecked).take();
+            if let Some(proof) = proof
+                && !owner.check(proof).await.unwrap_or(false)
+            {
+                return Err(Error::other(rustls::Error::from(CertificateError::BadSignature)));
+            }
+            Ok(start.over(stream))
+        })
     }
 }
 

@@ -15,7 +15,7 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
@@ -28,6 +28,7 @@ use super::wake::Wake;
 use super::watch::Watch;
 use crate::link::{Caller, Error, Link, Listener, Outcome, Reply, know_names};
 use crate::sync::{Thread, lock};
+use crate::time::millis;
 
 /// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
 /// should not hold the event loop longer than it must.
@@ -297,7 +298,7 @@ impl Bridge {
     #[napi(catch_unwind)]
     pub fn wait(&self, slot: u32, milliseconds: f64) {
         let (wait, reply) = (Wait::new(&self.queue, slot), self.queue.reply(slot));
-        let time = Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or(Duration::MAX);
+        let time = millis(milliseconds);
         self.runtime.handle().spawn(async move {
             tokio::select! {
                 () = wait.given_up() => {}
@@ -338,6 +339,12 @@ impl Bridge {
         self.queue.requests.converse(request, sql, self.queue.reply(slot));
     }
 
+    /// What came of a signature that was to be checked or made.
+    #[napi(catch_unwind)]
+    pub fn crypto(&self, request: u32, result: String) {
+        self.queue.requests.crypto(request, result);
+    }
+
     /// The application has seen the session.
     #[napi(catch_unwind)]
     pub fn greeted(&self, request: u32) {
@@ -361,6 +368,7 @@ impl Message {
         match self {
             Self::Resolved { json, .. } | Self::Told { json, .. } => json.len() + 16,
             Self::Rejected { .. } => 256,
+            Self::Asked { question: Question::Crypto { .. }, .. } => 8192,
             Self::Asked { .. } => 32,
         }
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use napi::Error as NapiError;
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
+use serde_json::json;
 
 use super::bridge::{Bridge, Queue};
 use super::calls::Calls;
 use super::operation::Operation;
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
 use super::runtime::SharedRuntime;
-use crate::link::{Asked, Connection, Description, Link, Owner, PoolSettings};
+use crate::link::{Asked, Connection, Description, Link, Owner, PoolSettings, Proof, ToSign};
 use crate::store;
 
 /// The application, which knows what its pool is configured to do: names, environment, passwords, hooks.
@@ -27,6 +28,14 @@ impl Owner for Application {
 
     fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()> {
         Box::pin(self.queue.ask_greeting(self.pool, connection))
+    }
+
+    fn check(&self, proof: Proof) -> Asked<'_, bool> {
+        Box::pin(async move { Ok(self.queue.ask_crypto("check", json!(proof)).await? == "true") })
+    }
+
+    fn sign(&self, to_sign: ToSign) -> Asked<'_, String> {
+        Box::pin(self.queue.ask_crypto("sign", json!(to_sign)))
     }
 }
 

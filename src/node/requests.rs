@@ -12,16 +12,17 @@ use super::bridge::Queue;
 use crate::link::{Connection, Description, Error, Reply};
 use crate::sync::lock;
 
-#[derive(Clone, Copy)]
 pub(super) enum Question {
     /// How is `host` of this pool connected to? `judge_again`: the server shows a certificate that is not known yet.
     Describe { pool: u32, host: u32, judge_again: bool },
     /// Here is a new session of this pool. `process_id`: of its backend, if no pooler shares that.
     Greet { pool: u32, process_id: Option<i32> },
+    /// Check or make a signature that native code cannot.
+    Crypto { task: &'static str, of: Value },
 }
 
 impl Question {
-    pub(super) fn json(self) -> Value {
+    pub(super) fn json(&self) -> Value {
         match self {
             Self::Describe { pool, host, judge_again } => {
                 json!({ "pool": pool, "host": host, "judgeAgain": judge_again })
@@ -29,6 +30,7 @@ impl Question {
             Self::Greet { pool, process_id } => {
                 json!({ "pool": pool, "greet": true, "processID": process_id })
             }
+            Self::Crypto { task, of } => json!({ *task: of }),
         }
     }
 }
@@ -36,6 +38,7 @@ impl Question {
 /// Where the answer to a request goes.
 enum Answer {
     Describe(oneshot::Sender<Result<Description, Error>>),
+    Crypto(oneshot::Sender<Result<String, Error>>),
     Greet { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<(String, Reply)> },
 }
 
@@ -72,6 +75,12 @@ impl Requests {
         }
     }
 
+    pub(super) fn crypto(&self, request: u32, result: String) {
+        if let Some(Answer::Crypto(sender)) = self.leave(request) {
+            let _ = sender.send(Ok(result));
+        }
+    }
+
     pub(super) fn greeted(&self, request: u32) {
         if let Some(Answer::Greet { done, .. }) = self.leave(request) {
             let _ = done.send(Ok(()));
@@ -81,6 +90,7 @@ impl Requests {
     pub(super) fn refuse(&self, request: u32, error: Error) {
         match self.leave(request) {
             Some(Answer::Describe(sender)) => drop(sender.send(Err(error))),
+            Some(Answer::Crypto(sender)) => drop(sender.send(Err(error))),
             Some(Answer::Greet { done, .. }) => drop(done.send(Err(error))),
             None => {}
         }
@@ -127,6 +137,14 @@ impl Queue {
         let request = self.requests.enter(Answer::Describe(sender))?;
         let _waiting = Waiting { requests: &self.requests, request };
         self.ask(request, Question::Describe { pool, host, judge_again });
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    pub(super) async fn ask_crypto(&self, task: &'static str, of: Value) -> Result<String, Error> {
+        let (sender, answer) = oneshot::channel();
+        let request = self.requests.enter(Answer::Crypto(sender))?;
+        let _waiting = Waiting { requests: &self.requests, request };
+        self.ask(request, Question::Crypto { task, of });
         answer.await.unwrap_or(Err(Error::Closed))
     }
 

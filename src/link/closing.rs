@@ -1,0 +1,41 @@
+//! The end of a link: what it waits for, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Link;
+
+/// How long `close` waits for connections to say goodbye to the server before it leaves them to the runtime.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How long `close` waits for the server to end sessions whose connection was lost.
+const LOST_SESSIONS: Duration = Duration::from_secs(1);
+
+impl Link {
+    /// Refuses new calls, lets those under way finish, and what is owed, within a limit; then closes every connection with a
+    /// Terminate.
+    pub async fn close(self: &Arc<Self>) {
+        self.flush();
+        self.state().is_closing = true;
+        self.notices.end();
+        loop {
+            let idle = self.idle.notified();
+            if self.state().in_flight == 0 {
+                break;
+            }
+            idle.await;
+        }
+        self.owed.settled().await;
+        self.state().closed = true;
+        // What may still be under way must not take effect after the application has gone on.
+        let _ = tokio::time::timeout(LOST_SESSIONS, self.lost_sessions.all_gone()).await;
+        let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
+    }
+
+    /// As [`close`](Self::close) where nobody is left to wait: the environment is going away.
+    pub fn abandon(&self) {
+        self.state().closed = true;
+        self.notices.end();
+        self.pool.abandon();
+    }
+}
