@@ -114,6 +114,12 @@ export interface PostgresConfig {
 
 /** A new connection, as connect hooks see it: what they use of a pg client. */
 export interface ConnectClient {
+  /** The server process of the session; null if a pooler shares that among clients. */
+  readonly processID: number | null
+  readonly host: string | undefined
+  readonly port: number
+  readonly user: string | undefined
+  readonly database: string | undefined
   /**
    * Runs SQL in the new session. Rows have the server's text for all their values.
    *

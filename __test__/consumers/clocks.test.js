@@ -1,14 +1,12 @@
 // @ts-check
-// The packed package in test runs whose clock and timers are fakes that do not move, and in a window of jsdom's: no call
-// may depend on them, whenever they were installed.
+// The packed package in test runs whose clock and timers are fakes that do not move: no call may depend on them, whenever
+// they were installed. Those of jest are in clocks-jest.test.js.
 'use strict'
 
 const assert = require('node:assert/strict')
 const { before, test } = require('node:test')
 const { PG, makeConsumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
-
-const JEST = ['jest@30.5.2', 'jest-environment-jsdom@30.5.2']
 
 const database = useDatabase()
 /** @type {import('../helpers/consumer.js').Consumer} */
@@ -17,20 +15,9 @@ let application
 let options
 
 before(async () => {
-  application = await makeConsumer('clocks', [PG, ...JEST, 'vitest@4.1.12', 'sinon@22.1.0'])
+  application = await makeConsumer('clocks', [PG, 'vitest@4.1.12', 'sinon@22.1.0'])
   options = { env: { APP_DATABASE_URL: (await database).url } }
 })
-
-for (const [environment, tests] of /** @type {[string, number][]} */ ([
-  ['node', 6],
-  ['jsdom', 12],
-])) {
-  test(`every call under jest's fake timers, in its environment ${environment}`, async () => {
-    const jest = ['node_modules/jest/bin/jest.js', '--runInBand', `${environment}.test.js`]
-    const output = await application.succeed(jest, options)
-    assert.match(output, new RegExp(`^Tests: +${tests} passed, ${tests} total$`, 'm'))
-  })
-}
 
 for (const pool of ['forks', 'vmThreads']) {
   test(`every call under vitest's fake timers, with --pool=${pool}`, async () => {

@@ -98,6 +98,17 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   await results.connect()
   assert.equal(await results.run('order', async () => 5), 5)
   assert.equal((await results.get('order'))?.value, 5)
+  /** @type {(result: number) => void} */
+  let finish = () => {}
+  const held = new Promise((resolve) => (finish = resolve))
+  const working = results.run('held', () => held)
+  await assert.rejects(
+    results.run('held', () => 0, { wait: 50 }),
+    { code: 'ERR_WORK_WAIT_TIMEOUT' },
+  )
+  const waits = results.run('held', () => 0, { wait: 60_000 })
+  finish(9)
+  assert.deepEqual(await Promise.all([working, waits]), [9, 9])
   await results.set('order', 6)
   await results.delete('order')
 
