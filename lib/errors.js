@@ -15,6 +15,7 @@ const { databaseErrorOf } = require('./pg.js')
  *   | { kind: 'tlsRefused', reason: string, seen: string | null }
  *   | { kind: 'tls' | 'unfit' | 'other' | 'panic', message: string }
  *   | { kind: 'tableOwner', table: string, role: string }
+ *   | { kind: 'distributed', table: string }
  *   | { kind: 'row', table: string, column: string, problem: string }
  *   | { kind: 'message' }
  *   | { kind: 'aggregate', errors: NativeFailure[] }
@@ -69,6 +70,8 @@ function toError(failure, connection) {
       return rowError(failure)
     case 'tableOwner':
       return tableOwnerError(failure)
+    case 'distributed':
+      return distributedError(failure)
     case 'message':
       return coded(new Error(UNREADABLE_ANSWER), 'ERR_GOSCOPE_ROW')
     case 'closed':
@@ -116,6 +119,14 @@ function networkError({ code, syscall, address, port }) {
 function rowError({ table, column, problem }) {
   const message = `a row of the table ${table} cannot be read: its column "${column}" ${problem}. Correct or delete the row`
   return Object.assign(coded(new Error(message), 'ERR_GOSCOPE_ROW'), { table, column })
+}
+
+/** @param {any} failure */
+function distributedError({ table }) {
+  const message =
+    `Citus has distributed the table ${table}, and refuses there what the adapters need: triggers, and the clock in ` +
+    `DO UPDATE. Use a table of the coordinator alone: SELECT undistribute_table('${table}')`
+  return Object.assign(coded(new Error(message), 'ERR_GOSCOPE_TABLE_DISTRIBUTED'), { table })
 }
 
 /** @param {any} failure */

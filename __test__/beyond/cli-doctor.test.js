@@ -125,8 +125,8 @@ test('each right that is missing is found, and the advice gives it', async () =>
     const { ok, check } = await examine(url)
     // Out of a schema that it may not use, the role sees no table.
     assert.match(check('go_goscope_locks').message, /is missing, and goscope_doctor_\w+ may not make it/)
-    assert.equal(check('go_goscope_locks').status, 'warning')
-    assert.ok(ok)
+    assert.equal(check('go_goscope_locks').status, 'failed')
+    assert.ok(!ok)
   } finally {
     await db.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
   }

@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
+const net = require('node:net')
 const { after, test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
@@ -144,6 +145,38 @@ test('a change of a breaker reaches its subscribers', { skip }, async () => {
   await two.adapter.setState('subscribed', { state: 'open', failureCount: 1 })
   assert.equal(await changed, 'open')
   await Promise.all([one.end(), two.end()])
+})
+
+/** What doctor says of the routing, and its exit code. @param {string} url */
+async function examine(url) {
+  const { code, stdout } = await runCommand(['doctor', '--json'], { DATABASE_URL: url })
+  const { checks } = JSON.parse(stdout)
+  const find = (/** @type {string} */ title) => checks.find((/** @type {any} */ { name }) => name === title)?.status
+  return { code, routing: find('routing'), writes: find('writes') }
+}
+
+test('doctor warns of a proxy that routes reads, and fails where sessions reach several servers', {
+  skip,
+}, async () => {
+  const { proxy, primary, standby } = await servers()
+  assert.deepEqual(await examine(primary.url), { code: 0, routing: 'ok', writes: 'ok' })
+  assert.deepEqual(await examine(proxy.url), { code: 0, routing: 'warning', writes: 'ok' })
+  assert.equal((await examine(standby.url)).code, 1)
+
+  // As a balancer of connections: each in its turn to the next server.
+  let number = 0
+  const balancer = net.createServer((client) => {
+    const server = net.connect(number++ % 2 === 0 ? primary.port : standby.port, '127.0.0.1')
+    client.pipe(server).pipe(client)
+    for (const socket of [client, server]) socket.on('error', () => [client, server].map((each) => each.destroy()))
+  })
+  await new Promise((resolve) => balancer.listen(0, '127.0.0.1', () => resolve(undefined)))
+  const url = new URL(primary.url)
+  url.port = String(/** @type {net.AddressInfo} */ (balancer.address()).port)
+  const { code, routing, writes } = await examine(url.href)
+  assert.equal(code, 1)
+  assert.ok(routing === 'failed' || writes === 'failed')
+  balancer.close()
 })
 
 test('the command reads what is on the primary', { skip }, async () => {

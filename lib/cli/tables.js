@@ -3,6 +3,7 @@
 'use strict'
 
 const { tableName } = require('../arguments.js')
+const { misuse } = require('./problem.js')
 
 const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE']
 
@@ -14,6 +15,23 @@ const DOCUMENTED = [
   { name: 'go_goscope_checkpoints', counts: 'checkpointCounts', rights: ALL },
   { name: 'go_goscope_idempotency', counts: 'idempotencyCounts', rights: ALL },
 ]
+
+/** By the words for what the tables hold. */
+const NAMES = Object.fromEntries([
+  ['locks', 'go_goscope_locks'],
+  ['circuits', 'go_goscope_circuit'],
+  ['cache', 'go_goscope_cache'],
+  ['checkpoints', 'go_goscope_checkpoints'],
+  ['idempotency', 'go_goscope_idempotency'],
+])
+
+/** @param {string} text */
+const namesOf = (text) =>
+  text.split(',').map((word) => {
+    const name = word.trim()
+    if (!Object.hasOwn(NAMES, name)) throw misuse(`--only knows ${Object.keys(NAMES).join(', ')}, and not '${word}'`)
+    return NAMES[name]
+  })
 
 /** @param {string[]} parts */
 const quote = (parts) => parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')
@@ -31,4 +49,4 @@ function quoted(name) {
   return [...new Set([quote(parts), ...(isPlain ? [quote(parts.map((part) => part.toLowerCase()))] : [])])]
 }
 
-module.exports = { ALL, DOCUMENTED, quote, quoted }
+module.exports = { ALL, DOCUMENTED, NAMES, namesOf, quote, quoted }

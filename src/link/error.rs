@@ -54,6 +54,8 @@ pub enum Error {
     Row { table: String, column: String, problem: String },
     /// This session has a superuser's rights, and a role without them owns the table: its triggers would run with them.
     TableOwner { table: String, role: String },
+    /// Citus has distributed this table.
+    Distributed { table: String },
     /// Something that the protocol or the configuration does not allow.
     Other { message: String },
     /// What came from the server is not of the protocol, and the connection has ended over it.
@@ -157,6 +159,7 @@ impl Error {
             Self::Unfit { .. } => "ERR_GOSCOPE_TARGET_SESSION",
             Self::Row { .. } => "ERR_GOSCOPE_ROW",
             Self::TableOwner { .. } => "ERR_GOSCOPE_TABLE_OWNER",
+            Self::Distributed { .. } => "ERR_GOSCOPE_TABLE_DISTRIBUTED",
             Self::Other { .. } | Self::Garbled { .. } => "ERR_GOSCOPE_CONNECTION",
             Self::Panic { .. } => "ERR_INTERNAL_ASSERTION",
             Self::Aggregate { errors } => return errors.first()?.code(),

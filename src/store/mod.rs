@@ -16,6 +16,7 @@ mod call;
 mod cells;
 mod checkpoints;
 mod circuits;
+mod citus;
 mod computing;
 mod conditional;
 mod counter;

@@ -10,6 +10,8 @@ pub(super) struct Relation {
     pub(super) is_logged: bool,
     /// Whether its rows are in partitions.
     pub(super) is_partitioned: bool,
+    /// Whether the server has Citus, which may have distributed it.
+    pub(super) is_beside_citus: bool,
     pub(super) columns: Vec<Column>,
     /// Those that fire, and run a function of `functions` that is trusted.
     pub(super) triggers: Vec<String>,

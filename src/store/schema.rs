@@ -57,9 +57,11 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        coalesce(CASE WHEN has_sequence_privilege(a.sequence, 'USAGE')
                      THEN (SELECT increment = 1 AND cache_size = 1 AND NOT cycle_option
                              FROM pg_sequence_parameters(a.sequence::regclass)) END, false),
-       c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions, a.atttypid::regtype::text, c.is_partitioned
+       c.place, c.schema, c.name, c.is_ours, c.is_logged, c.triggers, c.functions, a.atttypid::regtype::text, c.is_partitioned,
+       c.is_beside_citus
   FROM (SELECT asked.place, oid, relnamespace::regnamespace::text AS schema, quote_ident(relname) AS name,
                pg_get_userbyid(relowner) = current_user AS is_ours, relpersistence <> 'u' AS is_logged, relkind = 'p' AS is_partitioned,
+               to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL AS is_beside_citus,
                ARRAY(SELECT tgname::text FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
                       WHERE tgrelid = pg_class.oid AND tgenabled IN ('O', 'A') AND proowner IN (relowner, 10)
                         AND proname IN ('go_goscope_notify', 'go_goscope_notify_all')
@@ -91,6 +93,7 @@ pub(super) async fn find_all(
             is_ours: row.get(10),
             is_logged: row.get(11),
             is_partitioned: row.get(15),
+            is_beside_citus: row.get(16),
             triggers: row.get(12),
             functions: row.get::<_, Vec<String>>(13).iter().map(|known| function(known)).collect(),
         });

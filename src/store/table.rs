@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::relation::{Addition, Relation};
 use super::template::{RELAXED, Template, render};
-use super::{indexes, owner, schema};
+use super::{citus, indexes, owner, schema};
 use crate::link::{Connection, Error, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
 
@@ -74,6 +74,7 @@ impl Shape {
             is_ours: false,
             is_logged: true,
             is_partitioned: false,
+            is_beside_citus: false,
             columns: Vec::new(),
             triggers: Vec::new(),
             functions: Vec::new(),
@@ -209,6 +210,7 @@ impl Table {
         }
         if let Some((_, relation)) = &found {
             owner::check(connection, relation).await?;
+            citus::check(connection, relation).await?;
         }
         let mut has_changed = false;
         if found.is_none() && self.create {

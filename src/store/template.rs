@@ -180,6 +180,7 @@ mod tests {
             is_ours: true,
             is_logged: true,
             is_partitioned: false,
+            is_beside_citus: false,
             columns,
             triggers: vec![],
             functions: vec![],

@@ -4,6 +4,7 @@
 const { adviceFor, describe, problemOf } = require('../advice.js')
 const { FAILED, FINE, UNREACHABLE } = require('../problem.js')
 const { PREFIX } = require('../options.js')
+const { NAMES } = require('../tables.js')
 const { counted } = require('../units.js')
 
 /** @typedef {import('../doctor/check.js').Check} Check */
@@ -17,7 +18,12 @@ Each check is ok, a warning or failed, with what to do about it. Fails where an 
 time or a guarantee. Exits with 1 if a check fails and with 3 if the server cannot be reached; warnings are fine.
 
 --json prints { ok: boolean, checks: [{ name, status: "ok" | "warning" | "failed", message, advice }] }.`,
-  options: { ...PREFIX, table: { type: 'string', value: 'NAME', help: 'and the table of a PostgresCacheAdapter' } },
+  options: {
+    ...PREFIX,
+    only: { type: 'string', value: 'TABLES', help: `only these: some of ${Object.keys(NAMES).join(',')}` },
+    table: { type: 'string', value: 'NAME', help: 'and the table of a PostgresCacheAdapter' },
+    'no-create-tables': { type: 'boolean', help: 'for adapters with createTables: false: a missing table fails' },
+  },
   reachesItself: true,
 
   async look(session, given) {
@@ -28,7 +34,9 @@ time or a guarantee. Exits with 1 if a check fails and with 3 if the server cann
       const { checkServer } = require('../doctor/server.js')
       const { checkSession } = require('../doctor/session.js')
       const { checkTables } = require('../doctor/tables.js')
-      for (const check of [checkServer, checkSession, checkTables]) checks.push(...(await check(session, given)))
+      const { checkRouting } = require('../doctor/routing.js')
+      for (const check of [checkServer, checkSession, checkRouting, checkTables])
+        checks.push(...(await check(session, given)))
     }
     const ok = checks.every(({ status }) => status !== 'failed')
     return { data: { ok, checks } }

@@ -3,18 +3,9 @@
 
 const migrations = require('../migrations.js')
 const { CONNECTING } = require('../options.js')
-const { FINE, misuse } = require('../problem.js')
+const { FINE } = require('../problem.js')
 const { whileSlow } = require('../progress.js')
-const { DOCUMENTED, quote } = require('../tables.js')
-
-/** By the words for what the tables hold. */
-const NAMES = Object.fromEntries([
-  ['locks', 'go_goscope_locks'],
-  ['circuits', 'go_goscope_circuit'],
-  ['cache', 'go_goscope_cache'],
-  ['checkpoints', 'go_goscope_checkpoints'],
-  ['idempotency', 'go_goscope_idempotency'],
-])
+const { DOCUMENTED, NAMES, namesOf, quote } = require('../tables.js')
 
 /** @type {import('../commands.js').Command} */
 module.exports = {
@@ -49,14 +40,6 @@ compare with. What is printed may be run again, and leaves alone what is there:
     return FINE
   },
 }
-
-/** @param {string} text */
-const namesOf = (text) =>
-  text.split(',').map((word) => {
-    const name = word.trim()
-    if (!Object.hasOwn(NAMES, name)) throw misuse(`--only knows ${Object.keys(NAMES).join(', ')}, and not '${word}'`)
-    return NAMES[name]
-  })
 
 /** @param {string[]} tables */
 const ofTables = (tables) =>

@@ -3,7 +3,7 @@
 'use strict'
 
 const { duration } = require('../units.js')
-const { ok, warning } = require('./check.js')
+const { failed, ok, warning } = require('./check.js')
 
 /** Beyond that, times in logs and times in tables tell different stories. */
 const SKEW_MS = 1000
@@ -29,8 +29,12 @@ function transport({ tls, address }) {
 }
 
 /** The start-up mark of src/link/session.rs is missing if a pooler shares the session. @param {any} server */
-function pooler({ isOwnSession }) {
+function pooler({ isOwnSession, takesTransactions }) {
   if (isOwnSession) return ok('pooler', 'none, or one that leaves sessions alone')
+  if (!takesTransactions) {
+    const message = 'a pooler in statement mode is in between, and refuses transactions: writes fail'
+    return failed('pooler', message, 'Set its pool_mode to transaction or session for this database.')
+  }
   const message =
     'a pooler in transaction mode is in between: no prepared statements, no LISTEN; waiting is done by polling'
   return warning('pooler', message, 'All operations work. Connect to the server itself where each call’s time matters.')

@@ -3,9 +3,10 @@
 'use strict'
 
 const migrations = require('../migrations.js')
-const { ALL, DOCUMENTED, quote, quoted } = require('../tables.js')
+const { ALL, DOCUMENTED, namesOf, quote, quoted } = require('../tables.js')
 const { count, counted } = require('../units.js')
 const { failed, ok, warning } = require('./check.js')
+const { shape } = require('./shapes.js')
 
 /** @typedef {import('./check.js').Check} Check */
 /** @typedef {import('../session.js').Session} Session */
@@ -17,19 +18,22 @@ const { failed, ok, warning } = require('./check.js')
  */
 async function checkTables(session, given) {
   const cache = given.table === undefined ? [] : quoted(given.table)
-  const names = JSON.stringify([...DOCUMENTED.map(({ name }) => quote([name])), ...cache])
+  const wanted = given.only === undefined ? DOCUMENTED.map(({ name }) => name) : namesOf(given.only)
+  const names = JSON.stringify([...wanted.map((name) => quote([name])), ...cache])
   const [tables, objects] = await Promise.all([session.look('tables', names), session.look('objects', names)])
+  const distributed = tables[0]?.isBesideCitus ? await session.look('distributed', names) : []
+  const common = { objects, distributed, creates: !given['no-create-tables'] }
   const statements = migrations.documented()
   const checks = []
-  for (const documented of DOCUMENTED) {
+  for (const documented of DOCUMENTED.filter(({ name }) => wanted.includes(name))) {
     const table = tables.find((/** @type {any} */ each) => each.name === quote([documented.name]))
-    checks.push(...(await checkTable(session, { ...documented, statements }, table, objects)))
+    checks.push(...(await checkTable(session, { ...documented, statements }, table, common)))
   }
   if (given.table !== undefined) {
     const table = tables.find((/** @type {any} */ each) => cache.includes(each.name))
     const parts = migrations.statements(migrations.read('cache-table.sql'))
     const own = { name: given.table, counts: 'cacheTableCounts', rights: ALL, statements: parts, template: '"cache"' }
-    checks.push(...(await checkTable(session, own, table, objects)))
+    checks.push(...(await checkTable(session, own, table, common)))
   }
   return checks
 }
@@ -38,19 +42,22 @@ async function checkTables(session, given) {
  * @param {Session} session
  * @param {{ name: string, counts: string, rights: string[], statements: migrations.Statement[], template?: string }} wanted
  * @param {any} table
- * @param {migrations.Objects} objects
+ * @param {{ objects: migrations.Objects, distributed: string[], creates: boolean }} common to all tables
  */
-async function checkTable(session, { name, counts, rights, statements, template = quote([name]) }, table, objects) {
-  if (table === undefined) return [absent(session, name)]
+async function checkTable(session, { name, counts, rights, statements, template = quote([name]) }, table, common) {
+  if (table === undefined) return [absent(session, name, common.creates)]
+  const { objects } = common
+  const isDistributed = common.distributed.includes(table.name)
   const here = under(objects, table.name, template)
   const own = migrations.of(statements, [template.slice(1, -1)])
   return [
     owned(session, name, table),
+    shape(name, table, isDistributed),
     columns(name, own, here),
     indexes(name, own, here),
     additions(name, own, here),
     allowed(session, name, rights, table, own, here),
-    isRead(table) ? await upkeep(session, name, counts, table) : undefined,
+    isRead(table) && !isDistributed ? await upkeep(session, name, counts, table) : undefined,
   ].filter((check) => check !== undefined)
 }
 
@@ -77,13 +84,16 @@ function under(objects, table, name) {
 /**
  * @param {Session} session
  * @param {string} name
+ * @param {boolean} creates whether the adapters make tables
  */
-function absent({ server }, name) {
+function absent({ server }, name, creates) {
   const message = 'is missing'
-  if (server.mayCreate)
+  if (server.mayCreate && creates)
     return ok(name, `${message}; connect() or the first use makes it, in the schema ${server.schema}`)
-  const advice = 'Let a role that may run `goscope-postgres schema | psql`, or look for it in another schema.'
-  return warning(name, `${message}, and ${server.role} may not make it`, advice)
+  const advice =
+    'Let a role that may run `goscope-postgres schema | psql`, or look for it in another schema. If the application does not use it, leave it out of --only.'
+  const why = creates ? `${server.role} may not make it` : 'adapters with createTables: false do not make it'
+  return failed(name, `${message}, and ${why}`, advice)
 }
 
 /**

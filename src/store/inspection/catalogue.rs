@@ -2,6 +2,7 @@
 //!
 //! If a statement names tables, `$1` is a JSON array of their names, quoted as in SQL.
 
+use super::super::citus::is_spread;
 use super::super::owner::{is_superuser, is_trusted_owner};
 
 pub(super) fn statement(what: &str) -> Option<&'static str> {
@@ -10,13 +11,16 @@ pub(super) fn statement(what: &str) -> Option<&'static str> {
         "sessions" => Some(SESSIONS),
         "tables" => Some(TABLES),
         "objects" => Some(OBJECTS),
+        "identity" => Some(IDENTITY),
+        "reader" => Some(READER),
+        "distributed" => Some(DISTRIBUTED),
         _ => None,
     }
 }
 
 /// Of `lock_timeout` what the session began with: that is the user's, and the engine sets its own later.
 ///
-/// `$1` says whether the connection alone uses its session. The connection decided that when it was opened; the server
+/// `$1` says whether the connection alone uses its session, and whether that takes transactions. The connection decided that when it was opened; the server
 /// knows only that some client has started the session.
 pub(super) const SERVER: &str = "
 SELECT json_build_object(
@@ -27,13 +31,35 @@ SELECT json_build_object(
          'startedAt', round((extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8),
          'isStandby', pg_is_in_recovery(),
          'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
-         'isOwnSession', $1::boolean,
+         'isOwnSession', $1::json->>'isOwn' = 'true', 'takesTransactions', $1::json->>'takesTransactions' = 'true',
          'mayCreate', coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
          'settings', (SELECT json_object_agg(name, CASE name WHEN 'lock_timeout' THEN reset_val ELSE setting END)
                         FROM pg_settings WHERE name IN (
             'fsync', 'full_page_writes', 'synchronous_commit', 'max_connections', 'superuser_reserved_connections',
             'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_read_only',
             'default_transaction_read_only', 'TimeZone')))::text";
+
+/// Which server answers, and whether it takes writes. Of stable functions alone: a proxy sends those that may write to the
+/// primary.
+macro_rules! identity {
+    () => {
+        "SELECT json_build_object(
+         'address', host(inet_server_addr()), 'port', inet_server_port(),
+         'startedAt', (extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8,
+         'isReadOnly', current_setting('transaction_read_only') = 'on')::text"
+    };
+}
+const IDENTITY: &str = identity!();
+
+/// As [`IDENTITY`], for a read of another application: in brackets, it does not begin with the hint of ours.
+const READER: &str = concat!("(", identity!(), ")");
+
+/// Those of the tables that Citus has distributed. Only on a server that has it.
+const DISTRIBUTED: &str = concat!(
+    "SELECT coalesce(json_agg(name), '[]')::text FROM json_array_elements_text($1::json) AS asked (name)
+       JOIN pg_catalog.pg_dist_partition ON logicalrelid = to_regclass(name) AND ",
+    is_spread!()
+);
 
 const CLOCK: &str = "SELECT to_json((extract(epoch FROM clock_timestamp()) * 1000)::float8)::text";
 
@@ -53,7 +79,9 @@ SELECT json_build_object(
 const TABLES: &str = concat!(
     "
 SELECT coalesce(json_agg(found), '[]')::text
-  FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows, whole.bytes, class.relkind = 'p' AS \"isPartitioned\", pg_get_userbyid(class.relowner) AS owner,
+  FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows, whole.bytes, class.relkind = 'p' AS \"isPartitioned\",
+               class.relkind::text AS kind, EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid AND ev_type IN ('2', '3')) AS \"hasRules\", row_security_active(class.oid) AS \"hasPolicies\",
+               to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL AS \"isBesideCitus\", pg_get_userbyid(class.relowner) AS owner,
                class.relpersistence = 't' AS \"isTemporary\",
                ",
     is_trusted_owner!(),
@@ -112,7 +140,7 @@ SELECT json_build_object(
               FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped),
          'indexes', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', relname, 'isValid', indisvalid,
-                      'isUnique', indisunique AND indpred IS NULL,
+                      'isUnique', indisunique AND indpred IS NULL AND indimmediate,
                       'columns', ARRAY(SELECT trim(BOTH '\"' FROM pg_get_indexdef(indexrelid, place, true))
                                          FROM generate_series(1, indnkeyatts) AS place))
                       ORDER BY wanted.name, relname), '[]')

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio_postgres::Row;
 
@@ -12,7 +12,7 @@ use crate::link::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement
 
 /// The call, and what learns from the connection that will run it whether the session is its own.
 pub(super) fn look() -> (Arc<Session>, OfServer) {
-    let session = Arc::new(Session { is_own: AtomicBool::new(false) });
+    let session = Arc::new(Session { is_own: AtomicBool::new(false), refuses: AtomicBool::new(false) });
     let statement = Statement::new(Some(catalogue::SERVER.into()), None, None, &[Kind::Text], 0);
     let call = OfServer { session: session.clone(), statement: Arc::new(statement), args: [Arg::Text(None)] };
     (session, call)
@@ -22,6 +22,9 @@ pub(super) fn look() -> (Arc<Session>, OfServer) {
 /// shares may have been started with another client's mark.
 pub(super) struct Session {
     is_own: AtomicBool,
+    /// A pooler has refused a transaction: it shares sessions between statements. Writes of the adapters are transactions on
+    /// a shared session.
+    refuses: AtomicBool,
 }
 
 impl Prepare for Session {
@@ -34,8 +37,15 @@ impl Prepare for Session {
         &'a self,
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
-        self.is_own.store(connection.is_own(), Ordering::Relaxed);
-        Box::pin(async { Ok(()) })
+        self.is_own.store(connection.is_own(), Relaxed);
+        Box::pin(async {
+            // It ends the connection with that. What follows is run over another.
+            if !connection.is_own() && !self.refuses.load(Relaxed) {
+                let began = connection.execute("BEGIN").await.is_ok();
+                self.refuses.store(!(began && connection.execute("COMMIT").await.is_ok()), Relaxed);
+            }
+            Ok(())
+        })
     }
 
     fn invalidate(&self) -> bool {
@@ -52,7 +62,9 @@ pub(super) struct OfServer {
 impl Call for OfServer {
     /// Follows the preparation on the same connection.
     fn bind(&mut self, _: usize) -> Arc<Statement> {
-        self.args = [Arg::text(self.session.is_own.load(Ordering::Relaxed).to_string())];
+        let Session { is_own, refuses } = &*self.session;
+        let (is_own, takes) = (is_own.load(Relaxed), !refuses.load(Relaxed));
+        self.args = [Arg::text(format!(r#"{{"isOwn":{is_own},"takesTransactions":{takes}}}"#))];
         self.statement.clone()
     }
 

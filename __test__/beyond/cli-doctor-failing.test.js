@@ -1,0 +1,174 @@
+// @ts-check
+// `goscope-postgres doctor` exits with 1 if an adapter with the same options fails, and with 0 if it works.
+'use strict'
+
+const assert = require('node:assert/strict')
+const crypto = require('node:crypto')
+const { after, test } = require('node:test')
+const { PostgresAdapter } = require('goscope-postgres')
+const { runCommand } = require('../helpers/command.js')
+const { administer, useDatabase } = require('../helpers/database.js')
+const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
+const { migration, urlAs } = require('../helpers/way.js')
+
+const [empty, shapes, citus, pooled] = Array.from({ length: 4 }, () => useDatabase())
+
+const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+after(() => administer(`DROP ROLE IF EXISTS ${role}`))
+
+/** @typedef {Awaited<typeof empty>} Database */
+
+/** @param {string} url @param {string[]} args */
+async function examine(url, ...args) {
+  const { code, stdout } = await runCommand(['doctor', '--json', ...args], { DATABASE_URL: url })
+  /** @type {{ checks: { name: string, status: string, message: string, advice?: string }[] }} */
+  const { checks } = JSON.parse(stdout)
+  const failed = checks.filter(({ status }) => status === 'failed').map(({ name }) => name)
+  return { code, failed, check: (/** @type {string} */ title) => checks.find(({ name }) => name === title) }
+}
+
+/**
+ * Whether an adapter can do what it is for.
+ *
+ * @param {Database} db
+ * @param {string} url
+ * @param {ConstructorParameters<typeof PostgresAdapter>[1]} [options]
+ */
+async function works(db, url, options) {
+  const adapter = new PostgresAdapter(db.pool({ connectionString: url }), options)
+  try {
+    await adapter.connect()
+    // Alone, and many at once, which go another way through a pooler.
+    await adapter.set('k', 1, 60_000)
+    await Promise.all(Array.from({ length: 20 }, (_, n) => adapter.set(`k${n}`, n)))
+    return (await adapter.acquire('k', 60_000, 'me')) !== null
+  } catch {
+    return false
+  }
+}
+
+const TABLES = [
+  'go_goscope_locks',
+  'go_goscope_circuit',
+  'go_goscope_cache',
+  'go_goscope_checkpoints',
+  'go_goscope_idempotency',
+]
+
+test('missing tables: it fails for a role that may not make them, and for adapters that do not', async () => {
+  await made
+  const db = await empty
+  const url = urlAs(db.ownUrl, role)
+  await db.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
+  assert.equal(await works(db, url), false)
+  const role1 = await examine(url)
+  assert.deepEqual([role1.code, role1.failed], [1, TABLES])
+
+  assert.equal(await works(db, db.ownUrl, { createTables: false }), false)
+  const without = await examine(db.ownUrl, '--no-create-tables')
+  assert.deepEqual([without.code, without.failed], [1, TABLES])
+  assert.match(String(without.check('go_goscope_locks')?.advice), /schema \| psql/)
+  assert.equal((await examine(db.ownUrl)).code, 0)
+
+  // What the application does not use need not be there.
+  await db.query((await runCommand(['schema', '--only', 'locks,cache', '--role', role])).stdout)
+  assert.deepEqual((await examine(url, '--only', 'locks,cache')).failed, [])
+  assert.deepEqual(
+    (await examine(url)).failed,
+    TABLES.filter((name) => !/locks|_cache/.test(name)),
+  )
+  await db.query(migration('schema.sql'))
+  assert.equal((await examine(db.ownUrl, '--no-create-tables')).code, 0)
+  assert.equal(await works(db, db.ownUrl, { createTables: false }), true)
+  await db.query(`DROP OWNED BY ${role}`)
+})
+
+test('what is no table, or has rules, fails; row-level security is a warning', async () => {
+  await made
+  const db = await shapes
+  await new PostgresAdapter(db.pool()).connect()
+  await db.query('ALTER TABLE go_goscope_cache RENAME TO kept; CREATE VIEW go_goscope_cache AS SELECT * FROM kept')
+  assert.equal(await works(db, db.url), false)
+  const view = await examine(db.url)
+  assert.equal(view.code, 1)
+  assert.match(String(view.check('go_goscope_cache shape')?.message), /^is a view/)
+
+  await db.query('DROP VIEW go_goscope_cache; ALTER TABLE kept RENAME TO go_goscope_cache')
+  await db.query('CREATE RULE logs AS ON INSERT TO go_goscope_cache DO ALSO NOTIFY somebody')
+  assert.equal(await works(db, db.url), false)
+  assert.deepEqual((await examine(db.url)).failed, ['go_goscope_cache shape'])
+
+  await db.query('DROP RULE logs ON go_goscope_cache')
+  await db.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`)
+  await db.query(`GRANT USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq TO ${role}`)
+  await db.query('ALTER TABLE go_goscope_cache ENABLE ROW LEVEL SECURITY')
+  const hidden = await examine(urlAs(db.ownUrl, role), '--only', 'cache')
+  assert.deepEqual([hidden.code, hidden.check('go_goscope_cache shape')?.status], [0, 'warning'])
+  assert.equal(
+    (await examine(db.ownUrl)).check('go_goscope_cache shape'),
+    undefined,
+    'policies do not apply to its owner',
+  )
+  await db.query('ALTER TABLE go_goscope_cache DISABLE ROW LEVEL SECURITY')
+
+  await db.query('ALTER TABLE go_goscope_cache DROP CONSTRAINT go_goscope_cache_pkey, ADD PRIMARY KEY (key) DEFERRABLE')
+  assert.equal(await works(db, db.url), false)
+  assert.deepEqual((await examine(db.url)).failed, ['go_goscope_cache columns'])
+  await db.query(`DROP OWNED BY ${role}`)
+})
+
+// The extension itself is not at hand: this is its catalogue, as its documentation has it.
+test('tables that the catalogue of Citus lists as distributed: connect() and doctor say so', async () => {
+  const db = await citus
+  await new PostgresAdapter(db.pool()).connect()
+  const client = await db.plain.connect()
+  await client.query('SET allow_system_table_mods = on')
+  await client.query(
+    `CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", repmodel "char")`,
+  )
+  await client.query('GRANT SELECT ON pg_catalog.pg_dist_partition TO PUBLIC')
+  const fill = (/** @type {string} */ method, /** @type {string} */ model) =>
+    client.query(`TRUNCATE pg_catalog.pg_dist_partition;
+      INSERT INTO pg_catalog.pg_dist_partition VALUES ('go_goscope_cache', '${method}', '${model}')`)
+  assert.equal(await works(db, db.url), true, 'none is listed')
+  assert.equal((await examine(db.url)).code, 0)
+  await fill('n', 's')
+  assert.equal(await works(db, db.url), true, 'a table of the coordinator alone')
+  assert.equal((await examine(db.url)).code, 0)
+  for (const [method, model] of [
+    ['h', 's'],
+    ['n', 't'],
+  ]) {
+    await fill(method, model)
+    const adapter = new PostgresAdapter(db.pool())
+    await assert.rejects(adapter.connect(), { code: 'ERR_GOSCOPE_TABLE_DISTRIBUTED', table: 'public.go_goscope_cache' })
+    await assert.rejects(adapter.set('k', 1), { code: 'ERR_GOSCOPE_TABLE_DISTRIBUTED' })
+    const found = await examine(db.url)
+    assert.deepEqual([found.code, found.failed], [1, ['go_goscope_cache shape']])
+  }
+  client.release()
+})
+
+const skip = process.env.CI === 'true' ? false : noPooler || false
+
+for (const [mode, isFine] of /** @type {const} */ ([
+  ['statement', false],
+  ['transaction', true],
+])) {
+  test(`through a pooler in ${mode} mode ${isFine ? 'an adapter works, and doctor exits with 0' : 'both fail'}`, {
+    skip,
+  }, async () => {
+    const db = await pooled
+    await new PostgresAdapter(db.pool({ connectionString: db.ownUrl })).connect()
+    const settings = `ignore_startup_parameters = options\npool_mode = ${mode}`
+    const pooler = await startPooler(db.ownUrl, settings)
+    try {
+      assert.equal(await works(db, pooler.url), isFine)
+      const { code, check } = await examine(pooler.url)
+      assert.deepEqual([code, check('pooler')?.status], isFine ? [0, 'warning'] : [1, 'failed'])
+    } finally {
+      await pooler.stop()
+    }
+  })
+}
