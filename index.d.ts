@@ -216,7 +216,11 @@ export interface Lease extends LockHandle {
    * does not keep the process alive.
    */
   readonly signal: LeaseSignal
-  /** {@link release}, for `await using`. */
+  /**
+   * {@link release}, for `await using`. If that fails, the work before it is done all the same, so this does not reject, unless
+   * {@link LockOptions.onReleaseError} says so. The lock is then given back in the background as soon as the server can be
+   * reached, unless its owner's name was given; else its lease runs out.
+   */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -239,6 +243,8 @@ export interface LockOptions {
    * while the server is asked lets go of what this owner then holds.
    */
   owner?: string | undefined
+  /** Whether a release that fails at the end of `await using` is thrown there. Default `'ignore'`. */
+  onReleaseError?: 'ignore' | 'throw' | undefined
 }
 
 /** Who holds a lock. */

@@ -91,7 +91,10 @@ class PostgresAdapter extends CacheProvider {
     const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
     if (granted === null) return null
     const end = called + length
-    return lockHandle(new Lease(this.#connection, this.#locks, name, String(key), granted, end, this.#defaultLockTTL))
+    const disposal = { isOwnDrawn: wanted === null, throws: false }
+    return lockHandle(
+      new Lease(this.#connection, this.#locks, name, String(key), granted, end, this.#defaultLockTTL, disposal),
+    )
   }
 
   /**
@@ -130,6 +133,7 @@ class PostgresAdapter extends CacheProvider {
       renew: args.optionalBoolean('options.renew', given.renew) ?? true,
       signal: args.signal('options.signal', given.signal),
       defaultTtl: this.#defaultLockTTL,
+      throwsOnDisposal: args.word('options.onReleaseError', given.onReleaseError, ['ignore', 'throw']) === 'throw',
     })
     return lockHandle(lease)
   }

@@ -17,6 +17,14 @@ const NO_TOKEN =
   'use them. Call connect() once as the owner of the table, or run what `npx goscope-postgres schema --missing` prints; ' +
   'sql/role.sql has the rights'
 
+/**
+ * How `await using` releases the lease.
+ *
+ * @typedef {object} Disposal
+ * @property {boolean} isOwnDrawn whether the owner is one that was drawn, so that no other lease can be its
+ * @property {boolean} throws whether a release that fails is the caller's to see
+ */
+
 /** Where a lease that nobody renews is as long as what was last asked for. */
 const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
 
@@ -46,6 +54,7 @@ class Lease {
   /** @type {Error | undefined} */
   #loss
   #isReleased = false
+  #disposal
 
   /**
    * @param {import('./connection.js').Connection} connection
@@ -55,15 +64,17 @@ class Lease {
    * @param {string} granted `token,owner`, as native code says it
    * @param {number} end
    * @param {number | undefined} defaultTtl
+   * @param {Disposal} disposal
    * @param {Renewal} [renewal]
    */
-  constructor(connection, locks, name, key, granted, end, defaultTtl, renewal = NO_RENEWAL) {
+  constructor(connection, locks, name, key, granted, end, defaultTtl, disposal, renewal = NO_RENEWAL) {
     const comma = granted.indexOf(',')
     this.#connection = connection
     this.#locks = locks
     this.#name = name
     this.#token = granted.slice(0, comma)
     this.#defaultTtl = defaultTtl
+    this.#disposal = disposal
     this.#renewal = renewal
     this.#end = end
     this.#key = key
@@ -84,6 +95,20 @@ class Lease {
   async #release() {
     this.#finish()
     settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner, this.#token)))
+  }
+
+  /**
+   * Releases it at the end of `await using`. A release that fails does not fail the work before it, which is done; the lock is
+   * then given back in the background, or its lease runs out. Not part of the public types.
+   */
+  async dispose() {
+    try {
+      await this.release()
+    } catch (error) {
+      if (this.#disposal.throws) throw error
+      // An owner that the application has named may have acquired the lock again.
+      if (this.#disposal.isOwnDrawn && this.#left() > 0) this.giveBack()
+    }
   }
 
   /** @param {number} ttl */

@@ -51,7 +51,7 @@ const BEYOND = {
     [Symbol.asyncDispose]: {
       /** @this {object} */
       async value() {
-        await Kept.in(this).release()
+        await Kept.in(this).dispose()
       },
       configurable: true,
       writable: true,

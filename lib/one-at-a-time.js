@@ -148,6 +148,7 @@ class OneAtATime {
         renew: true,
         signal,
         defaultTtl: undefined,
+        throwsOnDisposal: false,
       })
     } catch (error) {
       if (/** @type {any} */ (error).code === 'ERR_LOCK_WAIT_TIMEOUT') return undefined

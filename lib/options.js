@@ -13,7 +13,7 @@ const NAMES = {
   PostgresAdapter: [...ADAPTER, 'defaultLockTTL', 'cacheDurability'],
   PostgresCacheAdapter: [...ADAPTER, 'tableName', 'durability'],
   PostgresIdempotencyAdapter: ADAPTER,
-  lock: ['ttl', 'wait', 'signal', 'renew', 'owner'],
+  lock: ['ttl', 'wait', 'signal', 'renew', 'owner', 'onReleaseError'],
   run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
 }

@@ -18,6 +18,7 @@ const { Lease } = require('./lease.js')
  * @property {boolean} renew
  * @property {AbortSignal | undefined} signal
  * @property {number | undefined} defaultTtl
+ * @property {boolean} throwsOnDisposal
  */
 
 /**
@@ -33,7 +34,7 @@ async function lockWhenFree(connection, locks, wanted) {
 }
 
 /** @type {typeof lockWhenFree} */
-async function wait(connection, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl }) {
+async function wait(connection, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl, throwsOnDisposal }) {
   const lease = new NativeLease(connection, locks)
   const giveUp = () => locks.giveUp(lease.number)
   const unlisten = onAbort(signal, giveUp)
@@ -50,7 +51,8 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
   }
   const isRefused = connection.isRefusing
   if (typeof outcome === 'string') {
-    const handle = lease.handle(name, key, outcome, renew, defaultTtl)
+    const disposal = { isOwnDrawn: owner === null, throws: throwsOnDisposal }
+    const handle = lease.handle(name, key, outcome, renew, defaultTtl, disposal)
     if (!signal?.aborted && !isRefused) return handle
     // It was granted, and the wait for it given up, at the same moment.
     handle.giveBack()
@@ -102,11 +104,12 @@ class NativeLease {
    * @param {string} granted
    * @param {boolean} renew
    * @param {number | undefined} defaultTtl
+   * @param {import('./lease.js').Disposal} disposal
    */
-  handle(name, key, granted, renew, defaultTtl) {
+  handle(name, key, granted, renew, defaultTtl, disposal) {
     const end = now() + (this.#locks.left(this.number) ?? 0)
     const renewal = renew ? this : undefined
-    const handle = new Lease(this.connection, this.#locks, name, key, granted, end, defaultTtl, renewal)
+    const handle = new Lease(this.connection, this.#locks, name, key, granted, end, defaultTtl, disposal, renewal)
     // Granted while the pool was being ended, it is not stopped by anybody else.
     if (!this.#isKnown) this.#locks.forget(this.number)
     else if (!renew) this.stop()

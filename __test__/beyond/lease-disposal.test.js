@@ -1,0 +1,77 @@
+// @ts-check
+// The end of `await using`: a release that fails there does not fail the work before it, unless that is asked for.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { PostgresAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../helpers/database.js')
+const { startProxy } = require('../helpers/proxy.js')
+const { until } = require('../helpers/waiting.js')
+
+const database = useDatabase()
+// Before it has it as a method of its own, Node 20 has no `await using` either.
+const skip = Symbol.asyncDispose === undefined
+
+/** An adapter whose server can be taken away, and one that always reaches it. */
+async function setUp() {
+  const db = await database
+  const proxy = await startProxy(db.url)
+  const adapter = new PostgresAdapter(db.pool({ connectionString: proxy.url, max: 2 }))
+  await adapter.connect()
+  const takeAway = () => {
+    proxy.refuse()
+    proxy.cutAll()
+  }
+  return { adapter, other: new PostgresAdapter(db.pool()), takeAway, giveBack: () => proxy.refuse(false) }
+}
+
+/** @param {any} lease */
+const dispose = (lease) => lease[Symbol.asyncDispose]()
+
+/** @typedef {(adapter: PostgresAdapter, key: string) => Promise<any>} Take */
+
+for (const [title, take] of /** @type {[string, Take][]} */ ([
+  ['lock()', (adapter, key) => adapter.lock(key, { ttl: 600_000 })],
+  ['acquire()', (adapter, key) => adapter.acquire(key, 600_000)],
+])) {
+  test(`${title}: it resolves, and the lock is given back when the server can be reached`, { skip }, async () => {
+    const { adapter, other, takeAway, giveBack } = await setUp()
+    const lease = await take(adapter, title)
+    takeAway()
+    await dispose(lease)
+    assert.equal(lease.signal.aborted, false)
+    assert.ok(await other.holder(title))
+    giveBack()
+    await until('it is free', async () => (await other.holder(title)) === null)
+  })
+}
+
+test('with a given owner nothing is given back behind its back: it may have acquired the lock again', {
+  skip,
+}, async () => {
+  const { adapter, other, takeAway, giveBack } = await setUp()
+  const lease = await adapter.lock('named', { ttl: 600_000, owner: 'me' })
+  takeAway()
+  await dispose(lease)
+  const again = await other.acquire('named', 600_000, 'me')
+  giveBack()
+  // What would be given back in the background is given back before the pool's end.
+  await adapter.disconnect()
+  assert.equal(await again?.isValid(), true)
+})
+
+test("onReleaseError: 'throw' throws what release() rejects with, and release() itself always rejects", {
+  skip,
+}, async () => {
+  const { adapter, takeAway } = await setUp()
+  const lease = await adapter.lock('strict', { ttl: 600_000, onReleaseError: 'throw' })
+  const plain = await adapter.lock('plain', { ttl: 600_000 })
+  takeAway()
+  const isNetwork = (/** @type {any} */ error) => /^ECONN/.test(error.code)
+  await assert.rejects(dispose(lease), isNetwork)
+  await assert.rejects(plain.release(), isNetwork)
+  await assert.rejects(adapter.lock('bad', { ttl: 1_000, onReleaseError: /** @type {any} */ ('log') }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  })
+})
