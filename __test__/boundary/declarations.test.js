@@ -47,3 +47,17 @@ test('the options that are declared are the ones whose names are known', () => {
     assert.deepEqual(declared.sort(), [...NAMES[/** @type {keyof typeof NAMES} */ (taker)]].sort(), taker)
   }
 })
+
+/** Codes of Node and OpenSSL that are passed on, and those of a package that is not there. */
+const FOREIGN = ['ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'ERR_TLS_CERT_ALTNAME_INVALID']
+
+test('the codes that are declared are the codes of the errors', () => {
+  const files = ['lib', 'src'].flatMap((folder) =>
+    fs.readdirSync(path.join(root, folder), { recursive: true }).map((file) => path.join(folder, String(file))),
+  )
+  const sources = files.filter((file) => /\.(js|rs)$/.test(file)).map(read)
+  const used = new Set(sources.flatMap((text) => [...text.matchAll(/\bERR_[A-Z]\w*[A-Z]\b/g)].map(([code]) => code)))
+  const declared = [...read('lib/types/errors.d.ts').matchAll(/[:|] '(ERR_\w+)'/g)].map(([, code]) => String(code))
+  const own = [...used].filter((code) => !FOREIGN.includes(code))
+  assert.deepEqual(declared.sort(), own.sort())
+})

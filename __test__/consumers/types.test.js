@@ -55,7 +55,7 @@ for (const [compiler, version] of Object.entries(COMPILERS)) {
       const title = `TypeScript ${version}, ${resolution.moduleResolution}, skipLibCheck ${skipLibCheck}`
       test(title, async () => {
         const options = { ...resolution, skipLibCheck, exactOptionalPropertyTypes: true, types: ['node'] }
-        const files = ['shop.ts', 'shop.mts', 'assignable.ts', 'esm.mts']
+        const files = ['shop.ts', 'shop.mts', 'assignable.ts', 'stored.ts', 'esm.mts']
         const read = await compile(compiler, application, options, files)
         assert.ok(read.includes(application.path('node_modules/goscope-postgres/index.d.mts')), read)
       })

@@ -3,7 +3,7 @@
 
 import * as goscope from 'goscope-postgres'
 import { type EmbeddedPostgres, startPostgres } from 'goscope-postgres/embedded'
-import { Client, Pool } from 'pg'
+import { Pool } from 'pg'
 import type * as scope from './go-go-scope.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -158,6 +158,38 @@ export async function throwawayServer() {
   ]
 }
 
+/** Under `exactOptionalPropertyTypes`, too, what an application may not have set is as good as left out. */
+export function unset(given: { text?: string | undefined; number?: number | undefined; flag?: boolean | undefined }) {
+  const { text, number, flag } = given
+  const prefix = { keyPrefix: text, createTables: flag }
+  return [
+    new goscope.PostgresAdapter(pool, { ...prefix, defaultLockTTL: number, cacheDurability: undefined }),
+    new goscope.PostgresCacheAdapter(pool, { ...prefix, tableName: text, durability: undefined }),
+    new goscope.PostgresIdempotencyAdapter(
+      { host: text, port: number, max: number, ssl: flag, password: text },
+      prefix,
+    ),
+    adapter.lock('key', {
+      ttl: number,
+      wait: number,
+      renew: flag,
+      owner: text,
+      signal: undefined,
+      onReleaseError: undefined,
+    }),
+    adapter.getOrSet('key', () => 1, {
+      ttl: number,
+      staleTtl: number,
+      claimTtl: number,
+      onError: undefined,
+      wait: number,
+    }),
+    results.run('key', () => 1, { ttl: number, claimTtl: number, fingerprint: text, wait: number, signal: undefined }),
+    cache.setMany([['key', 1, number]], number),
+    startPostgres({ settings: undefined, port: number, package: text }),
+  ]
+}
+
 /** Every form of the first argument. */
 export const sources = [
   new goscope.PostgresAdapter(pool),
@@ -223,8 +255,8 @@ export function wrongUses() {
   new goscope.PostgresCacheAdapter(pool, { defaultLockTTL: 1000 })
 
   return [
-    // @ts-expect-error a lock has a length
-    adapter.acquire('key'),
+    // @ts-expect-error a lock has a name
+    adapter.acquire(),
     // @ts-expect-error keys are strings
     adapter.acquire(42, 1000),
     // @ts-expect-error an extension names its owner
@@ -278,6 +310,18 @@ export function wrongUses() {
   ]
 }
 
+// Errors, told apart by their codes
+
+export function errors(error: goscope.GoscopeError) {
+  const code: goscope.ErrorCode = error.code
+  // @ts-expect-error there is no such code
+  if (code === 'ERR_LOCK_TIMEOUT') return undefined
+  // @ts-expect-error not every error has a holder
+  if (error.holder) return undefined
+  if (error.code === 'ERR_GOSCOPE_ROW') return error.table
+  return error.code === 'ERR_LOCK_WAIT_TIMEOUT' ? error.holder : code
+}
+
 export const told: goscope.BuildInfo = goscope.buildInfo
 export const targets: [string, string, readonly string[]] = [told.version, told.target, told.features]
 // @ts-expect-error what is told cannot be changed
@@ -298,6 +342,10 @@ export async function leases() {
     signal: AbortSignal.timeout(1),
   })
   await adapter.lock('key')
+  // With a default, no length need be said.
+  await lease?.extend()
+  await adapter.acquire('key')
+  await adapter.extend('key', undefined, 'me')
   await using disposed = await adapter.lock('key', { ttl: 1000, wait: Infinity, signal: undefined })
   await fetch('https://localhost', { signal: disposed.signal })
   const holder = await adapter.holder('key')

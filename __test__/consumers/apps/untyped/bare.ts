@@ -6,5 +6,8 @@ declare const pool: PgPool
 
 export const lock: Promise<LockHandle | null> = new PostgresAdapter(pool).acquire('key', 1000)
 export const url: Promise<string> = startPostgres().then((server) => server.url)
-// @ts-expect-error a lock has a length
-export const wrong = new PostgresAdapter(pool).acquire('key')
+export const lockByDefault: Promise<LockHandle | null> = new PostgresAdapter(pool, { defaultLockTTL: 1000 }).acquire(
+  'key',
+)
+// @ts-expect-error a lock has a name
+export const wrong = new PostgresAdapter(pool).acquire()

@@ -1,0 +1,69 @@
+// The errors of this package's own. What comes from PostgreSQL, from the network or from Node has their codes.
+
+/**
+ * The codes of this package's own errors, and of those that it shares with Node's argument checks. An error of the server has
+ * a SQLSTATE as its code, one of the network Node's (`ECONNREFUSED`).
+ */
+export type ErrorCode = GoscopeError['code']
+
+/** `lock()` has waited for as long as it was to. */
+export interface LockWaitTimeoutError extends Error {
+  readonly code: 'ERR_LOCK_WAIT_TIMEOUT'
+  /** Who held the lock; null if that is not known. */
+  readonly holder: string | null
+}
+
+/** A row that cannot be read: it holds NULL, or text that is not JSON. */
+export interface UnreadableRowError extends Error {
+  readonly code: 'ERR_GOSCOPE_ROW'
+  /** Absent if the column's type was changed under the call. */
+  readonly table?: string
+  readonly column?: string
+}
+
+/** A table's triggers would run with the rights of a superuser, and another role owns the table. */
+export interface TableOwnerError extends Error {
+  readonly code: 'ERR_GOSCOPE_TABLE_OWNER'
+  readonly table: string
+}
+
+/** An argument that is wrong. Nothing was sent. */
+export interface ArgumentError extends Error {
+  readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE'
+}
+
+/** Any other error of this package. */
+export interface OtherGoscopeError extends Error {
+  readonly code:
+    | 'ERR_CACHE_NOT_A_NUMBER'
+    | 'ERR_FENCING_UNAVAILABLE'
+    | 'ERR_FINGERPRINT_UNAVAILABLE'
+    | 'ERR_GOSCOPE_CONNECTION'
+    | 'ERR_GOSCOPE_TARGET_SESSION'
+    | 'ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH'
+    | 'ERR_INTERNAL_ASSERTION'
+    | 'ERR_LEASE_LOST'
+    | 'ERR_WORK_WAITS_FOR_ITSELF'
+    | 'ERR_WORK_WAIT_TIMEOUT'
+}
+
+/**
+ * An error of this package, told apart by its `code`.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await adapter.lock('invoices', { ttl: 30_000, wait: 1_000 })
+ * } catch (error) {
+ *   const failure = error as GoscopeError
+ *   if (failure.code !== 'ERR_LOCK_WAIT_TIMEOUT') throw error
+ *   console.log('held by', failure.holder)
+ * }
+ * ```
+ */
+export type GoscopeError =
+  | LockWaitTimeoutError
+  | UnreadableRowError
+  | TableOwnerError
+  | ArgumentError
+  | OtherGoscopeError

@@ -1,0 +1,94 @@
+// Values as they come back out of JSON.
+
+/** What JSON can say as it is. */
+type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+
+// biome-ignore lint/suspicious/noExplicitAny: any function
+type AnyFunction = (...given: any) => unknown
+
+/** What JSON has no word for: left out of objects, null in arrays. */
+type Absent = undefined | symbol | AnyFunction
+
+/** 1 for `any` alone. */
+type IsAny<T> = 0 extends 1 & T ? 1 : 0
+
+/**
+ * What `JSON.parse(JSON.stringify(value))` gives for a `T`: a `Date` is a string, a `Map` an empty object, `undefined` is left
+ * out of objects and null in arrays, methods are gone. What JSON cannot hold at all (`undefined`, a function, a bigint) is
+ * `never`: such a value rejects.
+ *
+ * It cannot see that NaN and the infinities become null.
+ */
+export type Stored<T> =
+  IsAny<T> extends 1
+    ? T
+    : unknown extends T
+      ? unknown
+      : T extends Json
+        ? T extends readonly unknown[]
+          ? StoredArray<T>
+          : T
+        : T extends Absent | bigint
+          ? never
+          : T extends { toJSON(...given: never): infer J }
+            ? Stored<J>
+            : T extends readonly unknown[]
+              ? StoredArray<T>
+              : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | RegExp
+                ? Record<string, never>
+                : StoredObject<T>
+
+/** A tuple keeps its length. */
+type StoredArray<T extends readonly unknown[]> = number extends T['length']
+  ? StoredItem<T[number]>[]
+  : { -readonly [K in keyof T]: StoredItem<T[K]> }
+
+type StoredItem<T> = IsAny<T> extends 1 ? T : unknown extends T ? unknown : T extends Absent ? null : Stored<T>
+
+type StoredObject<T> = Flat<
+  { -readonly [K in KeysOf<T, 'kept'>]: Stored<T[K]> } & {
+    -readonly [K in KeysOf<T, 'perhaps'>]?: Stored<Exclude<T[K], Absent>>
+  }
+>
+
+/** Keys whose values are there in any case, or perhaps; not those of symbols, or of what JSON always leaves out. */
+type KeysOf<T, Which> = {
+  [K in keyof T]-?: K extends symbol ? never : Presence<T, K> extends Which ? K : never
+}[keyof T]
+
+type Presence<T, K extends keyof T> =
+  IsAny<T[K]> extends 1
+    ? PresenceOf<T, K>
+    : unknown extends T[K]
+      ? 'perhaps'
+      : [T[K]] extends [Absent]
+        ? 'never'
+        : Extract<T[K], Absent> extends never
+          ? PresenceOf<T, K>
+          : 'perhaps'
+
+type PresenceOf<T, K extends keyof T> = Record<never, never> extends Pick<T, K> ? 'perhaps' : 'kept'
+
+type Flat<T> = { [K in keyof T]: T[K] }
+
+/**
+ * What `run` gives: the result as it is remembered, null for `undefined`; and a failed Result of go-go-scope, `[Error,
+ * undefined]`, which is not remembered, as it is.
+ */
+export type RunResult<T> =
+  IsAny<T> extends 1
+    ? T
+    : unknown extends T
+      ? unknown
+      : // biome-ignore lint/suspicious/noConfusingVoidType: what a function without a result returns
+        T extends undefined | void
+        ? null
+        : T extends readonly [infer E, infer V]
+          ? ResultOf<T, E, V>
+          : Stored<T>
+
+type ResultOf<T, E, V> = undefined extends V
+  ? Extract<E, Error> extends never
+    ? Stored<T>
+    : readonly [Extract<E, Error>, undefined] | Stored<[Exclude<E, Error>, V]>
+  : Stored<T>
