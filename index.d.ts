@@ -22,7 +22,8 @@
  *   of the application's `pg` where that can be found. A network error carries Node's `code`: `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
  * - A pool whose configuration cannot be kept (the README has the list) rejects the first call that needs a
  *   connection with `ERR_INVALID_ARG_VALUE`, naming the option.
- * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool".
+ * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool", and after
+ *   `close()` of an adapter, that adapter's calls reject with `ERR_ADAPTER_CLOSED`.
  *
  * A key or id is any string without U+0000, of any length, and so is an owner, without lone surrogates. A number or
  * bigint given to plain JavaScript is taken as its decimal text.
@@ -30,10 +31,12 @@
  * @packageDocumentation
  */
 
+import type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 import type { Metrics } from './lib/types/metrics.js'
 import type { RunResult, Stored } from './lib/types/stored.js'
 
 export type * from './lib/types/errors.js'
+export type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 export * from './lib/types/metrics.js'
 export type { RunResult, Stored } from './lib/types/stored.js'
 export * from './lib/types/tracing.js'
@@ -792,7 +795,8 @@ export declare class PostgresAdapter
     CacheProvider,
     CacheOperations,
     CheckpointProvider,
-    PersistenceAdapter
+    PersistenceAdapter,
+    AdapterLifeCycle
 {
   /**
    * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
@@ -831,8 +835,14 @@ export declare class PostgresAdapter
    * - Called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work is over.
    */
   disconnect(): Promise<void>
-  /** True from a successful {@link connect} to {@link disconnect} or the pool's end. Does not ask the server. */
+  /** True from a successful {@link connect} to {@link close}, {@link disconnect} or the pool's end. Does not ask the server. */
   isConnected(): boolean
+
+  // As documented at AdapterLifeCycle
+
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  ping(): Promise<void>
 
   // Locks, as documented at LockProvider; a `ttl` that is left out is the `defaultLockTTL`
 
@@ -1034,7 +1044,7 @@ export declare function createPostgresAdapter(
  * await cache.keys('user:*') // ['user:1']
  * ```
  */
-export declare class PostgresCacheAdapter implements CacheProvider, CacheOperations {
+export declare class PostgresCacheAdapter implements CacheProvider, CacheOperations, AdapterLifeCycle {
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
@@ -1047,6 +1057,13 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
 
   /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
   initialize(): Promise<void>
+
+  // As documented at AdapterLifeCycle
+
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  disconnect(): Promise<void>
+  ping(): Promise<void>
 
   // As documented at CacheProvider
 
@@ -1106,7 +1123,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
  * const receipt = await results.run('order:42', async () => ({ charged: 1999 }), { ttl: 24 * 60 * 60 * 1000 })
  * ```
  */
-export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
+export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, AdapterLifeCycle {
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
@@ -1118,6 +1135,13 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider {
 
   /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
   connect(): Promise<void>
+
+  // As documented at AdapterLifeCycle
+
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  disconnect(): Promise<void>
+  ping(): Promise<void>
 
   // As documented at IdempotencyProvider
 

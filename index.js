@@ -6,11 +6,12 @@ const { buildInfo } = require('./lib/build-info.js')
 const { PostgresCacheAdapter } = require('./lib/cache-adapter.js')
 const { CacheProvider } = require('./lib/cache-provider.js')
 const { PostgresIdempotencyAdapter } = require('./lib/idempotency-adapter.js')
+const { LifeCycle } = require('./lib/life-cycle.js')
 const { operations } = require('./lib/operations.js')
 const { quantile } = require('./lib/quantile.js')
 const { traceMethods } = require('./lib/tracing.js')
 
-traceMethods({ CacheProvider, PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter })
+traceMethods({ LifeCycle, CacheProvider, PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter })
 
 module.exports = {
   PostgresAdapter,

@@ -7,7 +7,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { now } = require('./clock.js')
-const { Connection } = require('./connection.js')
+const { AdapterConnection } = require('./adapter-connection.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
 const { adapterOptions, optionsOf } = require('./options.js')
@@ -42,7 +42,7 @@ class PostgresAdapter extends CacheProvider {
         ? undefined
         : args.lastingTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
     const durability = args.durability('options.cacheDurability', given.cacheDurability)
-    const connection = Connection.of(pool)
+    const connection = new AdapterConnection(pool)
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability)
     const namespace = 'compute:"go_goscope_cache":'
     super(connection, cache, { keyPrefix, namespace, createTables }, durability)
@@ -65,11 +65,6 @@ class PostgresAdapter extends CacheProvider {
     )
     this._checkDurability()
     this.#isConnected = true
-  }
-
-  async disconnect() {
-    this.#isConnected = false
-    await this.#connection.end()
   }
 
   isConnected() {

@@ -18,7 +18,9 @@ const TOLD = 4
 
 /** @type {(Settle | undefined)[]} */
 const slots = []
-/** @type {(import('./connection.js').Connection | undefined)[]} */
+/** @typedef {{ pool: any }} Caller whose pool's `pg` makes the errors */
+
+/** @type {(Caller | undefined)[]} */
 const connections = []
 /** @type {number[]} */
 const freeSlots = []
@@ -36,7 +38,7 @@ let flushes = false
 class Failure {
   /**
    * @param {import('./errors.js').NativeFailure} cause
-   * @param {import('./connection.js').Connection | undefined} connection whose `pg` makes the error
+   * @param {Caller | undefined} connection
    */
   constructor(cause, connection) {
     this.cause = cause
@@ -48,7 +50,7 @@ class Failure {
  * Makes a native call. Its outcome is for {@link settled}.
  *
  * @param {(slot: number) => void} start starts the native call
- * @param {import('./connection.js').Connection} [connection]
+ * @param {Caller} [connection]
  * @returns {Promise<unknown>}
  */
 function send(start, connection) {
@@ -110,6 +112,24 @@ function settled(outcome) {
 function flush() {
   flushes = false
   bridge.flush()
+}
+
+/**
+ * Resolves when the calls that are under way of a connection have their outcomes.
+ *
+ * @param {Caller} connection
+ */
+async function untilSettled(connection) {
+  const calls = slots.map((settle, slot) => {
+    if (!settle || connections[slot] !== connection) return undefined
+    return new Promise((/** @type {(nothing: void) => void} */ resolve) => {
+      slots[slot] = (outcome) => {
+        settle(outcome)
+        resolve()
+      }
+    })
+  })
+  await Promise.all(calls)
 }
 
 /** @param {number} slot */
@@ -276,4 +296,4 @@ function answerFor(pools) {
   owner = pools
 }
 
-module.exports = { bridge, send, sendWait, settled, subscribe, unsubscribe, answerFor }
+module.exports = { bridge, send, sendWait, settled, subscribe, unsubscribe, untilSettled, answerFor }

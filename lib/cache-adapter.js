@@ -5,7 +5,7 @@ const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
-const { Connection } = require('./connection.js')
+const { AdapterConnection } = require('./adapter-connection.js')
 const { adapterOptions } = require('./options.js')
 
 /** See index.d.ts for what each method promises. */
@@ -23,7 +23,7 @@ class PostgresCacheAdapter extends CacheProvider {
     const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresCacheAdapter')
     const table = args.tableName(given.tableName)
     const durability = args.durability('options.durability', given.durability)
-    const connection = Connection.of(pool)
+    const connection = new AdapterConnection(pool)
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability, table)
     // Quoted, so that the end of the name is seen.
     const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`

@@ -4,11 +4,11 @@
 const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
-const { servedBy } = require('./tracing.js')
+const { LifeCycle } = require('./life-cycle.js')
 const { coded } = require('./errors.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
-class CacheProvider {
+class CacheProvider extends LifeCycle {
   #connection
   #cache
   #claims
@@ -17,17 +17,17 @@ class CacheProvider {
   #durability
 
   /**
-   * @param {import('./connection.js').Connection} connection
+   * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Cache} cache
    * @param {import('./one-at-a-time.js').Claims} claims
    * @param {string} durability
    */
   constructor(connection, cache, claims, durability) {
+    super(connection)
     this.#connection = connection
     this.#cache = cache
     this.#claims = claims
     this.#durability = durability
-    servedBy(this, connection)
   }
 
   /**
@@ -188,11 +188,6 @@ class CacheProvider {
    */
   _like(pattern) {
     return args.pattern('pattern', pattern)
-  }
-
-  /** See index.d.ts; of all adapters that share the connection. */
-  metrics() {
-    return this.#connection.metrics()
   }
 }
 

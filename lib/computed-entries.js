@@ -5,7 +5,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { isUnreachable } = require('./unreachable.js')
 const { optionsOf } = require('./options.js')
-const { POOL_ENDED } = require('./errors.js')
+const { isRefusal } = require('./adapter-connection.js')
 const { WaitLimit } = require('./wait-limit.js')
 const { outsideWork } = require('./work-context.js')
 
@@ -49,7 +49,7 @@ class ComputedEntries {
   #fromCompute = new WeakSet()
 
   /**
-   * @param {import('./connection.js').Connection} connection
+   * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Cache} cache
    * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
    */
@@ -177,7 +177,7 @@ class ComputedEntries {
         const found = await this.#find(wanted)
         if (found) return JSON.stringify(found.value)
       } catch (error) {
-        const isRefused = /** @type {any} */ (error)?.message === POOL_ENDED && !this.#connection.isRefusing
+        const isRefused = isRefusal(error) && !this.#connection.isRefusing
         if (isFirst || !(isRefused || computing.limit.isReached)) throw error
       }
     }

@@ -10,7 +10,7 @@ const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
 const { UnderWay } = require('./under-way.js')
-const { isInWork, runWork } = require('./work-context.js')
+const { isInWork } = require('./work-context.js')
 
 /** @type {WeakMap<object, Connection>} */
 const connections = new WeakMap()
@@ -45,6 +45,10 @@ function connectionOf(number) {
 class Connection {
   /** @type {import('./connecting/judge.js').Judge | undefined} */
   #judge
+  /** How many adapters use it. */
+  #users = 0
+  /** @type {Promise<void> | undefined} */
+  #closed
   /** @type {Promise<void> | undefined} */
   #ended
   #forgetEnd = () => {}
@@ -89,7 +93,7 @@ class Connection {
   }
 
   get isEnded() {
-    return this.#ended !== undefined || this.pool.ending === true
+    return this.#closed !== undefined || this.pool.ending === true
   }
 
   /** Whether a call is refused that is made here and now: the pool is being ended, and the work that goes on has no part in it. */
@@ -110,18 +114,23 @@ class Connection {
   /** Throws where {@link isRefusing} says so. */
   assertOpen() {
     if (!this.isEnded) return
-    // The application ended its pool by itself: the native connections go with it.
-    this.end().catch(() => {})
+    this.noticeEnd()
     if (this.isRefusing) throw new Error(POOL_ENDED)
   }
 
-  /**
-   * As {@link send}, as part of a task: not refused while the pool's end waits for that.
-   *
-   * @param {(slot: number) => void} start
-   */
-  sendDuringTask(start) {
-    return send(start, this)
+  /** If the application ended its pool by itself, the native connections go with it. */
+  noticeEnd() {
+    if (this.pool.ending === true) this.end().catch(() => {})
+  }
+
+  /** One more adapter uses it. */
+  join() {
+    this.#users++
+  }
+
+  /** One adapter less uses it. The last one closes the native connections, and leaves alone what the application has given. */
+  async leave() {
+    if (--this.#users === 0) await this.#close()
   }
 
   /**
@@ -135,18 +144,6 @@ class Connection {
   }
 
   /**
-   * Work of the application's, as part of a task. While the pool's end waits for it, calls that it makes are not refused.
-   *
-   * @template T
-   * @param {string} claim under which it is done
-   * @param {() => T | Promise<T>} work
-   */
-  work(claim, work) {
-    this.assertOpen()
-    return runWork(this, claim, work)
-  }
-
-  /**
    * Has a wait given up when the pool is ended, or the work is over of which it is part.
    *
    * @param {() => void} giveUp
@@ -154,25 +151,6 @@ class Connection {
    */
   onEnd(giveUp) {
     return this.#underWay.onEnd(giveUp)
-  }
-
-  /**
-   * Waits for what may take another process long, unless the pool is ended meanwhile.
-   *
-   * @template T
-   * @param {Promise<T>} wait
-   * @returns {Promise<T>}
-   */
-  async unlessEnded(wait) {
-    let isOver = () => {}
-    const ended = new Promise((/** @type {(never: never) => void} */ _, reject) => {
-      isOver = this.onEnd(() => reject(new Error(POOL_ENDED)))
-    })
-    try {
-      return await Promise.race([wait, ended])
-    } finally {
-      isOver()
-    }
   }
 
   /** What the native pool does now and has done since it was made. */
@@ -220,14 +198,25 @@ class Connection {
   }
 
   async #end() {
+    await this.#close()
+    if (!this.pool.ending && !this.pool.ended) await this.pool.end()
+  }
+
+  #close() {
+    this.#closed ??= this.#closeNative()
+    return this.#closed
+  }
+
+  async #closeNative() {
+    // A later adapter on the pool gets native connections of its own.
+    if (connections.get(this.pool) === this) connections.delete(this.pool)
     for (const end of this.#subscriptions) end()
     // After this function has returned, and `isEnded` says so.
     await null
     await this.#underWay.over()
     for (const end of this.#leases) end()
-    settled(await send((slot) => this.native.close(slot), this))
+    settled(await send((slot) => this.native.close(slot)))
     this.#forgetEnd()
-    if (!this.pool.ending && !this.pool.ended) await this.pool.end()
   }
 }
 

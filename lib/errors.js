@@ -35,7 +35,7 @@ const UNREADABLE_ANSWER =
 
 /**
  * @param {any} failure a {@link NativeFailure}
- * @param {import('./connection.js').Connection} [connection]
+ * @param {{ pool: any }} [connection] whose `pg` makes the errors
  * @returns {unknown}
  */
 function toError(failure, connection) {
@@ -87,7 +87,7 @@ function toError(failure, connection) {
 
 /**
  * @param {any} failure
- * @param {import('./connection.js').Connection} [connection]
+ * @param {{ pool: any }} [connection] whose `pg` makes the errors
  */
 function serverError({ kind, message, ...fields }, connection) {
   const DatabaseError = connection && databaseErrorOf(connection.pool)

@@ -4,13 +4,13 @@
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
-const { Connection } = require('./connection.js')
+const { AdapterConnection } = require('./adapter-connection.js')
 const { adapterOptions } = require('./options.js')
-const { servedBy } = require('./tracing.js')
+const { LifeCycle } = require('./life-cycle.js')
 const { isFailedResult } = require('./failed-result.js')
 
 /** See index.d.ts for what each method promises. */
-class PostgresIdempotencyAdapter {
+class PostgresIdempotencyAdapter extends LifeCycle {
   #connection
   #results
   #claims
@@ -23,9 +23,10 @@ class PostgresIdempotencyAdapter {
    */
   constructor(pool, options) {
     const { keyPrefix, createTables } = adapterOptions(options, 'PostgresIdempotencyAdapter')
-    this.#connection = Connection.of(pool)
+    const connection = new AdapterConnection(pool)
+    super(connection)
+    this.#connection = connection
     this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
-    servedBy(this, this.#connection)
     this.#claims = { keyPrefix, namespace: 'run:', createTables }
   }
 
@@ -63,11 +64,6 @@ class PostgresIdempotencyAdapter {
   async delete(key) {
     const name = args.key('key', key)
     settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
-  }
-
-  /** See index.d.ts; of all adapters that share the connection. */
-  metrics() {
-    return this.#connection.metrics()
   }
 
   /**

@@ -37,7 +37,7 @@ class IdempotentRuns {
   #running = new Map()
 
   /**
-   * @param {import('./connection.js').Connection} connection
+   * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Idempotency} results
    * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
    */

@@ -57,7 +57,7 @@ class Lease {
   #disposal
 
   /**
-   * @param {import('./connection.js').Connection} connection
+   * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Locks} locks
    * @param {string} name the key as native code takes it
    * @param {string} key as the caller knows it

@@ -5,7 +5,6 @@ const native = require('./native.js')
 const { sendWait, settled } = require('./bridge.js')
 const { coded } = require('./errors.js')
 const { lockWhenFree } = require('./waiting-lock.js')
-const { isWithin } = require('./work-context.js')
 
 /**
  * @template F
@@ -33,7 +32,7 @@ class OneAtATime {
   #namespace
 
   /**
-   * @param {import('./connection.js').Connection} connection
+   * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {Claims} claims
    */
   constructor(connection, { keyPrefix, namespace, createTables }) {
@@ -49,7 +48,7 @@ class OneAtATime {
    * @param {string} key as the caller knows it
    */
   assertNotWithin(name, key) {
-    if (!isWithin(this.#connection, this.#claimOn(name))) return
+    if (!this.#connection.isWithin(this.#claimOn(name))) return
     const message = `The work under the key "${key}" asks for its own key, and would wait for itself without end`
     throw coded(new Error(message), 'ERR_WORK_WAITS_FOR_ITSELF')
   }

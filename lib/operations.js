@@ -5,6 +5,11 @@
 
 /** By class, and there by method. A class's own name for a method of its base class stands beside that. */
 const METHODS = {
+  LifeCycle: {
+    ping: 'ping',
+    close: 'close',
+    disconnect: 'disconnect',
+  },
   CacheProvider: {
     get: 'cache.get',
     set: 'cache.set',
@@ -21,7 +26,6 @@ const METHODS = {
   },
   PostgresAdapter: {
     connect: 'connect',
-    disconnect: 'disconnect',
     acquire: 'locks.acquire',
     lock: 'locks.lock',
     holder: 'locks.holder',

@@ -7,7 +7,7 @@ const { channel } = require('node:diagnostics_channel')
 const { givenKey } = require('./arguments.js')
 const { METHODS, keyOf, operations } = require('./operations.js')
 
-/** @typedef {import('./connection.js').Connection} Connection */
+/** @typedef {import('./adapter-connection.js').AdapterConnection} Connection */
 
 /** Which connection an adapter uses. No property of the adapter, where an application could see it. @type {WeakMap<object, Connection>} */
 const connections = new WeakMap()

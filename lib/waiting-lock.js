@@ -5,7 +5,7 @@
 const { onAbort, throwIfAborted } = require('./abort.js')
 const { settled } = require('./bridge.js')
 const { now } = require('./clock.js')
-const { POOL_ENDED, coded } = require('./errors.js')
+const { coded } = require('./errors.js')
 const { Lease } = require('./lease.js')
 
 /**
@@ -22,7 +22,7 @@ const { Lease } = require('./lease.js')
  */
 
 /**
- * @param {import('./connection.js').Connection} connection
+ * @param {import('./adapter-connection.js').AdapterConnection} connection
  * @param {import('../native').Locks} locks
  * @param {Wanted} wanted
  * @returns {Promise<Lease>}
@@ -59,7 +59,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
   }
   lease.stop()
   throwIfAborted(signal)
-  if (isRefused) throw new Error(POOL_ENDED)
+  if (isRefused) throw connection.refusal()
   const holder = outcome?.holder == null ? '' : ` It is held by "${outcome.holder}".`
   const message = `The lock "${key}" did not become free within ${wait} ms.${holder}`
   throw Object.assign(coded(new Error(message), 'ERR_LOCK_WAIT_TIMEOUT'), { holder: outcome?.holder ?? null })
@@ -77,7 +77,7 @@ class NativeLease {
   #end
 
   /**
-   * @param {import('./connection.js').Connection} connection
+   * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Locks} locks
    */
   constructor(connection, locks) {

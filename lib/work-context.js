@@ -7,7 +7,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 
 /**
  * @typedef {object} Context of one piece of work
- * @property {object} connection of the pool that waits for it
+ * @property {{ shared: object }} connection of the adapter that waits for it, and so does what it shares with others
  * @property {string} claim under which it is done
  * @property {Context | undefined} outer of the work that this work is part of
  * @property {boolean} isOver
@@ -19,7 +19,7 @@ let underWay = 0
 
 /**
  * @template T
- * @param {object} connection
+ * @param {{ shared: object }} connection
  * @param {string} claim
  * @param {() => T | Promise<T>} work
  * @returns {Promise<T>}
@@ -40,13 +40,19 @@ async function runWork(connection, claim, work) {
 const currentContext = () => storage.getStore()
 
 /**
+ * @param {object} connection an adapter's, or what adapters share
+ * @param {Context} context
+ */
+const isOf = (connection, context) => context.connection === connection || context.connection.shared === connection
+
+/**
  * Whether the context is that of work under way on this connection, or of a part of it.
  *
  * @param {object} connection
  * @param {Context | undefined} [context]
  */
 function isInWork(connection, context = currentContext()) {
-  for (let each = context; each; each = each.outer) if (each.connection === connection && !each.isOver) return true
+  for (let each = context; each; each = each.outer) if (isOf(connection, each) && !each.isOver) return true
   return false
 }
 
@@ -58,7 +64,7 @@ function isInWork(connection, context = currentContext()) {
  */
 function isWithin(connection, claim) {
   for (let each = currentContext(); each; each = each.outer) {
-    if (each.connection === connection && each.claim === claim && !each.isOver) return true
+    if (isOf(connection, each) && each.claim === claim && !each.isOver) return true
   }
   return false
 }

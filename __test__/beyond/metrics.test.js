@@ -113,6 +113,7 @@ test('each operation is counted under its name, once for each call', async () =>
   await results.set('a', 1)
   await results.get('a')
   await results.delete('a')
+  await main.ping()
   const metrics = main.metrics()
   assertWhole(metrics)
   const onceOfCaches = ['cache.stats', 'cache.prune']
@@ -120,12 +121,12 @@ test('each operation is counted under its name, once for each call', async () =>
     ['locks.acquire', 'locks.extend', 'locks.release'].includes(name) ||
     (name.startsWith('cache.') && !onceOfCaches.includes(name))
   const expected = operations
-    .filter((name) => !['disconnect', ...COMPOSED].includes(name))
+    .filter((name) => !['close', 'disconnect', ...COMPOSED].includes(name))
     .map((name) => [name, name === 'connect' ? 3 : isTwice(name) ? 2 : 1])
   assert.deepEqual(callsOf(metrics), Object.fromEntries(expected))
   for (const { errors, retries } of Object.values(metrics.operations)) assert.deepEqual([errors, retries], [{}, 0])
-  // One statement each; connect() sends what it needs by itself.
-  const calls = sum(Object.values(callsOf(metrics))) - 3
+  // One statement each; connect() and ping() send what they need by themselves.
+  const calls = sum(Object.values(callsOf(metrics))) - 4
   assert.deepEqual([metrics.batches.count, metrics.batches.sum], [calls, calls])
   assert.ok(metrics.rounds >= calls)
   assert.deepEqual(metrics, entries.metrics(), 'adapters on one pool share its metrics')

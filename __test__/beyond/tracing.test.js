@@ -78,7 +78,7 @@ test('every operation tells when it starts and when it is answered, once for eac
     stop()
   }
   assert.deepEqual(
-    operations.filter((name) => !seen.has(name) && name !== 'connect' && name !== 'disconnect'),
+    operations.filter((name) => !seen.has(name) && !['connect', 'ping', 'close', 'disconnect'].includes(name)),
     [],
     'operations that faults/operations.js does not have',
   )
@@ -104,16 +104,19 @@ test('connecting and the end are told, too', async () => {
     new PostgresCacheAdapter(pool).initialize(),
     new PostgresIdempotencyAdapter(pool).connect(),
   ])
+  await main.ping()
+  await main.close()
   await main.disconnect()
   const started = told.filter(({ event }) => event === 'asyncEnd').map(({ context }) => context.operation)
-  assert.deepEqual(started, ['connect', 'connect', 'connect', 'disconnect'])
+  assert.deepEqual(started, ['connect', 'connect', 'connect', 'ping', 'close', 'disconnect'])
 })
 
 test('the table of operations has every method that returns a promise', () => {
   // What returns no promise, and what is not public.
   const others = ['constructor', 'isConnected', 'metrics', 'subscribe', '_count', '_like', '_checkDurability']
   const CacheProvider = Object.getPrototypeOf(PostgresAdapter)
-  for (const type of [PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, CacheProvider]) {
+  const LifeCycle = Object.getPrototypeOf(CacheProvider)
+  for (const type of [PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, CacheProvider, LifeCycle]) {
     const methods = Object.getOwnPropertyNames(type.prototype).filter((name) => !others.includes(name))
     const table = /** @type {Record<string, object>} */ (METHODS)[type.name]
     assert.deepEqual(methods.sort(), Object.keys(table ?? {}).sort(), type.name)

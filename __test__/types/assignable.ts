@@ -198,6 +198,16 @@ export const sources = [
   new goscope.PostgresIdempotencyAdapter(),
 ]
 
+// The end
+
+export async function theEnd() {
+  await using own = new goscope.PostgresAdapter()
+  await using _cache = new goscope.PostgresCacheAdapter(pool)
+  await using _results = new goscope.PostgresIdempotencyAdapter(pool)
+  const all: goscope.AdapterLifeCycle[] = [own, _cache, _results]
+  for (const each of all) await Promise.all([each.ping(), each.close(), each.disconnect()])
+}
+
 // Seen from outside
 
 export function seenFromOutside() {

@@ -35,6 +35,7 @@ export interface ArgumentError extends Error {
 /** Any other error of this package. */
 export interface OtherGoscopeError extends Error {
   readonly code:
+    | 'ERR_ADAPTER_CLOSED'
     | 'ERR_CACHE_NOT_A_NUMBER'
     | 'ERR_FENCING_UNAVAILABLE'
     | 'ERR_FINGERPRINT_UNAVAILABLE'

@@ -45,6 +45,7 @@ export declare const operations: readonly [
   'circuits.recordSuccess',
   'circuits.setState',
   'circuits.tryProbe',
+  'close',
   'connect',
   'disconnect',
   'idempotency.delete',
@@ -58,6 +59,7 @@ export declare const operations: readonly [
   'locks.isValid',
   'locks.lock',
   'locks.release',
+  'ping',
 ]
 
 /** The name of an operation: one of {@link operations}. */

@@ -14,6 +14,7 @@ macro_rules! operations {
 
 operations! {
     Connect = "connect",
+    Ping = "ping",
     Acquire = "locks.acquire",
     Lock = "locks.lock",
     Extend = "locks.extend",

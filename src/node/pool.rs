@@ -88,6 +88,12 @@ impl Pool {
         );
     }
 
+    /// Asks the server for nothing, to see that it answers.
+    #[napi(catch_unwind)]
+    pub fn ping(&self, slot: u32) {
+        store::connect(&self.link, Vec::new(), self.calls.reply(slot, Operation::Ping));
+    }
+
     /// What the pool does now and has done since it was made, as JSON.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Result<String> {

@@ -1,0 +1,197 @@
+// @ts-check
+'use strict'
+
+const { send, untilSettled } = require('./bridge.js')
+const { Connection } = require('./connection.js')
+const { POOL_ENDED, coded } = require('./errors.js')
+const { UnderWay } = require('./under-way.js')
+const { isInWork, isWithin, runWork } = require('./work-context.js')
+
+const CLOSED = 'Cannot use an adapter after calling close on it'
+
+/**
+ * One adapter's part in the {@link Connection} that all adapters on a pool share: its calls, and its own end. Closing it
+ * leaves the others alone; the last one to be closed closes the native connections. What the application has given, such as a
+ * `pg.Pool`, ends with `end` only.
+ */
+class AdapterConnection {
+  /** @type {Promise<void> | undefined} */
+  #closed
+  /** @type {Set<() => void>} each ends one */
+  #subscriptions = new Set()
+  /** @type {Set<() => void>} as those, of leases: work under way may need them to its end */
+  #leases = new Set()
+  #underWay = new UnderWay(this)
+
+  /** @param {unknown} argument the first that an adapter takes */
+  constructor(argument) {
+    this.shared = Connection.of(argument)
+    this.shared.join()
+    this.native = this.shared.native
+    this.pool = this.shared.pool
+  }
+
+  get target() {
+    return this.shared.target
+  }
+
+  metrics() {
+    return this.shared.metrics()
+  }
+
+  get isEnded() {
+    return this.#closed !== undefined || this.shared.isEnded
+  }
+
+  /** Whether a call is refused that is made here and now: this is being ended, and the work that goes on has no part in it. */
+  get isRefusing() {
+    return (this.#closed !== undefined && !isInWork(this)) || this.shared.isRefusing
+  }
+
+  /** What a call is refused with. */
+  refusal() {
+    return this.#closed ? coded(new Error(CLOSED), 'ERR_ADAPTER_CLOSED') : new Error(POOL_ENDED)
+  }
+
+  /** Throws where {@link isRefusing} says so. */
+  assertOpen() {
+    if (!this.isEnded) return
+    this.shared.noticeEnd()
+    if (this.isRefusing) throw this.refusal()
+  }
+
+  /**
+   * Makes a native call, unless it is refused. Its outcome is for `settled`.
+   *
+   * @param {(slot: number) => void} start
+   */
+  send(start) {
+    if (!this.isEnded) return send(start, this)
+    return new Promise((resolve) => resolve(this.assertOpen())).then(() => send(start, this))
+  }
+
+  /**
+   * As {@link send}, as part of a task: not refused while the end waits for that.
+   *
+   * @param {(slot: number) => void} start
+   */
+  sendDuringTask(start) {
+    return send(start, this)
+  }
+
+  /**
+   * A task that the end waits for; see {@link UnderWay}.
+   *
+   * @template T
+   * @param {() => Promise<T>} task
+   */
+  during(task) {
+    return this.shared.during(() => this.#underWay.during(task))
+  }
+
+  /**
+   * Work of the application's, as part of a task. While the end waits for it, calls that it makes are not refused.
+   *
+   * @template T
+   * @param {string} claim under which it is done
+   * @param {() => T | Promise<T>} work
+   */
+  work(claim, work) {
+    this.assertOpen()
+    return runWork(this, claim, work)
+  }
+
+  /**
+   * Whether this is called within the work under a claim, of any adapter on the pool.
+   *
+   * @param {string} claim
+   */
+  isWithin(claim) {
+    return isWithin(this.shared, claim)
+  }
+
+  /**
+   * Has a wait given up at the end, or when the work is over of which it is part.
+   *
+   * @param {() => void} giveUp
+   * @returns {() => void} to be called when the wait is over
+   */
+  onEnd(giveUp) {
+    const waits = [this.#underWay.onEnd(giveUp), this.shared.onEnd(giveUp)]
+    return () => {
+      for (const isOver of waits) isOver()
+    }
+  }
+
+  /**
+   * Waits for what may take another process long, unless the end comes meanwhile.
+   *
+   * @template T
+   * @param {Promise<T>} wait
+   * @returns {Promise<T>}
+   */
+  async unlessEnded(wait) {
+    let isOver = () => {}
+    const ended = new Promise((/** @type {(never: never) => void} */ _, reject) => {
+      isOver = this.onEnd(() => reject(this.refusal()))
+    })
+    try {
+      return await Promise.race([wait, ended])
+    } finally {
+      isOver()
+    }
+  }
+
+  /**
+   * Passes news on from now until the function that it returns is called, or the end.
+   *
+   * @param {(news: any) => void} subscriber
+   * @param {{ subscribe: (subscription: number) => void, unsubscribe: (subscription: number) => void }} native
+   * @param {{ isLease?: boolean }} [options]
+   */
+  subscribe(subscriber, native, options) {
+    this.assertOpen()
+    const all = options?.isLease ? this.#leases : this.#subscriptions
+    const endShared = this.shared.subscribe(subscriber, native, options)
+    const end = () => {
+      if (all.delete(end)) endShared()
+    }
+    all.add(end)
+    return end
+  }
+
+  /** Ends all adapters on the pool, and the pool. */
+  end() {
+    return this.shared.end()
+  }
+
+  /**
+   * Waits for what this adapter has under way. Within work that it would have to wait for, it returns at once, and all of that
+   * follows when the work is over.
+   */
+  close() {
+    this.#closed ??= this.#close()
+    if (!isInWork(this)) return this.#closed
+    this.#closed.catch(() => {})
+    return Promise.resolve()
+  }
+
+  async #close() {
+    for (const end of this.#subscriptions) end()
+    // After this function has returned, and `isEnded` says so.
+    await null
+    await this.#underWay.over()
+    for (const end of this.#leases) end()
+    await untilSettled(this)
+    await this.shared.leave()
+  }
+}
+
+/**
+ * Whether a call was refused because its adapter, or the pool, is being ended.
+ *
+ * @param {any} error
+ */
+const isRefusal = (error) => error?.message === POOL_ENDED || error?.code === 'ERR_ADAPTER_CLOSED'
+
+module.exports = { AdapterConnection, isRefusal }
