@@ -130,7 +130,10 @@ class Connection {
 
   /** One adapter less uses it. The last one closes the native connections, and leaves alone what the application has given. */
   async leave() {
-    if (--this.#users === 0) await this.#close()
+    if (--this.#users > 0) return
+    // A later adapter on the pool gets native connections of its own, unless the pool has been ended.
+    if (!this.#ended && connections.get(this.pool) === this) connections.delete(this.pool)
+    await this.#close()
   }
 
   /**
@@ -208,8 +211,6 @@ class Connection {
   }
 
   async #closeNative() {
-    // A later adapter on the pool gets native connections of its own.
-    if (connections.get(this.pool) === this) connections.delete(this.pool)
     for (const end of this.#subscriptions) end()
     // After this function has returned, and `isEnded` says so.
     await null

@@ -3,7 +3,7 @@
 
 import * as goscope from 'goscope-postgres'
 import { type EmbeddedPostgres, startPostgres } from 'goscope-postgres/embedded'
-import { Pool } from 'pg'
+import { Client, Pool } from 'pg'
 import type * as scope from './go-go-scope.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
