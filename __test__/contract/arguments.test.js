@@ -224,7 +224,7 @@ test('no method is left out here', async () => {
   const withoutArguments = [
     'constructor',
     'connect',
-    'disconnect',
+    ...['ping', 'close', 'disconnect'],
     'isConnected',
     'metrics',
     'initialize',
