@@ -73,8 +73,8 @@ test('save, save, cleanup, loadLatest and deleteAll, all at once and in order, w
       const calls = [
         adapter.save(checkpoint(task, 2)),
         adapter.save(checkpoint(task, 1)),
-        adapter.load(`${task}:1`),
         adapter.cleanup(task, 1),
+        // It sees what came before it, and holds back nothing.
         adapter.load(`${task}:1`),
         adapter.loadLatest(task),
         adapter.save(checkpoint(task, 3, `${task}:2`)),
@@ -85,11 +85,11 @@ test('save, save, cleanup, loadLatest and deleteAll, all at once and in order, w
       return await Promise.all(calls)
     }),
   )
-  for (const [n, [, , first, , cleaned, latest, , listed, , none]] of results.entries()) {
+  for (const [n, [, , , cleaned, latest, , listed, , none]] of results.entries()) {
     const task = `pattern:${n}`
     assert.deepEqual(
-      [first, cleaned, latest, listed, none],
-      [checkpoint(task, 1), undefined, checkpoint(task, 2), [checkpoint(task, 3, `${task}:2`)], []],
+      [cleaned, latest, listed, none],
+      [undefined, checkpoint(task, 2), [checkpoint(task, 3, `${task}:2`)], []],
     )
   }
 })
