@@ -21,9 +21,12 @@ export interface UnreadableRowError extends Error {
   readonly column?: string
 }
 
-/** A table's triggers would run with the rights of a superuser, and another role owns the table. */
-export interface TableOwnerError extends Error {
-  readonly code: 'ERR_GOSCOPE_TABLE_OWNER'
+/**
+ * A table that cannot be used: its triggers would run with the rights of a superuser, and another role owns it; or Citus has
+ * distributed it.
+ */
+export interface TableError extends Error {
+  readonly code: 'ERR_GOSCOPE_TABLE_OWNER' | 'ERR_GOSCOPE_TABLE_DISTRIBUTED'
   readonly table: string
 }
 
