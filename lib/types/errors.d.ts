@@ -69,6 +69,6 @@ export interface OtherGoscopeError extends Error {
 export type GoscopeError =
   | LockWaitTimeoutError
   | UnreadableRowError
-  | TableOwnerError
+  | TableError
   | ArgumentError
   | OtherGoscopeError
