@@ -119,6 +119,9 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   await cache.prune()
   assert.equal(typeof adapter.metrics().pool.open, 'number')
 
+  for (const each of /** @type {any[]} */ ([adapter, results, cache])) await each.ping()
+  await cache.close()
+
   if (!nodeStands) await silentServer(PostgresAdapter)
   for (const each of /** @type {any[]} */ ([adapter, results, cache])) await each.disconnect?.()
   alive.close()
