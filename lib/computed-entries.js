@@ -3,14 +3,19 @@
 
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { pause } = require('./clock.js')
 const { isUnreachable } = require('./unreachable.js')
 const { optionsOf } = require('./options.js')
 const { isRefusal } = require('./adapter-connection.js')
+const { coded } = require('./errors.js')
 const { WaitLimit } = require('./wait-limit.js')
 const { outsideWork } = require('./work-context.js')
 
 /** How long others wait for a process that has crashed while it computed. */
 const CLAIM_TTL_MS = 10_000
+
+/** How often an entry is looked at that a write finds and a read does not. It may have gone in between, but not so often. */
+const LOOKS = 8
 
 /**
  * @typedef {object} Wanted
@@ -267,17 +272,29 @@ class ComputedEntries {
    * @param {boolean} isRefresh
    * @returns {Promise<{ json: string } | { version: string }>}
    */
-  async #begin({ name, staleTtl }, isRefresh) {
-    for (;;) {
+  async #begin({ name, key, staleTtl }, isRefresh) {
+    for (let look = 1; ; look++) {
       const version = settled(await this.#connection.send((slot) => this.#cache.beginComputing(slot, name)))
       if (version !== undefined) return { version }
       const found = settled(await this.#connection.send((slot) => this.#cache.observe(slot, name, staleTtl)))
       // Gone since: it has expired, or was deleted.
-      if (found === undefined) continue
+      if (found === undefined) {
+        if (look === LOOKS) throw hiddenEntry(key)
+        await pause(2 ** look)
+        continue
+      }
       const [value, isStale, itsVersion] = found
       return isRefresh && isStale ? { version: itsVersion } : { json: JSON.stringify(value) }
     }
   }
+}
+
+/** @param {string} key */
+function hiddenEntry(key) {
+  const message =
+    `The entry "${key}" is there for writes, but reads do not find it: they go to a replica, or a row-level policy hides it. ` +
+    'Name one endpoint of the primary, or change the policy; `npx goscope-postgres doctor` looks for both'
+  return coded(new Error(message), 'ERR_CACHE_ENTRY_HIDDEN')
 }
 
 /**

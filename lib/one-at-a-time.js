@@ -3,8 +3,13 @@
 
 const native = require('./native.js')
 const { sendWait, settled } = require('./bridge.js')
+const { pause } = require('./clock.js')
 const { coded } = require('./errors.js')
 const { lockWhenFree } = require('./waiting-lock.js')
+
+/** From the second round after these on there is a pause, doubled each time up to the longest. */
+const ROUNDS_AT_ONCE = 3
+const LONGEST_PAUSE_MS = 250
 
 /**
  * @template F
@@ -74,12 +79,16 @@ class OneAtATime {
    * Whoever has the claim looks once more before it works: it may have come after somebody who did it all. Whoever has not,
    * waits until the claim is free, and looks before it asks for it: nobody need take a claim to learn what came of another.
    *
+   * If the claim is taken and cannot be seen (a row-level policy hides it), that wait is over at once, so there are pauses.
+   * The end is that of the claim, or the caller's limit.
+   *
    * @template F
    * @param {Work<F>} work
    * @returns {Promise<F>}
    */
   async do(work) {
-    for (;;) {
+    for (let round = 0; ; round++) {
+      if (round > ROUNDS_AT_ONCE) await pause(Math.min(2 ** round, LONGEST_PAUSE_MS))
       const done = await this.tryTo(work)
       if (done !== undefined) return done
       await this.#untilFree(work)

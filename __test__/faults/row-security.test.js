@@ -1,5 +1,5 @@
 // @ts-check
-// Row-level security that hides rows from UPDATE: waits poll with pauses, and end.
+// Row-level security that hides rows from UPDATE, or from reads: waits poll with pauses, and end.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -10,7 +10,7 @@ const { administer, useDatabase } = require('../helpers/database.js')
 const { inTime, until } = require('../helpers/waiting.js')
 const { grants, urlAs } = require('../helpers/way.js')
 
-const [locks, results] = [useDatabase(), useDatabase()]
+const [locks, results, hidden] = Array.from({ length: 3 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
@@ -22,17 +22,22 @@ const MOST = 4 * 3 * 3 * 4
 
 /** @typedef {Awaited<typeof locks>} Database */
 
-/** Tables of the administrator, whose policies hide every row from the UPDATE by which a waiter marks it. @param {Database} db */
-async function hideUpdates(db) {
+/**
+ * Tables of the administrator, whose policies hide every row from the UPDATE by which a waiter marks it.
+ *
+ * @param {Database} db
+ * @param {string} [seen] when a row is seen by SELECT
+ */
+async function hideUpdates(db, seen = 'true') {
   await made
   const pool = db.pool({ connectionString: db.ownUrl })
   await new PostgresAdapter(pool).connect()
   await new PostgresIdempotencyAdapter(pool).connect()
   await pool.end()
   await db.query(grants(role))
-  for (const table of ['go_goscope_locks', 'go_goscope_idempotency']) {
+  for (const table of ['go_goscope_locks', 'go_goscope_idempotency', 'go_goscope_cache']) {
     await db.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`)
-    await db.query(`CREATE POLICY reads ON ${table} FOR SELECT USING (true)`)
+    await db.query(`CREATE POLICY reads ON ${table} FOR SELECT USING (${seen})`)
     await db.query(`CREATE POLICY makes ON ${table} FOR INSERT WITH CHECK (true)`)
     await db.query(`CREATE POLICY removes ON ${table} FOR DELETE USING (true)`)
     await db.query(`CREATE POLICY changes ON ${table} FOR UPDATE USING (current_query() NOT LIKE '%SET awaited%')`)
@@ -104,4 +109,48 @@ test('run() waits for another process with pauses, and has its result', async (t
   finish('result')
   assert.deepEqual(await Promise.all([first, inTime('the result', second)]), ['result', 'result'])
   assert.equal(times, 1)
+})
+
+test('rows that a statement with INSERT sees, and a read does not: waits pause, and getOrSet ends', async (t) => {
+  const db = await hidden
+  await hideUpdates(db, "current_query() LIKE '%INSERT%'")
+  const url = urlAs(db.ownUrl, role)
+  const adapter = () => new PostgresAdapter(db.pool({ connectionString: url }))
+  const runs = () => new PostgresIdempotencyAdapter(db.pool({ connectionString: url }))
+
+  await db.query(`INSERT INTO go_goscope_cache (key, value) VALUES ('cache:k', '1')`)
+  await assert.rejects(
+    adapter().getOrSet('k', () => 2),
+    { code: 'ERR_CACHE_ENTRY_HIDDEN' },
+  )
+
+  const held = await adapter().lock('k', { ttl: 600_000, renew: false })
+  const waiting = adapter().lock('k', { ttl: 600_000, renew: false })
+  const ofLock = await perWatch(db)
+  await held.release()
+  await db.query('DELETE FROM go_goscope_locks')
+  await inTime('the lock', waiting)
+
+  let times = 0
+  /** @type {(result: string) => void} */
+  let finish = () => {}
+  const work = () => {
+    times++
+    return new Promise((resolve) => {
+      finish = resolve
+    })
+  }
+  const first = runs().run('k', work, { claimTtl: 600_000 })
+  first.catch(() => {})
+  await until('it works', async () => times === 1)
+  const second = runs().run('k', () => times++)
+  second.catch(() => {})
+  const ofRun = await perWatch(db)
+  t.diagnostic(`figure: ${ofLock} and ${ofRun} transactions in ${WATCHED_MS} ms of waiting for what reads do not find`)
+  assert.ok(ofLock <= MOST && ofRun <= MOST, `${ofLock} and ${ofRun} transactions`)
+  assert.equal(times, 1)
+  await db.query('DELETE FROM go_goscope_locks')
+  await inTime('the claim', second)
+  finish('late')
+  await Promise.allSettled([first])
 })

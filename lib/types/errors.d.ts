@@ -39,6 +39,7 @@ export interface ArgumentError extends Error {
 export interface OtherGoscopeError extends Error {
   readonly code:
     | 'ERR_ADAPTER_CLOSED'
+    | 'ERR_CACHE_ENTRY_HIDDEN'
     | 'ERR_CACHE_NOT_A_NUMBER'
     | 'ERR_FENCING_UNAVAILABLE'
     | 'ERR_FINGERPRINT_UNAVAILABLE'
