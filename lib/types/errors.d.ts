@@ -67,9 +67,4 @@ export interface OtherGoscopeError extends Error {
  * }
  * ```
  */
-export type GoscopeError =
-  | LockWaitTimeoutError
-  | UnreadableRowError
-  | TableError
-  | ArgumentError
-  | OtherGoscopeError
+export type GoscopeError = LockWaitTimeoutError | UnreadableRowError | TableError | ArgumentError | OtherGoscopeError
