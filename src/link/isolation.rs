@@ -29,7 +29,7 @@ use crate::sync::lock;
 const TURN: usize = 16;
 
 /// How long a turn waits for locks: that of one request, and the first attempt of several. If that is too short, each of
-/// these waits for [`BRIEF`](super::lock_wait::BRIEF). After a turn in which any was still blocked comes a pause.
+/// these waits for [`PROBE`](super::lock_wait::PROBE). After a turn in which any was still blocked comes a pause.
 const ALONE: LockWait = LockWait::AtMost(Duration::from_millis(200));
 const TOGETHER: LockWait = LockWait::AtMost(Duration::from_millis(50));
 const PAUSE: Duration = Duration::from_millis(100);

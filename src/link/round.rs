@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 
 use super::isolation::Slot;
 use super::job::{Answered, Job, Prepare, Retry};
-use super::lock_wait::{BRIEF, FEW_STATEMENTS, LockWait, SHARED, SHARED_BY_MANY};
+use super::lock_wait::{FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY};
 use super::pool::Lease;
 use super::reply::Telling;
 use super::statement::{Arg, Statement, deal};
@@ -150,9 +150,7 @@ impl Group {
         // One bad call must not fail its batch, nor a blocked one delay it, and the server did none of it: each by itself,
         // in one pipeline.
         if matches!(error, Error::Server(_)) && jobs.len() > 1 && !error.ends_connection() {
-            if is_blocked {
-                return find_blocked(link, lease, &statement, jobs, &error).await;
-            }
+            let wait = if is_blocked { PROBE } else { wait };
             let mut left = Unsettled::default();
             let alone = jobs.into_iter().map(|job| run_by_itself(link, lease, &statement, job, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
@@ -165,7 +163,8 @@ impl Group {
     /// session of our own that costs nothing. In a shared one it takes a transaction of three statements, so a write that
     /// is alone there goes without, as long as that leaves connections for the others.
     fn shared_wait(&self, link: &Arc<Link>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
-        let shared = if statements > FEW_STATEMENTS { SHARED_BY_MANY } else { SHARED };
+        let is_many = statements > FEW_STATEMENTS || self.jobs.len() > FEW_CALLS;
+        let shared = if is_many { SHARED_BY_MANY } else { SHARED };
         if lease.is_own() {
             return (shared, None);
         }
@@ -179,34 +178,6 @@ impl Group {
         }
     }
 }
-
-/// Runs each of these calls by itself, with hardly any wait, to find those that are blocked. If all of a number are, then so
-/// are the others, as far as is worth knowing: the whole table is locked.
-async fn find_blocked(
-    link: &Arc<Link>,
-    lease: &Lease,
-    statement: &Statement,
-    mut jobs: Vec<Job>,
-    error: &Error,
-) -> Unsettled {
-    let mut left = Unsettled::default();
-    while !jobs.is_empty() {
-        let rest = jobs.split_off(ENOUGH_BLOCKED.min(jobs.len()));
-        let tried = jobs.len();
-        let alone = jobs.into_iter().map(|job| run_by_itself(link, lease, statement, job, BRIEF));
-        let mut found = Unsettled::default();
-        join_all(alone).await.into_iter().for_each(|each| found.add(each));
-        jobs = rest;
-        if tried == ENOUGH_BLOCKED && found.blocked.len() == tried {
-            found.blocked.extend(jobs.drain(..).map(|job| (job, error.clone())));
-        }
-        left.add(found);
-    }
-    left
-}
-
-/// See [`find_blocked`].
-const ENOUGH_BLOCKED: usize = 8;
 
 async fn run_by_itself(
     link: &Arc<Link>,
