@@ -11,7 +11,7 @@ const { administer, useDatabase } = require('../helpers/database.js')
 const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
 const { migration, urlAs } = require('../helpers/way.js')
 
-const [empty, shapes, citus, pooled] = Array.from({ length: 4 }, () => useDatabase())
+const [empty, shapes, partitions, citus, pooled] = Array.from({ length: 5 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
@@ -116,6 +116,32 @@ test('what is no table, or has rules, fails; row-level security is a warning', a
   assert.equal(await works(db, db.url), false)
   assert.deepEqual((await examine(db.url)).failed, ['go_goscope_cache columns'])
   await db.query(`DROP OWNED BY ${role}`)
+})
+
+test('partitions that are missing, at any level, fail', async () => {
+  const db = await partitions
+  await db.query(`CREATE TABLE go_goscope_cache (key text PRIMARY KEY, value jsonb NOT NULL, expires_at timestamp,
+    created_at timestamp DEFAULT now(), accessed_at timestamp DEFAULT now()) PARTITION BY HASH (key)`)
+  const lacks = async () => {
+    const { code, failed, check } = await examine(db.ownUrl, '--only', 'cache')
+    const message = String(check('go_goscope_cache shape')?.message)
+    return code === 1 && failed.join() === 'go_goscope_cache shape' && message.startsWith('lacks partitions')
+  }
+  const part = (/** @type {string} */ name, /** @type {string} */ of, /** @type {string} */ rest) =>
+    db.query(`CREATE TABLE ${name} PARTITION OF ${of} ${rest}`)
+  assert.equal(await works(db, db.ownUrl), false)
+  assert.equal(await lacks(), true)
+  await part('third0', 'go_goscope_cache', 'FOR VALUES WITH (MODULUS 3, REMAINDER 0)')
+  await part('third1', 'go_goscope_cache', 'FOR VALUES WITH (MODULUS 3, REMAINDER 1)')
+  assert.equal(await works(db, db.ownUrl), false)
+  assert.equal(await lacks(), true)
+  await part('third2', 'go_goscope_cache', 'FOR VALUES WITH (MODULUS 3, REMAINDER 2) PARTITION BY HASH (key)')
+  await part('sixth', 'third2', 'FOR VALUES WITH (MODULUS 2, REMAINDER 0)')
+  assert.equal(await works(db, db.ownUrl), false)
+  assert.equal(await lacks(), true)
+  await part('other_sixth', 'third2', 'FOR VALUES WITH (MODULUS 2, REMAINDER 1)')
+  assert.equal(await works(db, db.ownUrl), true)
+  assert.equal((await examine(db.ownUrl, '--only', 'cache')).code, 0)
 })
 
 // The extension itself is not at hand: this is its catalogue, as its documentation has it.

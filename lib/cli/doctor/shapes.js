@@ -20,7 +20,7 @@ const KINDS = {
  * @param {any} table
  * @param {boolean} isDistributed by Citus
  */
-function shape(name, { kind, hasRules, hasPolicies, schema, table }, isDistributed) {
+function shape(name, { kind, hasRules, hasPolicies, lacksPartitions, schema, table }, isDistributed) {
   const title = `${name} shape`
   const quoted = quote([schema, table])
   if (KINDS[kind] !== undefined) {
@@ -33,6 +33,11 @@ function shape(name, { kind, hasRules, hasPolicies, schema, table }, isDistribut
   if (isDistributed) {
     const message = 'Citus has distributed it, and refuses there triggers, and the clock in DO UPDATE'
     return failed(title, message, `SELECT undistribute_table('${quoted}'): tables of the coordinator alone work.`)
+  }
+  if (lacksPartitions) {
+    const message = 'lacks partitions: the server refuses the keys that belong to them (23514)'
+    const advice = `CREATE TABLE … PARTITION OF ${quoted} FOR VALUES WITH (MODULUS …, REMAINDER …), for each remainder.`
+    return failed(title, message, advice)
   }
   if (hasRules) {
     const message = 'has rules: the server refuses INSERT … ON CONFLICT for such a table (0A000)'

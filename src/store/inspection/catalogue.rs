@@ -75,12 +75,18 @@ SELECT json_build_object(
                      GROUP BY 1 ORDER BY 2 DESC, 1) AS found))::text";
 
 /// `rows` is the planner's estimate, -1 where it has none yet. What is counted of a partitioned table is counted of its
-/// partitions.
+/// partitions. It lacks some if those of a table that is partitioned by hash, at any level, do not add up to all remainders, or
+/// if there are none; whether ranges or lists cover every key is not looked at.
 const TABLES: &str = concat!(
     "
 SELECT coalesce(json_agg(found), '[]')::text
   FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows, whole.bytes, class.relkind = 'p' AS \"isPartitioned\",
                class.relkind::text AS kind, EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid AND ev_type IN ('2', '3')) AS \"hasRules\", row_security_active(class.oid) AS \"hasPolicies\",
+               EXISTS (SELECT FROM pg_partition_tree(class.oid) JOIN pg_partitioned_table ON partrelid = relid
+                        WHERE (SELECT CASE partstrat WHEN 'h' THEN coalesce(sum(share), 0) < 0.999999 ELSE count(*) = 0 END
+                                 FROM (SELECT 1.0 / substring(pg_get_expr(relpartbound, oid) FROM 'modulus ([0-9]+)')::int AS share
+                                         FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = partrelid) AS parts)
+                      ) AS \"lacksPartitions\",
                to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL AS \"isBesideCitus\", pg_get_userbyid(class.relowner) AS owner,
                class.relpersistence = 't' AS \"isTemporary\",
                ",
