@@ -11,7 +11,7 @@ const { administer, useDatabase } = require('../helpers/database.js')
 const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
 const { migration, urlAs } = require('../helpers/way.js')
 
-const [empty, shapes, partitions, citus, pooled] = Array.from({ length: 5 }, () => useDatabase())
+const [empty, shapes, odd, partitions, citus, pooled] = Array.from({ length: 6 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
@@ -116,6 +116,43 @@ test('what is no table, or has rules, fails; row-level security is a warning', a
   assert.equal(await works(db, db.url), false)
   assert.deepEqual((await examine(db.url)).failed, ['go_goscope_cache columns'])
   await db.query(`DROP OWNED BY ${role}`)
+})
+
+test('columns that cannot serve fail, and those that can do not', async () => {
+  const db = await odd
+  await new PostgresAdapter(db.pool()).connect()
+  await db.query('DROP TABLE go_goscope_locks CASCADE')
+  const locks = (/** @type {string} */ columns) => `CREATE TABLE go_goscope_locks (${columns})`
+  const documented = 'key text PRIMARY KEY, owner text NOT NULL, expires_at timestamp NOT NULL'
+  for (const [columns, message] of [
+    [`${documented}, tenant int NOT NULL`, 'tenant is NOT NULL without a default'],
+    [documented.replace('owner text', 'owner varchar(20)'), 'owner is character varying(20)'],
+    [documented.replace('timestamp', 'timestamp(0)'), 'expires_at is timestamp(0)'],
+    [documented.replace('timestamp', 'timestamptz(2)'), 'expires_at is timestamp(2)'],
+    [documented.replace('timestamp', 'date'), 'expires_at is date'],
+  ]) {
+    await db.query(locks(columns))
+    const { code, failed, check } = await examine(db.ownUrl, '--only', 'locks')
+    assert.deepEqual([code, failed], [1, ['go_goscope_locks columns']], columns)
+    assert.ok(
+      check('go_goscope_locks columns')?.message.startsWith(message),
+      check('go_goscope_locks columns')?.message,
+    )
+    await db.query('DROP TABLE go_goscope_locks')
+  }
+  await db.query(
+    'CREATE DOMAIN lock_key AS text; CREATE RULE off AS ON INSERT TO go_goscope_cache DO ALSO NOTIFY nobody',
+  )
+  await db.query('ALTER TABLE go_goscope_cache DISABLE RULE off')
+  for (const columns of [
+    `${documented.replace('key text', 'key lock_key')}, tenant int NOT NULL DEFAULT 1`,
+    documented.replace('key text', 'key bpchar').replace('timestamp', 'timestamptz(3)'),
+  ]) {
+    await db.query(locks(columns))
+    assert.equal(await works(db, db.ownUrl), true, columns)
+    assert.deepEqual((await examine(db.ownUrl, '--only', 'locks,cache')).failed, [], columns)
+    await db.query('DROP TABLE go_goscope_locks')
+  }
 })
 
 test('partitions that are missing, at any level, fail', async () => {

@@ -159,7 +159,7 @@ const columnsOf = ({ code }) =>
 
 /**
  * @typedef {object} Objects as src/store/inspection/catalogue.rs finds them; tables are named as in SQL, quoted
- * @property {{ table: string, name: string, type: string, notNull: boolean }[]} columns
+ * @property {{ table: string, name: string, type: string, notNull: boolean, hasDefault: boolean, isGenerated: boolean }[]} columns
  * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
  * @property {{ table: string, name: string }[]} partitions of each table, named as in SQL
  * @property {{ table: string, name: string, isEnabled: boolean, isTrusted: boolean }[]} triggers

@@ -6,6 +6,7 @@ const migrations = require('../migrations.js')
 const { ALL, DOCUMENTED, namesOf, quote, quoted } = require('../tables.js')
 const { count, counted } = require('../units.js')
 const { failed, ok, warning } = require('./check.js')
+const { wrongColumns } = require('./columns.js')
 const { shape } = require('./shapes.js')
 
 /** @typedef {import('./check.js').Check} Check */
@@ -127,16 +128,6 @@ function owned({ server }, name, { isTemporary, isExpected, isSuperuser, owner, 
 const isRead = ({ rights, usesSchema, isExpected, isSuperuser }) =>
   rights.includes('SELECT') && usesSchema && (isExpected || !isSuperuser)
 
-/** What each documented type may be, for the adapters to work: tables that exist are used as they are. */
-const FAMILIES = [
-  [/^text$/, /^(text|character varying(\(\d+\))?|character\(\d+\))$/],
-  [/^timestamp/, /^timestamp/],
-  [/^(integer|bigint)$/, /^(integer|bigint)$/],
-  [/^double precision$/, /^(double precision|real|integer|bigint|numeric.*)$/],
-  [/^jsonb$/, /^jsonb$/],
-  [/^boolean$/, /^boolean$/],
-]
-
 /**
  * @param {string} name
  * @param {migrations.Statement[]} statements
@@ -147,12 +138,7 @@ function columns(name, statements, objects) {
   const table = statements.find(({ kind }) => kind === 'table')
   if (table === undefined) throw new Error(`sql/ makes no table ${name}`)
   const wanted = migrations.columnsOf(table)
-  const wrong = wanted.flatMap(({ name, type }) => {
-    const found = objects.columns.find((column) => column.name === name)
-    if (found === undefined) return [`${name} is missing`]
-    const family = FAMILIES.find(([documented]) => documented.test(type))
-    return family === undefined || family[1].test(found.type) ? [] : [`${name} is ${found.type} and should be ${type}`]
-  })
+  const wrong = wrongColumns(wanted, objects.columns)
   const key = wanted[0].name
   if (!objects.indexes.some(({ isUnique, isValid, columns }) => isUnique && isValid && columns.join() === key)) {
     wrong.push(`${key} is no primary key, nor unique`)

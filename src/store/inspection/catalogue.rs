@@ -81,7 +81,7 @@ const TABLES: &str = concat!(
     "
 SELECT coalesce(json_agg(found), '[]')::text
   FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows, whole.bytes, class.relkind = 'p' AS \"isPartitioned\",
-               class.relkind::text AS kind, EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid AND ev_type IN ('2', '3')) AS \"hasRules\", row_security_active(class.oid) AS \"hasPolicies\",
+               class.relkind::text AS kind, EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid AND ev_type IN ('2', '3') AND ev_enabled <> 'D') AS \"hasRules\", row_security_active(class.oid) AS \"hasPolicies\",
                EXISTS (SELECT FROM pg_partition_tree(class.oid) JOIN pg_partitioned_table ON partrelid = relid
                         WHERE (SELECT CASE partstrat WHEN 'h' THEN coalesce(sum(share), 0) < 0.999999 ELSE count(*) = 0 END
                                  FROM (SELECT 1.0 / substring(pg_get_expr(relpartbound, oid) FROM 'modulus ([0-9]+)')::int AS share
@@ -142,8 +142,12 @@ WITH wanted AS (
 SELECT json_build_object(
          'columns', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', attname,
-                      'type', replace(format_type(atttypid, atttypmod), '\"', ''), 'notNull', attnotnull) ORDER BY wanted.name, attnum), '[]')
-              FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped),
+                      'type', replace(CASE typtype WHEN 'd' THEN format_type(typbasetype, typtypmod)
+                                                   ELSE format_type(atttypid, atttypmod) END, '\"', ''),
+                      'notNull', attnotnull, 'isGenerated', attgenerated <> '',
+                      'hasDefault', atthasdef OR attidentity <> '') ORDER BY wanted.name, attnum), '[]')
+              FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped
+              JOIN pg_type ON pg_type.oid = atttypid),
          'indexes', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', relname, 'isValid', indisvalid,
                       'isUnique', indisunique AND indpred IS NULL AND indimmediate,

@@ -1,0 +1,56 @@
+// @ts-check
+// Columns as the adapters need them. A table that exists is used as it is.
+'use strict'
+
+/** @typedef {import('../migrations.js').Objects['columns'][number]} Column */
+
+/** What each documented type may be; a domain counts as the type that it is of. */
+const FAMILIES = [
+  [/^text$/, /^(text|character varying(\(\d+\))?|character\(\d+\)|bpchar)$/],
+  [/^timestamp/, /^timestamp/],
+  [/^(integer|bigint)$/, /^(smallint|integer|bigint|numeric.*)$/],
+  [/^double precision$/, /^(double precision|real|integer|bigint|numeric.*)$/],
+  [/^jsonb$/, /^jsonb$/],
+  [/^boolean$/, /^boolean$/],
+]
+
+/** An owner that is drawn is a UUID. */
+const OWNER_CHARS = 36
+
+/**
+ * What is wrong with a table's columns, in words.
+ *
+ * @param {{ name: string, type: string }[]} wanted the documented ones
+ * @param {Column[]} columns
+ */
+function wrongColumns(wanted, columns) {
+  const wrong = wanted.flatMap(({ name, type }) => {
+    const found = columns.find((column) => column.name === name)
+    return found === undefined ? [`${name} is missing`] : wrongColumn(found, type)
+  })
+  const others = columns.filter(({ name }) => !wanted.some((column) => column.name === name))
+  const unfilled = others.filter(({ notNull, hasDefault }) => notNull && !hasDefault)
+  return [...wrong, ...unfilled.map(({ name }) => `${name} is NOT NULL without a default, and no adapter fills it`)]
+}
+
+/**
+ * @param {Column} column
+ * @param {string} type the documented one
+ */
+function wrongColumn({ name, type: found, isGenerated }, type) {
+  const family = FAMILIES.find(([documented]) => documented.test(type))
+  if (family && !family[1].test(found)) return [`${name} is ${found} and should be ${type}`]
+  if (isGenerated) return [`${name} is GENERATED, and the adapters write it`]
+  if (name === 'owner' && chars(found) < OWNER_CHARS) {
+    return [`${name} is ${found}, and an owner that is drawn has ${OWNER_CHARS} characters`]
+  }
+  if (name === 'expires_at' && /\([0-2]\)/.test(found)) {
+    return [`${name} is ${found}, which rounds the end of a lease: another owner would get the lock too early`]
+  }
+  return []
+}
+
+/** The most characters that a type holds. @param {string} type */
+const chars = (type) => Number(/\((\d+)\)/.exec(type)?.[1] ?? Number.POSITIVE_INFINITY)
+
+module.exports = { wrongColumns }
