@@ -90,6 +90,7 @@ function toError(failure, connection) {
  * @param {{ pool: any }} [connection] whose `pg` makes the errors
  */
 function serverError({ kind, message, ...fields }, connection) {
+  if (fields.code === '28P01') connection?.pool?.passwordWasRefused?.()
   const DatabaseError = connection && databaseErrorOf(connection.pool)
   const error = DatabaseError
     ? new DatabaseError(message, Buffer.byteLength(message), 'error')

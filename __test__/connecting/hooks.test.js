@@ -129,6 +129,9 @@ test('a query with values that fails in a hook leaves the next to work, and no s
     codes.push(await code('SELECT 1/$1::int', [0]), await code('SELECT $1::int', [1]))
     await client.query('ROLLBACK')
     seen.rows = (await client.query('SELECT 6/$1::int AS n', [2])).rows
+    for (const end of ['-- why', '; -- why', ';', ' /* why */']) {
+      assert.deepEqual((await client.query(`SELECT 6/$1::int AS n ${end}`, [2])).rows, [{ n: '3' }])
+    }
     seen.left = (await client.query("SELECT count(*) AS n FROM pg_prepared_statements WHERE name LIKE 'goscope%'")).rows
   })
   assert.equal(await new PostgresAdapter(pool).has('x'), false)

@@ -4,11 +4,13 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const crypto = require('node:crypto')
 const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, createPostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { failureOf } = require('../helpers/sides.js')
+const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
@@ -82,6 +84,45 @@ test('a wrapped pool with options is not asked for a client; its settings apply'
   await assert.rejects(adapter.get('key'), ENDED)
   await adapter.disconnect()
   assert.equal(asked.end, 1)
+})
+
+test('options that name no server are settings of the pool: where it is, a client says', async () => {
+  const { wrapper, asked } = wrap((await database).pool({ application_name: 'elsewhere' }), { options: { max: 1 } })
+  const adapter = new PostgresAdapter(wrapper)
+  await Promise.all(Array.from({ length: 50 }, (_, n) => adapter.set(`key ${n}`, n)))
+  assert.equal(await sessionsOf('elsewhere'), 2, 'the client that was lent, and a native connection')
+  assert.deepEqual(asked, { connect: 1, query: 0, end: 0 })
+  await adapter.disconnect()
+})
+
+test('a password that is given anew is used after the server has refused the old one', async () => {
+  const db = await database
+  const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+  await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'old'`)
+  let password = 'old'
+  const url = new URL(db.url)
+  // A connection string would have pg ignore the function.
+  const where = {
+    connectionString: undefined,
+    host: url.hostname,
+    port: Number(url.port),
+    database: db.name,
+    user: role,
+  }
+  const inner = db.pool({ ...where, password: () => password, idleTimeoutMillis: 10, max: 2 })
+  const adapter = new PostgresAdapter(wrap(inner).wrapper)
+  await adapter.ping()
+  password = 'new'
+  await db.query(`ALTER ROLE ${role} PASSWORD 'new'`)
+  await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`)
+  await until('the new password is used', () =>
+    adapter.ping().then(
+      () => true,
+      () => false,
+    ),
+  )
+  await adapter.disconnect()
+  await db.query(`DROP ROLE ${role}`)
 })
 
 test('connect hooks in the options of a wrapped pool run', async () => {

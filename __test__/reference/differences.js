@@ -248,14 +248,14 @@ const differences = [
     id: 'is-connected',
     difference: '`isConnected` follows `connect` and `disconnect`',
     reason: 'idle connections close, and it said `false`',
-    promise: "True from a successful {@link connect} to {@link disconnect} or the pool's end.",
+    promise: "True from a successful {@link connect} to {@link close}, {@link disconnect} or the pool's end.",
   },
   {
     id: 'disconnect-twice',
     difference: 'a second `disconnect` resolves',
     reason: 'adapters share a pool, and each may be told to disconnect',
     promise:
-      'Waits for the calls under way, and for work that `run()` and `getOrSet()` have begun, closes the connections, ends the `Pool`. Twice is fine.',
+      'Waits for the calls under way, and for work that `run()` and `getOrSet()` have begun, closes the connections, ends the `Pool`, with all adapters on it. Twice is fine.',
   },
 
   // Connections

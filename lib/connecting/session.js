@@ -101,7 +101,8 @@ class Session extends EventEmitter {
   async #runWith(text, params) {
     // Each has a name of its own: if it fails it may stay behind, in a session that a pooler gives to other clients, too.
     const name = `goscope_hook_${randomBytes(8).toString('hex')}`
-    const prepare = `PREPARE ${name} AS ${text.replace(/;\s*$/, '')}`
+    // On lines of its own: it may end in a comment. A semicolon before that leaves an empty statement, which has no result.
+    const prepare = `PREPARE ${name} AS ${text.replace(/;\s*$/, '')}\n`
     try {
       const results = await this.#converse(
         `${prepare}; EXECUTE ${name} (${params.map(literal).join(', ')}); DEALLOCATE ${name}`,

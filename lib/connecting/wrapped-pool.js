@@ -1,7 +1,8 @@
 // @ts-check
 // What stands in for a pool that the application has wrapped by hand, and for a single client of pg's: neither has the
 // class of the clients, from which a `pg.Pool`'s configuration is resolved. How to connect is read from the wrapper's
-// `options`, from the client, or from a client that the wrapper's `connect()` lends. Neither is queried; `end()` is called.
+// `options` if these name a server, from the client, or from a client that the wrapper's `connect()` lends. Neither is queried;
+// `end()` is called.
 'use strict'
 
 const { invalid } = require('../arguments.js')
@@ -10,6 +11,7 @@ const { OwnPool } = require('./own-pool.js')
 class WrappedPool extends OwnPool {
   /** @type {any} */
   #client
+  #isOutdated = false
   /** @type {Promise<void> | undefined} */
   #reading
 
@@ -17,7 +19,7 @@ class WrappedPool extends OwnPool {
   constructor(given) {
     super(optionsOf(given))
     this.given = given
-    this.isOurs = hasOptions(given)
+    this.isOurs = SERVER.some((name) => given.options?.[name] != null)
     if (isClient(given)) this.#client = given
   }
 
@@ -32,9 +34,17 @@ class WrappedPool extends OwnPool {
     throw new Error('the pool has not been asked for a client yet')
   }
 
+  /**
+   * The server has refused the password. What a password function gave a lent client stays in it, so the next connection is
+   * described by a client that is lent anew; not each, since the application may wait for us with all of its clients.
+   */
+  passwordWasRefused() {
+    this.#isOutdated = this.#client !== this.given
+  }
+
   /** Reads how to connect, once. An attempt that fails is repeated by the next connection. */
   async prepare() {
-    if (this.isOurs || this.#client) return
+    if (this.isOurs || (this.#client && !this.#isOutdated)) return
     this.#reading ??= this.#read().finally(() => (this.#reading = undefined))
     await this.#reading
   }
@@ -44,6 +54,7 @@ class WrappedPool extends OwnPool {
     try {
       if (!isClient(lent)) throw invalid('pool', NO_CLIENT, lent)
       this.#client = lent
+      this.#isOutdated = false
     } finally {
       lent?.release?.()
     }
@@ -77,6 +88,9 @@ function optionsOf(given) {
     ...(stream && !/^(TLS)?Socket$/.test(stream.constructor?.name) && { stream }),
   }
 }
+
+/** Options that lead to a server. Without one of them a wrapper's `options` are settings of the pool, or something else. */
+const SERVER = ['connectionString', 'host', 'port', 'user', 'database']
 
 const hasOptions = (/** @type {any} */ given) => typeof given.options === 'object' && given.options !== null
 
