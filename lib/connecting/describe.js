@@ -5,7 +5,7 @@
 
 const { invalid } = require('../arguments.js')
 const { addressesOf, attemptTimeout } = require('./addresses.js')
-const { hostAt } = require('./hosts.js')
+const { hostAt, portOf } = require('./hosts.js')
 const { isGreeted } = require('./greeting.js')
 const { passwordFor } = require('./password.js')
 const { refuseOptions } = require('./refused.js')
@@ -27,7 +27,7 @@ async function describeConnection(pool, judge, asked) {
   const { ssl, user, database } = parameters
   const { host, port } = pool.isOurs
     ? hostAt(parameters, asked.host)
-    : { host: parameters.host, port: Number(parameters.port) }
+    : { host: parameters.host, port: portOf(String(parameters.port)) }
   return {
     addresses: await addressesOf(host, port),
     attemptTimeoutMillis: attemptTimeout(),

@@ -5,6 +5,7 @@
 'use strict'
 
 const { invalid } = require('../arguments.js')
+const { coded } = require('../errors.js')
 
 const TARGETS = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby']
 
@@ -38,7 +39,19 @@ function hostAt({ host, port }, index) {
     throw invalid('port', `must name one port, or one for each of the ${hosts.length} hosts`, port)
   }
   const at = index % hosts.length
-  return { host: hosts[at] || 'localhost', port: Number.parseInt(ports[ports.length > 1 ? at : 0] || '5432', 10) }
+  return { host: hosts[at] || 'localhost', port: portOf(ports[ports.length > 1 ? at : 0] || '5432') }
+}
+
+/**
+ * As Node's own refusal, which pg passes on.
+ *
+ * @param {string} text
+ */
+function portOf(text) {
+  const port = Number.parseInt(text, 10)
+  if (port >= 0 && port < 65_536) return port
+  const error = new RangeError(`Port should be >= 0 and < 65536. Received ${text}.`)
+  throw coded(error, 'ERR_SOCKET_BAD_PORT')
 }
 
 /**
@@ -66,4 +79,4 @@ function parts(connectionString) {
   return { query, before, authority, after, fragment }
 }
 
-module.exports = { hostsOf, hostAt, withoutHostList }
+module.exports = { hostAt, hostsOf, portOf, withoutHostList }

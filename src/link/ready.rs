@@ -56,6 +56,9 @@ pub(super) struct Ready {
     scanning: usize,
     /// How many may, beyond the first.
     further_scans: usize,
+    /// Whether there is only one lane: then scans go one by one, and the rest goes between them.
+    is_only_lane: bool,
+    has_just_scanned: bool,
     /// How many lanes carry writes now, and are not held up.
     writing: usize,
     /// Whether writes wait for callers who have been answered, and are about to hear so.
@@ -72,7 +75,7 @@ pub(super) struct Ready {
 impl Ready {
     /// For so many lanes at most.
     pub(super) fn of_lanes(most: usize) -> Self {
-        Self { further_scans: most.saturating_sub(2), ..Self::default() }
+        Self { further_scans: most.saturating_sub(2), is_only_lane: most <= 1, ..Self::default() }
     }
 
     fn queue(&mut self, batch: Batch) -> &mut VecDeque<Job> {
@@ -137,10 +140,16 @@ impl Ready {
             (Batch::Reads, self.reads.front()),
             (Batch::Scans, self.scans.front().filter(|_| self.may_scan())),
         ];
-        let since = waits.into_iter().filter_map(|(batch, first)| Some((batch, first?.ready_since)));
+        let has_others = waits.iter().any(|(batch, first)| *batch != Batch::Scans && first.is_some());
+        let is_others_turn = self.is_only_lane && self.has_just_scanned && has_others;
+        let waits = waits.into_iter().filter(|(batch, _)| *batch != Batch::Scans || !is_others_turn);
+        let since = waits.filter_map(|(batch, first)| Some((batch, first?.ready_since)));
         let Some((batch, _)) = since.min_by_key(|(_, since)| *since) else {
             return (Batch::Reads, Vec::new());
         };
+        let is_scan = batch == Batch::Scans;
+        self.has_just_scanned = is_scan;
+        let room = if is_scan && self.is_only_lane { 1 } else { room };
         let jobs = self.queue(batch);
         let is_whole = batch == Batch::Writes && jobs.len() < 2 * MANY_WRITES;
         let lanes = if is_whole { 1 } else { lanes(jobs.len()) };
@@ -268,6 +277,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn on_the_only_lane_the_rest_goes_between_scans() {
+        let mut ready = Ready::of_lanes(1);
+        let jobs = [(1, Mode::Scan), (2, Mode::Scan), (3, Mode::Read), (4, Mode::Read), (5, Mode::Alone)];
+        ready.give_back(super::tests::ready(&jobs).take_all().collect());
+        let rounds: Vec<_> =
+            std::iter::from_fn(|| Some(taken(&mut ready, 10, 1)).filter(|jobs| !jobs.is_empty())).collect();
+        assert_eq!(rounds.iter().filter(|jobs| jobs == &&[1] || jobs == &&[2]).count(), 2, "{rounds:?}");
+        let first = rounds.iter().position(|jobs| jobs == &[1]).expect("a scan");
+        assert_ne!(rounds.get(first + 1), Some(&vec![2]), "{rounds:?}");
     }
 
     #[test]
