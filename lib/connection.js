@@ -10,6 +10,7 @@ const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
 const { UnderWay } = require('./under-way.js')
+const { noticeEnd } = require('./pool-end.js')
 const { isInWork } = require('./work-context.js')
 
 /** @type {WeakMap<object, Connection>} */
@@ -218,39 +219,6 @@ class Connection {
     for (const end of this.#leases) end()
     settled(await send((slot) => this.native.close(slot)))
     this.#forgetEnd()
-  }
-}
-
-/**
- * The application may end its pool by itself. pg-pool tells nobody, so its `end` is wrapped: what it ended is ours, too,
- * and its promise (or callback) waits for that.
- *
- * @param {any} pool
- * @param {Connection} connection
- * @returns {() => void} takes the wrapper off again, so that a pool that lives on does not keep us
- */
-function noticeEnd(pool, connection) {
-  const { end } = pool
-  const own = Object.getOwnPropertyDescriptor(pool, 'end')
-  const wrapped = (/** @type {Function} */ callback) => {
-    if (pool.ending || connection.isEnded) return end.call(pool, callback)
-    // A wrapper need not say so itself.
-    if (connection.pool !== pool) connection.pool.ending = true
-    // First the pool itself, so that `pool.ending` is true when this returns, as ever.
-    if (typeof callback !== 'function') return Promise.all([end.call(pool), connection.end()]).then(([ended]) => ended)
-    return end.call(pool, (/** @type {unknown[]} */ ...told) => connection.end().then(() => callback(...told)))
-  }
-  try {
-    const enumerable = own?.enumerable ?? false
-    Object.defineProperty(pool, 'end', { value: wrapped, writable: true, configurable: true, enumerable })
-  } catch {
-    // A frozen pool's end is noticed at the next call.
-  }
-  return () => {
-    // Unless somebody has wrapped it once more.
-    if (pool.end !== wrapped) return
-    delete pool.end
-    if (own) Object.defineProperty(pool, 'end', own)
   }
 }
 

@@ -173,3 +173,30 @@ test('many adapters in turn on one pool leave nothing on it', async () => {
   }
   assert.equal(pool.end, end)
 })
+
+test('adapters that overlap on one pool leave nothing on it, and its end ends those that are open', async () => {
+  const pool = (await database).pool()
+  const { end } = pool
+  const visit = async () => {
+    for (let round = 0; round < 20; round++) {
+      const cache = new PostgresCacheAdapter(pool)
+      await cache.get('k')
+      // The next one is made while this one closes.
+      const closing = cache.close()
+      const next = new PostgresCacheAdapter(pool)
+      await Promise.all([closing, next.get('k')])
+      await next.close()
+    }
+  }
+  await Promise.all([visit(), visit(), visit()])
+  assert.equal(pool.end, end)
+
+  const closing = new PostgresCacheAdapter(pool)
+  await closing.get('k')
+  const closed = closing.close()
+  const open = new PostgresCacheAdapter(pool)
+  await open.get('k')
+  await inTime('the end of the pool', pool.end())
+  await closed
+  await assert.rejects(open.get('k'), ENDED)
+})

@@ -7,7 +7,13 @@ import pg from 'pg'
 import { runtime, work } from './work.cjs'
 
 const CLASSES = ['PostgresAdapter', 'PostgresCacheAdapter', 'PostgresIdempotencyAdapter']
-assert.deepEqual(Object.keys(goscope).sort(), [...CLASSES, 'buildInfo', 'createPostgresAdapter', 'operations', 'quantile'])
+assert.deepEqual(Object.keys(goscope).sort(), [
+  ...CLASSES,
+  'buildInfo',
+  'createPostgresAdapter',
+  'operations',
+  'quantile',
+])
 assert.equal(typeof startPostgres, 'function')
 // One copy of each class, however it is loaded: adapters made on either side share the native pool.
 assert.equal(createRequire(import.meta.url)('goscope-postgres').PostgresAdapter, PostgresAdapter)
