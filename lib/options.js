@@ -26,6 +26,10 @@ const mostMistakes = (/** @type {number} */ letters) => (letters < 8 ? 1 : 2)
 /** `key_prefix` and `KeyPrefix` are the same name in another style. */
 const withoutStyle = (/** @type {string} */ name) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
+/** `prefix` in place of `keyPrefix`, `table` of `tableName`. */
+const isPart = (/** @type {string} */ part, /** @type {string} */ name) =>
+  part.length >= 5 && (name.startsWith(part) || name.endsWith(part))
+
 /**
  * The option that an unknown name means, if it is a misspelling of one.
  *
@@ -36,6 +40,8 @@ function meant(name, known) {
   const { editDistance } = require('./edit-distance.js')
   const given = withoutStyle(name)
   const distances = known.map((each) => ({ name: each, distance: editDistance(given, withoutStyle(each)) }))
+  const whole = distances.find(({ name }) => isPart(given, withoutStyle(name)))
+  if (whole) return whole.name
   const [nearest] = distances.sort((a, b) => a.distance - b.distance)
   return nearest && nearest.distance <= mostMistakes(nearest.name.length) ? nearest.name : undefined
 }

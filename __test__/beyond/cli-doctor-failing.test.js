@@ -103,6 +103,11 @@ test('what is no table, or has rules, fails; row-level security is a warning', a
   await db.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`)
   await db.query(`GRANT USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq TO ${role}`)
   await db.query('ALTER TABLE go_goscope_cache ENABLE ROW LEVEL SECURITY')
+  const without = await examine(urlAs(db.ownUrl, role), '--only', 'cache')
+  assert.deepEqual([without.code, without.failed], [1, ['go_goscope_cache shape']])
+  await db.query(`CREATE POLICY reads ON go_goscope_cache FOR SELECT TO ${role} USING (true)`)
+  assert.equal((await examine(urlAs(db.ownUrl, role), '--only', 'cache')).code, 1)
+  await db.query(`CREATE POLICY all_of_a ON go_goscope_cache TO ${role} USING (key LIKE 'cache:a%')`)
   const hidden = await examine(urlAs(db.ownUrl, role), '--only', 'cache')
   assert.deepEqual([hidden.code, hidden.check('go_goscope_cache shape')?.status], [0, 'warning'])
   assert.equal(

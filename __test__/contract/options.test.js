@@ -65,17 +65,19 @@ test('with a misspelt keyPrefix no adapter is made whose clear() would empty eve
   const db = await database
   const other = new PostgresAdapter(db.pool(), { keyPrefix: 'other:' })
   await other.set('k', 1)
-  assert.throws(() => new PostgresAdapter(db.pool(), /** @type {any} */ ({ keyprefix: 'mine:' })), {
-    code: 'ERR_INVALID_ARG_VALUE',
-    message: /'options\.keyprefix' is unknown; 'keyPrefix' is meant\. Received 'mine:'/,
-  })
+  for (const name of ['keyprefix', 'prefix']) {
+    assert.throws(() => new PostgresAdapter(db.pool(), /** @type {any} */ ({ [name]: 'mine:' })), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: new RegExp(`'options\\.${name}' is unknown; 'keyPrefix' is meant\\. Received 'mine:'`),
+    })
+  }
   assert.equal(await other.get('k'), 1)
 })
 
 test('any other unknown option is ignored, and so is one that is undefined', async () => {
   const db = await database
   const options = /** @type {any} */ ({
-    ...{ logger: console, timeout: 5, url: 'x', prefix: 'p:', keyprefix: undefined, table: null, other: 1, retries: 3 },
+    ...{ logger: console, timeout: 5, url: 'x', keyprefix: undefined, table: null, other: 1, retries: 3 },
     [Symbol('keyPrefix')]: 1,
   })
   for (const Class of Object.values(CLASSES)) new Class(db.pool(), options)

@@ -78,7 +78,8 @@ class Session extends EventEmitter {
     this.#pending++
     const result = this.#last.then(run).finally(() => this.#pending--)
     this.#last = result.catch(() => {})
-    return result
+    // Another promise than the one that is waited for here: if the hook ignores a failure, it is unhandled, as with pg.
+    return result.then((found) => found)
   }
 
   /**

@@ -20,7 +20,7 @@ const KINDS = {
  * @param {any} table
  * @param {boolean} isDistributed by Citus
  */
-function shape(name, { kind, hasRules, hasPolicies, lacksPartitions, schema, table }, isDistributed) {
+function shape(name, { kind, hasRules, hasPolicies, lacksPolicies, lacksPartitions, schema, table }, isDistributed) {
   const title = `${name} shape`
   const quoted = quote([schema, table])
   if (KINDS[kind] !== undefined) {
@@ -42,6 +42,10 @@ function shape(name, { kind, hasRules, hasPolicies, lacksPartitions, schema, tab
   if (hasRules) {
     const message = 'has rules: the server refuses INSERT … ON CONFLICT for such a table (0A000)'
     return failed(title, message, `DROP RULE … ON ${quoted}; triggers can do what they did.`)
+  }
+  if (lacksPolicies) {
+    const message = 'row-level security lets this role read no row, or add none (42501)'
+    return failed(title, message, 'Give it a policy FOR ALL on the rows of its prefix.')
   }
   if (hasPolicies) {
     const message = 'row-level security applies to this role: what a policy hides is not found, or fails with 42501'

@@ -82,6 +82,11 @@ const TABLES: &str = concat!(
 SELECT coalesce(json_agg(found), '[]')::text
   FROM (SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows, whole.bytes, class.relkind = 'p' AS \"isPartitioned\",
                class.relkind::text AS kind, EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid AND ev_type IN ('2', '3') AND ev_enabled <> 'D') AS \"hasRules\", row_security_active(class.oid) AS \"hasPolicies\",
+               row_security_active(class.oid) AND EXISTS (
+                 SELECT FROM unnest(ARRAY['r', 'a']) AS needed
+                  WHERE NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = class.oid AND polpermissive AND polcmd IN ('*', needed::\"char\")
+                          AND (0 = ANY (polroles) OR EXISTS (SELECT FROM unnest(polroles) AS own WHERE own <> 0 AND pg_has_role(own, 'USAGE'))))
+               ) AS \"lacksPolicies\",
                EXISTS (SELECT FROM pg_partition_tree(class.oid) JOIN pg_partitioned_table ON partrelid = relid
                         WHERE (SELECT CASE partstrat WHEN 'h' THEN coalesce(sum(share), 0) < 0.999999 ELSE count(*) = 0 END
                                  FROM (SELECT 1.0 / substring(pg_get_expr(relpartbound, oid) FROM 'modulus ([0-9]+)')::int AS share
