@@ -295,7 +295,7 @@ export interface Checkpoint<T = unknown> {
   /** Any value that JSON can hold. */
   data: T
   /** In ms; a safe integer. Absent stays absent, 0 stays 0. */
-  estimatedTimeRemaining?: number | undefined
+  estimatedTimeRemaining?: number
 }
 
 /** Options of {@link PostgresAdapter}. */
