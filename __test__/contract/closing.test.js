@@ -152,6 +152,8 @@ test('close() ends waits and subscriptions of its own, and waits for work that h
   assert.equal(await working, 'done')
   await refused
   assert.equal((await new PostgresIdempotencyAdapter(pool).get('work'))?.value, 'done')
+  // Its subscription would still ask when the database is dropped, and PgBouncer has a client wait for one that is gone.
+  await other.disconnect()
 })
 
 test('a lease of an adapter that is closed is not renewed, and runs out', async () => {
