@@ -11,7 +11,7 @@ const { without } = require('../helpers/way.js')
 const database = useDatabase()
 
 test('loadLatest reads only the checkpoints of the highest sequence, and only one is sent', {
-  skip: without.sessions,
+  skip: without.sessions || without.oneTable,
 }, async () => {
   const db = await database
   const name = 'loads latest'

@@ -21,6 +21,8 @@ const without = {
   ddl: way.user ? 'this role may create nothing' : way.isPartitioned ? 'the tables are there already' : false,
   /** The test changes the type of key columns. */
   plainKeys: way.isPartitioned ? 'the key of a partition cannot be altered' : false,
+  /** The test is about the plan of a statement. */
+  oneTable: way.isPartitioned ? 'a plan reads each partition' : false,
   /** The test is about sessions, or sets something in them. */
   sessions: way.port ? 'the sessions are the pooler’s' : false,
 }
