@@ -510,7 +510,7 @@ test('a thread that ends with subscriptions takes them with it', async () => {
       const { parentPort, workerData } = require('node:worker_threads')
       const adapter = new PostgresAdapter(workerData)
       adapter.subscribe('thread', () => parentPort.postMessage('told'))
-      // A call on the key: it comes after the subscription's own first look, from which the first change is told.
+      // A call on the key: it comes after the subscription's own first look, from which the first change is reported.
       adapter.getState('thread').then(() => parentPort.postMessage('connected'))
       setInterval(() => {}, 1000)\`
     for (let n = 0; n < 5; n++) {

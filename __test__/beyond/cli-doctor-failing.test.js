@@ -95,7 +95,7 @@ test('what is no table, or has rules, fails; row-level security is a warning', a
   assert.match(String(view.check('go_goscope_cache shape')?.message), /^is a view/)
 
   await db.query('DROP VIEW go_goscope_cache; ALTER TABLE kept RENAME TO go_goscope_cache')
-  await db.query('CREATE RULE logs AS ON INSERT TO go_goscope_cache DO ALSO NOTIFY somebody')
+  await db.query('CREATE RULE logs AS ON INSERT TO go_goscope_cache DO ALSO NOTIFY other')
   assert.equal(await works(db, db.url), false)
   assert.deepEqual((await examine(db.url)).failed, ['go_goscope_cache shape'])
 
@@ -146,7 +146,7 @@ test('columns that cannot serve fail, and those that can do not', async () => {
     await db.query('DROP TABLE go_goscope_locks')
   }
   await db.query(
-    'CREATE DOMAIN lock_key AS text; CREATE RULE off AS ON INSERT TO go_goscope_cache DO ALSO NOTIFY nobody',
+    'CREATE DOMAIN lock_key AS text; CREATE RULE off AS ON INSERT TO go_goscope_cache DO ALSO NOTIFY other',
   )
   await db.query('ALTER TABLE go_goscope_cache DISABLE RULE off')
   for (const columns of [

@@ -32,7 +32,7 @@ async function migrate(db) {
   await db.query(partitioned(migration('cache-table.sql')))
 }
 
-/** The documented columns and nothing else, as somebody made them who knows of no indexes. @param {Database} db */
+/** The documented columns and nothing else, as a migration without indexes makes them. @param {Database} db */
 async function makeBare(db) {
   const tables =
     partitioned(migration('schema.sql'))
@@ -193,7 +193,7 @@ test('connect() makes the indexes of empty tables, and everything that goes beyo
   assert.deepEqual(await doctor(db.url), { code: 0, bad: [] })
 })
 
-test('connect() locks nobody out of a table with rows: doctor names what makes the index, and that does', async () => {
+test('connect() locks no writer out of a table with rows: doctor names what makes the index, and that does', async () => {
   const db = await filled
   await makeBare(db)
   for (const [table, key] of TABLES.slice(0, 1)) {

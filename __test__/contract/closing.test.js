@@ -120,17 +120,17 @@ test('close() ends waits and subscriptions of its own, and waits for work that h
   const waiting = assert.rejects(locks.lock('busy', { ttl: 1_000 }), CLOSED)
   const patient = other.lock('busy', { ttl: 600_000 })
   /** @type {string[]} */
-  const heard = []
-  locks.subscribe('breaker', () => heard.push('closed'))
-  other.subscribe('breaker', () => heard.push('open'))
+  const notified = []
+  locks.subscribe('breaker', () => notified.push('closed'))
+  other.subscribe('breaker', () => notified.push('open'))
   await other.getState('breaker')
   await inTime('close()', locks.close())
   assert.equal(locks.isConnected(), false)
   await inTime('the wait', waiting)
   assert.throws(() => locks.subscribe('breaker', () => {}), CLOSED)
   await other.setState('breaker', { state: 'open', failureCount: 1 })
-  await until('the other adapter is notified', () => heard.includes('open'))
-  assert.deepEqual(heard, ['open'])
+  await until('the other adapter is notified', () => notified.includes('open'))
+  assert.deepEqual(notified, ['open'])
   await lease.release()
   await (await inTime('the wait of the other adapter', patient)).release()
 
