@@ -49,7 +49,7 @@ test('the options that are declared are the ones whose names are known', () => {
 })
 
 /** Codes of Node and OpenSSL that are passed on, and those of a package that is not there. */
-const FOREIGN = ['ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'ERR_TLS_CERT_ALTNAME_INVALID']
+const FOREIGN = ['ERR_SOCKET_BAD_PORT', 'ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'ERR_TLS_CERT_ALTNAME_INVALID']
 
 test('the codes that are declared are the codes of the errors', () => {
   const files = ['lib', 'src'].flatMap((folder) =>
