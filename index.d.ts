@@ -603,7 +603,7 @@ export interface CacheOperations {
    * after the claim was lost, or when a stale entry expires and is swept away before it is computed anew; the next caller
    * then computes. While an entry is computed, a row with an expiry in the past (1,000 years ago) stands in its place.
    *
-   * Whoever computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`, and that is its
+   * The caller that computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`, and that is its
    * type: see {@link Stored}.
    * A `compute` that asks for its own key is refused at once, however deep the call is.
    *

@@ -73,7 +73,7 @@ class NativeLease {
   #isLost = false
   /** @type {Lease | undefined} */
   #handle
-  /** When the lease ends at the earliest, by the clock of lib/clock.js, once nobody renews it. @type {number | undefined} */
+  /** When the lease ends at the earliest, by the clock of lib/clock.js, once it is not renewed any more. @type {number | undefined} */
   #end
 
   /**

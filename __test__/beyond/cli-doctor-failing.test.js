@@ -9,6 +9,7 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { runCommand } = require('../helpers/command.js')
 const { administer, useDatabase } = require('../helpers/database.js')
 const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
+const { TABLES } = require('../helpers/documented-tables.js')
 const { migration, urlAs } = require('../helpers/way.js')
 
 const [empty, shapes, odd, partitions, citus, pooled] = Array.from({ length: 6 }, () => useDatabase())
@@ -47,14 +48,6 @@ async function works(db, url, options) {
     return false
   }
 }
-
-const TABLES = [
-  'go_goscope_locks',
-  'go_goscope_circuit',
-  'go_goscope_cache',
-  'go_goscope_checkpoints',
-  'go_goscope_idempotency',
-]
 
 test('missing tables: it fails for a role that may not make them, and for adapters that do not', async () => {
   await made

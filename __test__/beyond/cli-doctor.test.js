@@ -13,18 +13,11 @@ const { startPostgres } = require('../../embedded.js')
 const { runCommand } = require('../helpers/command.js')
 const { useDatabase } = require('../helpers/database.js')
 const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
+const { TABLES } = require('../helpers/documented-tables.js')
 const { until } = require('../helpers/waiting.js')
 const { grants, urlAs } = require('../helpers/way.js')
 
 const [sound, narrow, broken, set, pgBased] = Array.from({ length: 5 }, () => useDatabase())
-
-const TABLES = [
-  'go_goscope_locks',
-  'go_goscope_circuit',
-  'go_goscope_cache',
-  'go_goscope_checkpoints',
-  'go_goscope_idempotency',
-]
 
 /** @typedef {Awaited<typeof sound>} Database */
 /** @typedef {{ name: string, status: 'ok' | 'warning' | 'failed', message: string, advice?: string }} Check */

@@ -43,7 +43,7 @@ export interface Metrics {
   readonly pool: {
     /** How many are open. */
     readonly open: number
-    /** How many of those nobody uses. */
+    /** How many of those are idle. */
     readonly idle: number
     /** How often a connection is waited for: to be free, or to be opened. */
     readonly waiting: number
@@ -55,7 +55,7 @@ export interface Metrics {
   readonly lanes: {
     /** Connections that carry rounds of statements, one after the other. */
     readonly running: number
-    /** How many of those wait for longer than 10 ms, as for a row lock of somebody else, or before another try. */
+    /** How many of those wait for longer than 10 ms, as for a row lock of another transaction, or before another try. */
     readonly heldUp: number
   }
   readonly calls: {
