@@ -175,10 +175,10 @@ function resume(pid) {
 
 test('a session that cannot be ended holds its own keys and no others, and its call is rejected', async () => {
   const db = await database
-  const { proxy, adapter } = await throughProxy({ max: 1 })
-  const [{ pid }] = await db.query(
-    "SELECT pid FROM pg_stat_activity WHERE query LIKE '%go_goscope_locks%' AND pid <> pg_backend_pid() ORDER BY state_change DESC",
-  )
+  const { proxy, adapter } = await throughProxy({ max: 1, application_name: 'stuck' })
+  const sessions = await db.query("SELECT pid FROM pg_stat_activity WHERE application_name = 'stuck'")
+  assert.equal(sessions.length, 1)
+  const [{ pid }] = sessions
   const held = holdNext(proxy, 'cache:late:stuck')
   process.kill(pid, 'SIGSTOP')
   let isThrough = false
