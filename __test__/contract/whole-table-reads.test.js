@@ -82,7 +82,8 @@ for (const max of [2, 3]) {
     }
     await until('a scan waits', async () => {
       const [{ n }] = await db.query(
-        "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+        `SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
       )
       return n > 0
     })
