@@ -829,10 +829,12 @@ export declare class PostgresAdapter
    *   that the work itself makes go through until then. Work that has not begun, because another process is at it, is
    *   refused. To bound the wait, have the work end (by a signal of your own), or end the process: the claim then lasts
    *   for `claimTtl`.
-   * - A {@link lock} that waits is refused. One that was given up, or granted while the pool is being ended, is given back,
+   * - A {@link lock} that waits is refused. One that was given up, or granted while the pool is being ended (by {@link acquire},
+   *   too, unless its owner was named), is given back,
    *   and so are claims: that is waited for, for up to 5 s. A process that has nothing else to do does not exit before it,
    *   either. A lease that you hold is yours to release before.
-   * - Called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work is over.
+   * - Called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work is over. So it does
+   *   within work on another pool, if work here waits for the end of that one.
    */
   disconnect(): Promise<void>
   /** True from a successful {@link connect} to {@link close}, {@link disconnect} or the pool's end. Does not ask the server. */

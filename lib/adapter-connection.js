@@ -5,7 +5,7 @@ const { send, untilSettled } = require('./bridge.js')
 const { Connection } = require('./connection.js')
 const { POOL_ENDED, coded } = require('./errors.js')
 const { UnderWay } = require('./under-way.js')
-const { isInWork, isWithin, runWork } = require('./work-context.js')
+const { isInWork, isWithin, runWork, waitForEnd } = require('./work-context.js')
 
 const CLOSED = 'Cannot use an adapter after calling close on it'
 
@@ -87,6 +87,17 @@ class AdapterConnection {
    */
   during(task) {
     return this.shared.during(() => this.#underWay.during(task))
+  }
+
+  /** As {@link during}: see {@link UnderWay.begin}. */
+  beginTask() {
+    this.shared.beginTask()
+    this.#underWay.begin()
+  }
+
+  finishTask() {
+    this.#underWay.finish()
+    this.shared.finishTask()
   }
 
   /**
@@ -171,9 +182,7 @@ class AdapterConnection {
    */
   close() {
     this.#closed ??= this.#close()
-    if (!isInWork(this)) return this.#closed
-    this.#closed.catch(() => {})
-    return Promise.resolve()
+    return waitForEnd(this, this.#closed)
   }
 
   async #close() {
@@ -183,6 +192,8 @@ class AdapterConnection {
     await this.#underWay.over()
     for (const end of this.#leases) end()
     await untilSettled(this)
+    // A lock that was refused is given back in the background.
+    await send((slot) => this.native.untilNothingIsOwed(slot))
     await this.shared.leave()
   }
 }

@@ -8,10 +8,12 @@ const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { now } = require('./clock.js')
 const { AdapterConnection } = require('./adapter-connection.js')
+const { itself } = require('./itself.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
 const { adapterOptions, optionsOf } = require('./options.js')
 const { provideLocks } = require('./lock-provider.js')
+const { lockWhenFree } = require('./waiting-lock.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -68,7 +70,8 @@ class PostgresAdapter extends CacheProvider {
   }
 
   isConnected() {
-    return this.#isConnected && !this.#connection.isEnded
+    const self = itself(this)
+    return self.#isConnected && !self.#connection.isEnded
   }
 
   // Locks
@@ -82,14 +85,24 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
-    const called = now()
-    const granted = settled(await this.#connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
-    if (granted === null) return null
-    const end = called + length
-    const disposal = { isOwnDrawn: wanted === null, throws: false }
-    return lockHandle(
-      new Lease(this.#connection, this.#locks, name, String(key), granted, end, this.#defaultLockTTL, disposal),
-    )
+    const connection = this.#connection
+    // The end waits until it is known whether the lock has to be given back.
+    connection.beginTask()
+    try {
+      const called = now()
+      const granted = settled(await connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
+      if (granted === null) return null
+      const disposal = { isOwnDrawn: wanted === null, throws: false }
+      const defaultTtl = this.#defaultLockTTL
+      const end = called + length
+      const lease = new Lease(connection, this.#locks, name, String(key), granted, end, defaultTtl, disposal)
+      // An owner that the application has named may have held it before, and can release it through another adapter.
+      if (wanted !== null || !connection.isRefusing) return lockHandle(lease)
+      lease.giveBack()
+      throw connection.refusal()
+    } finally {
+      connection.finishTask()
+    }
   }
 
   /**
@@ -117,8 +130,6 @@ class PostgresAdapter extends CacheProvider {
   async lock(key, options) {
     const name = args.key('key', key)
     const given = optionsOf(options, 'lock')
-    // Read in only where it is used, as whatever a start can do without.
-    const { lockWhenFree } = require('./waiting-lock.js')
     const lease = await lockWhenFree(this.#connection, this.#locks, {
       name,
       key: String(key),
@@ -200,8 +211,9 @@ class PostgresAdapter extends CacheProvider {
   subscribe(key, callback) {
     const name = args.key('key', key)
     const hear = args.callback('callback', callback)
-    const circuits = this.#circuits
-    return this.#connection.subscribe((state) => hear(state), {
+    const self = itself(this)
+    const circuits = self.#circuits
+    return self.#connection.subscribe((state) => hear(state), {
       subscribe: (subscription) => circuits.subscribe(subscription, name),
       unsubscribe: (subscription) => circuits.unsubscribe(subscription),
     })

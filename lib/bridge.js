@@ -115,21 +115,30 @@ function flush() {
 }
 
 /**
- * Resolves when the calls that are under way of a connection have their outcomes.
+ * Resolves when no call of a connection is under way, also none that the outcome of another has led to.
  *
  * @param {Caller} connection
  */
 async function untilSettled(connection) {
-  const calls = slots.map((settle, slot) => {
-    if (!settle || connections[slot] !== connection) return undefined
-    return new Promise((/** @type {(nothing: void) => void} */ resolve) => {
+  for (;;) {
+    const calls = outcomesOf(connection)
+    if (calls.length === 0) return
+    await Promise.all(calls)
+  }
+}
+
+/** @param {Caller} connection */
+function outcomesOf(connection) {
+  return slots.flatMap((settle, slot) => {
+    if (!settle || connections[slot] !== connection) return []
+    const outcome = new Promise((/** @type {(nothing: void) => void} */ resolve) => {
       slots[slot] = (outcome) => {
         settle(outcome)
         resolve()
       }
     })
+    return [outcome]
   })
-  await Promise.all(calls)
 }
 
 /** @param {number} slot */

@@ -4,8 +4,10 @@
 const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { ComputedEntries } = require('./computed-entries.js')
 const { LifeCycle } = require('./life-cycle.js')
 const { coded } = require('./errors.js')
+const { OneAtATime } = require('./one-at-a-time.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider extends LifeCycle {
@@ -128,10 +130,7 @@ class CacheProvider extends LifeCycle {
     return await this.#computed.getOrSet(key, compute, options, (isHit) => this._count(isHit))
   }
 
-  /** Read in only where it is used, as whatever a start can do without. */
   #compute() {
-    const { ComputedEntries } = require('./computed-entries.js')
-    const { OneAtATime } = require('./one-at-a-time.js')
     return new ComputedEntries(this.#connection, this.#cache, new OneAtATime(this.#connection, this.#claims))
   }
 

@@ -33,6 +33,7 @@ const LOOKS = 8
  * @typedef {object} Computed
  * @property {string} json of which each caller gets an own copy
  * @property {boolean} isStored not if something was written or deleted under the key since the computation began
+ * @property {unknown} [loss] why it is not known whether it is stored: the database could not be reached
  */
 
 /**
@@ -162,7 +163,7 @@ class ComputedEntries {
   /**
    * As {@link #computed}, for one caller. One that joins the computation of another computes by itself, or joins the next,
    * - if the value was not stored: this caller may have come after the write or the delete, and must not get what was
-   *   computed before it;
+   *   computed before it. If the database could not be reached to store it, the value serves all who compute in that case;
    * - if the other is refused because the pool is being ended, and this one is not, as part of work under way;
    * - if the other does not wait any longer.
    *
@@ -177,8 +178,9 @@ class ComputedEntries {
       if (!isFirst) limit.beforeWaiting()
       const computing = this.#computed(wanted)
       try {
-        const { json, isStored } = await limit.race(computing.outcome)
-        if (isFirst || isStored) return json
+        const { json, isStored, loss } = await limit.race(computing.outcome)
+        if (loss && !wanted.computesAnyway) throw loss
+        if (isFirst || isStored || loss) return json
         const found = await this.#find(wanted)
         if (found) return JSON.stringify(found.value)
       } catch (error) {
@@ -226,7 +228,7 @@ class ComputedEntries {
       try {
         const json = await this.#jsonOf(compute, signal)
         const store = (/** @type {number} */ slot) => this.#cache.storeComputed(slot, name, json, length, version)
-        return { json, isStored: await this.#stored(wanted, store) }
+        return { json, ...(await this.#stored(store)) }
       } catch (error) {
         // A mark that stays is harmless.
         this.#connection.send((slot) => this.#cache.withdraw(slot, name, version)).catch(() => {})
@@ -250,18 +252,15 @@ class ComputedEntries {
   }
 
   /**
-   * Whether the value was stored.
-   *
-   * @param {Wanted} wanted
    * @param {(slot: number) => void} store
-   * @returns {Promise<boolean>}
+   * @returns {Promise<{ isStored: boolean, loss?: unknown }>}
    */
-  async #stored({ computesAnyway }, store) {
+  async #stored(store) {
     try {
-      return settled(await this.#connection.send(store))
+      return { isStored: settled(await this.#connection.send(store)) }
     } catch (error) {
-      if (computesAnyway && isUnreachable(error)) return false
-      throw error
+      if (!isUnreachable(error)) throw error
+      return { isStored: false, loss: error }
     }
   }
 

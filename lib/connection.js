@@ -11,7 +11,7 @@ const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
 const { UnderWay } = require('./under-way.js')
 const { noticeEnd } = require('./pool-end.js')
-const { isInWork } = require('./work-context.js')
+const { isInWork, waitForEnd } = require('./work-context.js')
 
 /** @type {WeakMap<object, Connection>} */
 const connections = new WeakMap()
@@ -147,6 +147,15 @@ class Connection {
     return this.#underWay.during(task)
   }
 
+  /** As {@link during}: see {@link UnderWay.begin}. */
+  beginTask() {
+    this.#underWay.begin()
+  }
+
+  finishTask() {
+    this.#underWay.finish()
+  }
+
   /**
    * Has a wait given up when the pool is ended, or the work is over of which it is part.
    *
@@ -196,9 +205,7 @@ class Connection {
    */
   end() {
     this.#ended ??= this.#end()
-    if (!isInWork(this)) return this.#ended
-    this.#ended.catch(() => {})
-    return Promise.resolve()
+    return waitForEnd(this, this.#ended)
   }
 
   async #end() {

@@ -8,6 +8,8 @@ const { AdapterConnection } = require('./adapter-connection.js')
 const { adapterOptions } = require('./options.js')
 const { LifeCycle } = require('./life-cycle.js')
 const { isFailedResult } = require('./failed-result.js')
+const { IdempotentRuns } = require('./idempotent-runs.js')
+const { OneAtATime } = require('./one-at-a-time.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter extends LifeCycle {
@@ -72,15 +74,8 @@ class PostgresIdempotencyAdapter extends LifeCycle {
    * @param {unknown} [options]
    */
   async run(key, work, options) {
-    this.#runs ??= this.#readIn()
+    this.#runs ??= new IdempotentRuns(this.#connection, this.#results, new OneAtATime(this.#connection, this.#claims))
     return await this.#runs.run(key, work, options)
-  }
-
-  /** Only where it is used, as whatever a start can do without. */
-  #readIn() {
-    const { IdempotentRuns } = require('./idempotent-runs.js')
-    const { OneAtATime } = require('./one-at-a-time.js')
-    return new IdempotentRuns(this.#connection, this.#results, new OneAtATime(this.#connection, this.#claims))
   }
 }
 

@@ -5,6 +5,7 @@ const { givenKey, leaseTtl } = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { now, wallClock } = require('./clock.js')
 const { coded } = require('./errors.js')
+const { LeaseSignal } = require('./lease-signal.js')
 const { HANDLE } = require('./operations.js')
 const { tracingOf } = require('./tracing.js')
 
@@ -154,8 +155,6 @@ class Lease {
 
   get signal() {
     if (!this.#signal) {
-      // Read in only where it is used, as whatever a start can do without.
-      const { LeaseSignal } = require('./lease-signal.js')
       this.#signal = new LeaseSignal(
         () => this.#left(),
         () => this.lose('its time was over before it was extended'),

@@ -2,6 +2,7 @@
 'use strict'
 
 const { settled } = require('./bridge.js')
+const { itself, keepItself } = require('./itself.js')
 const { servedBy } = require('./tracing.js')
 
 /** What all adapters have in common; see index.d.ts for what each method promises. */
@@ -11,6 +12,7 @@ class LifeCycle {
   /** @param {import('./adapter-connection.js').AdapterConnection} connection */
   constructor(connection) {
     this.#connection = connection
+    keepItself(this)
     servedBy(this, connection)
   }
 
@@ -28,7 +30,7 @@ class LifeCycle {
 
   /** Of all adapters that share the connection. */
   metrics() {
-    return this.#connection.metrics()
+    return itself(this).#connection.metrics()
   }
 }
 

@@ -5,6 +5,7 @@
 
 const { channel } = require('node:diagnostics_channel')
 const { givenKey } = require('./arguments.js')
+const { itself } = require('./itself.js')
 const { METHODS, keyOf, operations } = require('./operations.js')
 
 /** @typedef {import('./adapter-connection.js').AdapterConnection} Connection */
@@ -130,7 +131,8 @@ function traced(method, tracing) {
   const { call } = {
     /** @param {unknown[]} args */
     call(...args) {
-      return tracing.hasSubscribers ? trace(this, method, tracing, args) : method.apply(this, args)
+      const adapter = itself(this)
+      return tracing.hasSubscribers ? trace(adapter, method, tracing, args) : method.apply(adapter, args)
     },
   }
   return Object.defineProperties(call, {

@@ -32,13 +32,22 @@ class UnderWay {
    * @returns {Promise<T>}
    */
   async during(task) {
-    this.#tasks++
+    this.begin()
     try {
       return await task()
     } finally {
-      this.#tasks--
-      if (this.#whenOver) this.#goOn(this.#whenOver)
+      this.finish()
     }
+  }
+
+  /** As {@link during}, at less cost: a task begins, and {@link finish} must follow. */
+  begin() {
+    this.#tasks++
+  }
+
+  finish() {
+    this.#tasks--
+    if (this.#whenOver) this.#goOn(this.#whenOver)
   }
 
   /**

@@ -69,6 +69,44 @@ function isWithin(connection, claim) {
   return false
 }
 
+/** @type {Set<{ connection: object, context: Context }>} work that waits for the end of another connection */
+const endWaits = new Set()
+
+/**
+ * Whether the end of a connection waits for the work of this context: it is work on that connection, or work there waits for
+ * an end that waits for it, and so on.
+ *
+ * @param {object} connection
+ * @param {Context} context
+ */
+function endWaitsFor(connection, context) {
+  const ends = new Set([connection])
+  for (const end of ends) {
+    if (isInWork(end, context)) return true
+    for (const wait of endWaits) if (isInWork(end, wait.context)) ends.add(wait.connection)
+  }
+  return false
+}
+
+/**
+ * Waits for the end of a connection; not within work that this end waits for, or neither would be over.
+ *
+ * @param {object} connection an adapter's, or what adapters share
+ * @param {Promise<void>} end
+ * @returns {Promise<void>}
+ */
+function waitForEnd(connection, end) {
+  const context = currentContext()
+  if (!context) return end
+  if (endWaitsFor(connection, context)) {
+    end.catch(() => {})
+    return Promise.resolve()
+  }
+  const wait = { connection, context }
+  endWaits.add(wait)
+  return end.finally(() => endWaits.delete(wait))
+}
+
 /**
  * Calls a function for which the work under way, if this is called within it, does not wait.
  *
@@ -78,4 +116,4 @@ function isWithin(connection, claim) {
  */
 const outsideWork = (call) => (currentContext() ? storage.run(undefined, call) : call())
 
-module.exports = { currentContext, isInWork, isWithin, outsideWork, runWork }
+module.exports = { currentContext, isInWork, isWithin, outsideWork, runWork, waitForEnd }

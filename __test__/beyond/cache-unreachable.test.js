@@ -14,10 +14,10 @@ const COMPUTE = /** @type {const} */ ({ onError: 'compute' })
 
 for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
   /** A cache whose server can be taken away. */
-  const setUp = async (options = {}) => {
+  const setUp = async (/** @type {any} */ { max = 2, ...options } = {}) => {
     const db = await database
     const proxy = await startProxy(db.url)
-    const cache = new Cache(db.pool({ connectionString: proxy.url, max: 2 }), options)
+    const cache = new Cache(db.pool({ connectionString: proxy.url, max }), options)
     const takeAway = () => {
       proxy.refuse()
       proxy.cutAll()
@@ -63,6 +63,45 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
     assert.equal(await inTime('the value', cache.getOrSet('lost', compute, COMPUTE)), 1)
     assert.equal(computed, 1)
   })
+
+  for (const first of [COMPUTE, {}]) {
+    const whose = 'onError' in first ? 'computes in that case, too' : 'wants the failure'
+    test(`${title}: a value that could not be stored serves all who joined; its first caller ${whose}`, async () => {
+      const { cache, takeAway } = await setUp({ max: 1 })
+      await cache.getOrSet('warm', () => 1)
+      let computed = 0
+      let goOn = () => {}
+      const going = new Promise((/** @type {(nothing: void) => void} */ resolve) => (goOn = resolve))
+      let begin = () => {}
+      const begun = new Promise((/** @type {(nothing: void) => void} */ resolve) => (begin = resolve))
+      const compute = async () => {
+        computed++
+        begin()
+        await going
+        takeAway()
+        return { computed }
+      }
+      const calls = [cache.getOrSet('joined', compute, first)]
+      await begun
+      calls.push(
+        cache.getOrSet('joined', compute, COMPUTE),
+        cache.getOrSet('joined', compute),
+        cache.getOrSet('joined', compute, COMPUTE),
+      )
+      // One connection, so that they have looked when this is answered.
+      await cache.get('other')
+      await new Promise((resolve) => setImmediate(resolve))
+      goOn()
+      const outcomes = await inTime('the outcomes', Promise.allSettled(calls))
+      const expected = { status: 'fulfilled', value: { computed: 1 } }
+      const [own, joined, failed, last] = outcomes
+      assert.deepEqual([joined, last], [expected, expected])
+      if ('onError' in first) assert.deepEqual(own, expected)
+      else assert.match(/** @type {any} */ (own).reason.code, /^ECONN/)
+      assert.match(/** @type {any} */ (failed).reason.code, /^ECONN/)
+      assert.equal(computed, 1)
+    })
+  }
 
   test(`${title}: other failures reject, those of compute itself among them`, async () => {
     const { cache, takeAway } = await setUp({ createTables: false, tableName: 'absent', keyPrefix: 'x:' })

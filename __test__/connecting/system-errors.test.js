@@ -71,6 +71,44 @@ test('no descriptor is left for a socket: EMFILE', { skip }, async () => {
   assert.deepEqual(without[1], without[0])
 })
 
+/** Uses up its descriptors before the first of these calls. */
+const FIRST_CALLS_WITHOUT_DESCRIPTORS = `
+const fs = require('node:fs')
+const { PostgresAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const config = { host: '127.0.0.1', port: 1, user: 'x' }
+const [adapter, results] = [new PostgresAdapter(config), new PostgresIdempotencyAdapter(config)]
+const open = []
+async function main() {
+  await adapter.has('x').catch(() => {})
+  try { for (;;) open.push(fs.openSync('/dev/null')) } catch {}
+  const calls = [
+    adapter.getOrSet('key', () => 'computed', { onError: 'compute' }),
+    adapter.lock('key', { ttl: 1000 }),
+    results.run('key', () => 1),
+  ]
+  const outcomes = await Promise.allSettled(calls)
+  open.forEach((file) => fs.closeSync(file))
+  console.log(JSON.stringify(outcomes.map(({ value, reason }) => value ?? [reason.code, reason.syscall])))
+}
+main()
+`
+
+test('no descriptor is left at the first lock(), run() and getOrSet(): no file of ours is read then', {
+  skip,
+}, async () => {
+  const { stdout } = await promisify(execFile)(
+    '/bin/sh',
+    ['-c', 'ulimit -n 120 && exec "$0" -e "$1"', process.execPath, FIRST_CALLS_WITHOUT_DESCRIPTORS],
+    { cwd: path.join(__dirname, '../..') },
+  )
+  const [computed, lock, run] = JSON.parse(stdout)
+  assert.equal(computed, 'computed')
+  for (const [code, syscall] of [lock, run]) {
+    assert.equal(code, 'EMFILE')
+    assert.notEqual(syscall, 'open')
+  }
+})
+
 test('every error of the system has the name that Node gives it', () => {
   const { systemErrors } = require('../../lib/system-errors.js')
   const names = systemErrors()

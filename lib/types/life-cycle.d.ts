@@ -8,7 +8,8 @@ export interface AdapterLifeCycle {
    *
    * It waits for this adapter's calls under way, and for work of `run` and `getOrSet` that has begun, as `disconnect` does:
    * `lock()`s that wait are refused, subscriptions and renewals end, and a lease that is held is yours to release before. Later
-   * calls reject with `ERR_ADAPTER_CLOSED`. Twice is fine. Within work that it would wait for, it resolves at once.
+   * calls reject with `ERR_ADAPTER_CLOSED`. Twice is fine. Within work that it would wait for, it resolves at once; also if it
+   * would wait by way of work that closes this adapter. A lock that was granted meanwhile is given back before it resolves.
    *
    * @example
    * ```ts

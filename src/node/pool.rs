@@ -101,6 +101,16 @@ impl Pool {
             .map_err(|error| NapiError::from_reason(format!("the metrics cannot be told: {error}")))
     }
 
+    /// Answers when the pool owes nothing to the server, or the limit for that has passed.
+    #[napi(catch_unwind)]
+    pub fn until_nothing_is_owed(&self, slot: u32) {
+        let (link, reply) = (self.link.clone(), self.calls.queue.reply(slot));
+        self.runtime.handle().spawn(async move {
+            link.until_nothing_is_owed().await;
+            reply.settle(Ok("null".into()));
+        });
+    }
+
     /// Lets the calls under way finish, then closes every connection.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32) {
