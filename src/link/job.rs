@@ -13,6 +13,12 @@ use super::statement::{Arg, Statement};
 use super::{Error, Link, Turns};
 use crate::time::LONGEST;
 
+/// How often the answer to a call may ask for another run. The pauses between add up as those of failures do; see
+/// [`pause`](super::round::pause).
+const MAX_REPETITIONS: u32 = 8;
+const UNSETTLED: &str = "each answer of the server asked for another run of the call, and that has ended after 8 runs: \
+                         a trigger of the table may change what the adapter writes";
+
 /// How many calls one job may stand for.
 const MAX_CALLS: usize = 1 << 10;
 
@@ -45,7 +51,7 @@ pub enum Answer {
     /// The number of the last of the calls for which the job stands; those before it have the numbers before. None is
     /// greater than `most`: there the count has stopped.
     Counted { last: i64, most: i64 },
-    /// Run the same call again before anybody is told.
+    /// Run the same call again before its callers have an answer; see [`MAX_REPETITIONS`].
     Again,
 }
 
@@ -97,6 +103,8 @@ pub struct Job {
     pub(super) retry: Retry,
     /// How often the statement has failed in a way that another run may mend.
     pub(super) failures: u32,
+    /// How often an answer has asked for another run.
+    pub(super) repetitions: u32,
     /// Whether an earlier run may have been carried out, or was, though nobody has been told.
     pub(super) maybe_done: bool,
     /// Since when nothing but the lack of a connection keeps it waiting.
@@ -146,6 +154,7 @@ impl Job {
             call,
             retry,
             failures: 0,
+            repetitions: 0,
             maybe_done: false,
             ready_since: None,
             blocked_since: None,
@@ -255,6 +264,10 @@ impl Job {
         match read {
             Ok(Answer::Again) => {
                 self.maybe_done = true;
+                self.repetitions += 1;
+                if self.repetitions == MAX_REPETITIONS {
+                    return self.tell(Err(Error::other(UNSETTLED)), telling);
+                }
                 Answered::Again(self)
             }
             Ok(Answer::Done(json)) => self.tell(Ok(json), telling),

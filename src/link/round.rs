@@ -326,12 +326,53 @@ fn is_patient(link: &Link, job: &Job) -> bool {
 /// The first repetition is immediate; the pauses then double from 10 ms. No pause outlasts the patience that a call has
 /// left, or the try after it would be beyond that.
 pub(super) fn pause(job: &Job) -> Duration {
-    let pause = match job.failures {
+    let pause = match job.failures.max(job.repetitions) {
         0 | 1 => Duration::ZERO,
         more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
     };
     match job.patience() {
         Some(left) if !left.is_zero() => pause.min(left / 2),
         _ => pause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::job::{Answer, Call, NothingToPrepare};
+    use super::super::{Reply, Turns};
+    use super::*;
+
+    /// Its answer always asks for another run.
+    struct AsksAgain;
+
+    impl Call for AsksAgain {
+        fn bind(&mut self, _: usize) -> Arc<Statement> {
+            unreachable!("it is not sent")
+        }
+        fn args(&self) -> &[Arg] {
+            &[]
+        }
+        fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
+            Ok(Answer::Again)
+        }
+    }
+
+    #[test]
+    fn a_call_that_always_asks_for_another_run_pauses_and_ends() {
+        let (reply, outcome) = Reply::awaited();
+        let call = Box::new(AsksAgain);
+        let mut job = Job::new(Turns::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
+        let mut pauses = Vec::new();
+        while let Answered::Again(again) = job.answer(&[], &mut Telling::default()) {
+            job = again;
+            pauses.push(pause(&job));
+        }
+        assert_eq!(pauses.len(), 7);
+        assert_eq!(pauses[0], Duration::ZERO);
+        assert!(pauses[1..].windows(2).all(|pair| !pair[0].is_zero() && pair[0] < pair[1]));
+        let outcome = std::pin::pin!(outcome).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(outcome, Poll::Ready(Err(Error::Other { .. }))));
     }
 }
