@@ -9,7 +9,7 @@ const { databaseErrorOf } = require('./pg.js')
 /**
  * @typedef {{ kind: 'server', message: string } & Record<string, string | null>
  *   | { kind: 'network', code: string, syscall: string, address: string | null, port: number | null }
- *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' }
+ *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' | 'openTransaction' }
  *   | { kind: 'tlsAlert', reason: string, number: number, inHandshake: boolean }
  *   | { kind: 'tlsEnded', host: string }
  *   | { kind: 'tlsRefused', reason: string, seen: string | null }
@@ -26,6 +26,9 @@ const { databaseErrorOf } = require('./pg.js')
 const POOL_ENDED = 'Cannot use a pool after calling end on the pool'
 
 const TLS_ENDED = 'Client network socket disconnected before secure TLS connection was established'
+
+const OPEN_TRANSACTION =
+  "a connect hook has left a transaction open, in which no call would ever be committed. Send its COMMIT or ROLLBACK before the hook's promise resolves"
 
 const PANICKED = 'goscope-postgres failed internally, and whether the call took effect is not known. Please report this'
 
@@ -57,7 +60,7 @@ function toError(failure, connection) {
     case 'aggregate':
       return aggregateError(failure.errors.map((/** @type {any} */ each) => toError(each, connection)))
     case 'tls':
-      return new Error(failure.message)
+      return coded(new Error(failure.message), 'ERR_GOSCOPE_TLS')
     case 'tlsAlert':
       return tlsAlert(failure)
     case 'tlsRefused':
@@ -66,6 +69,8 @@ function toError(failure, connection) {
       return Object.assign(coded(new Error(TLS_ENDED), 'ECONNRESET'), { host: failure.host })
     case 'unfit':
       return coded(new Error(failure.message), 'ERR_GOSCOPE_TARGET_SESSION')
+    case 'openTransaction':
+      return coded(new Error(OPEN_TRANSACTION), 'ERR_GOSCOPE_HOOK')
     case 'row':
       return rowError(failure)
     case 'tableOwner':

@@ -186,3 +186,16 @@ test('what has the methods of a pool and lends no client of pg is refused, and s
     message: /pool\.options\.stream/,
   })
 })
+
+test('the end of a frozen wrapper is noticed at the next call, where it or its pool says so', async () => {
+  const inner = (await database).pool()
+  const { wrapper } = wrap(inner)
+  const says = { ...wrapper, connect: wrapper.connect }
+  const frozen = Object.freeze(Object.defineProperty(says, 'ending', { get: () => inner.ending, enumerable: true }))
+  const adapter = new PostgresAdapter(frozen, { keyPrefix: 'frozen:' })
+  assert.equal(await adapter.get('key'), null)
+  await frozen.end()
+  assert.equal(adapter.isConnected(), false)
+  await assert.rejects(adapter.get('key'), ENDED)
+  await adapter.disconnect()
+})

@@ -158,6 +158,8 @@ const CODES_GIVEN = new Map([
   ['Connection terminated due to connection timeout', 'ETIMEDOUT'],
   ['timeout exceeded when trying to connect', 'ETIMEDOUT'],
   ['Query read timeout', 'ETIMEDOUT'],
+  ['The server does not support SSL connections', 'ERR_GOSCOPE_TLS'],
+  ['There was an error establishing an SSL connection', 'ERR_GOSCOPE_TLS'],
 ])
 
 /**

@@ -16,6 +16,9 @@ function isGreeted(pool) {
 /** Also those for `once`, which go when they are called. */
 const listeners = (/** @type {any} */ pool) => pool.rawListeners?.('connect') ?? []
 
+/** How long a listener's promise may be pending while the session has nothing to do. */
+const LONGEST_IDLE_MS = 10_000
+
 /**
  * Shows a new session to the hooks, in pg-pool's order, and waits until they are done with it.
  *
@@ -30,8 +33,11 @@ async function greet(pool, converse, about) {
   const { onConnect, verify } = pool.options
   try {
     if (onConnect) await onConnect(session)
-    // pg does not wait for a listener's promise, so that its later statements come too late; nobody wants that.
-    await Promise.all(listeners(pool).map((/** @type {Function} */ listener) => listener.call(pool, session)))
+    await untilDone(
+      listeners(pool).map((/** @type {Function} */ listener) => listener.call(pool, session)),
+      session,
+      longestIdle(pool.options),
+    )
     if (verify) {
       await new Promise((resolve, reject) => {
         verify(session, (/** @type {unknown} */ error) => (error ? reject(error) : resolve(undefined)))
@@ -40,6 +46,55 @@ async function greet(pool, converse, about) {
   } finally {
     await session.settled()
   }
+}
+
+/**
+ * Less than the time that the application gives the whole connection, or that would be over first.
+ *
+ * @param {{ connectionTimeoutMillis?: unknown }} options
+ */
+function longestIdle({ connectionTimeoutMillis }) {
+  const limit = Number(connectionTimeoutMillis)
+  return limit > 0 ? Math.min(limit / 2, LONGEST_IDLE_MS) : LONGEST_IDLE_MS
+}
+
+/**
+ * pg does not wait for a listener's promise, so that its later statements come too late. Here it is waited for, but not one
+ * that never settles.
+ *
+ * @param {unknown[]} results of the listeners
+ * @param {import('./session.js').Session} session
+ * @param {number} ms how long the session may be idle
+ */
+async function untilDone(results, session, ms) {
+  if (!results.some((/** @type {any} */ result) => typeof result?.then === 'function')) return
+  let stop = () => {}
+  const abandoned = new Promise((/** @type {(nothing: void) => void} */ resolve) => {
+    stop = session.whenIdle(ms, () => {
+      warnOfPendingHook(ms)
+      resolve()
+    })
+  })
+  try {
+    await Promise.race([Promise.all(results), abandoned])
+  } finally {
+    stop()
+  }
+}
+
+let hasWarned = false
+
+/** @param {number} ms */
+function warnOfPendingHook(ms) {
+  if (hasWarned) return
+  hasWarned = true
+  process.emitWarning(
+    `The promise of a 'connect' listener is still pending, and its client has been idle for ${ms} ms: the connection is used now`,
+    {
+      code: 'GOSCOPE_CONNECT_HOOK',
+      detail: 'A query that the listener makes later is refused. Let its promise settle when the session is set up.',
+    },
+  )
 }
 
 module.exports = { greet, isGreeted }

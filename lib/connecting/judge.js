@@ -7,9 +7,10 @@
 const crypto = require('node:crypto')
 const net = require('node:net')
 const tls = require('node:tls')
-const { failedWrite, terminated } = require('../errors.js')
+const { coded, failedWrite, terminated } = require('../errors.js')
 const { HostError } = require('../kept-errors.js')
 const { after, now } = require('../clock.js')
+const { typeOf } = require('./signatures.js')
 
 // A certificate that was good a minute ago is not looked at again; a connection that lives on is not, either.
 const VERDICT_MS = 60_000
@@ -161,9 +162,8 @@ const nameOf = ({ host, port }) => `${host} ${port}`
  * @param {Buffer} certificate
  */
 function describeTlsOf(socket, certificate) {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = new crypto.X509Certificate(certificate).publicKey
-  const size = details?.namedCurve ?? (details?.modulusLength ? `${details.modulusLength} bits` : '')
-  return `${socket.getProtocol()} with the cipher ${socket.getCipher()?.name} and a key of type ${[type, size].join(' ').trim()}`
+  const type = typeOf(new crypto.X509Certificate(certificate).publicKey)
+  return `${socket.getProtocol()} with the cipher ${socket.getCipher()?.name} and a key of type ${type}`
 }
 
 /** @param {net.Socket} socket */
@@ -171,11 +171,9 @@ async function requestTls(socket) {
   socket.write(SSL_REQUEST)
   const answer = (await happens(socket, 'data')).toString('latin1')
   if (answer === 'S') return
-  throw new Error(
-    answer === 'N'
-      ? 'The server does not support SSL connections'
-      : 'There was an error establishing an SSL connection',
-  )
+  const message =
+    answer === 'N' ? 'The server does not support SSL connections' : 'There was an error establishing an SSL connection'
+  throw coded(new Error(message), 'ERR_GOSCOPE_TLS')
 }
 
 /**

@@ -8,12 +8,20 @@ const { withoutHostList } = require('./hosts.js')
 
 class OwnPool {
   isOurs = true
-  ending = false
+  #isEnding = false
   ended = false
 
   /** @param {Record<string, any>} options as `new pg.Pool` takes them */
   constructor(options) {
     this.options = options
+  }
+
+  get ending() {
+    return this.#isEnding
+  }
+
+  set ending(isEnding) {
+    this.#isEnding = isEnding
   }
 
   async end() {

@@ -7,7 +7,7 @@
 const { randomBytes } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { coded } = require('../errors.js')
-const { nextTurn } = require('../clock.js')
+const { after, nextTurn } = require('../clock.js')
 const { literal } = require('./literal.js')
 
 /**
@@ -22,6 +22,8 @@ class Session extends EventEmitter {
   /** @type {Promise<unknown>} */
   #last = Promise.resolve()
   #pending = 0
+  /** How many queries there have been. */
+  #asked = 0
 
   /**
    * @param {(sql: string) => Promise<any>} converse runs SQL there
@@ -76,6 +78,7 @@ class Session extends EventEmitter {
   /** @param {() => Promise<any>} run */
   #enqueue(run) {
     this.#pending++
+    this.#asked++
     const result = this.#last.then(run).finally(() => this.#pending--)
     this.#last = result.catch(() => {})
     // Another promise than the one that is waited for here: if the hook ignores a failure, it is unhandled, as with pg.
@@ -155,6 +158,29 @@ class Session extends EventEmitter {
 
   cancel() {
     throw lacking('cancel', 'see statement_timeout')
+  }
+
+  /**
+   * Calls back once no query has been under way for this time.
+   *
+   * @param {number} ms
+   * @param {() => void} callback
+   * @returns {() => void} cancels it
+   */
+  whenIdle(ms, callback) {
+    let isCancelled = false
+    let cancel = () => {}
+    const watch = async () => {
+      await this.settled()
+      if (isCancelled) return
+      const asked = this.#asked
+      cancel = after(ms, () => (asked === this.#asked ? callback() : watch()))
+    }
+    watch()
+    return () => {
+      isCancelled = true
+      cancel()
+    }
   }
 
   /** Resolves when everything that was asked has been answered, and what hooks asked upon that, too. */

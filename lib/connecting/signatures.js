@@ -117,4 +117,14 @@ const RSA_PSS = [0x0809, 0x080a, 0x080b]
  */
 const fits = (scheme, bits) => bits >= (16 * Number(SCHEMES[scheme].hash?.slice(3))) / 8 + 16
 
-module.exports = { isSigned, sign, signsBy }
+/**
+ * The type of a key and its curve or size, for messages.
+ *
+ * @param {crypto.KeyObject} key
+ */
+function typeOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }) {
+  const size = details?.namedCurve ?? (details?.modulusLength ? `${details.modulusLength} bits` : '')
+  return `${type} ${size}`.trim()
+}
+
+module.exports = { isSigned, sign, signsBy, typeOf }

@@ -7,8 +7,9 @@ const net = require('node:net')
 const tls = require('node:tls')
 const { invalid } = require('../arguments.js')
 const { HostError } = require('../kept-errors.js')
+const { coded } = require('../errors.js')
 const { refuseSslOptions } = require('./refused.js')
-const { signsBy } = require('./signatures.js')
+const { signsBy, typeOf } = require('./signatures.js')
 
 /**
  * @param {true | Record<string, any>} ssl
@@ -40,16 +41,24 @@ function clientCertificate(ssl) {
     const given =
       own?.pem === undefined ? { key: own, passphrase } : { key: own.pem, passphrase: own.passphrase ?? passphrase }
     const privateKey = createPrivateKey(given)
+    const type = typeOf(privateKey)
+    if (!TYPES.has(String(privateKey.asymmetricKeyType))) throw coded(new Error(unusable(type)), 'ERR_GOSCOPE_TLS')
     const exported = privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64')
     const signing = signsBy(privateKey)
     return {
       certificates: chain.map((pem) => new X509Certificate(pem).raw.toString('base64')),
-      ...(signing ? { nodesKey: { key: exported, ...signing } } : { key: exported }),
+      ...(signing ? { nodesKey: { key: exported, type, ...signing } } : { key: exported }),
     }
   } catch (error) {
     throw new HostError(error)
   }
 }
+
+/** The types of keys that sign in native TLS. */
+const TYPES = new Set(['rsa', 'rsa-pss', 'ec', 'ed25519', 'ed448'])
+
+const unusable = (/** @type {string} */ type) =>
+  `The client's key is of type ${type}, which native TLS cannot use. Use one of RSA, of an elliptic curve, Ed25519 or Ed448`
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 

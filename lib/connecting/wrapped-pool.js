@@ -23,6 +23,21 @@ class WrappedPool extends OwnPool {
     if (isClient(given)) this.#client = given
   }
 
+  /**
+   * The `end` of a frozen wrapper cannot be noticed when it is called. The wrapper may say that it is ended, as a `pg.Pool`
+   * does.
+   *
+   * @override
+   */
+  get ending() {
+    return super.ending || this.given.ending === true || this.given.ended === true
+  }
+
+  /** @override */
+  set ending(isEnding) {
+    super.ending = isEnding
+  }
+
   /** For its errors. */
   get Client() {
     return this.#client?.constructor

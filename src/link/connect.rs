@@ -247,6 +247,23 @@ impl Connection {
         self.client.simple_query(sql).await.map_err(|error| self.explain(&error))
     }
 
+    /// Refuses a session in which the application's hooks have left a transaction open: each call would be part of it, and
+    /// none would be committed.
+    ///
+    /// * A simple query outside of a transaction begins its own, at its own time.
+    /// * 25P02: the transaction has failed, and the server runs nothing before its end.
+    pub(super) async fn refuse_open_transaction(&self) -> Result<(), Error> {
+        let messages = self.converse(&to_primary("SELECT now() <> statement_timestamp()")).await;
+        let is_open = match messages {
+            Ok(messages) => messages
+                .iter()
+                .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))),
+            Err(error) if error.sqlstate() == Some("25P02") => true,
+            Err(error) => return Err(error),
+        };
+        if is_open { Err(Error::OpenTransaction) } else { Ok(()) }
+    }
+
     /// Sets again what our statements rely on, which the application's hooks may have changed. Never on a shared session:
     /// other applications use it, too.
     pub(super) async fn restore_session(&self) -> Result<(), Error> {

@@ -136,6 +136,9 @@ pub struct Tls {
 pub struct NodesKey {
     /// PKCS#8 in DER.
     pub key: String,
+    /// Its type and size, for errors.
+    #[serde(rename = "type")]
+    pub kind: String,
     /// What it can sign, by the numbers of TLS, the best first.
     pub schemes: Vec<u16>,
     /// Whether TLS 1.3 has no signature of this kind.

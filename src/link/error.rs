@@ -48,6 +48,8 @@ pub enum Error {
     UnknownCertificate,
     /// A working session on a server that is not what `target_session_attrs` asks for.
     Unfit { message: String },
+    /// A connect hook of the application has left a transaction open.
+    OpenTransaction,
     /// The pool has been ended.
     Closed,
     /// A row holds something that the adapter cannot read. It fails the calls that want this row, and no others.
@@ -124,7 +126,7 @@ impl Error {
                 matches!(error.code.as_str(), "57P01" | "57P02" | "57P03" | "53300")
                     || error.code.starts_with("08")
             }
-            Self::Closed | Self::Panic { .. } | Self::NoPassword => false,
+            Self::Closed | Self::Panic { .. } | Self::NoPassword | Self::OpenTransaction => false,
             _ => true,
         }
     }
@@ -152,11 +154,12 @@ impl Error {
             Self::Terminated | Self::Unsent | Self::TlsEnded { .. } => "ECONNRESET",
             Self::ConnectTimeout | Self::QueueTimeout | Self::QueryTimeout => "ETIMEDOUT",
             Self::TlsAlert { in_handshake: true, .. } => "EPROTO",
-            Self::TlsRefused { .. } => "ERR_GOSCOPE_TLS",
+            Self::TlsRefused { .. } | Self::Tls { .. } => "ERR_GOSCOPE_TLS",
             Self::TlsAlert { reason, .. } => {
                 return Some(format!("ERR_SSL_{}", reason.to_uppercase().replace(' ', "_")).into());
             }
             Self::Unfit { .. } => "ERR_GOSCOPE_TARGET_SESSION",
+            Self::OpenTransaction => "ERR_GOSCOPE_HOOK",
             Self::Row { .. } => "ERR_GOSCOPE_ROW",
             Self::TableOwner { .. } => "ERR_GOSCOPE_TABLE_OWNER",
             Self::Distributed { .. } => "ERR_GOSCOPE_TABLE_DISTRIBUTED",
@@ -164,7 +167,7 @@ impl Error {
             Self::Panic { .. } => "ERR_INTERNAL_ASSERTION",
             Self::Aggregate { errors } => return errors.first()?.code(),
             Self::Host { code, .. } => code.as_deref()?,
-            Self::NoPassword | Self::Tls { .. } | Self::UnknownCertificate | Self::Closed => return None,
+            Self::NoPassword | Self::UnknownCertificate | Self::Closed => return None,
         };
         Some(code.into())
     }

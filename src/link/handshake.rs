@@ -154,6 +154,10 @@ async fn try_hands(
             Error::TlsAlert { reason, number: 40 | 70 | 71, in_handshake: true } => {
                 Error::TlsRefused { reason: reason.into(), seen: tls.seen.clone() }
             }
+            Error::Tls { message } if tls.seen.is_some() => {
+                let seen = tls.seen.as_deref().unwrap_or_default();
+                Error::tls(format!("{message}. The server chose {seen} for Node"))
+            }
             Error::TlsRefused { reason, .. } => Error::TlsRefused { reason, seen: tls.seen.clone() },
             error => error,
         }),

@@ -125,6 +125,7 @@ impl Manager {
                 Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
                 Ok(connection) if description.greeted => {
                     self.owner.greet(&connection).await?;
+                    connection.refuse_open_transaction().await?;
                     connection.restore_session().await?;
                     return Ok(connection);
                 }

@@ -49,8 +49,8 @@ impl SigningKey for KeyOfNode {
         let offered = own().find(|scheme| offered.contains(scheme));
         // rustls hides from us what it does not know of TLS 1.2. Without a certificate the server's error would be another.
         let scheme = offered.or_else(|| own().next().filter(|_| !is_tls13))?;
-        let key = offered.map(|_| key.key.clone());
-        Some(Box::new(SignerOfNode { scheme, key, owner: owner.clone(), runtime: runtime.clone() }))
+        let (kind, key) = (key.kind.clone(), offered.map(|_| key.key.clone()));
+        Some(Box::new(SignerOfNode { scheme, kind, key, owner: owner.clone(), runtime: runtime.clone() }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -65,6 +65,7 @@ const ONLY_TLS12: [SignatureScheme; 3] =
 
 struct SignerOfNode {
     scheme: SignatureScheme,
+    kind: String,
     /// None if it cannot sign in this version of TLS.
     key: Option<String>,
     owner: Arc<dyn Owner>,
@@ -80,7 +81,9 @@ impl std::fmt::Debug for SignerOfNode {
 impl Signer for SignerOfNode {
     /// Waits for JavaScript.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-        let failed = |problem: &str| rustls::Error::General(format!("the client's key: {problem}"));
+        let failed = |problem: &str| {
+            rustls::Error::General(format!("the client's key of type {}: {problem}", self.kind))
+        };
         let Some(key) = self.key.clone() else {
             return Err(failed("natively it signs in TLS 1.3 only"));
         };

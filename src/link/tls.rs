@@ -88,9 +88,16 @@ pub(super) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
             Error::UnknownCertificate
         }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Error::tls(
+            "The TLS handshake failed (BadSignature): the server has signed it by another key than its certificate's. \
+             See that nothing between here and the server changes the handshake, and that certificate and key of the server are a pair",
+        ),
         rustls::Error::AlertReceived(alert) => match reason(*alert) {
             Some(reason) => Error::TlsAlert { reason, number: u8::from(*alert), in_handshake },
-            None => Error::tls(format!("the server ended the TLS handshake: {alert:?}")),
+            None => Error::tls(format!(
+                "The server ended TLS with the alert {alert:?}, number {}. Its log may say why",
+                u8::from(*alert)
+            )),
         },
         // What this side does not have. General errors are those of a client's key in Node's hands.
         rustls::Error::General(reason) => Error::TlsRefused { reason: reason.clone(), seen: None },
@@ -98,7 +105,7 @@ pub(super) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
         | rustls::Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => {
             Error::TlsRefused { reason: error.to_string(), seen: None }
         }
-        other => Error::tls(format!("the TLS handshake failed: {other}")),
+        other => Error::tls(format!("The TLS handshake failed: {other}")),
     }
 }
 
