@@ -15,7 +15,8 @@ const ADVICE = {
   ETIMEDOUT: 'No answer in time. Is a firewall in between? --connect-timeout waits longer.',
   EHOSTUNREACH: 'There is no way to that host from here.',
   ENOENT: `There is no such socket. Is the server up, and is the folder right (${WHERE})?`,
-  ECONNRESET: 'The connection was cut. Is there a proxy or a firewall in between?',
+  ECONNRESET:
+    'The connection was cut. Is there a proxy or a firewall in between? PgBouncer in statement mode does that, too: writes need transactions, so set its pool_mode to transaction or session.',
   CERT_HAS_EXPIRED: 'The server’s certificate has to be renewed.',
   ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate is another host’s. Connect by the name that it has.',
   DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
@@ -24,7 +25,7 @@ const ADVICE = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   ERR_GOSCOPE_TARGET_SESSION: 'Name all hosts in the URL, or leave target_session_attrs out.',
   '08P01':
-    'Through PgBouncer: is the password right, and does it know each start-up parameter that you set (`ignore_startup_parameters`)?',
+    'Through PgBouncer: is its pool_mode transaction or session (statement mode refuses transactions), is the password right, and does it know each start-up parameter that you set (`ignore_startup_parameters`)?',
   25006: 'The server is read-only: a standby?',
   28000: 'pg_hba.conf of the server does not let this user in from here, or not without TLS.',
   '28P01': 'The password is wrong: see PGPASSWORD, the URL or the password file.',

@@ -159,8 +159,9 @@ impl Connection {
         }
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.lock_timeout.local(wait));
         let (begin, commit) = (self.client.batch_execute(&begin), self.client.batch_execute("COMMIT"));
-        let (_, rows, committed) = join3(begin, query, commit).await;
-        let rows = rows?;
+        let (began, rows, committed) = join3(begin, query, commit).await;
+        // A pooler that refuses transactions says so at BEGIN, and closes the connection: the query finds it closed.
+        let rows = rows.map_err(|error| began.err().unwrap_or(error))?;
         committed?;
         Ok(rows)
     }
