@@ -213,9 +213,10 @@ test('tables that the catalogue of Citus lists as distributed: connect() and doc
 
 const skip = process.env.CI === 'true' ? false : noPooler || false
 
-for (const [mode, isFine] of /** @type {const} */ ([
-  ['statement', false],
-  ['transaction', true],
+for (const [mode, isFine, message] of /** @type {const} */ ([
+  ['statement', false, /in statement mode/],
+  ['transaction', true, /shares sessions between transactions/],
+  ['session', true, /No session was seen to be shared/],
 ])) {
   test(`through a pooler in ${mode} mode ${isFine ? 'an adapter works, and doctor exits with 0' : 'both fail'}`, {
     skip,
@@ -228,6 +229,18 @@ for (const [mode, isFine] of /** @type {const} */ ([
       assert.equal(await works(db, pooler.url), isFine)
       const { code, check } = await examine(pooler.url)
       assert.deepEqual([code, check('pooler')?.status], isFine ? [0, 'warning'] : [1, 'failed'])
+      assert.match(String(check('pooler')?.message), message)
+      if (!isFine) {
+        // Many at once take a transaction of three statements.
+        const adapter = new PostgresAdapter(db.pool({ connectionString: pooler.url }))
+        const writes = Array.from({ length: 20 }, (_, n) => adapter.set(`k${n}`, n))
+        await assert.rejects(Promise.all(writes), { code: '08P01', message: /not allowed in statement pooling mode/ })
+      }
+      for (const command of ['locks', 'status', 'circuits']) {
+        const { code, stderr } = await runCommand([command], { DATABASE_URL: pooler.url })
+        if (code !== 0) assert.match(stderr, /pool_mode/, command)
+        if (isFine) assert.equal(code, 0, stderr)
+      }
     } finally {
       await pooler.stop()
     }

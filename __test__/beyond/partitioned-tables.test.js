@@ -210,7 +210,7 @@ test('connect() locks no writer out of a table with rows: doctor names what make
   assert.match(String(before.bad[0].advice), /schema --missing.*CONCURRENTLY/)
 
   const { stdout } = await runCommand(['schema', '--missing'], { DATABASE_URL: db.url })
-  assert.match(stdout, /ON ONLY go_goscope_locks/)
+  assert.match(stdout, /ON ONLY "public"\."go_goscope_locks"/)
   assert.equal(stdout.match(/CREATE INDEX CONCURRENTLY/g)?.length, 3)
   // As psql does: statement by statement.
   for (const sql of stdout.split(/(?<=;)\n/)) await db.query(sql)

@@ -4,6 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { partitionedIndex, partsOf } = require('./partitions.js')
 const { quote } = require('./tables.js')
 
 /**
@@ -17,6 +18,7 @@ const { quote } = require('./tables.js')
  * @typedef {'table' | 'index' | 'column' | 'sequence' | 'function' | 'trigger' | 'guard' | 'other'} Kind
  *
  * @typedef {{ name: string, type: string, definition: string }} Column
+ * @typedef {import('./partitions.js').Part} Part
  */
 
 /** @param {string} file */
@@ -159,9 +161,9 @@ const columnsOf = ({ code }) =>
 
 /**
  * @typedef {object} Objects as src/store/inspection/catalogue.rs finds them; tables are named as in SQL, quoted
- * @property {{ table: string, name: string, type: string, notNull: boolean, hasDefault: boolean, isGenerated: boolean }[]} columns
+ * @property {{ table: string, name: string, type: string, notNull: boolean, hasDefault: boolean, isGenerated: boolean, isDeterministic: boolean, lacksSequence: string | null }[]} columns
  * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
- * @property {{ table: string, name: string }[]} partitions of each table, named as in SQL
+ * @property {Part[]} partitions the parts of each partitioned table, at all levels, the table itself first
  * @property {{ table: string, name: string, isEnabled: boolean, isTrusted: boolean }[]} triggers
  * @property {{ name: string, owner: string, isTrusted: boolean, version: number }[]} functions
  * @property {{ name: string, owner: string, isTrusted: boolean, isUsable: boolean }[]} sequences
@@ -232,8 +234,7 @@ const missing = (all, objects) =>
   )
 
 /**
- * An index that is missing. For a table with partitions the server makes none CONCURRENTLY, so it is made for each of them,
- * which locks out no writer.
+ * An index that is missing.
  *
  * @param {Statement} statement
  * @param {Objects} objects
@@ -241,30 +242,9 @@ const missing = (all, objects) =>
 function indexOf({ sql, code, name, table }, objects) {
   const on = / ON \S+ (\([\s\S]*);$/.exec(code)?.[1]
   if (on === undefined) throw new Error(`sql/ makes an index in another form: ${code}`)
-  const partitions = partitionsOf(`"${table}"`, objects)
-  return partitions.length === 0 ? [sql] : partitionedIndex(name, String(table), on, partitions)
+  const parts = partsOf(`"${table}"`, objects)
+  return parts.length === 0 ? [sql] : partitionedIndex(name, on, parts)
 }
-
-/**
- * @param {string} table as in SQL, quoted
- * @param {Objects} objects
- */
-const partitionsOf = (table, objects) =>
-  objects.partitions.filter((each) => each.table === table).map(({ name }) => name)
-
-/**
- * @param {string} name
- * @param {string} table as in SQL
- * @param {string} on what follows the table's name
- * @param {string[]} partitions as in SQL
- */
-const partitionedIndex = (name, table, on, partitions) => [
-  `-- It is valid when each partition has one.\nCREATE INDEX IF NOT EXISTS ${name} ON ONLY ${table} ${on};`,
-  ...partitions.flatMap((partition, number) => [
-    `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name}_part${number} ON ${partition} ${on};`,
-    `ALTER INDEX ${name} ATTACH PARTITION ${name}_part${number};`,
-  ]),
-]
 
 /** The documented tables' statements. */
 const documented = () => statements(read('schema.sql'))
@@ -276,8 +256,6 @@ module.exports = {
   isMade,
   missing,
   of,
-  partitionedIndex,
-  partitionsOf,
   read,
   statements,
 }

@@ -15,8 +15,11 @@ class Session {
   /** What the server says of itself. @type {any} */
   server
 
-  /** @param {Given} given */
-  constructor(given) {
+  /**
+   * @param {Given} given
+   * @param {number} [max] connections
+   */
+  constructor(given, max = 2) {
     // Only here: `--help` and `schema` need no addon.
     const args = require('../arguments.js')
     const { Connection } = require('../connection.js')
@@ -24,7 +27,7 @@ class Session {
     const prefix = given['key-prefix']
     this.keyPrefix = prefix === undefined ? undefined : args.key('--key-prefix', prefix)
     const table = given.table === undefined ? undefined : args.tableName(given.table)
-    this.#connection = Connection.of(configuration(given))
+    this.#connection = Connection.of(configuration(given, max))
     this.#inspection = new this.#native.Inspection(this.#connection.native, this.keyPrefix, table)
   }
 
@@ -96,13 +99,16 @@ class Session {
   }
 }
 
-/** @param {Given} given */
-function configuration(given) {
+/**
+ * @param {Given} given
+ * @param {number} max
+ */
+function configuration(given, max) {
   const seconds = number(given, 'connect-timeout', 10, { min: 0.1, max: 3600 })
   const connectionString = given.url ?? process.env.DATABASE_URL
   return {
     ...(connectionString && { connectionString }),
-    max: 2,
+    max,
     connectionTimeoutMillis: seconds * 1000,
     fallback_application_name: 'goscope-postgres',
   }

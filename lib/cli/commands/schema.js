@@ -3,6 +3,7 @@
 
 const migrations = require('../migrations.js')
 const { CONNECTING } = require('../options.js')
+const { partitionedIndex, partsOf } = require('../partitions.js')
 const { FINE } = require('../problem.js')
 const { whileSlow } = require('../progress.js')
 const { DOCUMENTED, NAMES, namesOf, quote } = require('../tables.js')
@@ -69,11 +70,10 @@ async function missing(given, tables, cache, held) {
       ({ table, columns, isValid }) => table === quote(cache) && columns[0] === 'expires_at' && isValid,
     )
   if (isThere) return parts
-  const partitions = migrations.partitionsOf(quote(cache), objects)
-  if (partitions.length === 0) return [...parts, migrations.cacheTable(cache).trim()]
+  const cacheParts = partsOf(quote(cache), objects)
+  if (cacheParts.length === 0) return [...parts, migrations.cacheTable(cache).trim()]
   const name = `idx_${cache[cache.length - 1]}_expires`.replace(/\W/g, '_')
-  const on = '(expires_at) WHERE expires_at IS NOT NULL'
-  return [...parts, ...migrations.partitionedIndex(name, quote(cache), on, partitions)]
+  return [...parts, ...partitionedIndex(name, '(expires_at) WHERE expires_at IS NOT NULL', cacheParts)]
 }
 
 /**

@@ -30,16 +30,42 @@ function wrongColumns(wanted, columns) {
   })
   const others = columns.filter(({ name }) => !wanted.some((column) => column.name === name))
   const unfilled = others.filter(({ notNull, hasDefault }) => notNull && !hasDefault)
-  return [...wrong, ...unfilled.map(({ name }) => `${name} is NOT NULL without a default, and no adapter fills it`)]
+  const undrawn = others.filter(({ lacksSequence }) => lacksSequence !== null)
+  return [
+    ...wrong,
+    ...unfilled.map(({ name }) => `${name} is NOT NULL without a default, and no adapter fills it`),
+    ...undrawn.map(
+      ({ name, lacksSequence: of }) => `the default of ${name} draws from ${of}, of which this role has no USAGE`,
+    ),
+  ]
 }
+
+/**
+ * What works, and not as well as it could.
+ *
+ * @param {{ name: string, type: string }[]} wanted the documented columns
+ * @param {Column[]} columns
+ */
+const doubtfulColumns = (wanted, columns) =>
+  columns
+    .filter(({ name, type }) => /^character\(/.test(type) && wanted.some((column) => column.name === name))
+    .map(
+      ({ name, type }) =>
+        `${name} is ${type}: character(n) pads what is stored, so no notification has the key as it was given, and waiting is done by polling`,
+    )
 
 /**
  * @param {Column} column
  * @param {string} type the documented one
  */
-function wrongColumn({ name, type: found, isGenerated }, type) {
+function wrongColumn({ name, type: found, isGenerated, isDeterministic }, type) {
   const family = FAMILIES.find(([documented]) => documented.test(type))
   if (family && !family[1].test(found)) return [`${name} is ${found} and should be ${type}`]
+  if (!isDeterministic) {
+    return [
+      `${name} has a nondeterministic collation, which takes unlike keys for one, and the server refuses to look for a prefix`,
+    ]
+  }
   if (isGenerated) return [`${name} is GENERATED, and the adapters write it`]
   if (name === 'owner' && chars(found) < OWNER_CHARS) {
     return [`${name} is ${found}, and an owner that is drawn has ${OWNER_CHARS} characters`]
@@ -53,4 +79,4 @@ function wrongColumn({ name, type: found, isGenerated }, type) {
 /** The most characters that a type holds. @param {string} type */
 const chars = (type) => Number(/\((\d+)\)/.exec(type)?.[1] ?? Number.POSITIVE_INFINITY)
 
-module.exports = { wrongColumns }
+module.exports = { doubtfulColumns, wrongColumns }

@@ -1,9 +1,10 @@
 // @ts-check
-// What is between this process and the server: transport, poolers, clocks.
+// What is between this process and the server: transport, a pooler, clocks.
 'use strict'
 
 const { duration } = require('../units.js')
-const { failed, ok, warning } = require('./check.js')
+const { ok, warning } = require('./check.js')
+const { checkPooler } = require('./pooler.js')
 
 /** Beyond that, times in logs and times in tables tell different stories. */
 const SKEW_MS = 1000
@@ -12,10 +13,16 @@ const SAMPLES = 5
 
 /**
  * @param {import('../session.js').Session} session
+ * @param {import('../options.js').Given} given
  * @returns {Promise<import('./check.js').Check[]>}
  */
-async function checkSession(session) {
-  return [transport(session.server), pooler(session.server), zones(session.server), await clocks(session)]
+async function checkSession(session, given) {
+  return [
+    transport(session.server),
+    await checkPooler(session.server, given),
+    zones(session.server),
+    await clocks(session),
+  ]
 }
 
 /** @param {any} server */
@@ -26,18 +33,6 @@ function transport({ tls, address }) {
   const advice =
     'Turn TLS on: sslmode=require in the URL, PGSSLMODE or `ssl`. (With a pooler in between, this is of its other side.)'
   return warning('transport', 'plaintext: passwords, keys and values can be read on the way', advice)
-}
-
-/** The start-up mark of src/link/session.rs is missing if a pooler shares the session. @param {any} server */
-function pooler({ isOwnSession, takesTransactions }) {
-  if (isOwnSession) return ok('pooler', 'none, or one that leaves sessions alone')
-  if (!takesTransactions) {
-    const message = 'a pooler in statement mode is in between, and refuses transactions: writes fail'
-    return failed('pooler', message, 'Set its pool_mode to transaction or session for this database.')
-  }
-  const message =
-    'a pooler in transaction mode is in between: no prepared statements, no LISTEN; waiting is done by polling'
-  return warning('pooler', message, 'All operations work. Connect to the server itself where each call’s time matters.')
 }
 
 /** @param {any} server */

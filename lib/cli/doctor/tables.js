@@ -6,7 +6,8 @@ const migrations = require('../migrations.js')
 const { ALL, DOCUMENTED, namesOf, quote, quoted } = require('../tables.js')
 const { count, counted } = require('../units.js')
 const { failed, ok, warning } = require('./check.js')
-const { wrongColumns } = require('./columns.js')
+const { doubtfulColumns, wrongColumns } = require('./columns.js')
+const { checkObstacles, tableObstacles } = require('./obstacles.js')
 const { shape } = require('./shapes.js')
 
 /** @typedef {import('./check.js').Check} Check */
@@ -21,11 +22,13 @@ async function checkTables(session, given) {
   const cache = given.table === undefined ? [] : quoted(given.table)
   const wanted = given.only === undefined ? DOCUMENTED.map(({ name }) => name) : namesOf(given.only)
   const names = JSON.stringify([...wanted.map((name) => quote([name])), ...cache])
-  const [tables, objects] = await Promise.all([session.look('tables', names), session.look('objects', names)])
+  const [tables, objects, obstacles] = await Promise.all(
+    ['tables', 'objects', 'obstacles'].map((what) => session.look(what, names)),
+  )
   const distributed = tables[0]?.isBesideCitus ? await session.look('distributed', names) : []
-  const common = { objects, distributed, creates: !given['no-create-tables'] }
+  const common = { objects, obstacles, distributed, creates: !given['no-create-tables'] }
   const statements = migrations.documented()
-  const checks = []
+  const checks = checkObstacles(obstacles, session.server.role)
   for (const documented of DOCUMENTED.filter(({ name }) => wanted.includes(name))) {
     const table = tables.find((/** @type {any} */ each) => each.name === quote([documented.name]))
     checks.push(...(await checkTable(session, { ...documented, statements }, table, common)))
@@ -43,7 +46,7 @@ async function checkTables(session, given) {
  * @param {Session} session
  * @param {{ name: string, counts: string, rights: string[], statements: migrations.Statement[], template?: string }} wanted
  * @param {any} table
- * @param {{ objects: migrations.Objects, distributed: string[], creates: boolean }} common to all tables
+ * @param {{ objects: migrations.Objects, obstacles: import('./obstacles.js').Obstacles, distributed: string[], creates: boolean }} common to all tables
  */
 async function checkTable(session, { name, counts, rights, statements, template = quote([name]) }, table, common) {
   if (table === undefined) return [absent(session, name, common.creates)]
@@ -57,10 +60,20 @@ async function checkTable(session, { name, counts, rights, statements, template 
     columns(name, own, here),
     indexes(name, own, here),
     additions(name, own, here),
+    ...tableObstacles(
+      name,
+      table.name,
+      own.filter(isTable).flatMap(migrations.columnsOf)[0].name,
+      common.obstacles,
+      here.indexes,
+    ),
     allowed(session, name, rights, table, own, here),
     isRead(table) && !isDistributed ? await upkeep(session, name, counts, table) : undefined,
   ].filter((check) => check !== undefined)
 }
+
+/** @param {migrations.Statement} statement */
+const isTable = ({ kind }) => kind === 'table'
 
 /**
  * The catalogue's objects, those of one table under the name that its statements have for it.
@@ -140,8 +153,16 @@ function columns(name, statements, objects) {
   const wanted = migrations.columnsOf(table)
   const wrong = wrongColumns(wanted, objects.columns)
   const key = wanted[0].name
+  const doubtful = doubtfulColumns(wanted, objects.columns)
   if (!objects.indexes.some(({ isUnique, isValid, columns }) => isUnique && isValid && columns.join() === key)) {
     wrong.push(`${key} is no primary key, nor unique`)
+  }
+  if (wrong.length === 0 && doubtful.length > 0) {
+    return warning(
+      title,
+      doubtful.join('; '),
+      `ALTER TABLE … ALTER COLUMN … TYPE text, or varchar, while no adapter runs.`,
+    )
   }
   if (wrong.length === 0) return ok(title, 'as documented')
   return failed(

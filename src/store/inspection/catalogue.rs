@@ -1,5 +1,7 @@
 //! What there is around the tables: the server, its settings, the catalogue, and what this role may do.
 //!
+//! No number in an answer is a `float8`, whose text depends on `extra_float_digits` of the role or the database.
+//!
 //! If a statement names tables, `$1` is a JSON array of their names, quoted as in SQL.
 
 use super::super::citus::is_spread;
@@ -8,12 +10,14 @@ use super::super::owner::{is_superuser, is_trusted_owner};
 pub(super) fn statement(what: &str) -> Option<&'static str> {
     match what {
         "clock" => Some(CLOCK),
+        "backend" => Some("SELECT to_json(pg_backend_pid())::text"),
         "sessions" => Some(SESSIONS),
         "tables" => Some(TABLES),
         "objects" => Some(OBJECTS),
         "identity" => Some(IDENTITY),
         "reader" => Some(READER),
         "distributed" => Some(DISTRIBUTED),
+        "obstacles" => Some(super::obstacles::OBSTACLES),
         _ => None,
     }
 }
@@ -28,7 +32,7 @@ SELECT json_build_object(
          'versionNumber', current_setting('server_version_num')::int,
          'database', current_database(), 'role', current_user, 'schema', current_schema(),
          'address', host(inet_server_addr()), 'port', inet_server_port(),
-         'startedAt', round((extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8),
+         'startedAt', (extract(epoch FROM pg_postmaster_start_time()) * 1000)::int8,
          'isStandby', pg_is_in_recovery(),
          'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
          'isOwnSession', $1::json->>'isOwn' = 'true', 'takesTransactions', $1::json->>'takesTransactions' = 'true',
@@ -45,7 +49,7 @@ macro_rules! identity {
     () => {
         "SELECT json_build_object(
          'address', host(inet_server_addr()), 'port', inet_server_port(),
-         'startedAt', (extract(epoch FROM pg_postmaster_start_time()) * 1000)::float8,
+         'startedAt', (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,
          'isReadOnly', current_setting('transaction_read_only') = 'on')::text"
     };
 }
@@ -61,7 +65,7 @@ const DISTRIBUTED: &str = concat!(
     is_spread!()
 );
 
-const CLOCK: &str = "SELECT to_json((extract(epoch FROM clock_timestamp()) * 1000)::float8)::text";
+const CLOCK: &str = "SELECT to_json((extract(epoch FROM clock_timestamp()) * 1000)::numeric)::text";
 
 /// Names of applications are for all to see; what the sessions of other roles are doing is not.
 const SESSIONS: &str = "
@@ -110,12 +114,12 @@ SELECT coalesce(json_agg(found), '[]')::text
                  CASE WHEN has_table_privilege(class.oid, 'UPDATE') THEN 'UPDATE' END,
                  CASE WHEN has_table_privilege(class.oid, 'DELETE') THEN 'DELETE' END], NULL) AS rights,
                whole.live AS \"liveRows\", whole.dead AS \"deadRows\",
-               round((extract(epoch FROM whole.vacuumed) * 1000)::float8) AS \"lastAutovacuumAt\"
+               (extract(epoch FROM whole.vacuumed) * 1000)::int8 AS \"lastAutovacuumAt\"
           FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted (name, place)
           JOIN pg_class AS class ON class.oid = to_regclass(wanted.name)
           JOIN pg_namespace AS space ON space.oid = class.relnamespace
          CROSS JOIN LATERAL (
-               SELECT sum(reltuples)::float8 AS rows, sum(pg_total_relation_size(part.oid))::int8 AS bytes,
+               SELECT sum(reltuples)::int8 AS rows, sum(pg_total_relation_size(part.oid))::int8 AS bytes,
                       sum(pg_stat_get_live_tuples(part.oid))::int8 AS live, sum(pg_stat_get_dead_tuples(part.oid))::int8 AS dead,
                       min(pg_stat_get_last_autovacuum_time(part.oid)) AS vacuumed
                  FROM pg_class AS part
@@ -126,7 +130,7 @@ SELECT coalesce(json_agg(found), '[]')::text
 
 /// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for. A function is
 /// trusted as in `Function` of `relation.rs`, where there are no tables yet if this role owns it; a sequence is the table's
-/// own if it belongs to one of its columns. Under quote_all_identifiers the server quotes the names of types and columns.
+/// own if it belongs to one of its columns. `partitions` has those of all levels, the table itself first. Under quote_all_identifiers the server quotes the names of types and columns.
 const OBJECTS: &str = "
 WITH wanted AS (
   SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner
@@ -149,7 +153,15 @@ SELECT json_build_object(
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', attname,
                       'type', replace(CASE typtype WHEN 'd' THEN format_type(typbasetype, typtypmod)
                                                    ELSE format_type(atttypid, atttypmod) END, '\"', ''),
-                      'notNull', attnotnull, 'isGenerated', attgenerated <> '',
+                      'notNull', attnotnull,
+                      'isDeterministic', coalesce((SELECT collisdeterministic FROM pg_collation
+                                                    WHERE pg_collation.oid = attcollation), true),
+                      'lacksSequence', (SELECT min(refobjid::regclass::text) FROM pg_attrdef
+                         JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
+                                       AND refclassid = 'pg_class'::regclass
+                         JOIN pg_class ON pg_class.oid = refobjid
+                        WHERE adrelid = wanted.oid AND adnum = attnum
+                          AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(refobjid, 'USAGE, UPDATE') END), 'isGenerated', attgenerated <> '',
                       'hasDefault', atthasdef OR attidentity <> '') ORDER BY wanted.name, attnum), '[]')
               FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped
               JOIN pg_type ON pg_type.oid = atttypid),
@@ -161,9 +173,11 @@ SELECT json_build_object(
                       ORDER BY wanted.name, relname), '[]')
               FROM wanted JOIN pg_index ON indrelid = wanted.oid JOIN pg_class ON pg_class.oid = indexrelid),
          'partitions', (
-            SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', inhrelid::regclass::text)
-                      ORDER BY wanted.name, inhrelid), '[]')
-              FROM wanted JOIN pg_inherits ON inhparent = wanted.oid),
+            SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'schema', nspname, 'name', relname,
+                      'number', relid::int8, 'parent', parentrelid::int8, 'isPartitioned', NOT isleaf)
+                      ORDER BY wanted.name, level, relid), '[]')
+              FROM wanted CROSS JOIN pg_partition_tree(wanted.oid)
+              JOIN pg_class ON pg_class.oid = relid JOIN pg_namespace ON pg_namespace.oid = relnamespace),
          'triggers', (
             SELECT coalesce(json_agg(json_build_object('table', wanted.name, 'name', tgname,
                       'isEnabled', tgenabled IN ('O', 'A'), 'isTrusted', EXISTS (

@@ -3,6 +3,7 @@
 //! the server, so that nobody reads it column by column on the way.
 
 mod catalogue;
+mod obstacles;
 mod rows;
 mod server;
 

@@ -20,10 +20,36 @@ pub(super) const AT_LIST: usize = 0;
 pub(super) const AT_COUNTS: usize = 1;
 pub(super) const AT_ONE: usize = 2;
 
-/// A time as milliseconds since the epoch, whichever type it has. Infinite ones come as text.
-macro_rules! ms {
+/// A `float8` in JSON as a `numeric`, since the text of a `float8` depends on `extra_float_digits`: 15 digits, whatever the
+/// setting of the role or the database. Infinite ones come as text.
+macro_rules! exact {
+    ($float:expr) => {
+        concat!(
+            "(SELECT CASE WHEN float IN ('infinity', '-infinity') THEN to_json(float) ELSE to_json(float::numeric) END",
+            " FROM (SELECT ",
+            $float,
+            ") AS inexact (float))"
+        )
+    };
+}
+
+macro_rules! float_ms {
     ($time:literal) => {
         concat!("round((extract(epoch FROM ", $time, ") * 1000)::float8)")
+    };
+}
+
+/// A time as milliseconds since the epoch, whichever type it has.
+macro_rules! ms {
+    ($time:literal) => {
+        exact!(float_ms!($time))
+    };
+}
+
+/// The milliseconds from the second time to the first.
+macro_rules! ms_between {
+    ($later:literal, $earlier:literal) => {
+        exact!(concat!(float_ms!($later), " - ", float_ms!($earlier)))
     };
 }
 
@@ -94,9 +120,7 @@ macro_rules! lock_columns {
             "stored.key AS \"storedKey\", stored.owner,\n       ",
             ms!("stored.expires_at"),
             " AS \"expiresAt\",\n       ",
-            ms!("stored.expires_at"),
-            " - ",
-            ms!("{now:expires_at}"),
+            ms_between!("stored.expires_at", "{now:expires_at}"),
             " AS \"expiresInMs\",\n       ",
             "(to_jsonb(stored)->>'awaited')::bool AS awaited"
         )
@@ -147,15 +171,11 @@ const CIRCUIT_LIST: Template = list!(
         "stored.failure_count AS \"failureCount\",\n       ",
         ms!("stored.last_failure_time"),
         " AS \"lastFailureAt\",\n       ",
-        ms!("{now:last_failure_time}"),
-        " - ",
-        ms!("stored.last_failure_time"),
+        ms_between!("{now:last_failure_time}", "stored.last_failure_time"),
         " AS \"lastFailureAgoMs\",\n       ",
         ms!("stored.last_success_time"),
         " AS \"lastSuccessAt\",\n       ",
-        ms!("{now:last_success_time}"),
-        " - ",
-        ms!("stored.last_success_time"),
+        ms_between!("{now:last_success_time}", "stored.last_success_time"),
         " AS \"lastSuccessAgoMs\",\n       ",
         ms!("stored.updated_at"),
         " AS \"updatedAt\""
@@ -193,7 +213,7 @@ macro_rules! entry_list {
                 told_key!(), " AS key, told.prefix AS \"keyPrefix\", stored.key AS \"storedKey\",\n       ",
                 "pg_column_size(stored.value) AS bytes, ",
                 ms!("stored.expires_at"), " AS \"expiresAt\",\n       ",
-                ms!("stored.expires_at"), " - ", ms!("{now:expires_at}"), " AS \"expiresInMs\""
+                ms_between!("stored.expires_at", "{now:expires_at}"), " AS \"expiresInMs\""
             ),
             rows!("key", $namespace),
             concat!(
@@ -256,7 +276,7 @@ macro_rules! told_id {
             $id,
             ", E'\\001#')\n            THEN coalesce(regexp_replace(to_jsonb(stored.data)->>'",
             $field,
-            "', '^\"([^\"\\\\]*)\"$', '\\1'), ",
+            "', E'^\"([^\"\\\\\\\\]*)\"$', E'\\\\1'), ",
             $id,
             ") ELSE ",
             $id,
@@ -275,11 +295,12 @@ const CHECKPOINT_LIST: Template = Template::of_one(
         " AS \"taskId\",\n       ",
         told_id!("own.id", "id"),
         " AS id,\n",
-        "       stored.sequence::int8 AS sequence, stored.progress::float8 AS progress,\n",
-        "       stored.timestamp::float8 AS \"savedAt\",\n       ",
-        ms!("clock_timestamp()"),
-        " - stored.timestamp::float8 AS \"savedAgoMs\",\n",
-        "       stored.estimated_time_remaining::float8 AS \"estimatedTimeRemainingMs\",\n",
+        "       stored.sequence::int8 AS sequence, ",
+        exact!("stored.progress::float8"),
+        " AS progress,\n",
+        "       stored.timestamp::numeric AS \"savedAt\",\n",
+        "       round((extract(epoch FROM clock_timestamp()) * 1000)::numeric) - stored.timestamp::numeric AS \"savedAgoMs\",\n",
+        "       stored.estimated_time_remaining::numeric AS \"estimatedTimeRemainingMs\",\n",
         "       pg_column_size(stored.data) AS bytes,\n",
         "       count(*) OVER (PARTITION BY stored.task_id) AS checkpoints,\n",
         "       row_number() OVER (PARTITION BY stored.task_id\n",

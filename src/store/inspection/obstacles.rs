@@ -1,0 +1,60 @@
+//! What makes writes fail, wait or get lost although the tables are as documented: rights to functions, triggers and
+//! constraints that are not of this package, limits of connections, standbys that are not connected.
+
+/// * `functions`: those of the server that the adapters call, and that this role may not execute. Every role may, unless
+///   an administrator has revoked it.
+/// * `triggers`: those that run before each row that is written, and may return NULL, of the tables and their partitions.
+///   That of a partition which was made with the one of its table is left out.
+/// * `constraints`: those that a row of the adapters may violate. PostgreSQL 18 has some that are not enforced.
+/// * `standbys`: sessions that stream the log. Every role sees that they are there; what they are only some roles see.
+///   `isSynchronous` is NULL for other roles.
+/// * `limits`: -1 for none. None holds for superusers.
+pub(super) const OBSTACLES: &str = "
+WITH wanted AS (
+  SELECT name, class.oid FROM json_array_elements_text($1::json) AS asked (name)
+    JOIN pg_class AS class ON class.oid = to_regclass(name)
+), parts AS (
+  SELECT name, oid AS part FROM wanted
+  UNION SELECT name, relid FROM wanted CROSS JOIN pg_partition_tree(wanted.oid)
+), standbys AS (
+  SELECT count(*) AS present, count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) AS synchronous,
+         coalesce(bool_and(sync_state IS NOT NULL), true) AS visible
+    FROM pg_stat_replication
+)
+SELECT json_build_object(
+         'functions', (
+            SELECT coalesce(json_agg(format('%s(%s)', proname, pg_get_function_identity_arguments(oid)) ORDER BY proname), '[]')
+              FROM pg_proc
+             WHERE pronamespace = 'pg_catalog'::regnamespace AND proacl IS NOT NULL AND NOT has_function_privilege(oid, 'EXECUTE')
+               AND proname IN (
+                   'clock_timestamp', 'statement_timestamp', 'timezone', 'date_part', 'extract', 'current_setting', 'set_config',
+                   'nextval', 'pg_notify', 'pg_backend_pid', 'pg_is_in_recovery', 'pg_stat_get_activity', 'pg_partition_root',
+                   'pg_get_serial_sequence', 'pg_sequence_parameters', 'pg_current_xact_id', 'pg_get_indexdef', 'pg_get_expr',
+                   'pg_get_userbyid', 'pg_has_role', 'has_schema_privilege', 'has_column_privilege', 'has_sequence_privilege',
+                   'pg_advisory_xact_lock', 'to_regclass', 'format_type', 'format', 'unnest', 'array_agg', 'count', 'min',
+                   'max', 'starts_with', 'strpos', 'substr', 'left', 'length', 'octet_length', 'quote_ident', 'to_jsonb',
+                   'jsonb_build_object', 'jsonb_typeof')),
+         'triggers', (
+            SELECT coalesce(json_agg(json_build_object('table', parts.name, 'name', tgname, 'on', relname)
+                      ORDER BY parts.name, tgname, relname), '[]')
+              FROM parts JOIN pg_trigger ON tgrelid = part JOIN pg_class ON pg_class.oid = part
+             WHERE NOT tgisinternal AND tgparentid = 0 AND tgenabled IN ('O', 'A') AND tgtype & 3 = 3),
+         'constraints', (
+            SELECT coalesce(json_agg(json_build_object('table', name, 'name', conname, 'definition', definition)
+                      ORDER BY name, conname), '[]')
+              FROM (SELECT name, conname, pg_get_constraintdef(found.oid) AS definition
+                      FROM wanted JOIN pg_constraint AS found ON conrelid = wanted.oid
+                     WHERE contype IN ('c', 'f', 'x') AND to_json(found) ->> 'conenforced' IS DISTINCT FROM 'false'
+                    UNION
+                    SELECT name, conname, pg_get_constraintdef(found.oid)
+                      FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped
+                      JOIN pg_constraint AS found ON contypid = atttypid AND contype = 'c') AS all_of_them),
+         'standbys', (
+            SELECT json_build_object('names', current_setting('synchronous_standby_names'),
+                                     'commit', current_setting('synchronous_commit'),
+                                     'present', present, 'synchronous', CASE WHEN visible THEN synchronous END)
+              FROM standbys),
+         'limits', (
+            SELECT json_build_object('role', rolname, 'ofRole', CASE WHEN rolsuper THEN -1 ELSE rolconnlimit END,
+                                     'ofDatabase', CASE WHEN rolsuper THEN -1 ELSE datconnlimit END)
+              FROM pg_roles CROSS JOIN pg_database WHERE rolname = session_user AND datname = current_database()))::text";
