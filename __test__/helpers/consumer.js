@@ -30,12 +30,12 @@ function temporaryFolder() {
   return folder
 }
 
-/** @type {Promise<string> | undefined} */
-let packed
+/** The one that the runner shares among test files, or this file's own. */
+let packed = process.env.GOSCOPE_TEST_TARBALL && Promise.resolve(process.env.GOSCOPE_TEST_TARBALL)
 
 /** The package's tarball, as `npm pack` makes it. */
 function tarball() {
-  packed ??= (async () => {
+  packed ||= (async () => {
     const folder = temporaryFolder()
     const root = path.join(__dirname, '../..')
     await succeed(npm(['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root }), 'npm pack')

@@ -18,9 +18,20 @@ const { until } = require('./waiting.js')
 const verdaccio = () => path.join(fetched('verdaccio@6.8.0', { overrides: { 'node-fetch': '2.7.0' } }), 'bin/verdaccio')
 
 /**
- * Starts the registry, publishes to it by the release's own scripts, and resolves to its URL. It ends with the process.
+ * @typedef {object} Registry
+ * @property {string} url
+ * @property {string} folder what was published
+ * @property {string} npmrc who may publish
+ */
+
+/**
+ * The registry that the runner shares among test files, or one of this file's own.
+ *
+ * @returns {Promise<Registry>}
  */
 async function publishedRegistry() {
+  const shared = process.env.GOSCOPE_TEST_REGISTRY
+  if (shared) return JSON.parse(shared)
   const url = await startRegistry()
   const folder = temporaryFolder()
   const { platform, addon } = await released()
@@ -33,14 +44,22 @@ async function publishedRegistry() {
   }
   const npmrc = path.join(temporaryFolder(), 'npmrc')
   fs.writeFileSync(npmrc, `${url.replace('http:', '')}/:_authToken=${await register(url)}\n`)
-  const publish = path.join(__dirname, '../../scripts/release/publish.js')
-  const args = [publish, folder, `--registry=${url}`]
-  const env = { ...process.env, NPM_CONFIG_USERCONFIG: npmrc }
-  const running = () => succeed(run(process.execPath, args, { env, cwd: folder }), 'publishing')
-  await running()
-  return { url, again: running }
+  await publish({ url, folder, npmrc })
+  return { url, folder, npmrc }
 }
 
+/**
+ * Publishes by the release's own script.
+ *
+ * @param {Registry} registry
+ */
+function publish({ url, folder, npmrc }) {
+  const script = path.join(__dirname, '../../scripts/release/publish.js')
+  const env = { ...process.env, NPM_CONFIG_USERCONFIG: npmrc }
+  return succeed(run(process.execPath, [script, folder, `--registry=${url}`], { env, cwd: folder }), 'publishing')
+}
+
+/** Starts the registry, and resolves to its URL. It ends with the process. */
 async function startRegistry() {
   const folder = temporaryFolder()
   const upstream = execFileSync('npm', ['config', 'get', 'registry'], {
@@ -125,4 +144,4 @@ function freePort() {
   })
 }
 
-module.exports = { freePort, publishedRegistry, serve }
+module.exports = { freePort, publish, publishedRegistry, serve }

@@ -9,9 +9,9 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { useDatabase } = require('../helpers/database.js')
 const { installed, managersOf } = require('../helpers/package-managers.js')
-const { publishedRegistry } = require('../helpers/registry.js')
+const { publish, publishedRegistry } = require('../helpers/registry.js')
 const { released } = require('../helpers/released.js')
-const { NODES, missing, node } = require('../helpers/runtimes.js')
+const { INSTALLED_FOR, missing, node } = require('../helpers/runtimes.js')
 const { version } = require('../../package.json')
 
 const database = useDatabase()
@@ -31,7 +31,7 @@ const SHOW = `
   const addons = process.report.getReport().sharedObjects.filter((file) => file.endsWith('.node'))
   console.log(JSON.stringify({ ...buildInfo, addons, path: process.env.PATH }))`
 
-for (const runtime of NODES) {
+for (const runtime of INSTALLED_FOR) {
   for (const manager of managersOf(runtime)) {
     test(`node ${runtime}, ${manager.name}`, { skip: missing }, async () => {
       const { application, node: inNode } = await installed(registry.url, manager, node(runtime))
@@ -53,6 +53,6 @@ for (const runtime of NODES) {
 }
 
 test('what is published is not published again', { skip: missing }, async () => {
-  const output = await registry.again()
+  const output = await publish(registry)
   assert.equal(output.match(/ is published already$/gm)?.length, 9)
 })

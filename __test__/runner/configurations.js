@@ -3,6 +3,7 @@
 'use strict'
 
 const pooler = require('../helpers/pooler.js')
+const { NODES } = require('../helpers/runtimes.js')
 const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
 
 /**
@@ -14,13 +15,18 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
  * @property {string[]} folders
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
  * @property {Record<string, string>} [leavesOut] files, and why
+ * @property {string[]} [files] their names, if not all of the folders
+ * @property {string[]} [nodes] versions of Node that the package is installed for, if not all
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
  * @typedef {{ missing: string } | { way: import('../helpers/way.js').Way, stop: () => Promise<void> }} Detour
  */
 
 const CONTRACT = ['contract']
-const EVERYTHING = ['contract', 'connecting', 'tls', 'boundary', 'faults', 'consumers', 'packaging', 'beyond']
+/** Those with the longest files first, so that no long one is left for the end. */
+const EVERYTHING = ['consumers', 'packaging', 'boundary', 'faults', 'tls', 'beyond', 'connecting', 'contract']
+/** The Node of `npm test`: the newest with long-term support. */
+const ONE_NODE = '24.21.0'
 
 /** What a pooler in transaction mode cannot be asked for. */
 const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
@@ -35,7 +41,7 @@ const IGNORED =
 
 /** The first is the one of `npm test`. @type {[Configuration, ...Configuration[]]} */
 const CONFIGURATIONS = [
-  configuration(18, 'UTC', 'UTC', 'read committed', EVERYTHING),
+  onVersion(18),
   configuration(17, 'Asia/Tokyo', 'America/New_York', 'serializable', CONTRACT),
   configuration(16, 'America/New_York', 'Asia/Tokyo', 'read committed', CONTRACT),
   configuration(13, 'UTC', 'America/New_York', 'serializable', CONTRACT),
@@ -70,10 +76,23 @@ const CONFIGURATIONS = [
     detour: onPartitions,
     leavesOut: OF_MAKING,
   })),
+  {
+    ...configuration(18, 'UTC', 'UTC', 'read committed', ['packaging']),
+    title: 'PostgreSQL 18, the package as it is installed on the other versions of Node',
+    files: ['examples.test.js', 'promises.test.js', 'road.test.js'],
+    nodes: NODES.filter((version) => version !== ONE_NODE),
+  },
 ]
 
-/** One configuration of everything, on another PostgreSQL. @param {number} version */
-const onVersion = (version) => configuration(version, 'UTC', 'UTC', 'read committed', EVERYTHING)
+/**
+ * One configuration of everything.
+ *
+ * @param {number} version of PostgreSQL
+ * @returns {Configuration}
+ */
+function onVersion(version) {
+  return { ...configuration(version, 'UTC', 'UTC', 'read committed', EVERYTHING), nodes: [ONE_NODE] }
+}
 
 /**
  * @param {number} version of PostgreSQL

@@ -8,16 +8,12 @@ const { startPostgres } = require('../../embedded.js')
 const debian = require('../helpers/debian-postgres.js')
 const { postgresPackage } = require('../helpers/postgres-versions.js')
 const plans = require('./compiled-plans.js')
+const { forEachAtPace } = require('./pace.js')
 const { runFile } = require('./run-file.js')
+const { sharedPackage } = require('./shared-package.js')
 
 /** @typedef {import('./configurations.js').Configuration} Configuration */
 /** @typedef {import('./report.js').Report} Report */
-
-/**
- * Test files at once. Most wait for servers, locks and timers most of the time: on two cores, four at once take two
- * thirds of the time of two.
- */
-const CONCURRENCY = 4
 
 /**
  * @param {Configuration} configuration
@@ -59,7 +55,7 @@ async function runConfiguration(configuration, only, report) {
  * @param {Report} report
  */
 async function runOn(serverUrl, configuration, files, report) {
-  const { title, TZ, settings, detour, leavesOut, isDebian } = configuration
+  const { title, TZ, settings, detour, leavesOut, isDebian, nodes } = configuration
   const found = await detour?.(serverUrl)
   if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
   const env = {
@@ -69,16 +65,17 @@ async function runOn(serverUrl, configuration, files, report) {
     GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
     GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
+    ...(nodes && { GOSCOPE_TEST_NODES: nodes.join() }),
   }
   const waiting = files.filter((file) => {
     const reason = leavesOut?.[path.basename(file)]
     if (reason !== undefined) report.skip(title, path.basename(file), reason)
     return reason === undefined
   })
-  const worker = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file, env, report, title)
-  }
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker)).finally(() => found?.stop())
+  const packageFor = sharedPackage(waiting)
+  await forEachAtPace(waiting, async (file) => {
+    await runFile(file, { ...env, ...(await packageFor(file)) }, report, title)
+  }).finally(() => found?.stop())
 }
 
 /**
@@ -113,11 +110,11 @@ async function checkPlans(logFile, where, report) {
  * @param {Configuration} configuration
  * @param {string[]} only
  */
-function filesOf({ folders }, only) {
+function filesOf({ folders, files }, only) {
   if (only.length > 0) return only
   return folders.flatMap((folder) => {
     const at = path.join(__dirname, '..', folder)
-    const names = fs.readdirSync(at).filter((name) => name.endsWith('.test.js'))
+    const names = fs.readdirSync(at).filter((name) => (files ? files.includes(name) : name.endsWith('.test.js')))
     return names.map((name) => path.join(at, name))
   })
 }

@@ -1,0 +1,53 @@
+// @ts-check
+// How many test files run at once. Most wait for servers, locks and timers most of the time, some keep a core busy: a fixed
+// number leaves the cores idle among the first and is too many among the second, or where the machine has other work.
+'use strict'
+
+const os = require('node:os')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+/** Files at once, whatever the cores do. */
+const AT_LEAST = 3
+/** A bound for what they need of the server: connections, memory, and a disk that is written to. */
+const AT_MOST = 10
+/** One more is started where this share of all cores has been idle. */
+const IDLE_SHARE = 0.2
+/** Between two looks at the cores, in milliseconds: what was started last is busy by then. */
+const INTERVAL_MS = 700
+
+/**
+ * Runs a task for each item, as many at once as the cores have time for. A task does not reject.
+ *
+ * @template T
+ * @param {T[]} items
+ * @param {(item: T) => Promise<void>} task
+ */
+async function forEachAtPace(items, task) {
+  const waiting = [...items]
+  /** @type {Set<Promise<void>>} */
+  const running = new Set()
+  let before = coreTimes()
+  while (waiting.length > 0) {
+    const now = coreTimes()
+    const isIdle = now.idle - before.idle > IDLE_SHARE * (now.total - before.total)
+    before = now
+    if (running.size < AT_LEAST || (isIdle && running.size < AT_MOST)) {
+      const one = task(/** @type {T} */ (waiting.shift())).finally(() => running.delete(one))
+      running.add(one)
+    }
+    if (running.size >= AT_LEAST) await sleep(INTERVAL_MS)
+  }
+  await Promise.all(running)
+}
+
+/** What the cores have spent since the machine started, in milliseconds. */
+function coreTimes() {
+  const sum = { idle: 0, total: 0 }
+  for (const { times } of os.cpus()) {
+    sum.idle += times.idle
+    sum.total += times.user + times.nice + times.sys + times.irq + times.idle
+  }
+  return sum
+}
+
+module.exports = { forEachAtPace }
