@@ -10,7 +10,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { test, after } = require('node:test')
 const { promisify } = require('node:util')
-const { hostTarget } = require('../helpers/cargo.js')
+const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
 const { useDatabase } = require('../helpers/database.js')
 
 const root = path.join(__dirname, '../..')
@@ -27,7 +27,7 @@ const LIBRARIES = /** @type {Record<string, string>} */ ({
 // Built while the file loads, as the addon itself is, so that the compiled dependencies are shared.
 const built = (async () => {
   const target = hostTarget()
-  const args = ['build', '--release', '--quiet', '--lib', '--features', 'panic-probe', '--target', target]
+  const args = ['build', '--release', '--quiet', '--lib', '--features', 'panic-probe', '--target', target, ...QUICKLY]
   await promisify(execFile)('cargo', args, { cwd: root })
   const library = LIBRARIES[process.platform] ?? 'libgoscope_postgres.so'
   fs.copyFileSync(path.join(root, 'target', target, 'release', library), addon)

@@ -3,16 +3,16 @@
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
-const { hostTarget } = require('../helpers/cargo.js')
+const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
 
 /**
- * The Rust side's own tests, optimised as the addon is, so that they share its compiled dependencies.
+ * The Rust side's own tests, with the dependencies as they were compiled for the addon.
  *
  * @param {import('./report.js').Report} report
  */
 function runRustTests(report) {
-  console.log('\nRust unit tests (cargo test --release; about a minute the first time)')
-  const run = spawnSync('cargo', ['test', '--release', '--quiet', '--target', hostTarget()], {
+  console.log('\nRust unit tests (cargo test; half a minute the first time)')
+  const run = spawnSync('cargo', ['test', '--release', '--quiet', '--target', hostTarget(), ...QUICKLY], {
     cwd: path.join(__dirname, '../..'),
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
