@@ -233,9 +233,10 @@ test('a lock that is granted at the moment when nobody wants it any more is give
 test('a try that the server holds up is given up all the same, and what comes of it is given back', async () => {
   const db = await database
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
-  const lease = await holder.acquire('held up', 1)
-  await until('its end', async () => !(await lease?.isValid()))
+  const lease = await holder.acquire('held up', 3_000)
+  // While the lease lasts: once it is over, another acquisition may sweep its row.
   const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:held up' FOR UPDATE")
+  await until('its end', async () => !(await lease?.isValid()))
   await assert.rejects(inTime('the wait', waiter.lock('held up', { ...TTL, wait: 200 })), {
     code: 'ERR_LOCK_WAIT_TIMEOUT',
   })

@@ -7,6 +7,7 @@ const assert = require('node:assert/strict')
 const { before, test } = require('node:test')
 const { PG, makeConsumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
+const { variants } = require('../helpers/variants.js')
 
 const database = useDatabase()
 /** @type {import('../helpers/consumer.js').Consumer} */
@@ -19,7 +20,7 @@ before(async () => {
   options = { env: { APP_DATABASE_URL: (await database).url } }
 })
 
-for (const pool of ['forks', 'vmThreads']) {
+for (const pool of variants(['forks', 'vmThreads'])) {
   test(`every call under vitest's fake timers, with --pool=${pool}`, async () => {
     const output = await application.succeed(['node_modules/vitest/vitest.mjs', 'run', `--pool=${pool}`], options)
     assert.match(output, /^ +Tests +6 passed \(6\)$/m)

@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const { before, test } = require('node:test')
 const { PG, makeConsumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
+const { variants } = require('../helpers/variants.js')
 
 const JEST = 'node_modules/jest/bin/jest.js'
 
@@ -17,7 +18,8 @@ before(async () => {
   application = await makeConsumer('jest', [PG, 'jest@30.5.2'])
 })
 
-for (const [title, passed, args] of /** @type {[string, number, string[]][]} */ ([
+/** @type {[title: string, passed: number, args: string[]][]} */
+const MODES = [
   ['in one process, looking for open handles', 6, [JEST, '--runInBand', '--detectOpenHandles']],
   ['in worker processes', 6, [JEST, '--maxWorkers=2']],
   ['in worker threads', 6, [JEST, '--maxWorkers=2', '--workerThreads']],
@@ -26,7 +28,8 @@ for (const [title, passed, args] of /** @type {[string, number, string[]][]} */ 
     1,
     ['--experimental-vm-modules', JEST, '--runInBand', '--detectOpenHandles', '--testMatch=**/*.test.mjs'],
   ],
-])) {
+]
+for (const [title, passed, args] of variants(MODES)) {
   test(`jest ${title}`, async () => {
     const output = await application.succeed(args, { env: { APP_DATABASE_URL: (await database).url } })
     assert.match(output, new RegExp(`^Tests: +${passed} passed, ${passed} total$`, 'm'))

@@ -8,6 +8,7 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { PG, makeConsumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
+const { variants } = require('../helpers/variants.js')
 
 /** The compilers, by the folders that they are installed in. */
 const COMPILERS = { 'typescript-5': '5.9.3', 'typescript-7': '7.0.2' }
@@ -49,7 +50,7 @@ async function compile(compiler, consumer, options, files) {
   return await consumer.succeed([tsc, '-p', '.', '--listFiles'])
 }
 
-for (const [compiler, version] of Object.entries(COMPILERS)) {
+for (const [compiler, version] of variants(Object.entries(COMPILERS))) {
   for (const resolution of RESOLUTIONS) {
     // With the declarations checked, too, which is what `skipLibCheck` leaves out.
     test(`TypeScript ${version}, ${resolution.moduleResolution}`, async () => {

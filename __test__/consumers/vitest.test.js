@@ -7,6 +7,7 @@ const { test } = require('node:test')
 const { PG, makeConsumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
 const { missing, node } = require('../helpers/runtimes.js')
+const { variants } = require('../helpers/variants.js')
 
 const VERSIONS = [
   { version: '4.1.12', skip: false, runtime: () => process.execPath },
@@ -14,13 +15,18 @@ const VERSIONS = [
   { version: '5.1.1', skip: missing, runtime: () => node('24.21.0') },
 ]
 
+const POOLS = ['forks', 'threads', 'vmThreads', 'vmForks']
+const RUNS = variants(VERSIONS.flatMap(({ version }) => POOLS.map((pool) => ({ version, pool }))))
+
 const database = useDatabase()
 
 for (const { version, skip, runtime } of VERSIONS) {
+  const runs = RUNS.filter((run) => run.version === version)
+  if (runs.length === 0) continue
   test(`vitest ${version}`, { skip }, async (t) => {
     const application = await makeConsumer('vitest', [PG, `vitest@${version}`])
     const options = { runtime: runtime(), env: { APP_DATABASE_URL: (await database).url } }
-    for (const pool of ['threads', 'forks', 'vmThreads', 'vmForks']) {
+    for (const { pool } of runs) {
       await t.test(`--pool=${pool}`, async () => {
         const output = await application.succeed(['node_modules/vitest/vitest.mjs', 'run', `--pool=${pool}`], options)
         assert.match(output, /^ +Tests +6 passed \(6\)$/m)

@@ -5,9 +5,8 @@
 const path = require('node:path')
 const { fetched } = require('./fetched.js')
 
-const NODES = ['20.20.2', '22.23.3', '24.21.0', '26.10.0']
-/** Those that the package is installed for: a configuration may name some of them. */
-const INSTALLED_FOR = process.env.GOSCOPE_TEST_NODES?.split(',') ?? NODES
+/** The newest with long-term support first. */
+const NODES = ['24.21.0', '20.20.2', '22.23.3', '26.10.0']
 const BUN = '1.4.5'
 const DENO = '2.9.6'
 
@@ -22,4 +21,4 @@ const node = (/** @type {string} */ version) => path.join(fetched(`node-linux-x6
 const bun = () => path.join(fetched(`@oven/bun-linux-x64@${BUN}`), 'bin/bun')
 const deno = () => path.join(fetched(`@deno/linux-x64-glibc@${DENO}`), 'deno')
 
-module.exports = { BUN, DENO, INSTALLED_FOR, NODES, bun, deno, missing, node }
+module.exports = { BUN, DENO, NODES, bun, deno, missing, node }

@@ -10,7 +10,8 @@ const { useDatabase } = require('../helpers/database.js')
 const { installed, managersOf } = require('../helpers/package-managers.js')
 const { publishedRegistry } = require('../helpers/registry.js')
 const { released } = require('../helpers/released.js')
-const { INSTALLED_FOR, missing, node } = require('../helpers/runtimes.js')
+const { NODES, missing, node } = require('../helpers/runtimes.js')
+const { variants } = require('../helpers/variants.js')
 
 const tests = path.join(__dirname, '..')
 const database = useDatabase()
@@ -25,7 +26,7 @@ before(async () => {
   platform = (await released()).platform
 })
 
-for (const runtime of INSTALLED_FOR) {
+for (const runtime of variants(NODES)) {
   test(`node ${runtime}`, { skip: missing }, async (t) => {
     const [npm] = managersOf(runtime)
     assert.ok(npm)

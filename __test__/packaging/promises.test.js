@@ -8,7 +8,8 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { installed, managersOf } = require('../helpers/package-managers.js')
 const { publishedRegistry } = require('../helpers/registry.js')
-const { INSTALLED_FOR, missing, node } = require('../helpers/runtimes.js')
+const { NODES, missing, node } = require('../helpers/runtimes.js')
+const { variants } = require('../helpers/variants.js')
 
 /** The tests that need no sources and little time. */
 const CONTRACT = ['circuits', 'cache', 'checkpoints', 'idempotency', 'errors']
@@ -22,7 +23,7 @@ before(async () => {
   registry = await publishedRegistry()
 })
 
-for (const runtime of INSTALLED_FOR) {
+for (const runtime of variants(NODES)) {
   test(`node ${runtime}`, { skip: missing }, async (t) => {
     const [npm] = managersOf(runtime)
     assert.ok(npm)

@@ -11,7 +11,8 @@ const { useDatabase } = require('../helpers/database.js')
 const { installed, managersOf } = require('../helpers/package-managers.js')
 const { publish, publishedRegistry } = require('../helpers/registry.js')
 const { released } = require('../helpers/released.js')
-const { INSTALLED_FOR, missing, node } = require('../helpers/runtimes.js')
+const { NODES, missing, node } = require('../helpers/runtimes.js')
+const { variants } = require('../helpers/variants.js')
 const { version } = require('../../package.json')
 
 const database = useDatabase()
@@ -31,7 +32,7 @@ const SHOW = `
   const addons = process.report.getReport().sharedObjects.filter((file) => file.endsWith('.node'))
   console.log(JSON.stringify({ ...buildInfo, addons, path: process.env.PATH }))`
 
-for (const runtime of INSTALLED_FOR) {
+for (const runtime of variants(NODES)) {
   for (const manager of managersOf(runtime)) {
     test(`node ${runtime}, ${manager.name}`, { skip: missing }, async () => {
       const { application, node: inNode } = await installed(registry.url, manager, node(runtime))

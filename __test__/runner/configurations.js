@@ -3,7 +3,6 @@
 'use strict'
 
 const pooler = require('../helpers/pooler.js')
-const { NODES } = require('../helpers/runtimes.js')
 const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
 
 /**
@@ -16,7 +15,7 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
  * @property {Record<string, string>} [leavesOut] files, and why
  * @property {string[]} [files] their names, if not all of the folders
- * @property {string[]} [nodes] versions of Node that the package is installed for, if not all
+ * @property {'first' | 'rest'} [variants] of other programs, if not all; see helpers/variants.js
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
  * @typedef {{ missing: string } | { way: import('../helpers/way.js').Way, stop: () => Promise<void> }} Detour
@@ -25,9 +24,13 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
 const CONTRACT = ['contract']
 /** Those with the longest files first, so that no long one is left for the end. */
 const EVERYTHING = ['consumers', 'packaging', 'boundary', 'faults', 'tls', 'beyond', 'connecting', 'contract']
-/** The Node of `npm test`: the newest with long-term support. */
-const ONE_NODE = '24.21.0'
 
+/** Files whose tests are for a list of versions or modes. */
+const WITH_VARIANTS = ['clocks', 'examples', 'jest', 'promises', 'road', 'types', 'vitest'].map(
+  (name) => `${name}.test.js`,
+)
+/** What takes a minute for one test of one recipe. */
+const ONLY_IN_ALL = { 'next.test.js': 'npm run test:all builds the recipe for Next.js; here webpack and esbuild do' }
 /** What a pooler in transaction mode cannot be asked for. */
 const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
 /** What is about tables that adapters make. */
@@ -77,10 +80,10 @@ const CONFIGURATIONS = [
     leavesOut: OF_MAKING,
   })),
   {
-    ...configuration(18, 'UTC', 'UTC', 'read committed', ['packaging']),
-    title: 'PostgreSQL 18, the package as it is installed on the other versions of Node',
-    files: ['examples.test.js', 'promises.test.js', 'road.test.js'],
-    nodes: NODES.filter((version) => version !== ONE_NODE),
+    ...configuration(18, 'UTC', 'UTC', 'read committed', ['consumers', 'packaging']),
+    title: 'PostgreSQL 18, with the other versions of Node, and of the programs that use the package',
+    files: [...WITH_VARIANTS, ...Object.keys(ONLY_IN_ALL)],
+    variants: 'rest',
   },
 ]
 
@@ -91,7 +94,8 @@ const CONFIGURATIONS = [
  * @returns {Configuration}
  */
 function onVersion(version) {
-  return { ...configuration(version, 'UTC', 'UTC', 'read committed', EVERYTHING), nodes: [ONE_NODE] }
+  const plain = configuration(version, 'UTC', 'UTC', 'read committed', EVERYTHING)
+  return { ...plain, variants: 'first', leavesOut: ONLY_IN_ALL }
 }
 
 /**

@@ -9,7 +9,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 /** Files at once, whatever the cores do. */
 const AT_LEAST = 3
 /** A bound for what they need of the server: connections, memory, and a disk that is written to. */
-const AT_MOST = 10
+const AT_MOST = 8
 /** One more is started where this share of all cores has been idle. */
 const IDLE_SHARE = 0.2
 /** Between two looks at the cores, in milliseconds: what was started last is busy by then. */

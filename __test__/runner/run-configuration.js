@@ -55,7 +55,7 @@ async function runConfiguration(configuration, only, report) {
  * @param {Report} report
  */
 async function runOn(serverUrl, configuration, files, report) {
-  const { title, TZ, settings, detour, leavesOut, isDebian, nodes } = configuration
+  const { title, TZ, settings, detour, leavesOut, isDebian, variants } = configuration
   const found = await detour?.(serverUrl)
   if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
   const env = {
@@ -65,7 +65,7 @@ async function runOn(serverUrl, configuration, files, report) {
     GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
     GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
-    ...(nodes && { GOSCOPE_TEST_NODES: nodes.join() }),
+    ...(variants && { GOSCOPE_TEST_VARIANTS: variants }),
   }
   const waiting = files.filter((file) => {
     const reason = leavesOut?.[path.basename(file)]
