@@ -9,7 +9,7 @@ const { databaseErrorOf } = require('./pg.js')
 /**
  * @typedef {{ kind: 'server', message: string } & Record<string, string | null>
  *   | { kind: 'network', code: string, syscall: string, address: string | null, port: number | null }
- *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' | 'openTransaction' }
+ *   | { kind: 'terminated' | 'connectTimeout' | 'queueTimeout' | 'queryTimeout' | 'noPassword' | 'closed' | 'openTransaction' | 'copyInHook' }
  *   | { kind: 'tlsAlert', reason: string, number: number, inHandshake: boolean }
  *   | { kind: 'tlsEnded', host: string }
  *   | { kind: 'tlsRefused', reason: string, seen: string | null }
@@ -30,7 +30,14 @@ const TLS_ENDED = 'Client network socket disconnected before secure TLS connecti
 const OPEN_TRANSACTION =
   "a connect hook has left a transaction open, in which no call would ever be committed. Send its COMMIT or ROLLBACK before the hook's promise resolves"
 
+const COPY_IN_HOOK =
+  'a connect hook has begun a COPY FROM STDIN or COPY TO STDOUT, which native connections do not carry. Use INSERT or SELECT in the hook, or a client of your own for the COPY'
+
 const PANICKED = 'goscope-postgres failed internally, and whether the call took effect is not known. Please report this'
+
+/** A function of the application may throw `undefined`. */
+const UNKNOWN_REASON =
+  'what the pool connects with could not be found out, and its function (`password`, `stream`, a pool’s own `Client`) gave no reason. Have it throw an Error'
 
 /** The table's column had JSON when the adapter looked at it, and now holds something else. */
 const UNREADABLE_ANSWER =
@@ -71,6 +78,8 @@ function toError(failure, connection) {
       return coded(new Error(failure.message), 'ERR_GOSCOPE_TARGET_SESSION')
     case 'openTransaction':
       return coded(new Error(OPEN_TRANSACTION), 'ERR_GOSCOPE_HOOK')
+    case 'copyInHook':
+      return coded(new Error(COPY_IN_HOOK), 'ERR_GOSCOPE_HOOK')
     case 'row':
       return rowError(failure)
     case 'tableOwner':
@@ -82,7 +91,7 @@ function toError(failure, connection) {
     case 'closed':
       return new Error(POOL_ENDED)
     case 'host':
-      return keptError(failure.ticket) ?? new Error('the connection could not be described')
+      return keptError(failure.ticket) ?? coded(new Error(UNKNOWN_REASON), 'ERR_GOSCOPE_CONNECTION')
     case 'panic':
       return coded(new Error(`${PANICKED}: ${failure.message}`), 'ERR_INTERNAL_ASSERTION')
     default:

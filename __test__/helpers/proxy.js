@@ -77,6 +77,11 @@ class FaultProxy {
     return strike
   }
 
+  /** How many connections are open now. */
+  get open() {
+    return this.#open.size
+  }
+
   /** Forgets what was seen so far. */
   reset() {
     this.messages = ''

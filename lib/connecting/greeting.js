@@ -3,6 +3,8 @@
 // session, so they run on native connections, too, before anybody uses them.
 'use strict'
 
+const { coded } = require('../errors.js')
+
 /**
  * Whether a pool has such hooks.
  *
@@ -32,19 +34,58 @@ async function greet(pool, converse, about) {
   const session = new Session(converse, about)
   const { onConnect, verify } = pool.options
   try {
-    if (onConnect) await onConnect(session)
-    await untilDone(
-      listeners(pool).map((/** @type {Function} */ listener) => listener.call(pool, session)),
-      session,
-      longestIdle(pool.options),
+    if (onConnect) await named('onConnect', () => onConnect(session))
+    await named("the listener of 'connect'", () =>
+      untilDone(callEach(pool, session), session, longestIdle(pool.options)),
     )
     if (verify) {
-      await new Promise((resolve, reject) => {
-        verify(session, (/** @type {unknown} */ error) => (error ? reject(error) : resolve(undefined)))
-      })
+      await named(
+        'verify',
+        () =>
+          new Promise((resolve, reject) => {
+            verify(session, (/** @type {unknown} */ error) => (error ? reject(error) : resolve(undefined)))
+          }),
+      )
     }
-  } finally {
-    await session.settled()
+  } catch (error) {
+    // Its connection is given up at once, also while a query of its own is under way.
+    session.abandon()
+    throw error
+  }
+  await session.settled()
+}
+
+/**
+ * Runs a hook. One that fails without saying how (`throw undefined`) fails with an error that names it.
+ *
+ * @param {string} hook
+ * @param {() => unknown} run
+ */
+async function named(hook, run) {
+  try {
+    await run()
+  } catch (error) {
+    if (error !== undefined && error !== null) throw error
+    const message = `the connect hook ${hook} failed with ${error} in place of an error. Have it throw, or reject with, an Error`
+    throw coded(new Error(message), 'ERR_GOSCOPE_HOOK')
+  }
+}
+
+/**
+ * @param {any} pool
+ * @param {import('./session.js').Session} session
+ * @returns {unknown[]} what the listeners return
+ */
+function callEach(pool, session) {
+  /** @type {unknown[]} */
+  const results = []
+  try {
+    for (const listener of listeners(pool)) results.push(listener.call(pool, session))
+    return results
+  } catch (error) {
+    // The listeners before this one fail with the connection, and nothing waits for their promises any more.
+    for (const result of results) Promise.resolve(result).catch(() => {})
+    throw error
   }
 }
 

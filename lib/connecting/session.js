@@ -24,6 +24,8 @@ class Session extends EventEmitter {
   #pending = 0
   /** How many queries there have been. */
   #asked = 0
+  /** What the hooks have been given of queries that are not over. @type {Set<Promise<unknown>>} */
+  #given = new Set()
 
   /**
    * @param {(sql: string) => Promise<any>} converse runs SQL there
@@ -63,7 +65,10 @@ class Session extends EventEmitter {
    * @param {Function} [callback]
    */
   query(query, values, callback) {
+    // As pg.
+    if (query == null) throw invalidQuery('Client was passed a null or undefined query')
     const { text, values: own, rowMode } = typeof query === 'string' ? { text: query } : /** @type {any} */ (query)
+    if (typeof text !== 'string') throw invalidQuery('A query of a connect hook must have a text')
     const done = typeof values === 'function' ? values : callback
     const params = Array.isArray(values) ? values : own
     const result = this.#enqueue(() => this.#run(text, params, rowMode))
@@ -82,7 +87,16 @@ class Session extends EventEmitter {
     const result = this.#last.then(run).finally(() => this.#pending--)
     this.#last = result.catch(() => {})
     // Another promise than the one that is waited for here: if the hook ignores a failure, it is unhandled, as with pg.
-    return result.then((found) => found)
+    const given = result.then((found) => found)
+    this.#given.add(given)
+    const isOver = () => this.#given.delete(given)
+    result.then(isOver, isOver)
+    return given
+  }
+
+  /** A hook has failed, and the connection ends: that its queries fail with it is no further failure to handle. */
+  abandon() {
+    for (const given of this.#given) given.catch(() => {})
   }
 
   /**
@@ -201,6 +215,9 @@ const lacking = (method, advice) =>
     new TypeError(`A connect hook called client.${method}(), which native connections do not have: ${advice}`),
     'ERR_INVALID_ARG_VALUE',
   )
+
+/** @param {string} message */
+const invalidQuery = (message) => coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
 
 /**
  * @param {{ fields: string[], rows: string[][], rowCount: number }} result

@@ -14,12 +14,13 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 
 use super::description::{Description, TargetSession};
 use super::direct::Way;
-use super::error::Error;
+use super::error::{Error, is_of_copy};
 use super::handshake::{Failure, Handshake, ISOLATION, Told, session_statements, shake_hands};
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
 use super::pool::Owner;
 use super::routing::to_primary;
 use super::session::{Backend, Mark, Session};
+use super::set_up::{SetUp, carry};
 use super::statement::Words;
 use crate::sync::lock;
 
@@ -30,6 +31,10 @@ pub struct Connection {
     /// What has run here, by the hash of its words. (deadpool's cache hashes the whole text at each run.)
     statements: Mutex<HashMap<u64, Known>>,
     session: Session,
+    /// After `client`, which is to be dropped first.
+    set_up: SetUp,
+    /// A connect hook has begun a COPY that nothing here can carry.
+    has_copied: AtomicBool,
     lock_timeout: LockTimeout,
     uses: AtomicU64,
     /// Set when the server's answer shows that this connection must not be used again.
@@ -49,7 +54,8 @@ enum Known {
 impl Connection {
     /// Opens a connection to one host. `open` is held by the connection until it has said goodbye to the server, so
     /// that a pool can wait for that; `told`, where notices are to be heard, until it has ended. Without a mark, nothing
-    /// of ours is asked for at start-up, and the session counts as shared.
+    /// of ours is asked for at start-up, and the session counts as shared. Dropped before [`serve`](Self::serve) has been
+    /// called, the connection closes its socket at once.
     pub(super) async fn open(
         description: &Description,
         owner: &Arc<dyn Owner>,
@@ -59,11 +65,13 @@ impl Connection {
         open: mpsc::Sender<()>,
         told: Option<Told>,
     ) -> Result<Self, Failure> {
+        // Before the client, which is to be dropped first.
+        let (set_up, outcome) = SetUp::begin();
         let Handshake { client, carrier } = shake_hands(description, owner, &way.direct, mark, told).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {
-            if let Err(error) = carrier.await {
+            if let Err(error) = carry(carrier, outcome).await {
                 let _ = watch.set(Error::from_protocol(&error));
             }
             drop(open);
@@ -80,6 +88,8 @@ impl Connection {
             statements: Mutex::default(),
             lock_timeout: LockTimeout::of_session(session.limits),
             session,
+            set_up,
+            has_copied: AtomicBool::new(false),
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
             query_timeout: description.query_timeout(),
@@ -90,6 +100,11 @@ impl Connection {
             connection.execute(ISOLATION).await.map_err(Failure::of_session)?;
         }
         Ok(connection)
+    }
+
+    /// It is set up, and serves calls from here on.
+    pub(super) fn serve(&self) {
+        self.set_up.finish();
     }
 
     /// Runs a statement, and waits no longer for its answer than the configuration says.
@@ -243,9 +258,19 @@ impl Connection {
         self.client.batch_execute(&to_primary(sql)).await.map_err(|error| self.explain(&error))
     }
 
-    /// Runs the application's own statements, as text: what its `connect` hooks ask for.
+    /// Runs the application's own statements, as text: what its `connect` hooks ask for. After a COPY to or from the client
+    /// nothing else runs: the server may wait for data, and takes any other message for an error.
     pub async fn converse(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
-        self.client.simple_query(sql).await.map_err(|error| self.explain(&error))
+        if self.has_copied.load(Ordering::Relaxed) {
+            return Err(Error::CopyInHook);
+        }
+        self.client.simple_query(sql).await.map_err(|error| match self.explain(&error) {
+            Error::Other { .. } if is_of_copy(&error) => {
+                self.has_copied.store(true, Ordering::Relaxed);
+                Error::CopyInHook
+            }
+            other => other,
+        })
     }
 
     /// Refuses a session in which the application's hooks have left a transaction open: each call would be part of it, and

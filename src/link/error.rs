@@ -50,6 +50,8 @@ pub enum Error {
     Unfit { message: String },
     /// A connect hook of the application has left a transaction open.
     OpenTransaction,
+    /// A connect hook has begun a COPY to or from the client.
+    CopyInHook,
     /// The pool has been ended.
     Closed,
     /// A row holds something that the adapter cannot read. It fails the calls that want this row, and no others.
@@ -126,7 +128,8 @@ impl Error {
                 matches!(error.code.as_str(), "57P01" | "57P02" | "57P03" | "53300")
                     || error.code.starts_with("08")
             }
-            Self::Closed | Self::Panic { .. } | Self::NoPassword | Self::OpenTransaction => false,
+            Self::Closed | Self::Panic { .. } | Self::NoPassword => false,
+            Self::OpenTransaction | Self::CopyInHook => false,
             _ => true,
         }
     }
@@ -159,7 +162,7 @@ impl Error {
                 return Some(format!("ERR_SSL_{}", reason.to_uppercase().replace(' ', "_")).into());
             }
             Self::Unfit { .. } => "ERR_GOSCOPE_TARGET_SESSION",
-            Self::OpenTransaction => "ERR_GOSCOPE_HOOK",
+            Self::OpenTransaction | Self::CopyInHook => "ERR_GOSCOPE_HOOK",
             Self::Row { .. } => "ERR_GOSCOPE_ROW",
             Self::TableOwner { .. } => "ERR_GOSCOPE_TABLE_OWNER",
             Self::Distributed { .. } => "ERR_GOSCOPE_TABLE_DISTRIBUTED",
@@ -239,6 +242,11 @@ impl Error {
 /// tokio-postgres tells what failed only in its words.
 pub(super) fn is_of_handshake(error: &tokio_postgres::Error) -> bool {
     error.to_string().starts_with("error performing TLS handshake")
+}
+
+/// The answer to a simple query has no other message that tokio-postgres does not expect there.
+pub(super) fn is_of_copy(error: &tokio_postgres::Error) -> bool {
+    error.to_string() == "unexpected message from server"
 }
 
 fn is_of_connection(error: &tokio_postgres::Error) -> bool {

@@ -29,6 +29,7 @@ mod routing;
 mod scans;
 mod sequencer;
 mod session;
+mod set_up;
 mod signing;
 mod startup;
 mod statement;
@@ -314,8 +315,7 @@ impl Link {
         });
     }
 
-    /// Called once for each job that has entered, whatever became of it, with the number of calls under way that it stood
-    /// for.
+    /// Called once for each job that has entered, whatever became of it, with the number of calls that it stood for.
     fn leave(self: &Arc<Self>, jobs: impl IntoIterator<Item = (Turns, usize)>) {
         let mut state = self.state();
         let State { sequencer, ready, in_flight, .. } = &mut *state;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult, Timeouts};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
@@ -48,6 +49,8 @@ pub(super) struct Manager {
     owner: Arc<dyn Owner>,
     way: Way,
     open: Mutex<Option<mpsc::Sender<()>>>,
+    /// Set with the end of the pool, which gives up the connections that are being set up.
+    ended: CancellationToken,
     refusals: Refusals,
 }
 
@@ -70,7 +73,18 @@ impl managed::Manager for Manager {
 }
 
 impl Manager {
+    /// A connection that serves calls.
     async fn open(&self, way: &Way, told: Option<Told>) -> Result<Connection, Error> {
+        let connection = tokio::select! {
+            biased;
+            () = self.ended.cancelled() => return Err(Error::Closed),
+            opened = self.of_hosts(way, told) => opened?,
+        };
+        connection.serve();
+        Ok(connection)
+    }
+
+    async fn of_hosts(&self, way: &Way, told: Option<Told>) -> Result<Connection, Error> {
         let wanted = self.settings.target_session_attrs;
         if wanted != TargetSession::PreferStandby {
             return self.first_of_hosts(wanted, way, told).await;
@@ -216,8 +230,14 @@ impl Pool {
     pub(super) fn new(settings: PoolSettings, owner: Arc<dyn Owner>, way: Way) -> Self {
         let (open, farewells) = mpsc::channel(1);
         let max = settings.max.max(1);
-        let manager =
-            Manager { settings, owner, way, open: Mutex::new(Some(open)), refusals: Refusals::default() };
+        let manager = Manager {
+            settings,
+            owner,
+            way,
+            open: Mutex::new(Some(open)),
+            ended: CancellationToken::new(),
+            refusals: Refusals::default(),
+        };
         let connections = managed::Pool::builder(manager)
             .max_size(max)
             // As pg: the most recently used first, so that surplus connections grow idle and close.
@@ -295,9 +315,11 @@ impl Pool {
         while farewells.recv().await.is_some() {}
     }
 
-    /// Closes every connection that is not on lease, and opens no other.
+    /// Closes every connection that is not on lease, and opens no other, nor one that it is about to open.
     pub(super) fn abandon(&self) {
         self.connections.close();
-        lock(&self.connections.manager().open).take();
+        let manager = self.connections.manager();
+        lock(&manager.open).take();
+        manager.ended.cancel();
     }
 }

@@ -4,7 +4,7 @@
 //! Settings could travel in `options` as well, but poolers know the parameters that drivers send by name: PgBouncer may
 //! be told to ignore `statement_timeout`, and refuses `options`.
 
-use std::io::{Error, IoSlice, Result};
+use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::pool::Owner;
@@ -81,7 +82,7 @@ impl<S: AsyncWrite + Unpin> Starting<S> {
                     while *sent < packet.len() {
                         match Pin::new(&mut self.stream).poll_write(context, &packet[*sent..]) {
                             Poll::Ready(Ok(0)) => {
-                                return Some(Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())));
+                                return Some(Poll::Ready(Err(ErrorKind::WriteZero.into())));
                             }
                             Poll::Ready(Ok(written)) => *sent += written,
                             other => return Some(other),
@@ -192,7 +193,15 @@ where
         Box::pin(async move {
             let stream = if waits_for_node {
                 let runtime = Handle::current();
-                tokio::task::spawn_blocking(move || runtime.block_on(connected))
+                // That thread would go on with a handshake that is given up here, for as long as the server says nothing.
+                let (_wanted, given_up) = oneshot::channel::<()>();
+                let handshake = async move {
+                    tokio::select! {
+                        connected = connected => connected,
+                        _ = given_up => Err(ErrorKind::TimedOut.into()),
+                    }
+                };
+                tokio::task::spawn_blocking(move || runtime.block_on(handshake))
                     .await
                     .map_err(Error::other)??
             } else {

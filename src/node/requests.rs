@@ -39,7 +39,29 @@ impl Question {
 enum Answer {
     Describe(oneshot::Sender<Result<Description, Error>>),
     Crypto(oneshot::Sender<Result<String, Error>>),
-    Greet { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<(String, Reply)> },
+    Greet { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<Asked> },
+}
+
+/// A hook's query. Given up with its connection, it fails as with that.
+struct Asked {
+    sql: String,
+    reply: Option<Reply>,
+}
+
+impl Asked {
+    fn answer(mut self, answer: Result<Vec<SimpleQueryMessage>, Error>) {
+        if let Some(reply) = self.reply.take() {
+            reply.settle(answer.map(|messages| results(&messages).to_string()));
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take() {
+            reply.settle(Err(Error::Terminated));
+        }
+    }
 }
 
 /// The requests that wait for JavaScript.
@@ -104,9 +126,8 @@ impl Requests {
                     .settle(Err(Error::other("the session is no longer the application's to query")));
             }
         };
-        if let Err(mpsc::error::SendError((_, reply))) = statements.send((sql, reply)) {
-            reply.settle(Err(Error::Terminated));
-        }
+        // One that is not taken is dropped, and says so.
+        let _ = statements.send(Asked { sql, reply: Some(reply) });
     }
 
     pub(super) fn close(&self) {
@@ -158,8 +179,23 @@ impl Queue {
         loop {
             tokio::select! {
                 answer = &mut greeted => return answer.unwrap_or(Err(Error::Closed)),
-                Some((sql, reply)) = asked.recv() => {
-                    reply.settle(connection.converse(&sql).await.map(|messages| results(&messages).to_string()));
+                Some(query) = asked.recv() => {
+                    let (answer, is_over) = {
+                        let conversing = connection.converse(&query.sql);
+                        tokio::pin!(conversing);
+                        tokio::select! {
+                            answer = &mut conversing => (answer, false),
+                            // A hook that has failed waits for nothing more.
+                            outcome = &mut greeted => {
+                                outcome.unwrap_or(Err(Error::Closed))?;
+                                (conversing.await, true)
+                            }
+                        }
+                    };
+                    query.answer(answer);
+                    if is_over {
+                        return Ok(());
+                    }
                 }
             }
         }
