@@ -11,6 +11,7 @@ const { missing, startPooler } = require('../helpers/pooler.js')
 const { startProxy } = require('../helpers/proxy.js')
 const { inProcesses } = require('../helpers/processes.js')
 const { failureOf } = require('../helpers/sides.js')
+const { inTime } = require('../helpers/waiting.js')
 
 const skip = missing || false
 const database = useDatabase()
@@ -136,5 +137,38 @@ test('a pooler that refuses start-up options is used without them', { skip }, as
     await adapter.disconnect()
   } finally {
     await strict.stop()
+  }
+})
+
+test('a connection that is given up within the query of a connect hook leaves its server connection to others', {
+  skip,
+}, async () => {
+  const db = await database
+  const few = await startPooler(db.url, 'ignore_startup_parameters = options\ndefault_pool_size = 2')
+  try {
+    for (const sql of [
+      'SELECT pg_sleep(600)',
+      'CREATE TEMPORARY TABLE given_up (n int) ON COMMIT DROP; COPY given_up FROM STDIN',
+    ]) {
+      let asked = 0
+      const pool = db.pool({
+        connectionString: few.url,
+        max: 1,
+        connectionTimeoutMillis: 2000,
+        .../** @type {any} */ ({
+          onConnect: (/** @type {any} */ client) => {
+            asked++
+            return client.query(sql)
+          },
+        }),
+      })
+      const adapter = new PostgresAdapter(pool)
+      while (asked < 3) await failureOf(adapter.has('x'))
+      const other = new PostgresAdapter(db.pool({ connectionString: few.url }))
+      assert.equal(await inTime('the call of another client', other.has('x')), false)
+      await Promise.all([other, adapter].map((each) => each.disconnect()))
+    }
+  } finally {
+    await few.stop()
   }
 })
