@@ -5,6 +5,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { pause } = require('./clock.js')
 const { isUnreachable } = require('./unreachable.js')
+const { Patience } = require('./one-at-a-time.js')
 const { optionsOf } = require('./options.js')
 const { isRefusal } = require('./adapter-connection.js')
 const { coded } = require('./errors.js')
@@ -45,7 +46,7 @@ class ComputedEntries {
   #connection
   #cache
   #oneAtATime
-  /** @type {Map<string, { outcome: Promise<Computed>, limit: WaitLimit }>} with the limit of the caller that began it */
+  /** @type {Map<string, { outcome: Promise<Computed>, limit: WaitLimit, patience: Patience }>} with the limit of the caller that began it */
   #computing = new Map()
   /** @type {Set<string>} */
   #refreshing = new Set()
@@ -153,8 +154,10 @@ class ComputedEntries {
     const { name, limit } = wanted
     let computing = this.#computing.get(name)
     if (!computing) {
-      const outcome = this.#oneAtATime.do(this.#work(wanted, false)).finally(() => this.#computing.delete(name))
-      computing = { outcome, limit }
+      const patience = new Patience(true)
+      const work = { ...this.#work(wanted, false), patience }
+      const outcome = this.#oneAtATime.do(work).finally(() => this.#computing.delete(name))
+      computing = { outcome, limit, patience }
       this.#computing.set(name, computing)
     }
     return computing
@@ -177,6 +180,8 @@ class ComputedEntries {
       const isFirst = !this.#computing.has(name)
       if (!isFirst) limit.beforeWaiting()
       const computing = this.#computed(wanted)
+      // What is waited for is not worth a wait for the database: this caller computes by itself.
+      if (wanted.computesAnyway) computing.patience.lose()
       try {
         const { json, isStored, loss } = await limit.race(computing.outcome)
         if (loss && !wanted.computesAnyway) throw loss

@@ -5,6 +5,7 @@ const native = require('./native.js')
 const { sendWait, settled } = require('./bridge.js')
 const { pause } = require('./clock.js')
 const { coded } = require('./errors.js')
+const { isUnreachable } = require('./unreachable.js')
 const { lockWhenFree } = require('./waiting-lock.js')
 
 /** From the second round after these on there is a pause, doubled each time up to the longest. */
@@ -18,11 +19,41 @@ const LONGEST_PAUSE_MS = 250
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
  * @property {import('./wait-limit.js').WaitLimit} limit how long its caller waits for others
+ * @property {Patience} [patience] of its wait for others; absent: it retries what passes
  * @property {() => Promise<F | undefined>} find what has come of the work already
  * @property {() => Promise<F | undefined>} [begin] in place of `find`, by the process that has the claim
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the
  * pool is being ended
  */
+
+/**
+ * Whether a wait for others goes on while the database cannot be reached, or fails at once. It can be lost in the middle of
+ * the wait, which then begins anew.
+ */
+class Patience {
+  #isLost
+  #lookAgain = () => {}
+
+  /** @param {boolean} isPatient */
+  constructor(isPatient) {
+    this.#isLost = !isPatient
+  }
+
+  get isPatient() {
+    return !this.#isLost
+  }
+
+  lose() {
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#lookAgain()
+  }
+
+  /** @param {() => void} lookAgain ends the wait without a failure; called if the patience is lost in the middle of it */
+  whenLost(lookAgain) {
+    this.#lookAgain = lookAgain
+  }
+}
 
 /** @typedef {{ keyPrefix: string, namespace: string, createTables: boolean }} Claims the locks that are claims */
 
@@ -98,10 +129,27 @@ class OneAtATime {
   }
 
   /** @param {Work<any>} work */
-  async #untilFree({ name, limit }) {
-    limit.beforeWaiting()
-    const start = (/** @type {number} */ slot) => this.#claims.untilFree(slot, name)
+  async #untilFree(work) {
+    work.limit.beforeWaiting()
+    if (work.patience?.isPatient === false) {
+      try {
+        return await this.#waitForClaim(work, false)
+      } catch (error) {
+        if (isUnreachable(error)) throw error
+        // The server answers: what failed there may pass, such as a deadlock, and is retried as in any wait.
+      }
+    }
+    await this.#waitForClaim(work, true)
+  }
+
+  /**
+   * @param {Work<any>} work
+   * @param {boolean} isPatient
+   */
+  async #waitForClaim({ name, limit, patience }, isPatient) {
+    const start = (/** @type {number} */ slot) => this.#claims.untilFree(slot, name, isPatient)
     const free = sendWait(start, (start) => this.#connection.send(start))
+    patience?.whenLost(free.giveUp)
     try {
       settled(await this.#connection.unlessEnded(limit.race(free.outcome)))
     } finally {
@@ -165,4 +213,4 @@ class OneAtATime {
   }
 }
 
-module.exports = { OneAtATime }
+module.exports = { OneAtATime, Patience }

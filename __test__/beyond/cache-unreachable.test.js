@@ -7,10 +7,12 @@ const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../helpers/database.js')
 const { startProxy } = require('../helpers/proxy.js')
-const { inTime } = require('../helpers/waiting.js')
+const { inTime, until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 const COMPUTE = /** @type {const} */ ({ onError: 'compute' })
+/** Shorter than the 30 s for which a wait otherwise retries what passes, and far beyond any stall. */
+const LIMIT_MS = 25_000
 
 for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
   /** A cache whose server can be taken away. */
@@ -100,6 +102,49 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
       else assert.match(/** @type {any} */ (own).reason.code, /^ECONN/)
       assert.match(/** @type {any} */ (failed).reason.code, /^ECONN/)
       assert.equal(computed, 1)
+    })
+  }
+
+  const limits = /** @type {const} */ ([
+    ['`wait`', () => ({ wait: LIMIT_MS })],
+    ['`signal`', () => ({ signal: AbortSignal.timeout(LIMIT_MS) })],
+  ])
+  for (const [first, firstOptions] of /** @type {const} */ ([
+    ['computes in that case, too', COMPUTE],
+    ['wants the failure', {}],
+  ])) {
+    test(`${title}: callers that wait for another process compute at once; the first of them ${first}`, async () => {
+      const { db, cache, takeAway } = await setUp()
+      const key = `far: ${first}`
+      const other = new Cache(db.pool())
+      let finish = () => {}
+      const finished = new Promise((/** @type {(nothing: void) => void} */ resolve) => (finish = resolve))
+      let begin = () => {}
+      const begun = new Promise((/** @type {(nothing: void) => void} */ resolve) => (begin = resolve))
+      const far = other.getOrSet(key, async () => {
+        begin()
+        await finished
+        return 'far'
+      })
+      await begun
+      const isAwaited = async () => {
+        const sql =
+          "SELECT 1 FROM go_goscope_locks WHERE strpos(key, 'compute:') > 0 AND strpos(key, $1) > 0 AND awaited"
+        return (await db.query(sql, [key])).length > 0
+      }
+      const calls = [cache.getOrSet(key, () => 'near', { ...firstOptions, wait: LIMIT_MS })]
+      await until('the first waits', isAwaited)
+      for (const [, limit] of limits) calls.push(cache.getOrSet(key, () => 'near', { ...COMPUTE, ...limit() }))
+      await cache.get('answered after those have looked')
+      takeAway()
+      const [own, ...joined] = await Promise.allSettled(calls)
+      for (const [at, [limit]] of limits.entries()) {
+        assert.deepEqual(joined[at], { status: 'fulfilled', value: 'near' }, limit)
+      }
+      if ('onError' in firstOptions) assert.deepEqual(own, { status: 'fulfilled', value: 'near' })
+      else assert.match(/** @type {any} */ (own).reason.code, /^ECONN/)
+      finish()
+      assert.equal(await far, 'far')
     })
   }
 

@@ -27,10 +27,11 @@ impl Locks {
         Self { store, calls: pool.calls.clone() }
     }
 
+    /// `is_patient`: what passes is retried. Otherwise the wait fails when the server cannot be reached.
     #[napi(catch_unwind)]
-    pub fn until_free(&self, slot: u32, key: String) {
+    pub fn until_free(&self, slot: u32, key: String, is_patient: bool) {
         let (given_up, reply) = self.calls.wait(slot, Operation::Lock);
-        self.store.until_free(key, given_up, reply);
+        self.store.until_free(key, is_patient, given_up, reply);
     }
 
     #[napi(catch_unwind)]

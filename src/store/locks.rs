@@ -426,10 +426,16 @@ impl Locks {
     }
 
     /// Waits until a lock is free, without taking it, or until that is given up.
-    pub fn until_free(&self, key: String, given_up: impl Future<Output = ()> + Send + 'static, reply: Reply) {
+    pub fn until_free(
+        &self,
+        key: String,
+        is_patient: bool,
+        given_up: impl Future<Output = ()> + Send + 'static,
+        reply: Reply,
+    ) {
         let locks = self.clone();
         self.place.link.in_background(async move {
-            reply.settle(until_free(&locks, &key, given_up).await.map(|()| "null".into()));
+            reply.settle(until_free(&locks, &key, is_patient, given_up).await.map(|()| "null".into()));
         });
     }
 

@@ -5,19 +5,21 @@ use super::locks::{Locks, MAX_PATIENCE};
 use crate::link::Error;
 
 /// Until a lock is free, or another holds it than at first: that holder is done. Ends without a failure when it is given up.
+/// `is_patient`: once the lock has been seen, a look that fails is retried. Otherwise its failure ends the wait.
 pub(super) async fn until_free(
     locks: &Locks,
     key: &str,
+    is_patient: bool,
     given_up: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     tokio::select! {
         () = given_up => Ok(()),
-        free = until_another_holder(locks, key) => free,
+        free = until_another_holder(locks, key, is_patient) => free,
     }
 }
 
-/// As `lock()` waits: the first look fails as any call does, later ones retry what passes.
-async fn until_another_holder(locks: &Locks, key: &str) -> Result<(), Error> {
+/// If it is patient, as `lock()` waits: the first look fails as any call does, later ones retry what passes.
+async fn until_another_holder(locks: &Locks, key: &str, is_patient: bool) -> Result<(), Error> {
     let mut ear = Ear::new(locks.listen(key));
     let mut first = None;
     let mut patience = None;
@@ -25,7 +27,7 @@ async fn until_another_holder(locks: &Locks, key: &str) -> Result<(), Error> {
         if *first.get_or_insert_with(|| holder.clone()) != holder {
             break;
         }
-        patience = Some(MAX_PATIENCE);
+        patience = is_patient.then_some(MAX_PATIENCE);
         ear.wait(left).await?;
     }
     Ok(())
