@@ -4,6 +4,8 @@
 // printed.
 'use strict'
 
+const { itself, keepItself } = require('./itself.js')
+
 /** @typedef {import('./lease.js').Lease} Lease */
 
 /** Keeps a lease in its handle, as a private field, which no other way is as cheap as. */
@@ -35,7 +37,7 @@ class Kept extends class {
 const accessor = (get) => ({
   /** @this {object} */
   get() {
-    return get(Kept.in(this))
+    return get(Kept.in(itself(this)))
   },
   configurable: true,
 })
@@ -46,17 +48,19 @@ const BEYOND = {
   expiresAt: accessor((lease) => lease.expiresAt),
   fencingToken: accessor((lease) => lease.fencingToken),
   signal: accessor((lease) => lease.signal),
+}
+
+/**
+ * As the three methods, a function of this handle alone: it works detached from it, and behind a Proxy.
+ *
+ * @param {object} handle
+ * @param {Lease} lease
+ */
+function makeDisposable(handle, lease) {
   // The first releases of Node 20 do not have the symbol.
-  ...(Symbol.asyncDispose && {
-    [Symbol.asyncDispose]: {
-      /** @this {object} */
-      async value() {
-        await Kept.in(this).dispose()
-      },
-      configurable: true,
-      writable: true,
-    },
-  }),
+  if (!Symbol.asyncDispose) return
+  const value = async () => lease.dispose()
+  Object.defineProperty(handle, Symbol.asyncDispose, { value, configurable: true, writable: true })
 }
 
 /** @param {Lease} lease */
@@ -64,6 +68,8 @@ function lockHandle(lease) {
   const { release, extend, isValid } = lease
   const handle = { release, extend, isValid }
   new Kept(handle, lease)
+  keepItself(handle)
+  makeDisposable(handle, lease)
   return Object.defineProperties(handle, BEYOND)
 }
 

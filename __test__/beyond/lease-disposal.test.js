@@ -75,3 +75,48 @@ test("onReleaseError: 'throw' throws what release() rejects with, and release() 
     code: 'ERR_INVALID_ARG_VALUE',
   })
 })
+
+for (const [how, wrap] of /** @type {[string, (lease: any) => any][]} */ ([
+  ['a Proxy', (lease) => new Proxy(lease, {})],
+  ['a Proxy of a Proxy', (lease) => new Proxy(new Proxy(lease, {}), {})],
+  [
+    'a Proxy that reads of itself',
+    (lease) => new Proxy(lease, { get: (all, name, self) => Reflect.get(all, name, self) }),
+  ],
+  ['Object.create', (lease) => Object.create(lease)],
+])) {
+  test(`a handle behind ${how} says what it says without, and is disposed of`, async () => {
+    const { adapter, other } = await setUp()
+    for (const lease of [
+      await adapter.lock(how, { ttl: 600_000 }),
+      await adapter.acquire(`${how}: acquire`, 600_000),
+    ]) {
+      assert.ok(lease)
+      const wrapped = wrap(lease)
+      for (const name of /** @type {const} */ (['key', 'owner', 'signal'])) assert.equal(wrapped[name], lease[name])
+      assert.equal(typeof wrapped.expiresAt, 'number')
+      // Not every role and table has tokens.
+      const token = (/** @type {any} */ one) => {
+        try {
+          return one.fencingToken
+        } catch (/** @type {any} */ error) {
+          return error.code
+        }
+      }
+      assert.ok(['bigint', 'string'].includes(typeof token(lease)))
+      assert.equal(token(wrapped), token(lease))
+      assert.equal(await wrapped.extend(500_000), true)
+      await (Symbol.asyncDispose ? dispose(wrapped) : wrapped.release())
+      assert.equal(await other.holder(lease.key), null)
+    }
+  })
+}
+
+test('[Symbol.asyncDispose] works detached from its handle, as its methods do', { skip }, async () => {
+  const { adapter, other } = await setUp()
+  const lease = await adapter.lock('detached', { ttl: 600_000 })
+  const detached = /** @type {any} */ (lease)[Symbol.asyncDispose]
+  await detached()
+  assert.equal(await other.holder('detached'), null)
+  assert.deepEqual(Object.keys(lease), ['release', 'extend', 'isValid'])
+})
