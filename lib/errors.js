@@ -185,7 +185,8 @@ function tlsRefused({ reason, seen }) {
 
 const NATIVE_TLS =
   'Native TLS speaks TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305; with TLS 1.2 the key must be RSA, ' +
-  'P-256, P-384 or Ed25519, and a client’s not RSA-PSS. Enable TLS 1.3 on the server, or such a cipher, or use a key of one of these types'
+  'P-256, P-384 or Ed25519, and a client’s not RSA-PSS. Its key exchange is X25519, P-256 or P-384 (ssl_groups, ssl_ecdh_curve). ' +
+  'Enable TLS 1.3 on the server, or such a cipher or key exchange, or use a key of one of these types'
 
 /**
  * pg has its first message ready before the handshake is over, so that a handshake that fails is to it a failed write.

@@ -194,3 +194,17 @@ for (const cipher of ['ECDHE-RSA-AES256-SHA384', 'AES256-GCM-SHA384']) {
     }
   })
 }
+
+for (const group of ['secp521r1', 'X448']) {
+  test(`a server whose only key exchange is ${group}: the message names it, and those that are possible`, async () => {
+    const database = await started
+    const identity = certificate({ name: 'db', issuer: ca, names: NAMES, key: rsa() })
+    await database.serve(identity, { settings: { ssl_ecdh_curve: group } })
+    for (const ssl of [{ ca: ca.pem }, { rejectUnauthorized: false }]) {
+      const error = await failureOf(new PostgresAdapter({ ...database.config, ssl }).has('x'))
+      assert.equal(error.code, 'ERR_GOSCOPE_TLS')
+      assert.match(error.message, new RegExp(`and the key exchange ${group} for Node`))
+      assert.match(error.message, /X25519, P-256 or P-384/)
+    }
+  })
+}

@@ -163,7 +163,9 @@ const nameOf = ({ host, port }) => `${host} ${port}`
  */
 function describeTlsOf(socket, certificate) {
   const type = typeOf(new crypto.X509Certificate(certificate).publicKey)
-  return `${socket.getProtocol()} with the cipher ${socket.getCipher()?.name} and a key of type ${type}`
+  const { name: group } = /** @type {{ name?: string }} */ (socket.getEphemeralKeyInfo() ?? {})
+  const exchange = group ? ` and the key exchange ${group}` : ''
+  return `${socket.getProtocol()} with the cipher ${socket.getCipher()?.name} and a key of type ${type}${exchange}`
 }
 
 /** @param {net.Socket} socket */
