@@ -109,6 +109,11 @@ test('a trigger that runs before each row is named, also on a partition', async 
   await db.query(`CREATE TRIGGER whole BEFORE INSERT ON go_goscope_cache FOR EACH ROW EXECUTE FUNCTION swallow()`)
   const both = (await examine(url)).check('go_goscope_cache triggers').message
   assert.equal(both.match(/whole on/g)?.length, 1, both)
+  await db.query(`ALTER TABLE other_half ADD CONSTRAINT brief CHECK (length(key) < 8);
+    ALTER TABLE go_goscope_cache ADD CONSTRAINT brisk CHECK (length(key) < 9)`)
+  const constraints = (await examine(url)).check('go_goscope_cache constraints').message
+  assert.match(constraints, /brief on other_half \(CHECK/)
+  assert.equal(constraints.match(/brisk/g)?.length, 1, constraints)
   await db.query(`DROP OWNED BY ${role}`)
 })
 

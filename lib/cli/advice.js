@@ -31,6 +31,7 @@ const ADVICE = {
   '28P01': 'The password is wrong: see PGPASSWORD, the URL or the password file.',
   '3D000': `There is no such database (${WHERE}).`,
   42501: 'The role has not the right: see sql/role.sql, or run `goscope-postgres doctor`.',
+  42703: 'A table lacks a column: `goscope-postgres doctor` says which.',
   '42P01':
     'connect() makes the table, and so does `goscope-postgres schema | psql`. Or is it in another schema or database?',
   53300: 'The server has no connection left. Close some, or raise max_connections.',

@@ -165,7 +165,7 @@ const columnsOf = ({ code }) =>
  * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
  * @property {Part[]} partitions the parts of each partitioned table, at all levels, the table itself first
  * @property {{ table: string, name: string, isEnabled: boolean, isTrusted: boolean }[]} triggers
- * @property {{ name: string, owner: string, isTrusted: boolean, version: number }[]} functions
+ * @property {{ name: string, owner: string, isTrusted: boolean, version: number, isExecutable: boolean }[]} functions
  * @property {{ name: string, owner: string, isTrusted: boolean, isUsable: boolean }[]} sequences
  */
 

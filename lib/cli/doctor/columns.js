@@ -14,6 +14,9 @@ const FAMILIES = [
   [/^boolean$/, /^boolean$/],
 ]
 
+/** Documented, with a default, and neither read nor written by any adapter. */
+const UNUSED = ['created_at']
+
 /** An owner that is drawn is a UUID. */
 const OWNER_CHARS = 36
 
@@ -26,7 +29,8 @@ const OWNER_CHARS = 36
 function wrongColumns(wanted, columns) {
   const wrong = wanted.flatMap(({ name, type }) => {
     const found = columns.find((column) => column.name === name)
-    return found === undefined ? [`${name} is missing`] : wrongColumn(found, type)
+    if (found) return wrongColumn(found, type)
+    return UNUSED.includes(name) ? [] : [`${name} is missing`]
   })
   const others = columns.filter(({ name }) => !wanted.some((column) => column.name === name))
   const unfilled = others.filter(({ notNull, hasDefault }) => notNull && !hasDefault)

@@ -101,6 +101,10 @@ function under(objects, table, name) {
  * @param {boolean} creates whether the adapters make tables
  */
 function absent({ server }, name, creates) {
+  if (server.schema === null) {
+    const advice = `If the tables are there, GRANT USAGE ON SCHEMA … TO ${quote([server.role])}; or name their schema in search_path.`
+    return failed(name, `is not found: ${server.role} may use no schema of its search_path`, advice)
+  }
   const message = 'is missing'
   if (server.mayCreate && creates)
     return ok(name, `${message}; connect() or the first use makes it, in the schema ${server.schema}`)
@@ -292,6 +296,18 @@ function allowed({ server }, name, rights, table, statements, objects) {
       `GRANT USAGE ON SEQUENCE ${quote([table.schema, found.name])} TO ${role};`,
     )
   }
+  // That of a trigger is not asked for the right.
+  const isCalled = (/** @type {migrations.Statement} */ { kind, code }) =>
+    kind === 'function' && !/\bRETURNS trigger\b/i.test(code)
+  const functions = statements.filter(isCalled).map((statement) => statement.name)
+  const refused = objects.functions.find((each) => functions.includes(each.name) && !each.isExecutable)
+  if (refused !== undefined) {
+    return warning(
+      title,
+      `no EXECUTE of ${refused.name}: transactions that call it fail with 42501`,
+      `GRANT EXECUTE ON FUNCTION ${quote([table.schema, refused.name])} TO ${role};`,
+    )
+  }
   return ok(title, rights.join(', '))
 }
 
@@ -306,13 +322,24 @@ const COUNTABLE = 1_000_000
 
 /**
  * @param {Session} session
+ * @param {string} counts
+ */
+const countedRows = (session, counts) =>
+  session.look(counts).catch((error) => {
+    // A column is missing, which the check of the columns says.
+    if (error.code === '42703') return {}
+    throw error
+  })
+
+/**
+ * @param {Session} session
  * @param {string} name
  * @param {string} counts
  * @param {any} table
  */
 async function upkeep(session, name, counts, { deadRows, liveRows, lastAutovacuumAt, rows, isUnlogged }) {
   const title = `${name} upkeep`
-  const { expired = 0 } = Math.max(rows, liveRows) <= COUNTABLE ? await session.look(counts) : {}
+  const { expired = 0 } = Math.max(rows, liveRows) <= COUNTABLE ? await countedRows(session, counts) : {}
   if (deadRows > MANY_DEAD && deadRows > liveRows) {
     const since = lastAutovacuumAt === null ? 'never yet' : `last at ${new Date(lastAutovacuumAt).toISOString()}`
     const advice = 'VACUUM it. Something may hold autovacuum back: a long transaction, or settings of autovacuum.'

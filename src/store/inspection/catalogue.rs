@@ -130,7 +130,8 @@ SELECT coalesce(json_agg(found), '[]')::text
 
 /// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for. A function is
 /// trusted as in `Function` of `relation.rs`, where there are no tables yet if this role owns it; a sequence is the table's
-/// own if it belongs to one of its columns. `partitions` has those of all levels, the table itself first. Under quote_all_identifiers the server quotes the names of types and columns.
+/// own if it belongs to one of its columns. `partitions` has those of all levels, the table itself first. Under
+/// quote_all_identifiers the server quotes the names of types and columns.
 const OBJECTS: &str = "
 WITH wanted AS (
   SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner
@@ -186,7 +187,8 @@ SELECT json_build_object(
               FROM wanted JOIN pg_trigger ON tgrelid = wanted.oid AND NOT tgisinternal),
          'functions', (
             SELECT coalesce(json_agg(json_build_object('name', proname, 'owner', owner, 'isTrusted', trusted,
-                      'version', version) ORDER BY proname, version), '[]')
+                      'version', version, 'isExecutable', has_function_privilege(oid, 'EXECUTE'))
+                      ORDER BY proname, version), '[]')
               FROM functions),
          'sequences', (
             SELECT coalesce(json_agg(json_build_object('name', relname,

@@ -5,7 +5,8 @@
 ///   an administrator has revoked it.
 /// * `triggers`: those that run before each row that is written, and may return NULL, of the tables and their partitions.
 ///   That of a partition which was made with the one of its table is left out.
-/// * `constraints`: those that a row of the adapters may violate. PostgreSQL 18 has some that are not enforced.
+/// * `constraints`: those that a row of the adapters may violate, of a partition those of its own. PostgreSQL 18 has some
+///   that are not enforced.
 /// * `standbys`: sessions that stream the log. Every role sees that they are there; what they are only some roles see.
 ///   `isSynchronous` is NULL for other roles.
 /// * `limits`: -1 for none. None holds for superusers.
@@ -42,9 +43,10 @@ SELECT json_build_object(
          'constraints', (
             SELECT coalesce(json_agg(json_build_object('table', name, 'name', conname, 'definition', definition)
                       ORDER BY name, conname), '[]')
-              FROM (SELECT name, conname, pg_get_constraintdef(found.oid) AS definition
-                      FROM wanted JOIN pg_constraint AS found ON conrelid = wanted.oid
-                     WHERE contype IN ('c', 'f', 'x') AND to_json(found) ->> 'conenforced' IS DISTINCT FROM 'false'
+              FROM (SELECT name, conname || CASE WHEN part <> to_regclass(name) THEN ' on ' || part::regclass ELSE '' END
+                                 AS conname, pg_get_constraintdef(found.oid) AS definition
+                      FROM parts JOIN pg_constraint AS found ON conrelid = part
+                     WHERE contype IN ('c', 'f', 'x') AND (coninhcount = 0 OR part = to_regclass(name)) AND to_json(found) ->> 'conenforced' IS DISTINCT FROM 'false'
                     UNION
                     SELECT name, conname, pg_get_constraintdef(found.oid)
                       FROM wanted JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped

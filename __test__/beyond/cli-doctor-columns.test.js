@@ -1,0 +1,87 @@
+// @ts-check
+// `goscope-postgres doctor`, on tables that lack something: each is named, and what no adapter needs fails nothing.
+'use strict'
+
+const assert = require('node:assert/strict')
+const crypto = require('node:crypto')
+const { after, test } = require('node:test')
+const { runCommand } = require('../helpers/command.js')
+const { administer, useDatabase } = require('../helpers/database.js')
+const { grants, migration, urlAs } = require('../helpers/way.js')
+
+const [renamed, unused, refused] = Array.from({ length: 3 }, () => useDatabase())
+
+const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
+const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+after(() => administer(`DROP ROLE IF EXISTS ${role}`))
+
+/** @param {string} url @param {string[]} args */
+async function examine(url, ...args) {
+  const { code, stdout, stderr } = await runCommand(['doctor', '--json', ...args], { DATABASE_URL: url })
+  assert.equal(stderr, '')
+  /** @type {{ name: string, status: string, message: string, advice?: string }[]} */
+  const checks = JSON.parse(stdout).checks
+  return { code, failed: checks.filter(({ status }) => status === 'failed'), checks }
+}
+
+test('a column that is missing is named, also where the rows are counted by it', async () => {
+  const db = await renamed
+  await db.query(migration('schema.sql'))
+  for (const [table, column] of [
+    ['locks', 'expires_at'],
+    ['circuit', 'key'],
+    ['cache', 'expires_at'],
+    ['checkpoints', 'task_id'],
+    ['idempotency', 'value'],
+  ]) {
+    await db.query(`ALTER TABLE go_goscope_${table} RENAME COLUMN ${column} TO elsewhere`)
+    const { code, failed } = await examine(db.ownUrl)
+    assert.equal(code, 1)
+    assert.deepEqual(
+      failed.map(({ name }) => name),
+      [`go_goscope_${table} columns`],
+    )
+    assert.match(String(failed[0]?.message), new RegExp(`^${column} is missing`))
+    await db.query(`ALTER TABLE go_goscope_${table} RENAME COLUMN elsewhere TO ${column}`)
+  }
+  await db.query('ALTER TABLE go_goscope_locks RENAME COLUMN expires_at TO elsewhere')
+  const { stderr } = await runCommand(['locks'], { DATABASE_URL: db.ownUrl })
+  assert.match(stderr, /`goscope-postgres doctor` says which/)
+})
+
+test('created_at, which no adapter uses, may be missing', async () => {
+  const db = await unused
+  await db.query(migration('schema.sql'))
+  const { rows } = await db
+    .pool()
+    .query("SELECT table_name AS of FROM information_schema.columns WHERE column_name = 'created_at'")
+  assert.ok(rows.length > 0)
+  for (const { of } of rows) await db.query(`ALTER TABLE ${of} DROP COLUMN created_at`)
+  await db.query(`CREATE TABLE four (key text PRIMARY KEY, value jsonb NOT NULL, expires_at timestamp,
+    accessed_at timestamp DEFAULT now()); CREATE INDEX ON four (expires_at)`)
+  const { code, failed } = await examine(db.ownUrl, '--table', 'four')
+  assert.deepEqual([code, failed], [0, []])
+})
+
+test('no USAGE of the schema, and no EXECUTE of the fencing check, are named with what to grant', async () => {
+  const db = await refused
+  await made
+  await db.query(`${migration('schema.sql')}; ${grants(role)}`)
+  const url = urlAs(db.ownUrl, role)
+  assert.deepEqual((await examine(url, '--no-create-tables')).failed, [])
+
+  const check = 'go_goscope_check_fencing_token'
+  await db.query(`REVOKE EXECUTE ON FUNCTION ${check} FROM PUBLIC, ${role}`)
+  const unfenced = (await examine(url)).checks.find(({ name }) => name === 'go_goscope_locks rights')
+  assert.equal(unfenced?.status, 'warning')
+  assert.match(unfenced.message, new RegExp(`^no EXECUTE of ${check}`))
+  await db.query(String(unfenced.advice))
+  const fenced = (await examine(url)).checks.find(({ name }) => name === 'go_goscope_locks rights')
+  assert.equal(fenced?.status, 'ok')
+
+  await db.query(`REVOKE USAGE ON SCHEMA public FROM PUBLIC, ${role}`)
+  const { code, failed } = await examine(url)
+  assert.equal(code, 1)
+  assert.match(String(failed[0]?.message), new RegExp(`is not found: ${role} may use no schema`))
+  assert.match(String(failed[0]?.advice), /GRANT USAGE ON SCHEMA/)
+})
