@@ -12,7 +12,7 @@ const { missing: noPooler, startPooler } = require('../helpers/pooler.js')
 const { TABLES } = require('../helpers/documented-tables.js')
 const { migration, urlAs } = require('../helpers/way.js')
 
-const [empty, shapes, odd, partitions, citus, pooled] = Array.from({ length: 6 }, () => useDatabase())
+const [empty, shapes, odd, typed, partitions, citus, pooled] = Array.from({ length: 7 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
@@ -151,6 +151,13 @@ test('columns that cannot serve fail, and those that can do not', async () => {
     assert.deepEqual((await examine(db.ownUrl, '--only', 'locks,cache')).failed, [], columns)
     await db.query('DROP TABLE go_goscope_locks')
   }
+})
+
+test('a column whose type is no time fails, and the other checks are made', async () => {
+  const db = await typed
+  await db.query('CREATE TABLE own (key text PRIMARY KEY, value jsonb, expires_at text, accessed_at timestamp)')
+  const { code, failed } = await examine(db.ownUrl, '--only', 'locks', '--table', 'own')
+  assert.deepEqual([code, failed], [1, ['own columns']])
 })
 
 test('partitions that are missing, at any level, fail', async () => {

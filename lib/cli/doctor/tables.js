@@ -326,8 +326,8 @@ const COUNTABLE = 1_000_000
  */
 const countedRows = (session, counts) =>
   session.look(counts).catch((error) => {
-    // A column is missing, which the check of the columns says.
-    if (error.code === '42703') return {}
+    // A column is missing, or of a type that cannot be compared with a time, which the check of the columns says.
+    if (error.code === '42703' || error.code === '42883') return {}
     throw error
   })
 
