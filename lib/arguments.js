@@ -132,7 +132,10 @@ const toWellFormed = (value) => /** @type {any} */ (value).toWellFormed()
  * @param {number | undefined} byDefault
  */
 function leaseTtl(name, value, byDefault) {
-  return (value ?? byDefault) === 0 ? 0 : lastingTtl(name, value, byDefault)
+  const ttl = value ?? byDefault
+  if (ttl === 0) return 0
+  if (typeof ttl === 'number' && ttl < 0) throw outOfRange(name, 'a finite number of milliseconds, 0 or more', ttl)
+  return lastingTtl(name, value, byDefault)
 }
 
 /**
@@ -380,6 +383,7 @@ module.exports = {
   positiveTime,
   signal,
   tableName,
+  text,
   wait,
   wellFormed,
   word,

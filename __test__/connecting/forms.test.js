@@ -35,6 +35,20 @@ test('a connection string, for every adapter', async () => {
   assert.equal(await cache.has('x'), false)
 })
 
+test('text in a configuration that is none rejects by its name, with a code', async () => {
+  const { url } = await database
+  for (const name of ['application_name', 'database', 'options', 'user']) {
+    for (const [value, code] of /** @type {[any, string][]} */ ([
+      [true, 'ERR_INVALID_ARG_TYPE'],
+      ['a\0b', 'ERR_INVALID_ARG_VALUE'],
+    ])) {
+      const { hostname: host, port, password } = new URL(url)
+      const adapter = new PostgresAdapter({ host, port: Number(port), user: 'postgres', password, [name]: value })
+      await assert.rejects(adapter.get('k'), { code, message: new RegExp(`['"]${name}['"]`) })
+    }
+  }
+})
+
 test('a configuration is copied: what becomes of the object later does not matter', async () => {
   const { url } = await database
   const config = { connectionString: url, application_name: 'copied' }

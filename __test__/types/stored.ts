@@ -44,6 +44,10 @@ export type OfTypes = [
   Expect<Equal<Stored<Date>, string>>,
   Expect<Equal<Stored<'a' | 1 | null | true>, 'a' | 1 | null | true>>,
   Expect<Equal<Stored<Map<string, number>>, Record<string, never>>>,
+  Expect<
+    Equal<Stored<{ error: Error; bytes: Uint8Array }>, { error: Record<never, never>; bytes: Record<string, number> }>
+  >,
+  Expect<Equal<Stored<Error & { status: number }>, { status: number }>>,
   Expect<Equal<Stored<[Date, undefined, number?]>, [string, null, (number | null)?]>>,
   Expect<Equal<Stored<readonly Date[]>, string[]>>,
   Expect<Equal<Stored<(string | undefined)[]>, (string | null)[]>>,

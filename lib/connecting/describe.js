@@ -3,7 +3,7 @@
 // a client for each: the environment may have changed, a password may have been rotated.
 'use strict'
 
-const { invalid } = require('../arguments.js')
+const { invalid, text } = require('../arguments.js')
 const { addressesOf, attemptTimeout } = require('./addresses.js')
 const { hostAt, portOf } = require('./hosts.js')
 const { isGreeted } = require('./greeting.js')
@@ -24,7 +24,8 @@ async function describeConnection(pool, judge, asked) {
   if (parameters.replication)
     throw invalid('replication', 'asks for a session in which no SQL runs', parameters.replication)
 
-  const { ssl, user, database } = parameters
+  const { ssl } = parameters
+  const given = (/** @type {string} */ name) => (parameters[name] ? text(name, parameters[name]) : undefined)
   const { host, port } = pool.isOurs
     ? hostAt(parameters, asked.host)
     : { host: parameters.host, port: portOf(String(parameters.port)) }
@@ -33,13 +34,13 @@ async function describeConnection(pool, judge, asked) {
     attemptTimeoutMillis: attemptTimeout(),
     tls: ssl ? await describeTls(parameters, { host, port }, options, judge(), asked.judgeAgain) : undefined,
     // Without one, the server says so itself, with its code.
-    user: user ?? '',
-    database: database ?? '',
+    user: given('user') ?? '',
+    database: given('database') ?? '',
     password: await passwordFor({ ...parameters, host, port, password: parameters.password }, receiver),
     channelBinding,
-    options: parameters.options || undefined,
+    options: given('options'),
     parameters: timeouts(parameters),
-    applicationName: parameters.application_name || parameters.fallback_application_name || undefined,
+    applicationName: given('application_name') ?? given('fallback_application_name'),
     keepAlive: Boolean(options.keepAlive),
     keepAliveInitialDelayMillis: Number(options.keepAliveInitialDelayMillis) || undefined,
     queryTimeoutMillis: Number(parameters.query_timeout) || undefined,

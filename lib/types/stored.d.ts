@@ -14,10 +14,10 @@ type IsAny<T> = 0 extends 1 & T ? 1 : 0
 
 /**
  * What `JSON.parse(JSON.stringify(value))` gives for a `T`: a `Date` is a string, a `Map` an empty object, `undefined` is left
- * out of objects and null in arrays, methods are gone. What JSON cannot hold at all (`undefined`, a function, a bigint) is
+ * out of objects and null in arrays, methods are gone, of an `Error` only what was added to it is left. What JSON cannot hold at all (`undefined`, a function, a bigint) is
  * `never`: such a value rejects.
  *
- * It cannot see that NaN and the infinities become null.
+ * It cannot see that NaN and the infinities become null, and that the getters of a class are gone.
  */
 export type Stored<T> =
   IsAny<T> extends 1
@@ -34,9 +34,13 @@ export type Stored<T> =
             ? Stored<J>
             : T extends readonly unknown[]
               ? StoredArray<T>
-              : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | RegExp
+              : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | RegExp | ArrayBuffer
                 ? Record<string, never>
-                : StoredObject<T>
+                : T extends ArrayBufferView
+                  ? Record<string, number>
+                  : T extends Error
+                    ? StoredObject<Omit<T, keyof Error>>
+                    : StoredObject<T>
 
 /** A tuple keeps its length. */
 type StoredArray<T extends readonly unknown[]> = number extends T['length']
