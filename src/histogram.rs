@@ -1,20 +1,20 @@
-//! How often what size was seen: fixed buckets of atomic counters, so that counting takes no lock and no memory, and
-//! whoever reads sees numbers that only go up.
+//! Counts how often each size occurred, in fixed buckets of atomic counters. Counting takes no lock and allocates no
+//! memory. A reader sees numbers that only increase.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// Buckets whose bounds are whole numbers: each power of two is parted into 2^`PARTS` of the same width, from `2^FIRST` to
-/// `2^LAST`. What is above the last bound has a bucket of its own.
+/// Buckets whose bounds are whole numbers: each power of two is divided into 2^`PARTS` of the same width, from
+/// `2^FIRST` to `2^LAST`. Values above the last bound have a bucket of their own.
 #[derive(Debug)]
 pub(crate) struct Histogram<const FIRST: u32, const LAST: u32, const PARTS: u32> {
     counts: Box<[AtomicU64]>,
     sum: AtomicU64,
 }
 
-/// As exporters of metrics take it: `counts[i]` values were above `bounds[i - 1]` and at most `bounds[i]`, and the last
-/// of `counts`, for which there is no bound, were above all of them.
+/// In the form that metrics exporters take: `counts[i]` values were above `bounds[i - 1]` and at most `bounds[i]`.
+/// The last of `counts` has no bound: those values were above all bounds.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Snapshot {
     pub bounds: Vec<f64>,
@@ -43,7 +43,7 @@ impl<const FIRST: u32, const LAST: u32, const PARTS: u32> Histogram<FIRST, LAST,
         if value <= 1 << FIRST {
             return 0;
         }
-        // The bounds belong to the buckets that they end, so it is the number before that tells.
+        // A bound belongs to the bucket that it ends, so the number before the value decides.
         let before = value - 1;
         let power = before.ilog2();
         if power >= LAST {

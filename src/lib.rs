@@ -5,11 +5,11 @@
 //! JavaScript reads the application's `pg.Pool`, makes the promises and the errors, and does `JSON`. This crate does
 //! the rest, in three wings, each of which sees only the wings beneath it:
 //!
-//! * [`node`] is all that knows Node-API: the bridge (calls in, one completion queue out), the runtime that all
-//!   environments of a process share, and one small exported class per provider.
-//! * [`store`] says what each table means: its SQL as named constants with the reasoning above them, and one short
+//! * [`node`] is the only wing that knows Node-API: the bridge (calls in, one completion queue out), the runtime that
+//!   all environments of a process share, and one small exported class per provider.
+//! * [`store`] defines what each table means: its SQL as named constants with the reasoning above them, and one short
 //!   function per documented operation. It knows neither Node-API nor sockets.
-//! * [`link`] brings statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
+//! * [`link`] sends statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
 //!   order, the lanes that carry rounds of statements, retries, errors. It knows no table.
 //!
 //! ## The way of a call
@@ -24,8 +24,8 @@
 //! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
 //!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
 //!
-//! With few calls in flight JavaScript's own thread does all of this (`link::direct`, `node::watch`), and the runtime's
-//! worker only what waits; with many, the worker does 4 and 5.
+//! With few calls in flight JavaScript's own thread does all of this (`link::direct`, `node::watch`), and the
+//! runtime's worker does only what has to wait. With many calls the worker does 4 and 5.
 
 mod histogram;
 pub mod link;

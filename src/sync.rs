@@ -1,14 +1,14 @@
-//! Locks that outlive a panic, and threads that can be told apart.
+//! Locks that outlive a panic, and threads that can be distinguished.
 
 use std::sync::{Mutex, MutexGuard};
 
-/// Locks, also after a panic under the lock. What this crate's mutexes guard is left whole at each step, so going on is
-/// right, and refusing every later call is not.
+/// Locks, also after a panic under the lock. The data behind this crate's mutexes is consistent after each step. So
+/// it is right to continue, and wrong to refuse every later call.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A thread, by what it alone has.
+/// A thread, identified by something that it alone has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Thread(usize);
 

@@ -12,8 +12,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const LOST_SESSIONS: Duration = Duration::from_secs(1);
 
 impl Link {
-    /// Refuses new calls, lets those under way finish, and what is owed, within a limit; then closes every connection with a
-    /// Terminate.
+    /// Refuses new calls. Waits, within a limit, for the calls under way and for the work that is owed. Then closes
+    /// every connection with a Terminate.
     pub async fn close(self: &Arc<Self>) {
         self.flush();
         self.state().is_closing = true;
@@ -27,12 +27,12 @@ impl Link {
         }
         self.owed.settled().await;
         self.state().closed = true;
-        // What may still be under way must not take effect after the application has gone on.
+        // Work that may still be under way must not take effect after the application has continued.
         let _ = tokio::time::timeout(LOST_SESSIONS, self.lost_sessions.all_gone()).await;
         let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
     }
 
-    /// As [`close`](Self::close) where nobody is left to wait: the environment is going away.
+    /// As [`close`](Self::close), if no caller is left to wait: the environment is ending.
     pub fn abandon(&self) {
         self.state().closed = true;
         self.notices.end();

@@ -28,10 +28,11 @@ use crate::sync::lock;
 pub struct Connection {
     client: Client,
     failure: Arc<OnceLock<Error>>,
-    /// What has run here, by the hash of its words. (deadpool's cache hashes the whole text at each run.)
+    /// The statements that have run here, by the hash of their text. (deadpool's cache hashes the whole text at each
+    /// run.)
     statements: Mutex<HashMap<u64, Known>>,
     session: Session,
-    /// After `client`, which is to be dropped first.
+    /// After `client`, which must be dropped first.
     set_up: SetUp,
     /// A connect hook has begun a COPY that nothing here can carry.
     has_copied: AtomicBool,
@@ -52,10 +53,10 @@ enum Known {
 }
 
 impl Connection {
-    /// Opens a connection to one host. `open` is held by the connection until it has said goodbye to the server, so
-    /// that a pool can wait for that; `told`, where notices are to be heard, until it has ended. Without a mark, nothing
-    /// of ours is asked for at start-up, and the session counts as shared. Dropped before [`serve`](Self::serve) has been
-    /// called, the connection closes its socket at once.
+    /// Opens a connection to one host. The connection holds `open` until it has sent its Terminate to the server, so
+    /// that a pool can wait for that. It holds `told`, if notices are to be received, until it has ended. Without a
+    /// mark, none of our settings are requested at start-up, and the session counts as shared. If the connection is
+    /// dropped before [`serve`](Self::serve) has been called, it closes its socket at once.
     pub(super) async fn open(
         description: &Description,
         owner: &Arc<dyn Owner>,
@@ -65,7 +66,7 @@ impl Connection {
         open: mpsc::Sender<()>,
         told: Option<Told>,
     ) -> Result<Self, Failure> {
-        // Before the client, which is to be dropped first.
+        // Before the client, which must be dropped first.
         let (set_up, outcome) = SetUp::begin();
         let Handshake { client, carrier } = shake_hands(description, owner, &way.direct, mark, told).await?;
         let failure = Arc::new(OnceLock::new());
@@ -102,12 +103,12 @@ impl Connection {
         Ok(connection)
     }
 
-    /// It is set up, and serves calls from here on.
+    /// The connection is set up, and serves calls from here on.
     pub(super) fn serve(&self) {
         self.set_up.finish();
     }
 
-    /// Runs a statement, and waits no longer for its answer than the configuration says.
+    /// Runs a statement, and waits for its answer no longer than the configuration allows.
     pub(super) async fn run(
         &self,
         words: &Words,
@@ -133,7 +134,7 @@ impl Connection {
         if self.client.is_closed() {
             return Err(Error::Unsent);
         }
-        // To prepare waits for the table's lock, so it needs the limit, too.
+        // Preparing waits for the table's lock, so it needs the limit, too.
         let prepared = self.limited(wait, self.prepared(words, unnamed_only)).await?;
         let query = async {
             match &prepared {
@@ -147,8 +148,9 @@ impl Connection {
         self.waiting(wait, query).await.map_err(|error| self.explain(&error))
     }
 
-    /// Runs a statement, which its first poll sends, with a limit to its waits for locks, in a session of our own. The limit is
-    /// a setting, which changes only if the last statement had another. The change is sent in the same moment and in front.
+    /// Runs a statement with a limit to its waits for locks, in a session of our own. Its first poll sends it. The
+    /// limit is a setting. It is changed only if the last statement had another one, by a message sent at the same
+    /// moment, before the statement.
     async fn limited<T>(&self, wait: LockWait, statement: impl Future<Output = T>) -> T {
         match self.is_own().then(|| self.lock_timeout.change(wait)).flatten() {
             Some(set) => join(self.client.batch_execute(&set), statement).await.1,
@@ -175,13 +177,14 @@ impl Connection {
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.lock_timeout.local(wait));
         let (begin, commit) = (self.client.batch_execute(&begin), self.client.batch_execute("COMMIT"));
         let (began, rows, committed) = join3(begin, query, commit).await;
-        // A pooler that refuses transactions says so at BEGIN, and closes the connection: the query finds it closed.
+        // A pooler that refuses transactions reports that at BEGIN, and closes the connection. The query then finds
+        // it closed.
         let rows = rows.map_err(|error| began.err().unwrap_or(error))?;
         committed?;
         Ok(rows)
     }
 
-    /// Statements that follow wait for locks as long as the user allows.
+    /// The statements that follow wait for locks as long as the user allows.
     pub(super) async fn wait_as_users(&self) -> Result<(), Error> {
         match self.is_own().then(|| self.lock_timeout.change(LockWait::Users)).flatten() {
             Some(set) => self.execute(&set).await,
@@ -193,8 +196,8 @@ impl Connection {
         &self.lock_timeout
     }
 
-    /// A statement's first run here is unnamed, which takes one round trip; from the second on it is prepared, which takes
-    /// one more once and saves the parsing and planning ever after.
+    /// A statement's first run here is unnamed, which takes one round trip. From the second run on it is prepared:
+    /// that takes one more round trip once, and saves parsing and planning at every later run.
     async fn prepared(&self, words: &Words, unnamed_only: bool) -> Result<Option<Prepared>, Error> {
         match lock(&self.statements).entry(words.id) {
             Entry::Vacant(unknown) => {
@@ -239,8 +242,8 @@ impl Connection {
         self.client.query_typed(&to_primary(sql), params).await.map_err(|error| self.explain(&error))
     }
 
-    /// As [`look`](Self::look), with the rights of the role that has logged in: a connect hook, or a setting of that role, may
-    /// have changed the role of the session. Sent in one round trip.
+    /// As [`look`](Self::look), with the rights of the role that has logged in: a connect hook, or a setting of that
+    /// role, may have changed the role of the session. Sent in one round trip.
     pub(super) async fn look_as_login(
         &self,
         sql: &str,
@@ -253,13 +256,13 @@ impl Connection {
         rows.map_err(|error| self.explain(&error))
     }
 
-    /// Runs statements that take no parameters and whose rows nobody wants.
+    /// Runs statements that take no parameters and whose rows are not needed.
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(&to_primary(sql)).await.map_err(|error| self.explain(&error))
     }
 
-    /// Runs the application's own statements, as text: what its `connect` hooks ask for. After a COPY to or from the client
-    /// nothing else runs: the server may wait for data, and takes any other message for an error.
+    /// Runs the application's own statements, as text: those that its `connect` hooks request. After a COPY to or
+    /// from the client nothing else runs: the server may wait for data, and treats any other message as an error.
     pub async fn converse(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         if self.has_copied.load(Ordering::Relaxed) {
             return Err(Error::CopyInHook);
@@ -273,8 +276,8 @@ impl Connection {
         })
     }
 
-    /// Refuses a session in which the application's hooks have left a transaction open: each call would be part of it, and
-    /// none would be committed.
+    /// Refuses a session in which the application's hooks have left a transaction open: each call would be part of
+    /// it, and no call would be committed.
     ///
     /// * A simple query outside of a transaction begins its own, at its own time.
     /// * 25P02: the transaction has failed, and the server runs nothing before its end.
@@ -290,14 +293,14 @@ impl Connection {
         if is_open { Err(Error::OpenTransaction) } else { Ok(()) }
     }
 
-    /// Sets again what our statements rely on, which the application's hooks may have changed. Never on a shared session:
-    /// other applications use it, too.
+    /// Sets again the settings that our statements rely on, which the application's hooks may have changed. Never on
+    /// a shared session: other applications use it, too.
     pub(super) async fn restore_session(&self) -> Result<(), Error> {
         if !self.is_own() {
             return Ok(());
         }
         self.execute(&session_statements()).await?;
-        // A hook may have set limits, which are the user's then.
+        // A hook may have set limits. Those then count as the user's.
         let rows = self.look(&format!("SELECT {USERS_LIMITS}"), &[]).await?;
         if let Some(row) = rows.first() {
             self.lock_timeout.set_users(UsersLimits::of_row(row, 0));
@@ -325,7 +328,7 @@ impl Connection {
         self.uses.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// deadpool would count from the start of the last lease, which under load may be long ago.
+    /// deadpool would count from the start of the last lease. Under load that may be long ago.
     pub(super) fn idle(&self) -> Duration {
         self.age().saturating_sub(Duration::from_millis(self.last_sent.load(Ordering::Relaxed)))
     }
@@ -334,7 +337,7 @@ impl Connection {
         self.opened.elapsed()
     }
 
-    /// A client only learns that its connection is gone; the connection may know why (57P01, ECONNRESET).
+    /// A client only learns that its connection is gone. The connection may know the reason (57P01, ECONNRESET).
     fn explain(&self, error: &tokio_postgres::Error) -> Error {
         match Error::from_protocol(error) {
             Error::Terminated => self.failure.get().cloned().unwrap_or(Error::Terminated),

@@ -1,4 +1,4 @@
-//! How to connect, in plain words: what JavaScript reads out of a pool's configuration.
+//! How to connect, as plain data: what JavaScript reads from a pool's configuration.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub struct PoolSettings {
     /// How many hosts the configuration names; tried in order.
     #[serde(default = "one")]
     pub hosts: u32,
-    /// Which of them will do.
+    /// Which of them are acceptable.
     #[serde(default)]
     pub target_session_attrs: TargetSession,
 }
@@ -64,15 +64,16 @@ fn millis_limit(value: Option<f64>) -> Option<Duration> {
     limit(millis(value?))
 }
 
-/// One connection to one host, resolved anew for each: names looked up, certificates judged, passwords asked for.
+/// One connection to one host, resolved anew for each connection: names looked up, certificates verified, passwords
+/// requested.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
     /// Tried in this order until one accepts.
     pub addresses: Vec<Address>,
-    /// How long the attempt at an address may take before the next is tried, in milliseconds; absent for no limit.
+    /// How long the attempt at one address may take before the next is tried, in milliseconds; absent for no limit.
     pub attempt_timeout_millis: Option<f64>,
-    /// Absent for plaintext. There is no falling back from one to the other.
+    /// Absent for plaintext. There is no fallback from one to the other.
     pub tls: Option<Tls>,
     pub user: String,
     pub database: String,
@@ -90,7 +91,7 @@ pub struct Description {
     pub keep_alive: bool,
     /// Idle time before the first TCP keepalive probe, in milliseconds; absent or 0, the system's.
     pub keep_alive_initial_delay_millis: Option<f64>,
-    /// How long the answer to a statement is waited for, in milliseconds.
+    /// How long to wait for the answer to a statement, in milliseconds.
     pub query_timeout_millis: Option<f64>,
     /// Whether the application wants to see the session before it is used.
     #[serde(default)]
@@ -110,16 +111,16 @@ pub enum Address {
 pub struct Tls {
     /// As it was configured, for errors.
     pub host: String,
-    /// The name to ask for (SNI); absent for an IP address.
+    /// The name to request (SNI); absent for an IP address.
     pub server_name: Option<String>,
-    /// Never absent: a description that forgets it must not mean any certificate.
+    /// Never absent: a description that omits it must not mean that any certificate is accepted.
     pub trust: Trust,
     /// The client's certificate and its chain, in DER.
     #[serde(default)]
     pub certificates: Vec<String>,
     /// Its private key, as PKCS#8 in DER.
     pub key: Option<String>,
-    /// The same, if Node has to sign with it.
+    /// The same key, if Node has to sign with it.
     pub nodes_key: Option<NodesKey>,
     /// What Node has seen of the server's TLS, for errors.
     pub seen: Option<String>,
@@ -149,9 +150,9 @@ pub struct NodesKey {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Trust {
-    /// Encryption without authentication, as the application asked for.
+    /// Encryption without authentication, as the application requested.
     Any,
-    /// The server certificates that have been found trustworthy, by their SHA-256.
+    /// The server certificates that have been verified as trustworthy, by their SHA-256.
     Only(Vec<String>),
 }
 

@@ -1,10 +1,10 @@
 //! Calls that go directly: the thread that makes them also writes to the server and reads its answers.
 //!
-//! Through the runtime's worker a call changes threads twice more than it does in the server itself, and on an idle
-//! machine each change is a wake-up of tens of microseconds: more than the server takes for the statement. So while few
-//! calls are in flight, the thread of the application's event loop polls the [`drive`](super::drive) itself, and watches
-//! the sockets in place of the runtime. With many calls in flight the work is better on two threads; and when that
-//! thread does not come back to its event loop, the worker takes over.
+//! Through the runtime's worker a call changes threads two times more than it does in the server itself. On an idle
+//! machine each change is a wake-up of tens of microseconds: more than the server needs for the statement. So while
+//! few calls are in flight, the thread of the application's event loop polls the [`drive`](super::drive) itself, and
+//! watches the sockets instead of the runtime. With many calls in flight two threads are faster. If that thread does
+//! not return to its event loop, the worker takes over.
 
 use std::io::Result;
 #[cfg(unix)]
@@ -20,13 +20,13 @@ use super::drive::Drive;
 use super::reach::Transport;
 use crate::sync::lock;
 
-/// With more calls in flight than this the work is better on two threads: measured on two cores, 64 and fewer `get`s are
-/// quicker on one (280,000 a second against 196,000 with 64 in flight), and more than that would keep an event loop from
-/// its other work.
+/// With more calls in flight than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
+/// on one (280,000 a second against 196,000 with 64 in flight). More than that would keep an event loop from its
+/// other work.
 const MOST_DIRECT: usize = 64;
 
-/// As [`MOST_DIRECT`], where a second thread of this process would only take the server's core from it: 372,000 `get`s a
-/// second with 256 in flight on one thread against 302,000 on two. Beyond this that was not measured.
+/// As [`MOST_DIRECT`], if a second thread of this process would only take the server's core from it: 372,000 `get`s a
+/// second with 256 in flight on one thread against 302,000 on two. More calls than this were not measured.
 const MOST_DIRECT_ON_FEW_CORES: usize = 512;
 
 pub(super) fn most_direct() -> usize {
@@ -43,7 +43,7 @@ pub(super) struct Way {
     pub(super) direct: Arc<Direct>,
 }
 
-/// Whether a link's calls go directly, and the sockets that somebody must watch then.
+/// Whether a link's calls go directly, and the sockets that a watcher must watch then.
 #[derive(Default)]
 pub(super) struct Direct {
     on: AtomicBool,
@@ -55,7 +55,7 @@ impl Direct {
         self.on.load(Ordering::Acquire)
     }
 
-    /// False, if it was so already.
+    /// False if it was on already.
     pub(super) fn enter(&self) -> bool {
         !self.on.swap(true, Ordering::AcqRel)
     }
@@ -78,13 +78,13 @@ impl Direct {
 
 /// A connection's socket as its watcher sees it.
 pub struct Sight {
-    /// A descriptor of its own: the watcher's event loop must not be left with one that has been closed, and perhaps given
-    /// to somebody else.
+    /// A descriptor of its own: the watcher's event loop must not keep one that has been closed, and perhaps reused
+    /// for something else.
     #[cfg(unix)]
     socket: OwnedFd,
     direct: Arc<Direct>,
     watched: AtomicBool,
-    /// Nothing was left to read; until somebody sees more come, reading is no use.
+    /// Nothing was left to read. Reading is of no use until the watcher sees that more has come.
     drained: AtomicBool,
     gone: AtomicBool,
     reader: AtomicWaker,
@@ -117,7 +117,7 @@ impl Sight {
         self.socket.as_fd()
     }
 
-    /// Says that there is a watcher now. False, if there was one already.
+    /// Reports that there is a watcher now. False if there was one already.
     pub fn adopt(&self) -> bool {
         let is_first = !self.watched.swap(true, Ordering::AcqRel);
         if is_first {
@@ -126,18 +126,19 @@ impl Sight {
         is_first
     }
 
-    /// Has the watcher told, from any thread, when the connection [is gone](Self::is_gone). Not where it is so already.
+    /// Has the watcher notified, from any thread, when the connection [is gone](Self::is_gone). It is not notified if
+    /// the connection is gone already.
     pub fn when_gone(&self, tell: impl FnOnce() + Send + 'static) {
         *lock(&self.when_gone) = Some(Box::new(tell));
     }
 
-    /// Says that there is no watcher any more.
+    /// Reports that there is no watcher any more.
     pub fn forsake(&self) {
         self.watched.store(false, Ordering::Release);
         self.look_again();
     }
 
-    /// Whether the watcher is to watch, for now.
+    /// Whether the watcher should watch now.
     pub fn is_watched(&self) -> bool {
         self.watched.load(Ordering::Acquire) && self.direct.is_on()
     }
@@ -165,7 +166,7 @@ impl Sight {
         }
     }
 
-    /// Who is told when there may be more to read.
+    /// Sets the waker that is woken when there may be more to read.
     pub(super) fn register(&self, reader: &Waker) {
         self.reader.register(reader);
     }

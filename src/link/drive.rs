@@ -1,10 +1,11 @@
-//! What a link has under way, its lanes and its connections, as one future that either of two threads may poll.
+//! The work that a link has under way, its lanes and its connections, as one future that either of two threads may
+//! poll.
 //!
-//! The runtime's worker polls it whenever somebody wakes it. JavaScript's thread polls it, too, while calls go directly
+//! The runtime's worker polls it whenever it is woken. JavaScript's thread polls it, too, while calls go directly
 //! (see `direct`): a call begins and ends there, and each change of threads costs a wake-up.
 //!
-//! * Whoever polls holds the lock. JavaScript's thread never waits for it, but leaves the work to the worker.
-//! * What is woken by the poll itself is polled before it ends, and wakes no other thread.
+//! * The polling thread holds the lock. JavaScript's thread never waits for it, but leaves the work to the worker.
+//! * A task that the poll itself wakes is polled before the poll ends, and wakes no other thread.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -24,7 +25,7 @@ use crate::sync::lock;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How often one poll goes over what its own tasks have woken, before it lets its thread do something else.
+/// How often one poll repeats for tasks that its own tasks have woken, before it lets its thread do something else.
 const TURNS: usize = 32;
 
 pub(super) struct Drive {
@@ -48,20 +49,21 @@ impl Drive {
         drive
     }
 
-    /// Takes a task on, and has it polled soon.
+    /// Adds a task, and has it polled soon.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn_quietly(task);
         self.signal.wake_up();
     }
 
-    /// Takes a task on for the next poll, whoever makes it.
+    /// Adds a task for the next poll, on either thread.
     pub(super) fn spawn_quietly(&self, task: impl Future<Output = ()> + Send + 'static) {
-        // A panic ends its own task: what the task held is dropped, and says so where somebody waits for it.
+        // A panic ends its own task. What the task held is dropped, which notifies those that wait for it.
         let task = AssertUnwindSafe(task).catch_unwind().map(|_| ());
         lock(&self.arrivals).push(Box::pin(task));
     }
 
-    /// Polls on this thread what is ready, after `first` has woken some of it; leaves it to the worker where that is at it.
+    /// Polls on this thread the tasks that are ready, after `first` has woken some of them. If the worker is polling,
+    /// the work is left to it.
     pub(super) fn pump(&self, first: impl FnOnce()) {
         let tasks = match self.tasks.try_lock() {
             Ok(tasks) => Some(tasks),
@@ -80,14 +82,14 @@ impl Drive {
         }
     }
 
-    /// No task comes from outside any more.
+    /// No task is added from outside any more.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.signal.worker.wake();
     }
 
     fn poll_on_worker(&self, context: &Context<'_>) -> Poll<()> {
-        // Before the poll: what is woken from here on is not missed.
+        // Before the poll: no wake-up from here on is missed.
         self.signal.worker.register(context.waker());
         let mut tasks = lock(&self.tasks);
         self.signal.while_polling(|| self.poll(&mut tasks));
@@ -111,7 +113,7 @@ impl Drive {
     }
 }
 
-/// The worker's hold on the drive. Where the runtime ends, so do the tasks, and with them what they keep.
+/// The worker's reference to the drive. When the runtime ends, the tasks end too, and with them what they keep.
 struct Worker(Arc<Drive>);
 
 impl Drop for Worker {
@@ -122,7 +124,7 @@ impl Drop for Worker {
     }
 }
 
-/// Wakes the worker, or tells the poll that is under way on this very thread.
+/// Wakes the worker, or notifies the poll that is under way on this very thread.
 #[derive(Default)]
 struct Signal {
     worker: AtomicWaker,

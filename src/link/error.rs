@@ -1,4 +1,4 @@
-//! One error type for all that can go wrong between a call and its answer.
+//! One error type for every failure between a call and its answer.
 
 use std::borrow::Cow;
 use std::io;
@@ -19,31 +19,31 @@ pub enum Error {
     /// What the operating system reported, with Node's code for it.
     #[serde(rename_all = "camelCase")]
     Network { code: Cow<'static, str>, syscall: &'static str, address: Option<String>, port: Option<u16> },
-    /// The server closed the connection without a word while a call was under way.
+    /// The server closed the connection without a message while a call was under way.
     Terminated,
     /// As [`Terminated`](Self::Terminated), but the statement had not been sent: running it again is safe.
     #[serde(rename = "terminated")]
     Unsent,
-    /// Each address or host was tried, and each failed in its own way.
+    /// Each address or host was tried, and each failed for its own reason.
     Aggregate { errors: Vec<Error> },
     /// No connection within `connectionTimeoutMillis`.
     ConnectTimeout,
     /// No turn on a connection within `connectionTimeoutMillis`: all of the pool's were busy.
     QueueTimeout,
-    /// No answer within `query_timeout`. The server may still carry the statement out.
+    /// No answer within `query_timeout`. The server may still execute the statement.
     QueryTimeout,
     /// The server asks for a password, and there is none.
     NoPassword,
     /// TLS could not be agreed on.
     Tls { message: String },
-    /// The server has ended TLS, and says why.
+    /// The server has ended TLS, and reports why.
     #[serde(rename_all = "camelCase")]
     TlsAlert { reason: &'static str, number: u8, in_handshake: bool },
     /// Native TLS and the server have no version, cipher or kind of key in common; `seen` is what Node has seen of it.
     TlsRefused { reason: String, seen: Option<String> },
     /// The server closed the connection before TLS was agreed on.
     TlsEnded { host: String },
-    /// The server shows a certificate that nobody has judged yet.
+    /// The server shows a certificate that has not been verified yet.
     #[serde(skip)]
     UnknownCertificate,
     /// A working session on a server that is not what `target_session_attrs` asks for.
@@ -62,10 +62,11 @@ pub enum Error {
     Distributed { table: String },
     /// Something that the protocol or the configuration does not allow.
     Other { message: String },
-    /// What came from the server is not of the protocol, and the connection has ended over it.
+    /// Bytes from the server are not of the protocol, and the connection has ended because of that.
     #[serde(rename = "other")]
     Garbled { message: String },
-    /// JavaScript could not say how to connect; it keeps the reason, which may have a code, under this ticket.
+    /// JavaScript could not provide the description of a connection. It keeps the reason, which may have a code,
+    /// under this ticket.
     Host {
         ticket: u32,
         #[serde(skip)]
@@ -79,7 +80,7 @@ pub enum Error {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerError {
-    /// FATAL or PANIC, in the server's own words, not in the language of its messages.
+    /// FATAL or PANIC, in the server's own term, not in the language of its messages.
     #[serde(skip)]
     pub is_fatal: bool,
     pub message: String,
@@ -120,8 +121,8 @@ impl Error {
         }
     }
 
-    /// Whether another host of the same configuration may do better: not where this one has looked at who asks, and
-    /// said no.
+    /// Whether another host of the same configuration may succeed. Not if this host has checked the client's identity
+    /// and refused it.
     pub(super) fn is_of_this_host(&self) -> bool {
         match self {
             Self::Server(error) => {
@@ -134,14 +135,15 @@ impl Error {
         }
     }
 
-    /// What the server reports at the end of `statement_timeout`, in place of its last word about the same statement.
+    /// What the server reports at the end of `statement_timeout`, instead of its last message about the same
+    /// statement.
     pub(super) fn as_statement_timeout(&self) -> Self {
         let Self::Server(error) = self else { return self.clone() };
         let (code, message) = ("57014".into(), "canceling statement due to statement timeout".into());
         Self::Server(Arc::new(ServerError { code, message, ..error.as_ref().clone() }))
     }
 
-    /// The SQLSTATE, where the server reported one.
+    /// The SQLSTATE, if the server reported one.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Server(error) => Some(&error.code),
@@ -175,8 +177,8 @@ impl Error {
         Some(code.into())
     }
 
-    /// Whether the connection is gone with this. What the server did of a statement under way is then not known: an
-    /// ErrorResponse, of the server or of a pooler in between, may come after the commit.
+    /// Whether the connection is lost with this error. It is then unknown what the server did with a statement under
+    /// way: an ErrorResponse, of the server or of a pooler in between, may come after the commit.
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Terminated | Self::Unsent | Self::Network { .. } | Self::Garbled { .. } => true,
@@ -187,7 +189,7 @@ impl Error {
         }
     }
 
-    /// The same failure, where it came before the call's own statement was sent.
+    /// The same failure, if it came before the call's own statement was sent.
     pub(super) fn before_sending(self) -> Self {
         match self {
             error if error.ends_connection() => Self::Unsent,
@@ -219,7 +221,7 @@ impl Error {
         }
         let source = std::error::Error::source(error);
         if let Some(tls) = source.and_then(tls_failure) {
-            // What comes after the handshake, as the refusal of a client's certificate does in TLS 1.3, fails a read.
+            // An error after the handshake, such as the refusal of a client's certificate in TLS 1.3, fails a read.
             return super::tls::failure(tls, is_of_handshake(error));
         }
         if source.is_some_and(|source| source.to_string() == "password missing") {
@@ -228,7 +230,7 @@ impl Error {
         match source.and_then(|source| source.downcast_ref::<io::Error>()) {
             Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => Self::Terminated,
             Some(io) if io.raw_os_error().is_some() => Self::from_io(io, "read", None),
-            // Closed in mid-message, which the decoder of frames has no kind for.
+            // Closed in mid-message, for which the decoder of frames has no kind.
             Some(io) if io.to_string() == "bytes remaining on stream" => Self::Terminated,
             Some(io) if is_of_connection(error) => Self::Garbled { message: format!("{error}: {io}") },
             _ => Self::other(match source {
@@ -239,12 +241,12 @@ impl Error {
     }
 }
 
-/// tokio-postgres tells what failed only in its words.
+/// tokio-postgres reports the kind of a failure only in its message.
 pub(super) fn is_of_handshake(error: &tokio_postgres::Error) -> bool {
     error.to_string().starts_with("error performing TLS handshake")
 }
 
-/// The answer to a simple query has no other message that tokio-postgres does not expect there.
+/// In the answer to a simple query, a COPY message is the only one that tokio-postgres does not expect.
 pub(super) fn is_of_copy(error: &tokio_postgres::Error) -> bool {
     error.to_string() == "unexpected message from server"
 }

@@ -1,4 +1,4 @@
-//! What a link counts of its own work, for those who watch it from outside.
+//! What a link counts of its own work, for monitoring from outside.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::sync::lock;
 /// Powers of two, up to what few batches reach.
 type Sizes = Histogram<0, 10, 0>;
 
-/// Counted by the lanes, of which one at a time is polled: no two threads write here at once.
+/// Counted by the lanes. Only one of them is polled at a time, so no two threads write here at once.
 #[derive(Default)]
 pub(super) struct Traffic {
     rounds: AtomicU64,
@@ -23,7 +23,7 @@ impl Traffic {
         self.rounds.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A statement goes to the server, for so many calls.
+    /// A statement is sent to the server, for this many calls.
     pub(super) fn count_statement(&self, calls: usize) {
         self.batches.add(calls as u64, 1);
     }

@@ -22,18 +22,18 @@ use super::tls;
 use super::verifier::Unchecked;
 use super::wire::Wire;
 
-/// Set for each of our own sessions, after the user's own `options`, so these win:
+/// Set for each of our own sessions, after the user's own `options`, so these override them:
 ///
 /// * `TimeZone=UTC`, so that a column default of `NOW()` in a `TIMESTAMP` column holds UTC as documented. The
 ///   statements themselves do not rely on it.
-/// * Index plans. Each of our statements touches a few keys, and the planner, which guesses ten keys for an array
-///   and has no statistics for a young table, would scan small tables and keep that plan when they have grown. For
-///   statements over a whole table (`keys`, `clear`, the count of `stats`) it makes no difference: the clock that they
-///   compare with moves, so no index serves them, and they scan the table all the same.
+/// * Index plans. Each of our statements touches a few keys. The planner guesses ten keys for an array and has no
+///   statistics for a young table, so it would scan small tables, and keep that plan when they have grown. For
+///   statements over a whole table (`keys`, `clear`, the count of `stats`) it makes no difference: the clock that
+///   they compare with moves, so no index serves them, and they scan the table in any case.
 /// * The generic plan. A plan for an array of one key looks cheaper than that for any array, so the server would plan
-///   anew at each run: measured, twice the time of a call and more.
-/// * No compiling. A plan that must scan although that is off costs more than `jit_above_cost` by its number alone, and
-///   would be compiled, for hundreds of milliseconds, at each run.
+///   anew at each run. Measured: twice the time of a call and more.
+/// * No JIT compilation. A plan that must scan although scans are off has an estimated cost above `jit_above_cost`
+///   for that reason alone. It would be compiled, for hundreds of milliseconds, at each run.
 ///
 /// Beside these the start-up packet carries a [`Mark`], which no statement ever sets.
 const SESSION: [(&str, &str); 6] = [
@@ -48,7 +48,7 @@ const SESSION: [(&str, &str); 6] = [
 /// What carries a session's messages until it ends.
 pub(super) type Carrier = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
-/// Takes the payloads of the notices that a session hears. It goes when the session ends.
+/// Takes the payloads of the notices that a session receives. It is dropped when the session ends.
 pub(super) type Told = UnboundedSender<String>;
 
 pub(super) struct Handshake {
@@ -69,11 +69,11 @@ impl Failure {
         Self { error, was_answered: true }
     }
 
-    /// Whether the server may have refused our options rather than the application. Poolers and other servers have many
-    /// codes for that: 08P01 (PgBouncer), 0A000 (Amazon's RDS Proxy), 22023, 42501, 42704. So it is any error but those
-    /// that say something else: who asks (28), the database (3D), no room (53), a shutdown or start (57), a broken
-    /// connection (08). PgBouncer's code for a wrong password is 08P01 as well; a password is not tried twice, because
-    /// some servers count failures.
+    /// Whether the server may have refused our options, and not the application. Poolers and other servers have many
+    /// codes for that: 08P01 (PgBouncer), 0A000 (Amazon's RDS Proxy), 22023, 42501, 42704. So it is any error except
+    /// those with another meaning: the client's identity (28), the database (3D), no room (53), a shutdown or start
+    /// (57), a broken connection (08). PgBouncer's code for a wrong password is 08P01 as well. A password is not
+    /// tried twice, because some servers count failures.
     pub(super) fn may_be_of_options(&self) -> bool {
         let Some(code) = self.error.sqlstate() else { return false };
         match code.get(..2) {
@@ -84,7 +84,7 @@ impl Failure {
     }
 }
 
-/// Starts a session, with our settings where there is a mark to go with them.
+/// Starts a session, with our settings if there is a mark.
 pub(super) async fn shake_hands(
     description: &Description,
     owner: &Arc<dyn Owner>,
@@ -105,8 +105,8 @@ fn session_options(mark: &Mark) -> String {
     format!("{settings} -c {MARK_SETTING}={}", mark.value())
 }
 
-/// Every operation is one statement that is written for `read committed`: a row that changed while the statement waited
-/// for it is read again. Under `serializable` the same statement fails with 40001, and is retried.
+/// Every operation is one statement that is written for `read committed`: if a row changed while the statement waited
+/// for it, the row is read again. Under `serializable` the same statement fails with 40001, and is retried.
 ///
 /// Not among the start-up options, because its value has a space, and some poolers do not read an escaped one.
 pub(super) const ISOLATION: &str = "SET default_transaction_isolation = 'read committed'";
@@ -137,7 +137,7 @@ async fn try_hands(
     if !tls.direct {
         tls::request(&mut transport).await?;
     }
-    // The server's answer has been read; from here tokio-postgres goes straight into the handshake.
+    // The server's answer has been read. From here tokio-postgres starts the handshake directly.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let unchecked = Unchecked::default();
     let (mut connector, server_name) = tls::connector(tls, owner, &unchecked)?;
@@ -150,7 +150,7 @@ async fn try_hands(
         Ok((client, connection)) => Ok((client, carrier(connection, told))),
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },
-            // "alert 40" and the like: neither side has what the other wants.
+            // "alert 40" and the like: each side lacks what the other requires.
             Error::TlsAlert { reason, number: 40 | 70 | 71, in_handshake: true } => {
                 Error::TlsRefused { reason: reason.into(), seen: tls.seen.clone() }
             }
@@ -195,7 +195,7 @@ fn config(description: &Description, session: &str) -> Config {
     }
     let options = description.options.as_deref().unwrap_or_default();
     let options = format!("{options} {session}");
-    // An empty parameter would be sent, too, and a pooler that knows no options refuses even that.
+    // An empty parameter would be sent, too, and a pooler that supports no options refuses even that.
     if !options.trim().is_empty() {
         config.options(options.trim());
     }

@@ -1,10 +1,12 @@
-//! The listening connection: opened for the first who listens, kept while anybody does, opened anew when it is lost.
+//! The listening connection: opened for the first listener, kept while there is a listener, and reopened when it is
+//! lost.
 //!
-//! * It is one of the pool's by its description, but none of those that carry calls: it comes on top of `max`, and the
-//!   runtime alone polls it.
-//! * A session that a pooler shares among its clients hears the notices of all of them, or of none. So `LISTEN` is sent
-//!   only where the session is known to be its own.
-//! * A server that is gone without a word sends no notices either. So it is asked for a sign of life now and then.
+//! * It uses the pool's description, but is not one of the connections that carry calls. It comes on top of `max`,
+//!   and only the runtime polls it.
+//! * A session that a pooler shares among its clients receives the notices of all of them, or of none. So `LISTEN` is
+//!   sent only if the session is known to be its own.
+//! * A server that has disappeared silently sends no notices either. So it is asked for a sign of life from time to
+//!   time.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
@@ -18,31 +20,31 @@ use super::drive::Drive;
 use super::notices::Notices;
 use super::{Error, Link};
 
-/// What is said is heard under this name. It is in the triggers, too.
+/// Notices are sent on this channel. Its name is in the triggers, too.
 const CHANNEL: &str = "go_goscope";
 
-/// How long nothing need be heard before the server is asked whether it is there.
+/// How long there may be silence before the server is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How long it may take to say so, or to answer what comes before.
+/// How long that answer may take, or the answer to an earlier message.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The pauses between attempts: doubled from the first to the last, and never the same in two processes, which all lost
-/// the same server at the same moment.
+/// The pauses between attempts: doubled from the first to the last, and different in each process, since all
+/// processes lost the same server at the same moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Where there was a session, but a shared one, the next is likely to be so, too.
+/// If there was a session, but a shared one, the next is likely to be shared, too.
 const PAUSE_OF_THE_DEAF: Duration = Duration::from_secs(60);
 
-/// Why nothing is heard any more, though somebody still listens.
+/// Why no notices are received any more, though there is still a listener.
 enum End {
     Lost,
     /// The session is others' as well.
     Shared,
 }
 
-/// Says so if nobody sees to the connection any more, be it for a panic.
+/// Reports when no task attends to the connection any more, also after a panic.
 struct Attending(Arc<Notices>, Way);
 
 impl Drop for Attending {
@@ -52,7 +54,7 @@ impl Drop for Attending {
     }
 }
 
-/// Sees to the connection until nobody wants it.
+/// Attends to the connection until it is not wanted any more.
 pub(super) async fn run(link: Weak<Link>, notices: Arc<Notices>) {
     let way = match link.upgrade() {
         Some(link) => Way { drive: Drive::start(&link.runtime), direct: Arc::new(Direct::default()) },
@@ -85,7 +87,7 @@ pub(super) async fn run(link: Weak<Link>, notices: Arc<Notices>) {
 
 async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
     let (told, mut payloads) = mpsc::unbounded_channel();
-    // Held no longer: a link that only this connection knows is to end.
+    // Not held any longer: a link that only this connection refers to must end.
     let opened = match link.upgrade() {
         Some(link) => link.pool.open_for_notices(way, told).await,
         None => Err(Error::Closed),
@@ -103,7 +105,7 @@ async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
         match timeout(SILENCE, payloads.recv()).await {
             Ok(Some(payload)) => notices.tell(&payload),
             Ok(None) => return End::Lost,
-            // Said once more it changes nothing, and shows whoever looks at the server's sessions what this one is for.
+            // Repeating it changes nothing, and shows in the server's list of sessions what this one is for.
             Err(_) => match timeout(ANSWER, connection.execute(&listen)).await {
                 Ok(Ok(_)) => {}
                 _ => return End::Lost,
