@@ -1,14 +1,15 @@
 //! Requests whose statement waits for a lock that another transaction holds.
 //!
-//! A statement that waits for a lock holds up what shares it, and what was sent behind it on the same connection. That is
-//! more than a delay: the transaction that holds the lock may itself await one of those requests, in the same process, and
-//! PostgreSQL sees no deadlock. So a statement that others depend on waits for 150 ms at most (see
-//! [`lock_wait`](super::lock_wait)). If that is too short, the server undoes it (55P03), and then:
+//! A statement that waits for a lock delays the calls that share it, and what was sent behind it on the same
+//! connection. That is more than a delay: the transaction that holds the lock may itself await one of those requests,
+//! in the same process, and PostgreSQL sees no deadlock. So a statement that others depend on waits for 150 ms at
+//! most (see [`lock_wait`](super::lock_wait)). If that is too short, the server undoes it (55P03), and then:
 //!
-//! 1. Its requests run one by one, each with hardly any wait. That finds those that are blocked.
-//! 2. A blocked request leaves its lane, and keeps its place among the calls on its key. It runs alone, on a connection of
-//!    its own and under the user's own limits. Such requests take all of the pool's connections but one.
-//! 3. Further ones take turns on that one, with pauses in which it serves the others.
+//! 1. Its requests run one by one, each with hardly any wait. That identifies the blocked ones.
+//! 2. A blocked request leaves its lane, and keeps its place among the calls on its key. It runs alone, on a
+//!    connection of its own and under the user's own limits. Such requests take all of the pool's connections but
+//!    one.
+//! 3. Further blocked requests take turns on that one, with pauses in which it serves the others.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,18 +25,19 @@ use super::round::{Unsettled, is_hopeful, pause, round};
 use super::{Error, Link};
 use crate::sync::lock;
 
-/// How many of the requests that share a connection have their turn together: most of those that are not blocked any more
-/// then share a statement.
+/// How many of the requests that share a connection have their turn together. Most of those that are no longer
+/// blocked then share a statement.
 const TURN: usize = 16;
 
-/// How long a turn waits for locks: that of one request, and the first attempt of several. If that is too short, each of
-/// these waits for [`PROBE`](super::lock_wait::PROBE). After a turn in which any was still blocked comes a pause.
+/// How long a turn waits for locks: the turn of one request, and the first attempt of several. If that is too short,
+/// each of several waits for [`PROBE`](super::lock_wait::PROBE). A turn in which any request was still blocked is
+/// followed by a pause.
 const ALONE: LockWait = LockWait::AtMost(Duration::from_millis(200));
 const TOGETHER: LockWait = LockWait::AtMost(Duration::from_millis(50));
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Isolation {
-    /// How many statements may wait without a limit of ours at a time.
+    /// How many statements may wait without a limit of ours at the same time.
     slots: usize,
     taken: AtomicUsize,
     queue: Mutex<Queue>,
@@ -51,7 +53,7 @@ struct Queue {
 }
 
 impl Isolation {
-    /// For a pool of `max` connections, of which one is left for what is not blocked.
+    /// For a pool of `max` connections, of which one is left for requests that are not blocked.
     pub(super) fn of_pool(max: usize) -> Self {
         Self {
             slots: max - 1,
@@ -67,7 +69,8 @@ impl Isolation {
     }
 }
 
-/// The right to wait for a lock for as long as the user allows. None are given out while it would take the last connection.
+/// The right to wait for a lock for as long as the user allows. It is not given out if it would take the last
+/// connection.
 pub(super) struct Slot(Arc<Link>);
 
 impl Slot {
@@ -115,7 +118,7 @@ fn enqueue(link: &Arc<Link>, job: Job) {
     }
 }
 
-/// The task that gives turns. If it panics, the next blocked request starts another.
+/// The task that gives turns. If it panics, the next blocked request starts another task.
 struct Attending(Arc<Link>);
 
 impl Drop for Attending {
@@ -127,7 +130,7 @@ impl Drop for Attending {
 }
 
 impl Attending {
-    /// Those whose turn it is. If there are none, the task has ended with this.
+    /// The requests whose turn it is. If there are none, the task ends.
     fn next(&self) -> Option<VecDeque<Job>> {
         let mut queue = lock(&self.0.isolation.queue);
         let turn = TURN.min(queue.blocked.len());
@@ -149,7 +152,7 @@ async fn take_turns(attending: Attending) {
             }
         }
         let Some(first) = jobs.pop_front() else { continue };
-        // While this waits for a connection, so do they.
+        // While this request waits for a connection, the others of its turn wait, too.
         let Some((lease, first)) = connection_for(&link, first).await else {
             jobs.into_iter().for_each(|job| attending.put_back(job));
             continue;
@@ -159,7 +162,7 @@ async fn take_turns(attending: Attending) {
         let Unsettled { again, blocked } = round(&link, &lease, jobs.into(), Some(wait)).await;
         let is_over = blocked.is_empty();
         for (job, error) in blocked {
-            // The turns add up: the user's own limits are over the sum.
+            // The turns add up: the user's own limits apply to the sum.
             let waited = job.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
             let over = match lease.query_timeout() {
                 Some(limit) if waited >= limit => Some(Error::QueryTimeout),
@@ -179,7 +182,7 @@ async fn take_turns(attending: Attending) {
     }
 }
 
-/// A connection for a blocked request. None if there is none to be had, which ends the request.
+/// A connection for a blocked request. None if no connection is available, which ends the request.
 async fn connection_for(link: &Arc<Link>, mut job: Job) -> Option<(Lease, Job)> {
     loop {
         link.isolation.wanting.fetch_add(1, Ordering::AcqRel);

@@ -1,4 +1,4 @@
-//! One call on its way: what it touches, how it becomes a statement, and who is told.
+//! One call on its way: what it touches, how it becomes a statement, and which callers get the outcome.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use super::statement::{Arg, Statement};
 use super::{Error, Link, Turns};
 use crate::time::LONGEST;
 
-/// How often the answer to a call may ask for another run. The pauses between add up as those of failures do; see
-/// [`pause`](super::round::pause).
+/// How often the answer to a call may ask for another run. The pauses between the runs add up as those of failures
+/// do; see [`pause`](super::round::pause).
 const MAX_REPETITIONS: u32 = 8;
 const UNSETTLED: &str = "each answer of the server asked for another run of the call, and that has ended after 8 runs: \
                          a trigger of the table may change what the adapter writes";
@@ -22,51 +22,52 @@ const UNSETTLED: &str = "each answer of the server asked for another run of the 
 /// How many calls one job may stand for.
 const MAX_CALLS: usize = 1 << 10;
 
-/// What a call asks the server, and what it makes of the answer.
+/// What a call asks the server, and how it reads the answer.
 pub trait Call: Send {
-    /// Chooses the statement. `calls`: for how many calls of the same kind this one stands.
+    /// Chooses the statement. `calls`: how many calls of the same kind this one stands for.
     fn bind(&mut self, calls: usize) -> Arc<Statement>;
     /// The arguments for the statement that was chosen; the first is the key that its rows begin with.
     fn args(&self) -> &[Arg];
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error>;
-    /// Calls with equal tickets may be made as one, where they follow each other in line.
+    /// Calls with equal tickets may be made as one, if they follow each other in line.
     fn ticket(&self) -> Option<Ticket<'_>> {
         None
     }
 }
 
-/// What calls have in common that add up to one.
+/// What calls have in common that can be added up to one.
 #[derive(PartialEq, Eq)]
 pub struct Ticket<'a> {
     /// The kind of call, and the table.
     pub kind: usize,
     pub key: &'a str,
-    /// Whatever else must be the same.
+    /// Anything else that must be the same.
     pub rest: u64,
 }
 
 pub enum Answer {
     /// JSON text, or nothing.
     Done(String),
-    /// The number of the last of the calls for which the job stands; those before it have the numbers before. None is
-    /// greater than `most`: there the count has stopped.
+    /// The number of the last of the calls for which the job stands. The calls before it have the numbers before it.
+    /// No number is greater than `most`: the count has stopped there.
     Counted { last: i64, most: i64 },
-    /// Run the same call again before its callers have an answer; see [`MAX_REPETITIONS`].
+    /// Run the same call again before its callers get an answer; see [`MAX_REPETITIONS`].
     Again,
 }
 
-/// What must be so before a job's statement can run: its table is there, and its shape is known.
+/// What must be true before a job's statement can run: its table exists, and its shape is known.
 pub trait Prepare: Send + Sync {
     fn is_prepared(&self) -> bool;
     fn prepare<'a>(
         &'a self,
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
-    /// The server has shown that what was known is out of date (the table is gone). Says whether preparing anew may help.
+    /// The server has shown that the known state is out of date (the table is gone). Returns whether preparing again
+    /// may help.
     fn invalidate(&self) -> bool;
 }
 
-/// Of a statement that needs no table of ours.
+/// For a statement that needs no table of ours.
 pub struct NothingToPrepare;
 
 impl Prepare for NothingToPrepare {
@@ -89,7 +90,7 @@ impl Prepare for NothingToPrepare {
 /// May a statement run again when it is not known whether the server carried it out?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retry {
-    /// No: it could overwrite somebody's newer value, or count twice.
+    /// No: it could overwrite another process's newer value, or count twice.
     Never,
     /// Yes: it reads, or a second run by the same owner changes nothing.
     Harmless,
@@ -98,29 +99,29 @@ pub enum Retry {
 pub struct Job {
     pub(super) turns: Turns,
     pub(super) prepare: Arc<dyn Prepare>,
-    /// Absent where preparing is all there is to do, as in `connect()`.
+    /// Absent if preparing is all there is to do, as in `connect()`.
     pub(super) call: Option<Box<dyn Call>>,
     pub(super) retry: Retry,
-    /// How often the statement has failed in a way that another run may mend.
+    /// How often the statement has failed in a way that a retry may resolve.
     pub(super) failures: u32,
     /// How often an answer has asked for another run.
     pub(super) repetitions: u32,
-    /// Whether an earlier run may have been carried out, or was, though nobody has been told.
+    /// Whether an earlier run was, or may have been, carried out though no caller has got the outcome.
     pub(super) maybe_done: bool,
-    /// Since when nothing but the lack of a connection keeps it waiting.
+    /// Since when it has waited only because there was no connection.
     pub(super) ready_since: Option<Instant>,
-    /// Since when another transaction blocks it, as far as the server has said so.
+    /// Since when another transaction has blocked it, as far as the server has reported that.
     pub(super) blocked_since: Option<Instant>,
-    /// Until when even a server that cannot be reached is no reason to give up.
+    /// Until then the call does not give up, even if the server cannot be reached.
     patient_until: Option<Instant>,
     reply: Option<Reply>,
-    /// Whoever made the later calls for which this one stands as well, in their order.
+    /// The callers of the later calls for which this one stands as well, in their order.
     riders: Vec<Reply>,
     /// For how many calls this job stands.
     calls: usize,
     /// Whether it is owed to the server, and no caller waits for it: see `owed`.
     is_owed: bool,
-    /// Told where the call fails after a run that may have been carried out, so that the store can undo that.
+    /// Called if the call fails after a run that may have been carried out, so that the store can undo that run.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
     link: Weak<Link>,
 }
@@ -174,13 +175,13 @@ impl Job {
         self
     }
 
-    /// Has the call ride out faults that pass within this time, refused connections included.
+    /// Has the call retry transient failures within this time, refused connections included.
     pub fn patient(mut self, time: Duration) -> Self {
         self.patient_until = Some(Instant::now() + time.min(LONGEST));
         self
     }
 
-    /// Has it taken on while the link is being closed, too: part of what [`Link::owe`] runs.
+    /// Has it accepted even while the link is being closed: part of what [`Link::owe`] runs.
     pub fn owed(mut self) -> Self {
         self.is_owed = true;
         self
@@ -190,7 +191,7 @@ impl Job {
         self.is_owed
     }
 
-    /// For how many calls it stands that a caller waits for.
+    /// How many calls it stands for that have a waiting caller.
     pub(super) fn calls_under_way(&self) -> usize {
         if self.is_owed { 0 } else { self.calls }
     }
@@ -199,12 +200,12 @@ impl Job {
         self.patience().is_some_and(|left| !left.is_zero())
     }
 
-    /// How long it still rides out faults, where it does so at all.
+    /// How long it still retries transient failures, if it does so at all.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.patient_until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether it may write, and its commit has to wait for the disk.
+    /// Whether it may write, so that its commit has to wait for the disk.
     pub(super) fn writes(&self) -> bool {
         self.turns.are_of_a_write()
     }
@@ -214,12 +215,12 @@ impl Job {
         self.turns.are_of_a_table_scan()
     }
 
-    /// For how many calls it stands.
+    /// How many calls it stands for.
     pub(super) fn calls(&self) -> usize {
         self.calls
     }
 
-    /// Is to run once more: those who listen for its callers hear so.
+    /// Reports to its callers' listeners that it will run once more.
     pub(super) fn note_repetition(&self) {
         for reply in self.reply.iter().chain(&self.riders) {
             reply.note_repetition();
@@ -230,7 +231,7 @@ impl Job {
         self.link = Arc::downgrade(link);
     }
 
-    /// Whether this job, which waits in line, may stand for the next in line, too.
+    /// Whether this job, which waits in line, may also stand for the next job in line.
     pub(super) fn takes_aboard(&self, next: &Self) -> bool {
         self.calls < MAX_CALLS
             && self.failures == 0
@@ -255,7 +256,7 @@ impl Job {
         self.call.as_ref().map_or(&[], |call| call.args())
     }
 
-    /// Reads the rows and has the callers told; gives the job back where it wants another run.
+    /// Reads the rows and has the outcome reported to the callers; returns the job if it wants another run.
     pub(super) fn answer(mut self, rows: &[Row], telling: &mut Telling) -> Answered {
         let read = match &mut self.call {
             Some(call) => call.read(rows),
@@ -301,15 +302,15 @@ impl Job {
     }
 
     pub(super) fn settle(self, outcome: Outcome) {
-        // The callers, then the next in line: were it the other way round, a later call on the same key could be answered
-        // before this one.
+        // First the callers, then the next in line. In the opposite order, a later call on the same key could be
+        // answered before this one.
         let mut telling = Telling::default();
         let done = self.tell(outcome, &mut telling);
         drop(telling);
         drop(done);
     }
 
-    /// What it takes to give back the turns of a job whose callers have been told: the rest is no more than memory.
+    /// What is needed to give back the turns of a job whose callers have their outcome: the rest is only memory.
     pub(super) fn retire(mut self) -> (Turns, usize) {
         self.link = Weak::new();
         (std::mem::take(&mut self.turns), self.calls_under_way())
@@ -317,7 +318,7 @@ impl Job {
 }
 
 pub(super) enum Answered {
-    /// Its callers are about to be told, after which its turns can be given back.
+    /// Its callers are about to get their outcome. After that its turns can be given back.
     Done(Job),
     Again(Job),
 }
@@ -328,7 +329,7 @@ impl Drop for Job {
         if let Some(link) = self.link.upgrade() {
             let left = [(std::mem::take(&mut self.turns), self.calls_under_way())];
             if std::thread::panicking() {
-                // The panic may unwind through one that holds the link's lock, which `leave` takes.
+                // The panic may unwind through a caller that holds the link's lock, which `leave` takes.
                 link.clone().in_background(async move { link.leave(left) });
             } else {
                 link.leave(left);

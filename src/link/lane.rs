@@ -1,16 +1,16 @@
 //! A lane: a leased connection that carries rounds of statements for as long as calls are waiting.
 //!
-//! 1. A lane takes what is ready, up to a bound in calls and bytes. Ready jobs commute (the sequencer saw to that), so
-//!    their order within a round is free.
-//! 2. Jobs of one kind become one statement; the statements of a round are sent one behind the other without waiting
+//! 1. A lane takes what is ready, up to a bound in calls and bytes. Ready jobs commute (the sequencer ensures that),
+//!    so their order within a round is free.
+//! 2. Jobs of one kind become one statement. The statements of a round are sent one after the other without waiting
 //!    for answers. Each is a transaction of its own.
 //! 3. Each job is answered when its own statement is, and its turn goes to the next in line.
-//! 4. A statement that fails with many calls aboard is run again call by call, so that a bad call fails alone.
-//! 5. What failed without harm (see `round`) goes into a later round, and keeps its turn meanwhile. If it has to pause first,
-//!    that is no lane's time.
+//! 4. A statement that fails and carries many calls is run again call by call, so that a bad call fails alone.
+//! 5. What failed without harm (see `round`) goes into a later round, and keeps its turn meanwhile. If it has to
+//!    pause first, the pause takes no lane's time.
 //!
-//! A round that a row lock of somebody else holds up does not stop the rest: after [`HELD_UP`] another lane may start,
-//! up to the pool's `max`.
+//! A round that is delayed by another transaction's row lock does not stop the rest: after [`HELD_UP`] another lane
+//! may start, up to the pool's `max`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,33 +25,34 @@ use super::ready::Batch;
 use super::round::{is_hopeful, pause, round};
 use super::{EAGER_LANES, Error, Link, State, further_lane};
 
-/// A round's bound: what one answer may cost the calls that wait behind it. The other is in `round`.
+/// A round's bound: what one answer may cost the calls that wait behind it. The other bound is in `round`.
 const ROUND_JOBS: usize = 256;
 
-/// From so many calls on, a round leaves a part to a lane that is idle.
+/// From this many calls on, a round leaves a part to an idle lane.
 const SHARED_ROUND: usize = 8;
 
-/// With so many calls left, a round that waits for the next of those who were answered is worth more than one that carries
-/// on while they make them. Measured on two cores with quick flushes, beside a lane that does not wait: 1.6 times the rate
-/// with 2 to 8 `set`s in flight, 1.5 with 16, 1.25 with 32; with 256 `recordFailure`s, which few rows stand for, 0.6.
+/// With this many calls left or fewer, a round that waits for the next calls of the callers just answered is worth
+/// more than one that continues while they make them. Measured on two cores with quick flushes, compared to a lane
+/// that does not wait: 1.6 times the rate with 2 to 8 `set`s in flight, 1.5 with 16, 1.25 with 32; with 256
+/// `recordFailure`s, which few rows stand for, 0.6.
 const FEW_CALLS: usize = 32;
 
 /// A round that takes longer than this no longer counts as carrying, so that another lane may start.
 const HELD_UP: Duration = Duration::from_millis(10);
 
-/// How long no further lane is tried after one found no connection.
+/// How long no further lane is tried after one got no connection.
 const LANE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Keeps the count of lanes right, and of those that write, whatever ends the lane.
+/// Keeps the count of lanes correct, and the count of writing lanes, however the lane ends.
 struct Running {
     link: Arc<Link>,
     held_up: bool,
-    /// What its round consists of, as long as that counts.
+    /// What its round consists of, for as long as that counts.
     batch: Option<Batch>,
 }
 
 impl Running {
-    /// Whoever carries this round directly may not come back to it soon.
+    /// The thread that carries this round directly may not come back to it soon.
     fn hold_up(&mut self) {
         self.link.way.direct.leave();
         let link = self.link.clone();
@@ -97,7 +98,7 @@ impl Drop for Running {
         self.end_batch(&mut state);
         state.lanes -= 1;
         link.lane_ended.notify_waiters();
-        // What became ready while this lane was on its way out must not be left lying.
+        // Jobs that became ready while this lane was ending must not be forgotten.
         link.start_lane(&mut state);
     }
 }
@@ -115,7 +116,7 @@ pub(super) async fn run(link: Arc<Link>) {
     let mut left: Vec<Job> = Vec::new();
     let mut last = Finished::default();
     loop {
-        // A request that must pause before another try does not make the others wait.
+        // A request that must pause before a retry does not delay the others.
         let again = later(&link, std::mem::take(&mut left));
         // A further lane takes no calls before it has a connection: the other lanes may take them.
         lease = lease.filter(|lease| lease.is_usable());
@@ -173,9 +174,9 @@ pub(super) async fn run(link: Arc<Link>) {
 
 /// The jobs of the next round: those that run again first, then what is ready.
 ///
-/// Where another lane has nothing to do, it gets its part: the server then works on two statements at once, and this
-/// process on one lane's answers while the server works for the other. Not of a few calls: a statement costs the server
-/// more than a handful of further calls in it.
+/// If another lane is idle, it gets its part. The server then works on two statements at once, and this process
+/// handles one lane's answers while the server works for the other. A few calls are not shared out: a statement costs
+/// the server more than a handful of further calls in it.
 fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job> {
     let link = running.link.clone();
     let mut jobs = again;
@@ -183,7 +184,7 @@ fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job
     let idle = EAGER_LANES.min(link.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
-    // Not where nobody has been answered, and not on the only lane, which reads would take meanwhile.
+    // Not if no caller has been answered, and not on the only lane, which reads would use meanwhile.
     let has_written = running.batch == Some(Batch::Writes);
     let may_linger = has_written && jobs.is_empty() && (link.max_lanes > 1 || !state.ready.has_reads());
     if may_linger && state.in_flight < FEW_CALLS && link.tells_next() {
@@ -201,7 +202,7 @@ fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job
     }
     state.is_starting = false;
     if batch == Batch::Scans && !jobs.is_empty() {
-        // It may take long, and nothing waits for it.
+        // It may take long, and no other work waits for it.
         running.stand_aside(&mut state);
     } else {
         link.start_lane(&mut state);
@@ -209,7 +210,7 @@ fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job
     jobs
 }
 
-/// Those that run again at once. The others do so after their pause; they keep their turns meanwhile.
+/// The jobs that run again at once. The others run after their pause; they keep their turns meanwhile.
 fn later(link: &Arc<Link>, jobs: Vec<Job>) -> Vec<Job> {
     let mut by_pause: BTreeMap<Duration, Vec<Job>> = BTreeMap::new();
     for job in jobs {
@@ -226,8 +227,8 @@ fn later(link: &Arc<Link>, jobs: Vec<Job>) -> Vec<Job> {
     at_once
 }
 
-/// Whether there are other lanes; further ones need not wait for this one to start. Also if their rounds take long: those may
-/// be answered sooner than a connection is open.
+/// Whether there are other lanes. If so, further ones need not wait for this one to start. Lanes whose rounds take
+/// long count, too: those rounds may be answered before a connection is open.
 fn has_others(link: &Link) -> bool {
     let mut state = link.state();
     let has_others = state.lanes >= 2;
@@ -237,20 +238,20 @@ fn has_others(link: &Link) -> bool {
     has_others
 }
 
-/// Whether another lane carries calls that is not held up.
+/// Whether another lane, one that is not held up, carries calls.
 fn others_carry(link: &Link) -> bool {
     let state = link.state();
     state.lanes - state.held_up_lanes >= 2
 }
 
-/// For a while: there was no connection for the last.
+/// No further lanes for a while: the last one got no connection.
 fn no_further_lanes(link: &Link) {
     let mut state = link.state();
     state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
 }
 
-/// Where another lane carries on with a connection that it has, one more that cannot be opened (53300, say) is no
-/// reason to fail anybody: the calls go back, and for a while no further lane is tried.
+/// If another lane continues with a connection that it has, the failure to open one more (53300, for example) is no
+/// reason to fail a call. The calls go back, and for a while no further lane is tried.
 fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
     let mut state = link.state();
     if state.lanes - state.held_up_lanes < 2 || jobs.iter().any(|job| job.failures > 0) {
@@ -261,8 +262,8 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
     None
 }
 
-/// There is no connection to be had: each call that waits for one fails, as it would if it tried by itself. A call that is
-/// still [hopeful](is_hopeful) goes on trying.
+/// No connection is available: each call that waits for one fails, as it would if it tried by itself. A call that is
+/// still [hopeful](is_hopeful) is retried.
 fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
     let waiting = link.state().ready.take_all();
     let mut again = Vec::new();

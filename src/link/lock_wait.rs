@@ -7,8 +7,8 @@ use tokio_postgres::Row;
 
 use super::Error;
 
-/// The user's own limits in milliseconds, before anything of ours is set: for waits, and for whole statements. The settings
-/// are text such as `5s`, which is an interval, too.
+/// The user's own limits in milliseconds, for waits and for whole statements, read before any of our settings are
+/// made. The settings are text such as `5s`, which is a valid interval, too.
 pub(super) const USERS_LIMITS: &str = "\
     (extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::int4, \
     (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::int4";
@@ -30,14 +30,15 @@ impl UsersLimits {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LockWait {
-    /// As long as the user's own limits say: `lock_timeout` of the pool, the role, the database or the server.
+    /// As long as the user's own limits allow: `lock_timeout` of the pool, the role, the database or the server.
     Users,
     /// No longer than this, or the user's limit if that is shorter.
     AtMost(Duration),
 }
 
-/// For a statement that others depend on: it carries several calls, or others are sent behind it. Rows that are contended
-/// among many processes free up within this; the few statements that a batch consists of stay below a second together.
+/// For a statement that others depend on: it carries several calls, or others are sent behind it. Rows that many
+/// processes contend for become free within this time. The few statements of a batch take less than a second
+/// together.
 pub(super) const SHARED: LockWait = LockWait::AtMost(Duration::from_millis(150));
 
 /// The same if a batch has more statements than [`FEW_STATEMENTS`], or the statement more calls than [`FEW_CALLS`].
@@ -45,9 +46,10 @@ pub(super) const SHARED_BY_MANY: LockWait = LockWait::AtMost(Duration::from_mill
 pub(super) const FEW_STATEMENTS: usize = 4;
 pub(super) const FEW_CALLS: usize = 32;
 
-/// For each call of a statement that was blocked, to find those that are. Up to 256 wait behind each other: the shortest that
-/// PostgreSQL has, or a call that is not blocked would wait for the others. (500 blocked calls and one that is not, made at
-/// once, one connection: it waited 0.8 s; with 10 ms, and those behind eight blocked ones taken for blocked, 7.9 s.)
+/// For each call of a blocked statement, to find the calls that are blocked. Up to 256 wait one after the other. So
+/// this is the shortest limit that PostgreSQL has; otherwise a call that is not blocked would wait for the others.
+/// (Measured with 500 blocked calls and one that is not, made at once, on one connection: that one waited 0.8 s. It
+/// waited 7.9 s with 10 ms, where the calls behind eight blocked ones were taken for blocked.)
 pub(super) const PROBE: LockWait = LockWait::AtMost(Duration::from_millis(1));
 
 impl LockWait {
@@ -70,7 +72,7 @@ impl LockWait {
 pub(super) struct LockTimeout {
     users: AtomicU32,
     statement: AtomicU32,
-    /// What our own session has now.
+    /// The current setting of our own session.
     current: AtomicU32,
 }
 
@@ -81,7 +83,7 @@ impl LockTimeout {
         Self { users, statement, current }
     }
 
-    /// A connect hook may have set others.
+    /// Stores the user's limits again: a connect hook may have set others.
     pub(super) fn set_users(&self, limits: UsersLimits) {
         self.users.store(limits.lock_timeout_ms, Ordering::Relaxed);
         self.statement.store(limits.statement_timeout_ms, Ordering::Relaxed);
@@ -92,8 +94,8 @@ impl LockTimeout {
         self.users.load(Ordering::Relaxed)
     }
 
-    /// Whether a wait in several parts, which add up to this, has reached the user's own limit: the error of the last part,
-    /// as the server would have reported it.
+    /// Whether a wait in several parts, which add up to `waited`, has reached the user's own limit. If so, returns
+    /// the error of the last part, as the server would have reported it.
     pub(super) fn over(&self, waited: Duration, last: &Error) -> Option<Error> {
         let is_over = |limit: u32| limit > 0 && waited >= Duration::from_millis(limit.into());
         if is_over(self.statement.load(Ordering::Relaxed)) {
@@ -107,7 +109,8 @@ impl LockTimeout {
         wait.is_ours(self.users())
     }
 
-    /// The statement that gives our own session the limit, unless it has that. It must be sent before any other.
+    /// The statement that sets the limit in our own session, unless it is set already. It must be sent before any
+    /// other.
     pub(super) fn change(&self, wait: LockWait) -> Option<String> {
         let limit = wait.timeout_ms(self.users());
         let is_new = self.current.swap(limit, Ordering::Relaxed) != limit;

@@ -1,20 +1,21 @@
 //! Sessions whose connection was lost while writes were under way.
 //!
-//! The bytes of a statement may still be on their way to the server, or its backend may be stalled or wait for a row
-//! lock. Such a statement would take effect *after* its own retry, and after later calls on the same key: an old value
-//! would replace a newer one, an old extension would shorten a lease. So:
+//! The bytes of a statement may still be on their way to the server. Or its backend may be stalled, or wait for a row
+//! lock. Such a statement would take effect *after* its own retry, and after later calls on the same key: an old
+//! value would replace a newer one, an old extension would shorten a lease. So:
 //!
-//! 1. What a lost session may still do to a key holds that key: no write or read that conflicts with it is sent before the
-//!    session is known to be gone.
-//! 2. The server is asked to terminate the session, over another connection. The session is gone when the server no longer
-//!    lists it: its transaction has ended by then, since a backend aborts or commits before it leaves the list, and what
-//!    arrives for it later finds no reader. One statement serves all sessions that are lost at that moment.
-//! 3. A call whose outcome is unknown is retried, or rejected, after that. So when it rejects its statement is no longer
-//!    under way. If the server cannot be reached, or does not end the session within [`LONGEST_DELAY`], the call rejects
-//!    all the same, and only 1. remains.
+//! 1. If a lost session may still change a key, that key is held: no write or read that conflicts with the change is
+//!    sent before the session is known to be gone.
+//! 2. The server is asked to terminate the session, over another connection. The session is gone when the server no
+//!    longer lists it. Its transaction has ended by then, since a backend aborts or commits before it leaves the
+//!    list. Bytes that arrive for it later find no reader. One statement serves all sessions that are lost at that
+//!    moment.
+//! 3. A call whose outcome is unknown is retried, or rejected, after that. So when it rejects, its statement is no
+//!    longer under way. If the server cannot be reached, or does not end the session within [`LONGEST_DELAY`], the
+//!    call rejects in any case, and only 1. remains.
 //!
-//! A session is known by its process id and start time, since process ids are used again. Sessions that a pooler shares
-//! cannot be terminated, they serve other clients: for those nothing is held.
+//! A session is identified by its process id and start time, since process ids are reused. Sessions that a pooler
+//! shares cannot be terminated, because they serve other clients. For those no key is held.
 
 use std::mem::replace;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +37,8 @@ use crate::sync::lock;
 /// How long the rejection of a call waits for the end of its session.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
-/// How long the server may take to answer, and to accept the connection that it is asked over, doubled from the first to the
-/// last. After that another connection is tried: this one may be lost, too.
+/// How long the server may take to answer, and to accept the connection that carries the question; doubled from the
+/// first to the last. After that another connection is tried: this one may be lost, too.
 const FIRST_LIMIT: Duration = Duration::from_secs(2);
 const LAST_LIMIT: Duration = Duration::from_secs(60);
 
@@ -49,13 +50,14 @@ const LAST_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE_UNREACHABLE: Duration = Duration::from_millis(20);
 const LAST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(1);
 
-/// Those of the lost sessions that the server still has, and their end. A role may end the sessions that it has logged in.
+/// Terminates the lost sessions that the server still has, and returns them. A role may end the sessions that it has
+/// logged in.
 const TERMINATE: &str = "lost.number, pg_terminate_backend(lost.pid)";
 
 /// As [`TERMINATE`], for a role that may not call that function.
 const LOOK: &str = "lost.number";
 
-/// A start that is not known, or not to be seen, counts as that of the lost session.
+/// A start time that is unknown, or not visible, counts as that of the lost session.
 fn listed(columns: &str) -> String {
     format!(
         "SELECT {columns}
@@ -68,16 +70,16 @@ fn listed(columns: &str) -> String {
 #[derive(Default)]
 pub(super) struct LostSessions {
     state: Mutex<State>,
-    /// Whether there are any: the question that each round asks.
+    /// Whether there are any. Each round checks this.
     is_any: AtomicBool,
-    /// A call has come that waits for the end of one.
+    /// A call has come that waits for the end of a lost session.
     wanted: Notify,
 }
 
 #[derive(Default)]
 struct State {
     sessions: Vec<LostSession>,
-    /// Whether a task sees to their end.
+    /// Whether a task is attending to their end.
     is_attended: bool,
 }
 
@@ -93,10 +95,10 @@ struct LostSession {
 /// A call that waits for the end of a session.
 struct Waiting {
     job: Job,
-    /// How it ends then; none if it is sent then.
+    /// The error with which it ends then; none if it is sent then.
     outcome: Option<Error>,
     since: Instant,
-    /// From when on a server that cannot be reached counts as another failure of the call.
+    /// From when on an unreachable server counts as another failure of the call.
     due: Instant,
 }
 
@@ -141,8 +143,8 @@ impl LostSessions {
 
     /// The jobs that conflict with no lost session. The others wait for its end.
     ///
-    /// A job cannot become blocked between this and its statement: a session that is lost meanwhile had jobs of its own
-    /// under way, whose turns conflict with none of these.
+    /// A job cannot become blocked between this and its statement. A session that is lost meanwhile had jobs of its
+    /// own under way, whose turns conflict with none of these.
     pub(super) fn without_blocked(&self, jobs: Vec<Job>) -> Vec<Job> {
         if !self.is_any.load(Ordering::Acquire) {
             return jobs;
@@ -168,7 +170,7 @@ impl LostSessions {
         }
     }
 
-    /// The sessions to ask for. If there are none, the task that asks has ended with this.
+    /// The sessions to ask about. If there are none, the asking task ends.
     fn backends(&self) -> Vec<Backend> {
         let mut state = lock(&self.state);
         state.is_attended = !state.sessions.is_empty();
@@ -176,7 +178,7 @@ impl LostSessions {
         state.sessions.iter().map(|session| session.backend.clone()).collect()
     }
 
-    /// The server has answered: `gone` are the sessions that it does not list any more.
+    /// The server has answered: `gone` are the sessions that it no longer lists.
     fn settle(&self, link: &Arc<Link>, gone: &[Backend]) {
         let is_gone = |session: &mut LostSession| gone.contains(&session.backend);
         let (ended, late) = {
@@ -185,7 +187,7 @@ impl LostSessions {
             let late: Vec<_> = state.sessions.iter_mut().flat_map(LostSession::take_late).collect();
             (ended, late)
         };
-        // Without the lock: a job that is settled lets the next one in, which may need it.
+        // Without the lock: a settled job admits the next one, which may need the lock.
         for Waiting { job, outcome, .. } in late {
             job.settle(Err(outcome.unwrap_or(Error::QueryTimeout)));
         }
@@ -240,7 +242,7 @@ async fn attend(link: Weak<Link>) {
             loop {
                 match timeout(LONGEST_DELAY / 4, &mut asked).await {
                     Ok(asked) => break asked,
-                    // However long that takes, nothing waits for longer than it should.
+                    // However long the question takes, no call waits longer than it should.
                     Err(_) => link.lost_sessions.settle(&link, &[]),
                 }
             }
@@ -272,11 +274,11 @@ async fn attend(link: Weak<Link>) {
 }
 
 enum Asked {
-    /// The sessions that the server does not list any more.
+    /// The sessions that the server no longer lists.
     Gone(Vec<Backend>),
-    /// This connection was lost in its turn, or the time is over.
+    /// This connection was lost as well, or the time limit has passed.
     Lost,
-    /// There is no connection to be had, or the server does not allow the question.
+    /// No connection is available, or the server does not allow the question.
     Refused(Error),
 }
 

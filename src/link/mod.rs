@@ -72,8 +72,9 @@ use sequencer::Sequencer;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-/// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds beat ten that do not,
-/// because each statement then carries many calls; more lanes start only while these are held up (see `lane`).
+/// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds are faster than ten that
+/// do not, because each statement then carries many calls. More lanes start only while these are held up (see
+/// `lane`).
 const EAGER_LANES: usize = 2;
 
 /// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
@@ -82,12 +83,12 @@ pub struct Link {
     state: Mutex<State>,
     max_lanes: usize,
     connection_timeout: Option<Duration>,
-    /// Set when the server (a transaction pooler, that is) has shown that it forgets prepared statements.
+    /// Set when the server (that is, a transaction pooler) has shown that it forgets prepared statements.
     unnamed_only: AtomicBool,
     shares_sessions: AtomicBool,
     runtime: Handle,
     way: Way,
-    /// The thread that makes the calls, where that may also carry them.
+    /// The thread that makes the calls, and may also carry them.
     home: Thread,
     is_flushed: AtomicBool,
     submitted: Mutex<Vec<Job>>,
@@ -95,7 +96,7 @@ pub struct Link {
     most_direct: usize,
     /// Work has been left for the next [`pump`](Self::pump).
     wants_pump: AtomicBool,
-    /// The home thread carries calls, and will tell the callers when it has.
+    /// The home thread carries calls, and will report the outcomes to the callers when it has.
     tells_next: AtomicBool,
     traffic: Traffic,
     idle: Notify,
@@ -114,13 +115,13 @@ struct State {
     /// Whether a lane has been started that has not taken its first round yet.
     is_starting: bool,
     held_up_lanes: usize,
-    /// Whether somebody watches how long `ready` jobs wait.
+    /// Whether a task watches how long `ready` jobs wait.
     is_watched: bool,
-    /// How many lanes there may be until when, after one found no connection.
+    /// How many lanes there may be, and until when, after one got no connection.
     lane_limit: Option<(usize, Instant)>,
-    /// Calls that a caller waits for: what is owed is counted on its own.
+    /// Calls with a waiting caller. Owed work is counted separately.
     in_flight: usize,
-    /// New calls are refused; what is owed is still taken on, until the link is closed.
+    /// New calls are refused. Owed work is still accepted, until the link is closed.
     is_closing: bool,
     closed: bool,
 }
@@ -159,10 +160,10 @@ impl Link {
         link
     }
 
-    /// Takes a job on. Its place among the calls on the same keys is decided here, before this returns.
+    /// Accepts a job. Its place among the calls on the same keys is decided here, before this returns.
     ///
-    /// Jobs of the thread that made the link start with its next [`flush`](Self::flush), where it has said that it will:
-    /// the calls of one moment then share statements from the first.
+    /// If the thread that made the link has announced a [`flush`](Self::flush), its jobs start with the next one. The
+    /// calls of one moment then share statements from the first.
     pub fn submit(self: &Arc<Self>, job: Job) {
         if self.is_flushed.load(Ordering::Relaxed) && Thread::current() == self.home {
             return lock(&self.submitted).push(job);
@@ -170,7 +171,7 @@ impl Link {
         self.enter([job]);
     }
 
-    /// Starts what this thread has submitted since it last did so.
+    /// Starts the jobs that this thread has submitted since its last flush.
     pub fn flush(self: &Arc<Self>) {
         let submitted = std::mem::take(&mut *lock(&self.submitted));
         if !submitted.is_empty() {
@@ -178,7 +179,7 @@ impl Link {
         }
     }
 
-    /// Has what is submitted wait for [`flush`](Self::flush), which must follow.
+    /// Has submitted jobs wait for [`flush`](Self::flush), which must follow.
     pub fn will_flush(&self) {
         self.is_flushed.store(true, Ordering::Relaxed);
     }
@@ -205,7 +206,8 @@ impl Link {
         refused.into_iter().for_each(|job| job.settle(Err(Error::Closed)));
     }
 
-    /// Listens to a topic of the notices that others send. The first to listen has a connection opened for that.
+    /// Subscribes to a topic of the notices that other processes send. The first subscriber has a connection opened
+    /// for that.
     pub fn listen(self: &Arc<Self>, topic: String) -> Listening {
         let (listening, attend) = self.notices.enter(topic);
         if attend {
@@ -214,13 +216,14 @@ impl Link {
         listening
     }
 
-    /// Lets this thread, which made the link and makes its calls, carry them as well, while they are few. It must then
-    /// [`pump`](Self::pump) where [`wants_pump`](Self::wants_pump) says so, and watch the [`sights`](Self::sights).
+    /// Allows this thread, which made the link and makes its calls, to carry them as well, while they are few. It
+    /// must then [`pump`](Self::pump) when [`wants_pump`](Self::wants_pump) returns true, and watch the
+    /// [`sights`](Self::sights).
     pub fn allow_direct(&self) {
         self.may_go_directly.store(true, Ordering::Release);
     }
 
-    /// Whether there is work that waits for a [`pump`](Self::pump); asked once.
+    /// Whether there is work that waits for a [`pump`](Self::pump). The question resets it.
     pub fn wants_pump(&self) -> bool {
         self.wants_pump.swap(false, Ordering::AcqRel)
     }
@@ -231,8 +234,8 @@ impl Link {
         self.way.drive.pump(|| ());
     }
 
-    /// As [`pump`](Self::pump), after something has come from the server. This thread then tells the callers who were
-    /// answered, and says so by [`callers_were_told`](Self::callers_were_told).
+    /// As [`pump`](Self::pump), after something has come from the server. This thread then reports to the callers who
+    /// were answered, and confirms that with [`callers_were_told`](Self::callers_were_told).
     pub fn pump_from(&self, sight: &Sight) {
         let _context = self.runtime.enter();
         self.tells_next.store(true, Ordering::Relaxed);
@@ -240,7 +243,8 @@ impl Link {
         self.tells_next.store(false, Ordering::Relaxed);
     }
 
-    /// They have had their turn, and their next calls have been flushed. There may be work for [`pump`](Self::pump) now.
+    /// The answered callers have had their turn, and their next calls have been flushed. There may be work for
+    /// [`pump`](Self::pump) now.
     pub fn callers_were_told(self: &Arc<Self>) {
         let mut state = self.state();
         if state.ready.end_turn() {
@@ -248,7 +252,7 @@ impl Link {
         }
     }
 
-    /// Whether callers who have been answered hear so as soon as this thread leaves off.
+    /// Whether answered callers get their outcome as soon as this thread returns from polling.
     fn tells_next(&self) -> bool {
         self.tells_next.load(Ordering::Relaxed) && Thread::current() == self.home
     }
@@ -266,12 +270,13 @@ impl Link {
             && Thread::current() == self.home
             && self.way.direct.enter()
         {
-            // To watch the sockets again, also where no lane is to start: one that is on its way out may take the call.
+            // The sockets must be watched again, even if no lane is to start: a lane that is ending may take the
+            // call.
             self.wants_pump.store(true, Ordering::Release);
         }
     }
 
-    /// Runs work that belongs to no call, such as giving back a lock whose caller has already been told of a failure.
+    /// Runs work that belongs to no call, such as giving back a lock whose caller has already got a failure.
     pub fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }
@@ -279,15 +284,15 @@ impl Link {
     fn start_lane(self: &Arc<Self>, state: &mut State) {
         let carrying = state.lanes - state.held_up_lanes;
         let limit = match state.lane_limit {
-            // No limit outlives the lanes that it leaves the work to.
+            // A limit does not outlive the lanes that it leaves the work to.
             Some((limit, until)) if carrying > 0 && Instant::now() < until => limit.min(self.max_lanes),
             _ => self.max_lanes,
         };
-        // One at a time: it may leave nothing to the next.
+        // One at a time: it may leave no work for the next.
         if state.ready.has_work() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
             state.lanes += 1;
             state.is_starting = true;
-            // Boxed at once: it is large, and the wrappers that follow would each move it.
+            // Boxed at once: it is large, and each of the wrappers that follow would move it.
             let lane = Box::pin(lane::run(self.clone()));
             if self.way.direct.is_on() && Thread::current() == self.home {
                 self.way.drive.spawn_quietly(lane);
@@ -302,7 +307,7 @@ impl Link {
         patience::watch(self, state);
     }
 
-    /// Has the writes that wait behind others wait no longer than they should.
+    /// Limits how long the writes wait that wait behind others.
     fn watch_writes(self: &Arc<Self>) {
         let watched = Arc::downgrade(self);
         self.runtime.spawn(async move {
@@ -315,7 +320,7 @@ impl Link {
         });
     }
 
-    /// Called once for each job that has entered, whatever became of it, with the number of calls that it stood for.
+    /// Called once for each job that has entered, whatever its outcome, with the number of calls that it stood for.
     fn leave(self: &Arc<Self>, jobs: impl IntoIterator<Item = (Turns, usize)>) {
         let mut state = self.state();
         let State { sequencer, ready, in_flight, .. } = &mut *state;
@@ -330,7 +335,8 @@ impl Link {
         self.start_lane(&mut state);
     }
 
-    /// Takes jobs back that had to wait for something else than a connection, in front of what has become ready since.
+    /// Takes back jobs that had to wait for something other than a connection. They go in front of what has become
+    /// ready since.
     fn resume(self: &Arc<Self>, mut jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
@@ -399,7 +405,7 @@ mod tests {
         link.enter([Job::for_test(0, Turns::new(&[]), None)]);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut state = link.state();
-            // Dropped before the lock is given back.
+            // Dropped before the lock is released.
             let jobs: Vec<_> = state.ready.take_all().collect();
             assert!(jobs.is_empty(), "a panic on purpose");
         }));
@@ -419,7 +425,7 @@ mod tests {
             Job::for_test(0, Turns::new(&[turn]), None)
         };
 
-        // Its callers have been told.
+        // Its callers have got their outcome.
         link.state().lanes = 1;
         link.state().ready.begin(ready::Batch::Writes);
         link.enter([job(1)]);

@@ -1,12 +1,15 @@
-//! What others tell through PostgreSQL's `NOTIFY`: one listening connection of a link (see [`hearing`](super::hearing)),
-//! however many listen.
+//! The notices that other processes send through PostgreSQL's `NOTIFY`: one listening connection per link (see
+//! [`hearing`](super::hearing)), for any number of listeners.
 //!
-//! * All notices come through one channel, and a notice's payload is its topic. Whoever is interested in a topic
-//!   [`listen`](super::Link::listen)s to it. [`EVERYTHING`] is told to all.
-//! * A notice says that something may have changed, and never what: whoever hears it looks for himself. So one notice
-//!   stands for as many as have come since, one too many does no harm, and none has to wait for another.
-//! * What was told while nobody could hear is lost. So a listener hears when hearing begins (again), and looks.
-//! * Where nothing can be heard, as through a pooler that shares sessions, the listener hears that, and polls.
+//! * All notices come through one channel, and a notice's payload is its topic. A process that is interested in a
+//!   topic [`listen`](super::Link::listen)s to it. [`EVERYTHING`] goes to all listeners.
+//! * A notice carries no state: it reports that something may have changed, and the listener re-reads the row. So one
+//!   notice stands for as many as have come since, a surplus notice does no harm, and no notice has to wait for
+//!   another.
+//! * A notice that is sent while the connection is down is lost. So a listener is notified when the connection is up
+//!   (again), and re-reads.
+//! * If no notices can be received, for example through a pooler that shares sessions, the listener is notified of
+//!   that, and polls.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,21 +21,21 @@ use tokio::time::sleep;
 
 use crate::sync::lock;
 
-/// The payload that concerns every topic, for what cannot be told row by row.
+/// The payload that concerns every topic, for changes that cannot be notified row by row.
 const EVERYTHING: &str = "*";
 
-/// How long the connection stays when nobody listens any more: waits for a lock come and go.
+/// How long the connection stays open when there are no more listeners: waits for a lock come and go.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// What a listener hears.
+/// What a listener receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Notices are heard from here on; what came before may have been missed. The first thing a listener hears, or
-    /// else [`Deaf`](Self::Deaf).
+    /// Notices are received from here on; earlier ones may have been missed. The first notice of each listener is
+    /// this one or [`Deaf`](Self::Deaf).
     Resumed,
-    /// Nothing is heard until [`Resumed`](Self::Resumed).
+    /// No notices are received until [`Resumed`](Self::Resumed).
     Deaf,
-    /// The topic has been told, once or more often.
+    /// The topic has been notified, once or more often.
     Told,
     /// The link has been closed.
     Over,
@@ -41,22 +44,22 @@ pub enum Notice {
 #[derive(Default)]
 pub(super) struct Notices {
     state: Mutex<State>,
-    /// Told when the first listener comes, the last goes, or all is over.
+    /// Notified when the first listener comes, the last one goes, or the link is closed.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
     topics: HashMap<String, Vec<Arc<Ear>>>,
-    /// Whether notices are heard; unknown until the first try.
+    /// Whether notices are received; unknown until the first attempt.
     hears: Option<bool>,
-    /// Whether somebody sees to the connection.
+    /// Whether a task attends to the connection.
     is_attended: bool,
     is_over: bool,
 }
 
 impl Notices {
-    /// One more listener, and whether somebody must see to the connection now.
+    /// Adds a listener. Also returns whether a task must attend to the connection now.
     pub(super) fn enter(self: &Arc<Self>, topic: String) -> (Listening, bool) {
         let ear = Arc::new(Ear::default());
         let mut state = self.state();
@@ -73,7 +76,7 @@ impl Notices {
         (Listening { notices: self.clone(), topic, ear }, attend)
     }
 
-    /// Tells whoever listens to this topic.
+    /// Notifies the listeners of this topic.
     pub(super) fn tell(&self, topic: &str) {
         let state = self.state();
         match topic {
@@ -82,19 +85,19 @@ impl Notices {
         }
     }
 
-    /// Tells all whether notices are heard from here on.
+    /// Notifies all listeners whether notices are received from here on.
     pub(super) fn turn(&self, hears: bool) {
         let mut state = self.state();
         state.hears = Some(hears);
         state.ears().for_each(|ear| ear.turn(hears));
     }
 
-    /// Whether they are heard now.
+    /// Whether notices are received now.
     pub(super) fn are_heard(&self) -> bool {
         self.state().hears == Some(true)
     }
 
-    /// Nobody hears anything any more.
+    /// No listener receives anything any more.
     pub(super) fn end(&self) {
         let mut state = self.state();
         state.is_over = true;
@@ -102,7 +105,8 @@ impl Notices {
         self.changed.notify_one();
     }
 
-    /// Until the connection is not wanted: nobody has listened for a while, or all is over. From here on nobody sees to it.
+    /// Returns when the connection is not wanted: there has been no listener for a while, or the link is closed. From
+    /// here on no task attends to it.
     pub(super) async fn unwanted(&self) {
         loop {
             let is_wanted = {
@@ -136,7 +140,7 @@ impl Notices {
         leaves
     }
 
-    /// Whoever saw to the connection does so no more, for whatever reason.
+    /// The task that attended to the connection has stopped, for whatever reason.
     pub(super) fn forsake(&self) {
         let mut state = self.state();
         if std::mem::take(&mut state.is_attended) {
@@ -156,7 +160,7 @@ impl State {
     }
 }
 
-/// Somebody's interest in a topic, until it is dropped.
+/// A subscription to a topic, until it is dropped.
 pub struct Listening {
     notices: Arc<Notices>,
     topic: String,
@@ -164,7 +168,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// As [`next`](Self::next), for whoever may have nobody to listen to, and then hears nothing.
+    /// As [`next`](Self::next), for a caller that may have no subscription, and then receives nothing.
     pub async fn next_of(listening: &mut Option<Self>) -> Notice {
         match listening {
             Some(listening) => listening.next().await,
@@ -172,7 +176,7 @@ impl Listening {
         }
     }
 
-    /// The next thing to be heard. Nothing is lost where this is dropped before it is done.
+    /// The next notice. Nothing is lost if this future is dropped before it completes.
     pub async fn next(&mut self) -> Notice {
         loop {
             if let Some(notice) = lock(&self.ear.heard).take() {
@@ -204,7 +208,7 @@ struct Ear {
     woken: Notify,
 }
 
-/// What a listener has not taken notice of yet.
+/// The notices that a listener has not taken yet.
 #[derive(Default)]
 struct Heard {
     told: bool,
@@ -219,7 +223,7 @@ impl Heard {
         }
         match self.hears.take() {
             Some(true) => {
-                // Whoever looks because of this has looked.
+                // A listener that re-reads because of `Resumed` has covered this notice, too.
                 self.told = false;
                 Some(Notice::Resumed)
             }

@@ -1,5 +1,5 @@
-//! What is owed to the server though no caller waits for it, such as giving back a lock that was granted when its caller
-//! had gone. The pool's end waits for it, and the process's end does, for at most [`LIMIT`].
+//! Work that is owed to the server though no caller waits for it, such as giving back a lock that was granted when
+//! its caller had gone. The end of the pool and the end of the process wait for it, for at most [`LIMIT`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::Link;
 
-/// How long one piece of work delays the pool's end, or the process's. It may go on after that, for as long as there is
-/// anything to go on with.
+/// How long one piece of work delays the end of the pool, or of the process. It may continue after that, for as long
+/// as its resources exist.
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Owed {
         self.pieces.load(Ordering::Acquire) > 0
     }
 
-    /// Until nothing is owed; in the time of one piece, where no more is added.
+    /// Returns when nothing is owed: within the time of one piece, if no more is added.
     pub(super) async fn settled(&self) {
         loop {
             let none = self.none.notified();
@@ -56,8 +56,8 @@ impl Drop for Piece {
 }
 
 impl Link {
-    /// Runs work that is owed. It counts before this returns. What it submits must say so (see `Job::owed`), or it would be
-    /// refused while the pool is being ended.
+    /// Runs work that is owed. It counts before this returns. The jobs that it submits must be marked as owed (see
+    /// `Job::owed`). Otherwise they would be refused while the pool is being ended.
     pub fn owe(&self, work: impl Future<Output = ()> + Send + 'static) {
         let piece = Piece::of(&self.owed);
         self.in_background(async move {

@@ -1,4 +1,5 @@
-//! What a panic said. The process goes on: the call rejects with this, and nothing is written to stderr.
+//! The message of a panic. The process continues: the call rejects with this message, and nothing is written to
+//! stderr.
 
 use std::cell::RefCell;
 use std::sync::Once;

@@ -25,25 +25,25 @@ use crate::sync::lock;
 
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// Whose pool this is: the application, that is, as seen from here.
+/// The host of this pool: the application, as seen from here.
 pub trait Owner: Send + Sync {
-    /// Says how to connect to a host, for each connection anew: a password may have been rotated since the last.
-    /// `judge_again`: the server has shown a certificate that the last description did not know.
+    /// Describes how to connect to a host, for each connection anew: a password may have been rotated since the last.
+    /// `judge_again`: the server has shown a certificate that the last description did not contain.
     fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description>;
-    /// Sees a new connection before anybody uses it, where the description asks for that.
+    /// Gets a new connection before any call uses it, if the description requests that.
     fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()>;
-    /// Whether a server has signed with its certificate's key, if that is of a kind that only Node can check.
+    /// Whether a server has signed with its certificate's key, if the key is of a kind that only Node can check.
     fn check(&self, proof: Proof) -> Asked<'_, bool>;
-    /// Signs with a client's key of a kind that only Node knows: base64.
+    /// Signs with a client's key of a kind that only Node supports: base64.
     fn sign(&self, to_sign: ToSign) -> Asked<'_, String>;
 }
 
-/// How often a server may show yet another certificate than the one that was judged, as one behind a load balancer
-/// may, before that is an error.
+/// How often a server may show a certificate other than the one that was verified, as a server behind a load balancer
+/// may do, before that is an error.
 const JUDGEMENTS: u32 = 4;
 
-/// deadpool-postgres' manager can only fail with tokio-postgres' errors, and the reason that JavaScript gives for having
-/// no password is none of those; hence a manager of our own on deadpool itself.
+/// deadpool-postgres' manager can only fail with tokio-postgres' errors. The reason that JavaScript gives for having
+/// no password is none of those. Hence a manager of our own, on deadpool itself.
 pub(super) struct Manager {
     settings: PoolSettings,
     owner: Arc<dyn Owner>,
@@ -95,7 +95,7 @@ impl Manager {
         }
     }
 
-    /// A connection to the first host that accepts and is what is wanted.
+    /// A connection to the first host that accepts and is of the wanted kind.
     async fn first_of_hosts(
         &self,
         wanted: TargetSession,
@@ -106,8 +106,8 @@ impl Manager {
         for host in 0..self.settings.hosts.max(1) {
             let connect = self.connect(host, wanted, way, told.clone());
             let connected = match self.settings.connection_timeout() {
-                // Over the whole of it: the operating system's own limit covers only the TCP handshake, and a server
-                // that accepts and then says nothing would hold the caller for good.
+                // For the whole attempt: the operating system's own limit covers only the TCP handshake. A server
+                // that accepts and then sends nothing would block the caller for ever.
                 Some(limit) => {
                     tokio::time::timeout(limit, connect).await.unwrap_or(Err(Error::ConnectTimeout))
                 }
@@ -135,7 +135,7 @@ impl Manager {
             let description = self.owner.describe(host, judgement > 0).await?;
             match self.open_on(host, &description, wanted, way, &open, told.clone()).await {
                 Err(Error::UnknownCertificate) => {}
-                // Once more, for Node to see what the server wants: the error says so then.
+                // Once more, so that Node can see what the server requires. The error then reports that.
                 Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
                 Ok(connection) if description.greeted => {
                     self.owner.greet(&connection).await?;
@@ -153,7 +153,8 @@ impl Manager {
 }
 
 impl Manager {
-    /// With our settings, unless the host has refused them; then it may still serve, without prepared statements.
+    /// With our settings, unless the host has refused them. In that case it may still serve, without prepared
+    /// statements.
     async fn open_on(
         &self,
         host: u32,
@@ -180,12 +181,12 @@ impl Manager {
     }
 }
 
-/// The hosts that took a session only without our settings, so that each connection does not fail first.
+/// The hosts that accepted a session only without our settings, so that not every connection fails first.
 #[derive(Default)]
 struct Refusals(Mutex<HashMap<u32, Instant>>);
 
 impl Refusals {
-    /// Not for good: the server may have had another reason, or may since have been configured anew.
+    /// Not for ever: the server may have had another reason, or may have been reconfigured since.
     const MEMORY: Duration = Duration::from_secs(600);
 
     fn is_known(&self, host: u32) -> bool {
@@ -222,7 +223,7 @@ impl Deref for Spare {
 
 pub(super) struct Pool {
     connections: managed::Pool<Manager>,
-    /// Ends when the last connection has said goodbye: each holds a sender.
+    /// Ends when the last connection has sent its Terminate: each holds a sender.
     farewells: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
@@ -247,7 +248,7 @@ impl Pool {
         Self { connections, farewells: tokio::sync::Mutex::new(farewells) }
     }
 
-    /// A connection that is open, as far as anybody can know without asking the server.
+    /// A connection that is open, as far as can be known without asking the server.
     pub(super) async fn lease(&self) -> Result<Lease, Error> {
         self.connections.get().await.map_err(|error| match error {
             managed::PoolError::Backend(error) => error,
@@ -288,7 +289,7 @@ impl Pool {
         let settings = &self.connections.manager().settings;
         let Some(idle_timeout) = settings.idle_timeout() else { return };
         let min = settings.min;
-        // Looking four times in the span closes a connection at most a quarter late.
+        // Checking four times in the span closes a connection at most a quarter late.
         let every = (idle_timeout / 4).clamp(Duration::from_millis(5), Duration::from_secs(60));
         let pool = self.connections.weak();
         runtime.spawn(async move {
@@ -308,14 +309,15 @@ impl Pool {
         });
     }
 
-    /// Closes every connection that is not on lease, and returns when all have said goodbye.
+    /// Closes every connection that is not on lease, and returns when all have sent their Terminate.
     pub(super) async fn close(&self) {
         self.abandon();
         let mut farewells = self.farewells.lock().await;
         while farewells.recv().await.is_some() {}
     }
 
-    /// Closes every connection that is not on lease, and opens no other, nor one that it is about to open.
+    /// Closes every connection that is not on lease. Opens no other connection, and gives up those that are being
+    /// opened.
     pub(super) fn abandon(&self) {
         self.connections.close();
         let manager = self.connections.manager();
