@@ -25,8 +25,9 @@ const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 
 /// Opens the first address that accepts.
 ///
-/// As Node's `net.connect` does: one address after the other, and each attempt but the last has a time limit. Without that
-/// an address that swallows packets, such as one of a family that does not work here, would keep the next from being tried.
+/// As Node's `net.connect` does: one address after the other, with a time limit for each attempt but the last.
+/// Without that, an address that drops packets, such as one of an address family that does not work here, would keep
+/// the next from being tried.
 pub(super) async fn reach(description: &Description) -> Result<Transport, Error> {
     let mut failures = Vec::new();
     for (left, address) in description.addresses.iter().rev().enumerate().rev() {
@@ -54,7 +55,7 @@ async fn reach_one(address: &Address, description: &Description) -> Result<Trans
             stream.set_nodelay(true).map_err(refused)?;
             if description.keep_alive {
                 let mut keepalive = socket2::TcpKeepalive::new();
-                // The system takes whole seconds, and refuses what is out of its bounds.
+                // The system takes whole seconds, and refuses values that are out of its bounds.
                 if let Some(delay) =
                     description.keep_alive_initial_delay().filter(|delay| delay.as_secs() > 0)
                 {

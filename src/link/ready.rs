@@ -1,30 +1,31 @@
-//! Jobs whose turn has come on every key they touch. They commute, so any of them may share a round.
+//! Jobs whose turn has come on every key that they touch. They commute, so any of them may share a round.
 //!
-//! Reads and writes go in rounds of their own: a commit waits until the disk has the log, and a read that shared its
-//! connection would wait with it. So do reads of a whole table, which may take long, and they leave at least one lane to
-//! the rest.
+//! Reads and writes go in separate rounds: a commit waits until the log is on disk, and a read on the same connection
+//! would wait with it. Reads of a whole table have rounds of their own, too. They may take long, and they leave at
+//! least one lane to the rest.
 //!
-//! A second lane writes only where there is much to write, or the first has been at it for a while. The server flushes
-//! its log for one lane after the other, so two lanes with half of a few calls each wait twice as long for the disk.
-//! (Measured with 16 sets in flight and flushes of 2 to 4 ms, where pg's ten connections share flushes: with two lanes
-//! that write whenever there is something 0.55 to 0.85 times pg's rate.) And calls that are answered together are
-//! followed by calls that can go together.
+//! A second lane writes only if there is much to write, or if the first has been writing for a while. The server
+//! flushes its log for one lane after the other, so two lanes with half of a few calls each wait twice as long for
+//! the disk. (Measured with 16 sets in flight and flushes of 2 to 4 ms, where pg's ten connections share flushes:
+//! with two lanes that write whenever there is something, 0.55 to 0.85 times pg's rate.) And calls that are answered
+//! together are followed by calls that can go together.
 //!
-//! For the same reason a few writes that wait behind a round linger when that has been answered, until those callers have
-//! had their turn: they often call again at once. Otherwise sixteen callers fall into two halves that never meet again, and
-//! each half has a flush of its own (measured: see CONTRIBUTING.md). That is worth it where their turn is short by a round,
-//! of which most is the flush, and not where they have work of their own to do, in which the server can do ours. It ends
-//! after [`PATIENCE`] in any case.
+//! For the same reason a small write batch lingers briefly after a response, so that the callers just answered can
+//! join it: they often call again at once. Otherwise sixteen callers split into two halves that never meet again, and
+//! each half has a flush of its own (measured: see CONTRIBUTING.md). Lingering is worth it if the callers' turn is
+//! short compared to a round, which is mostly the flush. It is not worth it if the callers have work of their own to
+//! do: the server can do ours in that time. Lingering ends after [`PATIENCE`] in any case.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::job::Job;
 
-/// From so many on, writes are worth a lane: they take the server longer than a quick flush.
+/// From this many on, writes are worth a lane: they take the server longer than a quick flush.
 const MANY_WRITES: usize = 64;
 
-/// So long after a lane has begun to write, another may: the server may be far away, and not its disk slow.
+/// This long after a lane has begun to write, another may write: the server may be far away, with a disk that is not
+/// slow.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a round consists of.
@@ -54,26 +55,26 @@ pub(super) struct Ready {
     scans: VecDeque<Job>,
     /// How many lanes read whole tables now.
     scanning: usize,
-    /// How many may, beyond the first.
+    /// How many may do so, beyond the first.
     further_scans: usize,
-    /// Whether there is only one lane: then scans go one by one, and the rest goes between them.
+    /// Whether there is only one lane. Then scans go one by one, and the rest goes between them.
     is_only_lane: bool,
     has_just_scanned: bool,
     /// How many lanes carry writes now, and are not held up.
     writing: usize,
-    /// Whether writes wait for callers who have been answered, and are about to hear so.
+    /// Whether writes wait for callers who have been answered, and are about to get their outcome.
     is_lingering: bool,
     /// When such callers' turn began, and how many they are.
     turn_began: Option<(Instant, u32)>,
     /// How long it took the last time, for each of them.
     turn_of_one: Duration,
-    /// Whether the writes that wait have waited long enough behind those.
+    /// Whether the waiting writes have waited long enough behind those.
     is_impatient: bool,
     is_watched: bool,
 }
 
 impl Ready {
-    /// For so many lanes at most.
+    /// For at most this many lanes.
     pub(super) fn of_lanes(most: usize) -> Self {
         Self { further_scans: most.saturating_sub(2), is_only_lane: most <= 1, ..Self::default() }
     }
@@ -105,7 +106,7 @@ impl Ready {
         !self.reads.is_empty()
     }
 
-    /// Whether there is something that a further lane could carry now.
+    /// Whether there is work that a further lane could carry now.
     pub(super) fn has_work(&self) -> bool {
         !self.reads.is_empty()
             || (!self.writes.is_empty() && self.may_write())
@@ -120,20 +121,20 @@ impl Ready {
         (self.writing == 0 && !self.is_lingering) || self.writes.len() >= MANY_WRITES || self.is_impatient
     }
 
-    /// Whether somebody has to watch that the writes do not wait for longer than [`PATIENCE`].
+    /// Whether a watcher is needed, so that the writes do not wait for longer than [`PATIENCE`].
     pub(super) fn wants_watch(&mut self) -> bool {
         !self.writes.is_empty() && !self.may_write() && !std::mem::replace(&mut self.is_watched, true)
     }
 
-    /// They have waited that long.
+    /// The writes have waited that long.
     pub(super) fn lose_patience(&mut self) {
         self.is_watched = false;
         self.is_impatient = !self.writes.is_empty();
-        // Callers who have not come back by now do other things.
+        // Callers who have not called again by now are busy with other work.
         self.is_lingering &= !self.is_impatient;
     }
 
-    /// The next round of one lane, of which there are `lanes` to share what there is: whichever kind has waited longest.
+    /// The next round of one lane: the kind of job that has waited longest. `lanes`: how many lanes share the jobs.
     pub(super) fn take(&mut self, room: usize, lanes: impl Fn(usize) -> usize) -> (Batch, Vec<Job>) {
         let waits = [
             (Batch::Writes, self.writes.front().filter(|_| self.may_write())),
@@ -176,7 +177,7 @@ impl Ready {
         self.writes.iter().chain(&self.reads).chain(&self.scans)
     }
 
-    /// A lane begins to carry a round of this kind.
+    /// A lane begins a round of this kind.
     pub(super) fn begin(&mut self, batch: Batch) {
         match batch {
             Batch::Reads => {}
@@ -185,7 +186,7 @@ impl Ready {
         }
     }
 
-    /// The round is over, or has stopped to keep others from carrying such rounds.
+    /// The round is over, or no longer keeps other lanes from carrying such rounds.
     pub(super) fn end(&mut self, batch: Batch) {
         match batch {
             Batch::Reads => {}
@@ -202,8 +203,8 @@ impl Ready {
         self.writing -= 1;
     }
 
-    /// So many callers, whose round has been answered, hear so next, and may call again. Those who wait wait for them if
-    /// the turn of all, once they go together, will be short by a round.
+    /// This many callers, whose round has been answered, get their outcome next, and may call again. The waiting
+    /// writes wait for them if the turn of all of them together will be short compared to a round.
     pub(super) fn begin_turn(&mut self, answered: usize, waiting: usize, round: Duration) {
         let [answered, waiting] = [answered, waiting].map(|calls| calls.max(1) as u32);
         self.turn_began = Some((Instant::now(), answered));
@@ -211,7 +212,7 @@ impl Ready {
             self.turn_of_one.saturating_mul(answered.saturating_add(waiting)).saturating_mul(2) <= round;
     }
 
-    /// They have had their turn. Whether it was waited for.
+    /// The answered callers have had their turn. Returns whether writes waited for it.
     pub(super) fn end_turn(&mut self) -> bool {
         if let Some((began, answered)) = self.turn_began.take() {
             self.turn_of_one = began.elapsed() / answered;
@@ -219,7 +220,7 @@ impl Ready {
         self.stop_lingering()
     }
 
-    /// Whether it was so.
+    /// Returns whether it was lingering.
     pub(super) fn stop_lingering(&mut self) -> bool {
         std::mem::take(&mut self.is_lingering)
     }
@@ -294,7 +295,7 @@ mod tests {
     #[test]
     fn a_second_lane_writes_where_there_is_much_or_the_first_takes_long() {
         let mut ready = ready(&[(1, Mode::Alone), (2, Mode::Alone), (3, Mode::Read)]);
-        // All of them, though there is another lane to share them with.
+        // All of them, though another lane could share them.
         assert_eq!(taken(&mut ready, 10, 2), [1, 2]);
         ready.begin_writing();
         assert_eq!(taken(&mut ready, 10, 1), [3]);

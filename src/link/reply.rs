@@ -1,4 +1,4 @@
-//! How a caller is told.
+//! How the outcome of a call is reported to its caller.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,21 +9,21 @@ use tokio::sync::oneshot;
 
 use super::{Error, panics};
 
-/// The JSON text of a call's result, empty where there is nothing: JSON has no word for `undefined`.
+/// The JSON text of a call's result, empty if there is none: JSON has no word for `undefined`.
 pub type Outcome = Result<String, Error>;
 
-/// A call, as whoever listens for it knows it.
+/// A call, as its listener knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caller {
     /// Where its caller waits.
     pub slot: u32,
     /// What kind of call it is.
     pub operation: u32,
-    /// When it was made, by the listener's own clock.
+    /// When it was made, by the listener's clock.
     pub since: u64,
 }
 
-/// Hears what becomes of calls.
+/// Receives the outcomes of calls.
 pub trait Listener: Send + Sync {
     fn hear(&self, outcomes: Vec<(Caller, Outcome)>);
     /// The call is made to the server once more.
@@ -35,7 +35,8 @@ enum To {
     Closure(Box<dyn FnOnce(Outcome) + Send>),
 }
 
-/// Tells the caller, exactly once. Dropped without a word, as a panic does, it says that instead.
+/// Reports the outcome to the caller, exactly once. If it is dropped without an outcome, as by a panic, it reports
+/// the panic.
 pub struct Reply(Option<To>);
 
 impl Reply {
@@ -47,7 +48,7 @@ impl Reply {
         Self(Some(To::Listener(listener, caller)))
     }
 
-    /// A reply, and what becomes of it, for who waits for that.
+    /// A reply, and its outcome for a caller that awaits it.
     pub fn awaited() -> (Self, Awaited) {
         let (told, heard) = oneshot::channel();
         let reply = Self::new(move |outcome| {
@@ -75,7 +76,7 @@ impl Drop for Reply {
     }
 }
 
-/// What becomes of a call.
+/// The outcome of a call.
 pub struct Awaited(oneshot::Receiver<Outcome>);
 
 impl Future for Awaited {
@@ -86,8 +87,8 @@ impl Future for Awaited {
     }
 }
 
-/// Tells many callers at once: whoever listens for all of them is to hear them together, and not to wake up for the
-/// first and go back to sleep before the second.
+/// Reports to many callers at once. A listener for all of them receives the outcomes together, and does not wake up
+/// for the first and go back to sleep before the second.
 #[derive(Default)]
 pub(super) struct Telling {
     listener: Option<Arc<dyn Listener>>,

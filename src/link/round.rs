@@ -1,4 +1,4 @@
-//! One round: the statements that a lane sends together, and what becomes of their calls.
+//! One round: the statements that a lane sends together, and the outcomes of their calls.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use super::{Error, Link};
 /// A round's bound in bytes: what one answer may cost the calls that wait behind it.
 const ROUND_BYTES: usize = 1 << 20;
 
-/// How often a statement that failed harmlessly runs again before its error is the caller's. The pauses between
-/// (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
+/// How often a statement that failed harmlessly is retried before its caller gets the error. The pauses between the
+/// runs (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
 const MAX_FAILURES: u32 = 8;
 
-/// What a round leaves.
+/// The jobs that a round has not settled.
 #[derive(Default)]
 pub(super) struct Unsettled {
     /// To run again.
@@ -44,8 +44,8 @@ impl Unsettled {
     }
 }
 
-/// Sends the statements of these jobs and settles their calls. `wait`: for how long they may wait for locks, if not as
-/// statements do that share a connection.
+/// Sends the statements of these jobs and settles their calls. `wait`: how long they may wait for locks, if not as
+/// long as statements that share a connection.
 pub(super) async fn round(
     link: &Arc<Link>,
     lease: &Lease,
@@ -83,7 +83,7 @@ pub(super) async fn round(
     left
 }
 
-/// Creating a table waits for another process that creates it, which takes longer than a statement may wait.
+/// Creating a table waits for another process that creates it. That takes longer than a statement may wait.
 async fn prepare(lease: &Lease, preparation: &dyn Prepare) -> Result<(), Error> {
     lease.wait_as_users().await?;
     preparation.prepare(lease).await
@@ -147,8 +147,8 @@ impl Group {
                 again: vec![],
             };
         }
-        // One bad call must not fail its batch, nor a blocked one delay it, and the server did none of it: each by itself,
-        // in one pipeline.
+        // One bad call must not fail its batch, and a blocked call must not delay it. The server did none of it. So
+        // each call runs by itself, in one pipeline.
         if matches!(error, Error::Server(_)) && jobs.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { PROBE } else { wait };
             let mut left = Unsettled::default();
@@ -159,9 +159,9 @@ impl Group {
         Unsettled::again(jobs.into_iter().filter_map(|job| failed(link, lease, job, &error)))
     }
 
-    /// For how long it may wait for locks: others depend on it if it has several calls, or other statements follow it. In a
-    /// session of our own that costs nothing. In a shared one it takes a transaction of three statements, so a write that
-    /// is alone there goes without, as long as that leaves connections for the others.
+    /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
+    /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
+    /// So a write that is alone there has no limit, as long as that leaves connections for the others.
     fn shared_wait(&self, link: &Arc<Link>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
         let is_many = statements > FEW_STATEMENTS || self.jobs.len() > FEW_CALLS;
         let shared = if is_many { SHARED_BY_MANY } else { SHARED };
@@ -202,13 +202,13 @@ fn is_blocked(error: &Error, lease: &Lease, wait: LockWait) -> bool {
     error.sqlstate() == Some("55P03") && lease.lock_timeout().is_ours(wait)
 }
 
-/// Tells the callers what their rows say, then gives the turns back; gives back those that want another run.
+/// Reports to the callers what their rows say, then gives the turns back. Returns the jobs that want another run.
 fn answer_all(link: &Arc<Link>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
     let mut again = Vec::new();
     let mut done = Vec::with_capacity(answered.len());
     let mut telling = Telling::default();
     for (job, rows) in answered {
-        // A row that cannot be read (a hand-made table with a NULL where none belongs) fails its own call, not the round.
+        // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the round.
         match catch_unwind(AssertUnwindSafe(|| job.answer(rows, &mut telling))) {
             Ok(Answered::Done(job)) => done.push(job.retire()),
             Ok(Answered::Again(job)) => {
@@ -237,8 +237,8 @@ async fn send(
     lease.run(words, &params, link.unnamed_only(), wait).await
 }
 
-/// Settles the call with its failure, or gives the job back to run again. A write that may be under way all the same waits
-/// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
+/// Settles the call with its failure, or returns the job to run again. A write that may still be under way waits for
+/// the end of its session first: neither a retry nor a later call on its keys may overtake it.
 fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
     job.failures += 1;
     let runs_again =
@@ -257,7 +257,7 @@ fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Optio
     None
 }
 
-/// Whether the server may carry the statement out after this.
+/// Whether the server may still carry out the statement after this error.
 fn may_be_under_way(error: &Error) -> bool {
     match error {
         Error::Unsent => false,
@@ -266,14 +266,14 @@ fn may_be_under_way(error: &Error) -> bool {
     }
 }
 
-/// Whether a call that found no connection goes on trying: its first run may have reached the server, and it is harmless
-/// to repeat, or it retries for a time of its own.
+/// Whether a call that got no connection is retried. It is if its first run may have reached the server and it is
+/// harmless to repeat, or if it has a retry time of its own.
 pub(super) fn is_hopeful(link: &Link, job: &Job, error: &Error) -> bool {
     let has_run = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
     (has_run || is_patient(link, job)) && !matches!(error, Error::Closed)
 }
 
-/// Whether another run may mend a failure, and can do no harm.
+/// Whether a retry may resolve a failure, and can do no harm.
 fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> bool {
     if error.ends_connection() {
         lease.spoil();
@@ -284,17 +284,17 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
         return job.retry == Retry::Harmless;
     }
     if matches!(error, Error::QueryTimeout) {
-        // The statement may still run, in front of whatever this connection would be given next.
+        // The statement may still run, ahead of whatever this connection would be given next.
         lease.spoil();
         job.maybe_done = true;
         return is_patient(link, job) && job.retry == Retry::Harmless;
     }
     let first = job.failures == 1;
     match error.sqlstate() {
-        // Rolled back whole: a serialization failure, a deadlock.
+        // Rolled back completely: a serialization failure, a deadlock.
         Some("40001" | "40P01") => true,
-        // The table is gone, or was never made; or what it had beyond the documented schema is, or the right to use that:
-        // prepare anew.
+        // The table is gone, or was never made. Or a part of it that the documented schema lacks is gone, or the
+        // right to use that part. So prepare again.
         Some("42P01" | "42703" | "42501") => first && job.prepare.invalidate(),
         // The server does not know our prepared statement, or knows another by its name: a transaction pooler.
         Some("26000" | "42P05") => {
@@ -318,13 +318,13 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
     }
 }
 
-/// Whether a call rides a fault out. Not any more, once the pool has been ended: that waits for the call.
+/// Whether a call retries transient failures. Not after the pool has been ended, because its end waits for the call.
 fn is_patient(link: &Link, job: &Job) -> bool {
     job.is_patient() && !link.is_closed()
 }
 
-/// The first repetition is immediate; the pauses then double from 10 ms. No pause outlasts the patience that a call has
-/// left, or the try after it would be beyond that.
+/// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the patience that a call
+/// has left. Otherwise the next attempt would come after that.
 pub(super) fn pause(job: &Job) -> Duration {
     let pause = match job.failures.max(job.repetitions) {
         0 | 1 => Duration::ZERO,

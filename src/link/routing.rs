@@ -1,11 +1,12 @@
 //! Reads go to the primary, also through a proxy that sends reads to replicas.
 //!
-//! A replica is behind the primary. A state, a checkpoint or a result that is read there may be one that has been replaced,
-//! and work that was done may be done again. So each text that could be taken for a read begins with the hint by which
-//! Pgpool-II sends a statement to the primary. Every other statement goes there anyway: proxies know `INSERT`, `UPDATE` and
-//! `DELETE`, but not what stands in the `WITH` of a `SELECT`, or which functions write.
+//! A replica is behind the primary. A state, a checkpoint or a result that is read there may have been replaced
+//! already, and work that was done may be done again. So each text that could be taken for a read begins with the
+//! hint that makes Pgpool-II send a statement to the primary. Every other statement goes there anyway: proxies
+//! recognize `INSERT`, `UPDATE` and `DELETE`. They do not recognize what is in the `WITH` of a `SELECT`, or which
+//! functions write.
 //!
-//! Other proxies do not know this hint (PgCat, PgDog). There `doctor` finds sessions of several servers.
+//! Other proxies do not know this hint (PgCat, PgDog). With these, `doctor` finds sessions of several servers.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Reads of a whole table among the writes of its keys.
 //!
-//! A scan waits for the writes that came before it, and for nothing else. What comes after a scan does not wait for it,
-//! except for a write of the whole table, such as `clear`: that waits for the scans that run. So a long scan delays no call
-//! on a key, and a scan that waits for a blocked write delays nothing.
+//! A scan waits only for the writes that came before it. Calls that come after a scan do not wait for it, except for
+//! a write of the whole table, such as `clear`: that waits for the scans that run. So a long scan delays no call on a
+//! key, and a scan that waits for a blocked write delays nothing.
 //!
 //! The writes that have not ended are counted in sections: each section is the writes between one scan and the scan before
 //! it. A scan is admitted when its own section and all earlier ones are empty. That costs a write one look-up.
@@ -46,7 +46,7 @@ impl Scans {
         self.running == 0 && self.sections.is_none() && self.later_writes == 0
     }
 
-    /// Takes a scan's place. Whether it need not wait.
+    /// Takes a scan's place. Returns whether it need not wait.
     pub(super) fn enter(&mut self, number: u64) -> bool {
         let writes = std::mem::take(&mut self.later_writes);
         if writes == 0 && self.sections.is_none() {
@@ -69,7 +69,7 @@ impl Scans {
         self.later_writes += 1;
     }
 
-    /// The write with this number has ended. The scans that this admits.
+    /// The write with this number has ended. Returns the scans that this admits.
     pub(super) fn write_is_over(&mut self, number: u64) -> Vec<u64> {
         let Some(Sections { list: sections }) = self.sections.as_deref_mut() else {
             self.later_writes -= 1;

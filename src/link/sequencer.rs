@@ -1,17 +1,17 @@
 //! Calls on one key take effect in the order in which they were made.
 //!
-//! A job names the resources it touches (a table, a key) and how. It runs when all of them are its to use, and waits
-//! in line behind earlier jobs otherwise. Jobs that use a resource in the same shared mode use it together: reads of
-//! one key, or calls on different keys of one table. A write of the whole table (`clear`, `prune`) waits for all calls on
-//! the table that came before it and holds back those that come after. A read of the whole table (`keys`, `stats`) waits
-//! for the writes that came before it and holds back nothing but such a write (see [`scans`](super::scans)).
+//! A job names the resources it touches (a table, a key) and how. It runs when it may use all of them. Otherwise it
+//! waits in line behind earlier jobs. Jobs that use a resource in the same shared mode use it together: reads of one
+//! key, or calls on different keys of one table. A write of the whole table (`clear`, `prune`) waits for all calls on
+//! the table that came before it, and delays those that come after. A read of the whole table (`keys`, `stats`) waits
+//! for the writes that came before it, and delays nothing but such a write (see [`scans`](super::scans)).
 //!
-//! A job takes its place in all of its lines at once, when it is submitted. So of two jobs that meet in several lines
-//! the earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes: where
-//! two collide, their calls are ordered needlessly and nothing else.
+//! A job takes its place in all of its lines at once, when it is submitted. So if two jobs meet in several lines, the
+//! earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes. If two
+//! collide, the only effect is that their calls are ordered needlessly.
 //!
-//! Calls that add up (failures of one breaker, say) need not wait for each other: the first that has to wait takes those
-//! that follow it aboard, as long as nobody stands between them in any line.
+//! Calls that add up (failures of one breaker, for example) need not wait for each other. The first that has to wait
+//! also stands for the calls that follow it, as long as no other job is between them in any line.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -25,11 +25,12 @@ use super::scans::Scans;
 pub enum Mode {
     /// A call on one key, as seen by the table.
     Point,
-    /// A read of many keys, as seen by the table: after the writes that came before it, and beside those that follow.
+    /// A read of many keys, as seen by the table: after the writes that came before it, and together with those that
+    /// follow.
     Scan,
     /// A read of a key.
     Read,
-    /// A write, or anything else that must not share.
+    /// A write, or any other use that must not be shared.
     Alone,
 }
 
@@ -45,7 +46,7 @@ pub struct Turn {
     pub mode: Mode,
 }
 
-/// The resources of one job, each once. There are few, and so they need no memory of their own.
+/// The resources of one job, each once. There are few, so they need no allocation of their own.
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     turns: [Option<Turn>; MOST_TURNS],
@@ -69,7 +70,7 @@ impl Turns {
         self.iter().any(|turn| turn.mode == Mode::Alone)
     }
 
-    /// Whether they are those of a read of a whole table, which may take long.
+    /// Whether they belong to a read of a whole table, which may take long.
     pub(super) fn are_of_a_table_scan(&self) -> bool {
         let [Some(turn), None, None] = self.turns else { return false };
         turn.mode == Mode::Scan
@@ -86,7 +87,7 @@ impl Turns {
     }
 }
 
-/// What is hashed already, or counted, is as good as its own hash.
+/// A value that is already a hash, or a count, serves as its own hash.
 #[derive(Default)]
 struct Itself(u64);
 
@@ -107,23 +108,23 @@ type Numbered<T> = HashMap<u64, T, BuildHasherDefault<Itself>>;
 #[derive(Default)]
 pub(super) struct Sequencer {
     lines: Numbered<Line>,
-    /// Jobs that are not admitted to all of their resources yet, and to how many they are not.
+    /// Jobs that are not admitted to all of their resources yet, and the number of resources still missing.
     waiting: Numbered<(Job, usize)>,
     submitted: u64,
 }
 
-/// Who uses a resource now, and who waits for it in order of arrival.
+/// The jobs that use a resource now, and those that wait for it in order of arrival.
 #[derive(Default)]
 struct Line {
     users: usize,
     mode: Option<Mode>,
     waiting: VecDeque<(u64, Mode)>,
-    /// These are no users, and stand in no line.
+    /// Scans are not users, and stand in no line.
     scans: Scans,
 }
 
 impl Line {
-    /// Scans hold back what needs the resource to itself, and nothing else.
+    /// Scans delay only jobs that need the resource to themselves.
     fn admits(&self, mode: Mode) -> bool {
         match self.users {
             0 => mode != Mode::Alone || !self.scans.are_running(),
@@ -131,7 +132,7 @@ impl Line {
         }
     }
 
-    /// Takes a job's place in line. Whether it need not wait.
+    /// Takes a job's place in line. Returns whether it need not wait.
     fn enter(&mut self, number: u64, mode: Mode, is_write: bool) -> bool {
         if mode == Mode::Scan {
             return self.scans.enter(number);
@@ -139,7 +140,8 @@ impl Line {
         if is_write {
             self.scans.note_write();
         }
-        // Even a mode that could share waits behind earlier waiters, or a stream of reads would starve a write.
+        // Even a mode that could share waits behind earlier waiters. Otherwise a stream of reads would starve a
+        // write.
         let is_admitted = self.waiting.is_empty() && self.admits(mode);
         match is_admitted {
             true => self.admit(mode),
@@ -148,7 +150,7 @@ impl Line {
         is_admitted
     }
 
-    /// Ends a job's use. Those that this admits.
+    /// Ends a job's use. Returns the jobs that this admits.
     fn leave(&mut self, number: u64, mode: Mode, is_write: bool) -> Vec<u64> {
         let mut admitted = Vec::new();
         if mode == Mode::Scan {
@@ -186,7 +188,7 @@ fn make_ready(mut job: Job, ready: &mut VecDeque<Job>) {
 }
 
 impl Sequencer {
-    /// Gives `job` its place in every line, and puts it into `ready` if it need not wait in any.
+    /// Gives `job` its place in every line, and adds it to `ready` if it need not wait in any.
     pub(super) fn enter(&mut self, job: Job, ready: &mut VecDeque<Job>) {
         let Some(mut job) = self.try_aboard(job) else { return };
         self.submitted += 1;
@@ -211,7 +213,7 @@ impl Sequencer {
         self.waiting.values().map(|(job, _)| job)
     }
 
-    /// Gives the job back where there is nobody to take it aboard.
+    /// Returns the job if no waiting job can stand for it.
     fn try_aboard(&mut self, job: Job) -> Option<Job> {
         if job.ticket().is_none() {
             return Some(job);
@@ -225,7 +227,7 @@ impl Sequencer {
         }
     }
 
-    /// The waiting job that a job with these turns would come right behind, in all lines in which it had to wait.
+    /// The waiting job directly ahead of a job with these turns, in all lines in which that job would have to wait.
     fn next_before(&self, turns: &Turns) -> Option<u64> {
         let mut before = None;
         for turn in turns.iter() {
@@ -239,7 +241,7 @@ impl Sequencer {
         before
     }
 
-    /// Gives back the turns of a job that was ready, and lets go on whoever waited for them.
+    /// Gives back the turns of a job that was ready, and admits the jobs that waited for them.
     pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Job>) {
         let is_write = turns.are_of_a_write();
         for turn in turns.iter() {
@@ -306,7 +308,7 @@ mod tests {
         };
         sequencer.enter(job(1, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
         sequencer.enter(job(2, &[(0, Mode::Point), (2, Mode::Read)]), &mut ready);
-        // A write that itself waits counts as well.
+        // A write that is itself waiting counts as well.
         sequencer.enter(job(3, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
         sequencer.enter(job(4, &[(0, Mode::Scan)]), &mut ready);
         sequencer.enter(job(5, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
@@ -365,10 +367,10 @@ mod tests {
         }
         sequencer.enter(job_with_ticket(5, &on_key, Some("other limit")), &mut ready);
         sequencer.enter(job(6, &[(0, Mode::Scan)]), &mut ready);
-        // The scan stands between nothing.
+        // The scan does not separate them.
         sequencer.enter(job_with_ticket(7, &on_key, Some("other limit")), &mut ready);
         sequencer.enter(job(8, &[(0, Mode::Alone)]), &mut ready);
-        // Behind that, which waits only for the table: not aboard of what went before it.
+        // Behind job 8, which waits only for the table. So the jobs ahead of job 8 do not stand for this one.
         sequencer.enter(job_with_ticket(9, &on_key, Some("other limit")), &mut ready);
         let mut order = Vec::new();
         while let Some(job) = ready.pop_front() {

@@ -1,4 +1,4 @@
-//! The server session behind a connection: whose it is, and which backend serves it.
+//! The server session behind a connection: whether it is our own, and which backend serves it.
 //!
 //! This is decided once, before the application's hooks run and before anything is set. A pooler that gives one server
 //! session to several clients in turn must never see a `SET` or a prepared statement from this package: the settings
@@ -18,7 +18,7 @@ use super::routing::to_primary;
 pub(super) const MARK_SETTING: &str = "goscope_postgres.session";
 
 /// A value that only one start-up packet has ever carried. A session that shows it was started by that packet, so no
-/// pooler gave it to this client from its stock. It is never set by a statement, because a statement reaches shared
+/// pooler took it from its stock for this client. It is never set by a statement, because a statement reaches shared
 /// sessions, too.
 pub(super) struct Mark(String);
 
@@ -62,8 +62,8 @@ impl Session {
     /// Asks the server, in one round trip and without a prepared statement.
     ///
     /// * The mark was in the start-up packet. A pooler that shares sessions does not pass it on, or has started the
-    ///   session for another client, whose mark is another.
-    /// * `current_setting(…, true)` is NULL where no such setting exists.
+    ///   session for another client, which has another mark.
+    /// * `current_setting(…, true)` is NULL if there is no such setting.
     pub(super) async fn identify(client: &Client, mark: Option<&Mark>) -> Result<Self, Error> {
         let sql = format!(
             "SELECT coalesce(current_setting('{MARK_SETTING}', true) = $1, false),
@@ -80,7 +80,8 @@ impl Session {
         };
         let is_own = row.get(0);
         let started: Option<String> = row.get(2);
-        // A role that has not logged in itself may not see the start. It is told apart by its process id alone then.
+        // A role that has not logged in itself may not be allowed to see the start. The session is then identified by
+        // its process id alone.
         let backend = Backend { pid: row.get(1), started: started.unwrap_or_default() };
         Ok(Self {
             is_own,
@@ -92,7 +93,7 @@ impl Session {
         })
     }
 
-    /// Refuses a session that is not what the configuration asks for.
+    /// Refuses a session that is not of the kind that the configuration requires.
     pub(super) fn check(&self, wanted: TargetSession) -> Result<(), Error> {
         let (fits, wanted) = match wanted {
             TargetSession::ReadWrite => (!self.is_read_only, "read-write"),

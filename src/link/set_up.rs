@@ -1,8 +1,8 @@
 //! A connection that is being set up: until it serves calls, its socket closes as soon as it is given up.
 //!
-//! A client that is dropped sends Terminate only when the server has answered all that is under way. A connect hook's query may
-//! take long, and a COPY that waits for data takes for ever: until then the socket, the server's session and a pooler's server
-//! connection would be taken, and none of them counts for `max` any more.
+//! A dropped client sends Terminate only when the server has answered everything that is under way. A connect hook's
+//! query may take long, and a COPY that waits for data takes for ever. Until then the socket, the server's session
+//! and a pooler's server connection would be in use, and none of them counts for `max` any more.
 
 use std::sync::Mutex;
 
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::handshake::Carrier;
 use crate::sync::lock;
 
-/// Held by a connection. Dropped before [`finish`](Self::finish), it has [`carry`] close the socket.
+/// Held by a connection. If it is dropped before [`finish`](Self::finish), [`carry`] closes the socket.
 pub(super) struct SetUp(Mutex<Option<oneshot::Sender<()>>>);
 
 impl SetUp {
@@ -21,7 +21,7 @@ impl SetUp {
         (Self(Mutex::new(Some(finished))), outcome)
     }
 
-    /// The connection serves calls from here on. When it is dropped, what is under way is still carried out.
+    /// The connection serves calls from here on. When it is dropped, the work under way is still carried out.
     pub(super) fn finish(&self) {
         if let Some(finished) = lock(&self.0).take() {
             let _ = finished.send(());
@@ -38,7 +38,7 @@ pub(super) async fn carry(
         biased;
         ended = &mut carrier => return ended,
         finished = set_up => if finished.is_err() {
-            // Once more, for the Terminate of a session in which nothing is under way.
+            // Polled once more, for the Terminate of a session in which nothing is under way.
             return carrier.now_or_never().unwrap_or(Ok(()));
         }
     }

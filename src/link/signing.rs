@@ -40,14 +40,15 @@ impl std::fmt::Debug for KeyOfNode {
 impl SigningKey for KeyOfNode {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let Self { key, owner, runtime } = self;
-        // TLS 1.3 offers none of these, and servers of TLS 1.2 offer them.
+        // TLS 1.3 offers none of these schemes, and servers of TLS 1.2 offer them.
         let is_tls13 = !offered.iter().any(|scheme| ONLY_TLS12.contains(scheme));
         if key.only_tls12 && is_tls13 {
             return None;
         }
         let own = || key.schemes.iter().map(|number| SignatureScheme::from(*number));
         let offered = own().find(|scheme| offered.contains(scheme));
-        // rustls hides from us what it does not know of TLS 1.2. Without a certificate the server's error would be another.
+        // rustls hides from us the schemes of TLS 1.2 that it does not support. Without a certificate the server
+        // would report another error.
         let scheme = offered.or_else(|| own().next().filter(|_| !is_tls13))?;
         let (kind, key) = (key.kind.clone(), offered.map(|_| key.key.clone()));
         Some(Box::new(SignerOfNode { scheme, kind, key, owner: owner.clone(), runtime: runtime.clone() }))

@@ -1,8 +1,8 @@
-//! The start-up packet with parameters of its own, such as `statement_timeout`. tokio-postgres sends a fixed set of them,
-//! so the stream adds the others to the first message that it carries, inside of TLS where there is TLS.
+//! The start-up packet with parameters of its own, such as `statement_timeout`. tokio-postgres sends a fixed set of
+//! them, so the stream adds the others to the first message that it carries (inside TLS, if there is TLS).
 //!
-//! Settings could travel in `options` as well, but poolers know the parameters that drivers send by name: PgBouncer may
-//! be told to ignore `statement_timeout`, and refuses `options`.
+//! Settings could travel in `options` as well. But poolers know the parameters that drivers send by name: PgBouncer
+//! can be configured to ignore `statement_timeout`, and it refuses `options`.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -20,11 +20,11 @@ use super::pool::Owner;
 use super::verifier::Unchecked;
 use crate::sync::lock;
 
-/// What one start-up adds, and what became of it.
+/// The parameters that one start-up adds, and their outcome.
 #[derive(Clone, Default)]
 pub(super) struct StartUp {
     pub(super) parameters: Vec<(String, String)>,
-    /// Set when the client has sent more than the start-up packet: its answer to the server's wish for a password.
+    /// Set when the client has sent more than the start-up packet: its answer to the server's request for a password.
     answered: Arc<AtomicBool>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Starting<S> {
 
 enum State {
     Unsent(StartUp),
-    /// `given` bytes were handed in for `packet`, of which `sent` are on their way.
+    /// `given` bytes were handed in for `packet`, of which `sent` have been sent.
     Sending {
         packet: Vec<u8>,
         sent: usize,
@@ -62,7 +62,7 @@ enum State {
 }
 
 impl<S: AsyncWrite + Unpin> Starting<S> {
-    /// None once the start-up packet is on its way.
+    /// None once the start-up packet has been sent.
     fn poll_start(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<Result<usize>>> {
         loop {
             match &mut self.state {
@@ -107,7 +107,7 @@ fn complete(packet: &[u8], parameters: &[(String, String)]) -> Option<Vec<u8>> {
     }
     let mut whole = body.to_vec();
     for text in parameters.iter().flat_map(|(name, value)| [name, value]) {
-        // A zero would end it early, and what follows would be another parameter.
+        // A zero would end it early, and the bytes after it would be another parameter.
         whole.extend(text.bytes().filter(|byte| *byte != 0));
         whole.push(0);
     }
@@ -166,14 +166,15 @@ impl<S: TlsStream + Unpin> TlsStream for Starting<S> {
     }
 }
 
-/// As `tls`, with the start-up packet completed inside of it. The server's signature is checked before anything of a session
-/// is sent.
+/// As `tls`, with the start-up packet completed inside it. The server's signature is checked before any data of a
+/// session is sent.
 pub(super) struct StartingTls<C> {
     pub(super) tls: C,
     pub(super) start: StartUp,
     pub(super) unchecked: Unchecked,
     pub(super) owner: Arc<dyn Owner>,
-    /// Whether the handshake waits for JavaScript, and so may run neither on its thread nor on one that others need.
+    /// Whether the handshake waits for JavaScript. Then it may run neither on JavaScript's thread nor on one that
+    /// others need.
     pub(super) waits_for_node: bool,
 }
 
@@ -193,7 +194,8 @@ where
         Box::pin(async move {
             let stream = if waits_for_node {
                 let runtime = Handle::current();
-                // That thread would go on with a handshake that is given up here, for as long as the server says nothing.
+                // Otherwise that thread would continue a handshake that is given up here, for as long as the server
+                // sends nothing.
                 let (_wanted, given_up) = oneshot::channel::<()>();
                 let handshake = async move {
                     tokio::select! {

@@ -1,7 +1,7 @@
-//! A statement that carries one call or many, in the words that are cheapest for as many as there are.
+//! A statement that carries one call or many, in the SQL text that is cheapest for their number.
 //!
-//! In the words for many, each parameter is an array, and item *i* of each array belongs to call *i*; the rows start with
-//! the key of the call that they belong to. In the words for one, the parameters are that call's own.
+//! In the text for many calls, each parameter is an array, and item *i* of each array belongs to call *i*. The rows
+//! start with the key of the call that they belong to. In the text for one call, the parameters are that call's own.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::routing::to_primary;
 use super::sweep::Sweep;
 
-/// The words of a statement, and how its parameters are typed there.
+/// The SQL text of a statement, and the types of its parameters there.
 #[derive(Debug)]
 pub(super) struct Words {
     /// A hash of the text.
@@ -32,7 +32,7 @@ impl Words {
     }
 }
 
-/// The type of a parameter: of one call's argument, that is.
+/// The type of a parameter, that is, of one call's argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
@@ -58,12 +58,12 @@ impl Kind {
     }
 }
 
-/// Calls of the same statement may share a run, whichever adapter they are of.
+/// Calls of the same statement may share a run, whichever adapter they belong to.
 #[derive(Debug)]
 pub struct Statement {
     one: Option<Words>,
     many: Option<Words>,
-    /// The words for many, with a clause that removes expired rows.
+    /// The text for many calls, with a clause that removes expired rows.
     sweeping: Option<Words>,
     params: &'static [Kind],
     shared: usize,
@@ -71,7 +71,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// `shared`: how many parameters, of the last, are no array for many calls but one value for all of them.
+    /// `shared`: how many parameters at the end are not an array for many calls but one value for all of them.
     pub fn new(
         one: Option<String>,
         many: Option<String>,
@@ -107,13 +107,13 @@ impl Statement {
         Arc::ptr_eq(self, other) || (same(&self.many, &other.many) && same(&self.one, &other.one))
     }
 
-    /// Whether two calls agree in what all calls of a run have in common.
+    /// Whether two calls have equal values for the parameters that all calls of a run share.
     pub(super) fn agree(&self, a: &[Arg], b: &[Arg]) -> bool {
         let own = self.params.len() - self.shared;
         a[own..] == b[own..]
     }
 
-    /// The words for these calls, and the parameters that go with them.
+    /// The text for these calls, and its parameters.
     pub(super) fn run<'a>(&self, calls: &[&'a [Arg]]) -> (&Words, Vec<Param<'a>>) {
         if let Some(sweeping) = &self.sweeping
             && self.sweep.is_due(calls.len())
@@ -199,8 +199,8 @@ impl Arg {
 
 pub(super) type Param<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// Which rows of a run belong to which of its calls. The rows of one key follow each other; a key without rows has no
-/// part in them. Calls on one key have the same rows.
+/// Which rows of a run belong to which of its calls. The rows of one key follow each other. A key without rows has
+/// none of them. Calls on one key have the same rows.
 pub(super) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
     if let [_] = calls {
         return std::iter::once(0..rows.len()).collect();
@@ -208,7 +208,7 @@ pub(super) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
     let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let range = by_key.entry(row.get(0)).or_insert(index..index);
-        // Not where a key comes again after others: it was asked for twice, and has its rows.
+        // Not if a key comes again after others: it was requested twice, and has its rows.
         if range.end == index {
             range.end += 1;
         }

@@ -1,28 +1,28 @@
 //! When a write also removes expired rows.
 //!
-//! A write that sweeps costs the server more: a single `set`, in the words that a sweep needs, 86 µs of its CPU against 68
-//! without the sweep, and 32 in words of its own (measured). So where one write follows the other not every one sweeps.
-//! What a sweep removes at the most (see the stores' SQL) is more than what the writes since the last can have added, so
-//! that expired rows cannot pile up.
+//! A write that sweeps costs the server more. A single `set`, in the text that a sweep needs, takes 86 µs of its CPU,
+//! against 68 without the sweep, and 32 in a text of its own (measured). So if one write follows the other, not every
+//! one sweeps. The maximum that a sweep removes (see the stores' SQL) is more than the writes since the last sweep
+//! can have added, so expired rows cannot pile up.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// After so many writes the next sweeps.
+/// After this many writes the next one sweeps.
 const WRITES: usize = 32;
 
-/// After a pause like this the next write sweeps in any case: where little is written, what has expired goes at once. A
-/// caller who awaits each write leaves none as long, where the disk is quick. (Measured with one `set` in flight: to sweep
-/// once in a millisecond, which is with two writes of five, took a fifth of the rate.)
+/// After a pause like this the next write sweeps in any case: if there are few writes, expired rows are removed at
+/// once. A caller that awaits each write makes no pause that long, if the disk is quick. (Measured with one `set` in
+/// flight: sweeping once in a millisecond, which is with two writes of five, took a fifth of the rate.)
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// And after such a time, whatever is written.
+/// And after this time, however many writes there are.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Times are in microseconds after [`EPOCH`]; 0 where there was none.
+/// Times are in microseconds after [`EPOCH`]; 0 if there was none.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     writes: AtomicUsize,
@@ -31,7 +31,7 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    /// Whether a statement with so many writes is to sweep; it is then taken to do so.
+    /// Whether a statement with this many writes should sweep. If so, it is assumed to do it.
     pub(super) fn is_due(&self, writes: usize) -> bool {
         let now = EPOCH.elapsed().as_micros() as u64 + 1;
         let since = |time: u64| Duration::from_micros(now.saturating_sub(time));
@@ -55,7 +55,7 @@ mod tests {
     fn the_first_write_sweeps_and_then_one_of_many() {
         let sweep = Sweep::default();
         assert!(sweep.is_due(1));
-        // On a machine that stalls, a pause makes it due earlier, never later.
+        // On a machine that stalls, a pause makes the sweep due earlier, never later.
         let due = (0..WRITES).filter(|_| sweep.is_due(1)).count();
         assert!(due >= 1);
         assert!(sweep.is_due(WRITES));

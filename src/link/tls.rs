@@ -1,4 +1,4 @@
-//! TLS over a connection. Node verifies certificates, so that what `pg` trusts is trusted here and nothing else; native
+//! TLS over a connection. Node verifies certificates, so that exactly those that `pg` trusts are trusted here. Native
 //! code accepts exactly those (see [`verifier`](super::verifier)), and no handshake without proof of their key.
 
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use super::verifier::{OnlyTrusted, Unchecked};
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Asks the server to go on in TLS. Exactly one byte is read: what follows belongs to the handshake, and anything that
-/// came with the answer in plaintext would be an injection (CVE-2021-23222).
+/// Asks the server to continue in TLS. Exactly one byte is read: the bytes after it belong to the handshake, and any
+/// plaintext that came with the answer would be an injection (CVE-2021-23222).
 pub(super) async fn request(transport: &mut Transport) -> Result<(), Error> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::Terminated,
@@ -37,7 +37,7 @@ pub(super) async fn request(transport: &mut Transport) -> Result<(), Error> {
     }
 }
 
-/// What performs the handshake, and the name to ask for. A signature that it cannot check is left in `unchecked`.
+/// Performs the handshake, and holds the name to request. A signature that it cannot check is left in `unchecked`.
 pub(super) fn connector(
     tls: &Tls,
     owner: &Arc<dyn Owner>,
@@ -82,7 +82,7 @@ fn binary(base64: &str) -> Result<Vec<u8>, Error> {
     BASE64_STANDARD.decode(base64).map_err(|error| Error::other(format!("not base64: {error}")))
 }
 
-/// A failure of TLS, in OpenSSL's words, which are Node's and so pg's.
+/// A failure of TLS, with OpenSSL's message, which is Node's and so pg's.
 pub(super) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
@@ -99,7 +99,7 @@ pub(super) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
                 u8::from(*alert)
             )),
         },
-        // What this side does not have. General errors are those of a client's key in Node's hands.
+        // Something that this side does not support. General errors are those of a client's key that Node holds.
         rustls::Error::General(reason) => Error::TlsRefused { reason: reason.clone(), seen: None },
         rustls::Error::PeerIncompatible(_)
         | rustls::Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => {
@@ -109,7 +109,7 @@ pub(super) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
     }
 }
 
-/// What servers say of a client (OpenSSL's `ssl/ssl_err.c`).
+/// What servers report about a client (OpenSSL's `ssl/ssl_err.c`).
 fn reason(alert: AlertDescription) -> Option<&'static str> {
     Some(match alert {
         AlertDescription::UnknownCA => "tlsv1 alert unknown ca",

@@ -1,9 +1,9 @@
-//! The server's certificate and the proof that it has the key of it.
+//! The server's certificate, and the proof that the server has its key.
 //!
-//! A certificate is accepted by its digest: Node has verified it before (its chain, dates, revocation and names). In the
-//! handshake the server signs with the certificate's key. Signatures that ring cannot check (P-521, Ed448, RSA-PSS keys, RSA
-//! keys of unusual sizes) are kept for Node's `crypto`, and nothing but the rest of the handshake is sent before Node has
-//! accepted them (see [`StartingTls`](super::startup::StartingTls)).
+//! A certificate is accepted by its digest: Node has verified it before (its chain, dates, revocation and names). In
+//! the handshake the server signs with the certificate's key. Signatures that ring cannot check (P-521, Ed448,
+//! RSA-PSS keys, RSA keys of unusual sizes) are kept for Node's `crypto`. Only the rest of the handshake is sent
+//! before Node has accepted them (see [`StartingTls`](super::startup::StartingTls)).
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ use super::description::Trust;
 use super::error::Error;
 use crate::sync::lock;
 
-/// What Node checks in ring's place. RSA-PSS keys (`rsa_pss_pss_*`) have no name in rustls.
+/// The signatures that Node checks instead of ring. RSA-PSS keys (`rsa_pss_pss_*`) have no name in rustls.
 const CHECKED_BY_NODE: [SignatureScheme; 5] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::ED448,
@@ -46,13 +46,13 @@ pub struct Proof {
     signature: String,
 }
 
-/// A proof that is left to Node, of one handshake.
+/// The proof of one handshake that is left to Node.
 pub(super) type Unchecked = Arc<Mutex<Option<Proof>>>;
 
-/// Accepts the certificates that Node has found trustworthy, by digest.
+/// Accepts, by digest, the certificates that Node has verified as trustworthy.
 #[derive(Debug)]
 pub(super) struct OnlyTrusted {
-    /// None where the application asked for encryption without authentication.
+    /// None if the application requested encryption without authentication.
     digests: Option<Vec<[u8; 32]>>,
     algorithms: WebPkiSupportedAlgorithms,
     unchecked: Unchecked,
@@ -122,7 +122,7 @@ impl ServerCertVerifier for OnlyTrusted {
         }
         let identifier = key.algorithm.to_der().map_err(|_| CertificateError::BadEncoding)?;
         let schemes = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
-        // In TLS 1.2 a scheme does not say which curve; the key does.
+        // In TLS 1.2 the scheme does not specify the curve; the key does.
         let algorithm = schemes
             .flat_map(|(_, algorithms)| *algorithms)
             .find(|algorithm| identifier.ends_with(algorithm.public_key_alg_id().as_ref()))
@@ -133,8 +133,8 @@ impl ServerCertVerifier for OnlyTrusted {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// By the certificate's bare key: PostgreSQL's documentation shows how to make X.509 v1 certificates, which pg
-    /// accepts and rustls' own parser does not.
+    /// By the certificate's bare key: PostgreSQL's documentation shows how to make X.509 v1 certificates. pg accepts
+    /// those, and rustls' own parser does not.
     fn verify_tls13_signature(
         &self,
         message: &[u8],
@@ -149,7 +149,7 @@ impl ServerCertVerifier for OnlyTrusted {
         rustls::crypto::verify_tls13_signature_with_raw_key(message, &key.into(), signature, &self.algorithms)
     }
 
-    /// ring's own first, so that a server that has a choice takes one of those.
+    /// ring's own first, so that a server that has a choice takes one of them.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let mut schemes = self.algorithms.supported_schemes();
         schemes.extend(CHECKED_BY_NODE);

@@ -1,7 +1,7 @@
 //! A transport whose readiness comes from its watcher while calls go directly, and from the runtime otherwise.
 //!
-//! A socket is registered with one of the two at a time. Were it with both, each answer would wake both threads, and on
-//! two cores the one that has nothing to do may come first.
+//! A socket is registered with only one of the two at a time. If it were registered with both, each answer would wake
+//! both threads. On two cores the thread that has nothing to do may then run first.
 
 use std::io::{Error, ErrorKind, IoSlice, Read, Result, Write};
 use std::net::Shutdown;
@@ -20,7 +20,7 @@ use super::reach::{BareLocalStream, LocalStream, Transport};
 type Bare = Either<std::net::TcpStream, BareLocalStream>;
 
 pub(super) struct Wire {
-    /// None only while it changes hands.
+    /// None only while ownership changes.
     held: Option<Held>,
     /// The server does not read, and only the runtime waits for room to write.
     is_full: bool,
@@ -38,7 +38,7 @@ impl Wire {
         Ok(Self { held: Some(Held::ByRuntime(transport)), is_full: false, sight })
     }
 
-    /// The transport in the hands that the moment asks for.
+    /// The transport, held by the side that must hold it now.
     fn held(&mut self) -> Result<&mut Held> {
         let held = match (self.held.take(), self.sight.is_watched() && !self.is_full) {
             (Some(Held::ByRuntime(transport)), true) => Held::ByWatcher(match transport {
@@ -63,7 +63,7 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let sight = self.sight.clone();
-        // First, so that whoever looks from here on is heard.
+        // First, so that no report from the watcher is missed from here on.
         sight.register(context.waker());
         let bare = match self.held()? {
             Held::ByRuntime(transport) => return Pin::new(transport).poll_read(context, buffer),
@@ -77,7 +77,7 @@ impl AsyncRead for Wire {
             Either::Left(tcp) => tcp.read(room),
             Either::Right(local) => local.read(room),
         }))?;
-        // A read that did not fill its buffer has taken all there was: the next would be for nothing.
+        // A read that did not fill its buffer has taken everything: the next read would get nothing.
         sight.set_drained(read > 0 && read < room.len());
         buffer.advance(read);
         Poll::Ready(Ok(()))
@@ -109,8 +109,8 @@ impl AsyncWrite for Wire {
         written
     }
 
-    /// In one call, that is: a server that refuses the first TLS record of a handshake would else close the connection
-    /// on the second, and its reason would be lost in an EPIPE.
+    /// In one call. Otherwise a server that refuses the first TLS record of a handshake would close the connection on
+    /// the second, and its reason would be lost in an EPIPE.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -136,7 +136,7 @@ impl AsyncWrite for Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.sight.set_gone();
-        // The server would not hear of the end while the watcher has its descriptor.
+        // Otherwise the server would not see the end of the connection while the watcher has its descriptor.
         let _ = match &self.held {
             Some(Held::ByRuntime(Either::Left(tcp))) => SockRef::from(tcp).shutdown(Shutdown::Both),
             Some(Held::ByRuntime(Either::Right(local))) => SockRef::from(local).shutdown(Shutdown::Both),
@@ -153,7 +153,7 @@ fn socket(bare: &Bare) -> SockRef<'_> {
     }
 }
 
-/// Pending where the socket is not ready; nobody is told when it is.
+/// Pending if the socket is not ready; no wake-up follows when it is.
 fn at_once(mut attempt: impl FnMut() -> Result<usize>) -> Poll<Result<usize>> {
     loop {
         match attempt() {
