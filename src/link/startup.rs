@@ -50,7 +50,7 @@ pub(super) struct Starting<S> {
 
 enum State {
     Unsent(StartUp),
-    /// `given` bytes were handed in for `packet`, of which `sent` have been sent.
+    /// `packet` stands for the `given` bytes that were handed in; `sent` of its bytes have been written.
     Sending {
         packet: Vec<u8>,
         sent: usize,

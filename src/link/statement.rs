@@ -208,7 +208,7 @@ pub(super) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
     let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let range = by_key.entry(row.get(0)).or_insert(index..index);
-        // Not if a key comes again after others: it was requested twice, and has its rows.
+        // Not if a key comes again after others: it was requested twice, and already has its rows.
         if range.end == index {
             range.end += 1;
         }

@@ -1,6 +1,6 @@
-//! What wakes JavaScript where its event loop is libuv's: each ring, or several before it is heard, is one round of the
-//! event loop. (A threadsafe function is called again and again in one round, a thousand times if answers come as fast as
-//! they are taken; timers and everything else then wait.)
+//! Wakes JavaScript if its event loop is libuv's. Each ring, or several rings before the first is handled, takes one
+//! iteration of the event loop. (A threadsafe function is called again and again in one iteration, a thousand times
+//! if answers come as fast as they are taken. Timers and everything else then wait.)
 
 use std::ptr;
 use std::sync::{Arc, Mutex};
@@ -16,8 +16,8 @@ pub(super) struct Bell {
     hung: Mutex<*mut Hung>,
 }
 
-// SAFETY: the pointer is used under its lock only. What it points to is used on the event loop's thread, but for the
-// handle, which libuv lets any thread ring while it is not closing.
+// SAFETY: the pointer is used under its lock only. Its target is used on the event loop's thread, except for the
+// handle, which libuv allows any thread to ring while it is not closing.
 unsafe impl Send for Bell {}
 // SAFETY: as above.
 unsafe impl Sync for Bell {}
@@ -38,8 +38,8 @@ impl Bell {
     ) -> Option<Arc<Self>> {
         let memory = HandleMemory::new(&uv, TYPE_ASYNC);
         let hung = Box::into_raw(Box::new(Hung { memory, heard: Box::new(heard), closed: None }));
-        // SAFETY: the handle has the size that libuv asks for, stays where it is until it is closed, and this is its loop's
-        // thread.
+        // SAFETY: the handle has the size that libuv requires, and does not move until it is closed. This is its
+        // loop's thread.
         unsafe {
             let handle = (*hung).memory.handle();
             if (uv.async_init)(event_loop, handle, on_ring) != 0 {
@@ -52,20 +52,20 @@ impl Bell {
         Some(Arc::new(Self { uv, hung: Mutex::new(hung) }))
     }
 
-    /// From any thread. False where nobody would hear it.
+    /// From any thread. False if the bell has been taken down, so that no loop would be woken.
     pub(super) fn ring(&self) -> bool {
         let hung = lock(&self.hung);
-        // SAFETY: it is there, and not closing, while it is not null.
+        // SAFETY: it exists, and is not closing, while it is not null.
         !hung.is_null() && unsafe { (self.uv.async_send)((**hung).memory.handle()) == 0 }
     }
 
-    /// On the event loop's thread, which says when that is done.
+    /// On the event loop's thread, which calls `closed` when that is done.
     pub(super) fn take_down(&self, closed: impl FnOnce() + 'static) {
         let hung = std::mem::replace(&mut *lock(&self.hung), ptr::null_mut());
         if hung.is_null() {
             return closed();
         }
-        // SAFETY: it is closed once: nobody finds it any more.
+        // SAFETY: it is closed once: no thread finds it any more.
         unsafe {
             (*hung).closed = Some(Box::new(closed));
             (self.uv.close)((*hung).memory.handle(), on_closed);
@@ -79,7 +79,7 @@ unsafe extern "C" fn on_ring(handle: *mut Handle) {
 }
 
 unsafe extern "C" fn on_closed(handle: *mut Handle) {
-    // SAFETY: libuv has let go of the handle, and of what `hang` gave it.
+    // SAFETY: libuv no longer uses the handle, nor what `hang` gave it.
     let mut hung = unsafe { Box::from_raw(*handle.cast::<*mut Hung>()) };
     if let Some(closed) = hung.closed.take() {
         closed();

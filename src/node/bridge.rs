@@ -1,16 +1,16 @@
 //! One queue out of native code, one weak threadsafe function that wakes JavaScript to drain it.
 //!
-//! * The push that finds the queue empty wakes JavaScript; the pushes that follow until it drains cost a lock each.
+//! * The push that finds the queue empty wakes JavaScript. The pushes that follow until it drains cost one lock each.
 //! * JavaScript drains the queue as one JSON text: one string crosses and one parse makes the values of all calls.
-//! * What a message says of a row is JSON (see `store/cells.rs`). Should one not be, JavaScript takes the messages of that
-//!   drain apart and parses each by itself ([`Bridge::ends`]), so that one call fails and not all of them.
-//! * A drain takes a bounded number, and the event loop goes round once before the next.
+//! * The part of a message that comes from a row is JSON (see `store/cells.rs`). If it is invalid, JavaScript splits
+//!   the messages of that drain and parses each by itself ([`Bridge::ends`]). So one call fails, and not all of them.
+//! * A drain takes a bounded number, and the event loop runs one iteration before the next.
 //! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
-//!   under way ([`Bridge::hold`]), so that a pending call does not.
+//!   under way ([`Bridge::hold`]), so that a pending call keeps the process alive.
 //! * Native code asks JavaScript how to connect, and shows it new sessions, through the same queue (see `requests`).
 //!
 //! One bridge belongs to one loaded copy of the package in one environment. (Worker threads have an environment each;
-//! jest loads a copy per test file into one environment.) No global holds anything of it.
+//! jest loads a copy per test file into one environment.) No global variable holds any of it.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,35 +30,35 @@ use crate::link::{Caller, Error, Link, Listener, Outcome, Reply, know_names};
 use crate::sync::{Thread, lock};
 use crate::time::millis;
 
-/// How much text one drain hands over, beyond its last message: V8's strings end at half a gigabyte, and a drain
-/// should not hold the event loop longer than it must.
+/// How much text one drain hands over, in addition to its last message. V8's strings end at half a gigabyte, and a
+/// drain should not block the event loop longer than necessary.
 const DRAIN_BYTES: usize = 4 << 20;
 
-/// How many calls one drain settles. What they lead to runs before the event loop goes on.
+/// How many calls one drain settles. Their continuations run before the event loop continues.
 const DRAIN_MESSAGES: usize = 128;
 
-/// V8's strings end at 2^29 - 24 characters; some are left for what a drain adds.
+/// V8's strings end at 2^29 - 24 characters; some are reserved for what a drain adds.
 const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
 
-/// What JavaScript learns from a drain.
+/// What JavaScript receives from a drain.
 enum Message {
-    /// `[0, slot, value]`: a call has succeeded; `[3, slot, 0]`: with nothing.
+    /// `[0, slot, value]`: a call has succeeded; `[3, slot, 0]`: without a value.
     Resolved { slot: u32, json: String },
     /// `[1, slot, error]`: a call has failed.
     Rejected { slot: u32, error: Error },
-    /// `[2, request, question]`: say how to connect, or look at a new session.
+    /// `[2, request, question]`: describe how to connect, or look at a new session.
     Asked { request: u32, question: Question },
-    /// `[4, subscription, value]`: there is news for whoever subscribed.
+    /// `[4, subscription, value]`: there is a notification for the subscriber.
     Told { subscription: u32, json: String },
 }
 
-/// Wakes JavaScript, or says that it cannot.
+/// Wakes JavaScript, or returns false if it cannot.
 type Ring = Box<dyn Fn() -> bool + Send + Sync>;
 
 pub(super) struct Queue {
     messages: Mutex<Vec<Message>>,
     wake: Wake,
-    /// Wakes in its place, where there is one.
+    /// Wakes JavaScript instead of `wake`, if it is set.
     bell: OnceLock<Ring>,
     /// The thread that drains.
     home: Thread,
@@ -66,7 +66,7 @@ pub(super) struct Queue {
     pumps: AtomicBool,
     links: Mutex<Vec<Weak<Link>>>,
     started: Instant,
-    /// When the first call since the last flush was made; 0 where there was none.
+    /// When the first call since the last flush was made; 0 if there was none.
     moment: AtomicU64,
     pub(super) requests: Requests,
     pub(super) waits: Waits,
@@ -86,14 +86,15 @@ impl Queue {
         }
     }
 
-    /// Runs what may push messages on the thread that drains, which sees to them afterwards without being woken.
+    /// Runs `pump`, which may push messages, on the thread that drains. That thread handles them afterwards without
+    /// being woken.
     pub(super) fn while_pumping(&self, pump: impl FnOnce()) {
         let outer = self.pumps.swap(true, Ordering::Relaxed);
         pump();
         self.pumps.store(outer, Ordering::Relaxed);
     }
 
-    /// Has JavaScript drain what has come, from its event loop.
+    /// Has JavaScript drain the messages that have come, from its event loop.
     pub(super) fn deliver(&self, env: sys::napi_env) {
         if !lock(&self.messages).is_empty() {
             self.wake.call_back(env);
@@ -112,29 +113,29 @@ impl Queue {
         }
     }
 
-    /// Has this wake JavaScript for as long as it can.
+    /// Has `ring` wake JavaScript for as long as it can.
     pub(super) fn hear(&self, ring: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.bell.set(Box::new(ring));
     }
 
-    /// Remembers whose calls are to be flushed.
+    /// Registers a link whose calls must be flushed.
     pub(super) fn add(&self, link: &Arc<Link>) {
         let mut links = lock(&self.links);
         links.retain(|link| link.strong_count() > 0);
         links.push(Arc::downgrade(link));
     }
 
-    /// What tells the caller in `slot`.
+    /// Reports the outcome to the caller in `slot`.
     pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
         Reply::to(self.clone(), Caller { slot, operation: 0, since: 0 })
     }
 
-    /// The present, in nanoseconds since the queue was made.
+    /// The current time, in nanoseconds since the queue was made.
     pub(super) fn now(&self) -> u64 {
         self.started.elapsed().as_nanos() as u64
     }
 
-    /// When the calls of this moment were made. They are flushed together, and share one look at the clock.
+    /// When the calls of this moment were made. They are flushed together, and share one reading of the clock.
     pub(super) fn moment(&self) -> u64 {
         match self.moment.load(Ordering::Relaxed) {
             0 => {
@@ -179,9 +180,9 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and else weakly.
-    /// `is_node`: whether the event loop is libuv's, and may be asked to watch sockets. `errors`: JSON, the system's errors by
-    /// number.
+    /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and is weak
+    /// otherwise. `is_node`: whether the event loop is libuv's, and can watch sockets. `errors`: JSON, the system's
+    /// errors by number.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, wake: Function<'_, (), ()>, is_node: bool, errors: String) -> Result<Self> {
         know_names(serde_json::from_str(&errors).unwrap_or_default());
@@ -203,7 +204,8 @@ impl Bridge {
         Ok(Self { queue, runtime, watch, ends: Mutex::default() })
     }
 
-    /// Starts the calls that have been made since the last flush. It must follow each before the event loop goes on.
+    /// Starts the calls that have been made since the last flush. It must follow each call before the event loop
+    /// continues.
     #[napi(catch_unwind)]
     pub fn flush(&self) {
         self.queue.moment.store(0, Ordering::Relaxed);
@@ -220,8 +222,8 @@ impl Bridge {
         self.watch.is_some()
     }
 
-    /// What has come since the last drain, as one flat JSON array: how many messages, then a triple of each; null when there
-    /// is nothing. JavaScript is woken once more where it is not all.
+    /// The messages that have come since the last drain, as one flat JSON array: the number of messages, then three
+    /// items for each; null if there is none. JavaScript is woken once more if these are not all.
     #[napi(catch_unwind)]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Option<JsString<'env>>> {
         let messages = {
@@ -251,7 +253,7 @@ impl Bridge {
             ends.push(text.len() as u32);
         }
         text.push(']');
-        // Copied as it is, where UTF-8 would have to be decoded.
+        // Copied as it is; UTF-8 would have to be decoded.
         match text.is_ascii() {
             true => env.create_string_latin1(&text),
             false => env.create_string(&text),
@@ -259,8 +261,8 @@ impl Bridge {
         .map(Some)
     }
 
-    /// Where the messages of the last drain end in its text, in bytes of UTF-8. The first begins after the first of these,
-    /// which is behind their number, and after a comma.
+    /// Where the messages of the last drain end in its text, in bytes of UTF-8. The first message begins after the
+    /// first of these positions, which is behind the number of messages, and after a comma.
     #[napi(catch_unwind)]
     pub fn ends(&self) -> Vec<u32> {
         lock(&self.ends).clone()
@@ -272,8 +274,9 @@ impl Bridge {
         self.queue.wake.hold(env)
     }
 
-    /// Lets the process exit: no call is under way. Not where something is owed to a server, such as a lock to be given
-    /// back: then this says false, and [`until_nothing_is_owed`](Self::until_nothing_is_owed) says when to ask again.
+    /// Lets the process exit: no call is under way. If work is owed to a server, such as giving back a lock, this
+    /// returns false. Then [`until_nothing_is_owed`](Self::until_nothing_is_owed) answers when it is time to ask
+    /// again.
     #[napi(catch_unwind)]
     pub fn let_go(&self, env: Env) -> Result<bool> {
         if self.owing().is_empty() {
@@ -339,7 +342,7 @@ impl Bridge {
         self.queue.requests.converse(request, sql, self.queue.reply(slot));
     }
 
-    /// What came of a signature that was to be checked or made.
+    /// The result of a signature that was to be checked or made.
     #[napi(catch_unwind)]
     pub fn crypto(&self, request: u32, result: String) {
         self.queue.requests.crypto(request, result);
@@ -358,7 +361,7 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        // The environment is going away; whoever waits for an answer must not wait for good.
+        // The environment is ending. A request that waits for an answer must not wait for ever.
         self.queue.requests.close();
     }
 }

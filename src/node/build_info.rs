@@ -1,4 +1,4 @@
-//! What this addon is, as `build.rs` found it: so that a program, or a bug report, can say what it runs.
+//! The identity of this addon, as `build.rs` found it, so that a program, or a bug report, can state what it runs.
 
 use napi_derive::napi;
 

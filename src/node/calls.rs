@@ -1,8 +1,8 @@
-//! The calls of one pool: each is told to JavaScript through the environment's queue, and counted on the way.
+//! The calls of one pool: each outcome goes to JavaScript through the environment's queue, and is counted on the way.
 //!
-//! What is counted of a call is counted when it is answered, before its caller can know, so that whoever awaits a call and
-//! then looks finds it counted. The answers of a statement come together, mostly of calls that were made together: they
-//! have one look at the clock, and one step of the counters.
+//! A call is counted when it is answered, before its caller can know. So a caller that awaits a call and then reads
+//! the metrics finds the call counted. The answers of a statement come together, mostly for calls that were made
+//! together. Such calls share one reading of the clock, and one step of the counters.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,15 +17,16 @@ use crate::histogram::{Histogram, Snapshot};
 use crate::link::{Caller, Error, Figures, Listener, Outcome, Reply};
 use crate::sync::lock;
 
-/// In microseconds: from 16 µs, which no call gets below, to 67 s. A bound is at most a quarter above the one before.
+/// In microseconds: from 16 µs, which no call is faster than, to 67 s. A bound is at most a quarter above the one
+/// before.
 type Latencies = Histogram<4, 26, 2>;
 
 const MICROS_A_MILLISECOND: f64 = 1e3;
 
-/// How many codes of errors are told apart, of one operation: an application's own hooks may make up any number.
+/// How many error codes are distinguished per operation: an application's own hooks may invent any number.
 const MOST_CODES: usize = 32;
 
-/// The code of errors that have none, and of those beyond [`MOST_CODES`]: OpenTelemetry's word for it.
+/// The code of errors that have none, and of those beyond [`MOST_CODES`]: OpenTelemetry's term for it.
 const OTHER: &str = "_OTHER";
 
 pub(super) struct Calls {
@@ -61,13 +62,13 @@ impl Calls {
         Arc::new(Self { queue, counted: OPERATIONS.iter().map(|_| OnceLock::new()).collect() })
     }
 
-    /// What tells the caller in `slot`, and counts the call.
+    /// Reports the outcome to the caller in `slot`, and counts the call.
     pub(super) fn reply(self: &Arc<Self>, slot: u32, operation: Operation) -> Reply {
         let caller = Caller { slot, operation: operation as u32, since: self.queue.moment() };
         Reply::to(self.clone(), caller)
     }
 
-    /// As [`reply`](Self::reply), for a wait, and what resolves when JavaScript gives that up.
+    /// As [`reply`](Self::reply), for a wait. Also returns a future that resolves when JavaScript gives the wait up.
     pub(super) fn wait(
         self: &Arc<Self>,
         slot: u32,
@@ -84,8 +85,8 @@ impl Calls {
         })
     }
 
-    /// What has been counted, beside the link's own figures. An operation is in it from its first call on that was
-    /// answered, or made to the server once more.
+    /// Everything that has been counted, together with the link's own figures. An operation is included after its
+    /// first call that was answered, or retried.
     pub(super) fn metrics(&self, link: Figures) -> Metrics {
         let of = |(name, counted): (&&'static str, &OnceLock<Counted>)| Some((*name, counted.get()?.told()));
         Metrics { link, operations: OPERATIONS.iter().zip(&self.counted).filter_map(of).collect() }
@@ -131,7 +132,7 @@ impl Counted {
     }
 
     fn told(&self) -> Told {
-        // Before the calls: there are never more errors than calls.
+        // Read before the calls, so that there are never more errors than calls.
         let errors = lock(&self.errors).clone();
         let latency = self.latency.snapshot(MICROS_A_MILLISECOND);
         Told { calls: latency.count, errors, retries: self.repetitions.load(Ordering::Relaxed), latency }

@@ -1,4 +1,4 @@
-//! What the command `goscope-postgres` asks.
+//! The queries of the command `goscope-postgres`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Inspection {
 
 #[napi]
 impl Inspection {
-    /// Without a `key_prefix`, of every prefix. `cache_table` is the name of a table of its own, in its parts.
+    /// Without a `key_prefix`, for every prefix. `cache_table` is the name of a table of its own, in its parts.
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: Option<String>, cache_table: Option<Vec<String>>) -> Self {
         Self {

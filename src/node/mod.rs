@@ -1,12 +1,12 @@
-//! All that knows Node-API: the bridge, the runtime, and one small exported class per provider.
+//! The only module that knows Node-API: the bridge, the runtime, and one small exported class per provider.
 //!
 //! No `async fn` is exported. A call is a synchronous method that takes the number of the slot where JavaScript keeps
 //! the promise's resolvers; its outcome comes back through the environment's one completion queue. (An `async fn`
 //! costs a promise, a threadsafe function of its own, an environment hook and two spawns a call: measured on a
 //! prototype 121,000 calls/s against 335,000, and 13 µs of CPU a call against 4.5.)
 //!
-//! Panics are caught: on the JavaScript thread by `catch_unwind` at each export, in the runtime by tokio, where the
-//! call's reply is dropped unsaid and rejects. The process never aborts.
+//! Panics are caught: on the JavaScript thread by `catch_unwind` at each export, and in the runtime by tokio. There
+//! the call's reply is dropped without an outcome, and rejects. The process never aborts.
 
 #[cfg(unix)]
 mod bell;

@@ -1,4 +1,4 @@
-//! Where the event loop cannot watch a socket, calls go through the runtime's worker.
+//! If the event loop cannot watch a socket, calls go through the runtime's worker.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a call is, in the words under which it is counted here and traced in JavaScript (`lib/operations.js`).
+//! The kinds of calls, under the names by which they are counted here and traced in JavaScript (`lib/operations.js`).
 
 macro_rules! operations {
     ($($operation:ident = $name:literal,)*) => {

@@ -15,7 +15,7 @@ use super::runtime::SharedRuntime;
 use crate::link::{Asked, Connection, Description, Link, Owner, PoolSettings, Proof, ToSign};
 use crate::store;
 
-/// The application, which knows what its pool is configured to do: names, environment, passwords, hooks.
+/// The application, which knows its pool's configuration: names, environment, passwords, hooks.
 struct Application {
     queue: Arc<Queue>,
     pool: u32,
@@ -48,7 +48,7 @@ pub struct Pool {
 
 #[napi]
 impl Pool {
-    /// `id` is what JavaScript is asked about when a connection is to be opened; `settings` is JSON.
+    /// `id` identifies the pool when JavaScript is asked how to open a connection; `settings` is JSON.
     #[napi(constructor, catch_unwind)]
     pub fn new(bridge: &Bridge, id: u32, settings: String) -> Result<Self> {
         let settings: PoolSettings = serde_json::from_str(&settings)
@@ -63,7 +63,7 @@ impl Pool {
         Ok(Self { link, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
     }
 
-    /// Makes what is missing of the tables of these providers.
+    /// Creates what is missing of the tables of these providers.
     #[napi(catch_unwind)]
     pub fn connect(
         &self,
@@ -88,13 +88,13 @@ impl Pool {
         );
     }
 
-    /// Asks the server for nothing, to see that it answers.
+    /// Sends an empty request to the server, to check that it answers.
     #[napi(catch_unwind)]
     pub fn ping(&self, slot: u32) {
         store::connect(&self.link, Vec::new(), self.calls.reply(slot, Operation::Ping));
     }
 
-    /// What the pool does now and has done since it was made, as JSON.
+    /// The pool's current state, and its totals since it was made, as JSON.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Result<String> {
         serde_json::to_string(&self.calls.metrics(self.link.figures()))

@@ -1,4 +1,4 @@
-//! For the boundary tests, in a build of their own: native code that panics.
+//! For the boundary tests, in a separate build: native code that panics.
 
 use napi_derive::napi;
 

@@ -1,4 +1,5 @@
-//! One class per provider; each method hands its plain arguments to the store, with the slot that waits for the answer.
+//! One class per provider. Each method passes its plain arguments to the store, with the slot that waits for the
+//! answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ pub struct Locks {
 
 #[napi]
 impl Locks {
-    /// `namespace` stands between prefix and key; absent, that of the application's own locks.
+    /// `namespace` stands between prefix and key; if absent, the namespace of the application's own locks.
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool, namespace: Option<String>) -> Self {
         let namespace = namespace.unwrap_or_else(|| "lock:".into());
@@ -27,7 +28,7 @@ impl Locks {
         Self { store, calls: pool.calls.clone() }
     }
 
-    /// `is_patient`: what passes is retried. Otherwise the wait fails when the server cannot be reached.
+    /// `is_patient`: transient failures are retried. Otherwise the wait fails when the server cannot be reached.
     #[napi(catch_unwind)]
     pub fn until_free(&self, slot: u32, key: String, is_patient: bool) {
         let (given_up, reply) = self.calls.wait(slot, Operation::Lock);
@@ -55,8 +56,8 @@ impl Locks {
         self.store.extend(key, ttl, owner, patience, lease, token.as_deref(), reply);
     }
 
-    /// Takes a lock when it is free. `lease` is the number under which this wait, and the lease that comes of it, are known,
-    /// and JavaScript is told if a lease that is renewed is lost.
+    /// Acquires a lock when it is free. `lease` is the number that identifies this wait and the lease that results
+    /// from it. JavaScript is notified if a renewed lease is lost.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
     pub fn lock(
@@ -70,7 +71,7 @@ impl Locks {
         renew: bool,
     ) {
         let wanted = store::Wanted { key, ttl, owner, wait, renew };
-        // Weakly: the environment ends when it ends, whoever still has something to tell it.
+        // A weak reference: the environment's end does not wait for a lease that may still have a notification.
         let queue = Arc::downgrade(&self.calls.queue);
         let lost = move || {
             if let Some(queue) = queue.upgrade() {
@@ -102,15 +103,15 @@ impl Locks {
         self.store.release(key, owner, token.as_deref(), self.calls.reply(slot, Operation::Release));
     }
 
-    /// Releases a lock that is not used any more, also while the pool is being ended. It is owed from now on, so this is answered
-    /// at once; see `Bridge::let_go`.
+    /// Releases a lock that is not used any more, also while the pool is being ended. From now on the release is
+    /// owed, so this is answered at once; see `Bridge::let_go`.
     #[napi(catch_unwind)]
     pub fn give_back(&self, slot: u32, key: String, owner: String, ttl: f64) {
         self.store.give_back(key, owner, ttl, Some(self.calls.only_counted(Operation::Release)));
         self.calls.queue.reply(slot).settle(Ok("null".into()));
     }
 
-    /// Whether the lock was still the owner's.
+    /// Whether the lock still belonged to the owner.
     #[napi(catch_unwind)]
     pub fn release_one(&self, slot: u32, key: String, owner: String) {
         self.store.release_one(key, owner, self.calls.reply(slot, Operation::Release));
@@ -191,10 +192,11 @@ impl Circuits {
         self.store.try_probe(key, reset_timeout, self.calls.reply(slot, Operation::TryProbe));
     }
 
-    /// Has JavaScript told the breaker's state under this number after each change.
+    /// Has JavaScript notified of the breaker's state under this number after each change.
     #[napi(catch_unwind)]
     pub fn subscribe(&self, subscription: u32, key: String) {
-        // Weakly: the environment ends when it ends, whoever still has something to tell it.
+        // A weak reference: the environment's end does not wait for a subscription that may still have a
+        // notification.
         let queue = Arc::downgrade(&self.calls.queue);
         let tell = move |state| {
             if let Some(queue) = queue.upgrade() {
@@ -261,7 +263,7 @@ impl Cache {
         self.store.look(key, stale_ttl, self.calls.reply(slot, Operation::CacheGet));
     }
 
-    /// The version of what a computation is to replace, or nothing where there is a live entry.
+    /// The version of the entry that a computation will replace, or nothing if there is a live entry.
     #[napi(catch_unwind)]
     pub fn begin_computing(&self, slot: u32, key: String) {
         self.store.begin_computing(key, self.calls.reply(slot, Operation::CacheGet));

@@ -1,4 +1,4 @@
-//! What native code asks JavaScript, and how the answers find their way back.
+//! The questions of native code to JavaScript, and how the answers come back.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,9 +13,9 @@ use crate::link::{Connection, Description, Error, Reply};
 use crate::sync::lock;
 
 pub(super) enum Question {
-    /// How is `host` of this pool connected to? `judge_again`: the server shows a certificate that is not known yet.
+    /// How is a connection to `host` of this pool made? `judge_again`: the server shows a certificate that is not known yet.
     Describe { pool: u32, host: u32, judge_again: bool },
-    /// Here is a new session of this pool. `process_id`: of its backend, if no pooler shares that.
+    /// A new session of this pool. `process_id`: of its backend, if no pooler shares that.
     Greet { pool: u32, process_id: Option<i32> },
     /// Check or make a signature that native code cannot.
     Crypto { task: &'static str, of: Value },
@@ -42,7 +42,7 @@ enum Answer {
     Greet { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<Asked> },
 }
 
-/// A hook's query. Given up with its connection, it fails as with that.
+/// A hook's query. If it is given up with its connection, it fails as if the connection was terminated.
 struct Asked {
     sql: String,
     reply: Option<Reply>,
@@ -66,7 +66,7 @@ impl Drop for Asked {
 
 /// The requests that wait for JavaScript.
 pub(super) struct Requests {
-    /// None once the environment is gone, and nobody can answer.
+    /// None once the environment is gone, and no answer can come.
     waiting: Mutex<Option<HashMap<u32, Answer>>>,
     next: AtomicU32,
 }
@@ -126,7 +126,7 @@ impl Requests {
                     .settle(Err(Error::other("the session is no longer the application's to query")));
             }
         };
-        // One that is not taken is dropped, and says so.
+        // A query that is not accepted is dropped, which makes it fail.
         let _ = statements.send(Asked { sql, reply: Some(reply) });
     }
 
@@ -135,7 +135,7 @@ impl Requests {
     }
 }
 
-/// Forgets a request whose asker has stopped waiting, as a connection timeout makes it.
+/// Forgets a request whose caller has stopped waiting, for example because of a connection timeout.
 struct Waiting<'a> {
     requests: &'a Requests,
     request: u32,

@@ -1,4 +1,4 @@
-//! The tokio runtime: one worker thread for all environments of the process, stopped with the last.
+//! The tokio runtime: one worker thread for all environments of the process, stopped with the last environment.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -37,7 +37,7 @@ impl SharedRuntime {
 impl Drop for SharedRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            // Not waiting: this may run in an environment's teardown, on the JavaScript thread.
+            // Without waiting: this may run in an environment's teardown, on the JavaScript thread.
             runtime.shutdown_background();
         }
     }

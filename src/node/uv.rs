@@ -1,5 +1,5 @@
-//! The few functions of libuv that watch a socket and wake its loop, as the running program has them. Node-API promises its event loop and
-//! not these; a runtime that has none is served without.
+//! The few functions of libuv that watch a socket and wake its loop, as the running program provides them. Node-API
+//! guarantees its event loop, but not these functions. A runtime that lacks them is served without.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::mem::transmute_copy;
@@ -50,14 +50,14 @@ impl Uv {
     }
 }
 
-/// Memory for a handle, of the size that the running libuv asks for.
+/// Memory for a handle, of the size that the running libuv requires.
 pub(super) struct HandleMemory(Box<[u64]>);
 
 impl HandleMemory {
     pub(super) fn new(uv: &Uv, handle_type: c_uint) -> Self {
-        // SAFETY: it reads nothing but its argument.
+        // SAFETY: it reads only its argument.
         let bytes = unsafe { (uv.handle_size)(handle_type) };
-        // In words, for their alignment.
+        // In machine words, for their alignment.
         Self(vec![0; bytes.div_ceil(size_of::<u64>())].into_boxed_slice())
     }
 
@@ -74,6 +74,6 @@ unsafe fn function<F>(name: &CStr) -> Option<F> {
     let name: *const c_char = name.as_ptr();
     // SAFETY: the name ends in a zero.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name) };
-    // SAFETY: it is as long as a pointer, and not null; the rest is the caller's promise.
+    // SAFETY: it is as long as a pointer, and not null; the caller promises the rest.
     (!found.is_null()).then(|| unsafe { transmute_copy(&found) })
 }

@@ -1,4 +1,4 @@
-//! Waits that JavaScript may give up. It knows each by the slot of its call.
+//! Waits that JavaScript may give up. It identifies each by the slot of its call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ impl Waits {
     }
 }
 
-/// One wait. It must be dropped before its call is answered: from then on the slot may belong to another.
+/// One wait. It must be dropped before its call is answered: from then on the slot may belong to another call.
 pub(super) struct Wait {
     queue: Arc<Queue>,
     slot: u32,

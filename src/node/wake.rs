@@ -1,15 +1,15 @@
 //! The weak threadsafe function that wakes JavaScript.
 //!
-//! napi-rs' own would do, but for two things, which matter under jest, where a copy of the package is loaded for every
-//! test file:
+//! napi-rs' own would do, except for two problems. They matter under jest, where a copy of the package is loaded for
+//! every test file:
 //!
-//! * It names no async resource, and so whoever watches `async_hooks` for what keeps a process alive (`jest
-//!   --detectOpenHandles`) must take it for an open handle, which it is not. This one's resource answers `hasRef()` as
-//!   Node's own handles do.
-//! * It holds the function that it calls for good, and with that the whole context of a test file that is over. This
-//!   one holds it while calls are under way.
+//! * It names no async resource. So a tool that watches `async_hooks` for what keeps a process alive (`jest
+//!   --detectOpenHandles`) must take it for an open handle, which it is not. This one's resource answers `hasRef()`
+//!   as Node's own handles do.
+//! * It holds the function that it calls for ever, and with that the whole context of a test file that is over. This
+//!   one holds it only while calls are under way.
 //!
-//! Its life is that of napi-rs' handle.
+//! Its lifetime is that of napi-rs' handle.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -24,13 +24,13 @@ const NAME: &str = "goscope-postgres";
 
 pub(super) struct Wake {
     handle: Arc<ThreadsafeFunctionHandle>,
-    /// To the function; weak unless held. It goes when the threadsafe function is finalized.
+    /// Reference to the function; weak unless held. It is deleted when the threadsafe function is finalized.
     function: sys::napi_ref,
     held: Arc<AtomicBool>,
 }
 
-// SAFETY: the threadsafe function is called from any thread, which is what it is for. The reference is used with an
-// `Env` at hand, which is there on its own thread only.
+// SAFETY: the threadsafe function may be called from any thread; that is its purpose. The reference is used only
+// together with an `Env`, which exists on its own thread only.
 unsafe impl Send for Wake {}
 // SAFETY: as above.
 unsafe impl Sync for Wake {}
@@ -56,7 +56,7 @@ impl Wake {
         check(unsafe { sys::napi_create_reference(env, function.raw(), 0, &mut reference) })?;
         let gone = Arc::downgrade(&handle).into_raw().cast_mut().cast::<c_void>();
         let mut raw = ptr::null_mut();
-        // SAFETY: the values are alive in this call's scope; `gone` and `reference` are given back once, to `finalize`
+        // SAFETY: the values are alive in this call's scope. `gone` and `reference` are released once, in `finalize`
         // or below.
         let status = unsafe {
             sys::napi_create_threadsafe_function(
@@ -74,7 +74,7 @@ impl Wake {
             )
         };
         if let Err(error) = check(status) {
-            // SAFETY: both were made above, and nobody has taken them.
+            // SAFETY: both were made above, and nothing has taken them.
             unsafe {
                 drop(Weak::from_raw(gone.cast::<ThreadsafeFunctionHandle>()));
                 sys::napi_delete_reference(env, reference);
@@ -87,7 +87,7 @@ impl Wake {
         Ok(Self { handle, function: reference, held })
     }
 
-    /// Has JavaScript drain. Does nothing where the environment is going away, and nobody is left to be told.
+    /// Has JavaScript drain. Does nothing if the environment is ending, when there is no caller left to notify.
     pub(super) fn call(&self) {
         self.handle.with_read_aborted(|gone| {
             if !gone {
@@ -98,12 +98,12 @@ impl Wake {
         });
     }
 
-    /// Has JavaScript drain at once, on its own thread and from its event loop: what the drain starts runs on as after any
-    /// other event.
+    /// Has JavaScript drain at once, on its own thread and from its event loop. What the drain starts continues as
+    /// after any other event.
     pub(super) fn call_back(&self, env: sys::napi_env) {
         let mut scope = ptr::null_mut();
-        // SAFETY: whoever has the environment's event loop is on its thread; the function's reference lives as long as
-        // `self`.
+        // SAFETY: a caller that has the environment's event loop is on its thread. The function's reference lives as
+        // long as `self`.
         unsafe {
             if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
                 return;
@@ -120,14 +120,15 @@ impl Wake {
         if self.held.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        // SAFETY: whoever has an `Env` is on the thread of the environment, in which both live as long as `self`.
+        // SAFETY: a caller that has an `Env` is on the thread of the environment, in which both live as long as
+        // `self`.
         unsafe {
             check(sys::napi_reference_ref(env.raw(), self.function, ptr::null_mut()))?;
             check(sys::napi_ref_threadsafe_function(env.raw(), self.handle.get_raw()))
         }
     }
 
-    /// Lets the process exit, and the function go.
+    /// Lets the process exit, and the function be collected.
     pub(super) fn let_go(&self, env: Env) -> Result<()> {
         if !self.held.swap(false, Ordering::Relaxed) {
             return Ok(());
@@ -141,7 +142,7 @@ impl Wake {
 }
 
 unsafe extern "C" fn finalize(env: sys::napi_env, handle: *mut c_void, function: *mut c_void) {
-    // SAFETY: they are what `Wake::new` made, given back once, on the environment's thread.
+    // SAFETY: they were made by `Wake::new`, and are released once, on the environment's thread.
     unsafe {
         if let Some(handle) = Weak::from_raw(handle.cast::<ThreadsafeFunctionHandle>()).upgrade() {
             handle.with_write_aborted(|mut gone| *gone = true);
@@ -151,7 +152,7 @@ unsafe extern "C" fn finalize(env: sys::napi_env, handle: *mut c_void, function:
 }
 
 unsafe extern "C" fn call(env: sys::napi_env, _: sys::napi_value, function: *mut c_void, _: *mut c_void) {
-    // So Node empties the queue of an environment that is going away.
+    // This is how Node empties the queue of an environment that is ending.
     if env.is_null() {
         return;
     }
@@ -163,7 +164,7 @@ unsafe extern "C" fn call(env: sys::napi_env, _: sys::napi_value, function: *mut
     }
 }
 
-/// Calls what a reference refers to. What it throws is nobody's to catch.
+/// Calls the function that a reference refers to. No caller can catch what it throws.
 ///
 /// # Safety
 ///
@@ -177,7 +178,7 @@ unsafe fn call_referenced(
     // SAFETY: as above.
     unsafe {
         let found = sys::napi_get_reference_value(env, function, &mut callee);
-        // Where it has been collected, no call is under way, and nobody waits.
+        // If it has been collected, no call is under way, and no caller waits.
         if found != sys::Status::napi_ok || callee.is_null() {
             return;
         }

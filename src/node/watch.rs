@@ -1,11 +1,12 @@
-//! Watches the sockets of direct calls in the application's own event loop, so that an answer is read by the thread
-//! that waits for it.
+//! Watches the sockets of direct calls in the application's own event loop, so that the thread that waits for an
+//! answer also reads it.
 //!
 //! * A socket is watched by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
 //!   connection ends.
 //! * The handles are not referenced: an idle adapter lets the process exit.
-//! * While the link's calls do not go directly, a handle waits for nothing. The bell tells of the connection's end.
-//! * libuv wants every handle closed before an environment ends, and takes its time for it: hence the cleanup hook.
+//! * While the link's calls do not go directly, a handle waits for nothing. The bell reports the connection's end.
+//! * libuv requires every handle to be closed before an environment ends, and closes it asynchronously: hence the
+//!   cleanup hook.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
@@ -38,7 +39,7 @@ struct Inner {
     bell: RefCell<Option<Arc<Bell>>>,
 }
 
-/// One socket's handle, and what it is about. libuv keeps it until it is closed.
+/// One socket's handle, and its context. libuv keeps it until it is closed.
 struct Watched {
     memory: HandleMemory,
     waits_for: Cell<c_int>,
@@ -48,7 +49,7 @@ struct Watched {
 }
 
 impl Watch {
-    /// None where the runtime has no event loop of libuv's.
+    /// None if the runtime has no event loop of libuv's.
     pub(super) fn new(env: Env, queue: &Arc<Queue>) -> Option<Self> {
         let uv = Uv::find()?;
         let mut event_loop = ptr::null_mut();
@@ -70,11 +71,11 @@ impl Watch {
         });
         let kept = Rc::into_raw(inner.clone()).cast_mut().cast::<c_void>();
         let mut cleanup = ptr::null_mut();
-        // SAFETY: `kept` is given back once, where the hook is removed.
+        // SAFETY: `kept` is released once, where the hook is removed.
         let status =
             unsafe { sys::napi_add_async_cleanup_hook(env.raw(), Some(clean_up), kept, &mut cleanup) };
         if status != sys::Status::napi_ok {
-            // SAFETY: nobody has taken it.
+            // SAFETY: nothing has taken it.
             drop(unsafe { Rc::from_raw(kept.cast::<Inner>()) });
             return None;
         }
@@ -95,7 +96,7 @@ impl Drop for Watch {
 }
 
 impl Inner {
-    /// Has the queue, and the end of connections, wake this event loop by a bell of its own.
+    /// Has the queue, and the end of connections, wake this event loop with a bell of its own.
     fn hang_bell(self: &Rc<Self>) {
         let listener = Rc::downgrade(self);
         let heard = move || {
@@ -111,10 +112,10 @@ impl Inner {
         }
     }
 
-    /// Carries on what a link has left for this thread, if anything, and sees to it that its sockets are watched.
+    /// Carries out the work that a link has left for this thread, if any, and ensures that its sockets are watched.
     ///
-    /// What it brings is not drained at once: answers that lead to calls that have answers already would keep the event
-    /// loop from everything else.
+    /// The resulting messages are not drained at once: if answers lead to calls that already have answers, the event
+    /// loop would do nothing else.
     fn pump(self: &Rc<Self>, link: &Arc<Link>) {
         if link.wants_pump() {
             self.queue.while_pumping(|| link.pump());
@@ -135,10 +136,10 @@ impl Inner {
                 self.open(sight, link);
             }
         }
-        // After those that are new: the bell does not tell of what is over already.
+        // After the new ones: the bell does not report connections that have ended already.
         self.close_ended();
         let watched = self.watched.borrow();
-        // SAFETY: what is in the list is not closed.
+        // SAFETY: the handles in the list are not closed.
         for watched in watched.iter().map(|watched| unsafe { &**watched }) {
             if watched.sight.is_watched() {
                 watched.wait_for(READABLE);
@@ -149,7 +150,7 @@ impl Inner {
     /// Closes the handles of connections that have ended.
     fn close_ended(&self) {
         let has_ended = |watched: &Watched| watched.sight.is_gone() || watched.link.strong_count() == 0;
-        // SAFETY: what is in the list is not closed.
+        // SAFETY: the handles in the list are not closed.
         self.watched.borrow_mut().retain(|watched| match unsafe { &**watched } {
             watched if has_ended(watched) => {
                 watched.close();
@@ -168,9 +169,9 @@ impl Inner {
             link: Arc::downgrade(link),
             watch: self.clone(),
         }));
-        // SAFETY: it stays where it is until it is closed.
+        // SAFETY: it does not move until it is closed.
         let opened = unsafe { &*watched };
-        // SAFETY: the handle has the size that libuv asks for, and this is its loop's thread.
+        // SAFETY: the handle has the size that libuv requires, and this is its loop's thread.
         unsafe {
             if (self.uv.poll_init)(self.event_loop, opened.handle(), socket) != 0 {
                 opened.sight.forsake();
@@ -195,7 +196,7 @@ impl Inner {
         }
         let watched = self.watched.take();
         for watched in watched {
-            // SAFETY: what was in the list is not closed.
+            // SAFETY: the handles that were in the list are not closed.
             unsafe { (*watched).close() };
         }
         self.end_if_closed();
@@ -212,7 +213,7 @@ impl Inner {
         }
         let cleanup = self.cleanup.replace(ptr::null_mut());
         if !cleanup.is_null() {
-            // SAFETY: both were made in `Watch::new`, and are given back once.
+            // SAFETY: both were made in `Watch::new`, and are released once.
             unsafe {
                 sys::napi_remove_async_cleanup_hook(cleanup);
                 Rc::decrement_strong_count(ptr::from_ref(self));
@@ -240,10 +241,10 @@ impl Watched {
         };
     }
 
-    /// Has libuv close the handle; it is no more in the list, or being taken from it.
+    /// Has libuv close the handle. It is no longer in the list, or is being removed from it.
     fn close(&self) {
         self.sight.forsake();
-        // SAFETY: it is closed once: whoever closes it has taken it from the list.
+        // SAFETY: it is closed once: the caller has removed it from the list.
         unsafe { (self.watch.uv.close)(self.handle(), on_closed) };
     }
 }
@@ -265,7 +266,7 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
         // The worker reads now.
         watched.wait_for(0);
     }
-    // Whatever JavaScript does may end all this: from here on nothing is touched but what is held.
+    // JavaScript may end all this: from here on only what is held here is used.
     watch.queue.deliver(watch.env);
     if let Some(link) = &link {
         link.callers_were_told();
@@ -274,7 +275,7 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
 }
 
 unsafe extern "C" fn on_closed(handle: *mut Handle) {
-    // SAFETY: libuv has let go of the handle, and of what `open` gave it.
+    // SAFETY: libuv no longer uses the handle, nor what `open` gave it.
     let watched = unsafe { Box::from_raw(handle_data(handle)) };
     let watch = watched.watch.clone();
     drop(watched);
