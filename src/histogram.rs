@@ -49,7 +49,7 @@ impl<const FIRST: u32, const LAST: u32, const PARTS: u32> Histogram<FIRST, LAST,
         if power >= LAST {
             return Self::BOUNDS;
         }
-        // FIRST is at least PARTS where there are parts at all.
+        // FIRST is at least PARTS if there are parts at all.
         let part = (before >> (power - PARTS.min(power))) & ((1 << PARTS) - 1);
         1 + ((power - FIRST) << PARTS) as usize + part as usize
     }

@@ -38,7 +38,7 @@ pub enum TargetSession {
     ReadOnly,
     Primary,
     Standby,
-    /// A standby, or any server where no host is one.
+    /// A standby, or any server if no host is a standby.
     PreferStandby,
 }
 
@@ -78,7 +78,7 @@ pub struct Description {
     pub user: String,
     pub database: String,
     pub password: Option<String>,
-    /// Whether SCRAM may bind itself to the TLS channel, where the server offers that.
+    /// Whether SCRAM may bind itself to the TLS channel, if the server offers that.
     #[serde(default)]
     pub channel_binding: bool,
     /// libpq's `options`: command-line arguments for the server process.

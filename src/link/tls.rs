@@ -18,7 +18,7 @@ use super::reach::Transport;
 use super::signing::{KeyOfNode, certified};
 use super::verifier::{OnlyTrusted, Unchecked};
 
-/// The protocol's SSLRequest: its length, and a code where a startup packet has its version.
+/// The protocol's SSLRequest: its length, and a code in the place of a startup packet's version.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
@@ -37,7 +37,7 @@ pub(super) async fn request(transport: &mut Transport) -> Result<(), Error> {
     }
 }
 
-/// Performs the handshake, and holds the name to request. A signature that it cannot check is left in `unchecked`.
+/// The connector for the handshake, and the name to request. A signature that it cannot check is left in `unchecked`.
 pub(super) fn connector(
     tls: &Tls,
     owner: &Arc<dyn Owner>,

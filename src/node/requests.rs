@@ -13,7 +13,8 @@ use crate::link::{Connection, Description, Error, Reply};
 use crate::sync::lock;
 
 pub(super) enum Question {
-    /// How is a connection to `host` of this pool made? `judge_again`: the server shows a certificate that is not known yet.
+    /// How is a connection to `host` of this pool made? `judge_again`: the server shows a certificate that is not
+    /// known yet.
     Describe { pool: u32, host: u32, judge_again: bool },
     /// A new session of this pool. `process_id`: of its backend, if no pooler shares that.
     Greet { pool: u32, process_id: Option<i32> },
