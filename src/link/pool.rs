@@ -25,12 +25,12 @@ use crate::sync::lock;
 
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// The host of this pool: the application, as seen from here.
+/// The owner of this pool: the application, as seen from here.
 pub trait Owner: Send + Sync {
     /// Describes how to connect to a host, for each connection anew: a password may have been rotated since the last.
     /// `judge_again`: the server has shown a certificate that the last description did not contain.
     fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description>;
-    /// Gets a new connection before any call uses it, if the description requests that.
+    /// Inspects a new connection before any call uses it, if the description requests that.
     fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()>;
     /// Whether a server has signed with its certificate's key, if the key is of a kind that only Node can check.
     fn check(&self, proof: Proof) -> Asked<'_, bool>;
