@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Link;
 
-/// How long `close` waits for connections to say goodbye to the server before it leaves them to the runtime.
+/// How long `close` waits for connections to send their Terminate to the server before it leaves them to the runtime.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How long `close` waits for the server to end sessions whose connection was lost.

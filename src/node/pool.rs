@@ -88,7 +88,7 @@ impl Pool {
         );
     }
 
-    /// Sends an empty request to the server, to check that it answers.
+    /// Asks the server about no table at all, only to check that it answers.
     #[napi(catch_unwind)]
     pub fn ping(&self, slot: u32) {
         store::connect(&self.link, Vec::new(), self.calls.reply(slot, Operation::Ping));
