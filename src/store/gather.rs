@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use crate::link::{Error, Outcome, Reply};
 use crate::sync::lock;
 
-/// The outcomes of some calls, in the order in which the calls were made. Whoever made them is told when the last has its
-/// outcome, so that nothing is under way any more when they hear of a failure; of several they hear the first call's.
+/// The outcomes of some calls, in the order in which the calls were made. The caller gets the outcome when the last
+/// call has finished. So when the caller sees a failure, no call is still under way. If several calls fail, the
+/// caller gets the failure of the first of them in that order.
 pub(super) struct Gather<J> {
     state: Mutex<State<J>>,
 }
@@ -19,7 +20,7 @@ struct State<J> {
 }
 
 impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Gather<J> {
-    /// `json` makes one text of what the calls gave.
+    /// `json` joins the results of the calls into one text.
     pub(super) fn new(calls: usize, json: J, reply: Reply) -> Option<Arc<Self>> {
         if calls == 0 {
             reply.settle(Ok(json(Vec::new())));
@@ -34,7 +35,7 @@ impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Gather<J> {
         Some(Arc::new(Self { state: Mutex::new(state) }))
     }
 
-    /// What is told the outcome of the call with this number.
+    /// The reply that gets the outcome of the call with this number.
     pub(super) fn reply(self: &Arc<Self>, number: usize) -> Reply {
         let gather = self.clone();
         Reply::new(move |outcome| gather.take(number, outcome))

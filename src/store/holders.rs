@@ -1,16 +1,17 @@
-//! Who holds which lock, and for how long: what is read of a lock that is held.
+//! Reads the holder of a lock, and when its lease ends.
 
 use super::template::Template;
 use crate::link::Kind;
 
-/// Who holds what, for those who ask to find themselves.
+/// The holder of each key, for owners that check whether they hold it.
 pub(super) const HOLDER: Template = Template::of_both(
     "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
     "SELECT key::text, owner::text FROM {table} WHERE key = ANY ($1) AND expires_at > {now:expires_at}",
     &[Kind::Text],
 );
 
-/// As [`HOLDER`], and until when: in milliseconds since the epoch, by the server's clock, at most where a `Date` ends.
+/// As [`HOLDER`], with the lease's end: in milliseconds since the epoch, by the server's clock, at most the last time
+/// of a `Date`.
 pub(super) const HOLDER_UNTIL: Template = Template::of_one(
     "SELECT key::text, owner::text, CASE WHEN expires_at IS NOT NULL
             THEN least(floor(extract(epoch FROM expires_at) * 1000), 8640000000000000)::int8 END AS expires_at
@@ -19,19 +20,22 @@ pub(super) const HOLDER_UNTIL: Template = Template::of_one(
     &[Kind::Text],
 );
 
-/// Has the release of a busy lock told to those who wait, and says how long its lease lasts, in milliseconds, and whose it
-/// is. No row: it is free by now, or its row changed during the wait for it; whoever asks tries to take it again.
+/// Marks a busy lock so that its release notifies the waiters. Returns the remaining time of its lease, in
+/// milliseconds, and its owner. No row: the lock is free by now, or its row changed during the wait for it; then the
+/// caller tries to take it again.
 ///
-/// A row that is marked already is only read. Should its lock be released by then, that is told after this statement's
-/// snapshot was taken, so to whoever listened before. A mark that a takeover has wiped out is missed by nobody: the lease
-/// that it stood on has run out, which is when those who wait look again.
+/// A row that is marked already is only read. If its lock is released meanwhile, the notification is sent after this
+/// statement's snapshot was taken, so a caller that subscribed before receives it. If a takeover has cleared a mark,
+/// no waiter misses it: the lease that the mark stood on has run out, and that is when the waiters check again.
 ///
 /// A lease may be without end ('infinity', by hand): PostgreSQL can subtract its seconds, but before 17 not its time.
 ///
-/// A row whose end is NULL, by hand, is as busy as one that never ends, but cannot be read. It is selected, so that the
-/// caller's error says so: without it, the caller would find the lock neither free nor held, and try again at once for ever.
+/// A row whose end is NULL, by hand, is as busy as one that never ends, but cannot be read. It is selected, so that
+/// the caller gets an error that says so. Without it, the caller would find the lock neither free nor held, and would
+/// try again at once without end.
 ///
-/// The commit does not wait for the disk: a crash that loses a mark costs those who wait the pause until they look again.
+/// The commit does not wait for the disk: if a crash loses a mark, the waiters only wait until their next regular
+/// check.
 pub(super) const AWAIT: Template = Template::of_one(
     r#"
 {with waking}WITH marked AS (

@@ -1,21 +1,26 @@
-//! Locks that are waited for, and leases that are renewed: `lock()`.
+//! Waiting for locks, and renewing leases: `lock()`.
 //!
-//! **Waiting.** Of those of this process who wait for a lock only the first asks the server (see [`lines`](super::lines)):
+//! **Waiting.** Of the waiters in this process, only the first in line for a lock sends requests to the server (see
+//! [`lines`](super::lines)):
 //!
-//! 1. It tries to take the lock. If that is busy, it begins to listen to what is told of the lock.
-//! 2. It marks the lock's row as awaited, so that its release is told, and learns how long the lease lasts.
-//! 3. It waits until a release is told, the lease has run out, or it is time to look in any case, and tries again.
+//! 1. It tries to take the lock. If the lock is busy, it subscribes to notifications about the lock.
+//! 2. It marks the lock's row as awaited, so that the release sends a notification. The same statement returns how
+//!    long the lease lasts.
+//! 3. It waits until a release is notified, the lease has run out, or a regular check is due. Then it tries again.
 //!
-//! No release goes unheard: it comes before the mark, which then finds no row, and the next try is made at once; or after
-//! the mark, and then it is told, to somebody who listens by then. A lease that runs out is told by nobody; a timer set to
-//! what the server said is left of it stands for that. What none of this sees (a mark lost in a crash of the server, a
-//! table without the trigger) the next look does: soon where nothing is heard, seldom where something is.
+//! No release is missed. If the release comes before the mark, the mark finds no row, and the next try follows at
+//! once. If it comes after the mark, it sends a notification, and by then the waiter is subscribed. A lease that runs
+//! out sends no notification; instead, a timer is set to the remaining time that the server has reported. Some cases
+//! escape all of this: a mark lost in a crash of the server, or a table without the trigger. The next regular check
+//! covers them. These checks are frequent if no notifications arrive, and rare if they do.
 //!
-//! **Giving up.** A try that is under way when nobody wants its lock any more is not waited for; what it comes to hold is
-//! given back. That is owed (see [`Link::owe`](crate::link::Link::owe)): the pool's end, and the process's, wait for it.
+//! **Giving up.** A try may be under way when its caller gives up. The caller does not wait for it. If the try takes
+//! the lock, the lock is released. That release is owed (see [`Link::owe`](crate::link::Link::owe)): the end of the
+//! pool, and of the process, waits for it.
 //!
-//! **Renewing.** A task of the runtime extends the lease every third of its length, whatever the event loop does, until
-//! the lease is given back, or lost: the server says so, or its time is over before an extension has come through.
+//! **Renewing.** A task of the runtime extends the lease every third of its length, whatever the event loop does. It
+//! stops when the lease is released or lost. A lease is lost if the server says so, or if its time is over before an
+//! extension has succeeded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -31,47 +36,48 @@ use crate::link::{Awaited, Error, Listening, Notice, Reply};
 use crate::sync::lock;
 use crate::time::millis;
 
-/// When to look whether a lock is free, where nothing is heard: at first soon, then less often.
+/// When to check whether a lock is free if no notifications arrive: at first soon, then less often.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 pub(super) const LAST_POLL: Duration = Duration::from_millis(250);
 
-/// The same where releases are told.
+/// The same if releases are notified.
 pub(super) const SELDOM: Duration = Duration::from_secs(5);
 
-/// How often a lock that is busy for a try, and free for a look, is tried again at once. It may have been released in between.
+/// How often a lock is tried again at once if a try finds it busy and the following read finds it free. It may have
+/// been released in between.
 const AT_ONCE: u32 = 8;
 
-/// When to try again to extend a lease after a failure that the extension itself did not ride out.
+/// When to try again to extend a lease after a failure that the extension's own retries did not overcome.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// What a caller of `lock()` wants.
+/// The options of a call of `lock()`.
 pub struct Wanted {
     pub key: String,
     pub ttl: f64,
     pub owner: Option<String>,
-    /// How long to wait, in milliseconds; for ever where it is absent.
+    /// How long to wait, in milliseconds; without a limit if it is absent.
     pub wait: Option<f64>,
     pub renew: bool,
 }
 
-/// The waits and leases of an adapter, by the numbers that their callers know them by.
+/// The waits and leases of an adapter, by the numbers that their callers use for them.
 #[derive(Default)]
 pub(super) struct Leases {
     waiting: Mutex<HashMap<u32, Arc<Notify>>>,
     held: Mutex<HashMap<u32, Arc<Lease>>>,
 }
 
-/// A lease as far as this process knows of it.
+/// A lease, as far as this process knows it.
 struct Lease {
     granted: Granted,
     state: Mutex<LeaseState>,
-    /// Told when the lease was extended by its holder, or is no longer to be renewed.
+    /// Notified when the holder has extended the lease, or when it is no longer to be renewed.
     changed: Notify,
 }
 
 #[derive(Clone, Copy)]
 struct LeaseState {
-    /// When it ends at the earliest: its length, from before the request was sent.
+    /// The earliest time at which it ends: its length, counted from before the request was sent.
     end: Instant,
     ttl: f64,
     is_over: bool,
@@ -86,9 +92,9 @@ impl Lease {
         self.state().end <= Instant::now()
     }
 
-    /// Submits a renewal, unless the lease is over, or is to last for another time than `ttl` by now. What ends the lease
-    /// takes the same lock, before it submits its own statement: so each renewal has its place among the calls on this
-    /// key ahead of a release and all that follows it, or is never submitted.
+    /// Submits a renewal, unless the lease is over, or its length is no longer `ttl`. The code that ends the lease
+    /// takes the same mutex before it submits its own statement. So each renewal is either ahead of a release, and of
+    /// all that follows it, in the order of calls on this key, or is never submitted.
     fn submit_renewal(&self, ttl: f64, submit: impl FnOnce()) -> bool {
         let state = lock(&self.state);
         let is_due = !state.is_over && state.ttl == ttl;
@@ -98,21 +104,23 @@ impl Lease {
         is_due
     }
 
-    /// Its holder has extended it: it lasts for `ttl` from `sent` on, and so do its renewals from theirs.
+    /// The holder has extended it. It now lasts for `ttl` from `sent`, and each later renewal for `ttl` from its own
+    /// sending.
     fn extended(&self, sent: Instant, ttl: f64) {
         let mut state = lock(&self.state);
         state.end = end_of(sent, ttl);
         state.ttl = ttl;
     }
 
-    /// It was renewed for `ttl` from `sent` on. Its holder may have asked for another length since then, which stays.
+    /// It was renewed for `ttl` from `sent`. If the holder has asked for another length since then, that length
+    /// stays.
     fn renewed(&self, sent: Instant, ttl: f64) {
         lock(&self.state).end = end_of(sent, ttl);
     }
 }
 
 impl Leases {
-    /// What is left of a lease, in milliseconds, where it is known.
+    /// The remaining time of a lease, in milliseconds, if it is known.
     pub(super) fn left(&self, number: u32) -> Option<f64> {
         let end = lock(&self.held).get(&number)?.state().end;
         let now = Instant::now();
@@ -120,7 +128,7 @@ impl Leases {
         Some(if end >= now { ms(end - now) } else { -ms(now - end) })
     }
 
-    /// The lease is no longer renewed, and nothing is known of it any more.
+    /// Stops renewing the lease, and forgets it.
     pub(super) fn forget(&self, number: u32) {
         let lease = lock(&self.held).remove(&number);
         if let Some(lease) = lease {
@@ -136,7 +144,7 @@ impl Leases {
         }
     }
 
-    /// Its holder has extended it.
+    /// The holder has extended it.
     pub(super) fn prolong(&self, number: u32, sent: Instant, ttl: f64) {
         let lease = lock(&self.held).get(&number).cloned();
         if let Some(lease) = lease {
@@ -145,7 +153,7 @@ impl Leases {
         }
     }
 
-    /// Nobody wants the lock any more.
+    /// The caller no longer wants the lock.
     pub(super) fn give_up(&self, number: u32) {
         if let Some(given_up) = lock(&self.waiting).get(&number) {
             given_up.notify_one();
@@ -153,8 +161,8 @@ impl Leases {
     }
 }
 
-/// Takes the lock as soon as it is free. The reply is `token,owner` as [`Locks::acquire`] has it, `{ "holder" }` when the
-/// time is up, or null where the wait was given up. `lost` is told if a lease that is renewed is lost.
+/// Takes the lock as soon as it is free. The reply is `token,owner` as [`Locks::acquire`] has it, `{ "holder" }` when
+/// the time is up, or null if the wait was given up. `lost` is called if a lease that is renewed is lost.
 pub(super) fn lock_when_free(
     locks: &Locks,
     number: u32,
@@ -196,7 +204,7 @@ struct Waiting {
     is_one_try: bool,
     given_up: Arc<Notify>,
     under_way: Option<Attempt>,
-    /// Who holds the lock, as far as is known.
+    /// The holder of the lock, as far as is known.
     holder: Option<String>,
 }
 
@@ -225,7 +233,7 @@ impl Waiting {
         let mut ear = Ear::new(None);
         let (mut is_first_try, mut unseen) = (true, 0);
         loop {
-            // The first fails as any call does; later ones ride out what passes.
+            // The first try fails as any call does; later tries retry transient failures.
             let patience = if is_first_try { Duration::ZERO } else { self.patience() };
             is_first_try = false;
             let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(patience));
@@ -255,7 +263,7 @@ impl Waiting {
                     continue;
                 }
                 Err(error) if patience.is_zero() || matches!(error, Error::Closed) => return Err(error),
-                // What it was, the next try will see. Or a policy hides the row from reads.
+                // The next try will see the cause. Or a policy hides the row from reads.
                 Ok(None) | Err(_) => LAST_POLL,
             };
             tokio::select! {
@@ -273,7 +281,7 @@ impl Waiting {
         Attempt { sent, outcome }
     }
 
-    /// What has become of a try; nothing yet where the lock is busy.
+    /// The outcome of a try; none yet if the lock is busy.
     async fn settle(&mut self, attempt: Attempt) -> Result<Option<End>, Error> {
         let Attempt { sent, mut outcome } = attempt;
         let deadline = if self.is_one_try { None } else { self.deadline };
@@ -296,7 +304,7 @@ impl Waiting {
         Ok(Some(why))
     }
 
-    /// For how long a try rides out faults that pass.
+    /// For how long a try retries transient failures.
     fn patience(&self) -> Duration {
         match self.deadline {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(MAX_PATIENCE),
@@ -322,7 +330,7 @@ impl Waiting {
         }
     }
 
-    /// From here on its end is known under its number, and moved where that is wanted.
+    /// From here on its end is known under its number, and is moved if that is wanted.
     fn keep(&self, granted: Granted, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
         let ttl = self.wanted.ttl;
         let state = LeaseState { end: end_of(sent, ttl), ttl, is_over: false };
@@ -339,9 +347,9 @@ impl Waiting {
     }
 }
 
-/// What is heard of a lock.
+/// The notifications about a lock.
 pub(super) struct Ear {
-    /// None where nobody tells.
+    /// None if no notifications are sent.
     listening: Option<Listening>,
     hears: bool,
     poll: Duration,
@@ -352,9 +360,9 @@ impl Ear {
         Self { listening, hears: false, poll: FIRST_POLL }
     }
 
-    /// Until it is time for another try. `left`: how long the lease lasts that is in the way.
+    /// Waits until it is time for another try. `left`: the remaining time of the lease that is in the way.
     pub(super) async fn wait(&mut self, left: Duration) -> Result<(), Error> {
-        // When the server's clock has passed the end, too: what it said is cut to whole microseconds.
+        // Waits until the server's clock has passed the end, too: the reported time is cut to whole microseconds.
         let left = left + Duration::from_millis(1);
         let began = tokio::time::Instant::now();
         loop {
@@ -378,7 +386,7 @@ impl Ear {
     }
 }
 
-/// Until there is no more reason to wait.
+/// Until the reason to wait is gone.
 async fn given_up(given_up: &Notify, deadline: Option<Instant>) -> End {
     let time_is_up = async {
         match deadline {
@@ -393,11 +401,11 @@ async fn given_up(given_up: &Notify, deadline: Option<Instant>) -> End {
     }
 }
 
-/// Extends a lease until it is over, and says whether it was lost.
+/// Extends a lease until it is over, and returns whether it was lost.
 ///
-/// Its holder may extend it at any time, also while a renewal is under way. So the end is set where the server's answers
-/// are read, in the order in which the server gave them, and looked at anew after each wait. A renewal that was on its way
-/// with a length that its holder has changed is followed by one with the new length at once.
+/// The holder may extend the lease at any time, also while a renewal is under way. So the end is set where the
+/// server's answers are read, in the order in which the server gave them. It is checked again after each wait. If the
+/// holder changes the length while a renewal is on its way, another renewal with the new length follows at once.
 async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
     let mut not_before = Instant::now();
     loop {
@@ -423,7 +431,7 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
         }
         let outcome = tokio::select! {
             outcome = outcome => Some(outcome),
-            // No answer in time. What may still come of it, nobody can rely on.
+            // No answer in time. The request may still succeed, but no code can rely on that.
             () = sleep_until(end.into()) => None,
         };
         match outcome.as_ref().map(|outcome| outcome.as_deref()) {

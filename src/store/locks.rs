@@ -1,4 +1,4 @@
-//! Distributed locks: one row a lock, held until the server's clock passes `expires_at`.
+//! Distributed locks: one row per lock, held until the server's clock passes `expires_at`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,41 +19,44 @@ use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
 use crate::time::millis;
 
-/// Takes locks that are absent, expired or their own; in one statement:
+/// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
 ///
-/// 1. `NOT EXISTS` reads which of the wanted locks are not held by another owner as of the statement's snapshot. A poll
-///    of a busy lock ends here: a plain read that locks and writes nothing, and draws no number.
-/// 2. The rest is inserted. Of N contenders for an absent row one inserts; the others wait for it in the unique
-///    index and go on as for an existing row. There the row is locked in its newest version, and only then does the
-///    `WHERE` ask again, with the clock of that moment, whether it is expired or their own: N contenders for an
-///    expired row are let through one by one, the first makes it live, the rest find it so and get no row back.
-///    A row that is deleted (released, swept) between snapshot and insert is no conflict any more and is inserted.
-/// 3. The expiry of an existing row is computed in `SET`, after the wait for it: what `excluded` carries beyond the
-///    statement's start is the TTL. The expiry of an inserted row counts from the statement's start, which a wait for
-///    another inserter that then rolls back, or whose row is gone by then, may leave behind. Such a row
-///    says so in the second column, and [`Locks::acquire`] runs again.
-/// 4. A sweep removes a few expired rows of other keys. Its LIMIT reads what was written to the end, so it starts when
-///    no wait is left: two statements that sweep each other's wanted rows could otherwise deadlock. `FOR UPDATE` looks at a
-///    row's newest version, so a lock that its owner has just extended is not removed.
+/// 1. `NOT EXISTS` reads which of the wanted locks are not held by another owner as of the statement's snapshot. A
+///    poll of a busy lock ends here: it is a plain read that locks and writes nothing, and draws no number.
+/// 2. The rest is inserted. Of N contenders for an absent row one inserts. The others wait for it in the unique
+///    index, and continue as for an existing row. An existing row is locked in its newest version. Only then does the
+///    `WHERE` check again, with the clock of that moment, whether the row is expired or of the same owner. So N
+///    contenders for an expired row pass one by one: the first makes it live, the rest find it live and get no row
+///    back. A row that is deleted (released, swept) between snapshot and insert is no conflict any more and is
+///    inserted.
+/// 3. The expiry of an existing row is computed in `SET`, after the wait for it: `excluded` carries the TTL as its
+///    distance from the statement's start. The expiry of an inserted row counts from the statement's start. That
+///    start may be out of date, after a wait for another inserter that then rolls back, or whose row is gone by then.
+///    Such a row says so in the second column, and [`Locks::acquire`] runs again.
+/// 4. A sweep removes a few expired rows of other keys. Its LIMIT reads all written rows, to the end, so it starts
+///    when no wait is left. Otherwise two statements that sweep each other's wanted rows could deadlock. `FOR UPDATE`
+///    checks a row's newest version, so a lock that its owner has just extended is not removed.
 ///
-/// **Fencing tokens** must grow in the order in which a key is held. So the number that decides is drawn while the row is
-/// in place, and nobody else can hold the key: whoever held it before had drawn before their commit, which came before
-/// that; whoever holds it later draws later.
+/// **Fencing tokens** must grow in the order in which a key is held. So the deciding number is drawn while the row is
+/// in place and no other process can hold the key. Earlier holders drew before their commit, which came before that.
+/// Later holders draw later.
 ///
 /// * An existing row is locked when `SET` draws: that number is stored, and is the token's.
-/// * An inserted row must store a number before it is in place, and that one decides nothing: in between, others may take
-///   the key, draw, and let it go. So `RETURNING` draws once more when the row is in place. The token has that number and
-///   its distance from the stored one, by which `go_goscope_check_fencing_token` finds the row; see [`token`]. (To run
-///   again whenever the two are not neighbours would make the second draw needless to tell, but two lanes that insert
-///   at the same time come between each other's draws most of the time.)
-/// * A crash loses no number that anybody has been given: a draw is in the log before the commit that it belongs to,
-///   which waits for the disk. Where the server's `synchronous_commit` is off, neither the lock nor its number is safe.
-/// * `key` stands in `SET` so that the row is locked as for a change of its key: a transaction that has had a token checked
-///   holds it `FOR KEY SHARE`, and no other owner takes the lock over before it ends. That holds for a role that may draw no tokens
-///   as well: another role may have had its token checked.
-/// * A same owner's row keeps its `awaited`; a new holder's waiters ask anew.
+/// * An inserted row must store a number before it is in place, and that number decides nothing: in between, others
+///   may take the key, draw, and release it. So `RETURNING` draws once more when the row is in place. The token has
+///   that number and its distance from the stored one, by which `go_goscope_check_fencing_token` finds the row; see
+///   [`token`]. (An alternative is to run again whenever the two numbers are not neighbours. Then the token would not
+///   need the second number. But two lanes that insert at the same time come between each other's draws most of the
+///   time.)
+/// * A crash loses no number that a caller has received: a draw is in the log before the commit that it belongs to,
+///   which waits for the disk. If the server's `synchronous_commit` is off, neither the lock nor its number is safe.
+/// * `key` stands in `SET` so that the row is locked as for a change of its key. A transaction that has had a token
+///   checked holds the row `FOR KEY SHARE`, and no other owner takes the lock over before it ends. A role that may
+///   draw no tokens does the same: another role may have had its token checked.
+/// * If the same owner takes the lock again, the row keeps its `awaited`; the waiters of a new holder mark the row
+///   again.
 ///
-/// Which calls the rows belong to, the link finds by their keys: a join in here would compare each row with each call,
+/// The link finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
 const ACQUIRE: Template = Template::of_both(
     r#"
@@ -101,19 +104,19 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    FOR UPDATE SKIP LOCKED))"#,
 );
 
-/// Moves the end of leases that are still held. `held` locks the owners' rows in order; the `UPDATE` asks for owner
-/// and expiry once more, with the clock after the wait, so a lease that ran out meanwhile, or that somebody took over
-/// after it had, is left alone and gives no row. The `CASE` keeps that comparison behind the wait: it names `held`, so
-/// no plan can make it while it scans the table, which plans for small tables did.
+/// Moves the end of leases that are still held. `held` locks the owners' rows in order. The `UPDATE` checks owner and
+/// expiry once more, with the clock after the wait. So it leaves alone a lease that ran out meanwhile, and one that
+/// another process took over after that; they give no row. The `CASE` keeps that comparison behind the wait: it names
+/// `held`, so no plan can make it while it scans the table, which plans for small tables did.
 ///
-/// `$4` is the number that the row stores for one lease, or NULL. A renewal gives it, and a handle in a session that a
-/// pooler shares ([`Locks::if_shared`]): the same owner may have acquired the
-/// lock again since, perhaps in another process, and the renewal must neither shorten nor prolong that lease. An
-/// extension by the owner gives NULL, since it is for whatever lease this owner holds. The condition stands in the
-/// `UPDATE`, where it is evaluated once more on the row's newest version.
+/// `$4` is the number that the row stores for one lease, or NULL. A renewal gives it, and so does a handle in a
+/// session that a pooler shares ([`Locks::if_shared`]): the same owner may have acquired the lock again since,
+/// perhaps in another process, and the renewal must neither shorten nor prolong that lease. An extension by the owner
+/// gives NULL, since it is for any lease that this owner holds. The condition stands in the `UPDATE`, where it is
+/// evaluated once more on the row's newest version.
 ///
-/// The row is not locked as for a change of its key: a transaction that has had its token checked may take longer than the
-/// lease, which can be extended meanwhile.
+/// The row is not locked as for a change of its key: a transaction that has had its token checked may take longer
+/// than the lease, which can be extended meanwhile.
 const EXTEND: Template = Template::of_both(
     r#"
 WITH held AS (
@@ -140,15 +143,15 @@ RETURNING lock.key::text"#,
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Int],
 );
 
-/// Deletes the owners' own rows, expired or not: whoever took an expired lock over is another owner and stays. A row
-/// that changes hands during the wait for it no longer has the owner when it is looked at again; once `held` has locked
-/// it, its owner cannot change.
+/// Deletes the owners' own rows, expired or not. A process that took an expired lock over is another owner, and its
+/// row stays. A row that changes hands during the wait for it no longer has the owner when it is checked again. Once
+/// `held` has locked it, its owner cannot change.
 ///
-/// The commit does not wait for the disk, where a row was deleted: a release that a crash of the server undoes costs the
-/// rest of its TTL and nothing else. Whoever takes the lock meanwhile commits to disk as ever, and with that commit this
-/// one's record is there, too: it comes before in the log. Other sessions see the release at once.
+/// If a row was deleted, the commit does not wait for the disk: a release that a crash of the server undoes costs the
+/// rest of its TTL and nothing else. The next process that takes the lock commits to disk as usual. That commit also
+/// writes the record of this release, which comes before it in the log. Other sessions see the release at once.
 ///
-/// `$3` is the number that the row stores for one lease, or NULL for whatever lease the owner holds: see
+/// `$3` is the number that the row stores for one lease, or NULL for any lease that the owner holds: see
 /// [`Locks::if_shared`].
 const RELEASE: Template = Template::of_both(
     "DELETE FROM {table} WHERE key = $1 AND owner = $2{with fencing} AND ($3 IS NULL OR fencing_token = $3){end} \
@@ -167,8 +170,8 @@ SELECT '' AS key, set_config('synchronous_commit', 'off', true) WHERE EXISTS (SE
     &[Kind::Text, Kind::Text, Kind::Int],
 );
 
-/// As [`RELEASE`] for one lock, and with a row where it was still the owner's: for who wants to know. The commit waits
-/// for the disk, since somebody is told that the lock is free.
+/// As [`RELEASE`] for one lock. It returns a row if the lock was still the owner's, for callers that need to know.
+/// The commit waits for the disk, since the caller is informed that the lock is free.
 const RELEASE_ONE: Template = Template::of_one(
     "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text",
     &[Kind::Text, Kind::Text],
@@ -217,22 +220,23 @@ const AT_AWAIT: usize = 6;
 const AT_HOLDER_LEFT: usize = 7;
 const AT_RELEASE_ONE: usize = 8;
 
-/// What the table may have beyond the documented schema: tokens, and a word to those who wait.
+/// What the table may have beyond the documented schema: tokens, and notifications for waiters.
 const FENCING: &str = "fencing";
 const WAKING: &str = "waking";
 
-/// How many of a token's bits hold the distance of the number that decides from the one that is stored.
+/// How many of a token's bits hold the distance between the deciding number and the stored one.
 const DISTANCE_BITS: u32 = 12;
 
-/// How often an acquire runs again to renew a stale expiry; a server that is this slow gets the lease it can give.
+/// How often an acquire runs again to renew a stale expiry. A server that is slower than that gives the lease that it
+/// can.
 const RENEWALS: u32 = 3;
 
 /// How often it runs again to draw a token, which the second run does under the row's lock.
 const DRAWS: u32 = 5;
 const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
 
-/// The part of its TTL for which an extension rides out faults, where nobody knows how much is left of the lease:
-/// go-go-scope renews at 0.6 of it, and what is left must do for one more round trip.
+/// The part of its TTL for which an extension retries transient failures if the remaining time of the lease is
+/// unknown: go-go-scope renews at 0.6 of the TTL, and the rest must suffice for one more round trip.
 const PATIENCE: f64 = 0.3;
 pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -253,18 +257,19 @@ impl Locks {
         TableRef(self.place.table.clone())
     }
 
-    /// `token,owner` where the lock was taken, else null; the token is empty where there are none. Without an `owner` a UUIDv4 is drawn.
+    /// `token,owner` if the lock was taken, else null. The token is empty if there are none. Without an `owner` a
+    /// UUIDv4 is drawn.
     ///
-    /// A broken connection leaves open whether the server took the lock. Running the statement again with the same
-    /// owner settles it: it takes the lock, or finds it taken by this very call. If no run comes through and the owner
-    /// was drawn here, nobody knows it, so the lock is given back in the background as soon as the server can be
-    /// reached; a lock under the caller's own name may have been theirs before, and is left to them.
+    /// After a broken connection it is unknown whether the server took the lock. Running the statement again with the
+    /// same owner settles it: it takes the lock, or finds it taken by this very call. If no run succeeds and the
+    /// owner was drawn here, no caller knows the owner. Then the lock is released in the background as soon as the
+    /// server can be reached. A lock under the caller's own name may have been theirs before, and is left to them.
     pub fn acquire(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) {
         self.place.link.submit(self.acquisition(key, ttl, owner, reply));
     }
 
-    /// As [`acquire`](Self::acquire), but retries transient failures within this time. If its caller gives up, what it comes to
-    /// hold is owed; so it does not keep the pool's end waiting without a limit.
+    /// As [`acquire`](Self::acquire), but retries transient failures within this time. If its caller gives up, the
+    /// release of a lock that it still takes is owed; so it does not keep the pool's end waiting without a limit.
     pub(super) fn acquire_patiently(
         &self,
         key: String,
@@ -308,9 +313,10 @@ impl Locks {
         }
     }
 
-    /// Rides out faults that pass within the lease: a renewal timer that hears a passing fault as a rejection loses the
-    /// lock, or the process. Once the lease has run out the answer is false all the same. `left`: how many milliseconds
-    /// of it are left, as far as the caller knows. `lease`: the number under which it is renewed.
+    /// Retries transient failures within the lease: if a passing failure reached a renewal timer as a rejection, it
+    /// would lose the lock, or end the process. Once the lease has run out the answer is false all the same. `left`:
+    /// how many milliseconds of it are left, as far as the caller knows. `lease`: the number under which it is
+    /// renewed.
     #[allow(clippy::too_many_arguments)] // what is known of the lease
     pub fn extend(
         &self,
@@ -337,8 +343,8 @@ impl Locks {
         self.place.link.submit(job.patient(patience));
     }
 
-    /// Extends the lease with this token and no other lease of the same owner, retrying transient failures for `patience`.
-    /// `extended` is called where it was, before a later call on this lock is answered.
+    /// Extends the lease with this token and no other lease of the same owner, retrying transient failures for
+    /// `patience`. `extended` is called if it was extended, before a later call on this lock is answered.
     pub(super) fn renew(
         &self,
         lease: &Granted,
@@ -378,18 +384,19 @@ impl Locks {
         self.place.link.submit(job);
     }
 
-    /// The number that the row stores for the lease with this token, for a condition of a statement in a session that a
-    /// pooler shares.
+    /// The number that the row stores for the lease with this token. It is a condition of a statement in a session
+    /// that a pooler shares.
     ///
-    /// If the connection is lost there, the statement may still reach the server after later calls, since the pooler's
-    /// session cannot be terminated. With the condition it leaves alone a lease that the same owner has acquired since. In
-    /// a session of our own that cannot happen, and a handle serves whatever lease its owner holds, as documented.
+    /// If the connection is lost there, the statement may still reach the server after later calls, since the
+    /// pooler's session cannot be terminated. With the condition it leaves alone a lease that the same owner has
+    /// acquired since. In a session of our own that cannot happen, and a handle serves any lease that its owner
+    /// holds, as documented.
     fn if_shared(&self, token: Option<&str>) -> Option<i64> {
         let is_shared = self.place.link.shares_sessions();
         token.filter(|_| is_shared)?.parse().ok().map(stored)
     }
 
-    /// As [`release`](Self::release), and says whether the lock was still the owner's.
+    /// As [`release`](Self::release), and returns whether the lock was still the owner's.
     pub fn release_one(&self, key: String, owner: String, reply: Reply) {
         let job = self.job(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
         self.place.link.submit(job);
@@ -403,7 +410,7 @@ impl Locks {
         self.place.link.submit(self.job(AT_HOLDER, Mode::Read, key, [], read, reply));
     }
 
-    /// `{ owner, expiresAt }`, or null where nobody holds the lock.
+    /// `{ owner, expiresAt }`, or null if no process holds the lock.
     pub fn holder(&self, key: String, reply: Reply) {
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
@@ -413,7 +420,7 @@ impl Locks {
         self.place.link.submit(self.job(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
     }
 
-    /// Not repeated when its outcome is unknown: by then the lock may be somebody's who has just taken it.
+    /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
     pub fn force_release(&self, key: String, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Alone);
         let call = KeyCall::new(&self.place, AT_FORCE_RELEASE, "key", key, [], nothing);
@@ -439,12 +446,12 @@ impl Locks {
         });
     }
 
-    /// Nobody wants the lock any more that is waited for under this number.
+    /// The caller no longer wants the lock that it waits for under this number.
     pub fn give_up(&self, number: u32) {
         self.leases.give_up(number);
     }
 
-    /// What is left of the lease that [`lock`](Self::lock) took under this number, in milliseconds.
+    /// The remaining time of the lease that [`lock`](Self::lock) took under this number, in milliseconds.
     pub fn left(&self, number: u32) -> Option<f64> {
         self.leases.left(number)
     }
@@ -457,8 +464,8 @@ impl Locks {
         self.leases.forget_all();
     }
 
-    /// Who holds a lock, and how long its lease lasts. `mark`: its release is to be told. None: it may be free by now.
-    /// Rides out faults that pass within `patience`, where there is one.
+    /// The holder of a lock, and how long its lease lasts. `mark`: its release is to be notified. None: it may be
+    /// free by now. Retries transient failures within `patience`, if there is one.
     pub(super) async fn await_release(
         &self,
         key: &str,
@@ -499,14 +506,14 @@ impl Locks {
         Ok(told.map(|(owner, left)| (owner, millis(left))))
     }
 
-    /// Listens to what is told of a lock; none where the table tells nothing.
+    /// Subscribes to notifications about a lock; none if the table sends none.
     pub(super) fn listen(&self, key: &str) -> Option<Listening> {
         let shape = self.place.table.shape();
         let stored = || self.place.prefix.stored(key, shape.max_chars("key")).text;
         shape.has(WAKING).then(|| self.place.link.listen(shape.topic(&stored())))
     }
 
-    /// Has a lock released that its holder does not want, as soon as the server can be reached.
+    /// Releases a lock that its holder does not want, as soon as the server can be reached.
     pub fn give_back(&self, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
         give_back(self, key, owner, ttl, counted);
     }
@@ -527,7 +534,7 @@ impl Locks {
         &self.leases
     }
 
-    /// What a lock is called among all that are waited for on this link.
+    /// The name of a lock among all locks that callers wait for on this link.
     pub(super) fn name_in_line(&self, key: &str) -> String {
         format!("{}{key}", self.place.prefix.as_str())
     }
@@ -548,16 +555,16 @@ impl Locks {
     }
 }
 
-/// A lock that was granted: what identifies one lease of it.
+/// A lock that was granted, with what identifies one lease of it.
 pub(super) struct Granted {
     pub(super) key: String,
     pub(super) owner: String,
-    /// The number that the row stores for this lease; none where the table has no tokens.
+    /// The number that the row stores for this lease; none if the table has no tokens.
     pub(super) stored: Option<i64>,
 }
 
 impl Granted {
-    /// From the answer of [`Locks::acquire`]; none where the lock was not granted.
+    /// From the answer of [`Locks::acquire`]; none if the lock was not granted.
     pub(super) fn read(key: String, answer: &str) -> Option<Self> {
         let granted: String = serde_json::from_str(answer).ok()?;
         let (token, owner) = granted.split_once(',')?;
@@ -578,12 +585,13 @@ fn stored(token: i64) -> i64 {
     (token >> DISTANCE_BITS) - (token & ((1 << DISTANCE_BITS) - 1))
 }
 
-/// Releases a lock that is not used any more: until the server has done it, or the lease has run out by itself. The pool's end
-/// and the process's wait for that, within a limit. `counted` takes what comes of the first attempt.
+/// Releases a lock that is not used any more. Ends when the server has released it, or when the lease has run out.
+/// The end of the pool, and of the process, waits for that, within a limit. `counted` takes the outcome of the first
+/// attempt.
 fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
     const PAUSE: Duration = Duration::from_millis(500);
     let until = Instant::now() + millis(ttl);
-    // The first at its own place among the calls on this key.
+    // The first attempt runs at its own place among the calls on this key.
     let mut attempt = locks.owed_release(key.clone(), owner.clone());
     let locks = locks.clone();
     locks.link().clone().owe(async move {

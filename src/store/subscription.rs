@@ -1,13 +1,16 @@
-//! A breaker's state, told whenever it has changed, whoever changed it.
+//! Reports a breaker's state after each change, no matter which process made it.
 //!
-//! 1. The state is read at the subscription's own place among the calls on its key. From that the first change is told.
-//! 2. Then it listens, and whenever it hears that the breaker may have changed, or that hearing begins (again), it reads
-//!    the state once more. Notices carry no state: what is read is what everybody else reads, and always later than what
-//!    was read before, so changes are told in their order, and one that follows another too quickly stands for both.
-//! 3. If no notifications arrive, because there is no connection for them or the table has no trigger, it reads every [`POLL`].
+//! 1. The state is read at the subscription's own place among the calls on its key. The first reported change is
+//!    relative to that state.
+//! 2. Then it listens. It reads the state again when a notification says that the breaker may have changed, or when
+//!    notifications start to arrive (again). Notifications carry no state. The state comes from the same read as for
+//!    every other caller, and each read is later than the one before. So changes are reported in order, and one
+//!    report stands for two changes that follow each other too quickly.
+//! 3. If no notifications arrive, because there is no connection for them or the table has no trigger, it reads every
+//!    [`POLL`].
 //! 4. Otherwise it still reads every [`SELDOM`]: a change under `session_replication_role = replica`, or by a logical
-//!    subscription, runs no trigger. And if a notification shows no change, it reads once more after [`POLL`]: the read may
-//!    have been answered by a replica that is behind.
+//!    subscription, runs no trigger. And if a notification shows no change, it reads once more after [`POLL`]: the
+//!    read may have been answered by a replica that is behind.
 //!
 //! Reads of many breakers at one moment share statements, as those of any caller do.
 
@@ -22,18 +25,18 @@ use super::circuits::Circuits;
 use super::leases::SELDOM;
 use crate::link::{Awaited, Error, Listening, Notice, Outcome, Reply};
 
-/// How long a change may go unseen if it is not announced.
+/// The longest time for which a change that is not announced may go unseen.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What a breaker is that has no row.
+/// The state of a breaker that has no row.
 const ABSENT: &str = r#"{"state":"closed","failureCount":0}"#;
 
-/// Goes on until it is dropped, or the link is closed.
+/// Runs until it is dropped, or the link is closed.
 pub struct Subscription {
     _ends_when_dropped: oneshot::Sender<()>,
 }
 
-/// Has `tell` called with a breaker's state, as `get_state` gives it, after each change of it.
+/// Calls `tell` with a breaker's state, in the form of `get_state`, after each change.
 pub(super) fn subscribe(
     circuits: &Circuits,
     key: String,
@@ -51,7 +54,7 @@ pub(super) fn subscribe(
     Subscription { _ends_when_dropped: ends_when_dropped }
 }
 
-/// Asks for a breaker's state.
+/// Reads a breaker's state.
 fn look(circuits: &Circuits, key: &str) -> Awaited {
     let (reply, state) = Reply::awaited();
     circuits.get_state(key.to_owned(), reply);
@@ -61,9 +64,9 @@ fn look(circuits: &Circuits, key: &str) -> Awaited {
 struct Watch<T> {
     circuits: Circuits,
     key: String,
-    /// What the breaker was when it was last looked at.
+    /// The breaker's state at the last read.
     known: Option<String>,
-    /// Whether the last look failed, so that something may have been missed.
+    /// Whether the last read failed, so that a change may have been missed.
     is_behind: bool,
     tell: T,
 }
@@ -80,7 +83,7 @@ impl<T: Fn(String)> Watch<T> {
             }
             let is_news = self.see(outcome);
             let soon = self.is_behind || (is_notified && !is_news);
-            // Only now is the table known, and with it who tells of it.
+            // Only now is the table known, and with it the source of its notifications.
             if ear.listening.is_none() {
                 ear.listening = self.circuits.listen(&self.key);
             }
@@ -117,16 +120,16 @@ struct Named<'a> {
     state: Cow<'a, str>,
 }
 
-/// What is heard of a breaker.
+/// The notifications about a breaker.
 #[derive(Default)]
 struct Ear {
-    /// None where nobody tells.
+    /// None if no notifications are sent.
     listening: Option<Listening>,
     hears: bool,
 }
 
 impl Ear {
-    /// Until it is time to look again: by a notice, or by the clock, which is none.
+    /// Waits until it is time to read again. Returns the notice, or none if a timer has run out.
     async fn wait(&mut self, soon: bool) -> Option<Notice> {
         let began = Instant::now();
         loop {
