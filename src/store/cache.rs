@@ -24,10 +24,11 @@ const HAS: Template = Template::of_both(
     &[Kind::Text],
 );
 
-/// The prefix is data: `starts_with` knows no wildcard. `$1` is the prefix, `$2` what stands in its place before keys
-/// that had to be digested in a narrow column. The pattern sees each key as the caller knows it.
+/// The prefix is data: `starts_with` knows no wildcard. `$1` is the prefix. `$2` is its replacement before keys that
+/// had to be digested in a narrow column. The pattern sees each key as the caller knows it.
 ///
-/// `to_jsonb` is for tables whose values are TEXT: there such a key cannot be told and is listed as it is stored.
+/// `to_jsonb` is for tables whose values are TEXT: there the original of such a key cannot be found, and the key is
+/// listed as it is stored.
 const KEYS: Template = Template::of_one(
     r#"
 SELECT tail, name, literal
@@ -43,8 +44,8 @@ SELECT tail, name, literal
     &[Kind::Text, Kind::Text, Kind::Text, Kind::Text],
 );
 
-/// Deletes what is there when it starts. Against batches that lock in key order it may deadlock; the server then rolls
-/// one of the two back and that one runs again, which costs less than sorting a table of any size.
+/// Deletes the rows that exist when it starts. Against batches that lock in key order it may deadlock. The server
+/// then rolls one of the two back, and that one runs again. This costs less than sorting a table of any size.
 const CLEAR: Template = Template::of_one(
     "DELETE FROM {table} WHERE starts_with(key, $1) OR starts_with(key, $2)",
     &[Kind::Text, Kind::Text],
@@ -57,7 +58,7 @@ SELECT count(*) FROM {table}
     &[Kind::Text, Kind::Text],
 );
 
-/// As [`SWEEP`](super::entries::SWEEP), it leaves the marks of computations under way alone, and does not count them.
+/// As [`SWEEP`](super::entries::SWEEP), it leaves alone the marks of computations under way, and does not count them.
 const PRUNE: Template = Template::of_one(
     r#"
 WITH pruned AS (
@@ -122,7 +123,7 @@ static ADAPTER_TABLE: Definition = Definition {
     templates: TEMPLATES,
 };
 
-/// The index has no name of ours: the server picks one that nobody has.
+/// The index has no name of ours: the server picks a free one.
 static OWN_TABLE: Definition = Definition {
     section: "cache table",
     indexes: &[Index {
@@ -177,7 +178,7 @@ impl Cache {
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
-    /// `[value, isStale]`, or nothing for a miss. Stale is what has less than this left of its time.
+    /// `[value, isStale]`, or nothing for a miss. A value is stale if less than this is left of its time.
     pub fn look(&self, key: String, stale_ttl: f64, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Read);
         let read = |found: Found<'_>| {
@@ -188,8 +189,8 @@ impl Cache {
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
-    /// Begins a computation: the version that [`store_computed`](Self::store_computed) takes, or nothing where there is a
-    /// live entry.
+    /// Begins a computation. Returns the version that [`store_computed`](Self::store_computed) takes, or nothing if
+    /// there is a live entry.
     pub fn begin_computing(&self, key: String, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Alone);
         let read = |found: Found<'_>| computing::version(&found).map(Answer::Done);
@@ -210,7 +211,7 @@ impl Cache {
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
-    /// Whether the value was stored: nothing was written or deleted under the key since that version.
+    /// Whether the value was stored: it is, if nothing was written or deleted under the key since that version.
     pub fn store_computed(
         &self,
         key: String,
@@ -249,7 +250,7 @@ impl Cache {
         self.each(keys, json, reply, |key, reply| self.get(key, reply));
     }
 
-    /// Keys, values and TTLs of the entries, which are written each by itself: one that the server refuses does not
+    /// Keys, values and TTLs of the entries. Each entry is written by itself: one that the server refuses does not
     /// undo the others.
     pub fn set_many(&self, entries: Vec<(String, String, Option<f64>)>, reply: Reply) {
         self.each(
@@ -264,7 +265,8 @@ impl Cache {
         self.each(keys, |_| "null".into(), reply, |key, reply| self.delete(key, reply));
     }
 
-    /// Makes a call of each, all in one moment, so that they share statements and keep their places among other calls.
+    /// Makes one call for each entry, all at one moment, so that they share statements and keep their places among
+    /// other calls.
     fn each<T>(
         &self,
         items: Vec<T>,
@@ -278,7 +280,7 @@ impl Cache {
         }
     }
 
-    /// The sum, or nothing where the entry holds no number to add to. `by` is a JSON number.
+    /// The sum, or nothing if the entry holds no number to add to. `by` is a JSON number.
     pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply) {
         let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
         self.write(AT_INCREMENT, key, args, 1, counter::sum, reply);
@@ -319,7 +321,7 @@ impl Cache {
         self.place.submit(turns, write, Retry::Never, reply);
     }
 
-    /// The table's name, where it is there and logged.
+    /// The table's name, if the table exists and is logged.
     pub fn logged_table(&self) -> Option<String> {
         self.place.table.shape().logged_name()
     }
@@ -342,7 +344,7 @@ impl Cache {
         self.over_all(AT_SIZE, Mode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
     }
 
-    /// Removes the expired entries under this prefix and says how many they were.
+    /// Removes the expired entries under this prefix and returns their number.
     pub fn prune(&self, reply: Reply) {
         self.over_all(AT_PRUNE, Mode::Alone, self.prefixes(), read_count, Retry::Never, reply);
     }

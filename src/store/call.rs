@@ -54,7 +54,7 @@ impl<R: FnMut(Found<'_>) -> Result<Answer, Error> + Send> Call for KeyCall<R> {
     }
 }
 
-/// What the server has told a call.
+/// What the server has answered to a call.
 pub(super) struct Found<'a> {
     pub(super) place: &'a Place,
     pub(super) rows: &'a [Row],

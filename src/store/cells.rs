@@ -1,6 +1,6 @@
-//! Columns of rows, read without trust: tables are used as they are found, and may hold unexpected values, such as a
-//! NULL, a number that is not finite, or text in place of JSON. Such a row fails the calls that read it with an error that
-//! names table and column.
+//! Columns of rows, read without trust: tables are used as they are found. They may hold unexpected values, such as a
+//! NULL, a number that is not finite, or text in place of JSON. Such a row fails the calls that read it, with an
+//! error that names table and column.
 
 use serde::de::IgnoredAny;
 use tokio_postgres::Row;
@@ -9,7 +9,7 @@ use tokio_postgres::types::{FromSql, Type, WasNull};
 use super::Place;
 use crate::link::Error;
 
-/// What an `Error::Row` says of its table until [`Place::name_row`] knows it.
+/// The table in an `Error::Row` until [`Place::name_row`] knows it.
 const UNNAMED: String = String::new();
 
 pub(super) trait Cells {
@@ -71,8 +71,8 @@ impl Cells for Row {
 }
 
 impl Place {
-    /// A value as JSON text. It is about to be parsed together with the results of other calls, so what is not JSON must
-    /// not get there: it is looked at, unless the column's type vouches for it.
+    /// A value as JSON text. It is about to be parsed together with the results of other calls, so text that is not
+    /// JSON must not get there. The text is checked, unless the column's type guarantees JSON.
     pub(super) fn json<'a>(&self, row: &'a Row, at: usize) -> Result<&'a str, Error> {
         let text: &str = row.cell(at)?;
         let is_json = self.table.shape().holds_json(row.columns()[at].name());
@@ -83,7 +83,7 @@ impl Place {
         Ok(text)
     }
 
-    /// Says in the error of a row whose table it is.
+    /// Names the row's table in its error.
     pub(super) fn name_row<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
         outcome.map_err(|error| match error {
             Error::Row { column, problem, .. } => {

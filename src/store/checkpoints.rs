@@ -15,7 +15,7 @@ use super::template::Template;
 use super::{Place, TableRef};
 use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement, Turns};
 
-/// Replaces every column of a checkpoint that is there already; last writer wins.
+/// Replaces every column of a checkpoint that exists already; last writer wins.
 const SAVE: Template = Template::of_both(
     r#"
 INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)
@@ -49,12 +49,13 @@ SELECT id::text, task_id::text, {int:sequence}, {int:timestamp}, {float:progress
     &[Kind::Text],
 );
 
-/// Checkpoints are in one order in all statements: by sequence, then by timestamp, then by the stored id's bytes. Where the
-/// first two are equal nothing says which is newer; the third makes [`LOAD_LATEST`], [`LIST`] and [`CLEANUP`] agree.
+/// All statements use the same order of checkpoints: by sequence, then by timestamp, then by the stored id's bytes.
+/// If the first two are equal, nothing says which is newer; the third makes [`LOAD_LATEST`], [`LIST`] and [`CLEANUP`]
+/// agree.
 ///
-/// The newest of a task. The server reads the index from its end, sorts only those of the highest sequence, and sends one
-/// row, however many share that sequence. The casts stand outside of that, so that no other row is made text of (measured:
-/// 4.9 µs a task against 5.5).
+/// The newest checkpoint of a task. The server reads the index from its end, sorts only those of the highest
+/// sequence, and sends one row, however many share that sequence. The casts stand outside of that, so that no other
+/// row is converted to text (measured: 4.9 µs a task against 5.5).
 const LOAD_LATEST: Template = Template::of_both(
     r#"
 SELECT task_id::text, id::text, {int:sequence}, {int:timestamp}, {float:progress}, data::text,
@@ -81,9 +82,9 @@ SELECT task_id::text, id::text, {int:sequence}, {int:timestamp}, {float:progress
     &[Kind::Text],
 );
 
-/// Deletes all but the newest. `locked` asks for task and sequence once more after the wait for a row: a checkpoint
-/// that was saved again meanwhile, under a newer sequence or for another task, is no longer the old one that was
-/// counted out, and stays.
+/// Deletes all but the newest. `locked` checks task and sequence once more after the wait for a row. A checkpoint may
+/// have been saved again meanwhile, under a newer sequence or for another task. It is no longer the old one that was
+/// selected, and stays.
 const CLEANUP: Template = Template::of_many(
     r#"
 WITH ranked AS (
@@ -139,9 +140,9 @@ pub struct Checkpoint {
     pub estimated_time_remaining: Option<i64>,
 }
 
-/// Calls on one task keep their order, and so do calls on one id: a `load` waits for the saves of its id before it. Which
-/// task's `cleanup` or `deleteAll` could take its checkpoint away is not known here, so it waits for all of those that came
-/// before it, too. It holds back later saves of its id, and no call on a task.
+/// Calls on one task keep their order, and so do calls on one id: a `load` waits for the saves of its id before it.
+/// It is not known here which task's `cleanup` or `deleteAll` could delete the checkpoint. So a `load` also waits for
+/// all of those that came before it. It holds back later saves of its id, and no call on a task.
 pub struct Checkpoints {
     place: Arc<Place>,
 }

@@ -1,4 +1,4 @@
-//! Circuit-breaker state: one row a breaker, shared by all processes.
+//! Circuit-breaker state: one row per breaker, shared by all processes.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ SELECT key::text, state::text, {int:failure_count},
     &[Kind::Text],
 );
 
-/// Last writer wins, as documented; the row lock makes it one whole state or the other.
+/// Last writer wins, as documented; the row lock makes the result one complete state or the other.
 const SET: Template = Template::of_many(
     r#"
 INSERT INTO {table} (key, state, failure_count, last_failure_time, last_success_time, updated_at)
@@ -44,16 +44,17 @@ ON CONFLICT (key) DO UPDATE
     &[Kind::Text, Kind::Text, Kind::Int, Kind::Float, Kind::Float],
 );
 
-/// Counts under the row's lock: of N concurrent failures each adds to what the one before committed, so each gets a
-/// count of its own. (Read, add and write, as the pg-based adapter does, loses all but one.) The state changes in the
-/// same step or stays what it is: a 'half-open' or 'open' breaker keeps its state below the limit. The count stops at
-/// the column's last number instead of failing for ever after.
+/// Counts under the row's lock: each of N concurrent failures adds to what the one before committed, so each gets a
+/// count of its own. (The pg-based adapter reads, adds and writes, and loses all but one.) The state changes in the
+/// same step or stays as it is: a 'half-open' or 'open' breaker keeps its state below the limit. The count stops at
+/// the column's last number; otherwise every later call would fail.
 ///
-/// Where the count stops, the row no longer tells which counts were those of this run's calls. So the sum goes from `SET` to
-/// `RETURNING` of the same row by a setting, which ends with the transaction: the server evaluates both row by row.
+/// If the count has stopped, the row no longer shows which counts belong to this run's calls. So the sum goes from
+/// `SET` to `RETURNING` of the same row by a setting, which ends with the transaction: the server evaluates both row
+/// by row.
 ///
-/// One run stands for several calls on a key, `$2` of them, with the same limit `$3`: they add up, and the last of them
-/// reaches the limit if any does. Their counts are the last ones up to the new one.
+/// One run stands for several calls on a key, `$2` of them, with the same limit `$3`. They add up, and the last of
+/// them reaches the limit if any does. Their counts are the last ones up to the new one.
 const RECORD_FAILURE: Template = Template::of_both(
     r#"
 INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
@@ -102,18 +103,20 @@ ON CONFLICT (key) DO UPDATE
     &[Kind::Text],
 );
 
-/// Lets a breaker be tried once its time has come: an open one when `$2` ms have passed since its last failure, and one that
-/// is half-open already when whoever was let through has not reported for as long. Everything that reports (a success, a
-/// failure, a state that is set) writes `updated_at`, as this does.
+/// Lets a breaker be tried once its time has come. That is an open breaker when `$2` ms have passed since its last
+/// failure. It is also a breaker that is half-open already, if the caller that was let through has not reported for
+/// as long. Every report (a success, a failure, a state that is set) writes `updated_at`, as this does.
 ///
-/// 1. What is not due in the statement's snapshot is neither locked nor written: who asks too early only reads.
-/// 2. Of N that find it due one locks the row. The others wait for it, and then the condition is asked again, of the row's
-///    newest version and with the clock of that moment: it is half-open, and its time has just begun anew.
-/// 3. A success that commits while this waits has closed the breaker, and nobody is let through; a failure has begun its
-///    time anew.
+/// 1. A breaker that is not due in the statement's snapshot is neither locked nor written: a caller that comes too
+///    early only reads.
+/// 2. Of N callers that find it due, one locks the row. The others wait for it. Then the condition is checked again,
+///    on the row's newest version and with the clock of that moment: the breaker is half-open, and its time has just
+///    begun again.
+/// 3. If a success commits while this waits, it has closed the breaker, and no caller is let through. If a failure
+///    commits, its time has begun again.
 ///
-/// A time in the row that is compared with the present less the span, and not one that the span is added to: the former
-/// cannot overflow.
+/// The time in the row is compared with the present less the span. The span is not added to the time in the row,
+/// since that could overflow.
 const TRY_PROBE: Template = Template::of_both(
     r#"
 UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
@@ -158,7 +161,7 @@ static DEFINITION: Definition = Definition {
     touched: "",
     templates: &[GET, SET, RECORD_FAILURE, RECORD_SUCCESS, TRY_PROBE],
 };
-/// What the table may have beyond the documented schema: a word to those who have subscribed.
+/// What the table may have beyond the documented schema: notifications for subscribers.
 const CHANGES: &str = "changes";
 
 const AT_GET: usize = 0;
@@ -167,8 +170,8 @@ const AT_RECORD_FAILURE: usize = 2;
 const AT_RECORD_SUCCESS: usize = 3;
 const AT_TRY_PROBE: usize = 4;
 
-/// The longest time that a breaker can stay open before it is tried, in milliseconds: what is that long ago, PostgreSQL can
-/// still say. About 6,000 years.
+/// The longest time that a breaker can stay open before it is tried, in milliseconds. PostgreSQL can still represent
+/// a time that is that long ago. About 6,000 years.
 const LONGEST_RESET_MS: f64 = 1.9e14;
 
 /// Where the count stops: the last number of an INTEGER column.
@@ -226,8 +229,8 @@ impl Circuits {
         self.write(AT_RECORD_SUCCESS, key, [], reply);
     }
 
-    /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and say no, though the first
-    /// had let the caller through. Told of the failure, the caller knows that he does not know.
+    /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and answer no, though
+    /// the first had let the caller through. With the failure, the caller knows that the outcome is unknown.
     pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Alone);
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
@@ -235,7 +238,7 @@ impl Circuits {
         self.place.submit(turns, call, Retry::Never, reply);
     }
 
-    /// Has `tell` called with the breaker's state after each change of it, whoever makes it.
+    /// Calls `tell` with the breaker's state after each change, no matter which process makes it.
     pub fn subscribe(&self, key: String, tell: impl Fn(String) + Send + Sync + 'static) -> Subscription {
         subscription::subscribe(self, key, tell)
     }
@@ -244,7 +247,7 @@ impl Circuits {
         &self.place.link
     }
 
-    /// Listens to what is told of a breaker, where the table tells.
+    /// Subscribes to notifications about a breaker, if the table sends them.
     pub(super) fn listen(&self, key: &str) -> Option<Listening> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(key, shape.max_chars("key"));

@@ -1,8 +1,8 @@
 //! Tables that Citus spreads over several servers, or copies to all of them.
 //!
-//! Citus refuses triggers on them, and volatile functions such as the clock in `DO UPDATE`. No other wording helps, since
-//! expiry has to be computed after the wait for a row. So `connect()` says so, and each call does. Tables of the coordinator
-//! alone work like any others.
+//! Citus refuses triggers on them, and volatile functions such as the clock in `DO UPDATE`. No other statement helps,
+//! since expiry has to be computed after the wait for a row. So `connect()` fails with an error that says so, and so
+//! does each call. Tables of the coordinator alone work like any others.
 
 use tokio_postgres::types::Type;
 
@@ -24,7 +24,7 @@ const SPREAD: &str = concat!(
     is_spread!()
 );
 
-/// Fails for such a table. Asks nothing if the server has no Citus.
+/// Fails for such a table. Sends no query if the server has no Citus.
 pub(super) async fn check(connection: &Connection, relation: &Relation) -> Result<(), Error> {
     if !relation.is_beside_citus {
         return Ok(());

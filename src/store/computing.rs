@@ -1,35 +1,38 @@
 //! Values that are computed: stored only if nothing was written or deleted under their key since the computation began.
 //!
-//! 1. **Begin.** The process that has the claim looks at the entry. If there is none, or an expired one, it places a mark: a row
-//!    under the key itself whose expiry is [`AGE`] ago, so that all processes, the pg-based adapter's included, take the entry for
-//!    expired. If there is a live entry that is to be refreshed, that stands for the mark. Either way the process remembers
-//!    the row's version: the transaction that wrote it.
-//! 2. **Meanwhile** an ordinary `set` replaces the row, and an ordinary `delete` or `clear` removes it, in the statements
-//!    that they have always used. So does a process that begins to compute after the claim was lost.
-//! 3. **Store.** The value replaces the row if that is still the version of the beginning.
+//! 1. **Begin.** The process that has the claim reads the entry. If there is none, or an expired one, it places a
+//!    mark: a row under the key itself whose expiry is [`AGE`] ago. So all processes, including those with the
+//!    pg-based adapter, take the entry for expired. If there is a live entry that is to be refreshed, that entry
+//!    serves as the mark. Either way the process remembers the row's version: the transaction that wrote it.
+//! 2. **Meanwhile** an ordinary `set` replaces the row, and an ordinary `delete` or `clear` removes it, in the
+//!    statements that they have always used. A process that begins to compute after the claim was lost replaces the
+//!    row, too.
+//! 3. **Store.** The value replaces the row if that still has the version of the beginning.
 //!
-//! Sweeps and `prune` leave marks alone: they end where marks begin, see [`entries::SWEEP`](super::entries::SWEEP). Marks that
-//! a crashed process has left behind are removed a day later, by the beginning of another computation. What removes a mark
-//! or a refreshed entry otherwise (the pg-based adapter's own pruning, or a sweep after a refreshed entry has expired)
-//! counts as a delete: the value is not stored, and the next caller computes again. Nothing is lost by that but time.
+//! Sweeps and `prune` leave marks alone: they end where marks begin, see [`entries::SWEEP`](super::entries::SWEEP).
+//! Marks that a crashed process has left behind are removed a day later, by the beginning of another computation. A
+//! mark or a refreshed entry may also be removed otherwise (by the pg-based adapter's own pruning, or by a sweep
+//! after a refreshed entry has expired). That counts as a delete: the value is not stored, and the next caller
+//! computes again. This costs time and nothing else.
 //!
-//! A second run of each statement after a lost reply is harmless: it begins anew, or finds another version.
+//! A second run of each statement after a lost reply is harmless: it begins again, or finds another version.
 
 use super::call::Found;
 use super::cells::Cells;
 use super::template::Template;
 use crate::link::{Error, Kind};
 
-/// How long ago a mark has expired when it is made. Before all that applications store, and after what a `timestamp` can hold.
+/// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the first
+/// time of a `timestamp`.
 macro_rules! age {
     () => {
         "INTERVAL '1000 years'"
     };
 }
 
-/// Places a mark where there is no live entry. `NOT EXISTS` leaves a live entry alone without a lock. Of a row that is there,
-/// the `WHERE` of `DO UPDATE` asks for the newest version, by the clock after the wait: an entry that was stored meanwhile
-/// gives no row.
+/// Places a mark if there is no live entry. `NOT EXISTS` leaves a live entry alone without a lock. If a row exists,
+/// the `WHERE` of `DO UPDATE` checks its newest version, by the clock after the wait: an entry that was stored
+/// meanwhile gives no row.
 pub(super) const BEGIN: Template = Template::of_both(
     concat!(
         r#"
@@ -79,8 +82,8 @@ SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * IN
     &[Kind::Text, Kind::Float],
 );
 
-/// Stores the value `$2` in place of the version `$4`. `held` locks the rows in the order of keys; the `UPDATE` asks the
-/// newest version once more, after any wait.
+/// Stores the value `$2` in place of the version `$4`. `held` locks the rows in the order of keys; the `UPDATE`
+/// checks the newest version once more, after any wait.
 pub(super) const STORE: Template = Template::of_both(
     r#"
 UPDATE {table} AS entry
@@ -103,13 +106,14 @@ RETURNING entry.key::text, NULL::text{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
 );
 
-/// Removes a mark whose computation has failed; not an entry that was to be refreshed, whose time is not over.
+/// Removes the mark of a computation that has failed. An entry that was to be refreshed stays, since its time is not
+/// over.
 pub(super) const WITHDRAW: Template = Template::of_one(
     "DELETE FROM {table} WHERE key = $1 AND xmin::text = $2 AND expires_at < '1500-01-01'{returning_relaxed}",
     &[Kind::Text, Kind::Text],
 );
 
-/// The version of the mark that was placed, or nothing where there is a live entry.
+/// The version of the mark that was placed, or nothing if there is a live entry.
 pub(super) fn version(found: &Found<'_>) -> Result<String, Error> {
     let Some(row) = found.rows.first() else { return Ok(String::new()) };
     Ok(format!("\"{}\"", row.cell::<&str>(1)?))

@@ -1,13 +1,13 @@
-//! Writes of an entry that depend on what is there.
+//! Writes that depend on the existing entry.
 
 use super::entries::SWEEP;
 use super::template::Template;
 use crate::link::Kind;
 
-/// Stores where there is nothing, or only what has expired. Of N callers for an absent key one inserts; the others wait for
-/// it in the unique index, and then, as callers for an expired entry do, lock the row in its newest version. Only then does
-/// the `WHERE` ask, by the clock of that moment, whether it has expired: the first makes it live, the rest find it so and
-/// get no row. An entry that is deleted meanwhile is no conflict any more.
+/// Stores the value if there is no entry, or only an expired one. Of N callers for an absent key one inserts. The
+/// others wait for it in the unique index, and then lock the row in its newest version, as callers for an expired
+/// entry do. Only then does the `WHERE` check, by the clock of that moment, whether it has expired. So the first
+/// makes it live, the rest find it live and get no row. An entry that is deleted meanwhile is no conflict any more.
 ///
 /// Expiries are computed as in [`super::entries::SET`].
 pub(super) const SET_IF_ABSENT: Template = Template::of_both(
@@ -36,12 +36,12 @@ RETURNING entry.key::text,
 )
 .sweeping(SWEEP);
 
-/// Replaces the value `$2` by `$3`. `held` waits for the row, in the order of keys, where the value is the expected one,
-/// as of the statement's snapshot or after the wait; a value that differs in both is left alone without a lock. The
-/// `UPDATE` then asks the newest version for the value once more, so of N callers who expect the same value one gets a
-/// row; and for the expiry, by the clock after the wait, which the `CASE` keeps behind it (see `EXTEND` of the locks): the
-/// wait may have been for somebody who only locked the row, and has changed nothing. An entry that is deleted meanwhile is
-/// not found any more.
+/// Replaces the value `$2` by `$3`. `held` waits for the row, in the order of keys, if the value is the expected one,
+/// as of the statement's snapshot or after the wait. A value that differs in both is left alone without a lock. The
+/// `UPDATE` then checks the value of the newest version once more, so of N callers that expect the same value one
+/// gets a row. It also checks the expiry, by the clock after the wait, which the `CASE` keeps behind it (see `EXTEND`
+/// of the locks): the wait may have been for a transaction that only locked the row, and has changed nothing. An
+/// entry that is deleted meanwhile is not found any more.
 pub(super) const REPLACE: Template = Template::of_both(
     r#"
 WITH held AS (

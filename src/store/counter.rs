@@ -1,4 +1,4 @@
-//! Numbers that many add to.
+//! Numbers to which many callers add.
 
 use super::call::Found;
 use super::entries::SWEEP;
@@ -6,12 +6,13 @@ use super::template::Template;
 use crate::link::Error;
 use crate::link::Kind;
 
-/// What happens where the entry is there. The row is locked in its newest version, so of N concurrent callers each adds to
-/// what the one before committed. An entry that has expired counts as absent, by one look at the clock after the wait,
-/// which decides about value and expiry together. One that is live keeps its expiry.
+/// What happens if the entry exists. The row is locked in its newest version, so each of N concurrent callers adds to
+/// what the one before committed. An entry that has expired counts as absent. The clock is read once after the wait,
+/// and decides about value and expiry together. A live entry keeps its expiry.
 ///
-/// The `WHERE` lets an entry alone whose value is no number, or whose sum would be beyond the numbers of JavaScript: the
-/// call gets no row. It asks before `SET` adds; an entry that expires between the two starts anew.
+/// The `WHERE` leaves an entry alone whose value is no number, or whose sum would be beyond the numbers of
+/// JavaScript: the call gets no row. It is evaluated before `SET` adds; an entry that expires between the two starts
+/// again.
 ///
 /// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
 macro_rules! add {
@@ -43,7 +44,7 @@ RETURNING entry.key::text,
     };
 }
 
-/// Adds the number in `$2`, or starts with it where there is no live entry; only then the TTL counts.
+/// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
 pub(super) const INCREMENT: Template = Template::of_both(
     concat!(
         r#"
@@ -62,7 +63,7 @@ SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {
 )
 .sweeping(SWEEP);
 
-/// The sum, or nothing where the entry was left alone.
+/// The sum, or nothing if the entry was left alone.
 pub(super) fn sum(found: Found<'_>) -> Result<String, Error> {
     let Some(row) = found.rows.first() else { return Ok(String::new()) };
     Ok(found.value(row, 2)?.to_owned())

@@ -51,8 +51,8 @@ use crate::time::millis;
 /// * A crash loses no number that a caller has received: a draw is in the log before the commit that it belongs to,
 ///   which waits for the disk. If the server's `synchronous_commit` is off, neither the lock nor its number is safe.
 /// * `key` stands in `SET` so that the row is locked as for a change of its key. A transaction that has had a token
-///   checked holds the row `FOR KEY SHARE`, and no other owner takes the lock over before it ends. A role that may
-///   draw no tokens does the same: another role may have had its token checked.
+///   checked holds the row `FOR KEY SHARE`, and no other owner takes the lock over before it ends. For a role
+///   that may draw no tokens the statement does the same: another role may have had its token checked.
 /// * If the same owner takes the lock again, the row keeps its `awaited`; the waiters of a new holder mark the row
 ///   again.
 ///

@@ -96,7 +96,8 @@ impl<T: Fn(String)> Watch<T> {
         }
     }
 
-    /// Tells what has been seen, if it is news, and whether it is. If the first look failed, whatever comes after it is.
+    /// Reports the state if it is news, and returns whether it is. If the first read failed, the next state that is
+    /// read counts as news.
     fn see(&mut self, outcome: Outcome) -> bool {
         let was_behind = std::mem::replace(&mut self.is_behind, outcome.is_err());
         let Ok(circuit) = outcome else { return false };
