@@ -11,7 +11,7 @@ use super::template::Template;
 use super::{Place, ttl_arg};
 use crate::link::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
 
-/// The value alone: telling its expiry as well costs the server as much as finding it.
+/// The value alone: reading its expiry as well costs the server as much as finding it.
 pub(super) const GET: Template = Template::of_both(
     r#"
 SELECT key::text, value::text FROM {table}
@@ -32,12 +32,13 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
     &[Kind::Text],
 );
 
-/// Last writer wins, and a few expired entries of other keys go, after the work is done.
+/// Last writer wins. After its own work, the statement also removes a few expired entries of other keys.
 ///
-/// The expiry of an entry that is there already is computed after the wait for its row: what `excluded` carries beyond
-/// the statement's start is the TTL, NULL for none. The expiry of an inserted entry counts from
-/// the statement's start, which a wait for another inserter that then rolls back may leave behind. The rows of such
-/// entries name the transaction that wrote them, for [`RENEW`]. A fingerprint belongs to the value that was there.
+/// The expiry of an entry that exists already is computed after the wait for its row: `excluded` carries the TTL as
+/// its distance from the statement's start, NULL for none. The expiry of an inserted entry counts from the
+/// statement's start, which may be out of date after a wait for another inserter that then rolls back. The rows of
+/// such entries name the transaction that wrote them, for [`RENEW`]. A fingerprint belongs to the value that was
+/// there before, and is removed.
 pub(super) const SET: Template = Template::of_both(
     r#"
 INSERT INTO {table} (key, value, expires_at, {touched})
@@ -62,8 +63,8 @@ RETURNING key::text,
 )
 .sweeping(SWEEP);
 
-/// Removes a few expired entries that the statement has not written. It ends where the marks of computations under way
-/// begin (see [`super::computing`]), which no other row is as old as: the index is not read beyond that.
+/// Removes a few expired entries that the statement has not written. It ends where the marks of computations under
+/// way begin (see [`super::computing`]). No other row is as old as these, so the index is not read beyond that.
 pub(super) const SWEEP: &str = r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
   SELECT key FROM {table}
@@ -71,7 +72,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
    FOR UPDATE SKIP LOCKED))"#;
 
-/// Sets the expiry of entries anew, if they are still what this call wrote: `xmin` is the writing transaction.
+/// Sets the expiry of entries again, if they are still as this call wrote them: `xmin` is the writing transaction.
 pub(super) const RENEW: Template = Template::of_many(
     r#"
 UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL '1 millisecond'
@@ -80,7 +81,7 @@ UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL 
     &[Kind::Text, Kind::Text, Kind::Float],
 );
 
-/// Where these stand in the templates of each table that has entries; at the first is how it is read.
+/// The places of these statements among the templates of each table that has entries; the read is the first.
 pub(super) const AT_GET: usize = 0;
 pub(super) const AT_SET: usize = 1;
 pub(super) const AT_RENEW: usize = 2;
@@ -118,8 +119,8 @@ pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f6
 
 /// A call that writes a value under a key, perhaps with an expiry that has to be renewed.
 ///
-/// Its arguments are the key, one or more values as JSON text, the TTL, and whatever else. Its rows have the key, and the
-/// transaction that wrote the entry, where the expiry is stale.
+/// Its arguments are the key, one or more values as JSON text, the TTL, and any others. Its rows have the key, and
+/// the transaction that wrote the entry, if the expiry is stale.
 pub(super) struct Write<const N: usize> {
     place: Arc<Place>,
     statement: usize,

@@ -24,8 +24,9 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
     &[Kind::Text],
 );
 
-/// As [`RECALL`], by the process that has the claim and is about to do the work. `FOR KEY SHARE` makes it a statement that no
-/// proxy sends to a replica: one that is behind would have the work done a second time. It waits for nothing but a delete.
+/// As [`RECALL`], by the process that has the claim and is about to do the work. `FOR KEY SHARE` makes it a statement
+/// that no proxy sends to a replica. If a replica is behind, the work would be done a second time. It waits only for
+/// a delete.
 const RECALL_CURRENT: Template = Template::of_one(
     r#"
 SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
@@ -33,8 +34,9 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
     &[Kind::Text],
 );
 
-/// Stores a result where there is none, or only one that has expired; see [`super::conditional::SET_IF_ABSENT`]. Whoever
-/// has lost the claim while they worked may come second: the first result stays, so that all callers hear the same.
+/// Stores a result if there is none, or only one that has expired; see [`super::conditional::SET_IF_ABSENT`]. A
+/// process that has lost the claim while it worked may come second. The first result stays, so that all callers get
+/// the same one.
 const REMEMBER: Template = Template::of_both(
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
@@ -77,7 +79,7 @@ const AT_RECALL: usize = 4;
 const AT_REMEMBER: usize = 5;
 const AT_RECALL_CURRENT: usize = 6;
 
-/// What the table may have beyond the documented schema: what a result was asked for with.
+/// What the table may have beyond the documented schema: the fingerprint of the request that gave a result.
 const FINGERPRINT: &str = "fingerprint";
 
 pub struct Idempotency {
@@ -123,11 +125,11 @@ impl Idempotency {
         self.place.submit(turns, call, Retry::Harmless, reply);
     }
 
-    /// Whether the result was stored, and is not second to another. A run of whose outcome nothing is known may be
-    /// repeated: the second finds what the first has stored, and leaves it alone.
+    /// Whether the result was stored; it was not if another result came first. A run whose outcome is unknown may be
+    /// repeated: the second run finds the result that the first has stored, and leaves it alone.
     ///
-    /// Rides out faults that pass within `patience`, in milliseconds: what gave this result is done, and done again if it
-    /// is lost.
+    /// Retries transient failures within `patience`, in milliseconds: the work behind this result is done, and would
+    /// be done again if the result were lost.
     pub fn remember(
         &self,
         key: String,
@@ -145,7 +147,7 @@ impl Idempotency {
         self.place.link.submit(job.patient(millis(patience)));
     }
 
-    /// Whether the table has a place for fingerprints, as far as is known: it has been looked at by the first call.
+    /// Whether the table has a column for fingerprints, as far as is known: the first call has read the catalogue.
     pub fn keeps_fingerprints(&self) -> bool {
         self.place.table.shape().has(FINGERPRINT)
     }

@@ -1,17 +1,19 @@
-//! The indexes of a table: made with a new one, and made up for where an existing one lacks them.
+//! The indexes of a table: created with a new table, and added to an existing one that lacks them.
 //!
-//! `CREATE INDEX CONCURRENTLY` locks out no writer, but waits for every transaction that is older, of whichever
-//! application, and leaves an invalid index where it is interrupted. So here
+//! `CREATE INDEX CONCURRENTLY` locks out no writer, but waits for every older transaction, of any application, and
+//! leaves an invalid index if it is interrupted. Therefore:
 //!
-//! 1. one process at a time makes indexes, and the others do not wait for it: an advisory lock that is only tried;
-//! 2. the wait for each older transaction is bounded, by `lock_timeout`, which holds for these waits, too;
-//! 3. what was left unfinished is dropped, by the process that left it or by a later `connect()`. The drop needs the table
-//!    to itself, which it cannot have while another session is still building the index, and does not wait for it.
+//! 1. One process at a time makes indexes, and the others do not wait for it: the advisory lock is only tried.
+//! 2. The wait for each older transaction is bounded, by `lock_timeout`, which holds for these waits, too.
+//! 3. An unfinished index is dropped, by the process that left it or by a later `connect()`. The drop needs an
+//!    exclusive lock on the table. It cannot get one while another session is still building the index, and does not
+//!    wait for it.
 //!
-//! All of this is best effort: the adapter is right without indexes, only slower, and the next `connect()` tries again.
-//! `doctor` names what is missing. The server refuses `CONCURRENTLY` for a partitioned table, so there an index is made only
-//! while the table is empty, and `doctor` names the statements that lock out no writer. Behind a pooler that shares sessions it is left out: the advisory lock and the setting
-//! would stay in a session of others.
+//! All of this is best effort: without indexes the adapter is correct, only slower, and the next `connect()` tries
+//! again. `doctor` names what is missing. The server refuses `CONCURRENTLY` for a partitioned table. There an index
+//! is made only while the table is empty, and `doctor` names the statements that lock out no writer. Behind a pooler
+//! that shares sessions, no index is made: the advisory lock and the setting would stay in a session of other
+//! clients.
 
 use tokio_postgres::types::Type;
 
@@ -22,20 +24,21 @@ use crate::link::{Connection, Error};
 /// "goscope2" in ASCII; see `CREATION_LOCK` in `schema.rs`.
 const MAKING_LOCK: i64 = 0x676f_7363_6f70_6532;
 
-/// How long each older transaction is waited for. A few short ones come and go in that time; a long one is not waited for.
+/// How long to wait for each older transaction. A few short transactions end in that time; for a long one there is no
+/// further wait.
 const WAIT: &str = "SELECT set_config('lock_timeout', '250ms', false)";
 
 const NAME_IS_TAKEN: &str = "
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1
                   AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2)))";
 
-/// An index like ours that was left unfinished, or is being built. That of a partitioned table is another matter.
+/// An index like ours that is unfinished, or is being built. An index of a partitioned table is another matter.
 const UNFINISHED: &str = "
 SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
  WHERE indrelid = to_regclass($1) AND NOT indisvalid AND relkind = 'i'
    AND strpos(replace(pg_get_indexdef(indexrelid), '\"', ''), 'USING btree ' || $2) > 0";
 
-/// `how` is empty or `CONCURRENTLY`. The server picks a name where none is documented, or another relation has it.
+/// `how` is empty or `CONCURRENTLY`. The server picks a name if none is documented, or another relation has it.
 pub(super) async fn make(
     connection: &Connection,
     table: &str,
@@ -54,7 +57,7 @@ async fn name_is_taken(connection: &Connection, index: &str, table: &str) -> Res
     Ok(rows[0].get(0))
 }
 
-/// Makes the indexes that an existing table lacks. Says whether it tried, which may have taken long.
+/// Makes the indexes that an existing table lacks. Returns whether it tried, which may have taken long.
 pub(super) async fn mend(
     connection: &Connection,
     name: &str,
@@ -86,7 +89,7 @@ pub(super) async fn mend(
     outcome.map(|()| true)
 }
 
-/// Whether there are no rows, so that an index is made at once. False where this role may not look.
+/// Whether there are no rows, so that an index is made at once. False if this role may not read the table.
 async fn is_empty(connection: &Connection, name: &str) -> Result<bool, Error> {
     let rows = connection.look(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[]).await;
     match rows {
@@ -108,7 +111,7 @@ async fn make_all(connection: &Connection, name: &str, missing: &[&Index], how: 
     Ok(())
 }
 
-/// Whether another process has made the index since this one looked.
+/// Whether another process has made the index since this one checked.
 async fn has(connection: &Connection, name: &str, index: &Index) -> Result<bool, Error> {
     let sql =
         "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
@@ -117,7 +120,7 @@ async fn has(connection: &Connection, name: &str, index: &Index) -> Result<bool,
     Ok(rows[0].get(0))
 }
 
-/// Drops an index like this one that no session is building any more. Says whether none is left.
+/// Drops an index like this one that no session is building any more. Returns whether none is left.
 async fn drop_unfinished(connection: &Connection, name: &str, index: &Index) -> Result<bool, Error> {
     let columns = index.on.split_once(')').map_or(index.on, |(columns, _)| columns);
     let rows = connection.look(UNFINISHED, &[(&name, Type::TEXT), (&columns, Type::TEXT)]).await?;
@@ -132,7 +135,7 @@ async fn drop_unfinished(connection: &Connection, name: &str, index: &Index) -> 
     Ok(true)
 }
 
-/// With the table to itself, so that no session is building the index; by now it may have become valid.
+/// With an exclusive lock on the table, so that no session is building the index; by now it may have become valid.
 async fn drop_if_unfinished(connection: &Connection, name: &str, unfinished: &str) -> Result<(), Error> {
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '20ms'").await?;
     connection.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
@@ -144,7 +147,7 @@ async fn drop_if_unfinished(connection: &Connection, name: &str, unfinished: &st
     connection.execute("COMMIT").await
 }
 
-/// What the server refuses is left undone; a connection that is lost is the caller's failure.
+/// What the server refuses is left undone; a lost connection is a failure for the caller.
 fn only_of_the_server(error: Error) -> Result<(), Error> {
     match error.sqlstate() {
         Some(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! JSON text made of columns. Values go through as the text that the server gave; nothing is parsed.
+//! Builds JSON text from columns. Values pass through as the text that the server gave; nothing is parsed.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ impl Object {
         self
     }
 
-    /// A field that is left out where there is no value.
+    /// A field that is left out if there is no value.
     pub(super) fn optional(self, name: &str, value: Option<impl ToString>) -> Self {
         match value {
             Some(value) => self.raw(name, &value.to_string()),
@@ -41,8 +41,8 @@ impl Object {
     }
 }
 
-/// Whether this text, which comes out of somebody's row, is a JSON string and nothing else: it is about to be parsed
-/// with the results of other calls.
+/// Whether this text is a JSON string and nothing else. It comes out of a row that another application may have
+/// written, and is about to be parsed with the results of other calls.
 pub(super) fn is_string(text: &str) -> bool {
     text.starts_with('"') && serde_json::from_str::<&RawValue>(text).is_ok()
 }
@@ -57,7 +57,7 @@ pub(super) fn time(value: Option<f64>) -> Option<String> {
     value.filter(|value| value.is_finite()).map(number)
 }
 
-/// A number the way `JSON.parse` reads it back exactly; an infinite one as a literal that it reads as such.
+/// A number in a form that `JSON.parse` reads back exactly; an infinite one as a literal that it reads as such.
 pub(super) fn number(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "1e999" } else { "-1e999" }.into();
@@ -65,8 +65,8 @@ pub(super) fn number(value: f64) -> String {
     serde_json::Number::from_f64(value).map_or_else(|| "null".into(), |number| number.to_string())
 }
 
-/// What is stored in place of a value whose key is stored as a digest, so that the key can be told again. Where UTF-8
-/// cannot hold the key, its JSON literal stands beside a likeness for patterns to look at.
+/// The object that is stored in place of a value whose key is stored as a digest, so that the key can be read back.
+/// If UTF-8 cannot hold the key, the object has its JSON literal, beside a similar text for patterns to match.
 pub(super) fn with_key(key: &str, value: &str) -> String {
     let object = match keys::malformed(key) {
         Some((likeness, literal)) => Object::new().raw("key", &text(likeness)).raw("literal", &text(literal)),
@@ -75,7 +75,7 @@ pub(super) fn with_key(key: &str, value: &str) -> String {
     object.raw("value", value).end()
 }
 
-/// The value that [`with_key`] put away.
+/// The value that [`with_key`] has wrapped.
 pub(super) fn without_key(stored: &str) -> &str {
     #[derive(Deserialize)]
     struct Keyed<'a> {

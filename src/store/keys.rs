@@ -1,9 +1,9 @@
 //! Keys as the tables hold them.
 //!
-//! A key is stored as `${keyPrefix}${namespace}${key}`, byte for byte what the pg-based adapter writes, unless it
-//! cannot be: a B-tree row holds about 2,700 bytes, an existing `VARCHAR(255)` column 255 characters, and UTF-8 no
-//! lone surrogate. Such a key is stored under a digest of itself, behind a marker. So that no plain key can be taken
-//! for a digest, a key that itself begins with the marker is digested too.
+//! A key is stored as `${keyPrefix}${namespace}${key}`, byte for byte as the pg-based adapter writes it. Some keys
+//! cannot be stored so: a B-tree row holds about 2,700 bytes, an existing `VARCHAR(255)` column 255 characters, and
+//! UTF-8 no lone surrogate. Such a key is stored as a digest of itself, after a marker. A key that itself begins with
+//! the marker is digested too, so no plain key can be mistaken for a digest.
 
 use std::borrow::Cow;
 
@@ -13,24 +13,25 @@ use sha2::{Digest, Sha256};
 
 use super::json::is_string;
 
-/// What a digest begins with, after prefix and namespace. Digests are short (45 characters), for narrow columns.
+/// The beginning of a digest, after prefix and namespace. Digests are short (45 characters), for narrow columns.
 pub(super) const MARKER: &str = "\u{1}#";
 
-/// What fits a B-tree row of an 8 KiB page with room for a second column: the limit is 2,704 bytes with headers.
+/// The size that fits a B-tree row of an 8 KiB page with room for a second column: the limit is 2,704 bytes with
+/// headers.
 const MAX_BYTES: usize = 2_600;
 
-/// A prefix longer than this is itself stored as a digest, so that there is room for a digested key behind it.
+/// A prefix longer than this is itself stored as a digest, so that there is room for a digested key after it.
 const MAX_PREFIX_BYTES: usize = 1_300;
 
-/// JavaScript hands over a key with lone surrogates as U+0000, the key with U+FFFD in their place, another U+0000, and
+/// JavaScript passes a key with lone surrogates as U+0000, the key with U+FFFD in their place, another U+0000, and
 /// the key's JSON literal, in which they are escaped. No other key holds a U+0000.
 const MALFORMED: char = '\0';
 
-/// What stands before each key: `${keyPrefix}${namespace}`.
+/// The text before each key: `${keyPrefix}${namespace}`.
 #[derive(Clone, Debug)]
 pub(crate) struct Prefix {
     usual: String,
-    /// In its place before digests, where a narrow column has no room for both.
+    /// The text before digests instead, if a narrow column has no room for both.
     spare: String,
 }
 
@@ -40,7 +41,7 @@ impl Prefix {
         let is_storable = key_prefix.is_empty()
             || (key_prefix.len() <= MAX_PREFIX_BYTES
                 && !key_prefix.starts_with(MALFORMED)
-                // It would see, or be taken for, the prefixes that are stored as digests.
+                // It would see, or be mistaken for, the prefixes that are stored as digests.
                 && !key_prefix.starts_with(MARKER)
                 && !MARKER.starts_with(key_prefix));
         let usual = if is_storable { format!("{key_prefix}{namespace}") } else { spare.clone() };
@@ -81,8 +82,8 @@ pub(super) struct Stored {
     pub(super) is_digest: bool,
 }
 
-/// The key as JSON whose digest a stored key ends with, given what [`super::json::with_key`] put beside its value; none
-/// where it is not that key's digest, but a row of somebody else's making.
+/// The key, as JSON, whose digest a stored key ends with, given what [`super::json::with_key`] put beside its value.
+/// None if the stored key is not the digest of that key, but a row that another application has made.
 pub(super) fn told_by<'a>(tail: &str, key: &'a str, literal: Option<&'a str>) -> Option<Cow<'a, str>> {
     match literal {
         Some(literal) if is_string(literal) => (digest(&format!("{MALFORMED}{key}{MALFORMED}{literal}"))
@@ -93,12 +94,12 @@ pub(super) fn told_by<'a>(tail: &str, key: &'a str, literal: Option<&'a str>) ->
     }
 }
 
-/// The likeness and the JSON literal of a key that UTF-8 cannot hold.
+/// The similar text and the JSON literal of a key that UTF-8 cannot hold.
 pub(super) fn malformed(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix(MALFORMED)?.split_once(MALFORMED)
 }
 
-/// A key as JSON: what JavaScript parses back to the string that it gave.
+/// A key as JSON, which JavaScript parses back to the string that it gave.
 pub(super) fn json(key: &str) -> Cow<'_, str> {
     match malformed(key) {
         Some((_, literal)) => Cow::Borrowed(literal),

@@ -1,4 +1,5 @@
-//! Those of this process who wait for one lock, in the order in which they came. Only the first of them asks the server.
+//! The waiters for one lock in this process, first-in, first-out. Only the first in line sends requests to the
+//! server.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -12,12 +13,12 @@ use crate::sync::lock;
 /// The link, by its address, and the lock.
 type Name = (usize, String);
 
-/// The lines in which somebody stands. Adapters of one link share them.
+/// The lines that have waiters. Adapters of one link share them.
 static LINES: LazyLock<Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
 
 type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
 
-/// A place in a line, taken when it was made. It is given up when it is dropped.
+/// A place in a line, taken when this was made. It is given up when this is dropped.
 pub(super) struct Place {
     name: Name,
     line: Option<Arc<tokio::sync::Mutex<()>>>,
@@ -41,7 +42,7 @@ impl Place {
         self.first.is_some()
     }
 
-    /// Until all who came before have gone.
+    /// Waits until all earlier waiters have left.
     pub(super) async fn until_first(&mut self) {
         if let Some(turn) = &mut self.turn {
             self.first = Some(turn.await);
@@ -56,7 +57,7 @@ impl Drop for Place {
         self.first = None;
         self.turn = None;
         self.line = None;
-        // Whoever else is in line has the line, too.
+        // Every other waiter in line also holds a reference to the line.
         if lines.get(&self.name).is_some_and(|line| Arc::strong_count(line) == 1) {
             lines.remove(&self.name);
         }

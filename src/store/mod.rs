@@ -1,15 +1,16 @@
-//! What each table means. Each file opens with its SQL, under the reasoning that makes it right among concurrent
-//! writers; the functions follow, one for each documented operation.
+//! The operations on each table. Each file opens with its SQL, under the reasoning that makes it right among
+//! concurrent writers; the functions follow, one for each documented operation.
 //!
-//! All statements share some ground:
+//! Rules that hold for all statements:
 //!
 //! * The server's clock alone decides what has expired. Where a statement may wait for a row, it reads the clock
 //!   after the wait.
 //! * Rows are locked in the order of their keys (`COLLATE "C"`, the same in every database), so that two processes
 //!   whose batches overlap wait for each other in one direction only and cannot deadlock.
-//! * Expired rows are removed as a by-product of writes, only after the statement has done its own work, only rows
-//!   that nobody has locked (`SKIP LOCKED`), a bounded number, found through the index on `expires_at`. So the sweep
-//!   never waits, and whoever waits for a swept row waits for a statement that itself waits for nothing.
+//! * Expired rows are removed as a by-product of writes. The sweep runs only after the statement has done its own
+//!   work. It removes only rows that no transaction has locked (`SKIP LOCKED`), a bounded number, found through the
+//!   index on `expires_at`. So the sweep never waits, and a statement that waits for a swept row waits for a
+//!   statement that itself waits for nothing.
 
 mod cache;
 mod call;
@@ -55,11 +56,11 @@ use keys::Prefix;
 pub use table::Durability;
 use table::{Connect, Table};
 
-/// The longest time that a TTL can say, in milliseconds: a lease that ends later than this from now would not fit a
-/// JavaScript `Date`, in which the pg-based adapter reads it. About 272,000 years.
+/// The longest possible TTL, in milliseconds: a lease that ends later than this from now would not fit a JavaScript
+/// `Date`, in which the pg-based adapter reads it. About 272,000 years.
 const LONGEST_TTL_MS: f64 = 8.6e15;
 
-/// Makes what is missing of these providers' tables.
+/// Makes the missing parts of these providers' tables.
 pub fn connect(link: &Arc<Link>, tables: Vec<TableRef>, reply: Reply) {
     let tables = tables.into_iter().map(|table| table.0).collect();
     link.submit(Job::preparation(Arc::new(Connect(tables)), reply));
@@ -104,7 +105,7 @@ impl Place {
     }
 }
 
-/// A TTL as the statements take it.
+/// A TTL in the form that the statements take.
 fn ttl_arg(ttl: Option<f64>) -> Arg {
     Arg::Float(ttl.map(|ttl| ttl.min(LONGEST_TTL_MS)))
 }

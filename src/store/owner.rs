@@ -1,21 +1,21 @@
 //! Which roles may own a table that a superuser writes to.
 //!
-//! The owner of a table decides what its triggers, rules and defaults do, and they run with the rights of the role that
-//! writes. In a schema where many roles may create, one of them can make a table under our name before we do, and a
-//! superuser that writes to it would carry out what that role wants. PostgreSQL's extensions refuse such objects for the
+//! The owner of a table decides what its triggers, rules and defaults do, and they run with the rights of the role
+//! that writes. In a schema where many roles may create, one of them can make a table under our name before we do. A
+//! superuser that writes to it would then run code of that role. PostgreSQL's extensions refuse such objects for the
 //! same reason (CVE-2022-2625).
 //!
-//! The check cannot be undone afterwards: a table goes to another role only by an owner that passed it, or by a superuser.
-//! For roles without a superuser's rights it would refuse the tables of a migration role, which nothing in the catalogue
-//! tells from any other; there `doctor` names the owner.
+//! The check cannot be undone afterwards: a table goes to another role only by an owner that passed it, or by a
+//! superuser. For roles without a superuser's rights the check would refuse the tables of a migration role, since
+//! nothing in the catalogue distinguishes such a role from any other. There `doctor` names the owner.
 
 use tokio_postgres::types::Type;
 
 use super::relation::Relation;
 use crate::link::{Connection, Error};
 
-/// Whether the owner of `class` could do the same without the table: this role itself, a superuser, or the owner of the
-/// schema or the database.
+/// Whether the owner of `class` could do the same without the table: it is this role itself, a superuser, or the
+/// owner of the schema or the database.
 macro_rules! is_trusted_owner {
     () => {
         "(pg_get_userbyid(class.relowner) = current_user
@@ -42,8 +42,8 @@ const UNTRUSTED_OWNER: &str = concat!(
     is_superuser!()
 );
 
-/// Fails if this session has a superuser's rights, and the table's owner could gain them through it. A table of our own
-/// needs no look.
+/// Fails if this session has a superuser's rights, and the table's owner could gain them through it. A table of our
+/// own needs no check.
 pub(super) async fn check(connection: &Connection, relation: &Relation) -> Result<(), Error> {
     if relation.is_ours {
         return Ok(());

@@ -1,4 +1,4 @@
-//! A table as the catalogue has it, and what it has beyond the documented schema.
+//! A table as read from the catalogue, and its additions to the documented schema.
 
 pub(super) struct Relation {
     /// Quoted where it must be, as is `name`.
@@ -6,26 +6,26 @@ pub(super) struct Relation {
     pub(super) name: String,
     /// Whether the role that is connected owns it.
     pub(super) is_ours: bool,
-    /// Whether a crash of the server leaves it as it is.
+    /// Whether a crash of the server leaves it unchanged.
     pub(super) is_logged: bool,
     /// Whether its rows are in partitions.
     pub(super) is_partitioned: bool,
     /// Whether the server has Citus, which may have distributed it.
     pub(super) is_beside_citus: bool,
     pub(super) columns: Vec<Column>,
-    /// Those that fire, and run a function of `functions` that is trusted.
+    /// Triggers that fire, and run a function of `functions` that is trusted.
     pub(super) triggers: Vec<String>,
-    /// Those with names of ours that are in the table's schema.
+    /// Functions with names of ours that are in the table's schema.
     pub(super) functions: Vec<Function>,
 }
 
 /// A function in the table's schema.
 pub(super) struct Function {
     pub(super) name: String,
-    /// Whether the table's owner owns it, or the server's first superuser. Another role could have made it before us, and
-    /// change what it does at any time; it would run with the rights of each role that writes to the table.
+    /// Whether the table's owner owns it, or the server's first superuser. Another role could have made it before us,
+    /// and could change its body at any time; it would run with the rights of each role that writes to the table.
     pub(super) is_trusted: bool,
-    /// Of the additions that it belongs to; 0 before they had one.
+    /// The version of the additions that it belongs to; 0 for functions from before versions.
     pub(super) version: u32,
 }
 
@@ -34,7 +34,7 @@ pub(super) const ADDITIONS_VERSION: u32 = 3;
 
 pub(super) struct Column {
     pub(super) name: String,
-    /// As SQL writes the type, without a width.
+    /// The type as SQL writes it, without a width.
     pub(super) data_type: String,
     pub(super) has_time_zone: bool,
     /// The `n` of a `VARCHAR(n)`.
@@ -42,7 +42,7 @@ pub(super) struct Column {
     pub(super) leads_an_index: bool,
     /// Whether the role may read and write it.
     pub(super) is_usable: bool,
-    /// The quoted name of the sequence that belongs to it.
+    /// The quoted name of its own sequence.
     pub(super) sequence: Option<String>,
     pub(super) sequence_serves: bool,
 }
@@ -53,14 +53,14 @@ impl Relation {
     }
 }
 
-/// Something that a table may have beyond the documented schema. Everything documented works without it; templates ask for
-/// it by its name.
+/// An addition that a table may have beyond the documented schema. Everything documented works without it; templates
+/// refer to it by its name.
 pub(super) struct Addition {
     pub(super) name: &'static str,
     /// Its sections in `additions.sql`, which make it, in their order.
     pub(super) sections: &'static [&'static str],
     pub(super) columns: &'static [&'static str],
-    /// The one of them that has a sequence.
+    /// The column of these that has a sequence.
     pub(super) drawn: Option<&'static str>,
     pub(super) triggers: &'static [&'static str],
     pub(super) functions: &'static [&'static str],
@@ -72,14 +72,14 @@ impl Addition {
         Self { name, sections, columns: &[], drawn: None, triggers: &[], functions: &[] }
     }
 
-    /// Whether nothing of it is missing, or of an older version.
+    /// Whether no part of it is missing, or of an older version.
     pub(super) fn is_current(&self, relation: &Relation) -> bool {
         self.is_made(relation)
             && self.functions_of(relation).all(|function| function.version >= ADDITIONS_VERSION)
     }
 
-    /// Whether another role has a function in the place of one of ours. Then the addition is left alone: what we would
-    /// make in that place would be that role's.
+    /// Whether another role has a function under the name of one of ours. Then the addition is left alone: our
+    /// version under that name would belong to that role.
     pub(super) fn is_foreign(&self, relation: &Relation) -> bool {
         self.functions_of(relation).any(|function| !function.is_trusted)
     }
@@ -88,7 +88,7 @@ impl Addition {
         relation.functions.iter().filter(|function| self.functions.contains(&function.name.as_str()))
     }
 
-    /// Whether nothing of it is missing.
+    /// Whether no part of it is missing.
     pub(super) fn is_made(&self, relation: &Relation) -> bool {
         self.columns.iter().all(|name| relation.column(name).is_some())
             && self
@@ -99,7 +99,7 @@ impl Addition {
             && self.functions.iter().all(|name| relation.functions.iter().any(|known| known.name == *name))
     }
 
-    /// Whether it is all there, and the role may use it.
+    /// Whether all of it exists, and the role may use it.
     pub(super) fn is_usable(&self, relation: &Relation) -> bool {
         self.is_made(relation)
             && self.columns.iter().all(|name| relation.column(name).is_some_and(|column| column.is_usable))

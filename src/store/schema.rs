@@ -1,14 +1,15 @@
-//! Looks in the catalogue, and makes what is missing and nothing else.
+//! Reads the catalogue, and makes what is missing and nothing else.
 //!
-//! 1. Look: one read of the catalogue, which needs no rights on the table and takes no lock that a writer minds.
-//! 2. Only where the table is missing: begin, take an advisory transaction lock, look again, create, commit. The lock
-//!    makes any number of processes that start at once take turns (`CREATE TABLE IF NOT EXISTS` alone fails with 23505
-//!    on `pg_type` when two run it together); the second look, at read committed, sees what the first to come made.
-//! 3. What goes beyond the documented schema (`additions.sql`) is made with a new table, and added to one that exists by
-//!    `connect()`, where the role owns it and nobody keeps the table busy.
+//! 1. Look: one read of the catalogue, which needs no rights on the table and takes no lock that blocks a writer.
+//! 2. Only if the table is missing: begin, take an advisory transaction lock, look again, create, commit. The lock
+//!    lets only one process create at a time, however many start at once (`CREATE TABLE IF NOT EXISTS` alone fails
+//!    with 23505 on `pg_type` when two run it together). The second look, at read committed, sees the tables that the
+//!    first process has made.
+//! 3. The additions to the documented schema (`additions.sql`) are made with a new table. For an existing table,
+//!    `connect()` adds them, if the role owns it and no other session keeps the table busy.
 //! 4. Functions and triggers count only if the table's owner owns the functions: see [`Function`].
-//! 5. An application that does not take our lock, such as the pg-based adapter, may still create between look and create:
-//!    then the server says so, and the look is taken anew.
+//! 5. An application that does not take our lock, such as the pg-based adapter, may still create between look and
+//!    create. Then the server reports an error, and the look is repeated.
 
 use std::time::Duration;
 
@@ -24,29 +25,29 @@ use crate::link::{Connection, Error};
 const SCHEMA: &str = include_str!("schema.sql");
 const ADDITIONS: &str = include_str!("additions.sql");
 
-/// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike what others would pick.
+/// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike the choices of others.
 const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
 
-/// How often creation is tried anew when somebody else creates the same at the same moment.
+/// How often creation is tried again when another session creates the same table at the same moment.
 const ATTEMPTS: usize = 10;
 const CREATION_PAUSE: Duration = Duration::from_millis(10);
 
-/// Adding a column needs the table to itself for a moment, and whoever comes while that is waited for queues behind. So the
-/// wait is short, and there are several; then the next `connect()` tries again.
+/// Adding a column needs an exclusive lock on the table for a moment, and all other sessions queue behind the wait
+/// for it. So each wait is short, and there are several; after these, the next `connect()` tries again.
 const ADDITIONS_WAIT: &str = "SET LOCAL lock_timeout = '20ms'";
 const ADDITIONS_TRIES: u32 = 5;
 const ADDITIONS_PAUSE: Duration = Duration::from_millis(50);
 
-/// A row per column of each table; `place` is where the table's name stands among those asked for, from 1. A sequence
-/// serves if it hands out each number once and in order, and the role may draw.
+/// One row per column of each table; `place` is the position of the table's name in the given list, from 1. A
+/// sequence is suitable if it hands out each number once and in order, and the role may draw from it.
 ///
-/// It is planned anew at each start, and each catalogue that is joined costs that more than all that is read: hence all
-/// tables at once (four, on a new connection: 3.4 ms of the server's CPU, and 6.7 one by one), functions in place of joins
-/// where there are some, and `OFFSET 0`, by which what there is once per table is found once. Who has a sequence is asked
-/// of numbers of its width only.
+/// The statement is planned at each start, and each joined catalogue costs more to plan than all the rows cost to
+/// read. So it reads all tables at once (four, on a new connection: 3.4 ms of the server's CPU, and 6.7 one by one).
+/// It uses functions in place of joins where such functions exist. It has `OFFSET 0`, so that what exists once per
+/// table is found once. Only for columns of a sequence's width does it check for a sequence.
 ///
-/// A trigger counts by the function that it runs, not by its name alone. A function has its version behind its name, or
-/// nothing where neither the table's owner owns it nor the role 10, which made the database cluster.
+/// A trigger counts by the function that it runs, not by its name alone. A function has its version after its name;
+/// it has nothing there if neither the table's owner owns it nor the role 10, which made the database cluster.
 const COLUMNS: &str = "
 SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
        CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END::int8,
@@ -77,7 +78,7 @@ SELECT a.attname::text, a.atttypid = 'timestamptz'::regtype,
                        THEN pg_get_serial_sequence(attrelid::regclass::text, attname) END AS sequence
           FROM pg_attribute) AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// Tables as the catalogue has them, in the order of their names; none where there is no such table.
+/// Tables as read from the catalogue, in the order of their names; none if there is no such table.
 pub(super) async fn find_all(
     connection: &Connection,
     names: &[&str],
@@ -123,7 +124,7 @@ pub(super) async fn find(connection: &Connection, name: &str) -> Result<Option<R
     Ok(find_all(connection, &[name]).await?.pop().flatten())
 }
 
-/// Makes a table with its indexes, unless somebody else just did.
+/// Makes a table with its indexes, unless another session has just made it.
 pub(super) async fn create(
     connection: &Connection,
     name: &str,
@@ -177,8 +178,8 @@ async fn create_once(
     connection.execute("COMMIT").await
 }
 
-/// Makes the additions that an existing table lacks, where the role owns it, and says whether it did. Best effort, as
-/// [`mend`]: what is documented does without.
+/// Makes the additions that an existing table lacks, if the role owns it, and returns whether it did. Best effort, as
+/// [`mend`]: everything documented works without them.
 pub(super) async fn supplement(
     connection: &Connection,
     name: &str,
@@ -215,7 +216,7 @@ async fn supplement_once(connection: &Connection, name: &str, definition: &Defin
 /// Within a transaction: makes the additions that are missing, each by itself. One that cannot be made is left out.
 async fn add(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
     for addition in definition.additions {
-        // Looked at anew each time: by now another process may have made it.
+        // Read again each time: by now another process may have made it.
         let Some(relation) = find(connection, name).await? else { return Ok(()) };
         if addition.is_current(&relation) || addition.is_foreign(&relation) {
             continue;
@@ -224,7 +225,7 @@ async fn add(connection: &Connection, name: &str, definition: &Definition) -> Re
         let sql: String = addition.sections.iter().map(|title| section(ADDITIONS, title)).collect();
         let table = format!("{}.{}", relation.schema, relation.name);
         match connection.execute(&render(&sql, &table, definition.touched, &relation, &[])).await {
-            // Another role may have made a function in between, whose body was replaced, and which stays that role's.
+            // Another role may have made a function in between. Its body was replaced, but that role still owns it.
             Ok(()) => match find(connection, name).await?.is_some_and(|now| addition.is_current(&now)) {
                 true => connection.execute("RELEASE SAVEPOINT addition").await?,
                 false => connection.execute("ROLLBACK TO SAVEPOINT addition").await?,

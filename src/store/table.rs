@@ -1,5 +1,5 @@
-//! A table as the server has it: found in the catalogue, made where it is missing, and its statements in the words
-//! that fit its columns.
+//! A table as it exists on the server: it is found in the catalogue, or made if it is missing. Its statements are
+//! written for its columns.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -13,41 +13,41 @@ use super::{citus, indexes, owner, schema};
 use crate::link::{Connection, Error, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
 
-/// What a crash of the server may take of a table, in exchange for quicker writes.
+/// What a crash of the server may destroy of a table, in exchange for faster writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
     /// Nothing that was acknowledged.
     Full,
     /// The last moments: commits do not wait for the disk.
     Async,
-    /// All of it: the table is made without a log of its changes.
+    /// All of it: the table is unlogged.
     Unlogged,
 }
 
-/// What the store knows of a table before it has looked.
+/// What the store knows of a table before it has read the catalogue.
 pub(super) struct Definition {
     /// Its section in `schema.sql`.
     pub(super) section: &'static str,
     pub(super) indexes: &'static [Index],
     /// What the table may have beyond the documented schema.
     pub(super) additions: &'static [Addition],
-    /// The column that holds the time of the last write, where the templates name it.
+    /// The column that holds the time of the last write, if the templates name it.
     pub(super) touched: &'static str,
     pub(super) templates: &'static [Template],
 }
 
 pub(super) struct Index {
-    /// The documented name; the server picks one where none is documented or the name is taken.
+    /// The documented name; the server picks one if none is documented or the name is taken.
     pub(super) name: Option<&'static str>,
-    /// The column that a present index must lead with to serve.
+    /// The column with which an existing index must begin to be suitable.
     pub(super) leads_with: &'static str,
-    /// What follows `ON table`.
+    /// The text after `ON table`.
     pub(super) on: &'static str,
 }
 
-/// A table whose columns are known, and its statements in their words.
+/// A table whose columns are known, and its statements for these columns.
 pub(crate) struct Shape {
-    /// None where the table is missing, and may not be made.
+    /// None if the table is missing, and may not be made.
     relation: Option<Relation>,
     /// The names of the additions that the table has, and the role may use.
     additions: Vec<&'static str>,
@@ -66,7 +66,7 @@ impl Shape {
         Self { relation: Some(relation), additions, statements }
     }
 
-    /// The documented shape of a table that is not there.
+    /// The documented shape of a table that does not exist.
     fn missing(definition: &Definition, name: &str, durability: Durability) -> Self {
         let relation = Relation {
             schema: String::new(),
@@ -82,7 +82,7 @@ impl Shape {
         Self { relation: None, ..Self::new(definition, name, durability, relation) }
     }
 
-    /// The table's name, where it is there and a crash of the server would leave it as it is.
+    /// The table's name, if it exists and a crash of the server would leave it unchanged.
     pub(super) fn logged_name(&self) -> Option<String> {
         let relation = self.relation.as_ref().filter(|relation| relation.is_logged)?;
         Some(format!("{}.{}", relation.schema, relation.name))
@@ -97,9 +97,10 @@ impl Shape {
         self.additions.contains(&addition)
     }
 
-    /// What `go_goscope_notify` sends when something has happened to the row of a stored key.
+    /// The text that `go_goscope_notify` sends when the row of a stored key has changed.
     ///
-    /// With names as they are: how the server quotes them depends on the session's settings. By the table's name, not its oid: a server that was upgraded under our connections, or restored, has another.
+    /// Names are unquoted: how the server quotes them depends on the session's settings. The text has the table's
+    /// name, not its oid: a server that was upgraded under our connections, or restored, has another oid.
     pub(super) fn topic(&self, stored: &str) -> String {
         match &self.relation {
             Some(Relation { schema, name, .. }) => {
@@ -116,7 +117,7 @@ impl Shape {
             .map_or_else(String::new, |Relation { schema, name, .. }| format!("{schema}.{name}"))
     }
 
-    /// Whether the server lets nothing into this column that is not JSON.
+    /// Whether the server accepts only JSON in this column.
     pub(super) fn holds_json(&self, column: &str) -> bool {
         let column = self.relation.as_ref().and_then(|relation| relation.column(column));
         column.is_some_and(|column| matches!(column.data_type.as_str(), "jsonb" | "json"))
@@ -131,13 +132,13 @@ impl Shape {
 /// A table of one adapter.
 pub(crate) struct Table {
     definition: &'static Definition,
-    /// Quoted; the first is what is created where none exists.
+    /// Quoted; the first is created if none exists.
     names: Vec<String>,
     create: bool,
     durability: Durability,
     shape: Mutex<Option<Arc<Shape>>>,
-    /// Has seen the table's name, and so begins every turn's hash. The folded name, where there is one: two spellings may
-    /// mean one table.
+    /// A hasher that has taken the table's name; every turn's hash continues from it. It takes the folded name, if
+    /// there is one: two spellings may mean one table.
     turns: DefaultHasher,
     whole: u64,
 }
@@ -150,8 +151,8 @@ impl Table {
 
     /// A table under a name that the application chose, in its parts: `schema.table` or `table`.
     ///
-    /// The name is taken to the letter. But the pg-based adapter puts it into its SQL without quotes, where upper case
-    /// folds to lower, so a table that exists under the folded name only is the one that is meant.
+    /// The name is taken literally. But the pg-based adapter puts it into its SQL without quotes, where upper case
+    /// folds to lower. So if a table exists under the folded name only, that table is used.
     pub(super) fn named(
         definition: &'static Definition,
         parts: &[String],
@@ -171,8 +172,8 @@ impl Table {
         Arc::new(Self { definition, names, create, durability, shape: Mutex::default(), turns, whole })
     }
 
-    /// The shape, once the table is prepared. Before, or where the table is missing and may not be made, the
-    /// documented one: the statement then fails with the server's own words.
+    /// The shape, once the table is prepared. Before that, it is the documented shape, also if the table is missing
+    /// and may not be made: the statement then fails with the server's own error.
     pub(super) fn shape(&self) -> Arc<Shape> {
         let known = lock(&self.shape).clone();
         known.unwrap_or_else(|| Arc::new(Shape::missing(self.definition, &self.names[0], self.durability)))
@@ -183,8 +184,8 @@ impl Table {
         Turn { resource: self.whole, mode }
     }
 
-    /// The turn that a call takes on a key. `space` keeps ids and task ids apart. Prefix and key count as one text, as
-    /// they do in the table: adapters whose namespaces overlap keep their order, too.
+    /// The turn that a call takes on a key. `space` keeps ids and task ids apart. Prefix and key count as one text,
+    /// as in the table: adapters whose namespaces overlap keep their order, too.
     pub(super) fn turn_on(&self, space: &str, prefix: &str, key: &str, mode: Mode) -> Turn {
         let mut hasher = self.turns.clone();
         space.hash(&mut hasher);
@@ -193,8 +194,9 @@ impl Table {
         Turn { resource: hasher.finish(), mode }
     }
 
-    /// Takes the table as it was found under its first name, or looks for it under the folded one, or makes it. `mend` also
-    /// makes what an existing table lacks. Says whether what was found of other tables may be out of date by that.
+    /// Takes the table as it was found under its first name, or looks for it under the folded one, or makes it.
+    /// `mend` also makes what an existing table lacks. Returns whether this may have outdated what was found of other
+    /// tables.
     async fn settle(
         &self,
         connection: &Connection,
@@ -202,7 +204,7 @@ impl Table {
         mend: bool,
     ) -> Result<bool, Error> {
         let mut found = found.map(|relation| (&self.names[0], relation));
-        // Asked for only here: it may be in a schema that the role must not look into, which is an error.
+        // Read only here: the table may be in a schema that the role must not look into, which is an error.
         if found.is_none()
             && let Some(folded) = self.names.get(1)
         {
@@ -268,7 +270,7 @@ impl Prepare for Table {
     }
 }
 
-/// What `connect()` does: looks at every table of an adapter anew, whatever was known.
+/// The work of `connect()`: reads every table of an adapter again, whatever was known.
 pub(crate) struct Connect(pub(crate) Vec<Arc<Table>>);
 
 impl Prepare for Connect {
@@ -285,7 +287,7 @@ impl Prepare for Connect {
             let all = schema::find_all(connection, &names).await?;
             let mut has_changed = false;
             for ((table, name), found) in self.0.iter().zip(names).zip(all) {
-                // What one table is given may be part of another's additions, and to make an index may take long.
+                // An addition to one table may be part of another's additions, and making an index may take long.
                 let found = if has_changed { schema::find(connection, name).await? } else { found };
                 has_changed |= table.settle(connection, found, true).await?;
             }

@@ -1,33 +1,33 @@
-//! A statement before the shape of its table is known, and its words for a table as it is.
+//! A statement before the shape of its table is known, and its text for an existing table.
 
 use super::relation::Relation;
 use crate::link::{Kind, Statement};
 
-/// A statement of a table before its columns' types are known: in words for one call, for many, or for both. Words for
-/// many take an array for each parameter (see [`Statement`]), and their rows begin with the key of the call that each
-/// belongs to.
+/// A statement of a table before its columns' types are known. It has a text for one call, for many, or for both. The
+/// text for many takes an array for each parameter (see [`Statement`]), and each of its rows begins with the key of
+/// the call that the row belongs to.
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
-/// * `{relaxed}`, at the end of a `RETURNING`, has the commit not wait for the disk, where the table's [`Durability`] allows
-///   that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only where a row was written.
-/// * `{with addition}`, `{without addition}` and `{end}` stand around what is said only where the table has the addition
-///   and the role may use it, or not. `{draw:column}` is the next number of the column's sequence.
+/// * `{relaxed}`, at the end of a `RETURNING`, makes the commit not wait for the disk, if the table's [`Durability`]
+///   allows that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only if a row was written.
+/// * `{with addition}`, `{without addition}` and `{end}` enclose text for tables that have the addition, if the role
+///   may use it, or for the other tables. `{draw:column}` is the next number of the column's sequence.
 /// * `{inserted}`, in a `RETURNING`, is whether the row was inserted, and not updated. Each `DO UPDATE` of such a statement has
 ///   one assignment with `{noting value}`, which is that value; a value is a column, or a token without its braces. `{writer}`
 ///   is the transaction that has written the row, as `xmin::text` of the table has it. (See [`NOTE_UPDATE`].)
-/// * `{int:column}` and `{float:column}` are the column as a number, or as text where its type has values that the server
-///   refuses to cast, for [`Cells`](super::cells::Cells) to read.
+/// * `{int:column}` and `{float:column}` are the column as a number. They are text if its type has values that the
+///   server refuses to cast, for [`Cells`](super::cells::Cells) to read.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
-///   index scan. `{epoch:column}` is 1970. Each comes in the type of the column: a `TIMESTAMP` holds UTC.
+///   index scan. `{epoch:column}` is 1970. Each has the type of the column: a `TIMESTAMP` holds UTC.
 pub(super) struct Template {
     pub(super) one: Option<&'static str>,
     pub(super) many: Option<&'static str>,
-    /// Removes expired rows, in the same statement as the words for many and after them: what those return, it can read
-    /// as `written`.
+    /// Removes expired rows, in the same statement as the text for many and after it: it can read the rows which that
+    /// returns as `written`.
     pub(super) sweep: Option<&'static str>,
     pub(super) params: &'static [Kind],
-    /// How many parameters, of the last, all calls of a run have in common.
+    /// How many of the last parameters all calls of a run have in common.
     pub(super) shared: usize,
 }
 
@@ -63,20 +63,21 @@ impl Template {
 /// A sub-select, so that it is evaluated once however many rows there are.
 const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
 
-/// What stands among the additions where [`RELAX`] is wanted.
+/// The name that stands among the additions if [`RELAX`] is wanted.
 pub(super) const RELAXED: &str = "relaxed";
 
-/// Where rows are in partitions, `RETURNING` of an `INSERT` has no system columns (0A000), so `xmax` cannot tell an inserted
-/// row from an updated one. There `DO UPDATE` notes the key in a setting, and `RETURNING` of the same row compares: the
-/// server evaluates both row by row, and each key is in a statement once. The setting ends with the transaction. It is
-/// marked, since a setting of an earlier transaction reads as the empty string, which a key may be.
+/// If rows are in partitions, `RETURNING` of an `INSERT` has no system columns (0A000), so `xmax` cannot distinguish
+/// an inserted row from an updated one. There `DO UPDATE` notes the key in a setting, and `RETURNING` of the same row
+/// compares. This works because the server evaluates both row by row, and each key is in a statement once. The
+/// setting ends with the transaction. The key is marked, since a setting of an earlier transaction reads as the empty
+/// string, and a key may be empty.
 ///
-/// Other tables keep to `xmax`, which costs nothing.
+/// Other tables use `xmax`, which costs nothing.
 const NOTE_UPDATE: &str = "set_config('goscope_postgres.updated', '=' || excluded.key, true)";
 const INSERTED_IN_PARTITION: &str =
     "current_setting('goscope_postgres.updated', true) IS DISTINCT FROM '=' || key";
 
-/// Deletes the rows under these keys, whoever wrote them, in the order in which each can be locked.
+/// Deletes the rows under these keys, no matter which process wrote them, in the order in which each can be locked.
 pub(super) const DELETE_BY_KEY: Template = Template::of_both(
     "DELETE FROM {table} WHERE key = $1{returning_relaxed}",
     r#"
@@ -85,7 +86,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
     &[Kind::Text],
 );
 
-/// SQL for a table as it is: see [`Template`].
+/// SQL for an existing table: see [`Template`].
 pub(super) fn render(
     sql: &str,
     name: &str,
@@ -132,7 +133,7 @@ pub(super) fn render(
     text
 }
 
-/// What `{noting value}` stands for: a token's words without its braces, or a column.
+/// The value of `{noting value}`: a token's text without its braces, or a column.
 fn expression(value: &str, touched: &str, relation: &Relation) -> String {
     if value.contains(':') { of_column(value, touched, relation) } else { value.to_owned() }
 }

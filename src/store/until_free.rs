@@ -4,8 +4,9 @@ use super::leases::Ear;
 use super::locks::{Locks, MAX_PATIENCE};
 use crate::link::Error;
 
-/// Until a lock is free, or another holds it than at first: that holder is done. Ends without a failure when it is given up.
-/// `is_patient`: once the lock has been seen, a look that fails is retried. Otherwise its failure ends the wait.
+/// Waits until a lock is free, or another owner holds it than at first: then the first holder is done. Ends without a
+/// failure if the wait is given up. `is_patient`: once the lock has been seen, a read that fails is retried.
+/// Otherwise its failure ends the wait.
 pub(super) async fn until_free(
     locks: &Locks,
     key: &str,
@@ -18,7 +19,8 @@ pub(super) async fn until_free(
     }
 }
 
-/// If it is patient, as `lock()` waits: the first look fails as any call does, later ones retry what passes.
+/// If it is patient, it waits as `lock()` does: the first read fails as any call does, later reads retry transient
+/// failures.
 async fn until_another_holder(locks: &Locks, key: &str, is_patient: bool) -> Result<(), Error> {
     let mut ear = Ear::new(locks.listen(key));
     let mut first = None;

@@ -1,4 +1,4 @@
-//! What there is around the tables: the server, its settings, the catalogue, and what this role may do.
+//! The surroundings of the tables: the server, its settings, the catalogue, and the rights of this role.
 //!
 //! No number in an answer is a `float8`, whose text depends on `extra_float_digits` of the role or the database.
 //!
@@ -22,10 +22,10 @@ pub(super) fn statement(what: &str) -> Option<&'static str> {
     }
 }
 
-/// Of `lock_timeout` what the session began with: that is the user's, and the engine sets its own later.
+/// For `lock_timeout`, the value with which the session began: that is the user's, and the engine sets its own later.
 ///
-/// `$1` says whether the connection alone uses its session, and whether that takes transactions. The connection decided that when it was opened; the server
-/// knows only that some client has started the session.
+/// `$1` says whether the connection alone uses its session, and whether the session takes transactions. The
+/// connection decided that when it was opened; the server knows only that some client has started the session.
 pub(super) const SERVER: &str = "
 SELECT json_build_object(
          'version', current_setting('server_version'),
@@ -43,8 +43,8 @@ SELECT json_build_object(
             'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_read_only',
             'default_transaction_read_only', 'TimeZone')))::text";
 
-/// Which server answers, and whether it takes writes. Of stable functions alone: a proxy sends those that may write to the
-/// primary.
+/// Which server answers, and whether it takes writes. It uses only stable functions: a proxy sends statements that
+/// may write to the primary.
 macro_rules! identity {
     () => {
         "SELECT json_build_object(
@@ -55,10 +55,10 @@ macro_rules! identity {
 }
 const IDENTITY: &str = identity!();
 
-/// As [`IDENTITY`], for a read of another application: in brackets, it does not begin with the hint of ours.
+/// As [`IDENTITY`], in the form of another application's read: in brackets, so that it does not begin with our hint.
 const READER: &str = concat!("(", identity!(), ")");
 
-/// Those of the tables that Citus has distributed. Only on a server that has it.
+/// Those of the tables that Citus has distributed. Only for a server that has it.
 const DISTRIBUTED: &str = concat!(
     "SELECT coalesce(json_agg(name), '[]')::text FROM json_array_elements_text($1::json) AS asked (name)
        JOIN pg_catalog.pg_dist_partition ON logicalrelid = to_regclass(name) AND ",
@@ -67,7 +67,7 @@ const DISTRIBUTED: &str = concat!(
 
 const CLOCK: &str = "SELECT to_json((extract(epoch FROM clock_timestamp()) * 1000)::numeric)::text";
 
-/// Names of applications are for all to see; what the sessions of other roles are doing is not.
+/// Every role may see the names of applications, but not the activity of other roles' sessions.
 const SESSIONS: &str = "
 SELECT json_build_object(
          'total', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
@@ -78,9 +78,9 @@ SELECT json_build_object(
                      WHERE backend_type = 'client backend' AND datname = current_database()
                      GROUP BY 1 ORDER BY 2 DESC, 1) AS found))::text";
 
-/// `rows` is the planner's estimate, -1 where it has none yet. What is counted of a partitioned table is counted of its
-/// partitions. It lacks some if those of a table that is partitioned by hash, at any level, do not add up to all remainders, or
-/// if there are none; whether ranges or lists cover every key is not looked at.
+/// `rows` is the planner's estimate, -1 if it has none yet. The counts of a partitioned table are those of its
+/// partitions. A table lacks partitions if it has none. It also lacks some if it is partitioned by hash, at any
+/// level, and its partitions do not add up to all remainders. Whether ranges or lists cover every key is not checked.
 const TABLES: &str = concat!(
     "
 SELECT coalesce(json_agg(found), '[]')::text
@@ -128,10 +128,10 @@ SELECT coalesce(json_agg(found), '[]')::text
          ORDER BY wanted.place) AS found"
 );
 
-/// By name, in the tables' schemas: what a migration would find there. `table` is the name as it was asked for. A function is
-/// trusted as in `Function` of `relation.rs`, where there are no tables yet if this role owns it; a sequence is the table's
-/// own if it belongs to one of its columns. `partitions` has those of all levels, the table itself first. Under
-/// quote_all_identifiers the server quotes the names of types and columns.
+/// By name, in the tables' schemas: what a migration would find there. `table` is the name as the caller gave it. A
+/// function is trusted as in `Function` of `relation.rs`; if there are no tables yet, it is trusted if this role owns
+/// it. A sequence is the table's own if it belongs to one of its columns. `partitions` has those of all levels, the
+/// table itself first. Under quote_all_identifiers the server quotes the names of types and columns.
 const OBJECTS: &str = "
 WITH wanted AS (
   SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner

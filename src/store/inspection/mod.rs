@@ -1,6 +1,6 @@
-//! What people ask of the tables and the server, for the command `goscope-postgres`. Everything here only reads, takes no
-//! lock that a writer minds, and makes no table. Each inspection is one statement that answers with one JSON text, made by
-//! the server, so that nobody reads it column by column on the way.
+//! Reads tables and the server for the users of the command `goscope-postgres`. All statements here only read, take
+//! no lock that blocks a writer, and make no table. Each inspection is one statement that answers with one JSON text,
+//! made by the server, so no code on the way reads it column by column.
 
 mod catalogue;
 mod obstacles;
@@ -29,15 +29,15 @@ pub struct Inspection {
     idempotency: Source,
 }
 
-/// A table, and whose rows are meant.
+/// A table, and the prefix of the wanted rows.
 struct Source {
     place: Arc<Place>,
-    /// Every prefix's, where none was given.
+    /// Rows of every prefix, if none was given.
     is_everybodys: bool,
 }
 
 impl Inspection {
-    /// `cache_table`: the parts of a `PostgresCacheAdapter` table's name, where there is one to look at, too.
+    /// `cache_table`: the parts of the name of a `PostgresCacheAdapter` table, if one is to be inspected, too.
     pub fn new(link: &Arc<Link>, key_prefix: Option<&str>, cache_table: Option<&[String]>) -> Self {
         let source = |table, namespace| Source {
             place: Place::new(link, table, Prefix::new(key_prefix.unwrap_or_default(), namespace)),
@@ -57,7 +57,7 @@ impl Inspection {
         }
     }
 
-    /// One of the named inspections; `args` are what its statement says beyond the prefix.
+    /// One of the named inspections; `args` are the arguments of its statement beyond the prefix.
     pub fn look(&self, what: &str, args: Vec<Option<String>>, reply: Reply) {
         if what == "server" {
             let (session, call) = server::look();
@@ -115,7 +115,7 @@ fn texts(args: Vec<Option<String>>, count: usize) -> impl Iterator<Item = Arg> {
     args.into_iter().chain(std::iter::repeat(None)).take(count).map(Arg::Text)
 }
 
-/// About a table's rows, in words that fit its columns.
+/// Reads a table's rows, with a statement that fits its columns.
 struct OfTable {
     table: Arc<Table>,
     statement: usize,
@@ -136,7 +136,7 @@ impl Call for OfTable {
     }
 }
 
-/// About the server and its catalogue.
+/// Reads the server and its catalogue.
 struct OfCatalogue {
     statement: Arc<Statement>,
     args: Vec<Arg>,

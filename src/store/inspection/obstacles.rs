@@ -1,13 +1,14 @@
-//! What makes writes fail, wait or get lost although the tables are as documented: rights to functions, triggers and
-//! constraints that are not of this package, limits of connections, standbys that are not connected.
+//! Obstacles: writes fail, wait or get lost because of these although the tables are as documented. They are rights
+//! to functions, triggers and constraints that are not of this package, limits of connections, standbys that are not
+//! connected.
 
-/// * `functions`: those of the server that the adapters call, and that this role may not execute. Every role may, unless
-///   an administrator has revoked it.
-/// * `triggers`: those that run before each row that is written, and may return NULL, of the tables and their partitions.
-///   That of a partition which was made with the one of its table is left out.
-/// * `constraints`: those that a row of the adapters may violate, of a partition those of its own. PostgreSQL 18 has some
-///   that are not enforced.
-/// * `standbys`: sessions that stream the log. Every role sees that they are there; what they are only some roles see.
+/// * `functions`: functions of the server that the adapters call, and that this role may not execute. Every role may,
+///   unless an administrator has revoked it.
+/// * `triggers`: triggers of the tables and their partitions that run before each row that is written, and may return
+///   NULL. A trigger of a partition which was made with the one of its table is left out.
+/// * `constraints`: constraints that a row of the adapters may violate; of a partition only its own. PostgreSQL 18
+///   has some that are not enforced.
+/// * `standbys`: sessions that stream the log. Every role sees that they exist; only some roles see their details.
 ///   `isSynchronous` is NULL for other roles.
 /// * `limits`: -1 for none. None holds for superusers.
 pub(super) const OBSTACLES: &str = "

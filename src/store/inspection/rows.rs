@@ -1,14 +1,15 @@
-//! What there is in the tables.
+//! Reads the rows of the tables.
 //!
-//! Plain reads of one snapshot: what others insert, change, delete or let expire meanwhile shows in the next one, and a row
-//! that somebody has locked is read as it was committed last. Nothing is decided by what they say: `release` asks
-//! again, in the statement that deletes.
+//! Plain reads of one snapshot. Changes that others make meanwhile (an insert, an update, a delete, an expiry) show
+//! in the next one. A row that another transaction has locked is read as it was committed last. No decision depends
+//! on these reads: `release` checks again, in the statement that deletes.
 //!
-//! All statements about many rows take the same parameters: `$1` is the prefix with its namespace, `$2` what stands in its
-//! place before keys that had to be digested in a narrow column, both NULL for every prefix; `$3` a LIKE pattern on the key as
-//! the caller knows it, or NULL; `$4` at most how many rows; `$5` and `$6` are the statement's own.
+//! All statements about many rows take the same parameters. `$1` is the prefix with its namespace; `$2` is its
+//! replacement before keys that had to be digested in a narrow column; both are NULL for every prefix. `$3` is a LIKE
+//! pattern on the key as the caller knows it, or NULL. `$4` is the maximum number of rows. `$5` and `$6` are the
+//! statement's own.
 //!
-//! Columns that only additions bring are read through `to_jsonb`, which gives NULL where there is no such column.
+//! Columns that only additions bring are read through `to_jsonb`, which gives NULL if there is no such column.
 
 use super::super::table::Definition;
 use super::super::template::Template;
@@ -20,8 +21,8 @@ pub(super) const AT_LIST: usize = 0;
 pub(super) const AT_COUNTS: usize = 1;
 pub(super) const AT_ONE: usize = 2;
 
-/// A `float8` in JSON as a `numeric`, since the text of a `float8` depends on `extra_float_digits`: 15 digits, whatever the
-/// setting of the role or the database. Infinite ones come as text.
+/// A `float8` in JSON as a `numeric`, since the text of a `float8` depends on `extra_float_digits`. It has 15 digits
+/// under any setting of the role or the database. Infinite numbers come as text.
 macro_rules! exact {
     ($float:expr) => {
         concat!(
@@ -39,7 +40,7 @@ macro_rules! float_ms {
     };
 }
 
-/// A time as milliseconds since the epoch, whichever type it has.
+/// A time as milliseconds since the epoch, for a column of any type.
 macro_rules! ms {
     ($time:literal) => {
         exact!(float_ms!($time))
@@ -53,8 +54,9 @@ macro_rules! ms_between {
     };
 }
 
-/// The rows that are meant, each beside its key as the caller knows it. Where no prefix was given, what precedes the first
-/// namespace in a stored key is taken for one: a guess, and wrong for a prefix that has the namespace in it.
+/// The wanted rows, each beside its key as the caller knows it. If no prefix was given, the text before the first
+/// namespace in a stored key is taken as the prefix. This is a guess, and wrong for a prefix that has the namespace
+/// in it.
 macro_rules! rows {
     ($column:literal, $namespace:literal) => {
         concat!(
@@ -90,7 +92,7 @@ macro_rules! rows {
     };
 }
 
-/// A key that was stored as a digest, as it stands beside the value.
+/// A key that was stored as a digest, read from beside the value.
 macro_rules! told_key {
     () => {
         "CASE WHEN starts_with(told.key, E'\\001#') THEN coalesce(to_jsonb(stored.value)->>'key', told.key) ELSE told.key END"
@@ -127,7 +129,7 @@ macro_rules! lock_columns {
     };
 }
 
-/// `$5`: 'all' for those that have expired, too.
+/// `$5`: 'all' to include expired rows.
 const LOCK_LIST: Template = list!(
     concat!("told.key, told.prefix AS \"keyPrefix\", ", lock_columns!()),
     rows!("key", "lock:"),
@@ -164,7 +166,7 @@ pub(super) static LOCKS: Definition = Definition {
     templates: &[LOCK_LIST, LOCK_COUNTS, LOCK],
 };
 
-/// `$5`: a state, or NULL for all. What needs looking at comes first.
+/// `$5`: a state, or NULL for all. Rows that need attention come first.
 const CIRCUIT_LIST: Template = list!(
     concat!(
         "told.key, told.prefix AS \"keyPrefix\", stored.key AS \"storedKey\", stored.state,\n       ",
@@ -205,7 +207,7 @@ pub(super) static CIRCUITS: Definition = Definition {
     templates: &[CIRCUIT_LIST, CIRCUIT_COUNTS],
 };
 
-/// `$5`: 'all' for those that have expired, too; `$6`: 'size' for the largest first.
+/// `$5`: 'all' to include expired rows; `$6`: 'size' for the largest first.
 macro_rules! entry_list {
     ($namespace:literal) => {
         list!(
@@ -267,8 +269,8 @@ pub(super) static IDEMPOTENCY: Definition = Definition {
     templates: &[entry_list!(""), entry_counts!("")],
 };
 
-/// An id that was stored as a digest, as it stands beside the data: as a JSON literal, which is taken for the id where it
-/// has nothing escaped in it. (A cast would fail on what somebody else has put there.)
+/// An id that was stored as a digest, read from beside the data. It is a JSON literal, which is taken as the id if it
+/// contains no escapes. (A cast would fail if another application has put invalid text there.)
 macro_rules! told_id {
     ($id:literal, $field:literal) => {
         concat!(
@@ -306,7 +308,7 @@ const CHECKPOINT_LIST: Template = Template::of_one(
         "       row_number() OVER (PARTITION BY stored.task_id\n",
         "                          ORDER BY stored.sequence DESC, stored.timestamp DESC, stored.id COLLATE \"C\" DESC) AS place\n  FROM ",
         rows!("task_id", ""),
-        // Of the two, only one may have been too long for its prefix.
+        // Only one of the two may have been too long for its prefix.
         "\n CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) THEN substr(stored.id, length($1) + 1)\n",
         "         WHEN starts_with(stored.id, $2) THEN substr(stored.id, length($2) + 1) ELSE stored.id END AS id) AS own",
         "\n WHERE head.length IS NOT NULL) AS each\n",

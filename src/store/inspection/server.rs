@@ -1,4 +1,4 @@
-//! The server, and whether the session that asks is shared.
+//! Reads the server, and whether the session of the request is shared.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use super::{answer, catalogue};
 use crate::link::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement};
 
-/// The call, and what learns from the connection that will run it whether the session is its own.
+/// The call, and the part that learns from the connection that will run it whether the session is its own.
 pub(super) fn look() -> (Arc<Session>, OfServer) {
     let session = Arc::new(Session { is_own: AtomicBool::new(false), refuses: AtomicBool::new(false) });
     let statement = Statement::new(Some(catalogue::SERVER.into()), None, None, &[Kind::Text], 0);
@@ -18,8 +18,8 @@ pub(super) fn look() -> (Arc<Session>, OfServer) {
     (session, call)
 }
 
-/// What the connection decided when it was opened. The mark that the session shows is no proof: a session that a pooler
-/// shares may have been started with another client's mark.
+/// The decision of the connection when it was opened. The mark that the session shows is no proof: a session that a
+/// pooler shares may have been started with another client's mark.
 pub(super) struct Session {
     is_own: AtomicBool,
     /// A pooler has refused a transaction: it shares sessions between statements. Writes of the adapters are transactions on
@@ -28,7 +28,7 @@ pub(super) struct Session {
 }
 
 impl Prepare for Session {
-    /// Never: each attempt may run on another connection, which has to be asked.
+    /// Never: each attempt may run on another connection, which has to be checked.
     fn is_prepared(&self) -> bool {
         false
     }
@@ -39,7 +39,7 @@ impl Prepare for Session {
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
         self.is_own.store(connection.is_own(), Relaxed);
         Box::pin(async {
-            // It ends the connection with that. What follows is run over another.
+            // It ends the connection with that. The next statements run on another connection.
             if !connection.is_own() && !self.refuses.load(Relaxed) {
                 let began = connection.execute("BEGIN").await.is_ok();
                 self.refuses.store(!(began && connection.execute("COMMIT").await.is_ok()), Relaxed);
