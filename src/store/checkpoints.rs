@@ -202,7 +202,7 @@ impl Checkpoints {
         self.on_task(AT_DELETE_ALL, Mode::Alone, task_id, [], nothing, Retry::Never, reply);
     }
 
-    #[allow(clippy::too_many_arguments)] // what tells the operations on a task apart
+    #[allow(clippy::too_many_arguments)] // what distinguishes the operations on a task
     fn on_task<const N: usize>(
         &self,
         statement: usize,

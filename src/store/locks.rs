@@ -476,8 +476,8 @@ impl Locks {
         if !mark || found.is_some() {
             return Ok(found);
         }
-        // It may be free by now. Or the mark was refused without an error, by a policy that hides rows from UPDATE: then no
-        // release is announced, and the next try is soon, but not at once.
+        // It may be free by now. Or the mark was refused without an error, by a policy that hides rows from UPDATE:
+        // then no release is announced, and the next try is soon, but not at once.
         let found = self.held_by(key, false, patience).await?;
         Ok(found.map(|(owner, left)| (owner, left.min(LAST_POLL))))
     }

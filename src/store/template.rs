@@ -12,9 +12,10 @@ use crate::link::{Kind, Statement};
 ///   allows that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only if a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` enclose text for tables that have the addition, if the role
 ///   may use it, or for the other tables. `{draw:column}` is the next number of the column's sequence.
-/// * `{inserted}`, in a `RETURNING`, is whether the row was inserted, and not updated. Each `DO UPDATE` of such a statement has
-///   one assignment with `{noting value}`, which is that value; a value is a column, or a token without its braces. `{writer}`
-///   is the transaction that has written the row, as `xmin::text` of the table has it. (See [`NOTE_UPDATE`].)
+/// * `{inserted}`, in a `RETURNING`, is whether the row was inserted, and not updated. Each `DO UPDATE` of such a
+///   statement has one assignment with `{noting value}`, which is that value; a value is a column, or a token without
+///   its braces. `{writer}` is the transaction that has written the row, as `xmin::text` of the table has it. (See
+///   [`NOTE_UPDATE`].)
 /// * `{int:column}` and `{float:column}` are the column as a number. They are text if its type has values that the
 ///   server refuses to cast, for [`Cells`](super::cells::Cells) to read.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
