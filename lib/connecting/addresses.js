@@ -7,7 +7,8 @@ const path = require('node:path')
 const { HostError } = require('../kept-errors.js')
 
 /**
- * The addresses to try, in order. Looking up here keeps the error code of DNS, which Rust's standard library loses.
+ * The addresses to try, in order. The lookup runs here to keep the error code of DNS, which Rust's standard library
+ * loses.
  *
  * @param {string} host
  * @param {number} port
@@ -23,8 +24,8 @@ async function addressesOf(host, port) {
 }
 
 /**
- * The families in turn, beginning with that of the first address, as Node tries them: where one family does not work on a
- * network, the second attempt is for the other.
+ * The families in turn, beginning with that of the first address, as Node tries them. If one family does not work on
+ * a network, the second attempt uses the other.
  *
  * @param {import('node:dns').LookupAddress[]} found
  */
@@ -45,7 +46,7 @@ function attemptTimeout() {
   return isOn ? (net.getDefaultAutoSelectFamilyAttemptTimeout?.() ?? ATTEMPT_TIMEOUT_MS) : undefined
 }
 
-/** Node's default, for runtimes that do not tell theirs. */
+/** Node's default, for runtimes that do not report theirs. */
 const ATTEMPT_TIMEOUT_MS = 250
 
 module.exports = { addressesOf, attemptTimeout }

@@ -1,6 +1,6 @@
 // @ts-check
-// What a pool would connect to and how, in plain words for native code. Resolved anew for each connection, as pg builds
-// a client for each: the environment may have changed, a password may have been rotated.
+// Describes for native code, in plain values, what a pool would connect to and how. Resolved again for each
+// connection, as pg builds a client for each: the environment may have changed, a password may have been rotated.
 'use strict'
 
 const { invalid, text } = require('../arguments.js')
@@ -19,7 +19,7 @@ async function describeConnection(pool, judge, asked) {
   const { options } = pool
   refuseOptions(options)
   await pool.prepare?.()
-  // Before a client is made of them: making one calls a `stream` function.
+  // Checked before a client is made of them: making one calls a `stream` function.
   const { parameters, receiver, channelBinding } = resolve(pool)
   if (parameters.replication)
     throw invalid('replication', 'asks for a session in which no SQL runs', parameters.replication)
@@ -33,7 +33,7 @@ async function describeConnection(pool, judge, asked) {
     addresses: await addressesOf(host, port),
     attemptTimeoutMillis: attemptTimeout(),
     tls: ssl ? await describeTls(parameters, { host, port }, options, judge(), asked.judgeAgain) : undefined,
-    // Without one, the server says so itself, with its code.
+    // Without one, the server reports that itself, with its code.
     user: given('user') ?? '',
     database: given('database') ?? '',
     password: await passwordFor({ ...parameters, host, port, password: parameters.password }, receiver),
@@ -49,8 +49,8 @@ async function describeConnection(pool, judge, asked) {
 }
 
 /**
- * The server and the database that a pool leads to, as far as they can be told without asking anybody; of several hosts,
- * the first.
+ * The server and the database that a pool leads to, as far as they are known without a network request or a call of
+ * the application's functions; of several hosts, the first.
  *
  * @param {any} pool
  * @returns {{ host?: string, port?: number, database?: string }}
@@ -62,20 +62,20 @@ function targetOf(pool) {
     const { host, port } = hostAt(parameters, 0)
     return { host, port, database: parameters.database ?? undefined }
   } catch {
-    // What is wrong with it, the call that needs a connection is told.
+    // If the configuration is wrong, the call that needs a connection gets the error.
     return {}
   }
 }
 
 /**
- * What pg's client would say it is connected with.
+ * The parameters with which pg's client would connect.
  *
  * @param {any} pool
  */
 const parametersOf = (pool) => resolve(pool).parameters
 
 /**
- * URL, options, environment and defaults as one: by the pool's own pg, where it has one.
+ * URL, options, environment and defaults as one: resolved by the pool's own pg, if it has one.
  *
  * @param {any} pool
  */
@@ -84,7 +84,7 @@ function resolve(pool) {
     const parameters = pool.connectionParameters()
     return { parameters, receiver: undefined, channelBinding: Boolean(pool.options.enableChannelBinding) }
   }
-  // A client resolves all that as it would to connect, and does not connect.
+  // A client resolves all that in its constructor, and does not connect.
   const client = pool.client ?? new pool.Client(pool.options)
   const { connectionParameters: parameters } = client
   if (!parameters) throw invalid('pool.options.Client', 'is not the Client class of pg', pool.Client)
@@ -99,7 +99,7 @@ function resolve(pool) {
  * @param {boolean} again
  */
 async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, again) {
-  // Any text is to pg a wish for TLS (`?ssl=verify-full`), and nothing that would make it less than full.
+  // For pg any text asks for TLS (`?ssl=verify-full`), and no text makes it less than full.
   const ssl = typeof given === 'string' ? true : given
   const direct = sslnegotiation === 'direct'
   const { tlsSettings } = require('./tls.js')
@@ -110,7 +110,7 @@ async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, a
 }
 
 /**
- * Parameters of their own in the start-up packet, as pg sends them: a pooler may know these and refuse `options`.
+ * Start-up parameters that pg sends as parameters of their own: a pooler may know these and refuse `options`.
  *
  * @param {any} parameters
  * @returns {Record<string, string>}

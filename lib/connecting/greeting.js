@@ -1,6 +1,6 @@
 // @ts-check
-// The application's hooks for new connections (`onConnect`, `pool.on('connect')`, `verify`): they usually set up the
-// session, so they run on native connections, too, before anybody uses them.
+// The application's hooks for new connections (`onConnect`, `pool.on('connect')`, `verify`). They usually set up the
+// session, so they run on native connections, too, before any call uses them.
 'use strict'
 
 const { coded } = require('../errors.js')
@@ -15,21 +15,21 @@ function isGreeted(pool) {
   return Boolean(onConnect || verify || listeners(pool).length > 0)
 }
 
-/** Also those for `once`, which go when they are called. */
+/** Including those for `once`, which are removed when they are called. */
 const listeners = (/** @type {any} */ pool) => pool.rawListeners?.('connect') ?? []
 
 /** How long a listener's promise may be pending while the session has nothing to do. */
 const LONGEST_IDLE_MS = 10_000
 
 /**
- * Shows a new session to the hooks, in pg-pool's order, and waits until they are done with it.
+ * Passes a new session to the hooks, in pg-pool's order, and waits until they are done with it.
  *
  * @param {any} pool
  * @param {(sql: string) => Promise<any>} converse runs SQL there
  * @param {import('./session.js').About} about
  */
 async function greet(pool, converse, about) {
-  // Read in only where there are hooks.
+  // Loaded only if there are hooks.
   const { Session } = require('./session.js')
   const session = new Session(converse, about)
   const { onConnect, verify } = pool.options
@@ -56,7 +56,7 @@ async function greet(pool, converse, about) {
 }
 
 /**
- * Runs a hook. One that fails without saying how (`throw undefined`) fails with an error that names it.
+ * Runs a hook. If it fails without a reason (`throw undefined`), the failure is an error that names the hook.
  *
  * @param {string} hook
  * @param {() => unknown} run
@@ -83,14 +83,14 @@ function callEach(pool, session) {
     for (const listener of listeners(pool)) results.push(listener.call(pool, session))
     return results
   } catch (error) {
-    // The listeners before this one fail with the connection, and nothing waits for their promises any more.
+    // The listeners before this one fail with the connection, and no code waits for their promises any more.
     for (const result of results) Promise.resolve(result).catch(() => {})
     throw error
   }
 }
 
 /**
- * Less than the time that the application gives the whole connection, or that would be over first.
+ * Less than the time that the application gives the whole connection, which would otherwise end first.
  *
  * @param {{ connectionTimeoutMillis?: unknown }} options
  */
@@ -100,8 +100,8 @@ function longestIdle({ connectionTimeoutMillis }) {
 }
 
 /**
- * pg does not wait for a listener's promise, so that its later statements come too late. Here it is waited for, but not one
- * that never settles.
+ * pg does not wait for a listener's promise, so its later statements come too late. Here the promise is awaited,
+ * except one that never settles.
  *
  * @param {unknown[]} results of the listeners
  * @param {import('./session.js').Session} session

@@ -1,6 +1,7 @@
 // @ts-check
-// Several hosts in one configuration, as libpq has them: `postgres://a:5432,b:5433/db?target_session_attrs=read-write`,
-// or `host: 'a,b'`. pg does not know them, so they are for configurations that are ours to read, not for a `pg.Pool`.
+// Several hosts in one configuration, as libpq has them:
+// `postgres://a:5432,b:5433/db?target_session_attrs=read-write`, or `host: 'a,b'`. pg does not know them. So they
+// work in configurations that this package reads itself, not for a `pg.Pool`.
 // https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
 'use strict'
 
@@ -10,7 +11,7 @@ const { coded } = require('../errors.js')
 const TARGETS = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby']
 
 /**
- * What native code must know of a pool's hosts before it asks how to connect to one.
+ * What native code must know of a pool's hosts before it requests how to connect to one.
  *
  * @param {any} pool
  */
@@ -27,7 +28,7 @@ function hostsOf({ options, isOurs }) {
 }
 
 /**
- * One of the hosts, with its port; the ports may be as many as the hosts, or one for all.
+ * One of the hosts, with its port. There may be as many ports as hosts, or one for all.
  *
  * @param {{ host: unknown, port: unknown }} parameters
  * @param {number} index

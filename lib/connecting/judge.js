@@ -1,7 +1,7 @@
 // @ts-check
-// Node judges a server's certificate, by the same handshake that pg makes: so `ca`, `crl`, `servername`,
+// Node verifies a server's certificate, with the same handshake that pg makes. So `ca`, `crl`, `servername`,
 // `checkServerIdentity`, NODE_EXTRA_CA_CERTS and all the rest mean what they mean to pg, and a refusal has its code.
-// What it found trustworthy, native code accepts by its digest, and nothing else.
+// Native code accepts by its digest the certificate that Node has accepted, and no other.
 'use strict'
 
 const crypto = require('node:crypto')
@@ -12,10 +12,10 @@ const { HostError } = require('../kept-errors.js')
 const { after, now } = require('../clock.js')
 const { typeOf } = require('./signatures.js')
 
-// A certificate that was good a minute ago is not looked at again; a connection that lives on is not, either.
+// A certificate that was accepted a minute ago is not verified again; nor is that of a connection that stays open.
 const VERDICT_MS = 60_000
 
-// How often a certificate that is not known yet is looked for, when a connection has met one.
+// How many handshakes look for an unknown certificate that a connection has met.
 const LOOKS = 3
 
 // The protocol's SSLRequest: https://www.postgresql.org/docs/current/protocol-message-formats.html
@@ -30,7 +30,7 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
  * @property {number} timeout in ms; 0 for none
  */
 
-/** The certificates that have been found trustworthy, for one pool. */
+/** The certificates that were accepted, for one pool. */
 class Judge {
   /** Until when each certificate of a server is trusted, by the clock of lib/clock.js. @type {Map<string, Map<string, number>>} */
   #verdicts = new Map()
@@ -40,7 +40,7 @@ class Judge {
   #seen = new Map()
 
   /**
-   * The certificates to accept, by their digests; any, where the application wants none to be looked at.
+   * The certificates to accept, by their digests; any certificate, if the application wants no verification.
    *
    * @param {Server} server
    * @param {boolean} again because it shows one that is not known yet
@@ -49,15 +49,16 @@ class Judge {
   async trust(server, again) {
     const name = nameOf(server)
     if (server.ssl !== true && server.ssl.rejectUnauthorized === false) {
-      // Native code has no TLS in common with it. An error of Node's says why; otherwise what it has seen does.
+      // Native code has no TLS version or cipher in common with the server. An error of Node's gives the reason;
+      // otherwise what Node has seen does.
       if (again) await this.#judge(name, server)
       return 'any'
     }
     const known = this.#knownOf(name)
     const before = known.size
     if (before > 0 && !again) return { only: [...known.keys()] }
-    // Behind a load balancer servers with several certificates may take turns, so verdicts add up; and where they take
-    // turns strictly, every other look meets the server that has been judged.
+    // Behind a load balancer, servers with several certificates may alternate, so verdicts add up. If they alternate
+    // strictly, every other handshake meets the server that has been verified already.
     for (let look = 0; look < (again ? LOOKS : 1) && known.size === before; look++) {
       known.set(await this.#judge(name, server), now() + VERDICT_MS)
     }
@@ -65,7 +66,7 @@ class Judge {
   }
 
   /**
-   * What the last handshake with a server came to, for an error that says why native code has none.
+   * The outcome of the last handshake with a server, for an error that says why native code has none.
    *
    * @param {Server} server
    */
@@ -74,7 +75,7 @@ class Judge {
   }
 
   /**
-   * The verdicts on a server that are not old yet.
+   * The verdicts on a server that have not expired.
    *
    * @param {string} name
    */
@@ -103,7 +104,7 @@ class Judge {
 }
 
 /**
- * Makes pg's handshake up to where a session would start, and no further.
+ * Makes pg's handshake up to the start of a session, and no further.
  *
  * @param {Server} server
  * @param {(what: string) => void} seen takes what the server has shown
@@ -122,7 +123,7 @@ async function certificateOf({ host, port, ssl, direct, timeout }, seen) {
       socket,
       host,
       ...options,
-      // Accessors and hidden properties, as pg makes of the key, are not spread.
+      // A spread omits accessors and hidden properties, such as the key that pg hides.
       ...('key' in options && { key: options.key }),
       ...(direct && { ALPNProtocols: ['postgresql'] }),
       ...(net.isIP(host) === 0 && { servername: host }),
@@ -139,7 +140,7 @@ async function certificateOf({ host, port, ssl, direct, timeout }, seen) {
     seen(describeTlsOf(secure, raw))
     return crypto.createHash('sha256').update(raw).digest('base64')
   } catch (error) {
-    // What the application's own function found is its own.
+    // An error of the application's own function stays as it is.
     throw error === ownError ? error : new HostError(error)
   } finally {
     cancelTimeout()
@@ -148,7 +149,8 @@ async function certificateOf({ host, port, ssl, direct, timeout }, seen) {
 }
 
 /**
- * A time that a timer can wait for; 0 for none. Node would fire a timer at once that is to wait for longer than it can.
+ * A time that a timer can wait for; 0 for none. If the time is longer than a timer can wait, Node would fire the
+ * timer at once.
  *
  * @param {number} ms
  */

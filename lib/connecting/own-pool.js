@@ -1,6 +1,6 @@
 // @ts-check
-// What stands in for a `pg.Pool` where the application gives a connection string, a configuration or nothing: it needs
-// no pg, and means what pg would make of the same configuration.
+// Replaces a `pg.Pool` if the application gives a connection string, a configuration or nothing. It needs no pg, and
+// means what pg would make of the same configuration.
 'use strict'
 
 const { parse } = require('pg-connection-string')
@@ -45,7 +45,7 @@ class OwnPool {
  * @param {NodeJS.ProcessEnv} env
  */
 function resolve(config, env) {
-  // As pg, an empty value is as good as none.
+  // As in pg, an empty value counts as none.
   const user = config.user || env.PGUSER || (process.platform === 'win32' ? env.USERNAME : env.USER)
   return {
     user,

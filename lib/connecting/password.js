@@ -2,8 +2,8 @@
 'use strict'
 
 /**
- * The password for one connection, as pg finds it: given, asked of the application's function, or out of the password
- * file. Undefined where there is none, which is no error unless the server asks for one.
+ * The password for one connection, found as pg finds it: given, returned by the application's function, or read from
+ * the password file. Undefined if there is none, which is no error unless the server requests one.
  *
  * @param {{ host: string, port: number, user: string, database: string, password: unknown }} parameters
  * @param {object} receiver what `this` is to the function
@@ -17,7 +17,7 @@ async function passwordFor(parameters, receiver) {
     return told
   }
   if (given != null) return typeof given === 'string' ? given : undefined
-  // Read in only here: it costs a start more than the rest of this folder, and few need it.
+  // Loaded only here: it costs more at start than the rest of this folder, and few applications need it.
   // @ts-expect-error pgpass has no types
   const pgpass = require('pgpass')
   return new Promise((found) => pgpass(parameters, found))

@@ -6,14 +6,14 @@ const { wrongType } = require('../arguments.js')
 const { coded } = require('../errors.js')
 
 /**
- * A `pg.Pool` as it is; a pool that the application has wrapped, a client, a connection string, a configuration or nothing
- * (DATABASE_URL, or else the PG* environment) as a pool of our own.
+ * Returns a `pg.Pool` as it is. Anything else becomes a pool of our own: a pool that the application has wrapped, a
+ * client, a connection string, a configuration or nothing (DATABASE_URL, or else the PG* environment).
  *
  * @param {any} given
  */
 function poolOf(given) {
   if (given != null && typeof given !== 'string' && isPool(given)) return given
-  // Read in only where there is no pool of pg's.
+  // Loaded only if there is no pool of pg's.
   const { isWrapped, wrappedPool } = require('./wrapped-pool.js')
   if (given != null && isWrapped(given)) return wrappedPool(given)
   const { OwnPool } = require('./own-pool.js')
@@ -36,13 +36,13 @@ const isPool = (/** @type {any} */ given) =>
   typeof given.options === 'object'
 
 /**
- * Not just any object: one that names at least one thing to configure, or is empty, so that a mistaken argument does
- * not become a connection to wherever the environment leads.
+ * Not any object: it must name at least one thing to configure, or be empty. Otherwise a mistaken argument would
+ * become a connection to the server of the environment.
  *
  * @param {any} given
  */
 function isConfiguration(given) {
-  // With `options` in it, it is what was left of a pool.
+  // An object with `options` in it is what remains of a pool.
   if (typeof given !== 'object' || typeof given.options === 'object' || isClient(given)) return false
   return KEYS.some((name) => given[name] !== undefined) || (isPlain(given) && Reflect.ownKeys(given).length === 0)
 }

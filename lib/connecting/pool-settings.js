@@ -11,7 +11,7 @@ const { hostsOf } = require('./hosts.js')
 function poolSettings(pool) {
   const { options } = pool
   const finite = (/** @type {unknown} */ value) => (Number.isFinite(Number(value)) ? Number(value) : undefined)
-  // A number that native code has no room for is as good as no limit.
+  // A number that is too large for native code counts as no limit.
   const whole = (/** @type {number} */ value) => (Number.isSafeInteger(value) ? value : undefined)
   const { idleTimeoutMillis = 10_000 } = options
   return {
@@ -25,7 +25,7 @@ function poolSettings(pool) {
   }
 }
 
-/** More connections to one server than this no process can have: each has a port of its own. */
+/** No process can have more connections to one server than this: each has a port of its own. */
 const MOST = 65_535
 
 module.exports = { poolSettings }

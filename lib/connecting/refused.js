@@ -1,5 +1,5 @@
 // @ts-check
-// Options whose meaning native code cannot keep. They are refused by name, never skipped.
+// Options whose meaning native code cannot keep. They are refused by name, never ignored.
 'use strict'
 
 const { invalid } = require('../arguments.js')
@@ -11,7 +11,7 @@ const REFUSED = {
   scramMaxIterations: 'is a limit that native code does not know',
 }
 
-// What Node's TLS takes, and rustls has in another form or not at all.
+// Options of Node's TLS that rustls has in another form or not at all.
 const REFUSED_IN_SSL = {
   pfx: 'cannot be opened; give the certificate and key as PEM in `cert` and `key`',
   secureContext: 'belongs to Node; give its `ca`, `cert` and `key` themselves',

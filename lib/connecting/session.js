@@ -1,7 +1,7 @@
 // @ts-check
-// A new native connection as the application's hooks see it. It can be read as pg's client: what that has as a value is
-// here, too, and any other name is undefined. A method of pg's client that a native connection lacks throws when it is
-// called, and not when it is read.
+// A new native connection as the application's hooks see it. It can be read like pg's client: values of pg's client
+// are here, too, and any other name is undefined. A method of pg's client that a native connection lacks throws when
+// it is called, and not when it is read.
 'use strict'
 
 const { randomBytes } = require('node:crypto')
@@ -22,9 +22,9 @@ class Session extends EventEmitter {
   /** @type {Promise<unknown>} */
   #last = Promise.resolve()
   #pending = 0
-  /** How many queries there have been. */
+  /** The number of queries so far. */
   #asked = 0
-  /** What the hooks have been given of queries that are not over. @type {Set<Promise<unknown>>} */
+  /** The promises of unfinished queries that the hooks have received. @type {Set<Promise<unknown>>} */
   #given = new Set()
 
   /**
@@ -36,7 +36,7 @@ class Session extends EventEmitter {
     this.#converse = converse
     this.#parameters = parameters
     this.processID = processID
-    // Also for hooks that pass the method on by itself.
+    // Also for hooks that pass the method on detached.
     this.query = this.query.bind(this)
   }
 
@@ -86,7 +86,7 @@ class Session extends EventEmitter {
     this.#asked++
     const result = this.#last.then(run).finally(() => this.#pending--)
     this.#last = result.catch(() => {})
-    // Another promise than the one that is waited for here: if the hook ignores a failure, it is unhandled, as with pg.
+    // This promise is not the one that is awaited here: if the hook ignores a failure, it is unhandled, as with pg.
     const given = result.then((found) => found)
     this.#given.add(given)
     const isOver = () => this.#given.delete(given)
@@ -94,7 +94,7 @@ class Session extends EventEmitter {
     return given
   }
 
-  /** A hook has failed, and the connection ends: that its queries fail with it is no further failure to handle. */
+  /** A hook has failed, and the connection ends. Its queries fail with it; that is no further failure to handle. */
   abandon() {
     for (const given of this.#given) given.catch(() => {})
   }
@@ -117,9 +117,10 @@ class Session extends EventEmitter {
    * @param {unknown[]} params
    */
   async #runWith(text, params) {
-    // Each has a name of its own: if it fails it may stay behind, in a session that a pooler gives to other clients, too.
+    // Each has a name of its own: if it fails it may remain, also in a session that a pooler gives to other clients.
     const name = `goscope_hook_${randomBytes(8).toString('hex')}`
-    // On lines of its own: it may end in a comment. A semicolon before that leaves an empty statement, which has no result.
+    // On lines of its own: it may end in a comment. A semicolon before that leaves an empty statement, which has no
+    // result.
     const prepare = `PREPARE ${name} AS ${text.replace(/;\s*$/, '')}\n`
     try {
       const results = await this.#converse(
@@ -141,7 +142,7 @@ class Session extends EventEmitter {
     return `"${name.replaceAll('"', '""')}"`
   }
 
-  /** Parsers of column types concern queries of the application's own, which it makes through pg. */
+  /** Parsers of column types apply to the application's own queries, which it makes through pg. */
   setTypeParser() {}
 
   /** Values in the rows are text, so nothing parses them. */
@@ -149,7 +150,7 @@ class Session extends EventEmitter {
     return (/** @type {string} */ value) => value
   }
 
-  /** A session in a hook is the pool's to take back. */
+  /** Only the pool may release a session that a hook uses. */
   release() {}
 
   /** While hooks run, the call that needs the connection keeps the process alive. */
@@ -197,7 +198,7 @@ class Session extends EventEmitter {
     }
   }
 
-  /** Resolves when everything that was asked has been answered, and what hooks asked upon that, too. */
+  /** Resolves when all queries have been answered, including those that hooks made after the earlier answers. */
   async settled() {
     while (this.#pending > 0) {
       await this.#last

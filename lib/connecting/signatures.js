@@ -6,7 +6,7 @@
 const crypto = require('node:crypto')
 
 /**
- * What a number of TLS means: the hash, the keys that may sign so, and how RSA pads.
+ * The meaning of a signature scheme's number in TLS: the hash, the keys that may sign so, and how RSA pads.
  *
  * @type {Record<number, { hash?: string, keys: string[], curve?: string, isPss?: boolean }>}
  */
@@ -30,7 +30,7 @@ const SCHEMES = {
 const ONLY_TLS12 = new Set([0x0401, 0x0501, 0x0601])
 
 /**
- * How a key signs by a scheme; undefined if it may not.
+ * How a key signs with a scheme; undefined if it may not.
  *
  * @param {crypto.KeyObject} key
  * @param {number} number
@@ -73,7 +73,7 @@ function sign({ scheme, message, key }) {
 }
 
 /**
- * What a client's key signs by where native code cannot, the best first; undefined if it can.
+ * The schemes with which a client's key signs if native code cannot, the best first; undefined if native code can.
  *
  * @param {crypto.KeyObject} key
  * @returns {{ schemes: number[], onlyTls12?: boolean } | undefined}
@@ -98,7 +98,7 @@ function schemesOfNode({ asymmetricKeyType: type, asymmetricKeyDetails: details 
   const bits = details.modulusLength ?? 0
   if (type === 'rsa') return bits >= 2048 && bits <= 4096 ? undefined : RSA.filter((scheme) => fits(scheme, bits))
   if (type !== 'rsa-pss') return undefined
-  // The key may say by which hash it signs.
+  // The key may name the hash with which it signs.
   const { hashAlgorithm } = details
   return RSA_PSS.filter(
     (scheme) => fits(scheme, bits) && (hashAlgorithm === undefined || SCHEMES[scheme].hash === hashAlgorithm),

@@ -1,5 +1,5 @@
 // @ts-check
-// The application's `ssl` in the form that native code takes it.
+// The application's `ssl` in the form that native code accepts.
 'use strict'
 
 const { X509Certificate, createPrivateKey } = require('node:crypto')
@@ -33,7 +33,7 @@ function tlsSettings(ssl, host, direct) {
 function clientCertificate(ssl) {
   const { cert, key, passphrase } = ssl
   try {
-    // Node finds the same faults with the same words in what it is given, be it of the server's or the client's.
+    // Node reports the same faults with the same messages in the server's and in the client's options.
     tls.createSecureContext(ssl)
     if (!cert || !key) return {}
     const chain = [cert].flat().flatMap((pem) => String(pem).match(CERTIFICATE) ?? [pem])

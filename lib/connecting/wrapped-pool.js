@@ -1,7 +1,7 @@
 // @ts-check
-// What stands in for a pool that the application has wrapped by hand, and for a single client of pg's: neither has the
-// class of the clients, from which a `pg.Pool`'s configuration is resolved. How to connect is read from the wrapper's
-// `options` if these name a server, from the client, or from a client that the wrapper's `connect()` lends. Neither is queried;
+// Replaces a pool that the application has wrapped by hand, or a single client of pg's: neither has the class of the
+// clients, from which a `pg.Pool`'s configuration is resolved. How to connect is read from the wrapper's `options` if
+// these name a server, from the client, or from a client that the wrapper's `connect()` lends. Neither is queried;
 // `end()` is called.
 'use strict'
 
@@ -24,8 +24,8 @@ class WrappedPool extends OwnPool {
   }
 
   /**
-   * The `end` of a frozen wrapper cannot be noticed when it is called. The wrapper may say that it is ended, as a `pg.Pool`
-   * does.
+   * The `end` of a frozen wrapper cannot be replaced, so a call of it goes unnoticed. The wrapper may report that it
+   * is ended, as a `pg.Pool` does.
    *
    * @override
    */
@@ -43,15 +43,16 @@ class WrappedPool extends OwnPool {
     return this.#client?.constructor
   }
 
-  /** The client that knows how to connect. */
+  /** The client whose configuration is used to connect. */
   get client() {
     if (this.#client) return this.#client
     throw new Error('the pool has not been asked for a client yet')
   }
 
   /**
-   * The server has refused the password. What a password function gave a lent client stays in it, so the next connection is
-   * described by a client that is lent anew; not each, since the application may wait for us with all of its clients.
+   * The server has refused the password. A lent client keeps the password that a password function gave it. So the
+   * next connection is described by a newly lent client. Not every connection borrows one: the application may be
+   * waiting for us while it holds all of its clients.
    */
   passwordWasRefused() {
     this.#isOutdated = this.#client !== this.given
@@ -85,7 +86,7 @@ const NO_CLIENT =
   'must have the configuration of pg in its `options`: its connect() gives no client of pg that could be read in their place'
 
 /**
- * The options of the pool itself; those that a client has been made with, it keeps in these places.
+ * The options of the pool itself. A client keeps the options that it was made with in these places.
  *
  * @param {any} given
  */
@@ -99,7 +100,7 @@ function optionsOf(given) {
     connectionTimeoutMillis,
     keepAlive: connection?._keepAlive,
     keepAliveInitialDelayMillis: connection?._keepAliveInitialDelayMillis,
-    // A socket of another kind was made by the application's own `stream`, which is refused by name.
+    // A socket of another kind comes from the application's own `stream`, which is refused by name.
     ...(stream && !/^(TLS)?Socket$/.test(stream.constructor?.name) && { stream }),
   }
 }
@@ -119,7 +120,7 @@ const isWrapped = (/** @type {any} */ given) =>
 const known = new WeakMap()
 
 /**
- * The one of a wrapper or client, so that adapters on it share their connections.
+ * The instance for a wrapper or client, so that adapters on it share their connections.
  *
  * @param {object} given
  */

@@ -1,5 +1,5 @@
 // @ts-check
-// PostgreSQL's programs, from the npm package that carries them for this platform.
+// PostgreSQL's programs, from the npm package that contains them for this platform.
 'use strict'
 
 const fs = require('node:fs')
@@ -58,8 +58,8 @@ function tryResolve(from, name) {
 }
 
 /**
- * npm packages hold no symbolic links; the carrier makes its libraries' at install time, unless install scripts are
- * off, as newer package managers have them.
+ * npm packages contain no symbolic links. The package with the programs creates its libraries' links at install time,
+ * unless install scripts are off, as in newer package managers.
  *
  * @param {string} carrier
  */

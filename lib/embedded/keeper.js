@@ -1,7 +1,7 @@
 // @ts-check
-// A process of its own that keeps one throwaway server: makes its folder, starts it, and takes both away when its
-// standard input ends. That happens when the process that wanted the server stops it, and also when that process
-// exits, crashes or is killed, so neither servers nor folders are left behind.
+// A separate process that keeps one throwaway server. It makes the folder, starts the server, and removes both when
+// its standard input ends. That happens when the process that uses the server stops it, and also when that process
+// exits, crashes or is killed. So neither servers nor folders are left behind.
 'use strict'
 
 const { spawn, spawnSync } = require('node:child_process')
@@ -24,12 +24,12 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-postgres-'))
 const data = path.join(folder, 'data')
 const logFile = path.join(folder, 'server.log')
 const socketDirectory = makeSocketFolder(folder)
-/** Those that go with the server. */
+/** The folders that are removed with the server. */
 const folders = [...new Set([folder, socketDirectory ?? folder])]
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let server
 
-// Ctrl-C in a terminal reaches this process too; the server goes when its user does.
+// Ctrl-C in a terminal reaches this process too; the server stops when the process that uses it ends.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void leave(0))
 process.stdin.on('end', () => void leave(0)).on('error', () => void leave(0))
@@ -67,7 +67,7 @@ async function keep() {
     if (await startOn(port, path.join(bin, 'postgres'), { ...user, env })) {
       return report({ port, folders, logFile, socketDirectory: socketDirectory ?? folder, pid: server?.pid })
     }
-    // Somebody else may have taken the port between the look and the start.
+    // Another process may have taken the port between the check and the start.
     if (order.port || attempt === START_ATTEMPTS) throw new Error(`PostgreSQL did not start on port ${port}`)
   }
 }
@@ -82,7 +82,7 @@ async function startOn(port, program, options) {
     listen_addresses: '127.0.0.1',
     port: String(port),
     unix_socket_directories: socketDirectory ?? '',
-    // Nobody mourns the data of a throwaway server.
+    // The data of a throwaway server may be lost.
     fsync: 'off',
     full_page_writes: 'off',
     ...order.settings,
@@ -108,7 +108,7 @@ async function startOn(port, program, options) {
   return false
 }
 
-/** PostgreSQL will not run as root: as root it runs as somebody else. */
+/** PostgreSQL will not run as root: if this is root, the server runs as another user. */
 function serverUser() {
   if (process.getuid?.() !== 0) return undefined
   const users = fs.readFileSync('/etc/passwd', 'utf8').split('\n')
@@ -120,7 +120,7 @@ function serverUser() {
 }
 
 /**
- * The programs in a place where the server's user can run them: a home folder of root's is closed to others.
+ * The programs, in a place where the server's user can run them: other users cannot read root's home folder.
  *
  * @param {{ uid: number, gid: number } | undefined} user
  * @param {string} binaries
@@ -152,7 +152,7 @@ async function leave(code) {
   leaving = true
   if (server && server.exitCode === null && server.signalCode === null) {
     const gone = new Promise((resolve) => server?.once('exit', resolve))
-    // Fast shutdown: sessions are ended, not waited for.
+    // Fast shutdown: the server ends the sessions and does not wait for them.
     server.kill('SIGINT')
     const impatience = setTimeout(() => server?.kill('SIGKILL'), STOP_TIMEOUT_MS)
     await gone

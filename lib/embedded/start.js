@@ -10,7 +10,7 @@ const readline = require('node:readline')
 const { pause } = require('../clock.js')
 const { findBinaries } = require('./binaries.js')
 
-/** Node 20.0 and 20.1 lack the symbol; TypeScript's and Node's helpers agree on this stand-in. */
+/** Node 20.0 and 20.1 lack the symbol; the helpers of TypeScript and Node use this same substitute. */
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
 
 /**
@@ -27,7 +27,7 @@ async function startPostgres(options = {}) {
   const order = JSON.stringify({ binaries, password, settings, port: options.port })
 
   const { NODE_OPTIONS: _, ...env } = process.env
-  // Detached, or a Ctrl-C would reach the server before its user is done with it.
+  // Detached, or a Ctrl-C would reach the server before the process that uses it has finished.
   const keeper = spawn(process.execPath, [path.join(__dirname, 'keeper.js'), order], {
     env,
     detached: true,

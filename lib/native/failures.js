@@ -1,5 +1,5 @@
 // @ts-check
-// What is said where there is no addon, or not the right one: which is missing, and what to do about it.
+// The messages for a missing or wrong addon: what is missing, and what to do about it.
 'use strict'
 
 const { PLATFORMS, installed } = require('./packages.js')

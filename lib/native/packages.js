@@ -1,6 +1,6 @@
 // @ts-check
-// The packages that carry the addon. Their names stand here one by one, so that tools that copy what a program requires
-// (Next.js, the tracers of serverless platforms) see them.
+// The packages that contain the addon. Their names are written one by one, so that tools that copy what a program
+// requires (Next.js, the tracers of serverless platforms) see them.
 'use strict'
 
 const { createRequire } = require('node:module')
@@ -30,7 +30,7 @@ const PLATFORMS = Object.keys(LOAD)
 /** @param {string} platform */
 const load = (platform) => LOAD[platform]?.()
 
-/** The platforms whose packages are installed, whether or not they are this one. */
+/** The platforms whose packages are installed, including other platforms than this one. */
 function installed() {
   const { resolve } = createRequire(__filename)
   return PLATFORMS.filter((platform) => {

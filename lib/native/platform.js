@@ -1,5 +1,5 @@
 // @ts-check
-// The platform, as the names of addons and their packages say it.
+// The platform, as in the names of addons and their packages.
 'use strict'
 
 const fs = require('node:fs')
@@ -15,8 +15,8 @@ function platformName({ platform, arch, execPath } = process) {
 }
 
 /**
- * Whether a program runs on musl: its dynamic linker, which its ELF header names, is musl's. What else is installed
- * does not matter: glibc's programs run on Alpine with glibc beside them, and musl's on Debian.
+ * Whether a program runs on musl: the dynamic linker that its ELF header names is musl's. Other installed libraries
+ * do not matter: glibc's programs run on Alpine with glibc beside them, and musl's on Debian.
  *
  * @param {string} program
  */
