@@ -1,5 +1,5 @@
 // @ts-check
-// The caller's `AbortSignal`: of Node, of a window of jsdom's or of an older polyfill, which has neither `reason` nor
+// The caller's `AbortSignal`: of Node, of a jsdom window, or of an older polyfill, which has neither `reason` nor
 // `throwIfAborted`.
 'use strict'
 
@@ -32,7 +32,7 @@ function throwIfAborted(signal) {
 function onAbort(signal, callback) {
   if (signal === undefined) return () => {}
   const listener = listeners.get(signal) ?? listenTo(signal)
-  // One callback may be given twice.
+  // The same callback may be passed twice.
   const own = () => callback()
   listener.callbacks.add(own)
   return () => {

@@ -10,9 +10,9 @@ const { isInWork, isWithin, runWork, waitForEnd } = require('./work-context.js')
 const CLOSED = 'Cannot use an adapter after calling close on it'
 
 /**
- * One adapter's part in the {@link Connection} that all adapters on a pool share: its calls, and its own end. Closing it
- * leaves the others alone; the last one to be closed closes the native connections. What the application has given, such as a
- * `pg.Pool`, ends with `end` only.
+ * One adapter's part in the {@link Connection} that all adapters on a pool share: its calls, and its own end. Closing
+ * it leaves the others open; the last one to be closed closes the native connections. What the application has given,
+ * such as a `pg.Pool`, ends only with `end`.
  */
 class AdapterConnection {
   /** @type {Promise<void> | undefined} */
@@ -43,17 +43,20 @@ class AdapterConnection {
     return this.#closed !== undefined || this.shared.isEnded
   }
 
-  /** Whether a call is refused that is made here and now: this is being ended, and the work that goes on has no part in it. */
+  /**
+   * Whether a call that is made here and now is refused: this is being ended, and the call is no part of the work
+   * that continues.
+   */
   get isRefusing() {
     return (this.#closed !== undefined && !isInWork(this)) || this.shared.isRefusing
   }
 
-  /** What a call is refused with. */
+  /** The error with which a call is refused. */
   refusal() {
     return this.#closed ? coded(new Error(CLOSED), 'ERR_ADAPTER_CLOSED') : new Error(POOL_ENDED)
   }
 
-  /** Throws where {@link isRefusing} says so. */
+  /** Throws if {@link isRefusing} is true. */
   assertOpen() {
     if (!this.isEnded) return
     this.shared.noticeEnd()
@@ -101,7 +104,7 @@ class AdapterConnection {
   }
 
   /**
-   * Work of the application's, as part of a task. While the end waits for it, calls that it makes are not refused.
+   * Runs work of the application, as part of a task. While the end waits for it, calls that it makes are not refused.
    *
    * @template T
    * @param {string} claim under which it is done
@@ -122,7 +125,7 @@ class AdapterConnection {
   }
 
   /**
-   * Has a wait given up at the end, or when the work is over of which it is part.
+   * Makes the end give a wait up; if the wait is part of work, when that work is over.
    *
    * @param {() => void} giveUp
    * @returns {() => void} to be called when the wait is over
@@ -135,7 +138,7 @@ class AdapterConnection {
   }
 
   /**
-   * Waits for what may take another process long, unless the end comes meanwhile.
+   * Waits for something that may take another process long, unless the end comes meanwhile.
    *
    * @template T
    * @param {Promise<T>} wait
@@ -154,7 +157,7 @@ class AdapterConnection {
   }
 
   /**
-   * Passes news on from now until the function that it returns is called, or the end.
+   * Passes events to the subscriber from now until the returned function is called, or until the end.
    *
    * @param {(news: any) => void} subscriber
    * @param {{ subscribe: (subscription: number) => void, unsubscribe: (subscription: number) => void }} native
@@ -177,8 +180,8 @@ class AdapterConnection {
   }
 
   /**
-   * Waits for what this adapter has under way. Within work that it would have to wait for, it returns at once, and all of that
-   * follows when the work is over.
+   * Waits for this adapter's calls and work under way. Within work that it would have to wait for, it returns at
+   * once, and all of that follows when the work is over.
    */
   close() {
     this.#closed ??= this.#close()
@@ -187,12 +190,12 @@ class AdapterConnection {
 
   async #close() {
     for (const end of this.#subscriptions) end()
-    // After this function has returned, and `isEnded` says so.
+    // This runs after the function has returned, when `isEnded` is true.
     await null
     await this.#underWay.over()
     for (const end of this.#leases) end()
     await untilSettled(this)
-    // A lock that was refused is given back in the background.
+    // A lock that was refused is released in the background.
     await send((slot) => this.native.untilNothingIsOwed(slot))
     await this.shared.leave()
   }

@@ -86,7 +86,7 @@ class PostgresAdapter extends CacheProvider {
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
     const connection = this.#connection
-    // The end waits until it is known whether the lock has to be given back.
+    // The end waits until it is known whether the lock has to be released.
     connection.beginTask()
     try {
       const called = now()
@@ -96,7 +96,8 @@ class PostgresAdapter extends CacheProvider {
       const defaultTtl = this.#defaultLockTTL
       const end = called + length
       const lease = new Lease(connection, this.#locks, name, String(key), granted, end, defaultTtl, disposal)
-      // An owner that the application has named may have held it before, and can release it through another adapter.
+      // If the application has named the owner, it may have held the lock before, and can release it through another
+      // adapter.
       if (wanted !== null || !connection.isRefusing) return lockHandle(lease)
       lease.giveBack()
       throw connection.refusal()
@@ -276,7 +277,8 @@ class PostgresAdapter extends CacheProvider {
 }
 
 /**
- * A time in whole milliseconds, cut as a Date cuts it, so that nothing is stored that would not come back. A Date is one.
+ * A time in whole milliseconds, cut as a Date cuts it, so that the stored time is the one that is read back. A Date
+ * is accepted.
  *
  * @param {string} name
  * @param {unknown} value
@@ -288,7 +290,7 @@ function wholeTime(name, value) {
 }
 
 /**
- * As go-go-scope's documentation makes an adapter.
+ * Makes an adapter in the way that go-go-scope's documentation shows.
  *
  * @param {unknown} [pool]
  * @param {unknown} [options]

@@ -1,6 +1,6 @@
 // @ts-check
-// What the public methods accept. Each function gives the argument in the form that native code takes, or throws with
-// Node's codes, naming the argument and the value.
+// The arguments that the public methods accept. Each function returns the argument in the form that native code
+// takes, or throws with Node's codes, naming the argument and the value.
 'use strict'
 
 const { inspect } = require('node:util')
@@ -44,7 +44,7 @@ const invalid = (name, reason, value, cause) =>
   )
 
 /**
- * As Node's own errors show a value: an object only by its class, so that no secret in it gets out.
+ * Shows a value as Node's own errors do: an object only by its class, so that no secret in it gets out.
  *
  * @param {unknown} value
  */
@@ -65,7 +65,7 @@ function className(value) {
 }
 
 /**
- * Text that PostgreSQL can hold.
+ * Text that PostgreSQL can store.
  *
  * @param {string} name
  * @param {unknown} value
@@ -80,8 +80,9 @@ function text(name, value) {
 }
 
 /**
- * A key, as native code takes it: one with lone surrogates, which UTF-8 cannot hold, crosses as U+0000, the key with
- * U+FFFD in their place, U+0000, and the key's JSON literal, in which they are escaped. No other key holds a U+0000.
+ * A key, as native code takes it. UTF-8 cannot hold lone surrogates. A key with some is passed as U+0000, the key
+ * with U+FFFD in their place, U+0000, and the key's JSON literal, in which they are escaped. No other key holds a
+ * U+0000.
  *
  * @param {string} name
  * @param {unknown} value
@@ -92,7 +93,7 @@ function key(name, value) {
 }
 
 /**
- * A key as it was given, out of the form that native code takes.
+ * The original key, from the form that native code takes.
  *
  * @param {string} taken
  * @returns {string}
@@ -124,8 +125,8 @@ const isWellFormed = (value) => /** @type {any} */ (value).isWellFormed()
 const toWellFormed = (value) => /** @type {any} */ (value).toWellFormed()
 
 /**
- * A lease's length in milliseconds. 0 is a lease that has run out already, as the pg-based adapter has it: go-go-scope's
- * scheduler asks for that by `timeout: 0`.
+ * A lease's length in milliseconds. 0 is a lease that has run out already, as in the pg-based adapter: go-go-scope's
+ * scheduler requests that by `timeout: 0`.
  *
  * @param {string} name
  * @param {unknown} value
@@ -184,7 +185,7 @@ function wait(name, value) {
 }
 
 /**
- * An AbortSignal, of whatever realm.
+ * An AbortSignal of any realm.
  *
  * @param {string} name
  * @param {any} value
@@ -198,7 +199,7 @@ function signal(name, value) {
 }
 
 /**
- * How long another caller is waited for, as `WaitLimit` takes it.
+ * How long to wait for another caller, as `WaitLimit` takes it.
  *
  * @param {Record<string, any>} options
  */
@@ -208,7 +209,7 @@ const limit = (options) => ({
 })
 
 /**
- * An entry's time to live in milliseconds; null where it does not expire.
+ * An entry's time to live in milliseconds; null if it does not expire.
  *
  * @param {unknown} value
  * @param {string} [name]
@@ -255,7 +256,7 @@ function number(name, value, { integer = false, min = -Infinity, max = Infinity 
 const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE }
 
 /**
- * A number, or null where it is absent.
+ * A number, or null if it is absent.
  *
  * @param {string} name
  * @param {unknown} value
@@ -284,7 +285,7 @@ function object(name, value) {
 }
 
 /**
- * What an iterable gives, each item as `item` takes it, which is told where in the argument it stands.
+ * The items of an iterable, each as `item` returns it. `item` also gets the item's position in the argument.
  *
  * @template T
  * @param {string} name
@@ -292,7 +293,7 @@ function object(name, value) {
  * @param {(name: string, value: unknown) => T} item
  */
 function list(name, value, item) {
-  // A string is iterable, and a single key is easily given for a list of one.
+  // A string is iterable, and a single key is easily passed instead of a list of one.
   if (typeof value !== 'object' || typeof (/** @type {any} */ (value)?.[Symbol.iterator]) !== 'function') {
     throw wrongType(name, 'an iterable object', value)
   }
@@ -301,7 +302,7 @@ function list(name, value, item) {
 }
 
 /**
- * One of some words, or the first of them where it is absent.
+ * One of some words, or the first of them if it is absent.
  *
  * @param {string} name
  * @param {unknown} value
@@ -323,7 +324,7 @@ function oneOf(name, value, words) {
 }
 
 /**
- * What a crash of the server may take of a cache.
+ * What a crash of the server may destroy of a cache.
  *
  * @param {string} name
  * @param {unknown} value
@@ -357,7 +358,7 @@ function tableName(value) {
   return parts
 }
 
-// PostgreSQL cuts longer identifiers short, so two long names could mean one table.
+// PostgreSQL truncates longer identifiers, so two long names could mean one table.
 const MAX_IDENTIFIER_BYTES = 63
 
 module.exports = {

@@ -1,5 +1,5 @@
 // @ts-check
-// A call into native code, and its way back: each pending call keeps its resolver in a numbered slot; native code
+// Calls into native code, and their results: each pending call keeps its resolver in a numbered slot; native code
 // reports completions in batches, and one drain settles them all.
 'use strict'
 
@@ -26,15 +26,16 @@ const connections = []
 const freeSlots = []
 let inFlight = 0
 
-// Native code holds the function weakly while no call is under way. It is to live as long as what makes calls.
+// Native code holds the function weakly while no call is under way. The function must live as long as the object that
+// makes calls.
 const isNode = process.versions.bun === undefined && process.versions.deno === undefined
 const bridge = Object.assign(new native.Bridge(drain, isNode, JSON.stringify(systemErrors())), { wake: drain })
 
-// Not the event loop's own ways to do something soon: test runners replace those with clocks of their own.
+// Not the event loop's own functions for deferred calls: test runners replace those with fake clocks.
 const soon = Promise.resolve()
 let flushes = false
 
-/** What a failed call comes to: the error itself is made by {@link settled}, where the caller's stack can be seen. */
+/** The outcome of a failed call. The error itself is made by {@link settled}, where the caller's stack is visible. */
 class Failure {
   /**
    * @param {import('./errors.js').NativeFailure} cause
@@ -70,7 +71,7 @@ function send(start, connection) {
 }
 
 /**
- * As {@link send}, for a wait that can be given up, which ends it.
+ * As {@link send}, for a wait that can be given up. Giving up ends the wait.
  *
  * @param {(slot: number) => void} start
  * @param {(start: (slot: number) => void) => Promise<unknown>} [by] in place of {@link send}
@@ -97,8 +98,8 @@ function flushSoon() {
 }
 
 /**
- * The result of a call, or its error, thrown. To be called by the function that has awaited the outcome: the error's stack
- * then leads through its caller.
+ * Returns the result of a call, or throws its error. The function that has awaited the outcome must call this: then
+ * the error's stack leads through its caller.
  *
  * @param {unknown} outcome
  * @returns {any}
@@ -115,7 +116,7 @@ function flush() {
 }
 
 /**
- * Resolves when no call of a connection is under way, also none that the outcome of another has led to.
+ * Resolves when no call of a connection is under way, and none that followed from the outcome of another.
  *
  * @param {Caller} connection
  */
@@ -152,9 +153,9 @@ function leave(slot) {
   return settle
 }
 
-/** Lets the process exit, as soon as no call is under way and nothing is owed to a server, such as a lock to give back. */
+/** Lets the process exit when no call is under way and no work is owed to a server, such as a lock to release. */
 function letGo() {
-  // Another call: the last of those that are under way asks again.
+  // There is another call: the last of the calls under way checks again.
   if (!bridge.letGo()) send((slot) => bridge.untilNothingIsOwed(slot))
 }
 
@@ -182,9 +183,9 @@ function drain() {
 }
 
 /**
- * The messages of a drain: their number, and then three items of each. A value that is not JSON, or that is more than
- * one, must fail its own call only. Native code lets none through that it can know of; for those that it cannot know of
- * (a column whose type has just been changed), the messages are parsed one by one.
+ * The messages of a drain: their number, and then three items of each. If a value is not JSON, or is more than one
+ * value, only its own call must fail. Native code lets no such value pass if it can know of it. There are values of
+ * which it cannot know (a column whose type has just been changed). For those, the messages are parsed one by one.
  *
  * @param {string} text
  * @returns {any[]}
@@ -194,7 +195,7 @@ function parsed(text) {
     const messages = JSON.parse(text)
     if (messages.length === 1 + 3 * messages[0]) return messages
   } catch {
-    // As where the number of items is wrong.
+    // As for a wrong number of items.
   }
   const [start, ...ends] = bridge.ends()
   const bytes = Buffer.from(text)
@@ -213,14 +214,14 @@ function parsedAlone(text) {
     const message = JSON.parse(`[${text}]`)
     if (message.length === 3) return message
   } catch {
-    // As where there are more items than three.
+    // As for more items than three.
   }
   const [kind, number] = text.split(',', 2).map(Number)
   return kind === TOLD ? [] : [REJECTED, number, { kind: 'message' }]
 }
 
 /**
- * Those who want to be told, by number. They do not keep the process alive.
+ * The subscribers that are to be notified, by number. They do not keep the process alive.
  *
  * @type {Map<number, (news: any) => void>}
  */
@@ -233,7 +234,7 @@ let subscriptions = 0
  * @returns {number} the subscription
  */
 function subscribe(subscriber, start) {
-  // Native code has 32 bits for it, and each lock that is waited for takes one.
+  // Native code has 32 bits for it, and each wait for a lock uses one.
   do {
     subscriptions = (subscriptions + 1) >>> 0
   } while (subscribers.has(subscriptions))
@@ -250,7 +251,8 @@ function unsubscribe(subscription) {
 }
 
 /**
- * Not at once: what one subscriber throws must not keep the drain from the others. It is an unhandled rejection.
+ * Deferred: an exception of one subscriber must not keep the drain from the others. It becomes an unhandled
+ * rejection.
  *
  * @param {number} subscription
  * @param {unknown} news
@@ -272,7 +274,7 @@ function tell(subscription, news) {
 let owner
 
 /**
- * Native code asks about one of the pools.
+ * Native code sends a request about one of the pools.
  *
  * @param {number} request
  * @param {Question} question
@@ -297,7 +299,7 @@ async function answer(request, question) {
   }
 }
 
-/** Read in only for keys that native code does not know. */
+/** Loaded only for keys that native code does not know. */
 const signatures = () => require('./connecting/signatures.js')
 
 /** @param {Owner} pools */

@@ -25,7 +25,7 @@ class PostgresCacheAdapter extends CacheProvider {
     const durability = args.durability('options.durability', given.durability)
     const connection = new AdapterConnection(pool)
     const cache = new native.Cache(connection.native, keyPrefix, createTables, durability, table)
-    // Quoted, so that the end of the name is seen.
+    // Quoted, so that the end of the name is visible.
     const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
     super(connection, cache, { keyPrefix, namespace, createTables }, durability)
     this.#connection = connection

@@ -33,7 +33,7 @@ class CacheProvider extends LifeCycle {
   }
 
   /**
-   * Warns where the table, which was there already, is slower than was asked for. To be called when it is there.
+   * Warns if the table existed before and is slower than requested. To be called when the table exists.
    *
    * @protected
    */
@@ -51,7 +51,7 @@ class CacheProvider extends LifeCycle {
   }
 
   /**
-   * Told of each lookup that the server has answered.
+   * Called for each lookup that the server has answered.
    *
    * @protected
    * @param {boolean} _isHit
@@ -180,7 +180,7 @@ class CacheProvider extends LifeCycle {
   }
 
   /**
-   * A pattern as SQL's LIKE has it.
+   * A pattern in the form of SQL's LIKE.
    *
    * @protected
    * @param {unknown} pattern

@@ -1,9 +1,10 @@
 // @ts-check
-// Time and timers that are real whatever a test runner does. Fake clocks (jest, vitest, sinon) replace the global timers,
-// `Date` and `performance`; in the main realm also the functions of `node:timers` and `node:timers/promises`, for every
-// module that is loaded afterwards, and `performance.now` of `node:perf_hooks`. They replace neither `process.uptime` nor
-// `Atomics.waitAsync`, which belongs to the language, has a time limit, and runs on the event loop in Node, Bun and Deno.
-// The only clock that lib/ may use in the application's process; biome.json forbids the others.
+// Real time and timers, also under a test runner with fake clocks (jest, vitest, sinon). These replace the global
+// timers, `Date` and `performance`. In the main realm they also replace the functions of `node:timers` and
+// `node:timers/promises`, for every module that is loaded afterwards, and `performance.now` of `node:perf_hooks`.
+// They replace neither `process.uptime` nor `Atomics.waitAsync`, which belongs to the language, has a time limit, and
+// runs on the event loop in Node, Bun and Deno. This is the only clock that lib/ may use in the application's
+// process; biome.json forbids the others.
 'use strict'
 
 const { MessageChannel } = require('node:worker_threads')
@@ -24,7 +25,7 @@ const wallClock = () => Date.now()
  */
 function after(ms, callback) {
   const word = new Int32Array(new SharedArrayBuffer(4))
-  // At least 1: a wait of 0 ms is over at once, and is no promise.
+  // At least 1: a wait of 0 ms ends at once, and returns no promise.
   const { value } = /** @type {any} */ (Atomics).waitAsync(word, 0, 0, Math.max(ms, 1))
   value.then((/** @type {'ok' | 'timed-out'} */ outcome) => outcome === 'timed-out' && callback())
   return () => void Atomics.notify(word, 0)
@@ -45,7 +46,7 @@ const nextTurn = () => new Promise((resolve) => void after(0, resolve))
  */
 function pause(ms) {
   const { port1 } = new MessageChannel()
-  // A port that is listened to counts as open.
+  // A port with a listener counts as open.
   port1.on('message', () => {})
   return new Promise((resolve) => {
     after(ms, () => {

@@ -12,10 +12,12 @@ const { coded } = require('./errors.js')
 const { WaitLimit } = require('./wait-limit.js')
 const { outsideWork } = require('./work-context.js')
 
-/** How long others wait for a process that has crashed while it computed. */
+/** How long other processes wait for one that has crashed while it computed. */
 const CLAIM_TTL_MS = 10_000
 
-/** How often an entry is looked at that a write finds and a read does not. It may have gone in between, but not so often. */
+/**
+ * How often to retry if a write finds an entry and a read does not. It may have gone in between, but not so often.
+ */
 const LOOKS = 8
 
 /**
@@ -38,8 +40,8 @@ const LOOKS = 8
  */
 
 /**
- * Cache entries that are computed where they are missing: by one process at a time, and in it once for all who ask
- * meanwhile. An entry is stored until it is no use any more, `staleTtl` beyond its `ttl`; what is in its last `staleTtl` is
+ * Cache entries that are computed if they are missing: by one process at a time, and there once for all concurrent
+ * callers. An entry is stored until it is of no more use, `staleTtl` beyond its `ttl`. In its last `staleTtl` it is
  * stale.
  */
 class ComputedEntries {
@@ -99,7 +101,7 @@ class ComputedEntries {
   }
 
   /**
-   * Without the database: for all in this process who ask for it meanwhile. Not stored.
+   * Without the database: for all concurrent callers in this process. Not stored.
    *
    * @param {Wanted} wanted
    */
@@ -146,7 +148,8 @@ class ComputedEntries {
   }
 
   /**
-   * For all in this process who ask for it before it is there: one of them computes, or waits for another process.
+   * For all callers in this process that request the value before it is there: one of them computes, or waits for
+   * another process.
    *
    * @param {Wanted} wanted
    */
@@ -164,9 +167,11 @@ class ComputedEntries {
   }
 
   /**
-   * As {@link #computed}, for one caller. One that joins the computation of another computes by itself, or joins the next,
-   * - if the value was not stored: this caller may have come after the write or the delete, and must not get what was
-   *   computed before it. If the database could not be reached to store it, the value serves all who compute in that case;
+   * As {@link #computed}, for one caller. A caller that joins the computation of another computes by itself, or joins
+   * the next,
+   * - if the value was not stored: this caller may have come after the write or the delete, and must not get a value
+   *   that was computed before it. If the database could not be reached to store it, the value serves all callers
+   *   that compute in that case;
    * - if the other is refused because the pool is being ended, and this one is not, as part of work under way;
    * - if the other does not wait any longer.
    *
@@ -180,7 +185,7 @@ class ComputedEntries {
       const isFirst = !this.#computing.has(name)
       if (!isFirst) limit.beforeWaiting()
       const computing = this.#computed(wanted)
-      // What is waited for is not worth a wait for the database: this caller computes by itself.
+      // The wait for another caller is not worth a wait for the database: this caller computes by itself.
       if (wanted.computesAnyway) computing.patience.lose()
       try {
         const { json, isStored, loss } = await limit.race(computing.outcome)
@@ -196,8 +201,8 @@ class ComputedEntries {
   }
 
   /**
-   * In the background. What goes wrong there is nobody's to hear: the stale value stands until its end, and then whoever
-   * asks for it hears it.
+   * In the background. A failure there is not reported: the stale value stays until it expires. After that, the next
+   * caller computes and gets the failure.
    *
    * @param {Wanted} wanted
    */
@@ -235,7 +240,7 @@ class ComputedEntries {
         const store = (/** @type {number} */ slot) => this.#cache.storeComputed(slot, name, json, length, version)
         return { json, ...(await this.#stored(store)) }
       } catch (error) {
-        // A mark that stays is harmless.
+        // A mark that remains is harmless.
         this.#connection.send((slot) => this.#cache.withdraw(slot, name, version)).catch(() => {})
         throw error
       }
@@ -270,7 +275,7 @@ class ComputedEntries {
   }
 
   /**
-   * The value that is there by now, as JSON, or the version of what the computed value may replace.
+   * The value that exists by now, as JSON, or the version that the computed value may replace.
    *
    * @param {Wanted} wanted
    * @param {boolean} isRefresh

@@ -1,5 +1,5 @@
 // @ts-check
-// A `pg.Pool` and the native pool that stands in for it: its settings, each connection's description, its end.
+// A `pg.Pool` and the native pool that replaces it: its settings, each connection's description, its end.
 'use strict'
 
 const native = require('./native.js')
@@ -87,7 +87,7 @@ class Connection {
     return connection
   }
 
-  /** Who judges the certificates of its servers. Read in only where there is TLS. */
+  /** The verifier of its servers' certificates. Loaded only if there is TLS. */
   get judge() {
     this.#judge ??= new (require('./connecting/judge.js').Judge)()
     return this.#judge
@@ -97,7 +97,10 @@ class Connection {
     return this.#closed !== undefined || this.pool.ending === true
   }
 
-  /** Whether a call is refused that is made here and now: the pool is being ended, and the work that goes on has no part in it. */
+  /**
+   * Whether a call that is made here and now is refused: the pool is being ended, and the call is no part of the work
+   * that continues.
+   */
   get isRefusing() {
     return this.isEnded && !isInWork(this)
   }
@@ -112,14 +115,14 @@ class Connection {
     return new Promise((resolve) => resolve(this.assertOpen())).then(() => send(start, this))
   }
 
-  /** Throws where {@link isRefusing} says so. */
+  /** Throws if {@link isRefusing} is true. */
   assertOpen() {
     if (!this.isEnded) return
     this.noticeEnd()
     if (this.isRefusing) throw new Error(POOL_ENDED)
   }
 
-  /** If the application ended its pool by itself, the native connections go with it. */
+  /** If the application has ended its pool by itself, closes the native connections, too. */
   noticeEnd() {
     if (this.pool.ending === true) this.end().catch(() => {})
   }
@@ -129,7 +132,10 @@ class Connection {
     this.#users++
   }
 
-  /** One adapter less uses it. The last one closes the native connections, and leaves alone what the application has given. */
+  /**
+   * One adapter less uses it. The last one closes the native connections, and leaves open what the application has
+   * given.
+   */
   async leave() {
     if (--this.#users > 0) return
     // A later adapter on the pool gets native connections of its own, unless the pool has been ended.
@@ -157,7 +163,7 @@ class Connection {
   }
 
   /**
-   * Has a wait given up when the pool is ended, or the work is over of which it is part.
+   * Makes the end of the pool give a wait up; if the wait is part of work, when that work is over.
    *
    * @param {() => void} giveUp
    * @returns {() => void} to be called when the wait is over
@@ -166,19 +172,19 @@ class Connection {
     return this.#underWay.onEnd(giveUp)
   }
 
-  /** What the native pool does now and has done since it was made. */
+  /** The present state of the native pool, and its counters since it was made. */
   metrics() {
     return JSON.parse(this.native.metrics())
   }
 
-  /** Where it leads, for those who watch; resolved once. */
+  /** Where it leads, for observers such as tracing; resolved once. */
   get target() {
     this.#target ??= targetOf(this.pool)
     return this.#target
   }
 
   /**
-   * Has news told from now until the function that it returns is called, or the pool has been ended.
+   * Passes events to the subscriber from now until the returned function is called, or the pool has been ended.
    *
    * @param {(news: any) => void} subscriber
    * @param {{ subscribe: (subscription: number) => void, unsubscribe: (subscription: number) => void }} native
@@ -187,7 +193,7 @@ class Connection {
   subscribe(subscriber, native, { isLease = false } = {}) {
     this.assertOpen()
     const all = isLease ? this.#leases : this.#subscriptions
-    // It holds what would otherwise be collected with the adapter.
+    // The closure keeps alive what would otherwise be collected with the adapter.
     const hear = (/** @type {unknown} */ news) => all.has(end) && subscriber(news)
     const subscription = subscribe(hear, native.subscribe)
     const end = () => {
@@ -200,8 +206,8 @@ class Connection {
   }
 
   /**
-   * Waits for what is under way, closes the native connections, and ends the pool that was given. Within work that it would
-   * have to wait for, it returns at once, and all of that follows when the work is over.
+   * Waits for calls and work under way, closes the native connections, and ends the pool that was given. Within work
+   * that it would have to wait for, it returns at once, and all of that follows when the work is over.
    */
   end() {
     this.#ended ??= this.#end()
@@ -220,7 +226,7 @@ class Connection {
 
   async #closeNative() {
     for (const end of this.#subscriptions) end()
-    // After this function has returned, and `isEnded` says so.
+    // This runs after the function has returned, when `isEnded` is true.
     await null
     await this.#underWay.over()
     for (const end of this.#leases) end()

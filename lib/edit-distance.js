@@ -2,7 +2,8 @@
 'use strict'
 
 /**
- * How many letters to insert, delete, replace, or exchange with their neighbour (the optimal string alignment distance).
+ * The number of letters to insert, delete, replace, or exchange with their neighbour (the optimal string alignment
+ * distance).
  *
  * @param {string} from
  * @param {string} to

@@ -1,5 +1,5 @@
 // @ts-check
-// Native failures as the errors that an application written for `pg` expects.
+// Converts native failures to the errors that an application written for `pg` expects.
 'use strict'
 
 const os = require('node:os')
@@ -154,13 +154,13 @@ function tableOwnerError({ table, role }) {
 }
 
 /**
- * pg's error has no code. A caller that decides by codes what to do about a network, as Node's own are for, gets the one
- * that fits; likewise for pg's time-outs.
+ * pg's error has no code. A caller may decide by codes what to do about a network, as with Node's own. So it gets the
+ * code that fits; likewise for pg's time-outs.
  */
 const terminated = () => coded(new Error('Connection terminated unexpectedly'), 'ECONNRESET')
 
 /**
- * As OpenSSL's, which Node passes on. Newer versions of it say "ssl/tls" where older ones say "sslv3".
+ * The message of OpenSSL, which Node passes on. Newer versions of it say "ssl/tls" where older ones say "sslv3".
  *
  * @param {any} failure
  */
@@ -189,7 +189,7 @@ const NATIVE_TLS =
   'Enable TLS 1.3 on the server, or such a cipher or key exchange, or use a key of one of these types'
 
 /**
- * pg has its first message ready before the handshake is over, so that a handshake that fails is to it a failed write.
+ * pg has its first message ready before the handshake is over. So it sees a handshake that fails as a failed write.
  *
  * @param {string} message of OpenSSL
  */
@@ -202,8 +202,8 @@ function failedWrite(message) {
 }
 
 /**
- * As Node's own where each address of a host refused: no message, the first one's code. Where hosts differ in what is
- * wrong, the message says so.
+ * As Node's own error if each address of a host refused: no message, the first one's code. If the hosts have
+ * different faults, the message says so.
  *
  * @param {any[]} errors
  */

@@ -8,7 +8,7 @@ const { optionsOf } = require('./options.js')
 const { isFailedResult } = require('./failed-result.js')
 const { WaitLimit } = require('./wait-limit.js')
 
-/** How long others wait for a process that has crashed while it worked. */
+/** How long other processes wait for one that has crashed while it worked. */
 const CLAIM_TTL_MS = 30_000
 
 const NO_PLACE =
@@ -28,7 +28,7 @@ const NO_PLACE =
  * @typedef {{ result: unknown }} Outcome
  */
 
-/** Work that is done once under a key, and its result remembered. */
+/** Runs work once under a key, and remembers its result. */
 class IdempotentRuns {
   #connection
   #results
@@ -59,7 +59,7 @@ class IdempotentRuns {
     const limit = new WaitLimit(wanted.key, given)
     try {
       limit.throwIfReached()
-      // The end of the pool waits for it, so that it has the result of work that goes on meanwhile.
+      // The end of the pool waits for it. So it gets the result of work that continues meanwhile.
       return await limit.race(this.#connection.during(() => this.#runOnce({ ...wanted, limit })))
     } finally {
       limit.end()
@@ -69,7 +69,7 @@ class IdempotentRuns {
   /** @param {Run} run */
   async #runOnce(run) {
     let found = await this.#find(run)
-    // In this process one after the other, so that only one of them asks for the claim.
+    // In this process the callers run one after the other, so that only one of them requests the claim.
     for (let ahead = this.#running.get(run.name); ahead && !found; ahead = this.#running.get(run.name)) {
       run.limit.beforeWaiting()
       await run.limit.race(ahead)
@@ -104,7 +104,7 @@ class IdempotentRuns {
       throw coded(new Error(NO_PLACE), 'ERR_FINGERPRINT_UNAVAILABLE')
     }
     if (found === undefined) return undefined
-    // A result without one was stored by set(), or by somebody who knows of none.
+    // A result without a fingerprint was stored by set(), or by an application that does not know of fingerprints.
     if (fingerprint !== null && found.fingerprint !== undefined && found.fingerprint !== fingerprint) {
       const message = `The idempotency key "${key}" has been used with another fingerprint: a key belongs to one request`
       throw coded(new Error(message), 'ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH')
@@ -120,13 +120,14 @@ class IdempotentRuns {
   async #work(run, signal) {
     const result = await run.work({ signal })
     if (isFailedResult(result)) return { result }
-    // JSON has no undefined, and what was done must be remembered.
+    // JSON has no undefined, and the result of finished work must be remembered.
     const json = args.json('result of work()', result === undefined ? null : result)
     const { name, ttl, fingerprint, claimTtl } = run
     const isFirst = settled(
       await this.#connection.send((slot) => this.#results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
     )
-    // Who has lost the claim while they worked may come second, and then tells what the first has stored.
+    // If this process has lost the claim while it worked, it may come second. Then it returns the result that the
+    // first has stored.
     return (isFirst ? undefined : await this.#find(run)) ?? { result: JSON.parse(json) }
   }
 }

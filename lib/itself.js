@@ -1,13 +1,14 @@
 // @ts-check
-// An adapter or a lock's handle behind a Proxy, as tracing and mocks make one: a method or getter that is called on it has the
-// Proxy as `this`, and that has none of the private fields. So each has itself as a property, which is not enumerable.
+// An adapter or a lock's handle behind a Proxy, as made for tracing and mocks. A method or getter that is called on
+// the Proxy has the Proxy as `this`, and the Proxy has none of the private fields. So each object has itself as a
+// property, which is not enumerable.
 'use strict'
 
 const ITSELF = Symbol('the object itself')
 
 /** @param {object} object */
 function keepItself(object) {
-  // Changeable: of a property that is not, the handler of a Proxy may return no other value.
+  // Changeable: for a property that is not, the handler of a Proxy may return no other value.
   Object.defineProperty(object, ITSELF, { value: object, writable: true, configurable: true })
 }
 

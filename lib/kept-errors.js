@@ -1,9 +1,10 @@
 // @ts-check
-// An error that JavaScript meets while native code connects must reject the calls that waited for that connection.
-// Native code carries only its number there.
+// An error that occurs in JavaScript while native code connects must reject the calls that waited for that
+// connection. Native code carries only its number to them.
 'use strict'
 
-// One failed connection can fail many calls, one after the other; after this many later failures none is waiting.
+// One failed connection can fail many calls, one after the other; after this many later failures no call is waiting
+// for it.
 const KEPT = 256
 
 /** @type {Map<number, unknown>} */
@@ -11,8 +12,8 @@ const errors = new Map()
 let tickets = 0
 
 /**
- * An error of Node's own, out of its network code. Each call that it fails gets a copy: under jest Node's errors belong
- * to another realm than the test, and a copy's stack leads to its own caller.
+ * An error of Node's network code. Each call that it fails gets a copy: under jest Node's errors belong to another
+ * realm than the test, and a copy's stack leads to its own caller.
  */
 class HostError {
   /** @param {unknown} cause */
@@ -39,7 +40,7 @@ function codeOf(error) {
 }
 
 /**
- * The error of a ticket: the application's own as it is, Node's as a copy.
+ * The error of a ticket: an error of the application as it is, an error of Node as a copy.
  *
  * @param {number} ticket
  */

@@ -3,10 +3,10 @@
 
 const { after } = require('./clock.js')
 
-/** A longer wait is looked at again in between. */
+/** A longer wait is split, with a check in between. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** The signal of a lease, which aborts when its time is over, or when somebody says that it is lost. */
+/** The signal of a lease, which aborts when the lease's time is over, or when the lease is reported lost. */
 class LeaseSignal {
   #controller = new AbortController()
   #left
@@ -27,13 +27,13 @@ class LeaseSignal {
     return this.#controller.signal
   }
 
-  /** Watches the time until the lease's end, as it is by now. */
+  /** Watches the time until the lease's present end. */
   watch() {
     this.rest()
     if (this.signal.aborted) return
     const left = this.#left()
     if (left <= 0) return this.#over()
-    // Rounded up: a timer must not go off while something is left, and be set again and again for that.
+    // Rounded up: otherwise a timer could fire while some time is left, and be set again and again.
     this.#cancel = after(Math.min(Math.ceil(left), LONGEST_TIMER_MS), () => this.watch())
   }
 

@@ -26,12 +26,12 @@ const NO_TOKEN =
  * @property {boolean} throws whether a release that fails is the caller's to see
  */
 
-/** Where a lease that nobody renews is as long as what was last asked for. */
+/** If a lease is not renewed automatically, it is as long as was last requested. */
 const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
 
 /**
- * The lease of a lock that was taken. The documented methods are closures, so that they work detached from the object; the
- * rest costs nothing until somebody asks for it. An application has it as its handle.
+ * The lease of a lock that was taken. The documented methods are closures, so that they work detached from the
+ * object; the rest costs nothing until it is used. The application gets the lease as its handle.
  *
  * @typedef {object} Renewal what native code knows of a lease that it renews
  * @property {() => number | undefined} left how many milliseconds are left of it; undefined where it is not renewed
@@ -48,7 +48,7 @@ class Lease {
   #defaultTtl
   /** @type {Renewal} */
   #renewal
-  /** When the lease ends at the earliest, by the clock of lib/clock.js, as far as it is not renewed. */
+  /** The earliest end of the lease, by the clock of lib/clock.js, if it is not renewed. */
   #end
   /** @type {import('./lease-signal.js').LeaseSignal | undefined} */
   #signal
@@ -99,15 +99,15 @@ class Lease {
   }
 
   /**
-   * Releases it at the end of `await using`. A release that fails does not fail the work before it, which is done; the lock is
-   * then given back in the background, or its lease runs out. Not part of the public types.
+   * Releases it at the end of `await using`. A release that fails does not fail the finished work before it. The lock
+   * is then released in the background, or its lease runs out. Not part of the public types.
    */
   async dispose() {
     try {
       await this.release()
     } catch (error) {
       if (this.#disposal.throws) throw error
-      // An owner that the application has named may have acquired the lock again.
+      // If the application has named the owner, it may have acquired the lock again.
       if (this.#disposal.isOwnDrawn && this.#left() > 0) this.giveBack()
     }
   }
@@ -115,7 +115,7 @@ class Lease {
   /** @param {number} ttl */
   async #extend(ttl) {
     const length = leaseTtl('ttl', ttl, this.#defaultTtl)
-    // While the lease lasts, a fault is no reason to give it up; when it is over, another try is no use.
+    // While the lease lasts, a failure is no reason to give it up; when it is over, another try is of no use.
     const patience = Math.max(this.#left(), 0)
     const called = now()
     const isExtended = settled(
@@ -170,8 +170,8 @@ class Lease {
   }
 
   /**
-   * Releases it though no application has asked for that, also while the pool is being ended, and in further attempts if
-   * the first fails: nothing is reported. Not part of the public types.
+   * Releases it without a request of the application, also while the pool is being ended. If the first attempt fails,
+   * further ones follow; nothing is reported. Not part of the public types.
    */
   giveBack() {
     const left = Math.max(this.#left(), 0)
@@ -180,7 +180,7 @@ class Lease {
     this.#connection.sendDuringTask(start).catch(() => {})
   }
 
-  /** Its holder is done with it. */
+  /** Its holder has finished with it. */
   #finish() {
     this.#isReleased = true
     this.#signal?.rest()
@@ -193,7 +193,7 @@ class Lease {
    * @param {string} how
    */
   lose(how) {
-    // Whoever has given it back has nothing to lose.
+    // A holder that has released it cannot lose it.
     if (this.#isReleased || this.#loss) return
     const message = `The lease of the lock "${this.#key}" is lost, or must be taken to be: ${how}`
     this.#loss = coded(new Error(message), 'ERR_LEASE_LOST')

@@ -1,14 +1,14 @@
 // @ts-check
-// A lease as the application has it: the documented handle, to the letter, an object of its realm with three methods of
-// its own that work detached from it. What goes beyond that is there for those who ask, and is not enumerated, compared or
-// printed.
+// A lease in the form that the application gets: exactly the documented handle, an object of the application's realm
+// with three methods of its own that work detached from it. Additional properties exist, but are not enumerated,
+// compared or printed.
 'use strict'
 
 const { itself, keepItself } = require('./itself.js')
 
 /** @typedef {import('./lease.js').Lease} Lease */
 
-/** Keeps a lease in its handle, as a private field, which no other way is as cheap as. */
+/** Keeps a lease in its handle, as a private field; no other way is as cheap. */
 class Kept extends class {
   /** @param {object} handle */
   constructor(handle) {
@@ -51,7 +51,7 @@ const BEYOND = {
 }
 
 /**
- * As the three methods, a function of this handle alone: it works detached from it, and behind a Proxy.
+ * Like the three methods, a function of this handle alone: it works detached from it, and behind a Proxy.
  *
  * @param {object} handle
  * @param {Lease} lease

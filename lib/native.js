@@ -12,7 +12,7 @@ const { version } = require('../package.json')
 
 /** @typedef {typeof import('../native')} Native */
 
-// Read in only where something is wrong.
+// Loaded only if something is wrong.
 const failures = () => require('./native/failures.js')
 
 /** @returns {Native} */
@@ -49,7 +49,7 @@ function loadPackage(platform) {
 }
 
 /**
- * The two sides call each other by names and in orders that change between versions.
+ * JavaScript and native code call each other by names and in orders that change between versions.
  *
  * @param {string} from
  * @param {Native} native

@@ -8,7 +8,7 @@ const { coded } = require('./errors.js')
 const { isUnreachable } = require('./unreachable.js')
 const { lockWhenFree } = require('./waiting-lock.js')
 
-/** From the second round after these on there is a pause, doubled each time up to the longest. */
+/** From the second round after these there is a pause, doubled each time up to the longest. */
 const ROUNDS_AT_ONCE = 3
 const LONGEST_PAUSE_MS = 250
 
@@ -27,8 +27,8 @@ const LONGEST_PAUSE_MS = 250
  */
 
 /**
- * Whether a wait for others goes on while the database cannot be reached, or fails at once. It can be lost in the middle of
- * the wait, which then begins anew.
+ * Whether a wait for others continues while the database cannot be reached, or fails at once. The connection can be
+ * lost in the middle of the wait, which then begins again.
  */
 class Patience {
   #isLost
@@ -58,13 +58,13 @@ class Patience {
 /** @typedef {{ keyPrefix: string, namespace: string, createTables: boolean }} Claims the locks that are claims */
 
 /**
- * Work that one process at a time does, under a claim that is a lock of a namespace of its own, while the others wait for
- * what comes of it.
+ * Work that one process at a time does, under a claim, while the others wait for its outcome. The claim is a lock of
+ * a namespace of its own.
  */
 class OneAtATime {
   #connection
   #claims
-  /** Stands before a key in the name of its claim. */
+  /** The text before a key in the name of its claim. */
   #namespace
 
   /**
@@ -107,11 +107,12 @@ class OneAtATime {
   }
 
   /**
-   * Whoever has the claim looks once more before it works: it may have come after somebody who did it all. Whoever has not,
-   * waits until the claim is free, and looks before it asks for it: nobody need take a claim to learn what came of another.
+   * The process that has the claim looks once more before it works: another process may have finished all the work
+   * before. A process without the claim waits until the claim is free, and looks before it requests the claim. So no
+   * process takes a claim only to learn the outcome of another.
    *
-   * If the claim is taken and cannot be seen (a row-level policy hides it), that wait is over at once, so there are pauses.
-   * The end is that of the claim, or the caller's limit.
+   * If the claim is taken and not visible (a row-level policy hides it), that wait is over at once, so there are
+   * pauses. The wait ends with the claim, or at the caller's limit.
    *
    * @template F
    * @param {Work<F>} work
@@ -136,7 +137,7 @@ class OneAtATime {
         return await this.#waitForClaim(work, false)
       } catch (error) {
         if (isUnreachable(error)) throw error
-        // The server answers: what failed there may pass, such as a deadlock, and is retried as in any wait.
+        // The server answers: the failure may be transient, such as a deadlock, and is retried as in any wait.
       }
     }
     await this.#waitForClaim(work, true)
@@ -158,7 +159,7 @@ class OneAtATime {
   }
 
   /**
-   * The end of the pool waits for it, from the claim to where that is given back.
+   * The end of the pool waits for it, from the claim to the claim's release.
    *
    * @template F
    * @param {Work<F>} work

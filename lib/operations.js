@@ -1,6 +1,5 @@
 // @ts-check
-// What each public method is called where it is counted and traced. `src/node/operation.rs` has the same names for what it
-// counts.
+// The names of the public methods in metrics and traces. `src/node/operation.rs` has the same names for its counters.
 'use strict'
 
 /** By class, and there by method. A class's own name for a method of its base class stands beside that. */
@@ -69,7 +68,7 @@ const operations = Object.freeze([...new Set(named)].sort())
 const KEYLESS = new Set(['cache.keys'])
 
 /**
- * What a call is about: a key, an id or a task's id.
+ * The subject of a call: a key, an id or a task's id.
  *
  * @param {string} operation
  * @param {any} first its first argument, which nobody has checked yet
@@ -83,7 +82,7 @@ function keyOf(operation, first) {
 }
 
 /**
- * Undefined where it cannot be looked at: the call itself then rejects, and says why.
+ * Undefined if it cannot be read: the call itself then rejects, and gives the reason.
  *
  * @param {any} checkpoint
  */

@@ -1,14 +1,14 @@
 // @ts-check
-// Options, of adapters and of calls. An unknown name is ignored, unless it is a misspelling of a known one: without the
-// option that was meant, the call would do something else. With `keyprefix` in place of `keyPrefix`, `clear()` would remove
-// the cached values of every application.
+// Options, of adapters and of calls. An unknown name is ignored, unless it is a misspelling of a known one: without
+// the intended option, the call would do something else. With `keyprefix` in place of `keyPrefix`, `clear()` would
+// remove the cached values of every application.
 'use strict'
 
 const args = require('./arguments.js')
 
 const ADAPTER = ['keyPrefix', 'createTables']
 
-/** By what takes the options. */
+/** By the class or function that takes the options. */
 const NAMES = {
   PostgresAdapter: [...ADAPTER, 'defaultLockTTL', 'cacheDurability'],
   PostgresCacheAdapter: [...ADAPTER, 'tableName', 'durability'],
@@ -20,7 +20,7 @@ const NAMES = {
 
 /** @typedef {keyof typeof NAMES} Taker what takes options */
 
-/** The most letters that may be wrong in a name of this many. */
+/** The maximum number of wrong letters in a name of this length. */
 const mostMistakes = (/** @type {number} */ letters) => (letters < 8 ? 1 : 2)
 
 /** `key_prefix` and `KeyPrefix` are the same name in another style. */
@@ -60,7 +60,7 @@ function assertSpelt(options, taker) {
 }
 
 /**
- * The last argument of what has options.
+ * The last argument of a function that has options.
  *
  * @param {unknown} options
  * @param {Taker} taker

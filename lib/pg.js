@@ -1,5 +1,5 @@
 // @ts-check
-// The application's own `pg`, where it is at hand: its errors should be instances of its class.
+// The application's own `pg`, if it can be found: errors should be instances of its class.
 'use strict'
 
 /** @typedef {new (message: string, length: number, name: string) => Error} DatabaseErrorClass */
@@ -31,7 +31,7 @@ function candidates() {
   try {
     copies.push(require('pg'))
   } catch {
-    // Not resolvable from here, as where a package manager isolates packages; it may be loaded all the same.
+    // Not resolvable from here, for example because a package manager isolates packages; it may still be loaded.
   }
   for (const [file, module] of Object.entries(require.cache ?? {})) {
     if (/[\\/]pg[\\/]lib[\\/]index\.js$/.test(file)) copies.push(module?.exports)

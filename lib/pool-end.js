@@ -1,6 +1,6 @@
 // @ts-check
-// The application may end its pool by itself. pg-pool notifies no one, so its `end` is wrapped: what it ended is ours, too, and
-// its promise (or callback) waits for that.
+// The application may end its pool by itself. pg-pool sends no notification, so its `end` is wrapped: the wrapper
+// also ends our connections, and its promise (or callback) waits for that.
 'use strict'
 
 /** @typedef {import('./connection.js').Connection} Connection */
@@ -16,7 +16,7 @@
 const wrappers = new WeakMap()
 
 /**
- * Has the end of a pool end a connection, too.
+ * Makes the end of a pool end a connection, too.
  *
  * @param {any} pool
  * @param {Connection} connection
@@ -44,10 +44,10 @@ function wrapEnd(pool) {
   const wrapped = (/** @type {Function} */ callback) => {
     const open = [...connections].filter((connection) => !connection.isEnded)
     if (pool.ending || open.length === 0) return end.call(pool, callback)
-    // A pool that was wrapped by hand need not say so itself.
+    // A pool that was wrapped by hand may not report this itself.
     for (const connection of open) if (connection.pool !== pool) connection.pool.ending = true
     const endOpen = () => Promise.all(open.map((connection) => connection.end()))
-    // First the pool itself, so that `pool.ending` is true when this returns, as ever.
+    // First the pool itself, so that `pool.ending` is true when this returns, as before.
     if (typeof callback !== 'function') return Promise.all([end.call(pool), endOpen()]).then(([ended]) => ended)
     return end.call(pool, (/** @type {unknown[]} */ ...given) => endOpen().then(() => callback(...given)))
   }
@@ -55,7 +55,7 @@ function wrapEnd(pool) {
     const enumerable = own?.enumerable ?? false
     Object.defineProperty(pool, 'end', { value: wrapped, writable: true, configurable: true, enumerable })
   } catch {
-    // A frozen pool's end is noticed at the next call.
+    // The end of a frozen pool is noticed at the next call.
   }
   const remove = () => {
     if (pool.end !== wrapped) return false

@@ -4,7 +4,7 @@
 const args = require('./arguments.js')
 
 /**
- * A quantile of what a histogram of `metrics()` has counted; see index.d.ts.
+ * A quantile of the values in a histogram of `metrics()`; see index.d.ts.
  *
  * @param {unknown} histogram
  * @param {unknown} q

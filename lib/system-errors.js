@@ -5,8 +5,8 @@ const os = require('node:os')
 const util = require('node:util')
 
 /**
- * The names that this platform has for the errors of its system, by number: those that Node's own network errors carry. Of
- * two names for one number (EAGAIN, EWOULDBLOCK) Node's choice counts.
+ * This platform's names for the errors of its system, by number. Node's own network errors carry these names. If one
+ * number has two names (EAGAIN, EWOULDBLOCK), Node's choice counts.
  *
  * @returns {Record<number, string>}
  */

@@ -1,6 +1,6 @@
 // @ts-check
-// Calls as `node:diagnostics_channel` tells of them: the five channels of a TracingChannel for each operation. A call of
-// which nobody wants to hear costs a look at those, some eight nanoseconds.
+// Reports calls through `node:diagnostics_channel`: the five channels of a TracingChannel for each operation. If a
+// channel has no subscriber, a call costs one check of the channels, about eight nanoseconds.
 'use strict'
 
 const { channel } = require('node:diagnostics_channel')
@@ -19,7 +19,7 @@ class Tracing {
   constructor(operation) {
     const of = (/** @type {string} */ event) => channel(`tracing:goscope-postgres:${operation}:${event}`)
     this.operation = operation
-    // Held for good: Node forgets a channel that nobody holds, with its subscribers.
+    // Held for good: Node forgets a channel to which no code holds a reference, with its subscribers.
     this.start = of('start')
     this.end = of('end')
     this.asyncStart = of('asyncStart')
@@ -39,7 +39,7 @@ class Tracing {
   }
 
   /**
-   * Makes a call, and tells of it if somebody listens.
+   * Makes a call, and reports it if there is a subscriber.
    *
    * @template T
    * @param {Connection} connection
@@ -52,8 +52,8 @@ class Tracing {
   }
 
   /**
-   * Node's `tracePromise`, but for the result, which may be secret and so is not told, and the promise, which is of this
-   * realm.
+   * Node's `tracePromise`, with two differences: the result is not reported, since it may be secret, and the promise
+   * is of this realm.
    *
    * @template T
    * @param {Connection | undefined} connection
@@ -97,7 +97,7 @@ function tracingOf(operation) {
 }
 
 /**
- * Has calls of an adapter say where they go.
+ * Makes calls of an adapter report where they go.
  *
  * @param {object} adapter
  * @param {Connection} connection
@@ -107,7 +107,7 @@ function servedBy(adapter, connection) {
 }
 
 /**
- * Has the methods of these classes, as far as they are operations, tell of their calls.
+ * Makes the methods of these classes report their calls, if they are operations.
  *
  * @param {Record<string, { prototype: any }>} classes by the names that they have in `lib/operations.js`
  */
@@ -127,7 +127,7 @@ function traceMethods(classes) {
  * @returns {Function} what looks like the method
  */
 function traced(method, tracing) {
-  // As a method, it is no constructor, as an async one is none.
+  // A method is no constructor, and an async function is none either.
   const { call } = {
     /** @param {unknown[]} args */
     call(...args) {

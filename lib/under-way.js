@@ -9,7 +9,10 @@ const { currentContext, isInWork } = require('./work-context.js')
  * @property {() => void} giveUp
  */
 
-/** What the end of a pool waits for, beside the calls that native code knows of, and the waits that it ends. */
+/**
+ * The tasks and waits of a pool, beside the calls that native code knows of. The end of the pool waits for the tasks,
+ * and ends the waits.
+ */
 class UnderWay {
   #connection
   #tasks = 0
@@ -24,8 +27,8 @@ class UnderWay {
   }
 
   /**
-   * The end of the pool waits for this task. It must end soon by itself, as a wait does that is given up, or be work of
-   * the application.
+   * The end of the pool waits for this task. It must end soon by itself, as a wait does that is given up, or be work
+   * of the application.
    *
    * @template T
    * @param {() => Promise<T>} task
@@ -51,8 +54,8 @@ class UnderWay {
   }
 
   /**
-   * Has a wait given up when the pool is ended. A wait that is part of work under way is given up no earlier than when that
-   * work is over.
+   * Makes the end of the pool give a wait up. A wait that is part of work under way is not given up before that work
+   * is over.
    *
    * @param {() => void} giveUp may be called more than once
    * @returns {() => void} to be called when the wait is over

@@ -6,8 +6,8 @@ const { bridge, sendWait } = require('./bridge.js')
 const { coded } = require('./errors.js')
 
 /**
- * How long a caller of `run` or `getOrSet` waits for what other callers do: for at most `wait`, from where it begins to wait,
- * and until its `signal` aborts. The limit ends when the caller's own work begins.
+ * How long a caller of `run` or `getOrSet` waits for other callers: for at most `wait`, from the beginning of its
+ * wait, and until its `signal` aborts. The limit ends when the caller's own work begins.
  *
  * It uses no timer of JavaScript, since test runners replace those.
  */
@@ -39,7 +39,7 @@ class WaitLimit {
     this.#forgetSignal = onAbort(signal, abort)
   }
 
-  /** To be called where the caller has to wait for another. */
+  /** To be called when the caller has to wait for another. */
   beforeWaiting() {
     this.throwIfReached()
     if (this.#wait === null || this.#stopTime) return
@@ -70,7 +70,7 @@ class WaitLimit {
     return coded(new Error(message), 'ERR_WORK_WAIT_TIMEOUT')
   }
 
-  /** Aborts, with what the caller is to be told, when the limit is reached. */
+  /** Aborts when the limit is reached, with the error for the caller. */
   get signal() {
     return this.#controller?.signal
   }
@@ -83,14 +83,14 @@ class WaitLimit {
     this.signal?.throwIfAborted()
   }
 
-  /** There is no limit from now on: the caller's own work begins, or its call is over. */
+  /** Removes the limit: the caller's own work begins, or its call is over. */
   end() {
     this.#forgetSignal()
     this.#stopTime?.()
   }
 
   /**
-   * What comes of a promise, unless the limit is reached before.
+   * The outcome of a promise, unless the limit is reached before.
    *
    * @template T
    * @param {Promise<T>} promise

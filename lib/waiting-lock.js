@@ -1,5 +1,5 @@
 // @ts-check
-// A lock that is waited for: until it is free, the time is up, or the caller's signal aborts.
+// Waits for a lock: until it is free, the time is up, or the caller's signal aborts.
 'use strict'
 
 const { onAbort, throwIfAborted } = require('./abort.js')
@@ -29,7 +29,7 @@ const { Lease } = require('./lease.js')
  */
 async function lockWhenFree(connection, locks, wanted) {
   throwIfAborted(wanted.signal)
-  // What is given up may still have to be given back.
+  // A wait that was given up may still have a lock to release.
   return connection.during(() => wait(connection, locks, wanted))
 }
 
@@ -54,7 +54,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
     const disposal = { isOwnDrawn: owner === null, throws: throwsOnDisposal }
     const handle = lease.handle(name, key, outcome, renew, defaultTtl, disposal)
     if (!signal?.aborted && !isRefused) return handle
-    // It was granted, and the wait for it given up, at the same moment.
+    // The lock was granted, and the wait for it given up, at the same moment.
     handle.giveBack()
   }
   lease.stop()
@@ -65,7 +65,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
   throw Object.assign(coded(new Error(message), 'ERR_LOCK_WAIT_TIMEOUT'), { holder: outcome?.holder ?? null })
 }
 
-/** A wait, and the lease that comes of it, as native code knows them: by a number. */
+/** A wait, and the lease that results from it, as native code knows them: by a number. */
 class NativeLease {
   #locks
   #stop
@@ -73,7 +73,10 @@ class NativeLease {
   #isLost = false
   /** @type {Lease | undefined} */
   #handle
-  /** When the lease ends at the earliest, by the clock of lib/clock.js, once it is not renewed any more. @type {number | undefined} */
+  /**
+   * The earliest end of the lease, by the clock of lib/clock.js, once it is not renewed any more. @type {number |
+   * undefined}
+   */
   #end
 
   /**
@@ -84,8 +87,8 @@ class NativeLease {
     this.connection = connection
     this.#locks = locks
     this.number = 0
-    // It is told when it is lost, and stopped when the pool ends. Until then the pool keeps it, whoever lets go of the
-    // handle.
+    // It is notified when the lease is lost, and stopped when the pool ends. Until then the pool keeps it, even if
+    // the application drops the handle.
     const native = {
       subscribe: (/** @type {number} */ number) => (this.number = number),
       unsubscribe: (/** @type {number} */ number) => {
@@ -110,7 +113,7 @@ class NativeLease {
     const end = now() + (this.#locks.left(this.number) ?? 0)
     const renewal = renew ? this : undefined
     const handle = new Lease(this.connection, this.#locks, name, key, granted, end, defaultTtl, disposal, renewal)
-    // Granted while the pool was being ended, it is not stopped by anybody else.
+    // It was granted while the pool was being ended, so nothing else stops it.
     if (!this.#isKnown) this.#locks.forget(this.number)
     else if (!renew) this.stop()
     this.#handle = handle

@@ -1,6 +1,6 @@
 // @ts-check
-// Which calls belong to work of the application that is under way in run() or getOrSet(): a pool that is being ended waits
-// for the work, and still takes these calls on, and no others.
+// Which calls belong to work of the application that is under way in run() or getOrSet(). A pool that is being ended
+// waits for the work, and still accepts these calls, and no others.
 'use strict'
 
 const { AsyncLocalStorage } = require('node:async_hooks')
@@ -32,7 +32,7 @@ async function runWork(connection, claim, work) {
     return await storage.run(context, work)
   } finally {
     context.isOver = true
-    // Before Node 24, a storage that is in use costs every promise of the process some time.
+    // Before Node 24, a storage that is in use slows down every promise of the process.
     if (--underWay === 0) storage.disable()
   }
 }
@@ -57,7 +57,7 @@ function isInWork(connection, context = currentContext()) {
 }
 
 /**
- * Whether this is called within the work under a claim, which then waits for what is called here.
+ * Whether this is called within the work under a claim, which then waits for the call.
  *
  * @param {object} connection
  * @param {string} claim
@@ -73,8 +73,8 @@ function isWithin(connection, claim) {
 const endWaits = new Set()
 
 /**
- * Whether the end of a connection waits for the work of this context: it is work on that connection, or work there waits for
- * an end that waits for it, and so on.
+ * Whether the end of a connection waits for the work of this context. It does if it is work on that connection, or if
+ * work there waits for an end that waits for it, and so on.
  *
  * @param {object} connection
  * @param {Context} context
@@ -89,7 +89,8 @@ function endWaitsFor(connection, context) {
 }
 
 /**
- * Waits for the end of a connection; not within work that this end waits for, or neither would be over.
+ * Waits for the end of a connection. It does not wait within work that this end waits for; otherwise neither would
+ * end.
  *
  * @param {object} connection an adapter's, or what adapters share
  * @param {Promise<void>} end
