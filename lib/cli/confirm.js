@@ -4,7 +4,7 @@
 const readline = require('node:readline')
 
 /**
- * Asks on the terminal. Anything but a yes, an end of input and Ctrl-C among it, is a no.
+ * Asks on the terminal. Any answer but a yes is a no, including an end of input and Ctrl-C.
  *
  * @param {string} question
  * @returns {Promise<boolean>}

@@ -1,12 +1,12 @@
 // @ts-check
-// Keys, from how the tables hold them to how applications know them.
+// Converts keys from their stored form to the form that applications know.
 'use strict'
 
-/** What the digest begins with under which a key is stored that the table cannot hold: see src/store/keys.rs. */
+/** The beginning of a digest, under which a key is stored that the table cannot hold: see src/store/keys.rs. */
 const DIGEST = '\x01#'
 
 /**
- * The key of a row: null where only its digest is there.
+ * The key of a row: null if only its digest is there.
  *
  * @param {any} row
  * @param {import('./options.js').Given} given
@@ -18,7 +18,7 @@ const keyOf = ({ key, keyPrefix, storedKey }, given) => ({
 })
 
 /**
- * For people; a prefix that they have not named stands before it.
+ * For people. If they have not named a prefix, the row's prefix is shown before the key.
  *
  * @param {any} row
  * @param {import('./options.js').Given} given
@@ -29,7 +29,7 @@ function shownKey({ key, keyPrefix, storedKey }, given) {
 }
 
 /**
- * At most as many rows as were wanted, of one more that were asked for.
+ * Cuts rows to the wanted number; one row more was requested.
  *
  * @template T
  * @param {T[]} rows

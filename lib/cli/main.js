@@ -1,5 +1,5 @@
 // @ts-check
-// `goscope-postgres <command>`: finds the command, runs it, and ends with an exit code that says how it went.
+// `goscope-postgres <command>`: finds the command, runs it, and ends with an exit code for the outcome.
 'use strict'
 
 const { adviceFor, describe, problemOf } = require('./advice.js')
@@ -57,7 +57,7 @@ async function dispatch(args, held) {
     const wanted = takes.length === 0 ? 'no argument' : takes.join(' ')
     throw misuse(`${command.name} takes ${wanted}`, `See: goscope-postgres ${command.name} --help`)
   }
-  // All that can be said without a server.
+  // Everything that can be checked without a server.
   limitOf(given)
   command.check?.(given)
   if (command.run) return command.run({ given, positionals, held })
@@ -92,7 +92,7 @@ const optionsOf = (command) => ({
 })
 
 /**
- * A command that looks and shows: once, or again and again.
+ * A command that reads and shows: once, or repeatedly.
  *
  * @param {Command} command
  * @param {Given} given

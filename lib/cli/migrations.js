@@ -1,5 +1,5 @@
 // @ts-check
-// The SQL of the package's folder `sql/`, statement by statement, and what of it a server lacks.
+// The SQL of the package's folder `sql/`, statement by statement, and the parts of it that a server lacks.
 'use strict'
 
 const fs = require('node:fs')
@@ -25,13 +25,13 @@ const { quote } = require('./tables.js')
 const read = (file) => fs.readFileSync(path.join(__dirname, '..', '..', 'sql', file), 'utf8')
 
 /**
- * The table of a PostgresCacheAdapter, in its migration's words.
+ * The table of a PostgresCacheAdapter, made by the statements of its migration.
  *
  * @param {string[]} parts of its name
  */
 function cacheTable(parts) {
   const name = quote(parts)
-  // A name may hold anything, so no comment names it, and what quotes the block is not in it.
+  // A name may hold any text. So no comment contains it, and the name does not contain the quotes of the block.
   let tag = '$do$'
   while (name.includes(tag)) tag = `$do_${tag.slice(1)}`
   const words = new Map([
@@ -46,7 +46,7 @@ function cacheTable(parts) {
   for (const ours of words.keys()) {
     if (!sql.includes(ours)) throw new Error(`sql/cache-table.sql says no more: ${ours}`)
   }
-  // In one pass, so that nothing is looked for in the name.
+  // In one pass, so that the name itself is not searched.
   const any = new RegExp([...words.keys()].map((each) => each.replace(/[$().]/g, '\\$&')).join('|'), 'g')
   return sql.replace(any, (ours) => words.get(ours) ?? ours)
 }
@@ -63,7 +63,7 @@ const statements = (text) =>
   })
 
 /**
- * At the semicolons that end statements: not in comments, strings or bodies of functions.
+ * Splits at the semicolons that end statements: not in comments, strings or bodies of functions.
  *
  * @param {string} text
  */
@@ -107,7 +107,8 @@ function made(code) {
 }
 
 /**
- * Those that these tables need. A function belongs to the tables that it names, and to whose trigger it is.
+ * The statements that these tables need. A function belongs to the tables that it names, and to the table whose
+ * trigger it is.
  *
  * @param {Statement[]} all
  * @param {string[]} tables
@@ -117,7 +118,7 @@ function of(all, tables) {
 }
 
 /**
- * The guard looks whose functions there are before they are replaced.
+ * The guard checks who owns the existing functions before they are replaced.
  *
  * @param {Statement[]} some
  */
@@ -144,7 +145,7 @@ function isOf(all, tables) {
 }
 
 /**
- * The columns that a CREATE TABLE of ours makes, a line each.
+ * The columns that a CREATE TABLE of ours makes, one per line.
  *
  * @param {Statement} statement
  * @returns {Column[]}
@@ -170,7 +171,8 @@ const columnsOf = ({ code }) =>
  */
 
 /**
- * Whether what a statement makes is there, of this version or a later one, and no other role's. An index counts by what it leads with, since another name serves as well.
+ * Whether the object of a statement exists, in this version or a later one, and belongs to no other role. An index
+ * counts by its leading column, since an index with another name serves as well.
  *
  * @param {Statement} statement
  * @param {Objects} objects
@@ -214,7 +216,7 @@ const versionOf = (code) => Number(/goscope-postgres additions (\d+)/.exec(code)
 const isForeign = (name, objects) => objects.functions.some((known) => known.name === name && !known.isTrusted)
 
 /**
- * What there is to run, so that everything is there: whole tables, and what existing tables lack.
+ * The statements to run, so that nothing is missing: whole tables, and the missing parts of existing tables.
  *
  * @param {Statement[]} all
  * @param {Objects} objects

@@ -3,11 +3,11 @@
 
 const { editDistance } = require('../edit-distance.js')
 
-/** More letters than that are another word. */
+/** A name with more wrong letters is another word. */
 const MOST_MISTAKES = 3
 
 /**
- * The name that somebody may have meant.
+ * The known name that was probably meant.
  *
  * @param {string} typed
  * @param {string[]} names

@@ -1,5 +1,5 @@
 // @ts-check
-// What the command line says.
+// The options on the command line.
 'use strict'
 
 const { parseArgs } = require('node:util')
@@ -77,7 +77,7 @@ function parse(args, options) {
     })
     return { given: values, positionals }
   } catch (error) {
-    // Node's own words, but for its advice on what nobody has asked about.
+    // Node's own message, without its unrequested advice.
     throw misuse(/** @type {Error} */ (error).message.split('. ')[0])
   }
 }

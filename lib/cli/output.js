@@ -1,5 +1,5 @@
 // @ts-check
-// What has been found, for whoever asked: JSON for programs, tables for people, on stdout; notes on stderr.
+// Writes the results: JSON for programs, tables for people, on stdout; notes on stderr.
 'use strict'
 
 const { json, visible } = require('./text.js')
@@ -24,7 +24,7 @@ const viewOf = () =>
   })
 
 /**
- * On stderr, line by line as a terminal may be given it: errors quote what they are about.
+ * Writes to stderr, line by line, in a form that is safe for a terminal: errors quote the data that they are about.
  *
  * @param {string} text
  */

@@ -1,5 +1,5 @@
 // @ts-check
-// An index for a table that has partitions, of any number of levels, without a lock that a writer waits for.
+// An index for a table that has partitions, of any number of levels, without a lock that blocks a writer.
 'use strict'
 
 const { quote } = require('./tables.js')
@@ -24,16 +24,16 @@ const LONGEST_NAME = 63
 const partsOf = (table, { partitions }) => partitions.filter((part) => part.table === table)
 
 /**
- * The server refuses CONCURRENTLY for whatever has partitions, so the index is made in three steps:
+ * The server refuses CONCURRENTLY for any relation that has partitions, so the index is made in three steps:
  *
  * 1. ON ONLY each relation that has partitions. Such an index has no rows, and is not valid yet.
  * 2. CONCURRENTLY for each partition that has rows.
- * 3. ATTACH PARTITION, from the lowest level upwards. An index becomes valid when one of each partition is attached, so
- *    that it is valid before it is attached itself.
+ * 3. ATTACH PARTITION, from the lowest level upwards. An index becomes valid when an index of each partition is
+ *    attached, so it is valid before it is attached itself.
  *
- * All names have their schemas: a partition may be in another one than its table, and an index is where its table is. The
- * relation's number in the name of an index keeps it the same when the statements are printed again, after others were
- * interrupted or partitions were added.
+ * All names have their schemas: a partition may be in another one than its table, and an index is in the schema of
+ * its table. The name of an index contains the relation's number. So the name stays the same when the statements are
+ * printed again, after others were interrupted or partitions were added.
  *
  * @param {string} name of the table's index
  * @param {string} on what follows the table's name

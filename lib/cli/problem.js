@@ -1,5 +1,5 @@
 // @ts-check
-// Why the command ends other than well, and the exit code that says so.
+// The reason for an unsuccessful end of the command, and its exit code.
 'use strict'
 
 const FINE = 0
@@ -7,7 +7,7 @@ const FAILED = 1
 const USAGE = 2
 const UNREACHABLE = 3
 
-/** What the person at the terminal can do something about: told in a line or two, without a stack. */
+/** A problem that the user can fix: reported in a line or two, without a stack. */
 class Problem extends Error {
   /**
    * @param {number} exitCode

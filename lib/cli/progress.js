@@ -1,11 +1,11 @@
 // @ts-check
 'use strict'
 
-/** Nobody wonders before that. */
+/** A shorter wait needs no message. */
 const PATIENCE_MS = 2000
 
 /**
- * Says on the terminal, and only there, what takes so long; and takes it back.
+ * Shows on the terminal, and only there, what takes so long, and removes it afterwards.
  *
  * @template T
  * @param {string} what

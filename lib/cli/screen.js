@@ -7,7 +7,9 @@ const HOME = '\x1b[H'
 const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
 
-/** The terminal's other screen, drawn over in place, and left as it was found however the process ends. */
+/**
+ * The terminal's alternate screen. It is redrawn in place, and the terminal is restored, however the process ends.
+ */
 class Screen {
   #stream
   #isOn = false

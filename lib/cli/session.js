@@ -1,5 +1,5 @@
 // @ts-check
-// The command's connection: the package's own, so that what it shows is what the adapters would find.
+// The command's connection: the package's own, so that it shows what the adapters would find.
 'use strict'
 
 const { number } = require('./options.js')
@@ -12,7 +12,7 @@ class Session {
   #inspection
   /** Whether the server has answered. */
   wasReached = false
-  /** What the server says of itself. @type {any} */
+  /** The server's description of itself. @type {any} */
   server
 
   /**
@@ -20,7 +20,7 @@ class Session {
    * @param {number} [max] connections
    */
   constructor(given, max = 2) {
-    // Only here: `--help` and `schema` need no addon.
+    // Loaded only here: `--help` and `schema` need no addon.
     const args = require('../arguments.js')
     const { Connection } = require('../connection.js')
     this.#native = require('../native.js')
@@ -31,7 +31,7 @@ class Session {
     this.#inspection = new this.#native.Inspection(this.#connection.native, this.keyPrefix, table)
   }
 
-  /** Connects; a failure is one to connect. */
+  /** Connects. A failure here is a failure to connect. */
   async reach() {
     this.server = await this.look('server')
     return this.server
@@ -55,7 +55,7 @@ class Session {
   }
 
   /**
-   * As {@link look}, whatever the prefix.
+   * As {@link look}, for any prefix.
    *
    * @param {string} what
    * @param {...(string | null)} args
@@ -74,7 +74,7 @@ class Session {
   }
 
   /**
-   * Frees a lock that is still this owner's, and says whether it was.
+   * Frees a lock that is still this owner's, and returns whether it was.
    *
    * @param {string} key
    * @param {string} owner

@@ -1,5 +1,6 @@
 // @ts-check
-// What happens if stdout or stderr cannot be written to: the process ends with a line, if that is possible, and no stack.
+// Handles a stdout or stderr that cannot be written to: the process ends with one line, if that is possible, and no
+// stack.
 'use strict'
 
 const { FAILED, FINE } = require('./problem.js')
@@ -12,16 +13,16 @@ const REASONS = {
   EBADF: 'it is closed',
 }
 
-/** To be called before anything is written. */
+/** To be called before the first output. */
 function endOnFailedOutput() {
   process.stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
-    // Of a pipe whose reader has gone, such as `head`.
+    // On a pipe whose reader has ended, such as `head`.
     if (error.code === 'EPIPE') process.exit(FINE)
     const reason = REASONS[error.code ?? ''] ?? error.message
     process.stderr.write(`goscope-postgres: the output could not be written: ${reason} (${error.code})\n`)
     process.exit(FAILED)
   })
-  // There is nowhere left to report this to. The command goes on, and its exit code says how it went.
+  // No stream is left for a report. The command continues, and its exit code shows the outcome.
   process.stderr.on('error', () => {})
 }
 

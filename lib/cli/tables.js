@@ -1,5 +1,5 @@
 // @ts-check
-// The tables, by what they are for, and the rights that an application needs there (see sql/role.sql).
+// The tables, by their purpose, and the rights that an application needs there (see sql/role.sql).
 'use strict'
 
 const { tableName } = require('../arguments.js')
@@ -16,7 +16,7 @@ const DOCUMENTED = [
   { name: 'go_goscope_idempotency', counts: 'idempotencyCounts', rights: ALL },
 ]
 
-/** By the words for what the tables hold. */
+/** By the words for their contents. */
 const NAMES = Object.fromEntries([
   ['locks', 'go_goscope_locks'],
   ['circuits', 'go_goscope_circuit'],
@@ -37,8 +37,8 @@ const namesOf = (text) =>
 const quote = (parts) => parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')
 
 /**
- * A table's name in SQL, to the letter; and where no such table exists, as the pg-based adapter has written it, which the
- * server folds. The first that exists is meant.
+ * A table's name in SQL, taken literally. If no such table exists, it is the name as the pg-based adapter has written
+ * it, which the server folds. The first that exists is used.
  *
  * @param {string} name `name` or `schema.name`
  * @returns {string[]}

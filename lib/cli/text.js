@@ -1,10 +1,10 @@
 // @ts-check
-// Text as a terminal may be given it. Keys and owners are other people's data: shown as they are, an escape sequence in
-// one would command the terminal of whoever looks.
+// Text in a form that is safe for a terminal. Keys and owners are other people's data: if they were shown as they
+// are, an escape sequence in one would control the user's terminal.
 'use strict'
 
-// Controls, what turns the direction of writing, ends lines, or is not to be seen; but for the joiners, which emoji and some
-// scripts are written with.
+// Characters that control the terminal, change the direction of writing, end lines, or are invisible. Joiners are
+// allowed: emoji and some scripts need them.
 const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
 /** @type {Record<string, string>} */
@@ -47,7 +47,7 @@ const graphemes = new Intl.Segmenter()
 const split = (text) => Array.from(graphemes.segment(text), ({ segment }) => segment)
 
 /**
- * How many columns of a terminal a text takes.
+ * The number of terminal columns that a text occupies.
  *
  * @param {string} text
  */

@@ -1,5 +1,5 @@
 // @ts-check
-// Lengths of time, sizes and counts as people read them, and times as programs do.
+// Lengths of time, sizes and counts in a form for people, and times in a form for programs.
 'use strict'
 
 /** @type {[unit: string, ms: number][]} */
@@ -53,7 +53,8 @@ const count = (number) => (typeof number === 'number' ? number.toLocaleString('e
 const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' : 's'}`
 
 /**
- * As the documentation promises programs: ISO 8601 in UTC, null for what is no time, or none that a Date can be.
+ * In the form that the documentation promises to programs: ISO 8601 in UTC, null for a value that is no time, or that
+ * a Date cannot hold.
  *
  * @param {unknown} ms
  */

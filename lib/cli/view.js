@@ -1,5 +1,5 @@
 // @ts-check
-// What people see: facts and tables, in the terminal's width and colours.
+// The output for people: facts and tables, in the terminal's width and colours.
 'use strict'
 
 const { cut, pad, visible, width } = require('./text.js')
@@ -18,11 +18,14 @@ const { cut, pad, visible, width } = require('./text.js')
 const COLOURS = { bold: [1, 22], dim: [2, 22], inverse: [7, 27], red: [31, 39], green: [32, 39], yellow: [33, 39] }
 const NARROWEST = 8
 
-/** Of what shrinks, where there is no terminal: nobody reads more than that in a table, and `--json` has it whole. */
+/**
+ * The width of columns that shrink, if there is no terminal: a wider table is hard to read, and `--json` has the full
+ * text.
+ */
 const WIDEST = 120
 
 class View {
-  /** What each cell said in the frame before, by table, row and column. @type {Map<string, string> | undefined} */
+  /** The text of each cell in the frame before, by table, row and column. @type {Map<string, string> | undefined} */
   #before
   /** @type {Map<string, string>} */
   #now = new Map()
@@ -33,7 +36,7 @@ class View {
     this.width = width
   }
 
-  /** Begins a frame: what changes in it, beside the last one, is pointed at. */
+  /** Begins a frame. Differences from the last frame are highlighted. */
   nextFrame() {
     if (this.#now.size > 0) this.#before = this.#now
     this.#now = new Map()
@@ -56,7 +59,7 @@ class View {
   }
 
   /**
-   * Paragraphs behind a label, folded at the terminal's edge.
+   * Paragraphs after a label, wrapped at the terminal's edge.
    *
    * @param {string} label painted as it is to be
    * @param {number} wide the label's width
@@ -126,7 +129,7 @@ class View {
     while (total() > this.width) {
       const widest = Math.max(...shrinking.map((at) => widths[at]))
       if (widest <= NARROWEST) break
-      // The widest gives way, down to the next or to what is too much.
+      // The widest columns shrink, until they are as wide as the next or the excess is gone.
       for (const at of shrinking) if (widths[at] === widest && total() > this.width) widths[at]--
     }
     return widths
@@ -168,7 +171,7 @@ function cellOf(cell) {
 }
 
 /**
- * By what people have agreed on: https://no-color.org and FORCE_COLOR, as Node itself.
+ * Follows the common convention: https://no-color.org and FORCE_COLOR, as Node itself does.
  *
  * @param {{ isTTY?: boolean }} stream
  * @param {NodeJS.ProcessEnv} env

@@ -1,5 +1,5 @@
 // @ts-check
-// The same again and again: in place on a terminal, one after the other elsewhere.
+// Repeats a command: in place on a terminal, one after the other elsewhere.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -10,7 +10,7 @@ const { json, visible } = require('./text.js')
 const { FINE } = require('./problem.js')
 
 /**
- * Until somebody presses Ctrl-C, which is how watching ends, and so is fine.
+ * Runs until the user presses Ctrl-C. That is the normal end of watching, and so counts as success.
  *
  * @param {import('./commands.js').Command} command
  * @param {import('./session.js').Session} session
@@ -24,7 +24,7 @@ async function watch(command, session, given, seconds) {
       ? inPlace(command, given, seconds)
       : appending(command, given)
   const ended = new AbortController()
-  // The terminal is given back at once: a look may still wait for the server, and another signal then ends the process.
+  // The terminal is restored at once: a read may still wait for the server, and another signal then ends the process.
   const end = () => {
     ended.abort()
     show.end()
@@ -53,7 +53,7 @@ const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP']
  */
 
 /**
- * A server that is away comes back: that is what somebody watches for. One that refuses will refuse again.
+ * A server that is unreachable may come back: a user watches for that. A server that refuses will refuse again.
  *
  * @param {import('./commands.js').Command} command
  * @param {import('./session.js').Session} session

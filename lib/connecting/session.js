@@ -158,7 +158,7 @@ class Session extends EventEmitter {
 
   unref() {}
 
-  /** As pg's client, before it has been told. */
+  /** As pg's client before the server has sent the status. */
   getTransactionStatus() {
     return null
   }

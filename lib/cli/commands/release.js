@@ -38,7 +38,7 @@ lock that has changed hands since it was shown is left alone.
     if (found === undefined) throw await missing(session, key, given)
     const lock = lockOf({ ...found, key, keyPrefix: given['key-prefix'] ?? '' }, given)
     if (!given.yes) await ask(key, lock)
-    // Whoever waits for it may have it already: that it is held again says nothing of whether it was freed.
+    // A waiter may have the lock already. So a lock that is held again does not show whether it was freed.
     const now = (await session.release(key, lock.owner)) ? undefined : await session.lock(key)
     if (given.json) process.stdout.write(`${json({ key, released: now === undefined, lock }, 2)}\n`)
     if (now !== undefined)

@@ -5,7 +5,7 @@ const { PREFIX } = require('../options.js')
 const { DOCUMENTED, quoted } = require('../tables.js')
 const { count, counted, duration, iso, size } = require('../units.js')
 
-/** Beyond as many rows a count takes longer than a look should; the planner's estimate is good enough. */
+/** Above this number of rows a count takes too long; the planner's estimate is good enough. */
 const COUNTABLE = 200_000
 
 /** @type {import('../commands.js').Command} */

@@ -1,10 +1,10 @@
 // @ts-check
-// Columns as the adapters need them. A table that exists is used as it is.
+// The columns that the adapters need. A table that exists is used as it is.
 'use strict'
 
 /** @typedef {import('../migrations.js').Objects['columns'][number]} Column */
 
-/** What each documented type may be; a domain counts as the type that it is of. */
+/** The permitted types for each documented type; a domain counts as its base type. */
 const FAMILIES = [
   [/^text$/, /^(text|character varying(\(\d+\))?|character\(\d+\)|bpchar)$/],
   [/^timestamp/, /^timestamp/],
@@ -17,11 +17,11 @@ const FAMILIES = [
 /** Documented, with a default, and neither read nor written by any adapter. */
 const UNUSED = ['created_at']
 
-/** An owner that is drawn is a UUID. */
+/** An owner that the adapter draws is a UUID. */
 const OWNER_CHARS = 36
 
 /**
- * What is wrong with a table's columns, in words.
+ * Describes the faults of a table's columns.
  *
  * @param {{ name: string, type: string }[]} wanted the documented ones
  * @param {Column[]} columns
@@ -45,7 +45,7 @@ function wrongColumns(wanted, columns) {
 }
 
 /**
- * What works, and not as well as it could.
+ * Describes columns that work, but not as well as they could.
  *
  * @param {{ name: string, type: string }[]} wanted the documented columns
  * @param {Column[]} columns

@@ -4,7 +4,7 @@
 const { buildInfo } = require('../../build-info.js')
 const { ok } = require('./check.js')
 
-/** That there is an addon shows by the session; an absent one says by itself what to do. */
+/** An open session proves that there is an addon; if it is missing, its own error says what to do. */
 const installation = () =>
   ok('installation', `goscope-postgres ${buildInfo.version} for ${buildInfo.target}, Node.js ${process.versions.node}`)
 

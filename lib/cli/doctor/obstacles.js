@@ -1,5 +1,5 @@
 // @ts-check
-// What makes writes fail, wait or get lost although the tables are as documented.
+// Obstacles that make writes fail, wait or get lost although the tables are as documented.
 'use strict'
 
 const { quote } = require('../tables.js')
@@ -16,14 +16,14 @@ const { failed, warning } = require('./check.js')
  * @typedef {import('./check.js').Check} Check
  */
 
-/** What a pool opens if its `max` is not set, and one more, which receives notifications. */
+/** The connections that a pool opens if its `max` is not set, and one more, which receives notifications. */
 const CONNECTIONS = 11
 
 /** The adapters work without it. */
 const OPTIONAL = ['pg_stat_get_activity']
 
 /**
- * Those of the server, whatever the tables.
+ * The obstacles of the server, for any tables.
  *
  * @param {Obstacles} obstacles
  * @param {string} role that is connected
@@ -45,14 +45,14 @@ function executable(functions, role) {
 }
 
 /**
- * A commit waits for as many standbys as the setting names. That has no limit in time.
+ * A commit waits for as many standbys as the setting names, without a time limit.
  *
  * @param {Obstacles['standbys']} standbys
  */
 function replicated({ names, commit, present, synchronous }) {
   if (names.trim() === '' || ['off', 'local'].includes(commit)) return undefined
   const wanted = Number(/^\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(/i.exec(names)?.[1] ?? 1)
-  // Which of them are synchronous this role may not see. That there are too few it may.
+  // This role may not see which of them are synchronous, but it can see that there are too few.
   const found = synchronous ?? present
   if (found >= wanted) return undefined
   return failed(
@@ -78,7 +78,7 @@ const limited = ({ role, ofRole, ofDatabase }) =>
     )
 
 /**
- * Those of one table.
+ * The obstacles of one table.
  *
  * @param {string} name
  * @param {string} table as in SQL

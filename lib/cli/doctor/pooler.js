@@ -1,5 +1,5 @@
 // @ts-check
-// Whether a pooler is in between, and what it does with sessions.
+// Checks whether a pooler is in between, and what it does with sessions.
 'use strict'
 
 const { Session } = require('../session.js')
@@ -8,8 +8,8 @@ const { failed, ok, warning } = require('./check.js')
 const DIRECT = 'All operations work. Connect to the server itself where each call’s time matters.'
 
 /**
- * A connection has a session of its own if that shows the start-up mark of src/link/session.rs. A pooler that shares sessions
- * does not pass the mark on. Some others do not either, and the adapters cannot tell them apart.
+ * A connection has a session of its own if that shows the start-up mark of src/link/session.rs. A pooler that shares
+ * sessions does not pass the mark on. Some other poolers do not either, and the adapters cannot distinguish them.
  *
  * @param {any} server
  * @param {import('../options.js').Given} given
@@ -30,12 +30,12 @@ async function checkPooler({ isOwnSession, takesTransactions }, given) {
   return warning('pooler', message, `Let the pooler pass the start-up parameter \`options\` on, if it can. ${DIRECT}`)
 }
 
-/** A pooler that hands out its sessions in turn gives two connections different ones now and then. */
+/** A pooler that hands out its sessions in turn sometimes gives two connections different ones. */
 const ROUNDS = 3
 
 /**
- * Whether two connections that are open at the same time have had one session, or one of them has had two. If the pooler has
- * no session for them, none is shared.
+ * Whether two connections that are open at the same time have used one session, or one of them has used two. If the
+ * pooler has no session for them, none is shared.
  *
  * @param {import('../options.js').Given} given
  */

@@ -1,12 +1,12 @@
 // @ts-check
-// Whether every session, and every read, is on one server that takes writes.
+// Checks whether every session, and every read, is on one server that takes writes.
 'use strict'
 
 const { describe } = require('../advice.js')
 const { Session } = require('../session.js')
 const { failed, ok, warning } = require('./check.js')
 
-/** A proxy that draws between two servers gives all of them the same one in 1 of 128 runs. */
+/** A proxy that chooses at random between two servers gives all of them the same one in 1 of 128 runs. */
 const SESSIONS = 8
 
 const ADVICE =

@@ -1,14 +1,14 @@
 // @ts-check
-// What the server is, and how it is set.
+// Checks the server and its settings.
 'use strict'
 
 const { count, duration } = require('../units.js')
 const { failed, ok, warning } = require('./check.js')
 
-/** The first that the package is tested with. */
+/** The first version that the package is tested with. */
 const OLDEST = 13
 
-/** From this part of the connections on, the rest may be gone at the next peak. */
+/** If this part of the connections is in use, the next peak may use up the rest. */
 const CROWDED = 0.8
 
 /**
@@ -49,7 +49,7 @@ function durability({ settings }) {
 
 const TIMEOUTS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
 
-/** Below this, a moment's stall of the server is enough. */
+/** Below this, a short stall of the server is enough. */
 const SHORT_MS = 1000
 
 /** @param {any} server */

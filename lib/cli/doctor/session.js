@@ -1,12 +1,12 @@
 // @ts-check
-// What is between this process and the server: transport, a pooler, clocks.
+// Checks what is between this process and the server: transport, a pooler, clocks.
 'use strict'
 
 const { duration } = require('../units.js')
 const { ok, warning } = require('./check.js')
 const { checkPooler } = require('./pooler.js')
 
-/** Beyond that, times in logs and times in tables tell different stories. */
+/** Above this difference, times in logs and times in tables do not match. */
 const SKEW_MS = 1000
 
 const SAMPLES = 5
@@ -45,7 +45,7 @@ function zones({ settings }) {
 }
 
 /**
- * By the middle of the quickest of several round trips.
+ * Measured at the middle of the fastest of several round trips.
  *
  * @param {import('../session.js').Session} session
  */

@@ -1,5 +1,5 @@
 // @ts-check
-// Tables that the adapters cannot use, whatever their columns are.
+// Tables that the adapters cannot use, even if their columns are right.
 'use strict'
 
 const { quote } = require('../tables.js')

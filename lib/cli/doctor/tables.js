@@ -1,5 +1,5 @@
 // @ts-check
-// Each table: there, as documented, with the rights that an application needs, and kept up.
+// Checks each table: it exists, is as documented, has the rights that an application needs, and is maintained.
 'use strict'
 
 const migrations = require('../migrations.js')
@@ -76,7 +76,7 @@ async function checkTable(session, { name, counts, rights, statements, template 
 const isTable = ({ kind }) => kind === 'table'
 
 /**
- * The catalogue's objects, those of one table under the name that its statements have for it.
+ * The catalogue's objects of one table, under the name that its statements have for it.
  *
  * @param {migrations.Objects} objects
  * @param {string} table
@@ -115,8 +115,8 @@ function absent({ server }, name, creates) {
 }
 
 /**
- * The owner of a table, or of a function that its triggers run, decides what runs with the rights of the roles that write to
- * it. In a schema where any role may create, another role's table can come first.
+ * The owner of a table, or of a function that its triggers run, decides which code runs with the rights of the roles
+ * that write to it. In a schema where any role may create, another role's table can come first.
  *
  * @param {Session} session
  * @param {string} name
@@ -185,7 +185,7 @@ function indexes(name, statements, objects) {
   const title = `${name} indexes`
   const lacks = statements.filter((statement) => statement.kind === 'index' && !migrations.isMade(statement, objects))
   const isPartitioned = objects.partitions.length > 0
-  // The one of a cache's table has no name, so that it is made by a block of code.
+  // The index of a cache's table has no name, so a block of code makes it.
   const own =
     statements.some(({ kind }) => kind === 'other') &&
     !objects.indexes.some(({ columns, isValid }) => columns[0] === 'expires_at' && isValid)
@@ -218,7 +218,7 @@ const drops = (objects) =>
     : ''
 
 /**
- * What goes beyond the documented schema; without it, what is documented works.
+ * Checks the additions to the documented schema; everything documented works without them.
  *
  * @param {string} name
  * @param {migrations.Statement[]} statements
@@ -296,7 +296,7 @@ function allowed({ server }, name, rights, table, statements, objects) {
       `GRANT USAGE ON SEQUENCE ${quote([table.schema, found.name])} TO ${role};`,
     )
   }
-  // That of a trigger is not asked for the right.
+  // Trigger functions need no right to be executed.
   const isCalled = (/** @type {migrations.Statement} */ { kind, code }) =>
     kind === 'function' && !/\bRETURNS trigger\b/i.test(code)
   const functions = statements.filter(isCalled).map((statement) => statement.name)
@@ -311,13 +311,15 @@ function allowed({ server }, name, rights, table, statements, objects) {
   return ok(title, rights.join(', '))
 }
 
-/** As many dead rows slow down the look for expired ones. */
+/** This many dead rows slow down the search for expired ones. */
 const MANY_DEAD = 10_000
 
-/** Later calls remove some with each write; so many are a sign that nobody writes, or that they are not removed. */
+/**
+ * Later calls remove some with each write. This many are a sign that no process writes, or that they are not removed.
+ */
 const MANY_EXPIRED = 10_000
 
-/** Beyond as many rows counting would take too long. */
+/** Above this number of rows counting would take too long. */
 const COUNTABLE = 1_000_000
 
 /**
@@ -326,7 +328,7 @@ const COUNTABLE = 1_000_000
  */
 const countedRows = (session, counts) =>
   session.look(counts).catch((error) => {
-    // A column is missing, or of a type that cannot be compared with a time, which the check of the columns says.
+    // A column is missing, or of a type that cannot be compared with a time. The check of the columns reports that.
     if (error.code === '42703' || error.code === '42883') return {}
     throw error
   })
