@@ -3,7 +3,7 @@
 /**
  * Distributed locks, circuit-breaker state, a JSONB cache, checkpoints and idempotency on PostgreSQL.
  *
- * What holds for every method of every class here:
+ * Rules for every method of every class here:
  *
  * - It returns a promise and never throws synchronously. The promise resolves only after the server has committed.
  * - All durations are milliseconds; all times are milliseconds since the epoch. The server's clock alone decides what
@@ -19,7 +19,8 @@
  * - An option whose name is a misspelling of a known one (`keyprefix`) is a bad argument, too: `ERR_INVALID_ARG_VALUE`. Other
  *   unknown options are ignored.
  * - A database error has the SQLSTATE as its `code` and pg's other fields, and is an instance of the `DatabaseError`
- *   of the application's `pg` where that can be found. A network error carries Node's `code`: `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
+ *   of the application's `pg` if that can be found. A network error carries Node's `code`: `ECONNREFUSED`,
+ *   `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
  * - A pool whose configuration cannot be kept (the README has the list) rejects the first call that needs a
  *   connection with `ERR_INVALID_ARG_VALUE`, naming the option.
  * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool", and after
@@ -42,7 +43,7 @@ export type { RunResult, Stored } from './lib/types/stored.js'
 export * from './lib/types/tracing.js'
 
 /**
- * What a `pg.Pool` looks like from here: structural, so that these types do not depend on `@types/pg`.
+ * The part of a `pg.Pool` that this package uses: structural, so that these types do not depend on `@types/pg`.
  *
  * Its `options` are read to open native connections to the same server, and its `end()` is called by `disconnect()`. It
  * is not queried. If the application ends it by itself, the native connections end with it.
@@ -60,8 +61,8 @@ export interface PgPool {
 }
 
 /**
- * What a `pg.Client` looks like from here. Its configuration is read, connected or not, and its `end()` is called by
- * `disconnect()`. It is not queried.
+ * The part of a `pg.Client` that this package uses. Its configuration is read, connected or not, and its `end()` is
+ * called by `disconnect()`. It is not queried.
  */
 export interface PgClient {
   readonly host: string
@@ -71,11 +72,11 @@ export interface PgClient {
 }
 
 /**
- * How to connect, under the names that `new pg.Pool` knows and with its defaults, for use without `pg`. What is absent
- * comes from the PG* environment variables. Times are milliseconds.
+ * How to connect, with the names and defaults of `new pg.Pool`, for use without `pg`. Absent fields come from the PG*
+ * environment variables. Times are milliseconds.
  */
 export interface PostgresConfig {
-  /** `postgres://user:password@host:port/database?option=value`; what it says comes before the fields below. */
+  /** `postgres://user:password@host:port/database?option=value`; its parts take precedence over the fields below. */
   connectionString?: string | undefined
   /** A host, a folder of Unix sockets (`/run/postgresql`), or several hosts, separated by commas, to try in order. */
   host?: string | undefined
@@ -83,11 +84,11 @@ export interface PostgresConfig {
   port?: number | string | undefined
   user?: string | undefined
   database?: string | undefined
-  /** The password, or a function that is asked for each connection anew. */
+  /** The password, or a function that is called again for each connection. */
   password?: string | (() => string | Promise<string>) | undefined
-  /** TLS, as Node's `tls.connect` takes it; `true` verifies fully. There is no falling back to plaintext. */
+  /** TLS, as Node's `tls.connect` takes it; `true` verifies fully. There is no fallback to plaintext. */
   ssl?: boolean | object | undefined
-  /** Which of several hosts will do; `any` by default. */
+  /** Which of several hosts is acceptable; `any` by default. */
   target_session_attrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby' | undefined
   application_name?: string | undefined
   fallback_application_name?: string | undefined
@@ -96,9 +97,9 @@ export interface PostgresConfig {
   statement_timeout?: false | number | undefined
   lock_timeout?: false | number | undefined
   idle_in_transaction_session_timeout?: false | number | undefined
-  /** How long the answer to a statement is waited for; the server may still carry it out. */
+  /** How long to wait for the answer to a statement; the server may still execute it. */
   query_timeout?: number | undefined
-  /** How long a connection, or a turn on a busy one, is waited for. 0, the default, is without limit. */
+  /** How long to wait for a connection, or for a turn on a busy one. 0, the default, is without limit. */
   connectionTimeoutMillis?: number | undefined
   /** After which time an unused connection is closed; 10,000 by default, 0 for never. */
   idleTimeoutMillis?: number | undefined
@@ -112,22 +113,22 @@ export interface PostgresConfig {
   maxLifetimeSeconds?: number | undefined
   keepAlive?: boolean | undefined
   keepAliveInitialDelayMillis?: number | undefined
-  /** Whether SCRAM authentication is bound to the TLS channel where the server offers that; false by default. */
+  /** Whether SCRAM authentication is bound to the TLS channel if the server offers that; false by default. */
   enableChannelBinding?: boolean | undefined
-  /** Sees each new connection before it is used, with its `query(text, values?)`. */
+  /** Called with each new connection before it is used, with its `query(text, values?)`. */
   onConnect?: ((client: ConnectClient) => void | Promise<void>) | undefined
 }
 
-/** A new connection, as connect hooks see it: what they use of a pg client. */
+/** A new connection, as connect hooks see it: the part of a pg client that they use. */
 export interface ConnectClient {
-  /** The server process of the session; null if a pooler shares that among clients. */
+  /** The server process of the session; null if a pooler shares it among clients. */
   readonly processID: number | null
   readonly host: string | undefined
   readonly port: number
   readonly user: string | undefined
   readonly database: string | undefined
   /**
-   * Runs SQL in the new session. Rows have the server's text for all their values.
+   * Runs SQL in the new session. All values in the rows are the server's text.
    *
    * @throws DatabaseError with the server's SQLSTATE
    */
@@ -140,23 +141,23 @@ export interface ConnectClient {
 }
 
 /**
- * Where the tables are: the application's own `pg.Pool` or `pg.Client`, a pool that it has wrapped, a connection string, a
- * configuration, or nothing for `DATABASE_URL` or else the PG* environment variables. Adapters on one pool or client share
- * its connections; any other form makes connections of the adapter's own.
+ * The database with the tables: the application's own `pg.Pool` or `pg.Client`, a pool that it has wrapped, a
+ * connection string, a configuration, or nothing for `DATABASE_URL` or else the PG* environment variables. Adapters
+ * on one pool or client share its connections; with any other form an adapter makes connections of its own.
  */
 export type PostgresSource = PgPool | PgClient | string | PostgresConfig
 
 /** A lock that was taken. Its methods may be called detached from it. */
 export interface LockHandle {
   /**
-   * Gives the lock back: deletes its row if it is still this owner's. A lock that somebody else has taken over since
-   * stays theirs, and releasing twice is harmless.
+   * Releases the lock: deletes its row if it still belongs to this owner. If another owner has taken the lock over
+   * since, that owner keeps it. Releasing twice is harmless.
    */
   release(): Promise<void>
   /**
    * Moves the lease's end to the server's present plus `ttl`. That may also shorten it.
    *
-   * Where the server cannot be reached, or cannot do it now, it goes on trying for what is left of the lease.
+   * If the server cannot be reached, or cannot do it now, it retries for the rest of the lease.
    *
    * Rejects as {@link LockProvider.extend} does.
    *
@@ -165,7 +166,7 @@ export interface LockHandle {
    */
   extend(ttl: number): Promise<boolean>
   /**
-   * Whether the lock was still this owner's, and not expired, when the server looked. It may be lost by the time the
+   * Whether the lock was still this owner's, and not expired, when the server checked. It may be lost by the time the
    * answer arrives.
    */
   isValid(): Promise<boolean>
@@ -177,9 +178,9 @@ export type LeaseSignal = typeof globalThis extends { AbortSignal: { prototype: 
   : { readonly aborted: boolean; readonly reason: unknown }
 
 /**
- * The lease of a lock, as this package gives it out: a {@link LockHandle} that also says what it knows. Its methods may be
- * called detached from it. What it tells of time is an estimate of this process, on the safe side: the lease is counted
- * from before the request for it was sent.
+ * The lease of a lock, as this package returns it: a {@link LockHandle} with additional information. Its methods may
+ * be called detached from it. The times that it reports are estimates of this process, on the safe side: the lease is
+ * counted from before the request for it was sent.
  *
  * @example
  * ```ts
@@ -195,15 +196,16 @@ export interface Lease extends LockHandle {
   /** Who holds the lease: the owner that was given, or the UUIDv4 that was drawn. */
   readonly owner: string
   /**
-   * When the lease ends at the earliest, in ms since the epoch by this process's clock. It follows {@link extend}, and the
+   * The earliest end of the lease, in ms since the epoch by this process's clock. It follows {@link extend}, and the
    * renewals of {@link PostgresAdapter.lock}.
    */
   readonly expiresAt: number
   /**
-   * A number that is greater than that of every earlier holder of this lock, whatever has ended their leases: hand it to
-   * whatever the lock protects, and let that refuse a smaller one than it has seen. It says nothing else; there are gaps,
-   * and they are large. `go_goscope_check_fencing_token(key, token, key_prefix)` checks it within a transaction of the
-   * application's own. A lock that is taken again by its owner has a new token; {@link extend} keeps it.
+   * A number that is greater than that of every earlier holder of this lock, no matter how their leases ended. Pass
+   * it to the resource that the lock protects, and let that refuse a smaller number than it has seen. It has no other
+   * meaning; there are gaps, and they are large. `go_goscope_check_fencing_token(key, token, key_prefix)` checks it
+   * within a transaction of the application's own. If the owner takes the lock again, the lease has a new token;
+   * {@link extend} keeps it.
    *
    * Until that transaction ends, no adapter of this package takes the lock over. The pg-based adapter, in a mixed fleet,
    * does not wait for it.
@@ -219,15 +221,15 @@ export interface Lease extends LockHandle {
    */
   readonly fencingToken: bigint
   /**
-   * Aborts, with an Error whose `code` is `ERR_LEASE_LOST`, when the lease is known to be lost, as {@link extend} or
-   * {@link isValid} say, or a renewal, or must be taken to be, because its time is over. Releasing it aborts nothing. It
-   * does not keep the process alive.
+   * Aborts, with an Error whose `code` is `ERR_LEASE_LOST`, when the lease is lost. That is known from
+   * {@link extend}, {@link isValid} or a renewal, or must be assumed because the lease's time is over. Releasing it
+   * aborts nothing. The signal does not keep the process alive.
    */
   readonly signal: LeaseSignal
   /**
-   * {@link release}, for `await using`. If that fails, the work before it is done all the same, so this does not reject, unless
-   * {@link LockOptions.onReleaseError} says so. The lock is then given back in the background as soon as the server can be
-   * reached, unless its owner's name was given; else its lease runs out.
+   * {@link release}, for `await using`. If that fails, the work before it is still done, so this does not reject,
+   * unless {@link LockOptions.onReleaseError} says so. The lock is then released in the background as soon as the
+   * server can be reached, unless its owner's name was given; else its lease runs out.
    */
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -239,23 +241,23 @@ export interface LockOptions {
   /**
    * How long to wait for a busy lock, in ms; 0 tries once. Default `Infinity`.
    *
-   * With 0, whoever finds others of this process waiting for the lock does not push in front of them.
+   * With 0, a caller does not overtake others in this process that wait for the lock.
    */
   wait?: number | undefined
-  /** Ends the wait. It has no say in a lease that was granted. */
+  /** Ends the wait. It has no effect on a lease that was granted. */
   signal?: LeaseSignal | undefined
   /** Whether to extend the lease, every third of its `ttl`, until it is released. Default `true`. */
   renew?: boolean | undefined
   /**
-   * Who holds it; a UUIDv4 is drawn where it is absent. Give each holder an owner of its own: a wait that is given up
-   * while the server is asked lets go of what this owner then holds.
+   * The holder; a UUIDv4 is drawn if it is absent. Give each holder an owner of its own: if a wait is given up while
+   * a request is at the server, the lock is released if this owner then holds it.
    */
   owner?: string | undefined
   /** Whether a release that fails at the end of `await using` is thrown there. Default `'ignore'`. */
   onReleaseError?: 'ignore' | 'throw' | undefined
 }
 
-/** Who holds a lock. */
+/** The holder of a lock. */
 export interface LockHolder {
   owner: string
   /** When the lease ends unless it is extended, in ms since the epoch by the server's clock. */
@@ -280,7 +282,7 @@ export type CircuitBreakerStateToStore = Omit<CircuitBreakerPersistedState, 'las
   lastSuccessTime?: number | Date | undefined
 }
 
-/** A task's progress as it is saved. `T` is the type of its data. */
+/** A task's saved progress. `T` is the type of its data. */
 export interface Checkpoint<T = unknown> {
   /** Identifies the checkpoint; saving another under the same id replaces it. */
   id: string
@@ -301,47 +303,47 @@ export interface Checkpoint<T = unknown> {
 /** Options of {@link PostgresAdapter}. */
 export interface PersistenceAdapterOptions {
   /**
-   * Stands before everything that the adapter stores, locks and checkpoints included. It is data and never a pattern:
+   * The text before every stored key or id, those of locks and checkpoints included. It is data and never a pattern:
    * `_`, `%` and `\` mean themselves. Default `''`.
    *
    * No prefix may begin with another: with `a` and `a:`, the checkpoint `:1` of the one is the checkpoint `1` of the other.
    * So end each prefix with a separator, and use that nowhere else in a prefix: `a:` and `ab:`.
    */
   keyPrefix?: string | undefined
-  /** The TTL in ms of a lock call that is given none (`undefined` or `null`); positive and finite. No default. */
+  /** The TTL in ms of a lock call without one (`undefined` or `null`); positive and finite. No default. */
   defaultLockTTL?: number | undefined
   /**
    * `false` to create neither tables nor indexes. A method whose table is missing then rejects with SQLSTATE 42P01.
    * Default `true`.
    */
   createTables?: boolean | undefined
-  /** What a crash of the server may take of the cache, and of nothing else. Default `'full'`. */
+  /** What a crash of the server may destroy of the cache, and of nothing else. Default `'full'`. */
   cacheDurability?: CacheDurability | undefined
 }
 
 /**
- * What a crash of the server may take of a cache, in exchange for quicker writes. What is lost is lost whole entries, as
- * if they had not been written; nothing is ever half written.
+ * What a crash of the server may destroy of a cache, in exchange for faster writes. Only whole entries are lost, as
+ * if they had not been written; no entry is ever half written.
  *
- * - `'full'`: nothing that a promise has resolved for.
- * - `'async'`: the last moments before the crash, about three times the server's `wal_writer_delay` (200 ms), since the
- *   writes do not wait for the disk (`synchronous_commit = off` for them alone). Everybody sees them at once, and a crash of
- *   the application loses none. `clear` and `prune` wait for the disk as ever.
- * - `'unlogged'`: all of it. The table is made `UNLOGGED`: writes leave no trace in the server's log, a crash empties the
- *   table, and replicas do not have it, so that after a failover it is empty, too. A table that exists already is used as
- *   it is; where it is logged, a warning (`GOSCOPE_CACHE_IS_LOGGED`) says so once, and how to change it.
+ * - `'full'`: nothing for which a promise has resolved.
+ * - `'async'`: the last moments before the crash, about three times the server's `wal_writer_delay` (200 ms), since
+ *   the writes do not wait for the disk (`synchronous_commit = off` for them alone). All sessions see the writes at
+ *   once, and a crash of the application loses none. `clear` and `prune` still wait for the disk.
+ * - `'unlogged'`: all of it. The table is made `UNLOGGED`: writes leave no trace in the server's log, a crash empties
+ *   the table, and replicas do not have it, so that after a failover it is empty, too. A table that exists already is
+ *   used as it is. If it is logged, a warning (`GOSCOPE_CACHE_IS_LOGGED`) reports this once, and how to change it.
  */
 export type CacheDurability = 'full' | 'async' | 'unlogged'
 
 /** Options of {@link PostgresCacheAdapter}. */
 export interface PostgresCacheAdapterOptions {
   /**
-   * The table, as `name` or `schema.name`; each part is quoted and taken to the letter, never as SQL. An existing
-   * table of the same name in lower case is used where no other exists. Default `'cache'`.
+   * The table, as `name` or `schema.name`; each part is quoted and taken literally, never as SQL. An existing table
+   * of the same name in lower case is used if no other exists. Default `'cache'`.
    */
   tableName?: string | undefined
   /**
-   * Stands before each key; data and never a pattern. Default `''`.
+   * The text before each key; data and never a pattern. Default `''`.
    *
    * No prefix may begin with another: with `a` and `a:` in one table, `clear()` of the first removes the entries of both,
    * and its `keys()` and `stats()` see them. So end each prefix with a separator, and use that nowhere else in a prefix:
@@ -350,14 +352,14 @@ export interface PostgresCacheAdapterOptions {
   keyPrefix?: string | undefined
   /** `false` to create neither the table nor its index. Default `true`. */
   createTables?: boolean | undefined
-  /** What a crash of the server may take of the table. Default `'full'`. */
+  /** What a crash of the server may destroy of the table. Default `'full'`. */
   durability?: CacheDurability | undefined
 }
 
 /** Options of {@link PostgresIdempotencyAdapter}. */
 export interface PostgresIdempotencyAdapterOptions {
   /**
-   * Stands before each key; data and never a pattern. Default `''`.
+   * The text before each key; data and never a pattern. Default `''`.
    *
    * No prefix may begin with another: with `a` and `a:`, the key `:1` of the one is the key `1` of the other. So end each
    * prefix with a separator, and use that nowhere else in a prefix: `a:` and `ab:`.
@@ -367,7 +369,7 @@ export interface PostgresIdempotencyAdapterOptions {
   createTables?: boolean | undefined
 }
 
-/** What a {@link PostgresCacheAdapter} has seen and holds. */
+/** The statistics of a {@link PostgresCacheAdapter}. */
 export interface CacheStats {
   /** `get` calls of this instance that found a live entry. */
   hits: number
@@ -389,7 +391,7 @@ export interface LockProvider {
    *
    * @param key the lock's name
    * @param ttl the lease's length in ms; finite and not negative. 0 is a lease that has run out already
-   * @param owner who holds it; a UUIDv4 is drawn where it is absent
+   * @param owner the holder; a UUIDv4 is drawn if it is absent
    * @returns a handle, or null if another owner holds the lock
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` is not a number and there is no `defaultLockTTL`
    * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or not finite
@@ -409,8 +411,8 @@ export interface LockProvider {
   /**
    * Moves the end of a lease that `owner` still holds to the server's present plus `ttl`. That may also shorten it.
    *
-   * Where the server cannot be reached, or cannot do it now, it goes on trying for three tenths of `ttl`, at most 30 s.
-   * (What is left of the lease only its {@link LockHandle} knows.)
+   * If the server cannot be reached, or cannot do it now, it retries for three tenths of `ttl`, at most 30 s. (Only
+   * the {@link LockHandle} knows the remaining time of the lease.)
    *
    * @param ttl the lease's new length in ms from now; finite and not negative. 0 ends it
    * @returns false if the lock is not held by `owner` or has expired; nothing is changed then
@@ -418,7 +420,7 @@ export interface LockProvider {
    * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or not finite
    */
   extend(key: string, ttl: number, owner: string): Promise<boolean>
-  /** Frees a lock, whoever holds it. A lock that nobody holds is left alone. */
+  /** Frees a lock, no matter which owner holds it. A lock that is not held is left alone. */
   forceRelease(key: string): Promise<void>
 }
 
@@ -427,7 +429,7 @@ export interface CircuitBreakerStateProvider {
   /** A breaker's state, or null if none was ever stored. */
   getState(key: string): Promise<CircuitBreakerPersistedState | null>
   /**
-   * Stores a state whole; times keep their milliseconds, and what is absent is stored as absent.
+   * Stores a complete state; times keep their milliseconds, and absent fields are stored as absent.
    *
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `state.state` is none of the three
    * @throws RangeError `ERR_OUT_OF_RANGE` if `state.failureCount` is no integer from 0 to 2147483647, or a time is out
@@ -435,8 +437,8 @@ export interface CircuitBreakerStateProvider {
    */
   setState(key: string, state: CircuitBreakerPersistedState): Promise<void>
   /**
-   * Counts a failure, in one atomic statement: N concurrent calls return N distinct counts. The breaker opens when the
-   * count reaches `maxFailures`; below it keeps the state it has. `lastFailureTime` becomes the server's present.
+   * Counts a failure, in one atomic statement: N concurrent calls return N distinct counts. The breaker opens when
+   * the count reaches `maxFailures`; below that it keeps its state. `lastFailureTime` becomes the server's present.
    *
    * @param maxFailures a number from 0; `Infinity` never opens
    * @returns the failures since the last success, this one included
@@ -449,14 +451,15 @@ export interface CircuitBreakerStateProvider {
    */
   recordFailure(key: string, maxFailures: number): Promise<number>
   /**
-   * Closes the breaker and sets its count to 0. `lastSuccessTime` becomes the server's present, `lastFailureTime` goes.
+   * Closes the breaker and sets its count to 0. `lastSuccessTime` becomes the server's present, `lastFailureTime` is
+   * removed.
    */
   recordSuccess(key: string): Promise<void>
   /**
-   * Calls `callback` with the breaker's state, whole, each time that its `state` has changed, whoever changed it: this
-   * process or another, this package, the pg-based adapter, or SQL by hand.
+   * Calls `callback` with the breaker's complete state each time that its `state` has changed, no matter what changed
+   * it: this process or another, this package, the pg-based adapter, or SQL by hand.
    *
-   * @returns a function that ends the subscription; twice is harmless
+   * @returns a function that ends the subscription; calling it twice is harmless
    */
   subscribe?(key: string, callback: (state: CircuitBreakerPersistedState) => void): () => void
 }
@@ -464,9 +467,10 @@ export interface CircuitBreakerStateProvider {
 /** Values under keys, with an optional expiry. */
 export interface CacheProvider {
   /**
-   * The value, or null if the key is missing or expired. A stored null looks the same; {@link has} tells them apart.
+   * The value, or null if the key is missing or expired. A stored null looks the same; {@link has} distinguishes
+   * them.
    *
-   * The type argument is taken on trust: nothing checks the value against it.
+   * The type argument is not checked against the value.
    *
    * @example
    * ```ts
@@ -475,8 +479,8 @@ export interface CacheProvider {
    */
   get<T>(key: string): Promise<T | null>
   /**
-   * Stores a value as JSONB, in place of what is there. It comes back as `JSON.parse(JSON.stringify(value))` would
-   * give it, except that objects have their keys in JSONB's order.
+   * Stores a value as JSONB, in place of an existing one. It is read back as `JSON.parse(JSON.stringify(value))`
+   * would give it, except that objects have their keys in JSONB's order.
    *
    * @param ttl in ms; absent, 0 or `Infinity`: the entry does not expire
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `value` is undefined, a function or a symbol, or `ttl` is no number
@@ -492,29 +496,34 @@ export interface CacheProvider {
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   /** Removes the entry, if there is one. */
   delete(key: string): Promise<void>
-  /** Whether there is an entry that has not expired, be its value null. */
+  /** Whether there is an entry that has not expired, even if its value is null. */
   has(key: string): Promise<boolean>
-  /** Removes every entry under the prefix; the class says what that means where there is none. */
+  /** Removes every entry under the prefix; the class documents what that means without a prefix. */
   clear(): Promise<void>
   /**
    * The keys that have not expired, as they were given to {@link set}, in the order of their bytes.
    *
-   * @param pattern which keys; the class says what its wildcards are. Absent or empty: all
+   * @param pattern which keys; the class documents its wildcards. Absent or empty: all
    */
   keys(pattern?: string): Promise<string[]>
 }
 
-/** What work that one process at a time does is told. */
+/** The argument of work that one process at a time does. */
 export interface WorkContext {
-  /** Aborts when the claim on the work is lost, or must be taken to be; its `reason` has the `code` `ERR_LEASE_LOST`. */
+  /**
+   * Aborts when the claim on the work is lost, or must be assumed lost; its `reason` has the `code` `ERR_LEASE_LOST`.
+   */
   readonly signal: LeaseSignal
 }
 
-/** How long a caller waits for another that does the same work. Neither ends work of its own that has begun. */
+/**
+ * How long a caller waits for another that does the same work. Neither option ends the caller's own work once it has
+ * begun.
+ */
 export interface WorkLimit {
   /**
-   * How long to wait for other callers, in ms, from where the wait begins; 0 does not wait. Default `Infinity`. Set it where
-   * two pieces of work may ask for each other's keys: without it, they wait without end.
+   * How long to wait for other callers, in ms, from the beginning of the wait; 0 does not wait. Default `Infinity`.
+   * Set it if two pieces of work may request each other's keys: without it, they wait without end.
    */
   wait?: number | undefined
   /** Ends the wait. */
@@ -523,30 +532,31 @@ export interface WorkLimit {
 
 /** Options of {@link CacheOperations.getOrSet}. */
 export interface GetOrSetOptions extends WorkLimit {
-  /** How long the value is fresh, in ms; absent, 0 or `Infinity`: for ever. */
+  /** How long the value is fresh, in ms; absent, 0 or `Infinity`: without end. */
   ttl?: number | undefined
-  /** How much longer it may be given out while it is computed anew, in ms; finite. Default 0. */
+  /** How much longer it may be returned while it is computed again, in ms; finite. Default 0. */
   staleTtl?: number | undefined
   /** How long a process that crashes while it computes keeps others waiting, in ms; positive and finite. Default 10,000. */
   claimTtl?: number | undefined
   /**
-   * What to do if the database cannot be reached, or is lost under way: `'throw'` (the default) rejects, `'compute'` gives
-   * what `compute` gives, which is then not stored. Callers of one process share a computation, those of several compute
-   * each. How long a server that does not answer is waited for is up to `connectionTimeoutMillis` and `query_timeout`.
+   * What to do if the database cannot be reached, or the connection is lost during the call: `'throw'` (the default)
+   * rejects, `'compute'` returns the result of `compute`, which is then not stored. Callers of one process share a
+   * computation; several processes compute once each. `connectionTimeoutMillis` and `query_timeout` limit the wait
+   * for a server that does not answer.
    */
   onError?: 'throw' | 'compute' | undefined
 }
 
-/** What both caches do beyond go-go-scope's {@link CacheProvider}. */
+/** The operations of both caches beyond go-go-scope's {@link CacheProvider}. */
 export interface CacheOperations {
   /**
-   * The values of many keys in their order, null for each that is missing or expired. They are read in few statements, of
-   * up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts each key as a hit or
-   * a miss.
+   * The values of many keys in their order, null for each that is missing or expired. They are read in few
+   * statements, of up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts
+   * each key as a hit or a miss.
    *
-   * The type argument is taken on trust: nothing checks the values against it.
+   * The type argument is not checked against the values.
    *
-   * @param keys any iterable object; a key may come more than once
+   * @param keys any iterable object; a key may occur more than once
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
    * @example
    * ```ts
@@ -555,13 +565,13 @@ export interface CacheOperations {
    */
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   /**
-   * Stores many entries, as {@link CacheProvider.set} would store each, in as few statements as can be. Of two entries
-   * under one key the later stays.
+   * Stores many entries, as {@link CacheProvider.set} would store each, in as few statements as possible. Of two
+   * entries under one key the later stays.
    *
-   * They are not one transaction: an argument that is wrong rejects before anything is sent, but an entry that the
-   * server refuses rejects when all others have been stored.
+   * They are not one transaction. A wrong argument rejects before anything is sent, but an entry that the server
+   * refuses rejects when all others have been stored.
    *
-   * @param entries of key, value and, where it is not `ttl`, the entry's own TTL; a `Map` will do
+   * @param entries of key, value and, if it differs from `ttl`, the entry's own TTL; a `Map` is accepted
    * @param ttl in ms, of the entries that have none of their own; absent, 0 or `Infinity`: they do not expire
    * @throws TypeError as {@link CacheProvider.set}; the message says which entry: `entries[3][1]`
    * @throws RangeError `ERR_OUT_OF_RANGE` if a TTL is negative or NaN
@@ -586,34 +596,36 @@ export interface CacheOperations {
    */
   deleteMany(keys: Iterable<string>): Promise<void>
   /**
-   * The value under a key; where there is none, what `compute` gives, which is then stored.
+   * The value under a key. If there is none, the result of `compute`, which is then stored.
    *
-   * One caller of all processes computes. The others wait for its value and are told as soon as it is there; those of one
-   * instance share one computation. A process that crashes while it computes keeps the others waiting for `claimTtl`. The
-   * claim is a lock in `go_goscope_locks`, and renewed for as long as `compute` takes, whatever the event loop does.
+   * One caller of all processes computes. The others wait for its value and receive it as soon as it is there; those
+   * of one instance share one computation. A process that crashes while it computes keeps the others waiting for
+   * `claimTtl`. The claim is a lock in `go_goscope_locks`. It is renewed for as long as `compute` takes, whatever the
+   * event loop does.
    *
-   * With a `staleTtl`, an entry is stored for `ttl + staleTtl`, and is stale when less than `staleTtl` is left of that. A
-   * stale value is given out at once, while one caller computes it anew in the background; if that fails, later calls try
-   * again, and as long as the stale value stands, nobody hears of it.
+   * With a `staleTtl`, an entry is stored for `ttl + staleTtl`, and is stale when less than `staleTtl` is left of
+   * that. A stale value is returned at once, while one caller computes it again in the background. If that fails,
+   * later calls try again, and the failure is not reported while the stale value stands.
    *
-   * The value is stored only if nothing was written or deleted under the key since the computation began, by any process,
-   * this package, the pg-based adapter or SQL: `set`, `delete`, `clear` and all others stand. So an application that writes
-   * its data first, and then deletes or sets the entry, never finds an older value in the cache afterwards. The caller whose
-   * `compute` it was gets the computed value all the same; those that waited for it look again. Not stored either is a value when another process has begun to compute
-   * after the claim was lost, or when a stale entry expires and is swept away before it is computed anew; the next caller
-   * then computes. While an entry is computed, a row with an expiry in the past (1,000 years ago) stands in its place.
+   * The value is stored only if nothing was written or deleted under the key since the computation began, by any
+   * process, this package, the pg-based adapter or SQL: `set`, `delete`, `clear` and all other writes stand. So an
+   * application that writes its data first, and then deletes or sets the entry, never finds an older value in the
+   * cache afterwards. The caller that ran `compute` still gets the computed value; those that waited for it look
+   * again. In two other cases the value is not stored either: another process has begun to compute after the claim
+   * was lost, or a stale entry expires and is swept away before it is computed again. The next caller then computes.
+   * While an entry is computed, a row with an expiry in the past (1,000 years ago) stands in its place.
    *
-   * The caller that computes gets the value as it comes out of the cache, too: `JSON.parse(JSON.stringify(value))`, and that is its
-   * type: see {@link Stored}.
-   * A `compute` that asks for its own key is refused at once, however deep the call is.
+   * The caller that computes also gets the value as the cache returns it: `JSON.parse(JSON.stringify(value))`, and
+   * that is its type: see {@link Stored}. A `compute` that requests its own key is refused at once, however deep the
+   * call is.
    *
-   * @param compute gives the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost, so that
-   * another process may compute as well
+   * @param compute returns the value, or a promise of it; not undefined. Its `signal` aborts when the claim is lost,
+   * so that another process may compute as well
    * @throws whatever `compute` throws, in every call of this process that waited for it; nothing is stored, and other
    * processes try in turn
    * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `compute` of the same key
    * @throws Error `ERR_WORK_WAIT_TIMEOUT` if another caller's value was not there within `wait`
-   * @throws whatever is the reason of `signal`, if that aborts while another caller computes
+   * @throws the reason of `signal`, if that aborts while another caller computes
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `compute` is no function, or its value cannot be JSON
    * @throws RangeError `ERR_OUT_OF_RANGE` if a time is negative, NaN, or, but for `ttl`, not finite
    * @example
@@ -630,15 +642,15 @@ export interface CacheOperations {
     options?: GetOrSetOptions,
   ): Promise<Stored<T>>
   /**
-   * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which counts
-   * those before it. An entry that is absent or expired counts as 0.
+   * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which
+   * includes those before it. An entry that is absent or expired counts as 0.
    *
-   * Sums are decimal and exact, as they are stored: 0.1 and 0.2 make 0.3. A sum that has more digits than a JavaScript
-   * number is told as the nearest one. Where the connection is lost under way the call rejects, and whether it was counted
-   * is not known: it is not sent again.
+   * Sums are decimal and exact, as they are stored: 0.1 and 0.2 make 0.3. A sum with more digits than a JavaScript
+   * number is returned as the nearest one. If the connection is lost during the call, the call rejects and is not
+   * sent again. Then it is unknown whether it was counted.
    *
-   * @param by what is added; finite, 1 by default
-   * @param ttl in ms, of an entry that starts with this call; one that is there keeps its expiry
+   * @param by the number to add; finite, 1 by default
+   * @param ttl in ms, for an entry that starts with this call; an existing entry keeps its expiry
    * @returns the sum
    * @throws TypeError `ERR_CACHE_NOT_A_NUMBER` if the entry holds something else, or the sum would be beyond
    * `Number.MAX_VALUE`; the entry is left as it is
@@ -656,7 +668,7 @@ export interface CacheOperations {
    * expect the same, one succeeds. Values are compared as JSONB: `1` equals `1.0`, and the order of an object's keys
    * does not matter.
    *
-   * Where the connection is lost under way the call rejects, and whether the value was stored is not known.
+   * If the connection is lost during the call, the call rejects, and it is unknown whether the value was stored.
    *
    * @param expected the value that must be there; `undefined`: there must be none, or an expired one
    * @param ttl in ms, of the new value; absent, 0 or `Infinity`: it does not expire
@@ -674,7 +686,7 @@ export interface CacheOperations {
 /** Checkpoints of long tasks. */
 export interface CheckpointProvider {
   /**
-   * Stores a checkpoint; where its id exists already, every field is replaced.
+   * Stores a checkpoint; if its id exists already, every field is replaced.
    *
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if a field is of the wrong type, or `data` cannot be JSON
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `JSON.stringify` of `data` throws
@@ -702,7 +714,7 @@ export interface CheckpointProvider {
   /**
    * Deletes all but the newest checkpoints of a task.
    *
-   * @param keepCount how many stay; 0 deletes all
+   * @param keepCount how many to keep; 0 deletes all
    * @throws RangeError `ERR_OUT_OF_RANGE` if `keepCount` is negative or no safe integer
    */
   cleanup(taskId: string, keepCount: number): Promise<void>
@@ -711,26 +723,27 @@ export interface CheckpointProvider {
 }
 
 /**
- * Results remembered under the key of the work that gave them.
+ * Results, remembered under the key of the work that gave them.
  *
- * `get` and `set` only read and write. Callers that `get` nothing, do the work and `set` its result do the work once each,
- * if they come at the same time: a charge is made twice. {@link PostgresIdempotencyAdapter.run} has one of them do it.
+ * `get` and `set` only read and write. If several callers `get` nothing at the same time, do the work and `set` its
+ * result, each of them does the work: a charge is made twice. With {@link PostgresIdempotencyAdapter.run}, one of
+ * them does it.
  */
 export interface IdempotencyProvider {
   /**
-   * What was stored under the key, or null if nothing was or it has expired. Null does not mean that no other caller is
-   * doing the work: see {@link PostgresIdempotencyAdapter.run}. `expiresAt` is in ms since the epoch, and
-   * absent where the entry does not expire.
+   * The result that was stored under the key, or null if there was none or it has expired. Null does not mean that no
+   * other caller is doing the work: see {@link PostgresIdempotencyAdapter.run}. `expiresAt` is in ms since the epoch,
+   * and absent if the entry does not expire.
    *
-   * The type argument is taken on trust: nothing checks the value against it.
+   * The type argument is not checked against the value.
    */
   get<T>(key: string): Promise<{ value: T; expiresAt?: number } | null>
   /**
-   * Stores a result, in place of what is there: of several callers, the last one's stays. It does not keep others from
-   * doing the work.
+   * Stores a result, in place of an existing one: of several callers, the last one's stays. It does not prevent
+   * others from doing the work.
    *
-   * A failed Result tuple of go-go-scope, `[Error, undefined]`, is not stored, since JSON would bring it back as
-   * `[{}, null]`, a success; an older entry under the key is removed, so that the failure is retried.
+   * A failed Result tuple of go-go-scope, `[Error, undefined]`, is not stored, since it would be read back from JSON
+   * as `[{}, null]`, a success. An older entry under the key is removed, so that the failed work is retried.
    *
    * @param ttl in ms; absent, 0 or `Infinity`: the entry does not expire
    *
@@ -743,23 +756,23 @@ export interface IdempotencyProvider {
 
 /** Options of {@link PostgresIdempotencyAdapter.run}. */
 export interface RunOptions extends WorkLimit {
-  /** How long the result is remembered, in ms; absent, 0 or `Infinity`: for ever. */
+  /** How long the result is remembered, in ms; absent, 0 or `Infinity`: without end. */
   ttl?: number | undefined
   /**
-   * How long a process that crashes at work keeps others waiting, in ms; positive and finite. It is renewed as long as
-   * the work takes, so it need not be longer than that. Default 30,000.
+   * How long a process that crashes during the work keeps others waiting, in ms; positive and finite. It is renewed
+   * for as long as the work takes, so it may be shorter than the work. Default 30,000.
    */
   claimTtl?: number | undefined
   /**
-   * What identifies the request, such as a hash of its body: a key that comes again with another fingerprint is refused.
-   * A string without U+0000 or lone surrogates.
+   * Identifies the request, for example a hash of its body: a key that is used again with another fingerprint is
+   * refused. A string without U+0000 or lone surrogates.
    */
   fingerprint?: string | undefined
 }
 
 /** The life cycle that a persistence adapter of go-go-scope may have. */
 export interface PersistenceAdapter {
-  /** Makes what is missing of the adapter's tables. */
+  /** Makes the missing parts of the adapter's tables. */
   connect?(): Promise<void>
   /** Closes the adapter's connections. */
   disconnect?(): Promise<void>
@@ -800,10 +813,11 @@ export declare class PostgresAdapter
 {
   /**
    * Opens no connection yet. All adapters built on one pool share one native pool of at most the pool's `max`
-   * connections, which come on top of those that the pool itself opens for the application's own queries.
+   * connections. These are in addition to the connections that the pool itself opens for the application's own
+   * queries.
    *
-   * @param pool a `Pool` or `Client` of `pg`, a connection string or a configuration; absent, the environment says how to
-   * connect
+   * @param pool a `Pool` or `Client` of `pg`, a connection string or a configuration; if absent, the environment says
+   * how to connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
    * @throws RangeError `ERR_OUT_OF_RANGE` if `defaultLockTTL` is not positive and finite
@@ -811,33 +825,36 @@ export declare class PostgresAdapter
   constructor(pool?: PostgresSource | null, options?: PersistenceAdapterOptions)
 
   /**
-   * Makes what is missing of the four tables and their indexes, and nothing else. Needs no DDL rights where they exist,
-   * and any number of processes may call it at once. A method used before it makes its own table on first need.
+   * Makes the missing parts of the four tables and their indexes, and nothing else. Needs no DDL rights if they
+   * exist, and any number of processes may call it at once. A method that is used before it makes its own table on
+   * first need.
    *
    * @throws DatabaseError with SQLSTATE 42501 if a table is missing and the role may not create it
    * @throws Error with `code` `ECONNREFUSED`, `ENOTFOUND`, ... if the server cannot be reached
    */
   connect(): Promise<void>
   /**
-   * Waits for what is under way, closes the native connections, and ends the `pg.Pool` that was given, for all adapters
-   * built on it. Twice is fine. The application's own `pool.end()` waits for the same, but ends the pool's own clients at
-   * once.
+   * Waits for calls and work under way, closes the native connections, and ends the `pg.Pool` that was given, for all
+   * adapters built on it. Calling it twice is harmless. The application's own `pool.end()` waits for the same, but
+   * ends the pool's own clients at once.
    *
-   * - New calls are refused at once. Calls under way are waited for.
-   * - Work of {@link PostgresIdempotencyAdapter.run} and {@link CacheOperations.getOrSet} that has begun is waited for,
-   *   however long it takes, a refresh in the background included: its result is stored, and its claim given back. Calls
-   *   that the work itself makes go through until then. Work that has not begun, because another process is at it, is
-   *   refused. To bound the wait, have the work end (by a signal of your own), or end the process: the claim then lasts
-   *   for `claimTtl`.
-   * - A {@link lock} that waits is refused. One that was given up, or granted while the pool is being ended (by {@link acquire},
-   *   too, unless its owner was named), is given back,
-   *   and so are claims: that is waited for, for up to 5 s. A process that has nothing else to do does not exit before it,
-   *   either. A lease that you hold is yours to release before.
-   * - Called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work is over. So it does
-   *   within work on another pool, if work here waits for the end of that one.
+   * - New calls are refused at once. It waits for calls under way.
+   * - It waits for work of {@link PostgresIdempotencyAdapter.run} and {@link CacheOperations.getOrSet} that has
+   *   begun, however long that takes, and also for a refresh in the background: the result is stored, and the claim
+   *   released. Calls that the work itself makes are accepted until then. Work that has not begun, because another
+   *   process is doing it, is refused. To bound the wait, make the work end (by a signal of your own), or end the
+   *   process: the claim then lasts for `claimTtl`.
+   * - A {@link lock} that waits is refused. A lock is released if its wait was given up, or if it was granted while
+   *   the pool is being ended (by {@link acquire}, too, unless its owner was named). Claims are released, too. It
+   *   waits for these releases, for up to 5 s. A process that has nothing else to do does not exit before that,
+   *   either. Release a lease that you hold before.
+   * - If it is called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work
+   *   is over. The same holds within work on another pool, if work here waits for the end of that one.
    */
   disconnect(): Promise<void>
-  /** True from a successful {@link connect} to {@link close}, {@link disconnect} or the pool's end. Does not ask the server. */
+  /**
+   * True from a successful {@link connect} to {@link close}, {@link disconnect} or the pool's end. Sends no request.
+   */
   isConnected(): boolean
 
   // As documented at AdapterLifeCycle
@@ -857,22 +874,24 @@ export declare class PostgresAdapter
   /**
    * Takes a lock as soon as it is free, and renews its lease until it is released.
    *
-   * Those of one process who wait for a lock through one pool have it in the order in which they came. The release wakes
-   * whoever waits, in whatever process, at once; where PostgreSQL's notices cannot be heard, as through a pooler in
-   * transaction mode, it is looked for every quarter of a second. Waiting keeps the process alive; holding does not.
+   * Waiters of one process that use one pool acquire the lock first-in, first-out. The release wakes the waiters of
+   * all processes at once. If PostgreSQL's notifications cannot be received, for example through a pooler in
+   * transaction mode, the lock is checked every quarter of a second. Waiting keeps the process alive; holding does
+   * not.
    *
-   * Renewal needs no event loop: one that is blocked loses no lease. It goes on until the lease is released, found to be
-   * lost, or the pool is ended, even if the handle is garbage. What is left then runs out after at most `ttl`. A renewal
-   * extends this lease and no other: if the same owner acquires the lock again, in this process or another, the earlier
-   * lease is lost at its next renewal, and its signal aborts.
+   * Renewal needs no event loop: a blocked event loop loses no lease. Renewal continues until the lease is released,
+   * found to be lost, or the pool is ended, even if the handle is garbage. The rest of the lease then runs out after
+   * at most `ttl`. A renewal extends this lease and no other: if the same owner acquires the lock again, in this
+   * process or another, the earlier lease is lost at its next renewal, and its signal aborts.
    *
-   * A fault rejects the first try, as it rejects {@link acquire}; later ones ride out what passes within 30 s.
+   * If the first try fails, the call rejects, as {@link acquire} does; later tries retry failures that pass within
+   * 30 s.
    *
    * It is also the lock provider that go-go-scope takes: `new Lock(signal, { provider: s.persistence?.lock, key })`.
    *
-   * @throws Error `ERR_LOCK_WAIT_TIMEOUT` if the lock did not become free within `wait`; its `holder` is who held it, or
-   * null
-   * @throws whatever is the reason of `signal`, if it aborts before the lock is granted
+   * @throws Error `ERR_LOCK_WAIT_TIMEOUT` if the lock did not become free within `wait`; its `holder` is the owner
+   * that held it, or null
+   * @throws the reason of `signal`, if it aborts before the lock is granted
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if there is no `ttl` and no `defaultLockTTL`, or an option is of the wrong type
    * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is not positive and finite, or `wait` is negative or NaN
    * @example
@@ -886,7 +905,8 @@ export declare class PostgresAdapter
    */
   readonly lock: LockMethod
   /**
-   * Who holds a lock and until when, or null where nobody does. It may have changed by the time the answer arrives.
+   * The holder of a lock and the end of its lease, or null if the lock is not held. It may have changed by the time
+   * the answer arrives.
    *
    * @example
    * ```ts
@@ -906,21 +926,23 @@ export declare class PostgresAdapter
   recordSuccess(key: string): Promise<void>
 
   /**
-   * Calls `callback` with the breaker's state, whole, as {@link getState} gives it, each time that its `state` has changed,
-   * whoever changed it: this process or another, this package, the pg-based adapter, or SQL by hand. Mere counts are no
-   * changes. A breaker whose row is deleted is `{ state: 'closed', failureCount: 0 }`.
+   * Calls `callback` with the breaker's complete state, in the form of {@link getState}, each time that its `state`
+   * has changed, no matter what changed it: this process or another, this package, the pg-based adapter, or SQL by
+   * hand. A change of the count alone is no change. A breaker whose row is deleted is
+   * `{ state: 'closed', failureCount: 0 }`.
    *
-   * It is not called with the state as it is when subscribing. From that on changes are told in their order, never the
-   * same state twice in a row; changes that follow each other faster than they can be read are told as the last of them.
+   * It is not called with the state at the time of subscribing. After that, changes are reported in their order,
+   * never the same state twice in a row. If changes follow each other faster than they can be read, only the last of
+   * them is reported.
    *
-   * Changes are told by the server (`LISTEN`), over one connection for all subscriptions on a pool, which comes on top of
-   * its `max`. While that is lost, or cannot be had because a transaction pooler is in between or the table has no
-   * trigger for it, the state is looked at once a second.
+   * The server sends notifications of changes (`LISTEN`), over one connection for all subscriptions on a pool, in
+   * addition to its `max`. While that connection is lost, or is impossible because a transaction pooler is in between
+   * or the table has no trigger for it, the state is read once a second.
    *
-   * A subscription does not keep the process alive. {@link disconnect} ends it. What `callback` throws, or rejects with,
-   * is an unhandled rejection, and keeps no other from being called.
+   * A subscription does not keep the process alive. {@link disconnect} ends it. If `callback` throws or rejects, that
+   * is an unhandled rejection, and the other callbacks are still called.
    *
-   * @returns a function that ends the subscription: `callback` is not called any more. Twice is harmless
+   * @returns a function that ends the subscription: `callback` is not called any more. Calling it twice is harmless
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `key` is no string or `callback` no function; at once, as this returns no
    * promise
    * @throws Error if the pool has been ended
@@ -934,15 +956,17 @@ export declare class PostgresAdapter
    */
   subscribe(key: string, callback: (state: CircuitBreakerPersistedState) => void): () => void
   /**
-   * Whether the caller may try a breaker that is not closed; of all processes that ask, exactly one may at a time.
+   * Whether the caller may try a breaker that is not closed; of the callers of all processes, exactly one may at a
+   * time.
    *
-   * An `'open'` breaker becomes `'half-open'` when `resetTimeout` has passed since its last failure (where none is stored,
-   * since it was written). Whoever is told true then tries, and reports by {@link recordSuccess}, which closes it, or
-   * {@link recordFailure}, which opens it again. Where nobody reports within `resetTimeout`, the next who asks may try.
-   * All times are the server's. Who asks in vain writes nothing.
+   * An `'open'` breaker becomes `'half-open'` when `resetTimeout` has passed since its last failure (if none is
+   * stored, since it was written). The caller that gets true then tries, and reports by {@link recordSuccess}, which
+   * closes it, or {@link recordFailure}, which opens it again. If no report comes within `resetTimeout`, the next
+   * caller may try. All times are the server's. A call that returns false writes nothing.
    *
-   * Where the connection is lost before the answer, it rejects, and is not asked again: the caller may have been let
-   * through, and a second answer would be false. Take it for a no; after `resetTimeout` somebody may try.
+   * If the connection is lost before the answer, the call rejects, and the request is not repeated: the caller may
+   * have been let through, and a second answer would be false. Treat this as false; after `resetTimeout` the next
+   * caller may try.
    *
    * @param resetTimeout in ms; positive and finite
    * @returns false also for a breaker that is closed or was never stored: there is nothing to try
@@ -1009,11 +1033,11 @@ export declare class PostgresAdapter
   cleanup(taskId: string, keepCount: number): Promise<void>
   deleteAll(taskId: string): Promise<void>
 
-  // Seen from outside
+  // Monitoring
 
   /**
-   * What the native pool does now, and has done since it was made, for all adapters on the same `pg.Pool`. Cheap enough to
-   * ask each second (0.1 ms), and it does not ask the server. It works after the pool's end, too.
+   * The present state of the native pool, and its counters since it was made, for all adapters on the same `pg.Pool`.
+   * Cheap enough to call each second (0.1 ms), and it sends no request. It works after the pool's end, too.
    *
    * @example
    * ```ts
@@ -1024,7 +1048,7 @@ export declare class PostgresAdapter
   metrics(): Metrics
 }
 
-/** The same as `new PostgresAdapter(pool, options)`, as go-go-scope's documentation has it. */
+/** The same as `new PostgresAdapter(pool, options)`, for the form in go-go-scope's documentation. */
 export declare function createPostgresAdapter(
   pool?: PostgresSource | null,
   options?: PersistenceAdapterOptions,
@@ -1033,7 +1057,7 @@ export declare function createPostgresAdapter(
 /**
  * A cache in a table of its own, which counts its hits and misses.
  *
- * `keys`, `clear`, `stats` and `prune` keep to the `keyPrefix`; without one, they see the whole table.
+ * `keys`, `clear`, `stats` and `prune` are limited to the `keyPrefix`; without one, they see the whole table.
  *
  * @example
  * ```ts
@@ -1050,14 +1074,15 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
-   * @param pool a `Pool` of `pg`, a connection string or a configuration; absent, the environment says how to connect
+   * @param pool a `Pool` of `pg`, a connection string or a configuration; if absent, the environment says how to
+   * connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `tableName` is not `name` or `schema.name`, each of 1 to 63 bytes, or
    * `keyPrefix` contains U+0000
    */
   constructor(pool?: PostgresSource | null, options?: PostgresCacheAdapterOptions)
 
-  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
+  /** Makes the table and its index if they are missing; see {@link PostgresAdapter.connect}. */
   initialize(): Promise<void>
 
   // As documented at AdapterLifeCycle
@@ -1107,7 +1132,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    */
   prune(): Promise<number>
 
-  /** What the native pool does and has done; see {@link PostgresAdapter.metrics}. */
+  /** The state and the counters of the native pool; see {@link PostgresAdapter.metrics}. */
   metrics(): Metrics
 }
 
@@ -1129,13 +1154,14 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   /**
    * Opens no connection yet, and shares those of all adapters built on the same pool.
    *
-   * @param pool a `Pool` of `pg`, a connection string or a configuration; absent, the environment says how to connect
+   * @param pool a `Pool` of `pg`, a connection string or a configuration; if absent, the environment says how to
+   * connect
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `pool` is no pool or an option is of the wrong type
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `keyPrefix` contains U+0000
    */
   constructor(pool?: PostgresSource | null, options?: PostgresIdempotencyAdapterOptions)
 
-  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
+  /** Makes the table and its index if they are missing; see {@link PostgresAdapter.connect}. */
   connect(): Promise<void>
 
   // As documented at AdapterLifeCycle
@@ -1151,40 +1177,41 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   delete(key: string): Promise<void>
 
-  /** What the native pool does and has done; see {@link PostgresAdapter.metrics}. */
+  /** The state and the counters of the native pool; see {@link PostgresAdapter.metrics}. */
   metrics(): Metrics
 
   /**
-   * Runs work under a key once, and remembers its result: of all calls with this key, in whatever process, one runs
-   * `work`, the others wait for its result and have it as soon as it is stored. Later calls have it as long as it is
-   * remembered, and so does {@link get}; what {@link set} has stored counts as a result.
+   * Runs work under a key once, and remembers its result: of all calls with this key, in any process, one runs
+   * `work`. The others wait for its result and receive it as soon as it is stored. Later calls receive it for as long
+   * as it is remembered, and so does {@link get}; a result that {@link set} has stored counts, too.
    *
-   * A failure is not remembered: it rejects the call that ran the work, and the next in line, or the next call, runs it
-   * again. Neither is a failed Result of go-go-scope, `[Error, undefined]`, which is given to that caller as it is. A
-   * result that is remembered comes as JSON would bring it back, to whoever ran the work, too; `undefined` as null.
+   * A failure is not remembered: it rejects the call that ran the work, and the next waiting call, or the next new
+   * call, runs it again. A failed Result of go-go-scope, `[Error, undefined]`, is not remembered either, and is
+   * returned to that caller as it is. A remembered result is returned as JSON would read it back, also to the caller
+   * that ran the work; `undefined` as null.
    *
-   * **What it cannot promise.** A process that crashes after `work` has had its effect, and before its result is stored, has
-   * left nothing behind, and when `claimTtl` is over another runs it again. The same comes of a process that is frozen for
-   * longer than that, or cut off from the server: its `signal` aborts, and of two results the first that is stored is
-   * everybody's. Where a second run must not happen at all, let the effect itself carry the key, as the payment
-   * providers' own idempotency keys do.
+   * **What it cannot promise.** A process may crash after `work` has had its effect, and before its result is stored.
+   * Then nothing is left behind, and when `claimTtl` is over another process runs the work again. The same happens if
+   * a process is frozen for longer than that, or cut off from the server: its `signal` aborts, and of two results all
+   * callers get the one that is stored first. If a second run must not happen at all, let the effect itself carry the
+   * key, as the payment providers' own idempotency keys do.
    *
-   * A `work` that calls `run` with its own key is refused at once, however deep the call is. (This is known of adapters on one
-   * `pg.Pool`; through another pool, only `wait` and `signal` end it.) The end of the pool waits for work that has begun; see
-   * {@link PostgresAdapter.disconnect}.
+   * A `work` that calls `run` with its own key is refused at once, however deep the call is. (This is detected for
+   * adapters on one `pg.Pool`; through another pool, only `wait` and `signal` end it.) The end of the pool waits for
+   * work that has begun; see {@link PostgresAdapter.disconnect}.
    *
-   * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. The result is stored even through
-   * faults that pass within `claimTtl`.
+   * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. Storing the result is retried
+   * through failures that pass within `claimTtl`.
    *
-   * @param work gives the result, or a promise of it
+   * @param work returns the result, or a promise of it
    * @throws whatever `work` throws
-   * @throws Error `ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH` if the key has a result with another fingerprint; where the work
-   * is under way, this is known when it is done
+   * @throws Error `ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH` if the key has a result with another fingerprint; if the
+   * work is under way, this is known when it is done
    * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
    * may not use it; `work` has not run
    * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `work` of the same key
    * @throws Error `ERR_WORK_WAIT_TIMEOUT` if another caller's work was not done within `wait`
-   * @throws whatever is the reason of `signal`, if that aborts while another caller works
+   * @throws the reason of `signal`, if that aborts while another caller works
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an argument is wrong, or the result cannot be
    * JSON: the work has then run, and nothing is remembered
    * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN, or `claimTtl` not positive and finite
@@ -1199,7 +1226,7 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<RunResult<T>>
 }
 
-/** What the native addon is that this package has loaded; for bug reports, and to see that a deployment is whole. */
+/** The loaded native addon, for bug reports and for checks that a deployment is complete. */
 export interface BuildInfo {
   /** Its version, which is this package's. */
   readonly version: string

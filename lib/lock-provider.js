@@ -1,6 +1,6 @@
 // @ts-check
-// go-go-scope's documentation takes the provider of a scope's locks from a property `lock` of the adapter (`provider:
-// s.persistence?.lock`), which is a method here. So the method also has the methods of a provider.
+// go-go-scope's documentation takes the provider of a scope's locks from a property `lock` of the adapter
+// (`provider: s.persistence?.lock`), which is a method here. So the method also has the methods of a provider.
 'use strict'
 
 const METHODS = ['acquire', 'extend', 'forceRelease']

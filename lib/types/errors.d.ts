@@ -6,7 +6,7 @@
  */
 export type ErrorCode = GoscopeError['code']
 
-/** `lock()` has waited for as long as it was to. */
+/** `lock()` has waited for the whole `wait`. */
 export interface LockWaitTimeoutError extends Error {
   readonly code: 'ERR_LOCK_WAIT_TIMEOUT'
   /** Who held the lock; null if that is not known. */
@@ -30,7 +30,7 @@ export interface TableError extends Error {
   readonly table: string
 }
 
-/** An argument that is wrong. Nothing was sent. */
+/** An argument that is wrong. No request was sent. */
 export interface ArgumentError extends Error {
   readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE'
 }
@@ -55,7 +55,7 @@ export interface OtherGoscopeError extends Error {
 }
 
 /**
- * An error of this package, told apart by its `code`.
+ * An error of this package, identified by its `code`.
  *
  * @example
  * ```ts

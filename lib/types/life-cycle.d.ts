@@ -1,15 +1,16 @@
 // What all adapters have in common.
 
-/** The end of an adapter, in two ways, and the question whether its server answers. */
+/** The end of an adapter, in two ways, and a check whether its server answers. */
 export interface AdapterLifeCycle {
   /**
-   * Ends this adapter, and nothing that was given to it: a `pg.Pool` stays open, and so do other adapters on it. The last
-   * adapter of a pool that is closed closes the native connections.
+   * Ends this adapter, and nothing that was given to it: a `pg.Pool` stays open, and so do other adapters on it. The
+   * last adapter of a pool that is closed closes the native connections.
    *
-   * It waits for this adapter's calls under way, and for work of `run` and `getOrSet` that has begun, as `disconnect` does:
-   * `lock()`s that wait are refused, subscriptions and renewals end, and a lease that is held is yours to release before. Later
-   * calls reject with `ERR_ADAPTER_CLOSED`. Twice is fine. Within work that it would wait for, it resolves at once; also if it
-   * would wait by way of work that closes this adapter. A lock that was granted meanwhile is given back before it resolves.
+   * It waits for this adapter's calls under way, and for work of `run` and `getOrSet` that has begun, as `disconnect`
+   * does. `lock()` calls that wait are refused, and subscriptions and renewals end. Release a lease that you hold
+   * before closing. Later calls reject with `ERR_ADAPTER_CLOSED`. Closing twice is harmless. Within work that it
+   * would wait for, it resolves at once; also if it would wait through other work that closes this adapter. A lock
+   * that was granted meanwhile is released before it resolves.
    *
    * @example
    * ```ts
@@ -20,13 +21,13 @@ export interface AdapterLifeCycle {
   /** {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
   /**
-   * Ends the `pg.Pool` that was given, and with it all adapters built on it, after what they have under way. Twice is fine. See
-   * `PostgresAdapter.disconnect`.
+   * Ends the `pg.Pool` that was given, and with it all adapters built on it, after their calls and work under way.
+   * Calling it twice is harmless. See `PostgresAdapter.disconnect`.
    */
   disconnect(): Promise<void>
   /**
-   * Asks the server, and resolves when it has answered. For health checks: it needs no table and no right, and makes nothing.
-   * How long it waits is up to `connectionTimeoutMillis` and `query_timeout`.
+   * Sends a query to the server, and resolves when the server has answered. For health checks: it needs no table and
+   * no right, and makes nothing. `connectionTimeoutMillis` and `query_timeout` limit how long it waits.
    *
    * @throws Error with `code` `ECONNREFUSED`, `ENOTFOUND`, ... if the server cannot be reached
    */

@@ -1,42 +1,48 @@
 // What `metrics()` reports.
 
-/** How often what size was seen, as exporters of metrics take it: OpenTelemetry's explicit buckets, or Prometheus' `le`. */
+/**
+ * A distribution of values, in the form that exporters of metrics take: OpenTelemetry's explicit buckets, or
+ * Prometheus' `le`.
+ */
 export interface Histogram {
   /** Upper bounds, ascending, each part of its own bucket. They never change. */
   readonly bounds: readonly number[]
   /**
-   * One number for each bucket: `counts[i]` values were above `bounds[i - 1]` and at most `bounds[i]`. The last, for which
-   * there is no bound, were above them all.
+   * One number for each bucket: `counts[i]` values were above `bounds[i - 1]` and at most `bounds[i]`. The last
+   * bucket has no bound: its values were above all bounds.
    */
   readonly counts: readonly number[]
-  /** All values together. */
+  /** The sum of all values. */
   readonly sum: number
   /** How many values there were: the sum of `counts`. */
   readonly count: number
 }
 
-/** What is counted of one operation. */
+/** The metrics of one operation. */
 export interface OperationMetrics {
-  /** Calls that were answered, with success or not; `latency.count` again. */
+  /** Calls that were answered, with success or not; equal to `latency.count`. */
   readonly calls: number
   /**
    * Calls that failed, by the error's `code`. `_OTHER` has those without one, and those with further codes after 32
    * different ones.
    */
   readonly errors: Readonly<Record<string, number>>
-  /** How often calls were tried once more: after a fault, or alone after the statement that they shared had failed. */
+  /**
+   * How often calls were retried: after a transient failure, or alone after the statement that they shared had
+   * failed.
+   */
   readonly retries: number
   /**
-   * In ms, from the call to its answer, waits for its turn and for a connection included, and the wait for the event loop
-   * not. Calls that are made in one go count from the first of them. From 0.016 ms to 67 s; no bound is more than a
-   * quarter above the one before.
+   * In ms, from the call to its answer. It includes waits for the call's turn and for a connection, but not the wait
+   * for the event loop. Calls that are made together count from the first of them. From 0.016 ms to 67 s; no bound is
+   * more than a quarter above the one before.
    */
   readonly latency: Histogram
 }
 
 /**
- * What `metrics()` tells of a native pool, for all adapters built on one `pg.Pool`. What is counted is counted since the
- * first of them was made, and only goes up.
+ * What `metrics()` reports for a native pool, for all adapters built on one `pg.Pool`. Counters count since the first
+ * of these adapters was made, and only increase.
  */
 export interface Metrics {
   /** Native connections that carry calls. */
@@ -45,17 +51,22 @@ export interface Metrics {
     readonly open: number
     /** How many of those are idle. */
     readonly idle: number
-    /** How often a connection is waited for: to be free, or to be opened. */
+    /** How many waits for a connection there are now: for one to be free, or to be opened. */
     readonly waiting: number
-    /** How many there can be. */
+    /** The maximum number of connections. */
     readonly max: number
   }
-  /** The connection for notices: 1 while one is open and heard, else 0. It is not among those of the pool. */
+  /**
+   * The connection for notifications: 1 while one is open and receives them, else 0. It is not counted in the pool.
+   */
   readonly listening: number
   readonly lanes: {
     /** Connections that carry rounds of statements, one after the other. */
     readonly running: number
-    /** How many of those wait for longer than 10 ms, as for a row lock of another transaction, or before another try. */
+    /**
+     * How many of those wait for longer than 10 ms, for example for a row lock of another transaction, or before a
+     * retry.
+     */
     readonly heldUp: number
   }
   readonly calls: {
@@ -64,25 +75,25 @@ export interface Metrics {
     /** How many of those have not been sent yet: they wait for their turn or for a connection. */
     readonly queued: number
   }
-  /** How often a lane has taken what was ready. */
+  /** How often a lane has taken the calls that were ready. */
   readonly rounds: number
   /**
-   * Calls by statement: `count` statements were sent, which carried `sum` calls. Calls that were tried again are in it
+   * Calls by statement: `count` statements were sent, which carried `sum` calls. A call that was retried is counted
    * each time.
    */
   readonly batches: Histogram
   /**
-   * By name, as in {@link operations}; those that have been called. A call that never went out is in none: one with a bad
-   * argument, one on a pool that has been ended.
+   * By name, as in {@link operations}; only those that have been called. A call that was never sent is in none: one
+   * with a bad argument, or one on a pool that has been ended.
    */
   readonly operations: Readonly<Record<string, OperationMetrics>>
 }
 
 /**
- * A quantile of a histogram, by going evenly through the bucket in which it lies.
+ * A quantile of a histogram, by linear interpolation in its bucket.
  *
  * @param q from 0 to 1: 0.5 is the median, 0.99 the 99th percentile
- * @returns in the histogram's unit; NaN where nothing has been counted, the last bound for what is above it
+ * @returns in the histogram's unit; NaN if nothing has been counted, the last bound for a quantile above it
  * @throws RangeError `ERR_OUT_OF_RANGE` if `q` is not from 0 to 1
  * @example
  * ```ts

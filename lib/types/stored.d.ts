@@ -1,23 +1,23 @@
-// Values as they come back out of JSON.
+// Values as they are read back from JSON.
 
-/** What JSON can say as it is. */
+/** Values that JSON can express unchanged. */
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
 
 // biome-ignore lint/suspicious/noExplicitAny: any function
 type AnyFunction = (...given: any) => unknown
 
-/** What JSON has no word for: left out of objects, null in arrays. */
+/** Values that JSON cannot express: left out of objects, null in arrays. */
 type Absent = undefined | symbol | AnyFunction
 
 /** 1 for `any` alone. */
 type IsAny<T> = 0 extends 1 & T ? 1 : 0
 
 /**
- * What `JSON.parse(JSON.stringify(value))` gives for a `T`: a `Date` is a string, a `Map` an empty object, `undefined` is left
- * out of objects and null in arrays, methods are gone, of an `Error` only what was added to it is left. What JSON cannot hold at all (`undefined`, a function, a bigint) is
- * `never`: such a value rejects.
+ * The type of `JSON.parse(JSON.stringify(value))` for a `T`. A `Date` is a string, a `Map` an empty object.
+ * `undefined` is left out of objects, and null in arrays. Methods are gone. Of an `Error` only added properties are
+ * left. A value that JSON cannot hold at all (`undefined`, a function, a bigint) is `never`: such a value rejects.
  *
- * It cannot see that NaN and the infinities become null, and that the getters of a class are gone.
+ * The type cannot show that NaN and the infinities become null, and that the getters of a class are gone.
  */
 export type Stored<T> =
   IsAny<T> extends 1
@@ -55,7 +55,9 @@ type StoredObject<T> = Flat<
   }
 >
 
-/** Keys whose values are there in any case, or perhaps; not those of symbols, or of what JSON always leaves out. */
+/**
+ * Keys whose values are always there, or perhaps; not the keys of symbols, or of values that JSON always leaves out.
+ */
 type KeysOf<T, Which> = {
   [K in keyof T]-?: K extends symbol ? never : Presence<T, K> extends Which ? K : never
 }[keyof T]
@@ -76,8 +78,8 @@ type PresenceOf<T, K extends keyof T> = Record<never, never> extends Pick<T, K> 
 type Flat<T> = { [K in keyof T]: T[K] }
 
 /**
- * What `run` gives: the result as it is remembered, null for `undefined`; and a failed Result of go-go-scope, `[Error,
- * undefined]`, which is not remembered, as it is.
+ * The result of `run`: the result as it is remembered, null for `undefined`. A failed Result of go-go-scope,
+ * `[Error, undefined]`, is not remembered, and is returned as it is.
  */
 export type RunResult<T> =
   IsAny<T> extends 1

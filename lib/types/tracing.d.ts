@@ -1,10 +1,11 @@
-// The names of operations, and what their tracing channels carry.
+// The names of operations, and the messages of their tracing channels.
 
 /**
- * What every call is counted and traced as: `locks.acquire`, `cache.get`, and so on.
+ * The name of every call in metrics and traces: `locks.acquire`, `cache.get`, and so on.
  *
- * Each has a tracing channel of `node:diagnostics_channel`, `goscope-postgres:` with its name behind it, with the events
- * `start`, `end`, `asyncStart`, `asyncEnd` and `error` as Node's `tracingChannel` has them, and a {@link TraceContext}.
+ * Each has a tracing channel of `node:diagnostics_channel`, named `goscope-postgres:` followed by the operation. It
+ * has the events `start`, `end`, `asyncStart`, `asyncEnd` and `error` of Node's `tracingChannel`, and a
+ * {@link TraceContext}.
  *
  * @example
  * ```ts
@@ -66,19 +67,19 @@ export declare const operations: readonly [
 export type Operation = (typeof operations)[number]
 
 /**
- * What a call is, as a subscriber to its tracing channels sees it. The same object comes with all events of a call.
+ * The description of a call for the subscribers of its tracing channels. All events of a call pass the same object.
  *
- * It holds no value, no owner and no result: they may be secrets, and what is traced is stored elsewhere.
+ * It holds no value, no owner and no result: they may be secrets, and traces are stored elsewhere.
  */
 export interface TraceContext {
   /** One of {@link operations}. */
   readonly operation: Operation
-  /** The key, id or task's id that the call is about, without the `keyPrefix`; absent where it is about none or many. */
+  /** The key, id or task's id of the call, without the `keyPrefix`; absent for calls on no key or on many. */
   readonly key?: string
-  /** The server, as configured: of several hosts, the first. Absent where the configuration makes no sense. */
+  /** The server, as configured: of several hosts, the first. Absent if the configuration is invalid. */
   readonly host?: string
   readonly port?: number
   readonly database?: string
-  /** What the call rejected with, from the `error` event on. */
+  /** The error with which the call rejected, from the `error` event on. */
   readonly error?: unknown
 }
