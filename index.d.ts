@@ -249,7 +249,7 @@ export interface LockOptions {
   /** Whether to extend the lease, every third of its `ttl`, until it is released. Default `true`. */
   renew?: boolean | undefined
   /**
-   * The holder; a UUIDv4 is drawn if it is absent. Give each holder an owner of its own: if a wait is given up while
+   * The holder; a UUIDv4 is drawn where it is absent. Give each holder an owner of its own: if a wait is given up while
    * a request is at the server, the lock is released if this owner then holds it.
    */
   owner?: string | undefined
@@ -391,7 +391,7 @@ export interface LockProvider {
    *
    * @param key the lock's name
    * @param ttl the lease's length in ms; finite and not negative. 0 is a lease that has run out already
-   * @param owner the holder; a UUIDv4 is drawn if it is absent
+   * @param owner the holder; a UUIDv4 is drawn where it is absent
    * @returns a handle, or null if another owner holds the lock
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` is not a number and there is no `defaultLockTTL`
    * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or not finite
@@ -479,8 +479,8 @@ export interface CacheProvider {
    */
   get<T>(key: string): Promise<T | null>
   /**
-   * Stores a value as JSONB, in place of an existing one. It is read back as `JSON.parse(JSON.stringify(value))`
-   * would give it, except that objects have their keys in JSONB's order.
+   * Stores a value as JSONB, in place of an existing one. It comes back as `JSON.parse(JSON.stringify(value))` would
+   * give it, except that objects have their keys in JSONB's order.
    *
    * @param ttl in ms; absent, 0 or `Infinity`: the entry does not expire
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `value` is undefined, a function or a symbol, or `ttl` is no number
@@ -686,7 +686,7 @@ export interface CacheOperations {
 /** Checkpoints of long tasks. */
 export interface CheckpointProvider {
   /**
-   * Stores a checkpoint; if its id exists already, every field is replaced.
+   * Stores a checkpoint; where its id exists already, every field is replaced.
    *
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if a field is of the wrong type, or `data` cannot be JSON
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `JSON.stringify` of `data` throws
@@ -825,9 +825,8 @@ export declare class PostgresAdapter
   constructor(pool?: PostgresSource | null, options?: PersistenceAdapterOptions)
 
   /**
-   * Makes the missing parts of the four tables and their indexes, and nothing else. Needs no DDL rights if they
-   * exist, and any number of processes may call it at once. A method that is used before it makes its own table on
-   * first need.
+   * Makes what is missing of the four tables and their indexes, and nothing else. Needs no DDL rights where they exist,
+   * and any number of processes may call it at once. A method used before it makes its own table on first need.
    *
    * @throws DatabaseError with SQLSTATE 42501 if a table is missing and the role may not create it
    * @throws Error with `code` `ECONNREFUSED`, `ENOTFOUND`, ... if the server cannot be reached
@@ -1082,7 +1081,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    */
   constructor(pool?: PostgresSource | null, options?: PostgresCacheAdapterOptions)
 
-  /** Makes the table and its index if they are missing; see {@link PostgresAdapter.connect}. */
+  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
   initialize(): Promise<void>
 
   // As documented at AdapterLifeCycle
@@ -1161,7 +1160,7 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    */
   constructor(pool?: PostgresSource | null, options?: PostgresIdempotencyAdapterOptions)
 
-  /** Makes the table and its index if they are missing; see {@link PostgresAdapter.connect}. */
+  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
   connect(): Promise<void>
 
   // As documented at AdapterLifeCycle
