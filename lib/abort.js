@@ -22,8 +22,8 @@ function throwIfAborted(signal) {
 }
 
 /**
- * Calls back once if the signal aborts. All the callbacks of one signal share one listener: Node 20 warns of a leak when a
- * signal has more than ten.
+ * Calls back once if the signal aborts. All the callbacks of one signal share one listener: Node 20 warns of a leak
+ * when a signal has more than ten.
  *
  * @param {AbortSignal | undefined} signal
  * @param {() => void} callback

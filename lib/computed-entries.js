@@ -72,7 +72,7 @@ class ComputedEntries {
    * @param {unknown} key
    * @param {unknown} compute
    * @param {unknown} options
-   * @param {(isHit: boolean) => void} count told of the lookup
+   * @param {(isHit: boolean) => void} count called for each lookup
    */
   async getOrSet(key, compute, options, count) {
     const { limit: given, ...asked } = wantedBy(key, compute, options)

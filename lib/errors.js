@@ -39,7 +39,7 @@ const PANICKED = 'goscope-postgres failed internally, and whether the call took 
 const UNKNOWN_REASON =
   'what the pool connects with could not be found out, and its function (`password`, `stream`, a pool’s own `Client`) gave no reason. Have it throw an Error'
 
-/** The table's column had JSON when the adapter looked at it, and now holds something else. */
+/** The table's column had JSON when the adapter read the catalogue, and now holds something else. */
 const UNREADABLE_ANSWER =
   'the value in the database is not JSON, so it cannot be read. Correct or delete the row, and see that its column is JSONB'
 

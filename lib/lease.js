@@ -34,7 +34,7 @@ const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
  * object; the rest costs nothing until it is used. The application gets the lease as its handle.
  *
  * @typedef {object} Renewal what native code knows of a lease that it renews
- * @property {() => number | undefined} left how many milliseconds are left of it; undefined where it is not renewed
+ * @property {() => number | undefined} left how many milliseconds are left of it; undefined if it is not renewed
  * @property {() => void} stop
  * @property {number | null} number
  */

@@ -6,8 +6,8 @@
 const METHODS = ['acquire', 'extend', 'forceRelease']
 
 /**
- * Gives an adapter a `lock` of its own, not enumerable, that calls the method of its class and is a lock provider. Methods
- * are looked up at each call: a subclass or a test may have replaced them.
+ * Gives an adapter a `lock` of its own, not enumerable, that calls the method of its class and is a lock provider.
+ * Methods are looked up at each call: a subclass or a test may have replaced them.
  *
  * @param {any} adapter
  */

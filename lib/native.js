@@ -1,6 +1,6 @@
 // @ts-check
-// The native addon: the file that GOSCOPE_POSTGRES_NATIVE names, or else the one that was built in this folder, or else
-// that of the platform's package.
+// The native addon: the file that GOSCOPE_POSTGRES_NATIVE names, or else the one that was built in this folder, or
+// else that of the platform's package.
 'use strict'
 
 const fs = require('node:fs')

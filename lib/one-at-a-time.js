@@ -19,7 +19,7 @@ const LONGEST_PAUSE_MS = 250
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
  * @property {import('./wait-limit.js').WaitLimit} limit how long its caller waits for others
- * @property {Patience} [patience] of its wait for others; absent: it retries what passes
+ * @property {Patience} [patience] of its wait for others; absent: it retries transient failures
  * @property {() => Promise<F | undefined>} find what has come of the work already
  * @property {() => Promise<F | undefined>} [begin] in place of `find`, by the process that has the claim
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the

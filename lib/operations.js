@@ -2,7 +2,7 @@
 // The names of the public methods in metrics and traces. `src/node/operation.rs` has the same names for its counters.
 'use strict'
 
-/** By class, and there by method. A class's own name for a method of its base class stands beside that. */
+/** By class, and there by method. A method of a base class may have a name of its own for each class. */
 const METHODS = {
   LifeCycle: {
     ping: 'ping',
@@ -71,7 +71,7 @@ const KEYLESS = new Set(['cache.keys'])
  * The subject of a call: a key, an id or a task's id.
  *
  * @param {string} operation
- * @param {any} first its first argument, which nobody has checked yet
+ * @param {any} first its first argument, which is not checked yet
  * @returns {string | undefined}
  */
 function keyOf(operation, first) {

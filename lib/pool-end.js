@@ -6,8 +6,8 @@
 /** @typedef {import('./connection.js').Connection} Connection */
 
 /**
- * @typedef {object} Wrapper of the `end` of one pool. There is never a second one: a connection may be made while the last one
- * is still closing, and wrappers around each other would grow without end.
+ * @typedef {object} Wrapper of the `end` of one pool. There is never a second one: a connection may be made while the
+ * last one is still closing, and wrappers around each other would grow without end.
  * @property {Set<Connection>} connections
  * @property {() => boolean} remove takes it off again, if no other code has wrapped it once more
  */

@@ -69,7 +69,7 @@ function problemOf(error, wasReached) {
 /** @param {any} error */
 function describe(error) {
   const code = error?.code === undefined ? '' : ` (${error.code})`
-  // As of a host all of whose addresses refused.
+  // As for a host whose addresses have all refused.
   const each = error instanceof AggregateError ? error.errors.map((/** @type {any} */ one) => one.message) : []
   const message = error?.message || [...new Set(each)].join('; ') || 'it failed'
   return message.includes(error?.code) ? message : `${message}${code}`

@@ -8,7 +8,7 @@
  * @property {string[]} [takes] its arguments
  * @property {string} [details]
  * @property {import('./options.js').Options} [options]
- * @property {(given: import('./options.js').Given) => void} [check] throws where the options make no sense
+ * @property {(given: import('./options.js').Given) => void} [check] throws if the options are invalid
  * @property {boolean} [connects] unless false
  * @property {boolean} [isWatched] unless false
  * @property {boolean} [reachesItself] that the server cannot be reached is a thing to show, too

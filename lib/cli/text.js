@@ -81,7 +81,7 @@ const isWide = (code) => WIDE.some(([first, last]) => code >= first && code <= l
 
 /**
  * @param {string} text
- * @param {number} columns at most so wide, with an ellipsis where something is missing
+ * @param {number} columns the maximum width, with an ellipsis if text is cut
  */
 function cut(text, columns) {
   if (width(text) <= columns) return text

@@ -11,7 +11,7 @@ const { cut, pad, visible, width } = require('./text.js')
  * @property {string} title
  * @property {(row: any) => Cell} cell
  * @property {'right'} [align]
- * @property {boolean} [shrinks] where the terminal is too narrow
+ * @property {boolean} [shrinks] if the terminal is too narrow
  * @property {boolean} [ticks] changes by itself, so that a change is nothing to point at
  */
 

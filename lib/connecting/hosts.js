@@ -56,7 +56,8 @@ function portOf(text) {
 }
 
 /**
- * A connection string that pg-connection-string can read: the hosts of `a:1,b:2` become its `host` and `port` parameters.
+ * A connection string that pg-connection-string can read: the hosts of `a:1,b:2` become its `host` and `port`
+ * parameters.
  *
  * @param {string} connectionString
  */

@@ -12,7 +12,7 @@ const { literal } = require('./literal.js')
 
 /**
  * @typedef {object} About what pg's client knows of its session
- * @property {number | null} processID null where a pooler shares the server's sessions
+ * @property {number | null} processID null if a pooler shares the server's sessions
  * @property {() => { user?: string, database?: string, host?: string, port?: unknown }} parameters
  */
 

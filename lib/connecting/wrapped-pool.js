@@ -105,7 +105,10 @@ function optionsOf(given) {
   }
 }
 
-/** Options that lead to a server. Without one of them a wrapper's `options` are settings of the pool, or something else. */
+/**
+ * Options that lead to a server. Without one of them a wrapper's `options` are settings of the pool, or something
+ * else.
+ */
 const SERVER = ['connectionString', 'host', 'port', 'user', 'database']
 
 const hasOptions = (/** @type {any} */ given) => typeof given.options === 'object' && given.options !== null

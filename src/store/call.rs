@@ -1,4 +1,4 @@
-//! Calls as the link takes them: what most operations have in common.
+//! Calls in the form that the link takes: the common parts of most operations.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Values that are computed: stored only if nothing was written or deleted under their key since the computation began.
+//! Values that are computed. They are stored only if nothing was written or deleted under their key since the
+//! computation began.
 //!
 //! 1. **Begin.** The process that has the claim reads the entry. If there is none, or an expired one, it places a
 //!    mark: a row under the key itself whose expiry is [`AGE`] ago. So all processes, including those with the
@@ -22,8 +23,8 @@ use super::cells::Cells;
 use super::template::Template;
 use crate::link::{Error, Kind};
 
-/// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the first
-/// time of a `timestamp`.
+/// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the
+/// earliest time that a `timestamp` can hold.
 macro_rules! age {
     () => {
         "INTERVAL '1000 years'"

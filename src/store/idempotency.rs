@@ -110,7 +110,8 @@ impl Idempotency {
         entries::delete(&self.place, key, reply);
     }
 
-    /// `{ value, fingerprint? }`, or nothing. `before_work`: the caller has the claim, and does the work if there is nothing.
+    /// `{ value, fingerprint? }`, or nothing. `before_work`: the caller has the claim, and does the work if there is
+    /// nothing.
     pub fn recall(&self, key: String, before_work: bool, reply: Reply) {
         let turns = self.place.on_key(&key, Mode::Read);
         let statement = if before_work { AT_RECALL_CURRENT } else { AT_RECALL };

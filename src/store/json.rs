@@ -85,7 +85,7 @@ pub(super) fn without_key(stored: &str) -> &str {
     serde_json::from_str::<Keyed<'_>>(stored).map_or(stored, |keyed| keyed.value.get())
 }
 
-/// A checkpoint's data beside its id and task id, where one of them is stored as a digest.
+/// A checkpoint's data beside its id and task id, if one of them is stored as a digest.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Identified<'a> {
     #[serde(borrow)]

@@ -574,7 +574,7 @@ impl Granted {
 }
 
 /// A fencing token: the number that was drawn while the row was in place, and its distance from the one that the row
-/// stores. None where that is too far.
+/// stores. None if that is too far.
 fn token(drawn: i64, stored: i64) -> Option<i64> {
     let distance = drawn - stored;
     (distance >> DISTANCE_BITS == 0).then_some(drawn << DISTANCE_BITS | distance)

@@ -1,7 +1,7 @@
 //! A table as read from the catalogue, and its additions to the documented schema.
 
 pub(super) struct Relation {
-    /// Quoted where it must be, as is `name`.
+    /// Quoted if necessary, as is `name`.
     pub(super) schema: String,
     pub(super) name: String,
     /// Whether the role that is connected owns it.

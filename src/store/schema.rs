@@ -32,8 +32,9 @@ const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
 const ATTEMPTS: usize = 10;
 const CREATION_PAUSE: Duration = Duration::from_millis(10);
 
-/// Adding a column needs an exclusive lock on the table for a moment, and all other sessions queue behind the wait
-/// for it. So each wait is short, and there are several; after these, the next `connect()` tries again.
+/// Adding a column needs an exclusive lock on the table for a moment, and sessions that use the table meanwhile queue
+/// behind the wait for it. So each wait is short, and there are several; after these, the next `connect()` tries
+/// again.
 const ADDITIONS_WAIT: &str = "SET LOCAL lock_timeout = '20ms'";
 const ADDITIONS_TRIES: u32 = 5;
 const ADDITIONS_PAUSE: Duration = Duration::from_millis(50);

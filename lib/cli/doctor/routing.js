@@ -23,7 +23,7 @@ const ADVICE =
  * @returns {Promise<import('./check.js').Check[]>}
  */
 async function checkRouting({ server }, given) {
-  // Said already, whatever is behind it.
+  // Reported already, whatever is behind it.
   if (server.isStandby || server.settings.transaction_read_only === 'on') return []
   /** @type {Identity[]} */
   const ours = []

@@ -22,8 +22,8 @@ pub(super) fn look() -> (Arc<Session>, OfServer) {
 /// pooler shares may have been started with another client's mark.
 pub(super) struct Session {
     is_own: AtomicBool,
-    /// A pooler has refused a transaction: it shares sessions between statements. Writes of the adapters are transactions on
-    /// a shared session.
+    /// A pooler has refused a transaction: it shares sessions between statements. Writes of the adapters are
+    /// transactions on a shared session.
     refuses: AtomicBool,
 }
 
