@@ -125,7 +125,7 @@ class AdapterConnection {
   }
 
   /**
-   * Makes the end give a wait up; if the wait is part of work, when that work is over.
+   * Registers a wait that the end gives up. If the wait is part of work, it is given up when that work is over.
    *
    * @param {() => void} giveUp
    * @returns {() => void} to be called when the wait is over

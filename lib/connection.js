@@ -163,7 +163,8 @@ class Connection {
   }
 
   /**
-   * Makes the end of the pool give a wait up; if the wait is part of work, when that work is over.
+   * Registers a wait that the end of the pool gives up. If the wait is part of work, it is given up when that work
+   * is over.
    *
    * @param {() => void} giveUp
    * @returns {() => void} to be called when the wait is over

@@ -27,7 +27,7 @@ const LONGEST_PAUSE_MS = 250
  */
 
 /**
- * Whether a wait for others continues while the database cannot be reached, or fails at once. The connection can be
+ * Whether a wait for others continues while the database cannot be reached, or fails at once. The patience can be
  * lost in the middle of the wait, which then begins again.
  */
 class Patience {

@@ -54,8 +54,8 @@ class UnderWay {
   }
 
   /**
-   * Makes the end of the pool give a wait up. A wait that is part of work under way is not given up before that work
-   * is over.
+   * Registers a wait that the end of the pool gives up. A wait that is part of work under way is not given up before
+   * that work is over.
    *
    * @param {() => void} giveUp may be called more than once
    * @returns {() => void} to be called when the wait is over

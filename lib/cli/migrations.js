@@ -31,7 +31,7 @@ const read = (file) => fs.readFileSync(path.join(__dirname, '..', '..', 'sql', f
  */
 function cacheTable(parts) {
   const name = quote(parts)
-  // A name may hold any text. So no comment contains it, and the name does not contain the quotes of the block.
+  // A name may hold any text. So no comment contains it, and the quotes of the block do not occur in it.
   let tag = '$do$'
   while (name.includes(tag)) tag = `$do_${tag.slice(1)}`
   const words = new Map([
