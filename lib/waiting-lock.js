@@ -74,8 +74,9 @@ class NativeLease {
   /** @type {Lease | undefined} */
   #handle
   /**
-   * The earliest end of the lease, by the clock of lib/clock.js, once it is not renewed any more. @type {number |
-   * undefined}
+   * The earliest end of the lease, by the clock of lib/clock.js, once it is not renewed any more.
+   *
+   * @type {number | undefined}
    */
   #end
 

@@ -49,7 +49,7 @@ class Judge {
   async trust(server, again) {
     const name = nameOf(server)
     if (server.ssl !== true && server.ssl.rejectUnauthorized === false) {
-      // Native code has no TLS version or cipher in common with the server. An error of Node's gives the reason;
+      // Native code and the server have no TLS parameters in common. An error of Node's gives the reason;
       // otherwise what Node has seen does.
       if (again) await this.#judge(name, server)
       return 'any'
