@@ -157,7 +157,7 @@ class ComputedEntries {
     const { name, limit } = wanted
     let computing = this.#computing.get(name)
     if (!computing) {
-      const patience = new Patience(true)
+      const patience = new Patience()
       const work = { ...this.#work(wanted, false), patience }
       const outcome = this.#oneAtATime.do(work).finally(() => this.#computing.delete(name))
       computing = { outcome, limit, patience }

@@ -31,13 +31,8 @@ const LONGEST_PAUSE_MS = 250
  * lost in the middle of the wait, which then begins again.
  */
 class Patience {
-  #isLost
+  #isLost = false
   #lookAgain = () => {}
-
-  /** @param {boolean} isPatient */
-  constructor(isPatient) {
-    this.#isLost = !isPatient
-  }
 
   get isPatient() {
     return !this.#isLost

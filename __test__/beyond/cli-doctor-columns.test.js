@@ -7,6 +7,7 @@ const crypto = require('node:crypto')
 const { after, test } = require('node:test')
 const { runCommand } = require('../helpers/command.js')
 const { administer, useDatabase } = require('../helpers/database.js')
+const { examine } = require('../helpers/doctor.js')
 const { grants, migration, urlAs } = require('../helpers/way.js')
 
 const [renamed, unused, refused] = Array.from({ length: 3 }, () => useDatabase())
@@ -14,15 +15,6 @@ const [renamed, unused, refused] = Array.from({ length: 3 }, () => useDatabase()
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
-
-/** @param {string} url @param {string[]} args */
-async function examine(url, ...args) {
-  const { code, stdout, stderr } = await runCommand(['doctor', '--json', ...args], { DATABASE_URL: url })
-  assert.equal(stderr, '')
-  /** @type {{ name: string, status: string, message: string, advice?: string }[]} */
-  const checks = JSON.parse(stdout).checks
-  return { code, failed: checks.filter(({ status }) => status === 'failed'), checks }
-}
 
 test('a column that is missing is named, also where the rows are counted by it', async () => {
   const db = await renamed
@@ -35,13 +27,9 @@ test('a column that is missing is named, also where the rows are counted by it',
     ['idempotency', 'value'],
   ]) {
     await db.query(`ALTER TABLE go_goscope_${table} RENAME COLUMN ${column} TO elsewhere`)
-    const { code, failed } = await examine(db.ownUrl)
-    assert.equal(code, 1)
-    assert.deepEqual(
-      failed.map(({ name }) => name),
-      [`go_goscope_${table} columns`],
-    )
-    assert.match(String(failed[0]?.message), new RegExp(`^${column} is missing`))
+    const { code, failed, check } = await examine(db.ownUrl)
+    assert.deepEqual([code, failed], [1, [`go_goscope_${table} columns`]])
+    assert.match(check(`go_goscope_${table} columns`).message, new RegExp(`^${column} is missing`))
     await db.query(`ALTER TABLE go_goscope_${table} RENAME COLUMN elsewhere TO ${column}`)
   }
   await db.query('ALTER TABLE go_goscope_locks RENAME COLUMN expires_at TO elsewhere')
@@ -72,16 +60,17 @@ test('no USAGE of the schema, and no EXECUTE of the fencing check, are named wit
 
   const check = 'go_goscope_check_fencing_token'
   await db.query(`REVOKE EXECUTE ON FUNCTION ${check} FROM PUBLIC, ${role}`)
-  const unfenced = (await examine(url)).checks.find(({ name }) => name === 'go_goscope_locks rights')
-  assert.equal(unfenced?.status, 'warning')
+  const unfenced = (await examine(url)).check('go_goscope_locks rights')
+  assert.equal(unfenced.status, 'warning')
   assert.match(unfenced.message, new RegExp(`^no EXECUTE of ${check}`))
   await db.query(String(unfenced.advice))
-  const fenced = (await examine(url)).checks.find(({ name }) => name === 'go_goscope_locks rights')
-  assert.equal(fenced?.status, 'ok')
+  const fenced = (await examine(url)).check('go_goscope_locks rights')
+  assert.equal(fenced.status, 'ok')
 
   await db.query(`REVOKE USAGE ON SCHEMA public FROM PUBLIC, ${role}`)
-  const { code, failed } = await examine(url)
+  const { code, failed, check: find } = await examine(url)
   assert.equal(code, 1)
-  assert.match(String(failed[0]?.message), new RegExp(`is not found: ${role} may use no schema`))
-  assert.match(String(failed[0]?.advice), /GRANT USAGE ON SCHEMA/)
+  const first = find(String(failed[0]))
+  assert.match(first.message, new RegExp(`is not found: ${role} may use no schema`))
+  assert.match(String(first.advice), /GRANT USAGE ON SCHEMA/)
 })

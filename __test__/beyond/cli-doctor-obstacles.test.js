@@ -7,8 +7,8 @@ const crypto = require('node:crypto')
 const { after, test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { startPostgres } = require('../../embedded.js')
-const { runCommand } = require('../helpers/command.js')
 const { administer, useDatabase } = require('../helpers/database.js')
+const { examine } = require('../helpers/doctor.js')
 const { migration, grants, urlAs } = require('../helpers/way.js')
 
 const [rights, swallowed, held, limited, padded] = Array.from({ length: 5 }, () => useDatabase())
@@ -18,22 +18,6 @@ const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 
 /** @typedef {Awaited<typeof rights>} Database */
-
-/** @param {string} url @param {string[]} args */
-async function examine(url, ...args) {
-  const { code, stdout, stderr } = await runCommand(['doctor', '--json', ...args], { DATABASE_URL: url })
-  assert.equal(stderr, '')
-  /** @type {{ checks: { name: string, status: string, message: string, advice?: string }[] }} */
-  const { checks } = JSON.parse(stdout)
-  const of = (/** @type {string} */ wanted) =>
-    checks.filter(({ name, status }) => status === wanted && name !== 'durability').map(({ name }) => name)
-  const check = (/** @type {string} */ title) => {
-    const found = checks.find(({ name }) => name === title)
-    assert.ok(found, `${title} of ${checks.map(({ name }) => name)}`)
-    return found
-  }
-  return { code, failed: of('failed'), warned: of('warning'), check }
-}
 
 /** @param {Database} db */
 async function migrate(db) {

@@ -31,7 +31,7 @@ const codes = []
 after(() => console.log(`# figure: ${ALERTS.length} alerts, codes ${[...new Set(codes)].sort().join(', ')}`))
 
 /**
- * A call of an adapter to a server that nobody has on this port but the test.
+ * A call of an adapter to the test's own server on this port.
  *
  * @param {number} port
  * @param {object} ssl
