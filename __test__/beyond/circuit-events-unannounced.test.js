@@ -74,6 +74,8 @@ test('a database with quote_all_identifiers = on: connect(), subscribe, lock() a
   await notices.query('LISTEN go_goscope')
   await adapter.setState('k', { state: 'closed', failureCount: 0 })
   await until('the second change', async () => states.length === 2)
+  // The subscriber has a connection of its own, and may be the first.
+  await until('a notice', async () => topics.length > 0)
   assert.deepEqual(topics, ['public.go_goscope_circuit:circuit:k'])
   const held = await adapter.lock('k', { ttl: 600_000 })
   const next = adapter.lock('k', { ttl: 600_000 })
