@@ -7,7 +7,7 @@ const NOT_INSTALLED = / (is|are) not installed \(/
 
 class Report {
   passed = 0
-  /** @type {{ where: string, title: string }[]} */
+  /** @type {{ where: string, title: string, error: string }[]} */
   failures = []
   /** @type {{ where: string, title: string, reason: string }[]} */
   skips = []
@@ -20,9 +20,10 @@ class Report {
   /**
    * @param {string} where
    * @param {string} title
+   * @param {string} [error] what the test failed with, on one line
    */
-  fail(where, title) {
-    this.failures.push({ where, title })
+  fail(where, title, error = '') {
+    this.failures.push({ where, title, error })
   }
 
   /**
@@ -48,7 +49,9 @@ class Report {
       console.log(`  - ${reason}\n      ${tests[0]}${more}`)
     }
     if (this.failures.length > 0) console.log('\nFailed:')
-    for (const { where, title } of this.failures) console.log(`  ✗ ${where}: ${title}`)
+    for (const { where, title, error } of this.failures) {
+      console.log(`  ✗ ${where}: ${title}${error && `\n      ${error}`}`)
+    }
     const skipped = this.skips.length > 0 ? `, ${this.skips.length} skipped` : ''
     console.log(`\n${this.passed} passed, ${this.failures.length} failed${skipped}`)
     return this.failures.length === 0 && this.passed > 0

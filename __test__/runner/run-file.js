@@ -37,10 +37,11 @@ async function runFile(file, env, report, configuration) {
   const { failed, skipped } = titles(output)
   // A file that ends early, or that tests nothing, has failed whatever it counted.
   const hasRun = passed + failed.length + skipped.length > 0
-  if ((code !== 0 && failed.length === 0) || !hasRun) failed.push(`the file itself (exit ${code})`)
+  if ((code !== 0 && failed.length === 0) || !hasRun)
+    failed.push({ title: `the file itself (exit ${code})`, error: '' })
   report.passed += passed
   const [failuresBefore, skipsBefore] = [report.failures.length, report.skips.length]
-  for (const title of failed) report.fail(where, title)
+  for (const { title, error } of failed) report.fail(where, title, error)
   for (const { title, reason } of skipped) report.skip(where, title, reason)
   const bad = report.failures.length - failuresBefore
   const left = report.skips.length - skipsBefore
@@ -59,12 +60,25 @@ async function runFile(file, env, report, configuration) {
  * @param {string} output TAP
  */
 function titles(output) {
-  const failed = [...output.matchAll(/^not ok \d+ - (.*)$/gm)].map(([, title]) => /** @type {string} */ (title))
+  const failed = [...output.matchAll(/^not ok \d+ - (.*)\n((?: .*\n)*)/gm)].map(([, title, details]) => ({
+    title: /** @type {string} */ (title),
+    error: errorOf(/** @type {string} */ (details)),
+  }))
   const skipped = [...output.matchAll(/^ok \d+ - (.*?) # SKIP ?(.*)$/gm)].map(([, title, reason]) => ({
     title: /** @type {string} */ (title),
     reason: reason || 'without a reason',
   }))
   return { failed, skipped }
+}
+
+/**
+ * The error of a failed test on one line, cut after 300 characters.
+ *
+ * @param {string} details of the test, in YAML: the error is quoted, or a block that is indented further
+ */
+function errorOf(details) {
+  const [, quoted, block] = /^ {2}error: (?:'(.*)'$|\|-\n((?: {4}.*\n| *\n)*))/m.exec(details) ?? []
+  return (quoted ?? block ?? '').replace(/\s+/g, ' ').trim().slice(0, 300)
 }
 
 /** @param {string} line of a file's TAP */
