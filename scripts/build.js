@@ -11,7 +11,9 @@ if (spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status !== 0) {
   console.error('The native addon is built with Rust, and there is no `cargo` here. Install it from https://rustup.rs')
   process.exit(1)
 }
-console.log('Building the native addon (about a minute the first time, a moment when nothing has changed)')
+console.log(
+  'Building the native addon (about four minutes on two cores the first time, a moment when nothing has changed)',
+)
 const napi = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
 const args = ['build', '--platform', '--release', '--no-js', '--dts', 'native.d.ts', ...process.argv.slice(2)]
 const built = spawnSync(process.execPath, [napi, ...args], { cwd: root, stdio: 'inherit' })

@@ -7,14 +7,15 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
+const { variants } = require('../helpers/variants.js')
 
 const root = path.join(__dirname, '..', '..')
 const examples = path.join(root, 'examples')
 // Those are tested where they belong: `npm run demo`, and packaging/hosts.test.js.
 const ELSEWHERE = ['demo', 'hosts']
 
-for (const name of fs.readdirSync(examples)) {
-  if (ELSEWHERE.includes(name)) continue
+const names = fs.readdirSync(examples).filter((name) => !ELSEWHERE.includes(name))
+for (const name of variants(names, 3)) {
   test(`examples/${name}`, () => {
     const program = path.join(examples, name, 'main.js')
     // A server of its own, as on the machine of somebody who tries it.

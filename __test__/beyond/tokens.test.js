@@ -10,6 +10,7 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { administer, useDatabase } = require('../helpers/database.js')
 const { startMortalServer } = require('../helpers/mortal-server.js')
 const { inProcesses, Worker } = require('../helpers/processes.js')
+const { extent } = require('../helpers/variants.js')
 const { inTime, until } = require('../helpers/waiting.js')
 const { grants, migration, urlAs } = require('../helpers/way.js')
 
@@ -117,7 +118,7 @@ test('of many processes that take, lose, free and leave the same locks, each has
   await db.query(SLOW_INSERTS)
   await db.query(WITNESS)
   const keys = ['a', 'b', 'c']
-  const told = await inProcesses(6, 'drawTokens', { url: db.url, keys, ms: 5_000 })
+  const told = await inProcesses(6, 'drawTokens', { url: db.url, keys, ms: extent(5_000, 2_500) })
   const { writes, ...seen } = await judge((sql) => db.query(sql))
   const refused = told.reduce((sum, each) => sum + each.refused, 0)
   console.log(`# figure: ${writes} writes under a token in the order of their tokens, ${refused} stale ones refused`)
@@ -141,6 +142,7 @@ test('the same, while processes are killed, and the server crashes and recovers'
     await adapter.disconnect()
     await query(WITNESS)
     const keys = ['a', 'b']
+    const rounds = extent(3, 1)
     let workers = 0
     const start = async () => {
       const worker = new Worker('drawTokens', { url: server.url, keys, ms: 600_000, index: workers++ })
@@ -152,7 +154,7 @@ test('the same, while processes are killed, and the server crashes and recovers'
     const further = async (/** @type {number} */ from) =>
       until('more writes', async () => (await written().catch(() => 0)) > from + 20)
     let users = await Promise.all(Array.from({ length: 4 }, start))
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < rounds; round++) {
       await further(await written())
       users[0].kill()
       users = [...users.slice(1), await start()]
@@ -164,7 +166,7 @@ test('the same, while processes are killed, and the server crashes and recovers'
     }
     for (const user of users) user.kill()
     const { writes, processes } = await judge(query)
-    console.log(`# figure: ${writes} writes under a token, over 3 crashes and ${workers} processes`)
+    console.log(`# figure: ${writes} writes under a token, over ${rounds} crashes and ${workers} processes`)
     assert.ok(processes >= 4)
   } finally {
     await server.stop()

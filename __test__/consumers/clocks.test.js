@@ -27,17 +27,23 @@ for (const pool of variants(['forks', 'vmThreads'])) {
   })
 }
 
-for (const when of ['before', 'after']) {
-  for (const hooks of ['hooks', 'plain']) {
-    // By default sinon fakes process.nextTick, too, which stops pg and all that Node sends.
-    for (const which of ['all', 'timers']) {
-      const how = `${when} the package was loaded, ${hooks}, ${which}`
-      test(`every call under sinon's fake timers, installed ${how}`, async () => {
-        const output = await application.succeed(['sinon.cjs', when, hooks, which], options)
-        assert.ok(output.includes(`worked with fakes installed ${how}`), output)
-      })
-    }
-  }
+/** By default (all) sinon fakes process.nextTick, too, which stops pg and all that Node sends. */
+const SINON = [
+  ['before', 'hooks', 'timers'],
+  ['before', 'plain', 'all'],
+  ['after', 'hooks', 'all'],
+  ['after', 'plain', 'timers'],
+  ['before', 'hooks', 'all'],
+  ['before', 'plain', 'timers'],
+  ['after', 'hooks', 'timers'],
+  ['after', 'plain', 'all'],
+]
+for (const [when, hooks, which] of variants(SINON, 4)) {
+  const how = `${when} the package was loaded, ${hooks}, ${which}`
+  test(`every call under sinon's fake timers, installed ${how}`, async () => {
+    const output = await application.succeed(['sinon.cjs', when, hooks, which], options)
+    assert.ok(output.includes(`worked with fakes installed ${how}`), output)
+  })
 }
 
 test("every call under node:test's fake timers", async () => {

@@ -50,25 +50,26 @@ async function compile(compiler, consumer, options, files) {
   return await consumer.succeed([tsc, '-p', '.', '--listFiles'])
 }
 
-for (const [compiler, version] of variants(Object.entries(COMPILERS))) {
-  for (const resolution of RESOLUTIONS) {
-    // With the declarations checked, too, which is what `skipLibCheck` leaves out.
-    test(`TypeScript ${version}, ${resolution.moduleResolution}`, async () => {
-      const options = { ...resolution, skipLibCheck: false, exactOptionalPropertyTypes: true, types: ['node'] }
-      const files = ['shop.ts', 'shop.mts', 'assignable.ts', 'stored.ts', 'esm.mts']
-      const read = await compile(compiler, application, options, files)
-      assert.ok(read.includes(application.path('node_modules/goscope-postgres/index.d.mts')), read)
-    })
-  }
-
-  test(`TypeScript ${version} without @types/node and @types/pg`, async () => {
-    for (const resolution of RESOLUTIONS) {
-      const files = ['bare.ts', 'bare.mts']
-      const read = await compile(compiler, untyped, { ...resolution, skipLibCheck: false, types: [] }, files)
-      assert.doesNotMatch(read, /@types[\\/]/)
-    }
+const WAYS = Object.entries(COMPILERS).flatMap(([compiler, version]) =>
+  RESOLUTIONS.map((resolution) => ({ compiler, version, resolution })),
+)
+for (const { compiler, version, resolution } of variants(WAYS)) {
+  // With the declarations checked, too, which is what `skipLibCheck` leaves out.
+  test(`TypeScript ${version}, ${resolution.moduleResolution}`, async () => {
+    const options = { ...resolution, skipLibCheck: false, exactOptionalPropertyTypes: true, types: ['node'] }
+    const files = ['shop.ts', 'shop.mts', 'assignable.ts', 'stored.ts', 'esm.mts']
+    const read = await compile(compiler, application, options, files)
+    assert.ok(read.includes(application.path('node_modules/goscope-postgres/index.d.mts')), read)
   })
 
+  test(`TypeScript ${version}, ${resolution.moduleResolution}, without @types/node and @types/pg`, async () => {
+    const files = ['bare.ts', 'bare.mts']
+    const read = await compile(compiler, untyped, { ...resolution, skipLibCheck: false, types: [] }, files)
+    assert.doesNotMatch(read, /@types[\\/]/)
+  })
+}
+
+for (const [compiler, version] of variants(Object.entries(COMPILERS))) {
   test(`TypeScript ${version}: what it compiles runs, as CommonJS and as an ES module`, async () => {
     const outDir = `${compiler}-out`
     const options = { module: 'nodenext', noEmit: false, rootDir: '.', outDir, types: ['node'], skipLibCheck: false }

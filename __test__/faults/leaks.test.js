@@ -7,11 +7,12 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { useDatabase } = require('../helpers/database.js')
 const { runScript } = require('../helpers/script.js')
+const { extent } = require('../helpers/variants.js')
 
 const skip = process.platform === 'linux' ? false : 'descriptors and threads are counted in /proc'
 const database = useDatabase()
 
-const OPERATIONS = Number(process.env.GOSCOPE_LEAK_OPERATIONS ?? 60_000)
+const OPERATIONS = Number(process.env.GOSCOPE_LEAK_OPERATIONS ?? extent(60_000, 30_000))
 const CYCLES = Number(process.env.GOSCOPE_LEAK_CYCLES ?? 200)
 
 /** A process that takes this long hangs. */

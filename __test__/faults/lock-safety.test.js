@@ -14,13 +14,14 @@ const { FAKETIME, LockUsers, now, offClock } = require('../helpers/lock-users.js
 const { startMortalServer } = require('../helpers/mortal-server.js')
 const { startProxy } = require('../helpers/proxy.js')
 const pooler = require('../helpers/pooler.js')
+const { extent } = require('../helpers/variants.js')
 const { until } = require('../helpers/waiting.js')
 
 const skip = process.platform === 'linux' ? false : 'it looks into /proc'
 const withoutFaketime = FAKETIME ? skip : 'faketime is not installed (Debian: apt-get install faketime)'
 
 const KEYS = ['hot1', 'hot2', 'hot3', 'hot4']
-const RUN_MS = 9_000
+const RUN_MS = extent(9_000, 4_000)
 /** A history is judged in memory, so a long soak is many of these. */
 const LONGEST_RUN_MS = 60_000
 /** Beyond the longest TTL. */
@@ -209,7 +210,7 @@ async function broken(specs, meddle) {
   const stopWatching = watchDrift()
   try {
     await Promise.all(specs.map((spec) => users.start(spec).ready))
-    const end = now() + 2_500
+    const end = now() + extent(2_500, 1_500)
     while (now() < end) {
       await sleep(100)
       await meddle?.()

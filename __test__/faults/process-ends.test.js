@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { useDatabase } = require('../helpers/database.js')
 const { runScript, startScript } = require('../helpers/script.js')
+const { variants } = require('../helpers/variants.js')
 const { inTime, until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
@@ -58,6 +59,13 @@ async function assertWhole(prefix, said) {
   return acknowledged
 }
 
+/** When the process ends itself. */
+const MOMENTS = [
+  'await sleep(100); END',
+  'adapter.get("x").then(() => { END }); await new Promise(() => {})',
+  'process.nextTick(() => { END }); await new Promise(() => {})',
+]
+
 for (const writers of [1, 40]) {
   test(`SIGTERM and SIGKILL during writes, ${writers} at a time: what was acknowledged is there, and whole`, async () => {
     let acknowledged = 0
@@ -94,11 +102,7 @@ for (const writers of [1, 40]) {
       ["throw new Error('on purpose')", 1],
       ['process.reallyExit(9)', 9],
     ]).entries()) {
-      for (const when of [
-        'await sleep(100); END',
-        'adapter.get("x").then(() => { END }); await new Promise(() => {})',
-        'process.nextTick(() => { END }); await new Promise(() => {})',
-      ]) {
+      for (const when of variants(MOMENTS)) {
         const prefix = `exit${writers}:${n}${when.length}:`
         const body = when.replace('END', end)
         const { code, signal, said } = await (await startWriters(body, prefix, writers)).ended

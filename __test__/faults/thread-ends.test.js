@@ -7,12 +7,17 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { useDatabase } = require('../helpers/database.js')
 const { runScript } = require('../helpers/script.js')
+const { extent } = require('../helpers/variants.js')
 
 const skip = process.platform === 'linux' ? false : 'descriptors and threads are counted in /proc'
 const database = useDatabase()
 
 /** How often threads of each kind are terminated. */
-const ROUNDS = Number(process.env.GOSCOPE_THREAD_ROUNDS ?? 4)
+const ROUNDS = Number(process.env.GOSCOPE_THREAD_ROUNDS ?? extent(4, 2))
+/** How often the connections are cut. */
+const CUTS = extent(40, 20)
+/** That many processes forget their pools at once: a descriptor that is left behind takes a thread that is late. */
+const FORGETFUL = extent(6, 3)
 const LIFETIME_MS = 120_000 + ROUNDS * 5_000
 
 /** At hand in each script: what the process holds, and threads that use the package. */
@@ -114,7 +119,7 @@ test('connections cut while idle; their descriptors go to others at once, and no
     await new Promise((listening) => echo.listen(0, '127.0.0.1', listening))
     let echoed = 0
     const cut = () => admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'")
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < input.rounds; round++) {
       // One call takes the direct way, many the worker's: both kinds of watcher are cut.
       await Promise.all(Array.from({ length: round % 2 ? 1 : 200 }, (_, n) => adapter.set('k' + n, round)))
       const cutting = cut()
@@ -135,14 +140,13 @@ test('connections cut while idle; their descriptors go to others at once, and no
     echo.close()
     await admin.end()
     await adapter.disconnect()`,
-    { application: 'cut' },
+    { application: 'cut', input: { rounds: CUTS } },
   )
-  assert.equal(figures.echoed, 200)
+  assert.equal(figures.echoed, 5 * CUTS)
   // The pool's four at most, each with the watcher's descriptor, the administrator's, the listener's, and what is closing.
   assert.ok(figures.sockets < 30, `${figures.sockets} sockets`)
 })
 
-// Six at once: a descriptor that is left behind takes a thread that is late.
 test('pools that are made, used and forgotten are collected with their connections', { skip }, async () => {
   const { url } = await database
   const forgetful = () =>
@@ -167,10 +171,10 @@ test('pools that are made, used and forgotten are collected with their connectio
       await adapter.disconnect()`,
       { flags: ['--expose-gc'] },
     )
-  const all = (await Promise.all(Array.from({ length: 6 }, forgetful))).flat()
+  const all = (await Promise.all(Array.from({ length: FORGETFUL }, forgetful))).flat()
   const most = Math.max(...all.map((figures) => figures.most))
   console.log(
-    `# figure: 60 forgotten pools in each of 6 processes: ${most} sockets at the most, none left after they were collected`,
+    `# figure: 60 forgotten pools in each of ${FORGETFUL} processes: ${most} sockets at the most, none left after they were collected`,
   )
   for (const { tasks } of all) assert.ok(tasks <= 1, `${tasks} threads more`)
 })

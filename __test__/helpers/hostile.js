@@ -4,8 +4,9 @@
 'use strict'
 
 const fc = require('fast-check')
+const { extent } = require('./variants.js')
 
-const RUNS = Number(process.env.GOSCOPE_PROPERTY_RUNS ?? 40)
+const RUNS = Number(process.env.GOSCOPE_PROPERTY_RUNS ?? extent(40, 20))
 const seed = process.env.GOSCOPE_PROPERTY_SEED
 
 /** In everything hostile, and in nothing that we write. */

@@ -14,8 +14,9 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
  * @property {string[]} folders
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
  * @property {Record<string, string>} [leavesOut] files, and why
- * @property {string[]} [files] their names, if not all of the folders
- * @property {'first' | 'rest'} [variants] of other programs, if not all; see helpers/variants.js
+ * @property {string[]} [files] if not all of the folders
+ * @property {'first' | 'rest'} [variants] which of the variants, if not all; see helpers/variants.js
+ * @property {string[]} [whole] files that are run with all of their variants all the same
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
  * @typedef {{ missing: string } | { way: import('../helpers/way.js').Way, stop: () => Promise<void> }} Detour
@@ -25,19 +26,47 @@ const CONTRACT = ['contract']
 /** Those with the longest files first, so that no long one is left for the end. */
 const EVERYTHING = ['consumers', 'packaging', 'boundary', 'faults', 'tls', 'beyond', 'connecting', 'contract']
 
-/** Files whose tests are for a list of versions or modes. */
-const WITH_VARIANTS = ['clocks', 'examples', 'jest', 'promises', 'road', 'types', 'vitest'].map(
-  (name) => `${name}.test.js`,
+/** Files whose tests are for a list of versions or modes, or repeat something; see helpers/variants.js. */
+const WITH_VARIANTS = [
+  'beyond/examples',
+  'beyond/tokens',
+  'consumers/clocks',
+  'consumers/types',
+  'faults/connection-strings',
+  'faults/hostile-input',
+  'faults/leaks',
+  'faults/lock-safety',
+  'faults/process-ends',
+  'faults/thread-ends',
+  'tls/keys',
+  'tls/verification',
+].map((name) => `${name}.test.js`)
+/** Files that try another program, or another mode, than one that `npm test` runs; each takes a core 5 to 60 seconds. */
+const ONLY_IN_ALL = Object.fromEntries(
+  Object.entries({
+    'beyond/cli-doctor-columns': 'doctor on other tables; here cli-doctor and cli-doctor-failing run',
+    'beyond/cli-doctor-obstacles': 'doctor on other servers; here cli-doctor and cli-doctor-failing run',
+    'boundary/bench': 'the benchmark',
+    'boundary/panic': 'an addon that panics on purpose, which is built for this',
+    'consumers/clocks-jest': "jest's fake timers; here those of vitest, sinon and Node are tried",
+    'consumers/jest': 'under jest; here ava and vitest run',
+    'consumers/next': 'the recipe for Next.js',
+    'consumers/runtimes': 'other runtimes',
+    'consumers/vitest': 'the versions and modes of vitest; here one of them runs, in consumers/clocks',
+    'packaging/examples': 'the examples as installed; here they run where they are',
+    'packaging/hosts': 'the recipes of examples/hosts',
+    'packaging/promises': 'the versions of Node',
+    'packaging/road': 'the package managers',
+    'tls/clients': 'other certificates of clients; here tls/keys and tls/modes run',
+  }).map(([name, what]) => [`${name}.test.js`, `npm run test:all has it: ${what}`]),
 )
-/** What takes a minute for one test of one recipe. */
-const ONLY_IN_ALL = { 'next.test.js': 'npm run test:all builds the recipe for Next.js; here webpack and esbuild do' }
 /** What a pooler in transaction mode cannot be asked for. */
-const BY_POOLER = { 'differential.test.js': 'each side’s schema is a setting of its sessions' }
+const BY_POOLER = { 'contract/differential.test.js': 'each side’s schema is a setting of its sessions' }
 /** What is about tables that adapters make. */
 const OF_MAKING = {
-  'cache-tables.test.js': 'it is about making tables',
-  'differential.test.js': 'each side makes its tables',
-  'schema.test.js': 'it is about making tables',
+  'contract/cache-tables.test.js': 'it is about making tables',
+  'contract/differential.test.js': 'each side makes its tables',
+  'contract/schema.test.js': 'it is about making tables',
 }
 const IGNORED =
   'ignore_startup_parameters = options,extra_float_digits,statement_timeout,lock_timeout,idle_in_transaction_session_timeout'
@@ -80,10 +109,11 @@ const CONFIGURATIONS = [
     leavesOut: OF_MAKING,
   })),
   {
-    ...configuration(18, 'UTC', 'UTC', 'read committed', ['consumers', 'packaging']),
-    title: 'PostgreSQL 18, with the other versions of Node, and of the programs that use the package',
+    ...configuration(18, 'UTC', 'UTC', 'read committed', []),
+    title: 'PostgreSQL 18, other versions of Node and of programs that use the package, and at full length',
     files: [...WITH_VARIANTS, ...Object.keys(ONLY_IN_ALL)],
     variants: 'rest',
+    whole: Object.keys(ONLY_IN_ALL),
   },
 ]
 

@@ -11,9 +11,9 @@ const AT_LEAST = 3
 /** A bound for what they need of the server: connections, memory, and a disk that is written to. */
 const AT_MOST = 8
 /** One more is started where this share of all cores has been idle. */
-const IDLE_SHARE = 0.2
+const IDLE_SHARE = 0.1
 /** Between two looks at the cores, in milliseconds: what was started last is busy by then. */
-const INTERVAL_MS = 700
+const INTERVAL_MS = 500
 
 /**
  * Runs a task for each item, as many at once as the cores have time for. A task does not reject.

@@ -12,6 +12,9 @@ const { forEachAtPace } = require('./pace.js')
 const { runFile } = require('./run-file.js')
 const { sharedPackage } = require('./shared-package.js')
 
+const TESTS = path.join(__dirname, '..')
+const nameOf = (/** @type {string} */ file) => path.relative(TESTS, file).replaceAll(path.sep, '/')
+
 /** @typedef {import('./configurations.js').Configuration} Configuration */
 /** @typedef {import('./report.js').Report} Report */
 
@@ -55,7 +58,7 @@ async function runConfiguration(configuration, only, report) {
  * @param {Report} report
  */
 async function runOn(serverUrl, configuration, files, report) {
-  const { title, TZ, settings, detour, leavesOut, isDebian, variants } = configuration
+  const { title, TZ, settings, detour, leavesOut, isDebian, variants, whole } = configuration
   const found = await detour?.(serverUrl)
   if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
   const env = {
@@ -65,16 +68,16 @@ async function runOn(serverUrl, configuration, files, report) {
     GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
     GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
-    ...(variants && { GOSCOPE_TEST_VARIANTS: variants }),
   }
   const waiting = files.filter((file) => {
-    const reason = leavesOut?.[path.basename(file)]
-    if (reason !== undefined) report.skip(title, path.basename(file), reason)
+    const reason = leavesOut?.[nameOf(file)]
+    if (reason !== undefined) report.skip(title, nameOf(file), reason)
     return reason === undefined
   })
   const packageFor = sharedPackage(waiting)
   await forEachAtPace(waiting, async (file) => {
-    await runFile(file, { ...env, ...(await packageFor(file)) }, report, title)
+    const which = variants && !whole?.includes(nameOf(file)) && { GOSCOPE_TEST_VARIANTS: variants }
+    await runFile(file, { ...env, ...which, ...(await packageFor(file)) }, report, title)
   }).finally(() => found?.stop())
 }
 
@@ -86,7 +89,7 @@ async function runOn(serverUrl, configuration, files, report) {
  */
 function leaveOut({ title }, files, reason, report) {
   console.log(`  ${files.length} files are left out: ${reason}`)
-  for (const file of files) report.skip(title, path.basename(file), reason)
+  for (const file of files) report.skip(title, nameOf(file), reason)
 }
 
 /**
@@ -112,10 +115,10 @@ async function checkPlans(logFile, where, report) {
  */
 function filesOf({ folders, files }, only) {
   if (only.length > 0) return only
+  if (files) return files.map((name) => path.join(TESTS, name))
   return folders.flatMap((folder) => {
-    const at = path.join(__dirname, '..', folder)
-    const names = fs.readdirSync(at).filter((name) => (files ? files.includes(name) : name.endsWith('.test.js')))
-    return names.map((name) => path.join(at, name))
+    const names = fs.readdirSync(path.join(TESTS, folder)).filter((name) => name.endsWith('.test.js'))
+    return names.map((name) => path.join(TESTS, folder, name))
   })
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { spawnSync } = require('node:child_process')
+const { spawn } = require('node:child_process')
 const path = require('node:path')
 const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
 
@@ -10,22 +10,28 @@ const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
  *
  * @param {import('./report.js').Report} report
  */
-function runRustTests(report) {
-  console.log('\nRust unit tests (cargo test; half a minute the first time)')
-  const run = spawnSync('cargo', ['test', '--release', '--quiet', '--target', hostTarget(), ...QUICKLY], {
+async function runRustTests(report) {
+  const started = Date.now()
+  const child = spawn('cargo', ['test', '--release', '--quiet', '--target', hostTarget(), ...QUICKLY], {
     cwd: path.join(__dirname, '../..'),
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const counts = [...(run.stdout ?? '').matchAll(/(\d+) passed; (\d+) failed; (\d+) ignored/g)]
-  const sum = (/** @type {number} */ at) => counts.reduce((total, found) => total + Number(found[at]), 0)
-  report.passed += sum(1)
-  if (run.status !== 0 || sum(1) === 0) {
-    report.fail('cargo test', `${sum(2)} failed`)
-    console.log(run.stdout)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
+  const status = await new Promise((resolve) => child.once('close', resolve))
+  const counts = [...output.matchAll(/(\d+) passed; (\d+) failed; (\d+) ignored/g)]
+  const [passed = 0, failed = 0, ignored = 0] = [1, 2, 3].map((at) =>
+    counts.reduce((total, found) => total + Number(found[at]), 0),
+  )
+  report.passed += passed
+  const isGood = status === 0 && passed > 0
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  console.log(`  ${isGood ? '✓' : '✗'} cargo test  ${passed} passed${isGood ? '' : ' (failed)'}  ${seconds} s`)
+  if (!isGood) {
+    report.fail('cargo test', failed > 0 ? `${failed} failed` : 'it could not be run')
+    console.log(output.replace(/^/gm, '      '))
   }
-  if (sum(3) > 0) report.skip('cargo test', `${sum(3)} tests`, 'marked as ignored')
-  console.log(`  ${sum(1)} passed`)
+  if (ignored > 0) report.skip('cargo test', `${ignored} tests`, 'marked as ignored')
 }
 
 module.exports = { runRustTests }

@@ -12,6 +12,7 @@ const { test, after } = require('node:test')
 const { certificate, rsa } = require('../helpers/certificates.js')
 const { outcomes } = require('../helpers/sides.js')
 const { startTlsServer } = require('../helpers/tls-server.js')
+const { variants } = require('../helpers/variants.js')
 
 const started = startTlsServer()
 after(async () => (await started).stop())
@@ -60,7 +61,7 @@ const SERVERS = {
   'is of a stranger': { identity: certificate({ name: 'db', issuer: stranger, names: HOSTS }), chain: stranger.pem },
 }
 
-for (const [title, { identity, ...serving }] of Object.entries(SERVERS)) {
+for (const [title, { identity, ...serving }] of variants(Object.entries(SERVERS), 8)) {
   test(`a certificate that ${title}`, async () => {
     const server = await started
     await server.serve(identity, serving)
