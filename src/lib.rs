@@ -9,26 +9,26 @@
 //!   all environments of a process share, and one small exported class per provider.
 //! * [`store`] defines what each table means: its SQL as named constants with the reasoning above them, and one short
 //!   function per documented operation. It knows neither Node-API nor sockets.
-//! * [`link`] sends statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
+//! * [`engine`] sends statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
 //!   order, the lanes that carry rounds of statements, retries, errors. It knows no table.
 //!
 //! ## The way of a call
 //!
 //! 1. `lib/*.js` checks the arguments and calls a synchronous native method with the number of a slot that holds the
 //!    promise's resolvers, and plain strings and numbers.
-//! 2. `node::providers` hands it to the store with a [`link::Reply`] that knows the slot.
-//! 3. `store` makes a [`link::Job`]: which keys it touches, and the [`link::Call`] that binds it to a statement and reads
+//! 2. `node::providers` hands it to the store with a [`engine::Reply`] that knows the slot.
+//! 3. `store` makes a [`engine::Job`]: which keys it touches, and the [`engine::Call`] that binds it to a statement and reads
 //!    the rows.
-//! 4. The [`link::Link`] takes the calls of one moment together. Each waits for its turn on each key, then a lane takes
+//! 4. The [`engine::Engine`] takes the calls of one moment together. Each waits for its turn on each key, then a lane takes
 //!    it. An idle lane takes it at once; what arrives while the lanes are busy shares statements in the next round.
 //! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
 //!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
 //!
-//! With few calls in flight JavaScript's own thread does all of this (`link::direct`, `node::watch`), and the
+//! With few calls in flight JavaScript's own thread does all of this (`engine::direct`, `node::watch`), and the
 //! runtime's worker does only what has to wait. With many calls the worker does 4 and 5.
 
 mod histogram;
-pub mod link;
+pub mod engine;
 mod node;
 pub mod store;
 mod sync;

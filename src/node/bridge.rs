@@ -26,7 +26,7 @@ use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::link::{Caller, Error, Link, Listener, Outcome, Reply, know_names};
+use crate::engine::{Caller, Error, Engine, Listener, Outcome, Reply, know_names};
 use crate::sync::{Thread, lock};
 use crate::time::millis;
 
@@ -64,7 +64,7 @@ pub(super) struct Queue {
     home: Thread,
     /// Whether that thread is about to drain anyway.
     pumps: AtomicBool,
-    links: Mutex<Vec<Weak<Link>>>,
+    engines: Mutex<Vec<Weak<Engine>>>,
     started: Instant,
     /// When the first call since the last flush was made; 0 if there was none.
     moment: AtomicU64,
@@ -118,11 +118,11 @@ impl Queue {
         let _ = self.bell.set(Box::new(ring));
     }
 
-    /// Registers a link whose calls must be flushed.
-    pub(super) fn add(&self, link: &Arc<Link>) {
-        let mut links = lock(&self.links);
-        links.retain(|link| link.strong_count() > 0);
-        links.push(Arc::downgrade(link));
+    /// Registers an engine whose calls must be flushed.
+    pub(super) fn add(&self, engine: &Arc<Engine>) {
+        let mut engines = lock(&self.engines);
+        engines.retain(|engine| engine.strong_count() > 0);
+        engines.push(Arc::downgrade(engine));
     }
 
     /// Reports the outcome to the caller in `slot`.
@@ -192,7 +192,7 @@ impl Bridge {
             bell: OnceLock::new(),
             home: Thread::current(),
             pumps: AtomicBool::new(false),
-            links: Mutex::default(),
+            engines: Mutex::default(),
             started: Instant::now(),
             moment: AtomicU64::new(0),
             requests: Requests::default(),
@@ -209,11 +209,11 @@ impl Bridge {
     #[napi(catch_unwind)]
     pub fn flush(&self) {
         self.queue.moment.store(0, Ordering::Relaxed);
-        let links: Vec<_> = lock(&self.queue.links).iter().filter_map(Weak::upgrade).collect();
-        for link in &links {
-            link.flush();
+        let engines: Vec<_> = lock(&self.queue.engines).iter().filter_map(Weak::upgrade).collect();
+        for engine in &engines {
+            engine.flush();
             if let Some(watch) = &self.watch {
-                watch.pump(link);
+                watch.pump(engine);
             }
         }
     }
@@ -290,8 +290,8 @@ impl Bridge {
     pub fn until_nothing_is_owed(&self, slot: u32) {
         let (owing, reply) = (self.owing(), self.queue.reply(slot));
         self.runtime.handle().spawn(async move {
-            for link in owing {
-                link.until_nothing_is_owed().await;
+            for engine in owing {
+                engine.until_nothing_is_owed().await;
             }
             reply.settle(Ok("null".into()));
         });
@@ -317,9 +317,9 @@ impl Bridge {
         self.queue.waits.give_up(slot);
     }
 
-    fn owing(&self) -> Vec<Arc<Link>> {
-        let links = lock(&self.queue.links);
-        links.iter().filter_map(Weak::upgrade).filter(|link| link.owes()).collect()
+    fn owing(&self) -> Vec<Arc<Engine>> {
+        let engines = lock(&self.queue.engines);
+        engines.iter().filter_map(Weak::upgrade).filter(|engine| engine.owes()).collect()
     }
 
     /// Answers a request for a connection's description with its JSON text.

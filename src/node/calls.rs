@@ -14,7 +14,7 @@ use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
 use super::waits::Wait;
 use crate::histogram::{Histogram, Snapshot};
-use crate::link::{Caller, Error, Figures, Listener, Outcome, Reply};
+use crate::engine::{Caller, Error, Figures, Listener, Outcome, Reply};
 use crate::sync::lock;
 
 /// In microseconds: from 16 µs, which no call is faster than, to 67 s. A bound is at most a quarter above the one
@@ -53,7 +53,7 @@ struct Told {
 #[derive(Serialize)]
 pub(super) struct Metrics {
     #[serde(flatten)]
-    link: Figures,
+    engine: Figures,
     operations: BTreeMap<&'static str, Told>,
 }
 
@@ -85,11 +85,11 @@ impl Calls {
         })
     }
 
-    /// Everything that has been counted, together with the link's own figures. An operation is included after its
+    /// Everything that has been counted, together with the engine's own figures. An operation is included after its
     /// first call that was answered, or retried.
-    pub(super) fn metrics(&self, link: Figures) -> Metrics {
+    pub(super) fn metrics(&self, engine: Figures) -> Metrics {
         let of = |(name, counted): (&&'static str, &OnceLock<Counted>)| Some((*name, counted.get()?.told()));
-        Metrics { link, operations: OPERATIONS.iter().zip(&self.counted).filter_map(of).collect() }
+        Metrics { engine, operations: OPERATIONS.iter().zip(&self.counted).filter_map(of).collect() }
     }
 
     fn counted(&self, operation: u32) -> &Counted {

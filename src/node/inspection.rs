@@ -20,7 +20,7 @@ impl Inspection {
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: Option<String>, cache_table: Option<Vec<String>>) -> Self {
         Self {
-            store: store::Inspection::new(&pool.link, key_prefix.as_deref(), cache_table.as_deref()),
+            store: store::Inspection::new(&pool.engine, key_prefix.as_deref(), cache_table.as_deref()),
             queue: pool.calls.queue.clone(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Env;
 
 use super::bridge::Queue;
-use crate::link::Link;
+use crate::engine::Engine;
 
 pub(super) struct Watch;
 
@@ -14,5 +14,5 @@ impl Watch {
         None
     }
 
-    pub(super) fn pump(&self, _: &Arc<Link>) {}
+    pub(super) fn pump(&self, _: &Arc<Engine>) {}
 }

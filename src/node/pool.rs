@@ -12,7 +12,7 @@ use super::calls::Calls;
 use super::operation::Operation;
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
 use super::runtime::SharedRuntime;
-use crate::link::{Asked, Connection, Description, Link, Owner, PoolSettings, Proof, ToSign};
+use crate::engine::{Asked, Connection, Description, Engine, Owner, PoolSettings, Proof, ToSign};
 use crate::store;
 
 /// The application, which knows its pool's configuration: names, environment, passwords, hooks.
@@ -41,7 +41,7 @@ impl Owner for Application {
 
 #[napi]
 pub struct Pool {
-    pub(super) link: Arc<Link>,
+    pub(super) engine: Arc<Engine>,
     pub(super) calls: Arc<Calls>,
     runtime: Arc<SharedRuntime>,
 }
@@ -54,13 +54,13 @@ impl Pool {
         let settings: PoolSettings = serde_json::from_str(&settings)
             .map_err(|error| NapiError::from_reason(format!("the pool's settings make no sense: {error}")))?;
         let owner = Arc::new(Application { queue: bridge.queue(), pool: id });
-        let link = Link::new(settings, owner, bridge.runtime.handle());
-        link.will_flush();
-        bridge.queue().add(&link);
+        let engine = Engine::new(settings, owner, bridge.runtime.handle());
+        engine.will_flush();
+        bridge.queue().add(&engine);
         if bridge.goes_directly() {
-            link.allow_direct();
+            engine.allow_direct();
         }
-        Ok(Self { link, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
+        Ok(Self { engine, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
     }
 
     /// Creates what is missing of the tables of these providers.
@@ -82,7 +82,7 @@ impl Pool {
             idempotency.map(|provider| provider.store.table()),
         ];
         store::connect(
-            &self.link,
+            &self.engine,
             tables.into_iter().flatten().collect(),
             self.calls.reply(slot, Operation::Connect),
         );
@@ -91,22 +91,22 @@ impl Pool {
     /// Asks the server about no table at all, only to check that it answers.
     #[napi(catch_unwind)]
     pub fn ping(&self, slot: u32) {
-        store::connect(&self.link, Vec::new(), self.calls.reply(slot, Operation::Ping));
+        store::connect(&self.engine, Vec::new(), self.calls.reply(slot, Operation::Ping));
     }
 
     /// The pool's current state, and its totals since it was made, as JSON.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Result<String> {
-        serde_json::to_string(&self.calls.metrics(self.link.figures()))
+        serde_json::to_string(&self.calls.metrics(self.engine.figures()))
             .map_err(|error| NapiError::from_reason(format!("the metrics cannot be told: {error}")))
     }
 
     /// Answers when the pool owes nothing to the server, or the limit for that has passed.
     #[napi(catch_unwind)]
     pub fn until_nothing_is_owed(&self, slot: u32) {
-        let (link, reply) = (self.link.clone(), self.calls.queue.reply(slot));
+        let (engine, reply) = (self.engine.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
-            link.until_nothing_is_owed().await;
+            engine.until_nothing_is_owed().await;
             reply.settle(Ok("null".into()));
         });
     }
@@ -114,9 +114,9 @@ impl Pool {
     /// Lets the calls under way finish, then closes every connection.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32) {
-        let (link, reply) = (self.link.clone(), self.calls.queue.reply(slot));
+        let (engine, reply) = (self.engine.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
-            link.close().await;
+            engine.close().await;
             reply.settle(Ok("null".into()));
         });
     }
@@ -124,13 +124,13 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if !self.link.owes() {
-            return self.link.abandon();
+        if !self.engine.owes() {
+            return self.engine.abandon();
         }
-        let link = self.link.clone();
-        self.link.in_background(async move {
-            link.until_nothing_is_owed().await;
-            link.abandon();
+        let engine = self.engine.clone();
+        self.engine.in_background(async move {
+            engine.until_nothing_is_owed().await;
+            engine.abandon();
         });
     }
 }

@@ -24,7 +24,7 @@ impl Locks {
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool, namespace: Option<String>) -> Self {
         let namespace = namespace.unwrap_or_else(|| "lock:".into());
-        let store = store::Locks::new(&pool.link, &key_prefix, &namespace, create_tables);
+        let store = store::Locks::new(&pool.engine, &key_prefix, &namespace, create_tables);
         Self { store, calls: pool.calls.clone() }
     }
 
@@ -151,7 +151,7 @@ impl Circuits {
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
-            store: store::Circuits::new(&pool.link, &key_prefix, create_tables),
+            store: store::Circuits::new(&pool.engine, &key_prefix, create_tables),
             calls: pool.calls.clone(),
             subscriptions: Mutex::default(),
         }
@@ -236,8 +236,8 @@ impl Cache {
             _ => store::Durability::Full,
         };
         let store = match table_name {
-            Some(name) => store::Cache::of_table(&pool.link, &name, &key_prefix, create_tables, durability),
-            None => store::Cache::of_adapter(&pool.link, &key_prefix, create_tables, durability),
+            Some(name) => store::Cache::of_table(&pool.engine, &name, &key_prefix, create_tables, durability),
+            None => store::Cache::of_adapter(&pool.engine, &key_prefix, create_tables, durability),
         };
         Self { store, calls: pool.calls.clone() }
     }
@@ -369,7 +369,7 @@ impl Checkpoints {
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
-            store: store::Checkpoints::new(&pool.link, &key_prefix, create_tables),
+            store: store::Checkpoints::new(&pool.engine, &key_prefix, create_tables),
             calls: pool.calls.clone(),
         }
     }
@@ -429,7 +429,7 @@ impl Idempotency {
     #[napi(constructor, catch_unwind)]
     pub fn new(pool: &Pool, key_prefix: String, create_tables: bool) -> Self {
         Self {
-            store: store::Idempotency::new(&pool.link, &key_prefix, create_tables),
+            store: store::Idempotency::new(&pool.engine, &key_prefix, create_tables),
             calls: pool.calls.clone(),
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::bridge::Queue;
-use crate::link::{Connection, Description, Error, Reply};
+use crate::engine::{Connection, Description, Error, Reply};
 use crate::sync::lock;
 
 pub(super) enum Question {

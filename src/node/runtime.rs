@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::link::keep_quiet;
+use crate::engine::keep_quiet;
 use crate::sync::lock;
 
 static SHARED: Mutex<Weak<SharedRuntime>> = Mutex::new(Weak::new());

@@ -4,7 +4,7 @@
 //! * A socket is watched by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
 //!   connection ends.
 //! * The handles are not referenced: an idle adapter lets the process exit.
-//! * While the link's calls do not go directly, a handle waits for nothing. The bell reports the connection's end.
+//! * While the engine's calls do not go directly, a handle waits for nothing. The bell reports the connection's end.
 //! * libuv requires every handle to be closed before an environment ends, and closes it asynchronously: hence the
 //!   cleanup hook.
 
@@ -21,7 +21,7 @@ use napi::sys;
 use super::bell::Bell;
 use super::bridge::Queue;
 use super::uv::{Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
-use crate::link::{Link, Sight};
+use crate::engine::{Engine, Sight};
 
 pub(super) struct Watch(Rc<Inner>);
 
@@ -44,7 +44,7 @@ struct Watched {
     memory: HandleMemory,
     waits_for: Cell<c_int>,
     sight: Arc<Sight>,
-    link: Weak<Link>,
+    engine: Weak<Engine>,
     watch: Rc<Inner>,
 }
 
@@ -84,8 +84,8 @@ impl Watch {
         Some(Self(inner))
     }
 
-    pub(super) fn pump(&self, link: &Arc<Link>) {
-        self.0.pump(link);
+    pub(super) fn pump(&self, engine: &Arc<Engine>) {
+        self.0.pump(engine);
     }
 }
 
@@ -112,28 +112,28 @@ impl Inner {
         }
     }
 
-    /// Carries out the work that a link has left for this thread, if any, and ensures that its sockets are watched.
+    /// Carries out the work that an engine has left for this thread, if any, and ensures that its sockets are watched.
     ///
     /// The resulting messages are not drained at once: if answers lead to calls that already have answers, the event
     /// loop would do nothing else.
-    fn pump(self: &Rc<Self>, link: &Arc<Link>) {
-        if link.wants_pump() {
-            self.queue.while_pumping(|| link.pump());
-            self.attend(link);
+    fn pump(self: &Rc<Self>, engine: &Arc<Engine>) {
+        if engine.wants_pump() {
+            self.queue.while_pumping(|| engine.pump());
+            self.attend(engine);
             self.queue.wake_if_any();
         }
     }
 
-    fn attend(self: &Rc<Self>, link: &Arc<Link>) {
+    fn attend(self: &Rc<Self>, engine: &Arc<Engine>) {
         if self.ending.get() {
             return;
         }
-        for sight in link.sights() {
+        for sight in engine.sights() {
             if !sight.is_gone() && sight.adopt() {
                 if let Some(bell) = self.bell.borrow().clone() {
                     sight.when_gone(move || _ = bell.ring());
                 }
-                self.open(sight, link);
+                self.open(sight, engine);
             }
         }
         // After the new ones: the bell does not report connections that have ended already.
@@ -149,7 +149,7 @@ impl Inner {
 
     /// Closes the handles of connections that have ended.
     fn close_ended(&self) {
-        let has_ended = |watched: &Watched| watched.sight.is_gone() || watched.link.strong_count() == 0;
+        let has_ended = |watched: &Watched| watched.sight.is_gone() || watched.engine.strong_count() == 0;
         // SAFETY: the handles in the list are not closed.
         self.watched.borrow_mut().retain(|watched| match unsafe { &**watched } {
             watched if has_ended(watched) => {
@@ -160,13 +160,13 @@ impl Inner {
         });
     }
 
-    fn open(self: &Rc<Self>, sight: Arc<Sight>, link: &Arc<Link>) {
+    fn open(self: &Rc<Self>, sight: Arc<Sight>, engine: &Arc<Engine>) {
         let socket = sight.socket().as_raw_fd();
         let watched = Box::into_raw(Box::new(Watched {
             memory: HandleMemory::new(&self.uv, TYPE_POLL),
             waits_for: Cell::new(0),
             sight,
-            link: Arc::downgrade(link),
+            engine: Arc::downgrade(engine),
             watch: self.clone(),
         }));
         // SAFETY: it does not move until it is closed.
@@ -253,13 +253,13 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
     // SAFETY: libuv calls this on the loop's thread, with a handle that is not closed and holds what `open` gave it.
     let watched = unsafe { &*handle_data(handle) };
     let watch = watched.watch.clone();
-    let link = watched.link.upgrade();
+    let engine = watched.engine.upgrade();
     if watched.sight.is_watched()
-        && let Some(link) = &link
+        && let Some(engine) = &engine
     {
-        watch.queue.while_pumping(|| link.pump_from(&watched.sight));
+        watch.queue.while_pumping(|| engine.pump_from(&watched.sight));
     }
-    if watched.sight.is_gone() || link.is_none() || status < 0 {
+    if watched.sight.is_gone() || engine.is_none() || status < 0 {
         watch.watched.borrow_mut().retain(|other| !ptr::eq(*other, watched));
         watched.close();
     } else if !watched.sight.is_watched() {
@@ -268,9 +268,9 @@ unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
     }
     // JavaScript may end all this: from here on only what is held here is used.
     watch.queue.deliver(watch.env);
-    if let Some(link) = &link {
-        link.callers_were_told();
-        watch.pump(link);
+    if let Some(engine) = &engine {
+        engine.callers_were_told();
+        watch.pump(engine);
     }
 }
 

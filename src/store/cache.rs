@@ -16,7 +16,7 @@ use super::keys::{self, MARKER, Prefix};
 use super::table::{Definition, Durability, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Error, Kind, Link, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Error, Kind, Engine, Mode, Reply, Retry};
 
 const HAS: Template = Template::of_both(
     "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
@@ -144,22 +144,22 @@ pub struct Cache {
 
 impl Cache {
     /// `PostgresAdapter`'s cache, which shares its table with every other prefix.
-    pub fn of_adapter(link: &Arc<Link>, key_prefix: &str, create: bool, durability: Durability) -> Self {
+    pub fn of_adapter(engine: &Arc<Engine>, key_prefix: &str, create: bool, durability: Durability) -> Self {
         let table = Table::named(&ADAPTER_TABLE, &["go_goscope_cache".to_owned()], create, durability);
-        let place = Place::new(link, table, Prefix::new(key_prefix, "cache:"));
+        let place = Place::new(engine, table, Prefix::new(key_prefix, "cache:"));
         Self { place, clears_all: key_prefix.is_empty() }
     }
 
     /// `PostgresCacheAdapter`'s table, by the parts of its name.
     pub fn of_table(
-        link: &Arc<Link>,
+        engine: &Arc<Engine>,
         name: &[String],
         key_prefix: &str,
         create: bool,
         durability: Durability,
     ) -> Self {
         let table = Table::named(&OWN_TABLE, name, create, durability);
-        let place = Place::new(link, table, Prefix::new(key_prefix, ""));
+        let place = Place::new(engine, table, Prefix::new(key_prefix, ""));
         Self { place, clears_all: key_prefix.is_empty() }
     }
 

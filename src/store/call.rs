@@ -1,4 +1,4 @@
-//! Calls in the form that the link takes: the common parts of most operations.
+//! Calls in the form that the engine takes: the common parts of most operations.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::Place;
 use super::json::without_key;
-use crate::link::{Answer, Arg, Call, Error, Statement};
+use crate::engine::{Answer, Arg, Call, Error, Statement};
 
 /// A call whose first argument is a key, and whose others are known from the start.
 pub(super) struct KeyCall<R> {

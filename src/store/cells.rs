@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type, WasNull};
 
 use super::Place;
-use crate::link::Error;
+use crate::engine::Error;
 
 /// The table in an `Error::Row` until [`Place::name_row`] knows it.
 const UNNAMED: String = String::new();

@@ -13,7 +13,7 @@ use super::keys::{self, Prefix};
 use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
-use crate::link::{Answer, Arg, Call, Error, Kind, Link, Mode, Reply, Retry, Statement, Turns};
+use crate::engine::{Answer, Arg, Call, Error, Kind, Engine, Mode, Reply, Retry, Statement, Turns};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
 const SAVE: Template = Template::of_both(
@@ -148,9 +148,9 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub fn new(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
+    pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, "go_goscope_checkpoints", create);
-        Self { place: Place::new(link, table, Prefix::new(key_prefix, "")) }
+        Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 
     pub fn table(&self) -> TableRef {

@@ -13,7 +13,7 @@ use super::subscription::{self, Subscription};
 use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
-use crate::link::{Answer, Arg, Call, Error, Kind, Link, Listening, Mode, Reply, Retry, Statement, Ticket};
+use crate::engine::{Answer, Arg, Call, Error, Kind, Engine, Listening, Mode, Reply, Retry, Statement, Ticket};
 
 const GET: Template = Template::of_both(
     r#"
@@ -193,9 +193,9 @@ pub struct Circuits {
 }
 
 impl Circuits {
-    pub fn new(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
+    pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, "go_goscope_circuit", create);
-        Self { place: Place::new(link, table, Prefix::new(key_prefix, "circuit:")) }
+        Self { place: Place::new(engine, table, Prefix::new(key_prefix, "circuit:")) }
     }
 
     pub fn table(&self) -> TableRef {
@@ -243,15 +243,15 @@ impl Circuits {
         subscription::subscribe(self, key, tell)
     }
 
-    pub(super) fn link(&self) -> &Arc<Link> {
-        &self.place.link
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.place.engine
     }
 
     /// Subscribes to notifications about a breaker, if the table sends them.
     pub(super) fn listen(&self, key: &str) -> Option<Listening> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(key, shape.max_chars("key"));
-        shape.has(CHANGES).then(|| self.place.link.listen(shape.topic(&stored.text)))
+        shape.has(CHANGES).then(|| self.place.engine.listen(shape.topic(&stored.text)))
     }
 
     fn write<const N: usize>(&self, statement: usize, key: String, rest: [Arg; N], reply: Reply) {

@@ -7,7 +7,7 @@
 use tokio_postgres::types::Type;
 
 use super::relation::Relation;
-use crate::link::{Connection, Error};
+use crate::engine::{Connection, Error};
 
 /// The extension's own catalogue. Of the tables in it, those of the coordinator alone have the method `n` and another
 /// replication model than reference tables.

@@ -21,7 +21,7 @@
 use super::call::Found;
 use super::cells::Cells;
 use super::template::Template;
-use crate::link::{Error, Kind};
+use crate::engine::{Error, Kind};
 
 /// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the
 /// earliest time that a `timestamp` can hold.

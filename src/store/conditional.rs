@@ -2,7 +2,7 @@
 
 use super::entries::SWEEP;
 use super::template::Template;
-use crate::link::Kind;
+use crate::engine::Kind;
 
 /// Stores the value if there is no entry, or only an expired one. Of N callers for an absent key one inserts. The
 /// others wait for it in the unique index, and then lock the row in its newest version, as callers for an expired

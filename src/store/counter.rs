@@ -3,8 +3,8 @@
 use super::call::Found;
 use super::entries::SWEEP;
 use super::template::Template;
-use crate::link::Error;
-use crate::link::Kind;
+use crate::engine::Error;
+use crate::engine::Kind;
 
 /// What happens if the entry exists. The row is locked in its newest version, so each of N concurrent callers adds to
 /// what the one before committed. An entry that has expired counts as absent. The clock is read once after the wait,

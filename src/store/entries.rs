@@ -9,7 +9,7 @@ use super::cells::Cells;
 use super::json::{Object, time, with_key};
 use super::template::Template;
 use super::{Place, ttl_arg};
-use crate::link::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
+use crate::engine::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
 
 /// The value alone: reading its expiry as well costs the server as much as finding it.
 pub(super) const GET: Template = Template::of_both(

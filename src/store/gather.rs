@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::link::{Error, Outcome, Reply};
+use crate::engine::{Error, Outcome, Reply};
 use crate::sync::lock;
 
 /// The outcomes of some calls, in the order in which the calls were made. The caller gets the outcome when the last

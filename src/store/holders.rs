@@ -1,7 +1,7 @@
 //! Reads the holder of a lock, and when its lease ends.
 
 use super::template::Template;
-use crate::link::Kind;
+use crate::engine::Kind;
 
 /// The holder of each key, for owners that check whether they hold it.
 pub(super) const HOLDER: Template = Template::of_both(

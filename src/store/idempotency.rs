@@ -11,7 +11,7 @@ use super::relation::Addition;
 use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Kind, Link, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Kind, Engine, Mode, Reply, Retry};
 use crate::time::millis;
 
 const RECALL: Template = Template::of_both(
@@ -87,9 +87,9 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    pub fn new(link: &Arc<Link>, key_prefix: &str, create: bool) -> Self {
+    pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, "go_goscope_idempotency", create);
-        Self { place: Place::new(link, table, Prefix::new(key_prefix, "")) }
+        Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 
     pub fn table(&self) -> TableRef {
@@ -145,7 +145,7 @@ impl Idempotency {
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
         let job = self.place.job(turns, write, Retry::Harmless, reply);
-        self.place.link.submit(job.patient(millis(patience)));
+        self.place.engine.submit(job.patient(millis(patience)));
     }
 
     /// Whether the table has a column for fingerprints, as far as is known: the first call has read the catalogue.

@@ -19,7 +19,7 @@ use tokio_postgres::types::Type;
 
 use super::relation::{Column, Relation};
 use super::table::{Definition, Index};
-use crate::link::{Connection, Error};
+use crate::engine::{Connection, Error};
 
 /// "goscope2" in ASCII; see `CREATION_LOCK` in `schema.rs`.
 const MAKING_LOCK: i64 = 0x676f_7363_6f70_6532;

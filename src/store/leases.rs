@@ -15,7 +15,7 @@
 //! covers them. These checks are frequent if no notifications arrive, and rare if they do.
 //!
 //! **Giving up.** A try may be under way when its caller gives up. The caller does not wait for it. If the try takes
-//! the lock, the lock is released. That release is owed (see [`Link::owe`](crate::link::Link::owe)): the end of the
+//! the lock, the lock is released. That release is owed (see [`Engine::owe`](crate::engine::Engine::owe)): the end of the
 //! pool, and of the process, waits for it.
 //!
 //! **Renewing.** A task of the runtime extends the lease every third of its length, whatever the event loop does. It
@@ -32,7 +32,7 @@ use tokio::time::sleep_until;
 use super::json;
 use super::lines::Place;
 use super::locks::{Granted, Locks, MAX_PATIENCE};
-use crate::link::{Awaited, Error, Listening, Notice, Reply};
+use crate::engine::{Awaited, Error, Listening, Notice, Reply};
 use crate::sync::lock;
 use crate::time::millis;
 
@@ -172,7 +172,7 @@ pub(super) fn lock_when_free(
 ) {
     let given_up = Arc::new(Notify::new());
     lock(&locks.leases().waiting).insert(number, given_up.clone());
-    let place = Place::at_the_end(locks.link(), locks.name_in_line(&wanted.key));
+    let place = Place::at_the_end(locks.engine(), locks.name_in_line(&wanted.key));
     let wait = wanted.wait.map(millis);
     let mut waiting = Waiting {
         locks: locks.clone(),
@@ -188,7 +188,7 @@ pub(super) fn lock_when_free(
     if waiting.place.is_first() {
         waiting.under_way = Some(waiting.attempt(Duration::ZERO));
     }
-    locks.link().in_background(async move {
+    locks.engine().in_background(async move {
         let end = waiting.run().await;
         lock(&waiting.locks.leases().waiting).remove(&number);
         reply.settle(end.map(|end| waiting.tell(end, number, lost)));
@@ -196,7 +196,7 @@ pub(super) fn lock_when_free(
 }
 
 struct Waiting {
-    // Dropped before `locks`, which keeps the link that it is named after.
+    // Dropped before `locks`, which keeps the engine that it is named after.
     place: Place,
     locks: Locks,
     wanted: Wanted,
@@ -294,7 +294,7 @@ impl Waiting {
             why = given_up(&self.given_up, deadline) => why,
         };
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
-        self.locks.link().owe(async move {
+        self.locks.engine().owe(async move {
             if let Ok(granted) = outcome.await
                 && let Some(granted) = Granted::read(key, &granted)
             {
@@ -338,7 +338,7 @@ impl Waiting {
         lock(&self.locks.leases().held).insert(number, lease.clone());
         if self.wanted.renew {
             let locks = self.locks.clone();
-            self.locks.link().in_background(async move {
+            self.locks.engine().in_background(async move {
                 if renew(&locks, &lease).await {
                     lost();
                 }

@@ -10,10 +10,10 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::sync::lock;
 
-/// The link, by its address, and the lock.
+/// The engine, by its address, and the lock.
 type Name = (usize, String);
 
-/// The lines that have waiters. Adapters of one link share them.
+/// The lines that have waiters. Adapters of one engine share them.
 static LINES: LazyLock<Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
 
 type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
@@ -27,9 +27,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// `link` must outlive the place.
-    pub(super) fn at_the_end<L>(link: &Arc<L>, lock_name: String) -> Self {
-        let name = (Arc::as_ptr(link).addr(), lock_name);
+    /// `engine` must outlive the place.
+    pub(super) fn at_the_end<L>(engine: &Arc<L>, lock_name: String) -> Self {
+        let name = (Arc::as_ptr(engine).addr(), lock_name);
         let line = lock(&LINES).entry(name.clone()).or_default().clone();
         // Polled once, it has its place: the mutex is fair.
         let mut turn: Turn = Box::pin(line.clone().lock_owned());
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn each_is_first_when_all_before_have_gone() {
-        let link = Arc::new(());
-        let place = |lock: &str| Place::at_the_end(&link, lock.into());
+        let engine = Arc::new(());
+        let place = |lock: &str| Place::at_the_end(&engine, lock.into());
         let (one, mut two, mut three) = (place("lock"), place("lock"), place("lock"));
         let other = place("other");
         assert!(one.is_first() && other.is_first() && !two.is_first() && !three.is_first());
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn who_leaves_the_line_holds_up_nobody_and_leaves_nothing_behind() {
-        let link = Arc::new(());
-        let place = || Place::at_the_end(&link, "left".into());
+        let engine = Arc::new(());
+        let place = || Place::at_the_end(&engine, "left".into());
         let (one, two, mut three) = (place(), place(), place());
         drop(two);
         drop(one);

@@ -16,7 +16,7 @@ use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
-use crate::link::{Answer, Arg, Awaited, Error, Job, Kind, Link, Listening, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Awaited, Error, Job, Kind, Engine, Listening, Mode, Reply, Retry};
 use crate::time::millis;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
@@ -56,7 +56,7 @@ use crate::time::millis;
 /// * If the same owner takes the lock again, the row keeps its `awaited`; the waiters of a new holder mark the row
 ///   again.
 ///
-/// The link finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
+/// The engine finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
 const ACQUIRE: Template = Template::of_both(
     r#"
@@ -248,9 +248,9 @@ pub struct Locks {
 
 impl Locks {
     /// `namespace` stands between prefix and key; the application's own locks have `lock:`.
-    pub fn new(link: &Arc<Link>, key_prefix: &str, namespace: &str, create: bool) -> Self {
+    pub fn new(engine: &Arc<Engine>, key_prefix: &str, namespace: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, "go_goscope_locks", create);
-        Self { place: Place::new(link, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
+        Self { place: Place::new(engine, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
     }
 
     pub fn table(&self) -> TableRef {
@@ -265,7 +265,7 @@ impl Locks {
     /// owner was drawn here, no caller knows the owner. Then the lock is released in the background as soon as the
     /// server can be reached. A lock under the caller's own name may have been theirs before, and is left to them.
     pub fn acquire(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) {
-        self.place.link.submit(self.acquisition(key, ttl, owner, reply));
+        self.place.engine.submit(self.acquisition(key, ttl, owner, reply));
     }
 
     /// As [`acquire`](Self::acquire), but retries transient failures within this time. If its caller gives up, the
@@ -278,7 +278,7 @@ impl Locks {
         patience: Duration,
         reply: Reply,
     ) {
-        self.place.link.submit(self.acquisition(key, ttl, owner, reply).patient(patience).owed());
+        self.place.engine.submit(self.acquisition(key, ttl, owner, reply).patient(patience).owed());
     }
 
     fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Job {
@@ -340,7 +340,7 @@ impl Locks {
         };
         let stored = self.if_shared(token);
         let job = self.extension(key, ttl, owner, stored, extended, reply);
-        self.place.link.submit(job.patient(patience));
+        self.place.engine.submit(job.patient(patience));
     }
 
     /// Extends the lease with this token and no other lease of the same owner, retrying transient failures for
@@ -355,7 +355,7 @@ impl Locks {
     ) {
         let Granted { key, owner, stored } = lease;
         let job = self.extension(key.clone(), ttl, owner.clone(), *stored, extended, reply);
-        self.place.link.submit(job.patient(patience));
+        self.place.engine.submit(job.patient(patience));
     }
 
     fn extension(
@@ -381,7 +381,7 @@ impl Locks {
     pub fn release(&self, key: String, owner: String, token: Option<&str>, reply: Reply) {
         let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
         let job = self.job(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
-        self.place.link.submit(job);
+        self.place.engine.submit(job);
     }
 
     /// The number that the row stores for the lease with this token. It is a condition of a statement in a session
@@ -392,14 +392,14 @@ impl Locks {
     /// acquired since. In a session of our own that cannot happen, and a handle serves any lease that its owner
     /// holds, as documented.
     fn if_shared(&self, token: Option<&str>) -> Option<i64> {
-        let is_shared = self.place.link.shares_sessions();
+        let is_shared = self.place.engine.shares_sessions();
         token.filter(|_| is_shared)?.parse().ok().map(stored)
     }
 
     /// As [`release`](Self::release), and returns whether the lock was still the owner's.
     pub fn release_one(&self, key: String, owner: String, reply: Reply) {
         let job = self.job(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
-        self.place.link.submit(job);
+        self.place.engine.submit(job);
     }
 
     pub fn is_valid(&self, key: String, owner: String, reply: Reply) {
@@ -407,7 +407,7 @@ impl Locks {
             let holder = found.rows.first().map(|row| row.cell::<&str>(1)).transpose()?;
             Ok(Answer::Done((holder == Some(owner.as_str())).to_string()))
         };
-        self.place.link.submit(self.job(AT_HOLDER, Mode::Read, key, [], read, reply));
+        self.place.engine.submit(self.job(AT_HOLDER, Mode::Read, key, [], read, reply));
     }
 
     /// `{ owner, expiresAt }`, or null if no process holds the lock.
@@ -417,7 +417,7 @@ impl Locks {
             let (owner, expires_at) = (json::text(row.cell(1)?), row.cell::<i64>(2)?);
             Ok(Answer::Done(format!(r#"{{"owner":{owner},"expiresAt":{expires_at}}}"#)))
         };
-        self.place.link.submit(self.job(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
+        self.place.engine.submit(self.job(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
     }
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
@@ -441,7 +441,7 @@ impl Locks {
         reply: Reply,
     ) {
         let locks = self.clone();
-        self.place.link.in_background(async move {
+        self.place.engine.in_background(async move {
             reply.settle(until_free(&locks, &key, is_patient, given_up).await.map(|()| "null".into()));
         });
     }
@@ -497,7 +497,7 @@ impl Locks {
         };
         let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
         let job = self.job(statement, mode, key.to_owned(), [], read, reply);
-        self.place.link.submit(match patience {
+        self.place.engine.submit(match patience {
             Some(patience) => job.patient(patience),
             None => job,
         });
@@ -510,7 +510,7 @@ impl Locks {
     pub(super) fn listen(&self, key: &str) -> Option<Listening> {
         let shape = self.place.table.shape();
         let stored = || self.place.prefix.stored(key, shape.max_chars("key")).text;
-        shape.has(WAKING).then(|| self.place.link.listen(shape.topic(&stored())))
+        shape.has(WAKING).then(|| self.place.engine.listen(shape.topic(&stored())))
     }
 
     /// Releases a lock that its holder does not want, as soon as the server can be reached.
@@ -522,19 +522,19 @@ impl Locks {
         let (reply, outcome) = Reply::awaited();
         let rest = [Arg::text(owner), Arg::Int(None)];
         let job = self.job(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
-        self.place.link.submit(job.owed());
+        self.place.engine.submit(job.owed());
         outcome
     }
 
-    pub(super) fn link(&self) -> &Arc<Link> {
-        &self.place.link
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.place.engine
     }
 
     pub(super) fn leases(&self) -> &Leases {
         &self.leases
     }
 
-    /// The name of a lock among all locks that callers wait for on this link.
+    /// The name of a lock among all locks that callers wait for on this engine.
     pub(super) fn name_in_line(&self, key: &str) -> String {
         format!("{}{key}", self.place.prefix.as_str())
     }
@@ -594,7 +594,7 @@ fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Optio
     // The first attempt runs at its own place among the calls on this key.
     let mut attempt = locks.owed_release(key.clone(), owner.clone());
     let locks = locks.clone();
-    locks.link().clone().owe(async move {
+    locks.engine().clone().owe(async move {
         let mut counted = counted;
         loop {
             let outcome = attempt.await;

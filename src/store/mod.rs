@@ -51,7 +51,7 @@ pub use leases::Wanted;
 pub use locks::Locks;
 pub use subscription::Subscription;
 
-use crate::link::{Arg, Call, Job, Link, Mode, Reply, Retry, Turn, Turns};
+use crate::engine::{Arg, Call, Job, Engine, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;
 pub use table::Durability;
 use table::{Connect, Table};
@@ -61,28 +61,28 @@ use table::{Connect, Table};
 const LONGEST_TTL_MS: f64 = 8.6e15;
 
 /// Makes the missing parts of these providers' tables.
-pub fn connect(link: &Arc<Link>, tables: Vec<TableRef>, reply: Reply) {
+pub fn connect(engine: &Arc<Engine>, tables: Vec<TableRef>, reply: Reply) {
     let tables = tables.into_iter().map(|table| table.0).collect();
-    link.submit(Job::preparation(Arc::new(Connect(tables)), reply));
+    engine.submit(Job::preparation(Arc::new(Connect(tables)), reply));
 }
 
 /// A provider's table, to hand to [`connect`].
 pub struct TableRef(Arc<Table>);
 
-/// An adapter's part of a table, and the link to its server.
+/// An adapter's part of a table, and the engine to its server.
 struct Place {
-    link: Arc<Link>,
+    engine: Arc<Engine>,
     table: Arc<Table>,
     prefix: Prefix,
 }
 
 impl Place {
-    fn new(link: &Arc<Link>, table: Arc<Table>, prefix: Prefix) -> Arc<Self> {
-        Arc::new(Self { link: link.clone(), table, prefix })
+    fn new(engine: &Arc<Engine>, table: Arc<Table>, prefix: Prefix) -> Arc<Self> {
+        Arc::new(Self { engine: engine.clone(), table, prefix })
     }
 
     fn submit(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) {
-        self.link.submit(self.job(turns, call, retry, reply));
+        self.engine.submit(self.job(turns, call, retry, reply));
     }
 
     fn job(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) -> Job {

@@ -12,7 +12,7 @@
 use tokio_postgres::types::Type;
 
 use super::relation::Relation;
-use crate::link::{Connection, Error};
+use crate::engine::{Connection, Error};
 
 /// Whether the owner of `class` could do the same without the table: it is this role itself, a superuser, or the
 /// owner of the schema or the database.

@@ -20,7 +20,7 @@ use super::relation::{Addition, Column, Function, Relation};
 use super::table::{Definition, Durability};
 use super::template::render;
 use super::{indexes, owner};
-use crate::link::{Connection, Error};
+use crate::engine::{Connection, Error};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const ADDITIONS: &str = include_str!("additions.sql");

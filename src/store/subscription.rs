@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::circuits::Circuits;
 use super::leases::SELDOM;
-use crate::link::{Awaited, Error, Listening, Notice, Outcome, Reply};
+use crate::engine::{Awaited, Error, Listening, Notice, Outcome, Reply};
 
 /// The longest time for which a change that is not announced may go unseen.
 const POLL: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// The state of a breaker that has no row.
 const ABSENT: &str = r#"{"state":"closed","failureCount":0}"#;
 
-/// Runs until it is dropped, or the link is closed.
+/// Runs until it is dropped, or the engine is closed.
 pub struct Subscription {
     _ends_when_dropped: oneshot::Sender<()>,
 }
@@ -45,7 +45,7 @@ pub(super) fn subscribe(
     let (ends_when_dropped, dropped) = oneshot::channel();
     let first = look(circuits, &key);
     let watch = Watch { circuits: circuits.clone(), key, known: None, is_behind: false, tell };
-    circuits.link().in_background(async move {
+    circuits.engine().in_background(async move {
         tokio::select! {
             () = watch.run(first) => {}
             _ = dropped => {}

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::relation::{Addition, Relation};
 use super::template::{RELAXED, Template, render};
 use super::{citus, indexes, owner, schema};
-use crate::link::{Connection, Error, Mode, Prepare, Statement, Turn};
+use crate::engine::{Connection, Error, Mode, Prepare, Statement, Turn};
 use crate::sync::lock;
 
 /// What a crash of the server may destroy of a table, in exchange for faster writes.

@@ -1,7 +1,7 @@
 //! A statement before the shape of its table is known, and its text for an existing table.
 
 use super::relation::Relation;
-use crate::link::{Kind, Statement};
+use crate::engine::{Kind, Statement};
 
 /// A statement of a table before its columns' types are known. It has a text for one call, for many, or for both. The
 /// text for many takes an array for each parameter (see [`Statement`]), and each of its rows begins with the key of

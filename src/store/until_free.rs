@@ -2,7 +2,7 @@
 
 use super::leases::Ear;
 use super::locks::{Locks, MAX_PATIENCE};
-use crate::link::Error;
+use crate::engine::Error;
 
 /// Waits until a lock is free, or another owner holds it than at first: then the first holder is done. Ends without a
 /// failure if the wait is given up. `is_patient`: once the lock has been seen, a read that fails is retried.

@@ -15,12 +15,12 @@ use super::Place;
 use super::call::{Found, KeyCall};
 use super::keys::Prefix;
 use super::table::{Durability, Table};
-use crate::link::{
-    Answer, Arg, Call, Error, Job, Kind, Link, NothingToPrepare, Prepare, Reply, Retry, Statement, Turns,
+use crate::engine::{
+    Answer, Arg, Call, Error, Job, Kind, Engine, NothingToPrepare, Prepare, Reply, Retry, Statement, Turns,
 };
 
 pub struct Inspection {
-    link: Arc<Link>,
+    engine: Arc<Engine>,
     locks: Source,
     circuits: Source,
     cache: Source,
@@ -38,15 +38,15 @@ struct Source {
 
 impl Inspection {
     /// `cache_table`: the parts of the name of a `PostgresCacheAdapter` table, if one is to be inspected, too.
-    pub fn new(link: &Arc<Link>, key_prefix: Option<&str>, cache_table: Option<&[String]>) -> Self {
+    pub fn new(engine: &Arc<Engine>, key_prefix: Option<&str>, cache_table: Option<&[String]>) -> Self {
         let source = |table, namespace| Source {
-            place: Place::new(link, table, Prefix::new(key_prefix.unwrap_or_default(), namespace)),
+            place: Place::new(engine, table, Prefix::new(key_prefix.unwrap_or_default(), namespace)),
             is_everybodys: key_prefix.is_none(),
         };
         let documented =
             |definition, name, namespace| source(Table::documented(definition, name, false), namespace);
         Self {
-            link: link.clone(),
+            engine: engine.clone(),
             locks: documented(&rows::LOCKS, "go_goscope_locks", "lock:"),
             circuits: documented(&rows::CIRCUITS, "go_goscope_circuit", "circuit:"),
             cache: documented(&rows::CACHE, "go_goscope_cache", "cache:"),
@@ -97,7 +97,7 @@ impl Inspection {
 
     /// Without turns: it waits for no other call, and none waits for it.
     fn submit(&self, prepare: Arc<dyn Prepare>, call: impl Call + 'static, reply: Reply) {
-        self.link.submit(Job::new(Turns::default(), prepare, Box::new(call), Retry::Harmless, reply));
+        self.engine.submit(Job::new(Turns::default(), prepare, Box::new(call), Retry::Harmless, reply));
     }
 }
 

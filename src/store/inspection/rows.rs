@@ -13,7 +13,7 @@
 
 use super::super::table::Definition;
 use super::super::template::Template;
-use crate::link::Kind;
+use crate::engine::Kind;
 
 pub(super) const PARAMS: &[Kind] = &[Kind::Text; 6];
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio_postgres::Row;
 
 use super::{answer, catalogue};
-use crate::link::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement};
+use crate::engine::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement};
 
 /// The call, and the part that learns from the connection that will run it whether the session is its own.
 pub(super) fn look() -> (Arc<Session>, OfServer) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::pool::Lease;
-use super::{Error, Link};
+use super::{Error, Engine};
 
 /// Waits for a connection, or until another lane has ended. In that case there may be no work left, or its connection
 /// may be free.
@@ -17,20 +17,20 @@ use super::{Error, Link};
 /// # Errors
 ///
 /// No connection is available.
-pub(super) async fn connection(link: &Arc<Link>) -> Result<Option<Lease>, Error> {
-    let ended = link.lane_ended.notified();
+pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Lease>, Error> {
+    let ended = engine.lane_ended.notified();
     tokio::pin!(ended);
     // Enabled from here on, so that no lane can end unnoticed between the check for work and the wait.
     ended.as_mut().enable();
-    if !link.state().ready.has_work() {
+    if !engine.state().ready.has_work() {
         return Ok(None);
     }
-    if link.pool.figures().idle > 0 {
-        return link.pool.lease().await.map(Some);
+    if engine.pool.figures().idle > 0 {
+        return engine.pool.lease().await.map(Some);
     }
     let (sender, opened) = oneshot::channel();
-    let opening = link.clone();
-    link.way.drive.spawn(async move {
+    let opening = engine.clone();
+    engine.way.drive.spawn(async move {
         // If there is no receiver, the connection goes back to the pool.
         let _ = sender.send(opening.pool.lease().await);
     });

@@ -31,7 +31,7 @@ use super::job::Job;
 use super::round::{is_hopeful, pause};
 use super::sequencer::Turn;
 use super::session::{Backend, STARTED};
-use super::{Error, Link};
+use super::{Error, Engine};
 use crate::sync::lock;
 
 /// How long the rejection of a call waits for the end of its session.
@@ -123,7 +123,7 @@ impl LostSession {
 
 impl LostSessions {
     /// Holds a call whose write may be under way in a lost session until the session is gone.
-    pub(super) fn hold(&self, link: &Arc<Link>, lost: &Connection, job: Job, outcome: Option<Error>) {
+    pub(super) fn hold(&self, engine: &Arc<Engine>, lost: &Connection, job: Job, outcome: Option<Error>) {
         let Some(backend) = lost.backend() else { return };
         let mut state = lock(&self.state);
         let known = state.sessions.iter().position(|session| session.backend == *backend);
@@ -137,7 +137,7 @@ impl LostSessions {
         session.waiting.push(Waiting::new(job, outcome));
         self.is_any.store(true, Ordering::Release);
         if !replace(&mut state.is_attended, true) {
-            link.runtime.spawn(attend(Arc::downgrade(link)));
+            engine.runtime.spawn(attend(Arc::downgrade(engine)));
         }
     }
 
@@ -179,7 +179,7 @@ impl LostSessions {
     }
 
     /// The server has answered: `gone` are the sessions that it no longer lists.
-    fn settle(&self, link: &Arc<Link>, gone: &[Backend]) {
+    fn settle(&self, engine: &Arc<Engine>, gone: &[Backend]) {
         let is_gone = |session: &mut LostSession| gone.contains(&session.backend);
         let (ended, late) = {
             let mut state = lock(&self.state);
@@ -198,14 +198,14 @@ impl LostSessions {
                 None => again.push(job),
             }
         }
-        link.resume(again);
+        engine.resume(again);
     }
 
     /// The server could not be asked. Each call fails with the reason, as it would if it tried by itself.
-    fn refuse(&self, link: &Arc<Link>, error: &Error) {
+    fn refuse(&self, engine: &Arc<Engine>, error: &Error) {
         let now = Instant::now();
         let gives_up = |waiting: &mut Waiting| {
-            if waiting.outcome.is_some() || !is_hopeful(link, &waiting.job, error) {
+            if waiting.outcome.is_some() || !is_hopeful(engine, &waiting.job, error) {
                 return true;
             }
             if waiting.due <= now {
@@ -226,24 +226,24 @@ impl LostSessions {
 }
 
 /// Asks the server to end the lost sessions, until it has.
-async fn attend(link: Weak<Link>) {
+async fn attend(engine: Weak<Engine>) {
     let mut pause = FIRST_PAUSE;
     let mut limit = FIRST_LIMIT;
     let mut is_fresh = false;
     loop {
-        let Some(link) = link.upgrade() else { return };
-        let lost = link.lost_sessions.backends();
+        let Some(engine) = engine.upgrade() else { return };
+        let lost = engine.lost_sessions.backends();
         if lost.is_empty() {
             return;
         }
         let asked = {
-            let asked = terminate(&link, &lost, is_fresh, limit);
+            let asked = terminate(&engine, &lost, is_fresh, limit);
             tokio::pin!(asked);
             loop {
                 match timeout(LONGEST_DELAY / 4, &mut asked).await {
                     Ok(asked) => break asked,
                     // However long the question takes, no call waits longer than it should.
-                    Err(_) => link.lost_sessions.settle(&link, &[]),
+                    Err(_) => engine.lost_sessions.settle(&engine, &[]),
                 }
             }
         };
@@ -252,22 +252,22 @@ async fn attend(link: Weak<Link>) {
             Asked::Gone(gone) => {
                 pause = if gone.is_empty() { (pause * 2).min(LAST_PAUSE) } else { FIRST_PAUSE };
                 limit = FIRST_LIMIT;
-                link.lost_sessions.settle(&link, &gone);
-                drop(link);
+                engine.lost_sessions.settle(&engine, &gone);
+                drop(engine);
                 sleep(pause).await;
             }
             Asked::Lost => {
                 limit = (limit * 2).min(LAST_LIMIT);
-                link.lost_sessions.settle(&link, &[]);
-                drop(link);
+                engine.lost_sessions.settle(&engine, &[]);
+                drop(engine);
                 sleep(FIRST_PAUSE_UNREACHABLE).await;
             }
             Asked::Refused(error) => {
                 pause = (pause * 2).clamp(FIRST_PAUSE_UNREACHABLE, LAST_PAUSE_UNREACHABLE);
-                link.lost_sessions.refuse(&link, &error);
+                engine.lost_sessions.refuse(&engine, &error);
                 sleep(FIRST_PAUSE_UNREACHABLE).await;
                 // A call that comes now tries at once.
-                let _ = timeout(pause, link.lost_sessions.wanted.notified()).await;
+                let _ = timeout(pause, engine.lost_sessions.wanted.notified()).await;
             }
         }
     }
@@ -283,10 +283,10 @@ enum Asked {
 }
 
 /// Asks once. `is_fresh`: over a new connection. `limit`: how long to open that may take, and how long the answer.
-async fn terminate(link: &Link, lost: &[Backend], is_fresh: bool, limit: Duration) -> Asked {
+async fn terminate(engine: &Engine, lost: &[Backend], is_fresh: bool, limit: Duration) -> Asked {
     // JavaScript's thread may be busy, and these calls must not wait for it.
-    link.way.direct.leave();
-    let connection = match timeout(limit, link.pool.spare(&link.way, is_fresh)).await {
+    engine.way.direct.leave();
+    let connection = match timeout(limit, engine.pool.spare(&engine.way, is_fresh)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Asked::Refused(error),
         Err(_) => return Asked::Lost,

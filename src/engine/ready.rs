@@ -231,7 +231,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::link::sequencer::{Mode, Turn, Turns};
+    use crate::engine::sequencer::{Mode, Turn, Turns};
 
     fn ready(jobs: &[(i64, Mode)]) -> Ready {
         let mut ready = Ready::default();

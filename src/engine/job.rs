@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::reply::{Outcome, Reply, Telling};
 use super::statement::{Arg, Statement};
-use super::{Error, Link, Turns};
+use super::{Error, Engine, Turns};
 use crate::time::LONGEST;
 
 /// How often the answer to a call may ask for another run. The pauses between the runs add up as those of failures
@@ -123,7 +123,7 @@ pub struct Job {
     is_owed: bool,
     /// Called if the call fails after a run that may have been carried out, so that the store can undo that run.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
-    link: Weak<Link>,
+    engine: Weak<Engine>,
 }
 
 impl Job {
@@ -165,7 +165,7 @@ impl Job {
             calls: 1,
             is_owed: false,
             unsettled: None,
-            link: Weak::new(),
+            engine: Weak::new(),
         }
     }
 
@@ -181,7 +181,7 @@ impl Job {
         self
     }
 
-    /// Has it accepted even while the link is being closed: part of what [`Link::owe`] runs.
+    /// Has it accepted even while the engine is being closed: part of what [`Engine::owe`] runs.
     pub fn owed(mut self) -> Self {
         self.is_owed = true;
         self
@@ -227,8 +227,8 @@ impl Job {
         }
     }
 
-    pub(super) fn enlist(&mut self, link: &Arc<Link>) {
-        self.link = Arc::downgrade(link);
+    pub(super) fn enlist(&mut self, engine: &Arc<Engine>) {
+        self.engine = Arc::downgrade(engine);
     }
 
     /// Whether this job, which waits in line, may also stand for the next job in line.
@@ -245,7 +245,7 @@ impl Job {
     pub(super) fn take_aboard(&mut self, mut next: Self) {
         self.riders.extend(next.reply.take());
         self.calls += 1;
-        next.link = Weak::new();
+        next.engine = Weak::new();
     }
 
     pub(super) fn bind(&mut self) -> Option<Arc<Statement>> {
@@ -312,7 +312,7 @@ impl Job {
 
     /// What is needed to give back the turns of a job whose callers have their outcome: the rest is only memory.
     pub(super) fn retire(mut self) -> (Turns, usize) {
-        self.link = Weak::new();
+        self.engine = Weak::new();
         (std::mem::take(&mut self.turns), self.calls_under_way())
     }
 }
@@ -326,13 +326,13 @@ pub(super) enum Answered {
 impl Drop for Job {
     fn drop(&mut self) {
         drop(self.replies());
-        if let Some(link) = self.link.upgrade() {
+        if let Some(engine) = self.engine.upgrade() {
             let left = [(std::mem::take(&mut self.turns), self.calls_under_way())];
             if std::thread::panicking() {
-                // The panic may unwind through a caller that holds the link's lock, which `leave` takes.
-                link.clone().in_background(async move { link.leave(left) });
+                // The panic may unwind through a caller that holds the engine's lock, which `leave` takes.
+                engine.clone().in_background(async move { engine.leave(left) });
             } else {
-                link.leave(left);
+                engine.leave(left);
             }
         }
     }

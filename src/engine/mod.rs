@@ -78,7 +78,7 @@ use tokio::sync::Notify;
 const EAGER_LANES: usize = 2;
 
 /// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
-pub struct Link {
+pub struct Engine {
     pool: Pool,
     state: Mutex<State>,
     max_lanes: usize,
@@ -121,18 +121,18 @@ struct State {
     lane_limit: Option<(usize, Instant)>,
     /// Calls with a waiting caller. Owed work is counted separately.
     in_flight: usize,
-    /// New calls are refused. Owed work is still accepted, until the link is closed.
+    /// New calls are refused. Owed work is still accepted, until the engine is closed.
     is_closing: bool,
     closed: bool,
 }
 
-impl Link {
-    /// A link with no connection yet. `owner` is asked for each connection anew, as `pg` builds a client for each.
+impl Engine {
+    /// An engine with no connection yet. `owner` is asked for each connection anew, as `pg` builds a client for each.
     pub fn new(settings: PoolSettings, owner: Arc<dyn Owner>, runtime: Handle) -> Arc<Self> {
         let max_lanes = settings.max.max(1);
         let connection_timeout = settings.connection_timeout();
         let way = Way { drive: Drive::start(&runtime), direct: Arc::new(Direct::default()) };
-        let link = Arc::new(Self {
+        let engine = Arc::new(Self {
             pool: Pool::new(settings, owner, way.clone()),
             state: Mutex::new(State { ready: Ready::of_lanes(max_lanes), ..State::default() }),
             max_lanes,
@@ -156,13 +156,13 @@ impl Link {
             lost_sessions: LostSessions::default(),
             isolation: Isolation::of_pool(max_lanes),
         });
-        link.pool.close_idle_connections(&link.runtime);
-        link
+        engine.pool.close_idle_connections(&engine.runtime);
+        engine
     }
 
     /// Accepts a job. Its place among the calls on the same keys is decided here, before this returns.
     ///
-    /// If the thread that made the link has announced a [`flush`](Self::flush), its jobs start with the next one. The
+    /// If the thread that made the engine has announced a [`flush`](Self::flush), its jobs start with the next one. The
     /// calls of one moment then share statements from the first.
     pub fn submit(self: &Arc<Self>, job: Job) {
         if self.is_flushed.load(Ordering::Relaxed) && Thread::current() == self.home {
@@ -216,7 +216,7 @@ impl Link {
         listening
     }
 
-    /// Allows this thread, which made the link and makes its calls, to carry them as well, while they are few. It
+    /// Allows this thread, which made the engine and makes its calls, to carry them as well, while they are few. It
     /// must then [`pump`](Self::pump) when [`wants_pump`](Self::wants_pump) returns true, and watch the
     /// [`sights`](Self::sights).
     pub fn allow_direct(&self) {
@@ -312,10 +312,10 @@ impl Link {
         let watched = Arc::downgrade(self);
         self.runtime.spawn(async move {
             tokio::time::sleep(ready::PATIENCE).await;
-            if let Some(link) = watched.upgrade() {
-                let mut state = link.state();
+            if let Some(engine) = watched.upgrade() {
+                let mut state = engine.state();
                 state.ready.lose_patience();
-                link.start_lane(&mut state);
+                engine.start_lane(&mut state);
             }
         });
     }
@@ -368,7 +368,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for Engine {
     fn drop(&mut self) {
         self.notices.end();
         self.way.drive.end();
@@ -400,40 +400,40 @@ mod tests {
     fn a_panic_under_the_lock_freezes_nothing() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
-        let link = Link::new(settings, Arc::new(Nobody), runtime.handle().clone());
-        link.state().lanes = 1;
-        link.enter([Job::for_test(0, Turns::new(&[]), None)]);
+        let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
+        engine.state().lanes = 1;
+        engine.enter([Job::for_test(0, Turns::new(&[]), None)]);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut state = link.state();
+            let mut state = engine.state();
             // Dropped before the lock is released.
             let jobs: Vec<_> = state.ready.take_all().collect();
             assert!(jobs.is_empty(), "a panic on purpose");
         }));
         assert!(panicked.is_err());
         runtime.block_on(tokio::task::yield_now());
-        assert_eq!(link.state().in_flight, 0);
+        assert_eq!(engine.state().in_flight, 0);
     }
 
     #[test]
     fn the_home_thread_looks_at_the_sockets_again_though_a_lane_on_its_way_out_may_take_the_call() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
-        let link = Link::new(settings, Arc::new(Nobody), runtime.handle().clone());
-        link.allow_direct();
+        let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
+        engine.allow_direct();
         let job = |resource| {
             let turn = Turn { resource, mode: Mode::Alone };
             Job::for_test(0, Turns::new(&[turn]), None)
         };
 
         // Its callers have got their outcome.
-        link.state().lanes = 1;
-        link.state().ready.begin(ready::Batch::Writes);
-        link.enter([job(1)]);
-        assert!(link.way.direct.is_on() && link.wants_pump());
-        link.enter([job(2)]);
-        assert!(!link.wants_pump(), "they are watched");
+        engine.state().lanes = 1;
+        engine.state().ready.begin(ready::Batch::Writes);
+        engine.enter([job(1)]);
+        assert!(engine.way.direct.is_on() && engine.wants_pump());
+        engine.enter([job(2)]);
+        assert!(!engine.wants_pump(), "they are watched");
         // In a statement of its own: a job that is dropped takes the lock to leave.
-        let jobs: Vec<_> = link.state().ready.take_all().collect();
+        let jobs: Vec<_> = engine.state().ready.take_all().collect();
         drop(jobs);
     }
 }

@@ -1,4 +1,4 @@
-//! The work that a link has under way, its lanes and its connections, as one future that either of two threads may
+//! The work that an engine has under way, its lanes and its connections, as one future that either of two threads may
 //! poll.
 //!
 //! The runtime's worker polls it whenever it is woken. JavaScript's thread polls it, too, while calls go directly

@@ -22,7 +22,7 @@ use super::job::Job;
 use super::lock_wait::LockWait;
 use super::pool::Lease;
 use super::round::{Unsettled, is_hopeful, pause, round};
-use super::{Error, Link};
+use super::{Error, Engine};
 use crate::sync::lock;
 
 /// How many of the requests that share a connection have their turn together. Most of those that are no longer
@@ -71,13 +71,13 @@ impl Isolation {
 
 /// The right to wait for a lock for as long as the user allows. It is not given out if it would take the last
 /// connection.
-pub(super) struct Slot(Arc<Link>);
+pub(super) struct Slot(Arc<Engine>);
 
 impl Slot {
-    pub(super) fn take(link: &Arc<Link>) -> Option<Self> {
-        let Isolation { slots, taken, .. } = &link.isolation;
+    pub(super) fn take(engine: &Arc<Engine>) -> Option<Self> {
+        let Isolation { slots, taken, .. } = &engine.isolation;
         let one_more = |taken: usize| (taken < *slots).then_some(taken + 1);
-        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok().map(|_| Self(link.clone()))
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok().map(|_| Self(engine.clone()))
     }
 }
 
@@ -88,19 +88,19 @@ impl Drop for Slot {
 }
 
 /// Takes over a request that another transaction blocks.
-pub(super) fn isolate(link: &Arc<Link>, mut job: Job) {
+pub(super) fn isolate(engine: &Arc<Engine>, mut job: Job) {
     job.blocked_since.get_or_insert_with(Instant::now);
-    match Slot::take(link) {
-        Some(slot) => link.way.drive.spawn(Box::pin(wait_alone(slot, job))),
-        None => enqueue(link, job),
+    match Slot::take(engine) {
+        Some(slot) => engine.way.drive.spawn(Box::pin(wait_alone(slot, job))),
+        None => enqueue(engine, job),
     }
 }
 
 /// Runs a request on a connection of its own until it is settled.
 async fn wait_alone(slot: Slot, mut job: Job) {
-    let link = &slot.0;
-    while let Some((lease, wanting)) = connection_for(link, job).await {
-        let Unsettled { again, .. } = round(link, &lease, vec![wanting], Some(LockWait::Users)).await;
+    let engine = &slot.0;
+    while let Some((lease, wanting)) = connection_for(engine, job).await {
+        let Unsettled { again, .. } = round(engine, &lease, vec![wanting], Some(LockWait::Users)).await;
         drop(lease);
         match again.into_iter().next() {
             Some(left) => job = left,
@@ -110,16 +110,16 @@ async fn wait_alone(slot: Slot, mut job: Job) {
     }
 }
 
-fn enqueue(link: &Arc<Link>, job: Job) {
-    let mut queue = lock(&link.isolation.queue);
+fn enqueue(engine: &Arc<Engine>, job: Job) {
+    let mut queue = lock(&engine.isolation.queue);
     queue.blocked.push_back(job);
     if !std::mem::replace(&mut queue.is_attended, true) {
-        link.way.drive.spawn(Box::pin(take_turns(Attending(link.clone()))));
+        engine.way.drive.spawn(Box::pin(take_turns(Attending(engine.clone()))));
     }
 }
 
 /// The task that gives turns. If it panics, the next blocked request starts another task.
-struct Attending(Arc<Link>);
+struct Attending(Arc<Engine>);
 
 impl Drop for Attending {
     fn drop(&mut self) {
@@ -144,22 +144,22 @@ impl Attending {
 }
 
 async fn take_turns(attending: Attending) {
-    let link = attending.0.clone();
+    let engine = attending.0.clone();
     while let Some(mut jobs) = attending.next() {
-        while let Some(slot) = Slot::take(&link).filter(|_| !jobs.is_empty()) {
+        while let Some(slot) = Slot::take(&engine).filter(|_| !jobs.is_empty()) {
             if let Some(job) = jobs.pop_front() {
-                link.way.drive.spawn(Box::pin(wait_alone(slot, job)));
+                engine.way.drive.spawn(Box::pin(wait_alone(slot, job)));
             }
         }
         let Some(first) = jobs.pop_front() else { continue };
         // While this request waits for a connection, the others of its turn wait, too.
-        let Some((lease, first)) = connection_for(&link, first).await else {
+        let Some((lease, first)) = connection_for(&engine, first).await else {
             jobs.into_iter().for_each(|job| attending.put_back(job));
             continue;
         };
         jobs.push_front(first);
         let wait = if jobs.len() == 1 { ALONE } else { TOGETHER };
-        let Unsettled { again, blocked } = round(&link, &lease, jobs.into(), Some(wait)).await;
+        let Unsettled { again, blocked } = round(&engine, &lease, jobs.into(), Some(wait)).await;
         let is_over = blocked.is_empty();
         for (job, error) in blocked {
             // The turns add up: the user's own limits apply to the sum.
@@ -183,14 +183,14 @@ async fn take_turns(attending: Attending) {
 }
 
 /// A connection for a blocked request. None if no connection is available, which ends the request.
-async fn connection_for(link: &Arc<Link>, mut job: Job) -> Option<(Lease, Job)> {
+async fn connection_for(engine: &Arc<Engine>, mut job: Job) -> Option<(Lease, Job)> {
     loop {
-        link.isolation.wanting.fetch_add(1, Ordering::AcqRel);
-        let lease = link.pool.lease().await;
-        link.isolation.wanting.fetch_sub(1, Ordering::AcqRel);
+        engine.isolation.wanting.fetch_add(1, Ordering::AcqRel);
+        let lease = engine.pool.lease().await;
+        engine.isolation.wanting.fetch_sub(1, Ordering::AcqRel);
         match lease {
             Ok(lease) => return Some((lease, job)),
-            Err(error) if is_hopeful(link, &job, &error) => {
+            Err(error) if is_hopeful(engine, &job, &error) => {
                 job.failures += 1;
                 sleep(pause(&job)).await;
             }

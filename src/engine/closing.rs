@@ -1,9 +1,9 @@
-//! The end of a link: what it waits for, and for how long.
+//! The end of an engine: what it waits for, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Link;
+use super::Engine;
 
 /// How long `close` waits for connections to send their Terminate to the server before it leaves them to the runtime.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -11,7 +11,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// How long `close` waits for the server to end sessions whose connection was lost.
 const LOST_SESSIONS: Duration = Duration::from_secs(1);
 
-impl Link {
+impl Engine {
     /// Refuses new calls. Waits, within a limit, for the calls under way and for the work that is owed. Then closes
     /// every connection with a Terminate.
     pub async fn close(self: &Arc<Self>) {

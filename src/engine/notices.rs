@@ -1,8 +1,8 @@
-//! The notices that other processes send through PostgreSQL's `NOTIFY`: one listening connection per link (see
+//! The notices that other processes send through PostgreSQL's `NOTIFY`: one listening connection per engine (see
 //! [`hearing`](super::hearing)), for any number of listeners.
 //!
 //! * All notices come through one channel, and a notice's payload is its topic. A process that is interested in a
-//!   topic [`listen`](super::Link::listen)s to it. [`EVERYTHING`] goes to all listeners.
+//!   topic [`listen`](super::Engine::listen)s to it. [`EVERYTHING`] goes to all listeners.
 //! * A notice carries no state: it reports that something may have changed, and the listener re-reads the row. So one
 //!   notice stands for as many as have come since, a surplus notice does no harm, and no notice has to wait for
 //!   another.
@@ -37,14 +37,14 @@ pub enum Notice {
     Deaf,
     /// The topic has been notified, once or more often.
     Told,
-    /// The link has been closed.
+    /// The engine has been closed.
     Over,
 }
 
 #[derive(Default)]
 pub(super) struct Notices {
     state: Mutex<State>,
-    /// Notified when the first listener comes, the last one goes, or the link is closed.
+    /// Notified when the first listener comes, the last one goes, or the engine is closed.
     changed: Notify,
 }
 
@@ -105,7 +105,7 @@ impl Notices {
         self.changed.notify_one();
     }
 
-    /// Returns when the connection is not wanted: there has been no listener for a while, or the link is closed. From
+    /// Returns when the connection is not wanted: there has been no listener for a while, or the engine is closed. From
     /// here on no task attends to it.
     pub(super) async fn unwanted(&self) {
         loop {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::Link;
+use super::Engine;
 
 /// How long one piece of work delays the end of the pool, or of the process. It may continue after that, for as long
 /// as its resources exist.
@@ -55,7 +55,7 @@ impl Drop for Piece {
     }
 }
 
-impl Link {
+impl Engine {
     /// Runs work that is owed. It counts before this returns. The jobs that it submits must be marked as owed (see
     /// `Job::owed`). Otherwise they would be refused while the pool is being ended.
     pub fn owe(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -36,14 +36,14 @@ pub(super) fn most_direct() -> usize {
     }
 }
 
-/// What polls a link's connections, and what watches their sockets.
+/// What polls an engine's connections, and what watches their sockets.
 #[derive(Clone)]
 pub(super) struct Way {
     pub(super) drive: Arc<Drive>,
     pub(super) direct: Arc<Direct>,
 }
 
-/// Whether a link's calls go directly, and the sockets that a watcher must watch then.
+/// Whether an engine's calls go directly, and the sockets that a watcher must watch then.
 #[derive(Default)]
 pub(super) struct Direct {
     on: AtomicBool,

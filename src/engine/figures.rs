@@ -1,10 +1,10 @@
-//! What a link counts of its own work, for monitoring from outside.
+//! What an engine counts of its own work, for monitoring from outside.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::Link;
+use super::Engine;
 use crate::histogram::{Histogram, Snapshot};
 use crate::sync::lock;
 
@@ -29,7 +29,7 @@ impl Traffic {
     }
 }
 
-/// A link as it is now, and what it has done since it was made.
+/// An engine as it is now, and what it has done since it was made.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
@@ -64,7 +64,7 @@ struct CallFigures {
     queued: usize,
 }
 
-impl Link {
+impl Engine {
     pub fn figures(&self) -> Figures {
         let unflushed = lock(&self.submitted).len();
         let state = self.state();

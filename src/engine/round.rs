@@ -15,7 +15,7 @@ use super::lock_wait::{FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARE
 use super::pool::Lease;
 use super::reply::Telling;
 use super::statement::{Arg, Statement, deal};
-use super::{Error, Link};
+use super::{Error, Engine};
 
 /// A round's bound in bytes: what one answer may cost the calls that wait behind it.
 const ROUND_BYTES: usize = 1 << 20;
@@ -47,38 +47,38 @@ impl Unsettled {
 /// Sends the statements of these jobs and settles their calls. `wait`: how long they may wait for locks, if not as
 /// long as statements that share a connection.
 pub(super) async fn round(
-    link: &Arc<Link>,
+    engine: &Arc<Engine>,
     lease: &Lease,
     jobs: Vec<Job>,
     wait: Option<LockWait>,
 ) -> Unsettled {
     let mut left = Unsettled::default();
     let mut groups: Vec<Group> = Vec::new();
-    let jobs = link.lost_sessions.without_blocked(jobs);
+    let jobs = engine.lost_sessions.without_blocked(jobs);
     if !lease.is_own() {
-        link.shares_sessions.store(true, Ordering::Relaxed);
+        engine.shares_sessions.store(true, Ordering::Relaxed);
     }
-    link.traffic.count_round();
+    engine.traffic.count_round();
     for mut job in jobs {
         if !job.prepare.is_prepared() {
             let preparation = job.prepare.clone();
             if let Err(error) = prepare(lease, &*preparation).await {
-                left.again.extend(failed(link, lease, job, &error.before_sending()));
+                left.again.extend(failed(engine, lease, job, &error.before_sending()));
                 continue;
             }
         }
         match job.bind() {
             Some(statement) => Group::add(&mut groups, statement, job),
-            None => left.again.extend(answer_all(link, vec![(job, &[])])),
+            None => left.again.extend(answer_all(engine, vec![(job, &[])])),
         }
     }
     // Most rounds are of one kind.
     if let [_] = groups.as_slice() {
-        left.add(groups.remove(0).run(link, lease, 1, wait).await);
+        left.add(groups.remove(0).run(engine, lease, 1, wait).await);
         return left;
     }
     let statements = groups.len();
-    let runs = groups.into_iter().map(|group| group.run(link, lease, statements, wait));
+    let runs = groups.into_iter().map(|group| group.run(engine, lease, statements, wait));
     join_all(runs).await.into_iter().for_each(|each| left.add(each));
     left
 }
@@ -120,23 +120,23 @@ impl Group {
     /// Sends the statement and answers its calls.
     async fn run(
         self,
-        link: &Arc<Link>,
+        engine: &Arc<Engine>,
         lease: &Lease,
         statements: usize,
         wait: Option<LockWait>,
     ) -> Unsettled {
         let (wait, _slot) = match wait {
             Some(wait) => (wait, None),
-            None => self.shared_wait(link, lease, statements),
+            None => self.shared_wait(engine, lease, statements),
         };
         let Group { statement, jobs, .. } = self;
         let calls: Vec<&[Arg]> = jobs.iter().map(Job::args).collect();
-        link.traffic.count_statement(jobs.iter().map(Job::calls).sum());
-        let error = match send(link, lease, &statement, &calls, wait).await {
+        engine.traffic.count_statement(jobs.iter().map(Job::calls).sum());
+        let error = match send(engine, lease, &statement, &calls, wait).await {
             Ok(rows) => {
                 let parts = deal(&rows, &calls);
                 let answered = jobs.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
-                return Unsettled::again(answer_all(link, answered.collect()));
+                return Unsettled::again(answer_all(engine, answered.collect()));
             }
             Err(error) => error,
         };
@@ -152,17 +152,17 @@ impl Group {
         if matches!(error, Error::Server(_)) && jobs.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { PROBE } else { wait };
             let mut left = Unsettled::default();
-            let alone = jobs.into_iter().map(|job| run_by_itself(link, lease, &statement, job, wait));
+            let alone = jobs.into_iter().map(|job| run_by_itself(engine, lease, &statement, job, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
             return left;
         }
-        Unsettled::again(jobs.into_iter().filter_map(|job| failed(link, lease, job, &error)))
+        Unsettled::again(jobs.into_iter().filter_map(|job| failed(engine, lease, job, &error)))
     }
 
     /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
     /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
     /// So a write that is alone there has no limit, as long as that leaves connections for the others.
-    fn shared_wait(&self, link: &Arc<Link>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
+    fn shared_wait(&self, engine: &Arc<Engine>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
         let is_many = statements > FEW_STATEMENTS || self.jobs.len() > FEW_CALLS;
         let shared = if is_many { SHARED_BY_MANY } else { SHARED };
         if lease.is_own() {
@@ -172,7 +172,7 @@ impl Group {
             return (LockWait::Users, None);
         }
         let is_alone = statements == 1 && self.jobs.len() == 1;
-        match is_alone.then(|| Slot::take(link)).flatten() {
+        match is_alone.then(|| Slot::take(engine)).flatten() {
             Some(slot) => (LockWait::Users, Some(slot)),
             None => (shared, None),
         }
@@ -180,20 +180,20 @@ impl Group {
 }
 
 async fn run_by_itself(
-    link: &Arc<Link>,
+    engine: &Arc<Engine>,
     lease: &Lease,
     statement: &Statement,
     job: Job,
     wait: LockWait,
 ) -> Unsettled {
     job.note_repetition();
-    link.traffic.count_statement(job.calls());
-    match send(link, lease, statement, &[job.args()], wait).await {
-        Ok(rows) => Unsettled::again(answer_all(link, vec![(job, &rows)])),
+    engine.traffic.count_statement(job.calls());
+    match send(engine, lease, statement, &[job.args()], wait).await {
+        Ok(rows) => Unsettled::again(answer_all(engine, vec![(job, &rows)])),
         Err(error) if is_blocked(&error, lease, wait) => {
             Unsettled { blocked: vec![(job, error)], again: Vec::new() }
         }
-        Err(error) => Unsettled::again(failed(link, lease, job, &error)),
+        Err(error) => Unsettled::again(failed(engine, lease, job, &error)),
     }
 }
 
@@ -203,7 +203,7 @@ fn is_blocked(error: &Error, lease: &Lease, wait: LockWait) -> bool {
 }
 
 /// Reports to the callers what their rows say, then gives the turns back. Returns the jobs that want another run.
-fn answer_all(link: &Arc<Link>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
+fn answer_all(engine: &Arc<Engine>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
     let mut again = Vec::new();
     let mut done = Vec::with_capacity(answered.len());
     let mut telling = Telling::default();
@@ -220,12 +220,12 @@ fn answer_all(link: &Arc<Link>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
     }
     // First the callers, then the next in line: see `Job::settle`.
     drop(telling);
-    link.leave(done);
+    engine.leave(done);
     again
 }
 
 async fn send(
-    link: &Link,
+    engine: &Engine,
     lease: &Lease,
     statement: &Statement,
     calls: &[&[Arg]],
@@ -234,20 +234,20 @@ async fn send(
     let (words, params) = statement.run(calls);
     let params: Vec<&(dyn ToSql + Sync)> =
         params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    lease.run(words, &params, link.unnamed_only(), wait).await
+    lease.run(words, &params, engine.unnamed_only(), wait).await
 }
 
 /// Settles the call with its failure, or returns the job to run again. A write that may still be under way waits for
 /// the end of its session first: neither a retry nor a later call on its keys may overtake it.
-fn failed(link: &Arc<Link>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
+fn failed(engine: &Arc<Engine>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
     job.failures += 1;
     let runs_again =
-        runs_again(link, lease, &mut job, error) && (job.failures < MAX_FAILURES || is_patient(link, &job));
+        runs_again(engine, lease, &mut job, error) && (job.failures < MAX_FAILURES || is_patient(engine, &job));
     if runs_again {
         job.note_repetition();
     }
     if may_be_under_way(error) && job.writes() && lease.backend().is_some() {
-        link.lost_sessions.hold(link, lease, job, (!runs_again).then(|| error.clone()));
+        engine.lost_sessions.hold(engine, lease, job, (!runs_again).then(|| error.clone()));
         return None;
     }
     if runs_again {
@@ -268,13 +268,13 @@ fn may_be_under_way(error: &Error) -> bool {
 
 /// Whether a call that got no connection is retried. It is if its first run may have reached the server and it is
 /// harmless to repeat, or if it has a retry time of its own.
-pub(super) fn is_hopeful(link: &Link, job: &Job, error: &Error) -> bool {
+pub(super) fn is_hopeful(engine: &Engine, job: &Job, error: &Error) -> bool {
     let has_run = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
-    (has_run || is_patient(link, job)) && !matches!(error, Error::Closed)
+    (has_run || is_patient(engine, job)) && !matches!(error, Error::Closed)
 }
 
 /// Whether a retry may resolve a failure, and can do no harm.
-fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> bool {
+fn runs_again(engine: &Arc<Engine>, lease: &Lease, job: &mut Job, error: &Error) -> bool {
     if error.ends_connection() {
         lease.spoil();
         if matches!(error, Error::Unsent) {
@@ -287,7 +287,7 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
         // The statement may still run, ahead of whatever this connection would be given next.
         lease.spoil();
         job.maybe_done = true;
-        return is_patient(link, job) && job.retry == Retry::Harmless;
+        return is_patient(engine, job) && job.retry == Retry::Harmless;
     }
     let first = job.failures == 1;
     match error.sqlstate() {
@@ -298,7 +298,7 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
         Some("42P01" | "42703" | "42501") => first && job.prepare.invalidate(),
         // The server does not know our prepared statement, or knows another by its name: a transaction pooler.
         Some("26000" | "42P05") => {
-            link.unnamed_only.store(true, Ordering::Relaxed);
+            engine.unnamed_only.store(true, Ordering::Relaxed);
             true
         }
         // "cached plan must not change result type", after DDL.
@@ -309,18 +309,18 @@ fn runs_again(link: &Arc<Link>, lease: &Lease, job: &mut Job, error: &Error) -> 
         // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
         Some("25006") => {
             lease.spoil();
-            first || is_patient(link, job)
+            first || is_patient(engine, job)
         }
         // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
-        Some("55P03" | "57014") => is_patient(link, job),
-        Some(code) if code.starts_with("53") => is_patient(link, job),
+        Some("55P03" | "57014") => is_patient(engine, job),
+        Some(code) if code.starts_with("53") => is_patient(engine, job),
         _ => false,
     }
 }
 
 /// Whether a call retries transient failures. Not after the pool has been ended, because its end waits for the call.
-fn is_patient(link: &Link, job: &Job) -> bool {
-    job.is_patient() && !link.is_closed()
+fn is_patient(engine: &Engine, job: &Job) -> bool {
+    job.is_patient() && !engine.is_closed()
 }
 
 /// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the patience that a call

@@ -7,28 +7,28 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
-use super::{Error, Job, Link, State};
+use super::{Error, Job, Engine, State};
 
 /// Ensures that a task watches the wait of ready jobs, while there are any and there is a limit.
-pub(super) fn watch(link: &Arc<Link>, state: &mut State) {
-    let Some(limit) = link.connection_timeout else { return };
+pub(super) fn watch(engine: &Arc<Engine>, state: &mut State) {
+    let Some(limit) = engine.connection_timeout else { return };
     if state.ready.is_empty() || std::mem::replace(&mut state.is_watched, true) {
         return;
     }
-    let watched = Arc::downgrade(link);
-    link.runtime.spawn(async move {
-        while let Some(next) = watched.upgrade().and_then(|link| refuse_overdue(&link, limit)) {
+    let watched = Arc::downgrade(engine);
+    engine.runtime.spawn(async move {
+        while let Some(next) = watched.upgrade().and_then(|engine| refuse_overdue(&engine, limit)) {
             sleep_until(next.into()).await;
         }
     });
 }
 
 /// Refuses the jobs that have waited too long, and returns when to check again; none if no job waits.
-fn refuse_overdue(link: &Link, limit: Duration) -> Option<Instant> {
+fn refuse_overdue(engine: &Engine, limit: Duration) -> Option<Instant> {
     let now = Instant::now();
     let mut overdue = Vec::new();
     let next = {
-        let mut state = link.state();
+        let mut state = engine.state();
         let due = |since: Option<Instant>| since.unwrap_or(now) + limit;
         // Not simply from the front: a lane that got no connection puts its jobs back there.
         let is_late = |job: &Job| due(job.ready_since) <= now && !job.is_patient();

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::direct::{Direct, Way};
 use super::drive::Drive;
 use super::notices::Notices;
-use super::{Error, Link};
+use super::{Error, Engine};
 
 /// Notices are sent on this channel. Its name is in the triggers, too.
 const CHANNEL: &str = "go_goscope";
@@ -55,9 +55,9 @@ impl Drop for Attending {
 }
 
 /// Attends to the connection until it is not wanted any more.
-pub(super) async fn run(link: Weak<Link>, notices: Arc<Notices>) {
-    let way = match link.upgrade() {
-        Some(link) => Way { drive: Drive::start(&link.runtime), direct: Arc::new(Direct::default()) },
+pub(super) async fn run(engine: Weak<Engine>, notices: Arc<Notices>) {
+    let way = match engine.upgrade() {
+        Some(engine) => Way { drive: Drive::start(&engine.runtime), direct: Arc::new(Direct::default()) },
         None => return notices.forsake(),
     };
     let attending = Attending(notices, way);
@@ -66,7 +66,7 @@ pub(super) async fn run(link: Weak<Link>, notices: Arc<Notices>) {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            let end = hear(&link, notices, way).await;
+            let end = hear(&engine, notices, way).await;
             notices.turn(false);
             if began.elapsed() > LAST_PAUSE {
                 pause = FIRST_PAUSE;
@@ -85,11 +85,11 @@ pub(super) async fn run(link: Weak<Link>, notices: Arc<Notices>) {
     }
 }
 
-async fn hear(link: &Weak<Link>, notices: &Notices, way: &Way) -> End {
+async fn hear(engine: &Weak<Engine>, notices: &Notices, way: &Way) -> End {
     let (told, mut payloads) = mpsc::unbounded_channel();
-    // Not held any longer: a link that only this connection refers to must end.
-    let opened = match link.upgrade() {
-        Some(link) => link.pool.open_for_notices(way, told).await,
+    // Not held any longer: an engine that only this connection refers to must end.
+    let opened = match engine.upgrade() {
+        Some(engine) => engine.pool.open_for_notices(way, told).await,
         None => Err(Error::Closed),
     };
     let Ok(connection) = opened else { return End::Lost };

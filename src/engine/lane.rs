@@ -23,7 +23,7 @@ use super::job::Job;
 use super::pool::Lease;
 use super::ready::Batch;
 use super::round::{is_hopeful, pause, round};
-use super::{EAGER_LANES, Error, Link, State, further_lane};
+use super::{EAGER_LANES, Error, Engine, State, further_lane};
 
 /// A round's bound: what one answer may cost the calls that wait behind it. The other bound is in `round`.
 const ROUND_JOBS: usize = 256;
@@ -45,7 +45,7 @@ const LANE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Keeps the count of lanes correct, and the count of writing lanes, however the lane ends.
 struct Running {
-    link: Arc<Link>,
+    engine: Arc<Engine>,
     held_up: bool,
     /// What its round consists of, for as long as that counts.
     batch: Option<Batch>,
@@ -54,9 +54,9 @@ struct Running {
 impl Running {
     /// The thread that carries this round directly may not come back to it soon.
     fn hold_up(&mut self) {
-        self.link.way.direct.leave();
-        let link = self.link.clone();
-        let mut state = link.state();
+        self.engine.way.direct.leave();
+        let engine = self.engine.clone();
+        let mut state = engine.state();
         // Another lane may write meanwhile.
         if self.batch == Some(Batch::Writes) {
             self.end_batch(&mut state);
@@ -69,12 +69,12 @@ impl Running {
         if !std::mem::replace(&mut self.held_up, true) {
             state.held_up_lanes += 1;
         }
-        self.link.start_lane(state);
+        self.engine.start_lane(state);
     }
 
     fn carry_on(&mut self) {
         if std::mem::take(&mut self.held_up) {
-            self.link.state().held_up_lanes -= 1;
+            self.engine.state().held_up_lanes -= 1;
         }
     }
 
@@ -93,13 +93,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.carry_on();
-        let link = self.link.clone();
-        let mut state = link.state();
+        let engine = self.engine.clone();
+        let mut state = engine.state();
         self.end_batch(&mut state);
         state.lanes -= 1;
-        link.lane_ended.notify_waiters();
+        engine.lane_ended.notify_waiters();
         // Jobs that became ready while this lane was ending must not be forgotten.
-        link.start_lane(&mut state);
+        engine.start_lane(&mut state);
     }
 }
 
@@ -110,25 +110,25 @@ struct Finished {
     took: Duration,
 }
 
-pub(super) async fn run(link: Arc<Link>) {
-    let mut running = Running { link: link.clone(), held_up: false, batch: None };
+pub(super) async fn run(engine: Arc<Engine>) {
+    let mut running = Running { engine: engine.clone(), held_up: false, batch: None };
     let mut lease: Option<Lease> = None;
     let mut left: Vec<Job> = Vec::new();
     let mut last = Finished::default();
     loop {
         // A request that must pause before a retry does not delay the others.
-        let again = later(&link, std::mem::take(&mut left));
+        let again = later(&engine, std::mem::take(&mut left));
         // A further lane takes no calls before it has a connection: the other lanes may take them.
         lease = lease.filter(|lease| lease.is_usable());
-        if lease.is_none() && again.is_empty() && has_others(&link) {
-            match further_lane::connection(&link).await {
+        if lease.is_none() && again.is_empty() && has_others(&engine) {
+            match further_lane::connection(&engine).await {
                 Ok(Some(opened)) => lease = Some(opened),
-                Ok(None) if !link.state().ready.has_work() => return,
+                Ok(None) if !engine.state().ready.has_work() => return,
                 Ok(None) => continue,
-                Err(_) if others_carry(&link) => return no_further_lanes(&link),
+                Err(_) if others_carry(&engine) => return no_further_lanes(&engine),
                 Err(error) => {
                     let jobs = take_round(&mut running, Vec::new(), last);
-                    left = refuse(&link, jobs, &error);
+                    left = refuse(&engine, jobs, &error);
                     continue;
                 }
             }
@@ -139,12 +139,12 @@ pub(super) async fn run(link: Arc<Link>) {
         }
         let connection = match lease.take() {
             Some(lease) => lease,
-            None => match link.pool.lease().await {
+            None => match engine.pool.lease().await {
                 Ok(lease) => lease,
-                Err(error) => match leave_to_others(&link, jobs) {
+                Err(error) => match leave_to_others(&engine, jobs) {
                     None => return,
                     Some(jobs) => {
-                        left = refuse(&link, jobs, &error);
+                        left = refuse(&engine, jobs, &error);
                         continue;
                     }
                 },
@@ -152,7 +152,7 @@ pub(super) async fn run(link: Arc<Link>) {
         };
         let (began, calls) = (Instant::now(), jobs.iter().map(Job::calls).sum());
         let unsettled = {
-            let round = round(&link, &connection, jobs, None);
+            let round = round(&engine, &connection, jobs, None);
             tokio::pin!(round);
             tokio::select! {
                 unsettled = &mut round => unsettled,
@@ -164,11 +164,11 @@ pub(super) async fn run(link: Arc<Link>) {
         };
         running.carry_on();
         for (job, _) in unsettled.blocked {
-            isolate(&link, job);
+            isolate(&engine, job);
         }
         left = unsettled.again;
         last = Finished { calls, took: began.elapsed() };
-        lease = (!link.isolation.wants_connection()).then_some(connection);
+        lease = (!engine.isolation.wants_connection()).then_some(connection);
     }
 }
 
@@ -178,16 +178,16 @@ pub(super) async fn run(link: Arc<Link>) {
 /// handles one lane's answers while the server works for the other. A few calls are not shared out: a statement costs
 /// the server more than a handful of further calls in it.
 fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job> {
-    let link = running.link.clone();
+    let engine = running.engine.clone();
     let mut jobs = again;
-    let mut state = link.state();
-    let idle = EAGER_LANES.min(link.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
+    let mut state = engine.state();
+    let idle = EAGER_LANES.min(engine.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
     let room = ROUND_JOBS.saturating_sub(jobs.len());
     // Not if no caller has been answered, and not on the only lane, which reads would use meanwhile.
     let has_written = running.batch == Some(Batch::Writes);
-    let may_linger = has_written && jobs.is_empty() && (link.max_lanes > 1 || !state.ready.has_reads());
-    if may_linger && state.in_flight < FEW_CALLS && link.tells_next() {
+    let may_linger = has_written && jobs.is_empty() && (engine.max_lanes > 1 || !state.ready.has_reads());
+    if may_linger && state.in_flight < FEW_CALLS && engine.tells_next() {
         let waiting = state.in_flight;
         state.ready.begin_turn(last.calls, waiting, last.took);
     }
@@ -205,23 +205,23 @@ fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job
         // It may take long, and no other work waits for it.
         running.stand_aside(&mut state);
     } else {
-        link.start_lane(&mut state);
+        engine.start_lane(&mut state);
     }
     jobs
 }
 
 /// The jobs that run again at once. The others run after their pause; they keep their turns meanwhile.
-fn later(link: &Arc<Link>, jobs: Vec<Job>) -> Vec<Job> {
+fn later(engine: &Arc<Engine>, jobs: Vec<Job>) -> Vec<Job> {
     let mut by_pause: BTreeMap<Duration, Vec<Job>> = BTreeMap::new();
     for job in jobs {
         by_pause.entry(pause(&job)).or_default().push(job);
     }
     let at_once = by_pause.remove(&Duration::ZERO).unwrap_or_default();
     for (wait, jobs) in by_pause {
-        let link = link.clone();
-        link.way.drive.clone().spawn(Box::pin(async move {
+        let engine = engine.clone();
+        engine.way.drive.clone().spawn(Box::pin(async move {
             sleep(wait).await;
-            link.resume(jobs);
+            engine.resume(jobs);
         }));
     }
     at_once
@@ -229,8 +229,8 @@ fn later(link: &Arc<Link>, jobs: Vec<Job>) -> Vec<Job> {
 
 /// Whether there are other lanes. If so, further ones need not wait for this one to start. Lanes whose rounds take
 /// long count, too: those rounds may be answered before a connection is open.
-fn has_others(link: &Link) -> bool {
-    let mut state = link.state();
+fn has_others(engine: &Engine) -> bool {
+    let mut state = engine.state();
     let has_others = state.lanes >= 2;
     if has_others {
         state.is_starting = false;
@@ -239,21 +239,21 @@ fn has_others(link: &Link) -> bool {
 }
 
 /// Whether another lane, one that is not held up, carries calls.
-fn others_carry(link: &Link) -> bool {
-    let state = link.state();
+fn others_carry(engine: &Engine) -> bool {
+    let state = engine.state();
     state.lanes - state.held_up_lanes >= 2
 }
 
 /// No further lanes for a while: the last one got no connection.
-fn no_further_lanes(link: &Link) {
-    let mut state = link.state();
+fn no_further_lanes(engine: &Engine) {
+    let mut state = engine.state();
     state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
 }
 
 /// If another lane continues with a connection that it has, the failure to open one more (53300, for example) is no
 /// reason to fail a call. The calls go back, and for a while no further lane is tried.
-fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
-    let mut state = link.state();
+fn leave_to_others(engine: &Engine, jobs: Vec<Job>) -> Option<Vec<Job>> {
+    let mut state = engine.state();
     if state.lanes - state.held_up_lanes < 2 || jobs.iter().any(|job| job.failures > 0) {
         return Some(jobs);
     }
@@ -264,11 +264,11 @@ fn leave_to_others(link: &Link, jobs: Vec<Job>) -> Option<Vec<Job>> {
 
 /// No connection is available: each call that waits for one fails, as it would if it tried by itself. A call that is
 /// still [hopeful](is_hopeful) is retried.
-fn refuse(link: &Link, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
-    let waiting = link.state().ready.take_all();
+fn refuse(engine: &Engine, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
+    let waiting = engine.state().ready.take_all();
     let mut again = Vec::new();
     for mut job in jobs.into_iter().chain(waiting) {
-        if is_hopeful(link, &job, error) {
+        if is_hopeful(engine, &job, error) {
             job.failures += 1;
             job.note_repetition();
             again.push(job);
