@@ -7,7 +7,7 @@
 //! * A drain takes a bounded number, and the event loop runs one iteration before the next.
 //! * The threadsafe function is weak, so an idle adapter lets the process exit. JavaScript holds it while calls are
 //!   under way ([`Bridge::hold`]), so that a pending call keeps the process alive.
-//! * Native code asks JavaScript how to connect, and shows it new sessions, through the same queue (see `requests`).
+//! * Native code asks JavaScript how to connect, and shows it new sessions, through the same queue (see `questions`).
 //!
 //! One bridge belongs to one loaded copy of the package in one environment. (Worker threads have an environment each;
 //! jest loads a copy per test file into one environment.) No global variable holds any of it.
@@ -21,7 +21,7 @@ use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
 use napi_derive::napi;
 
-use super::requests::{Question, Requests};
+use super::questions::{Question, Questions};
 use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
@@ -46,8 +46,8 @@ enum Message {
     Resolved { slot: u32, json: String },
     /// `[1, slot, error]`: a call has failed.
     Rejected { slot: u32, error: Error },
-    /// `[2, request, question]`: describe how to connect, or look at a new session.
-    Asked { request: u32, question: Question },
+    /// `[2, id, question]`: describe how to connect, or look at a new session.
+    Asked { id: u32, question: Question },
     /// `[4, subscription, value]`: there is a notification for the subscriber.
     Told { subscription: u32, json: String },
 }
@@ -68,7 +68,7 @@ pub(super) struct Queue {
     started: Instant,
     /// When the first call since the last flush was made; 0 if there was none.
     moment: AtomicU64,
-    pub(super) requests: Requests,
+    pub(super) questions: Questions,
     pub(super) waits: Waits,
 }
 
@@ -151,8 +151,8 @@ impl Queue {
         self.push([Message::Told { subscription, json }]);
     }
 
-    pub(super) fn ask(&self, request: u32, question: Question) {
-        self.push([Message::Asked { request, question }]);
+    pub(super) fn ask(&self, id: u32, question: Question) {
+        self.push([Message::Asked { id, question }]);
     }
 }
 
@@ -195,7 +195,7 @@ impl Bridge {
             engines: Mutex::default(),
             started: Instant::now(),
             moment: AtomicU64::new(0),
-            requests: Requests::default(),
+            questions: Questions::default(),
             waits: Waits::default(),
         });
         let runtime = SharedRuntime::get()
@@ -322,36 +322,36 @@ impl Bridge {
         engines.iter().filter_map(Weak::upgrade).filter(|engine| engine.owes()).collect()
     }
 
-    /// Answers a request for a connection's description with its JSON text.
+    /// Answers a question for a connection's description with its JSON text.
     #[napi(catch_unwind)]
-    pub fn describe(&self, request: u32, description: String) {
+    pub fn describe(&self, id: u32, description: String) {
         let description = serde_json::from_str(&description)
             .map_err(|error| Error::other(format!("the connection's description makes no sense: {error}")));
-        self.queue.requests.describe(request, description);
+        self.queue.questions.describe(id, description);
     }
 
-    /// Answers a request with a failure that JavaScript keeps under `ticket`, and its code.
+    /// Answers a question with a failure that JavaScript keeps under `ticket`, and its code.
     #[napi(catch_unwind)]
-    pub fn refuse(&self, request: u32, ticket: u32, code: Option<String>) {
-        self.queue.requests.refuse(request, Error::Host { ticket, code: code.map(Into::into) });
+    pub fn refuse(&self, id: u32, ticket: u32, code: Option<String>) {
+        self.queue.questions.refuse(id, Error::Host { ticket, code: code.map(Into::into) });
     }
 
-    /// Runs the application's statements in the session that it is shown under this request.
+    /// Runs the application's statements in the session that it is shown under this question.
     #[napi(catch_unwind)]
-    pub fn converse(&self, slot: u32, request: u32, sql: String) {
-        self.queue.requests.converse(request, sql, self.queue.reply(slot));
+    pub fn converse(&self, slot: u32, id: u32, sql: String) {
+        self.queue.questions.converse(id, sql, self.queue.reply(slot));
     }
 
     /// The result of a signature that was to be checked or made.
     #[napi(catch_unwind)]
-    pub fn crypto(&self, request: u32, result: String) {
-        self.queue.requests.crypto(request, result);
+    pub fn crypto(&self, id: u32, result: String) {
+        self.queue.questions.crypto(id, result);
     }
 
     /// The application has seen the session.
     #[napi(catch_unwind)]
-    pub fn greeted(&self, request: u32) {
-        self.queue.requests.greeted(request);
+    pub fn greeted(&self, id: u32) {
+        self.queue.questions.greeted(id);
     }
 
     pub(super) fn queue(&self) -> Arc<Queue> {
@@ -361,8 +361,8 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        // The environment is ending. A request that waits for an answer must not wait for ever.
-        self.queue.requests.close();
+        // The environment is ending. A question that waits for an answer must not wait for ever.
+        self.queue.questions.close();
     }
 }
 
@@ -386,7 +386,7 @@ impl Message {
                 write!(text, "1,{slot},{error}")
             }
             Self::Told { subscription, json } => write!(text, "4,{subscription},{json}"),
-            Self::Asked { request, question } => write!(text, "2,{request},{}", question.json()),
+            Self::Asked { id, question } => write!(text, "2,{id},{}", question.json()),
         };
     }
 }

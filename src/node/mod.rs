@@ -19,7 +19,7 @@ mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;
 mod providers;
-mod requests;
+mod questions;
 mod runtime;
 #[cfg(unix)]
 mod uv;

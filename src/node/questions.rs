@@ -36,7 +36,7 @@ impl Question {
     }
 }
 
-/// Where the answer to a request goes.
+/// Where the answer to a question goes.
 enum Answer {
     Describe(oneshot::Sender<Result<Description, Error>>),
     Crypto(oneshot::Sender<Result<String, Error>>),
@@ -65,53 +65,53 @@ impl Drop for Asked {
     }
 }
 
-/// The requests that wait for JavaScript.
-pub(super) struct Requests {
+/// The questions that wait for JavaScript.
+pub(super) struct Questions {
     /// None once the environment is gone, and no answer can come.
     waiting: Mutex<Option<HashMap<u32, Answer>>>,
     next: AtomicU32,
 }
 
-impl Default for Requests {
+impl Default for Questions {
     fn default() -> Self {
         Self { waiting: Mutex::new(Some(HashMap::new())), next: AtomicU32::new(0) }
     }
 }
 
-impl Requests {
+impl Questions {
     fn enter(&self, answer: Answer) -> Result<u32, Error> {
-        let request = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
         match &mut *lock(&self.waiting) {
-            Some(waiting) => waiting.insert(request, answer),
+            Some(waiting) => waiting.insert(id, answer),
             None => return Err(Error::Closed),
         };
-        Ok(request)
+        Ok(id)
     }
 
-    fn leave(&self, request: u32) -> Option<Answer> {
-        lock(&self.waiting).as_mut()?.remove(&request)
+    fn leave(&self, id: u32) -> Option<Answer> {
+        lock(&self.waiting).as_mut()?.remove(&id)
     }
 
-    pub(super) fn describe(&self, request: u32, description: Result<Description, Error>) {
-        if let Some(Answer::Describe(sender)) = self.leave(request) {
+    pub(super) fn describe(&self, id: u32, description: Result<Description, Error>) {
+        if let Some(Answer::Describe(sender)) = self.leave(id) {
             let _ = sender.send(description);
         }
     }
 
-    pub(super) fn crypto(&self, request: u32, result: String) {
-        if let Some(Answer::Crypto(sender)) = self.leave(request) {
+    pub(super) fn crypto(&self, id: u32, result: String) {
+        if let Some(Answer::Crypto(sender)) = self.leave(id) {
             let _ = sender.send(Ok(result));
         }
     }
 
-    pub(super) fn greeted(&self, request: u32) {
-        if let Some(Answer::Greet { done, .. }) = self.leave(request) {
+    pub(super) fn greeted(&self, id: u32) {
+        if let Some(Answer::Greet { done, .. }) = self.leave(id) {
             let _ = done.send(Ok(()));
         }
     }
 
-    pub(super) fn refuse(&self, request: u32, error: Error) {
-        match self.leave(request) {
+    pub(super) fn refuse(&self, id: u32, error: Error) {
+        match self.leave(id) {
             Some(Answer::Describe(sender)) => drop(sender.send(Err(error))),
             Some(Answer::Crypto(sender)) => drop(sender.send(Err(error))),
             Some(Answer::Greet { done, .. }) => drop(done.send(Err(error))),
@@ -119,8 +119,8 @@ impl Requests {
         }
     }
 
-    pub(super) fn converse(&self, request: u32, sql: String, reply: Reply) {
-        let statements = match lock(&self.waiting).as_ref().and_then(|waiting| waiting.get(&request)) {
+    pub(super) fn converse(&self, id: u32, sql: String, reply: Reply) {
+        let statements = match lock(&self.waiting).as_ref().and_then(|waiting| waiting.get(&id)) {
             Some(Answer::Greet { statements, .. }) => statements.clone(),
             _ => {
                 return reply
@@ -136,15 +136,15 @@ impl Requests {
     }
 }
 
-/// Forgets a request whose caller has stopped waiting, for example because of a connection timeout.
+/// Forgets a question whose caller has stopped waiting, for example because of a connection timeout.
 struct Waiting<'a> {
-    requests: &'a Requests,
-    request: u32,
+    questions: &'a Questions,
+    id: u32,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.requests.leave(self.request);
+        self.questions.leave(self.id);
     }
 }
 
@@ -156,17 +156,17 @@ impl Queue {
         judge_again: bool,
     ) -> Result<Description, Error> {
         let (sender, answer) = oneshot::channel();
-        let request = self.requests.enter(Answer::Describe(sender))?;
-        let _waiting = Waiting { requests: &self.requests, request };
-        self.ask(request, Question::Describe { pool, host, judge_again });
+        let id = self.questions.enter(Answer::Describe(sender))?;
+        let _waiting = Waiting { questions: &self.questions, id };
+        self.ask(id, Question::Describe { pool, host, judge_again });
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
     pub(super) async fn ask_crypto(&self, task: &'static str, of: Value) -> Result<String, Error> {
         let (sender, answer) = oneshot::channel();
-        let request = self.requests.enter(Answer::Crypto(sender))?;
-        let _waiting = Waiting { requests: &self.requests, request };
-        self.ask(request, Question::Crypto { task, of });
+        let id = self.questions.enter(Answer::Crypto(sender))?;
+        let _waiting = Waiting { questions: &self.questions, id };
+        self.ask(id, Question::Crypto { task, of });
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
@@ -174,9 +174,9 @@ impl Queue {
     pub(super) async fn ask_greeting(&self, pool: u32, connection: &Connection) -> Result<(), Error> {
         let (done, mut greeted) = oneshot::channel();
         let (statements, mut asked) = mpsc::unbounded_channel();
-        let request = self.requests.enter(Answer::Greet { done, statements })?;
-        let _waiting = Waiting { requests: &self.requests, request };
-        self.ask(request, Question::Greet { pool, process_id: connection.process_id() });
+        let id = self.questions.enter(Answer::Greet { done, statements })?;
+        let _waiting = Waiting { questions: &self.questions, id };
+        self.ask(id, Question::Greet { pool, process_id: connection.process_id() });
         loop {
             tokio::select! {
                 answer = &mut greeted => return answer.unwrap_or(Err(Error::Closed)),
