@@ -17,10 +17,11 @@
 //! 1. `lib/*.js` checks the arguments and calls a synchronous native method with the number of a slot that holds the
 //!    promise's resolvers, and plain strings and numbers.
 //! 2. `node::providers` hands it to the store with a [`engine::Reply`] that knows the slot.
-//! 3. `store` makes a [`engine::Job`]: which keys it touches, and the [`engine::Call`] that binds it to a statement and reads
-//!    the rows.
-//! 4. The [`engine::Engine`] takes the calls of one moment together. Each waits for its turn on each key, then a lane takes
-//!    it. An idle lane takes it at once; what arrives while the lanes are busy shares statements in the next round.
+//! 3. `store` makes a [`engine::Request`]: which keys it touches, and the [`engine::Call`] that binds it to a statement
+//!    and reads the rows.
+//! 4. The [`engine::Engine`] takes the calls of one moment together. Each waits for its turn on each key, then a lane
+//!    takes it. An idle lane takes it at once; what arrives while the lanes are busy shares statements in the next
+//!    round.
 //! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
 //!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
 //!
@@ -34,9 +35,9 @@ pub mod store;
 mod sync;
 mod time;
 
-/// Short strings are made on one thread and often freed on another. The system's allocator took a sixth of this process's
-/// time with 256 calls in flight; with this one a call costs it 15 to 25 % less CPU (see CONTRIBUTING.md). The tests keep
-/// the system's, which valgrind can follow.
+/// Short strings are made on one thread and often freed on another. The system's allocator took a sixth of this
+/// process's time with 256 calls in flight; with this one a call costs it 15 to 25 % less CPU (see CONTRIBUTING.md).
+/// The tests keep the system's, which valgrind can follow.
 #[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -161,8 +161,8 @@ impl Connection {
     /// Runs a query with a limit to its waits for locks.
     ///
     /// * In a session of our own: see [`limited`](Self::limited).
-    /// * In a shared session the limit must end with the query: three statements in a row and in one round trip, of which
-    ///   the last commits, or rolls back if the query failed.
+    /// * In a shared session the limit must end with the query: three statements in a row and in one round trip, of
+    ///   which the last commits, or rolls back if the query failed.
     async fn waiting(
         &self,
         wait: LockWait,

@@ -18,7 +18,8 @@ pub(super) fn code_of(error: &io::Error) -> Cow<'static, str> {
     name.map_or_else(|| Cow::Borrowed(by_kind(error)), |name| Cow::Borrowed(name.as_str()))
 }
 
-/// Of an error that the standard library has made itself, or of a number without a name, by the library's portable kinds.
+/// Of an error that the standard library has made itself, or of a number without a name, by the library's portable
+/// kinds.
 fn by_kind(error: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
     match error.kind() {

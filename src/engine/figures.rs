@@ -68,7 +68,7 @@ impl Engine {
     pub fn figures(&self) -> Figures {
         let unflushed = lock(&self.submitted).len();
         let state = self.state();
-        let queued: usize = state.ready.iter().chain(state.sequencer.waiting()).map(|job| job.calls()).sum();
+        let queued: usize = state.ready.iter().chain(state.sequencer.waiting()).map(|request| request.calls()).sum();
         Figures {
             pool: self.pool.figures(),
             listening: usize::from(self.notices.are_heard()),

@@ -10,7 +10,7 @@ use super::{Error, Engine};
 /// Waits for a connection, or until another lane has ended. In that case there may be no work left, or its connection
 /// may be free.
 ///
-/// Opening a connection may take long, and needs JavaScript, whose thread may be busy or blocked. So no ready job
+/// Opening a connection may take long, and needs JavaScript, whose thread may be busy or blocked. So no ready request
 /// waits for it: this lane has taken no calls yet, and the other lanes take them. A connection that is opened too
 /// late stays idle in the pool.
 ///

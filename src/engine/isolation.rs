@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::job::Job;
+use super::request::Request;
 use super::lock_wait::LockWait;
 use super::pool::Lease;
 use super::round::{Unsettled, is_hopeful, pause, round};
@@ -48,7 +48,7 @@ pub(super) struct Isolation {
 /// The requests that take turns.
 #[derive(Default)]
 struct Queue {
-    blocked: VecDeque<Job>,
+    blocked: VecDeque<Request>,
     is_attended: bool,
 }
 
@@ -88,31 +88,31 @@ impl Drop for Slot {
 }
 
 /// Takes over a request that another transaction blocks.
-pub(super) fn isolate(engine: &Arc<Engine>, mut job: Job) {
-    job.blocked_since.get_or_insert_with(Instant::now);
+pub(super) fn isolate(engine: &Arc<Engine>, mut request: Request) {
+    request.blocked_since.get_or_insert_with(Instant::now);
     match Slot::take(engine) {
-        Some(slot) => engine.way.drive.spawn(Box::pin(wait_alone(slot, job))),
-        None => enqueue(engine, job),
+        Some(slot) => engine.way.drive.spawn(Box::pin(wait_alone(slot, request))),
+        None => enqueue(engine, request),
     }
 }
 
 /// Runs a request on a connection of its own until it is settled.
-async fn wait_alone(slot: Slot, mut job: Job) {
+async fn wait_alone(slot: Slot, mut request: Request) {
     let engine = &slot.0;
-    while let Some((lease, wanting)) = connection_for(engine, job).await {
+    while let Some((lease, wanting)) = connection_for(engine, request).await {
         let Unsettled { again, .. } = round(engine, &lease, vec![wanting], Some(LockWait::Users)).await;
         drop(lease);
         match again.into_iter().next() {
-            Some(left) => job = left,
+            Some(left) => request = left,
             None => return,
         }
-        sleep(pause(&job)).await;
+        sleep(pause(&request)).await;
     }
 }
 
-fn enqueue(engine: &Arc<Engine>, job: Job) {
+fn enqueue(engine: &Arc<Engine>, request: Request) {
     let mut queue = lock(&engine.isolation.queue);
-    queue.blocked.push_back(job);
+    queue.blocked.push_back(request);
     if !std::mem::replace(&mut queue.is_attended, true) {
         engine.way.drive.spawn(Box::pin(take_turns(Attending(engine.clone()))));
     }
@@ -131,51 +131,51 @@ impl Drop for Attending {
 
 impl Attending {
     /// The requests whose turn it is. If there are none, the task ends.
-    fn next(&self) -> Option<VecDeque<Job>> {
+    fn next(&self) -> Option<VecDeque<Request>> {
         let mut queue = lock(&self.0.isolation.queue);
         let turn = TURN.min(queue.blocked.len());
         queue.is_attended = turn > 0;
         (turn > 0).then(|| queue.blocked.drain(..turn).collect())
     }
 
-    fn put_back(&self, job: Job) {
-        lock(&self.0.isolation.queue).blocked.push_back(job);
+    fn put_back(&self, request: Request) {
+        lock(&self.0.isolation.queue).blocked.push_back(request);
     }
 }
 
 async fn take_turns(attending: Attending) {
     let engine = attending.0.clone();
-    while let Some(mut jobs) = attending.next() {
-        while let Some(slot) = Slot::take(&engine).filter(|_| !jobs.is_empty()) {
-            if let Some(job) = jobs.pop_front() {
-                engine.way.drive.spawn(Box::pin(wait_alone(slot, job)));
+    while let Some(mut requests) = attending.next() {
+        while let Some(slot) = Slot::take(&engine).filter(|_| !requests.is_empty()) {
+            if let Some(request) = requests.pop_front() {
+                engine.way.drive.spawn(Box::pin(wait_alone(slot, request)));
             }
         }
-        let Some(first) = jobs.pop_front() else { continue };
+        let Some(first) = requests.pop_front() else { continue };
         // While this request waits for a connection, the others of its turn wait, too.
         let Some((lease, first)) = connection_for(&engine, first).await else {
-            jobs.into_iter().for_each(|job| attending.put_back(job));
+            requests.into_iter().for_each(|request| attending.put_back(request));
             continue;
         };
-        jobs.push_front(first);
-        let wait = if jobs.len() == 1 { ALONE } else { TOGETHER };
-        let Unsettled { again, blocked } = round(&engine, &lease, jobs.into(), Some(wait)).await;
+        requests.push_front(first);
+        let wait = if requests.len() == 1 { ALONE } else { TOGETHER };
+        let Unsettled { again, blocked } = round(&engine, &lease, requests.into(), Some(wait)).await;
         let is_over = blocked.is_empty();
-        for (job, error) in blocked {
+        for (request, error) in blocked {
             // The turns add up: the user's own limits apply to the sum.
-            let waited = job.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
+            let waited = request.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
             let over = match lease.query_timeout() {
                 Some(limit) if waited >= limit => Some(Error::QueryTimeout),
                 _ => lease.lock_timeout().over(waited, &error),
             };
             match over {
-                Some(error) => job.settle(Err(error)),
-                None => attending.put_back(job),
+                Some(error) => request.settle(Err(error)),
+                None => attending.put_back(request),
             }
         }
         drop(lease);
         let runs_again = !again.is_empty();
-        again.into_iter().for_each(|job| attending.put_back(job));
+        again.into_iter().for_each(|request| attending.put_back(request));
         if !is_over || runs_again {
             sleep(PAUSE).await;
         }
@@ -183,19 +183,19 @@ async fn take_turns(attending: Attending) {
 }
 
 /// A connection for a blocked request. None if no connection is available, which ends the request.
-async fn connection_for(engine: &Arc<Engine>, mut job: Job) -> Option<(Lease, Job)> {
+async fn connection_for(engine: &Arc<Engine>, mut request: Request) -> Option<(Lease, Request)> {
     loop {
         engine.isolation.wanting.fetch_add(1, Ordering::AcqRel);
         let lease = engine.pool.lease().await;
         engine.isolation.wanting.fetch_sub(1, Ordering::AcqRel);
         match lease {
-            Ok(lease) => return Some((lease, job)),
-            Err(error) if is_hopeful(engine, &job, &error) => {
-                job.failures += 1;
-                sleep(pause(&job)).await;
+            Ok(lease) => return Some((lease, request)),
+            Err(error) if is_hopeful(engine, &request, &error) => {
+                request.failures += 1;
+                sleep(pause(&request)).await;
             }
             Err(error) => {
-                job.settle(Err(error));
+                request.settle(Err(error));
                 return None;
             }
         }

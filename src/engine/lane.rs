@@ -1,10 +1,10 @@
 //! A lane: a leased connection that carries rounds of statements for as long as calls are waiting.
 //!
-//! 1. A lane takes what is ready, up to a bound in calls and bytes. Ready jobs commute (the sequencer ensures that),
-//!    so their order within a round is free.
-//! 2. Jobs of one kind become one statement. The statements of a round are sent one after the other without waiting
+//! 1. A lane takes what is ready, up to a bound in calls and bytes. Ready requests commute (the sequencer ensures
+//!    that), so their order within a round is free.
+//! 2. Requests of one kind become one statement. The statements of a round are sent one after the other without waiting
 //!    for answers. Each is a transaction of its own.
-//! 3. Each job is answered when its own statement is, and its turn goes to the next in line.
+//! 3. Each request is answered when its own statement is, and its turn goes to the next in line.
 //! 4. A statement that fails and carries many calls is run again call by call, so that a bad call fails alone.
 //! 5. What failed without harm (see `round`) goes into a later round, and keeps its turn meanwhile. If it has to
 //!    pause first, the pause takes no lane's time.
@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::isolation::isolate;
-use super::job::Job;
+use super::request::Request;
 use super::pool::Lease;
 use super::ready::Batch;
 use super::round::{is_hopeful, pause, round};
 use super::{EAGER_LANES, Error, Engine, State, further_lane};
 
 /// A round's bound: what one answer may cost the calls that wait behind it. The other bound is in `round`.
-const ROUND_JOBS: usize = 256;
+const ROUND_REQUESTS: usize = 256;
 
 /// From this many calls on, a round leaves a part to an idle lane.
 const SHARED_ROUND: usize = 8;
@@ -98,7 +98,7 @@ impl Drop for Running {
         self.end_batch(&mut state);
         state.lanes -= 1;
         engine.lane_ended.notify_waiters();
-        // Jobs that became ready while this lane was ending must not be forgotten.
+        // Requests that became ready while this lane was ending must not be forgotten.
         engine.start_lane(&mut state);
     }
 }
@@ -113,7 +113,7 @@ struct Finished {
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut running = Running { engine: engine.clone(), held_up: false, batch: None };
     let mut lease: Option<Lease> = None;
-    let mut left: Vec<Job> = Vec::new();
+    let mut left: Vec<Request> = Vec::new();
     let mut last = Finished::default();
     loop {
         // A request that must pause before a retry does not delay the others.
@@ -127,32 +127,32 @@ pub(super) async fn run(engine: Arc<Engine>) {
                 Ok(None) => continue,
                 Err(_) if others_carry(&engine) => return no_further_lanes(&engine),
                 Err(error) => {
-                    let jobs = take_round(&mut running, Vec::new(), last);
-                    left = refuse(&engine, jobs, &error);
+                    let requests = take_round(&mut running, Vec::new(), last);
+                    left = refuse(&engine, requests, &error);
                     continue;
                 }
             }
         }
-        let jobs = take_round(&mut running, again, last);
-        if jobs.is_empty() {
+        let requests = take_round(&mut running, again, last);
+        if requests.is_empty() {
             return;
         }
         let connection = match lease.take() {
             Some(lease) => lease,
             None => match engine.pool.lease().await {
                 Ok(lease) => lease,
-                Err(error) => match leave_to_others(&engine, jobs) {
+                Err(error) => match leave_to_others(&engine, requests) {
                     None => return,
-                    Some(jobs) => {
-                        left = refuse(&engine, jobs, &error);
+                    Some(requests) => {
+                        left = refuse(&engine, requests, &error);
                         continue;
                     }
                 },
             },
         };
-        let (began, calls) = (Instant::now(), jobs.iter().map(Job::calls).sum());
+        let (began, calls) = (Instant::now(), requests.iter().map(Request::calls).sum());
         let unsettled = {
-            let round = round(&engine, &connection, jobs, None);
+            let round = round(&engine, &connection, requests, None);
             tokio::pin!(round);
             tokio::select! {
                 unsettled = &mut round => unsettled,
@@ -163,8 +163,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
             }
         };
         running.carry_on();
-        for (job, _) in unsettled.blocked {
-            isolate(&engine, job);
+        for (request, _) in unsettled.blocked {
+            isolate(&engine, request);
         }
         left = unsettled.again;
         last = Finished { calls, took: began.elapsed() };
@@ -172,56 +172,56 @@ pub(super) async fn run(engine: Arc<Engine>) {
     }
 }
 
-/// The jobs of the next round: those that run again first, then what is ready.
+/// The requests of the next round: those that run again first, then what is ready.
 ///
 /// If another lane is idle, it gets its part. The server then works on two statements at once, and this process
 /// handles one lane's answers while the server works for the other. A few calls are not shared out: a statement costs
 /// the server more than a handful of further calls in it.
-fn take_round(running: &mut Running, again: Vec<Job>, last: Finished) -> Vec<Job> {
+fn take_round(running: &mut Running, again: Vec<Request>, last: Finished) -> Vec<Request> {
     let engine = running.engine.clone();
-    let mut jobs = again;
+    let mut requests = again;
     let mut state = engine.state();
     let idle = EAGER_LANES.min(engine.max_lanes).saturating_sub(state.lanes - state.held_up_lanes);
     let lanes = |ready: usize| if ready < SHARED_ROUND { 1 } else { 1 + idle };
-    let room = ROUND_JOBS.saturating_sub(jobs.len());
+    let room = ROUND_REQUESTS.saturating_sub(requests.len());
     // Not if no caller has been answered, and not on the only lane, which reads would use meanwhile.
     let has_written = running.batch == Some(Batch::Writes);
-    let may_linger = has_written && jobs.is_empty() && (engine.max_lanes > 1 || !state.ready.has_reads());
+    let may_linger = has_written && requests.is_empty() && (engine.max_lanes > 1 || !state.ready.has_reads());
     if may_linger && state.in_flight < FEW_CALLS && engine.tells_next() {
         let waiting = state.in_flight;
         state.ready.begin_turn(last.calls, waiting, last.took);
     }
     running.end_batch(&mut state);
     let (mut batch, taken) = state.ready.take(room, lanes);
-    jobs.extend(taken);
-    if jobs.iter().any(Job::writes) {
+    requests.extend(taken);
+    if requests.iter().any(Request::writes) {
         batch = Batch::Writes;
     }
-    if !jobs.is_empty() {
+    if !requests.is_empty() {
         running.begin_batch(batch, &mut state);
     }
     state.is_starting = false;
-    if batch == Batch::Scans && !jobs.is_empty() {
+    if batch == Batch::Scans && !requests.is_empty() {
         // It may take long, and no other work waits for it.
         running.stand_aside(&mut state);
     } else {
         engine.start_lane(&mut state);
     }
-    jobs
+    requests
 }
 
-/// The jobs that run again at once. The others run after their pause; they keep their turns meanwhile.
-fn later(engine: &Arc<Engine>, jobs: Vec<Job>) -> Vec<Job> {
-    let mut by_pause: BTreeMap<Duration, Vec<Job>> = BTreeMap::new();
-    for job in jobs {
-        by_pause.entry(pause(&job)).or_default().push(job);
+/// The requests that run again at once. The others run after their pause; they keep their turns meanwhile.
+fn later(engine: &Arc<Engine>, requests: Vec<Request>) -> Vec<Request> {
+    let mut by_pause: BTreeMap<Duration, Vec<Request>> = BTreeMap::new();
+    for request in requests {
+        by_pause.entry(pause(&request)).or_default().push(request);
     }
     let at_once = by_pause.remove(&Duration::ZERO).unwrap_or_default();
-    for (wait, jobs) in by_pause {
+    for (wait, requests) in by_pause {
         let engine = engine.clone();
         engine.way.drive.clone().spawn(Box::pin(async move {
             sleep(wait).await;
-            engine.resume(jobs);
+            engine.resume(requests);
         }));
     }
     at_once
@@ -252,28 +252,28 @@ fn no_further_lanes(engine: &Engine) {
 
 /// If another lane continues with a connection that it has, the failure to open one more (53300, for example) is no
 /// reason to fail a call. The calls go back, and for a while no further lane is tried.
-fn leave_to_others(engine: &Engine, jobs: Vec<Job>) -> Option<Vec<Job>> {
+fn leave_to_others(engine: &Engine, requests: Vec<Request>) -> Option<Vec<Request>> {
     let mut state = engine.state();
-    if state.lanes - state.held_up_lanes < 2 || jobs.iter().any(|job| job.failures > 0) {
-        return Some(jobs);
+    if state.lanes - state.held_up_lanes < 2 || requests.iter().any(|request| request.failures > 0) {
+        return Some(requests);
     }
     state.lane_limit = Some((state.lanes - 1, Instant::now() + LANE_LIMIT));
-    state.ready.give_back(jobs);
+    state.ready.give_back(requests);
     None
 }
 
 /// No connection is available: each call that waits for one fails, as it would if it tried by itself. A call that is
 /// still [hopeful](is_hopeful) is retried.
-fn refuse(engine: &Engine, jobs: Vec<Job>, error: &Error) -> Vec<Job> {
+fn refuse(engine: &Engine, requests: Vec<Request>, error: &Error) -> Vec<Request> {
     let waiting = engine.state().ready.take_all();
     let mut again = Vec::new();
-    for mut job in jobs.into_iter().chain(waiting) {
-        if is_hopeful(engine, &job, error) {
-            job.failures += 1;
-            job.note_repetition();
-            again.push(job);
+    for mut request in requests.into_iter().chain(waiting) {
+        if is_hopeful(engine, &request, error) {
+            request.failures += 1;
+            request.note_repetition();
+            again.push(request);
         } else {
-            job.settle(Err(error.clone()));
+            request.settle(Err(error.clone()));
         }
     }
     again

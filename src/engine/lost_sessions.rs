@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::connect::Connection;
-use super::job::Job;
+use super::request::Request;
 use super::round::{is_hopeful, pause};
 use super::sequencer::Turn;
 use super::session::{Backend, STARTED};
@@ -42,8 +42,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 const FIRST_LIMIT: Duration = Duration::from_secs(2);
 const LAST_LIMIT: Duration = Duration::from_secs(60);
 
-/// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond, unless
-/// it is stalled.
+/// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond,
+/// unless it is stalled.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 /// The same if the server cannot be reached.
@@ -94,7 +94,7 @@ struct LostSession {
 
 /// A call that waits for the end of a session.
 struct Waiting {
-    job: Job,
+    request: Request,
     /// The error with which it ends then; none if it is sent then.
     outcome: Option<Error>,
     since: Instant,
@@ -103,9 +103,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(job: Job, outcome: Option<Error>) -> Self {
+    fn new(request: Request, outcome: Option<Error>) -> Self {
         let now = Instant::now();
-        Self { job, outcome, since: now, due: now }
+        Self { request, outcome, since: now, due: now }
     }
 }
 
@@ -115,7 +115,7 @@ impl LostSession {
         let limit = self.query_timeout;
         let is_late = |waiting: &mut Waiting| match waiting.outcome {
             Some(_) => waiting.since.elapsed() >= LONGEST_DELAY,
-            None => limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.job.is_patient(),
+            None => limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.request.is_patient(),
         };
         self.waiting.extract_if(.., is_late).collect()
     }
@@ -123,7 +123,7 @@ impl LostSession {
 
 impl LostSessions {
     /// Holds a call whose write may be under way in a lost session until the session is gone.
-    pub(super) fn hold(&self, engine: &Arc<Engine>, lost: &Connection, job: Job, outcome: Option<Error>) {
+    pub(super) fn hold(&self, engine: &Arc<Engine>, lost: &Connection, request: Request, outcome: Option<Error>) {
         let Some(backend) = lost.backend() else { return };
         let mut state = lock(&self.state);
         let known = state.sessions.iter().position(|session| session.backend == *backend);
@@ -133,29 +133,29 @@ impl LostSessions {
             state.sessions.len() - 1
         });
         let session = &mut state.sessions[at];
-        session.turns.extend(job.turns.iter());
-        session.waiting.push(Waiting::new(job, outcome));
+        session.turns.extend(request.turns.iter());
+        session.waiting.push(Waiting::new(request, outcome));
         self.is_any.store(true, Ordering::Release);
         if !replace(&mut state.is_attended, true) {
             engine.runtime.spawn(attend(Arc::downgrade(engine)));
         }
     }
 
-    /// The jobs that conflict with no lost session. The others wait for its end.
+    /// The requests that conflict with no lost session. The others wait for its end.
     ///
-    /// A job cannot become blocked between this and its statement. A session that is lost meanwhile had jobs of its
-    /// own under way, whose turns conflict with none of these.
-    pub(super) fn without_blocked(&self, jobs: Vec<Job>) -> Vec<Job> {
+    /// A request cannot become blocked between this and its statement. A session that is lost meanwhile had requests of
+    /// its own under way, whose turns conflict with none of these.
+    pub(super) fn without_blocked(&self, requests: Vec<Request>) -> Vec<Request> {
         if !self.is_any.load(Ordering::Acquire) {
-            return jobs;
+            return requests;
         }
         let mut state = lock(&self.state);
-        let mut free = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let blocking = |session: &&mut LostSession| job.turns.conflict_with(&session.turns);
+        let mut free = Vec::with_capacity(requests.len());
+        for request in requests {
+            let blocking = |session: &&mut LostSession| request.turns.conflict_with(&session.turns);
             match state.sessions.iter_mut().find(blocking) {
-                Some(session) => session.waiting.push(Waiting::new(job, None)),
-                None => free.push(job),
+                Some(session) => session.waiting.push(Waiting::new(request, None)),
+                None => free.push(request),
             }
         }
         self.wanted.notify_one();
@@ -187,15 +187,15 @@ impl LostSessions {
             let late: Vec<_> = state.sessions.iter_mut().flat_map(LostSession::take_late).collect();
             (ended, late)
         };
-        // Without the lock: a settled job admits the next one, which may need the lock.
-        for Waiting { job, outcome, .. } in late {
-            job.settle(Err(outcome.unwrap_or(Error::QueryTimeout)));
+        // Without the lock: a settled request admits the next one, which may need the lock.
+        for Waiting { request, outcome, .. } in late {
+            request.settle(Err(outcome.unwrap_or(Error::QueryTimeout)));
         }
         let mut again = Vec::new();
-        for Waiting { job, outcome, .. } in ended.into_iter().flat_map(|session| session.waiting) {
+        for Waiting { request, outcome, .. } in ended.into_iter().flat_map(|session| session.waiting) {
             match outcome {
-                Some(error) => job.settle(Err(error)),
-                None => again.push(job),
+                Some(error) => request.settle(Err(error)),
+                None => again.push(request),
             }
         }
         engine.resume(again);
@@ -205,12 +205,12 @@ impl LostSessions {
     fn refuse(&self, engine: &Arc<Engine>, error: &Error) {
         let now = Instant::now();
         let gives_up = |waiting: &mut Waiting| {
-            if waiting.outcome.is_some() || !is_hopeful(engine, &waiting.job, error) {
+            if waiting.outcome.is_some() || !is_hopeful(engine, &waiting.request, error) {
                 return true;
             }
             if waiting.due <= now {
-                waiting.job.failures += 1;
-                waiting.due = now + pause(&waiting.job);
+                waiting.request.failures += 1;
+                waiting.due = now + pause(&waiting.request);
             }
             false
         };
@@ -219,8 +219,8 @@ impl LostSessions {
             let waiting = state.sessions.iter_mut();
             waiting.flat_map(|session| session.waiting.extract_if(.., gives_up)).collect()
         };
-        for Waiting { job, outcome, .. } in refused {
-            job.settle(Err(outcome.unwrap_or_else(|| error.clone())));
+        for Waiting { request, outcome, .. } in refused {
+            request.settle(Err(outcome.unwrap_or_else(|| error.clone())));
         }
     }
 }

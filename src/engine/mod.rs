@@ -12,7 +12,7 @@ mod further_lane;
 mod handshake;
 mod hearing;
 mod isolation;
-mod job;
+mod request;
 mod lane;
 mod lock_wait;
 mod lost_sessions;
@@ -48,7 +48,7 @@ pub use direct::Sight;
 pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use figures::Figures;
-pub use job::{Answer, Call, Job, NothingToPrepare, Prepare, Retry, Ticket};
+pub use request::{Answer, Call, Request, NothingToPrepare, Prepare, Retry, Ticket};
 pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
@@ -91,7 +91,7 @@ pub struct Engine {
     /// The thread that makes the calls, and may also carry them.
     home: Thread,
     is_flushed: AtomicBool,
-    submitted: Mutex<Vec<Job>>,
+    submitted: Mutex<Vec<Request>>,
     may_go_directly: AtomicBool,
     most_direct: usize,
     /// Work has been left for the next [`pump`](Self::pump).
@@ -115,7 +115,7 @@ struct State {
     /// Whether a lane has been started that has not taken its first round yet.
     is_starting: bool,
     held_up_lanes: usize,
-    /// Whether a task watches how long `ready` jobs wait.
+    /// Whether a task watches how long `ready` requests wait.
     is_watched: bool,
     /// How many lanes there may be, and until when, after one got no connection.
     lane_limit: Option<(usize, Instant)>,
@@ -160,18 +160,18 @@ impl Engine {
         engine
     }
 
-    /// Accepts a job. Its place among the calls on the same keys is decided here, before this returns.
+    /// Accepts a request. Its place among the calls on the same keys is decided here, before this returns.
     ///
-    /// If the thread that made the engine has announced a [`flush`](Self::flush), its jobs start with the next one. The
-    /// calls of one moment then share statements from the first.
-    pub fn submit(self: &Arc<Self>, job: Job) {
+    /// If the thread that made the engine has announced a [`flush`](Self::flush), its requests start with the next one.
+    /// The calls of one moment then share statements from the first.
+    pub fn submit(self: &Arc<Self>, request: Request) {
         if self.is_flushed.load(Ordering::Relaxed) && Thread::current() == self.home {
-            return lock(&self.submitted).push(job);
+            return lock(&self.submitted).push(request);
         }
-        self.enter([job]);
+        self.enter([request]);
     }
 
-    /// Starts the jobs that this thread has submitted since its last flush.
+    /// Starts the requests that this thread has submitted since its last flush.
     pub fn flush(self: &Arc<Self>) {
         let submitted = std::mem::take(&mut *lock(&self.submitted));
         if !submitted.is_empty() {
@@ -179,31 +179,31 @@ impl Engine {
         }
     }
 
-    /// Has submitted jobs wait for [`flush`](Self::flush), which must follow.
+    /// Has submitted requests wait for [`flush`](Self::flush), which must follow.
     pub fn will_flush(&self) {
         self.is_flushed.store(true, Ordering::Relaxed);
     }
 
-    fn enter(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
+    fn enter(self: &Arc<Self>, requests: impl IntoIterator<Item = Request>) {
         let mut state = self.state();
         let was_idle = state.in_flight == 0;
         let State { sequencer, ready, in_flight, is_closing, closed, .. } = &mut *state;
         let mut refused = Vec::new();
-        for mut job in jobs {
-            if *closed || *is_closing && !job.is_owed() {
-                refused.push(job);
+        for mut request in requests {
+            if *closed || *is_closing && !request.is_owed() {
+                refused.push(request);
                 continue;
             }
-            *in_flight += job.calls_under_way();
-            job.enlist(self);
-            sequencer.enter(job, ready.incoming());
+            *in_flight += request.calls_under_way();
+            request.enlist(self);
+            sequencer.enter(request, ready.incoming());
         }
         ready.sort();
         ready.stop_lingering();
         self.choose_way(was_idle, state.in_flight);
         self.start_lane(&mut state);
         drop(state);
-        refused.into_iter().for_each(|job| job.settle(Err(Error::Closed)));
+        refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
     }
 
     /// Subscribes to a topic of the notices that other processes send. The first subscriber has a connection opened
@@ -320,11 +320,11 @@ impl Engine {
         });
     }
 
-    /// Called once for each job that has entered, whatever its outcome, with the number of calls that it stood for.
-    fn leave(self: &Arc<Self>, jobs: impl IntoIterator<Item = (Turns, usize)>) {
+    /// Called once for each request that has entered, whatever its outcome, with the number of calls that it stood for.
+    fn leave(self: &Arc<Self>, requests: impl IntoIterator<Item = (Turns, usize)>) {
         let mut state = self.state();
         let State { sequencer, ready, in_flight, .. } = &mut *state;
-        for (turns, calls) in jobs {
+        for (turns, calls) in requests {
             *in_flight -= calls;
             sequencer.leave(&turns, ready.incoming());
         }
@@ -335,17 +335,17 @@ impl Engine {
         self.start_lane(&mut state);
     }
 
-    /// Takes back jobs that had to wait for something other than a connection. They go in front of what has become
+    /// Takes back requests that had to wait for something other than a connection. They go in front of what has become
     /// ready since.
-    fn resume(self: &Arc<Self>, mut jobs: Vec<Job>) {
-        if jobs.is_empty() {
+    fn resume(self: &Arc<Self>, mut requests: Vec<Request>) {
+        if requests.is_empty() {
             return;
         }
-        for job in &mut jobs {
-            job.ready_since = Some(Instant::now());
+        for request in &mut requests {
+            request.ready_since = Some(Instant::now());
         }
         let mut state = self.state();
-        state.ready.give_back(jobs);
+        state.ready.give_back(requests);
         self.start_lane(&mut state);
     }
 
@@ -402,12 +402,12 @@ mod tests {
         let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
         engine.state().lanes = 1;
-        engine.enter([Job::for_test(0, Turns::new(&[]), None)]);
+        engine.enter([Request::for_test(0, Turns::new(&[]), None)]);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut state = engine.state();
             // Dropped before the lock is released.
-            let jobs: Vec<_> = state.ready.take_all().collect();
-            assert!(jobs.is_empty(), "a panic on purpose");
+            let requests: Vec<_> = state.ready.take_all().collect();
+            assert!(requests.is_empty(), "a panic on purpose");
         }));
         assert!(panicked.is_err());
         runtime.block_on(tokio::task::yield_now());
@@ -420,20 +420,20 @@ mod tests {
         let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
         engine.allow_direct();
-        let job = |resource| {
+        let request = |resource| {
             let turn = Turn { resource, mode: Mode::Alone };
-            Job::for_test(0, Turns::new(&[turn]), None)
+            Request::for_test(0, Turns::new(&[turn]), None)
         };
 
         // Its callers have got their outcome.
         engine.state().lanes = 1;
         engine.state().ready.begin(ready::Batch::Writes);
-        engine.enter([job(1)]);
+        engine.enter([request(1)]);
         assert!(engine.way.direct.is_on() && engine.wants_pump());
-        engine.enter([job(2)]);
+        engine.enter([request(2)]);
         assert!(!engine.wants_pump(), "they are watched");
-        // In a statement of its own: a job that is dropped takes the lock to leave.
-        let jobs: Vec<_> = engine.state().ready.take_all().collect();
-        drop(jobs);
+        // In a statement of its own: a request that is dropped takes the lock to leave.
+        let requests: Vec<_> = engine.state().ready.take_all().collect();
+        drop(requests);
     }
 }

@@ -56,8 +56,8 @@ impl Drop for Piece {
 }
 
 impl Engine {
-    /// Runs work that is owed. It counts before this returns. The jobs that it submits must be marked as owed (see
-    /// `Job::owed`). Otherwise they would be refused while the pool is being ended.
+    /// Runs work that is owed. It counts before this returns. The requests that it submits must be marked as owed (see
+    /// `Request::owed`). Otherwise they would be refused while the pool is being ended.
     pub fn owe(&self, work: impl Future<Output = ()> + Send + 'static) {
         let piece = Piece::of(&self.owed);
         self.in_background(async move {

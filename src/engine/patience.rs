@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
-use super::{Error, Job, Engine, State};
+use super::{Error, Request, Engine, State};
 
-/// Ensures that a task watches the wait of ready jobs, while there are any and there is a limit.
+/// Ensures that a task watches the wait of ready requests, while there are any and there is a limit.
 pub(super) fn watch(engine: &Arc<Engine>, state: &mut State) {
     let Some(limit) = engine.connection_timeout else { return };
     if state.ready.is_empty() || std::mem::replace(&mut state.is_watched, true) {
@@ -23,26 +23,26 @@ pub(super) fn watch(engine: &Arc<Engine>, state: &mut State) {
     });
 }
 
-/// Refuses the jobs that have waited too long, and returns when to check again; none if no job waits.
+/// Refuses the requests that have waited too long, and returns when to check again; none if no request waits.
 fn refuse_overdue(engine: &Engine, limit: Duration) -> Option<Instant> {
     let now = Instant::now();
     let mut overdue = Vec::new();
     let next = {
         let mut state = engine.state();
         let due = |since: Option<Instant>| since.unwrap_or(now) + limit;
-        // Not simply from the front: a lane that got no connection puts its jobs back there.
-        let is_late = |job: &Job| due(job.ready_since) <= now && !job.is_patient();
-        let (late, waiting): (Vec<Job>, Vec<Job>) = state.ready.take_all().partition(is_late);
+        // Not simply from the front: a lane that got no connection puts its requests back there.
+        let is_late = |request: &Request| due(request.ready_since) <= now && !request.is_patient();
+        let (late, waiting): (Vec<Request>, Vec<Request>) = state.ready.take_all().partition(is_late);
         state.ready.give_back(waiting);
         overdue.extend(late);
-        // A check goes over all jobs that wait, so there is not one for each job's own time.
+        // A check goes over all requests that wait, so there is not one for each request's own time.
         let next =
-            state.ready.iter().map(|job| due(job.ready_since)).min().map(|next| next.max(now + limit / 10));
+            state.ready.iter().map(|request| due(request.ready_since)).min().map(|next| next.max(now + limit / 10));
         state.is_watched = next.is_some();
         next
     };
-    for job in overdue {
-        job.settle(Err(Error::QueueTimeout));
+    for request in overdue {
+        request.settle(Err(Error::QueueTimeout));
     }
     next
 }

@@ -1,4 +1,4 @@
-//! Jobs whose turn has come on every key that they touch. They commute, so any of them may share a round.
+//! Requests whose turn has come on every key that they touch. They commute, so any of them may share a round.
 //!
 //! Reads and writes go in separate rounds: a commit waits until the log is on disk, and a read on the same connection
 //! would wait with it. Reads of a whole table have rounds of their own, too. They may take long, and they leave at
@@ -19,7 +19,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::job::Job;
+use super::request::Request;
 
 /// From this many on, writes are worth a lane: they take the server longer than a quick flush.
 const MANY_WRITES: usize = 64;
@@ -38,10 +38,10 @@ pub(super) enum Batch {
 }
 
 impl Batch {
-    fn of(job: &Job) -> Self {
-        match job {
-            job if job.writes() => Self::Writes,
-            job if job.scans_a_table() => Self::Scans,
+    fn of(request: &Request) -> Self {
+        match request {
+            request if request.writes() => Self::Writes,
+            request if request.scans_a_table() => Self::Scans,
             _ => Self::Reads,
         }
     }
@@ -49,10 +49,10 @@ impl Batch {
 
 #[derive(Default)]
 pub(super) struct Ready {
-    incoming: VecDeque<Job>,
-    reads: VecDeque<Job>,
-    writes: VecDeque<Job>,
-    scans: VecDeque<Job>,
+    incoming: VecDeque<Request>,
+    reads: VecDeque<Request>,
+    writes: VecDeque<Request>,
+    scans: VecDeque<Request>,
     /// How many lanes read whole tables now.
     scanning: usize,
     /// How many may do so, beyond the first.
@@ -79,7 +79,7 @@ impl Ready {
         Self { further_scans: most.saturating_sub(2), is_only_lane: most <= 1, ..Self::default() }
     }
 
-    fn queue(&mut self, batch: Batch) -> &mut VecDeque<Job> {
+    fn queue(&mut self, batch: Batch) -> &mut VecDeque<Request> {
         match batch {
             Batch::Reads => &mut self.reads,
             Batch::Writes => &mut self.writes,
@@ -88,13 +88,13 @@ impl Ready {
     }
 
     /// Where the sequencer puts what is ready, until it is sorted.
-    pub(super) fn incoming(&mut self) -> &mut VecDeque<Job> {
+    pub(super) fn incoming(&mut self) -> &mut VecDeque<Request> {
         &mut self.incoming
     }
 
     pub(super) fn sort(&mut self) {
-        while let Some(job) = self.incoming.pop_front() {
-            self.queue(Batch::of(&job)).push_back(job);
+        while let Some(request) = self.incoming.pop_front() {
+            self.queue(Batch::of(&request)).push_back(request);
         }
     }
 
@@ -134,8 +134,9 @@ impl Ready {
         self.is_lingering &= !self.is_impatient;
     }
 
-    /// The next round of one lane: the kind of job that has waited longest. `lanes`: how many lanes share the jobs.
-    pub(super) fn take(&mut self, room: usize, lanes: impl Fn(usize) -> usize) -> (Batch, Vec<Job>) {
+    /// The next round of one lane: the kind of request that has waited longest. `lanes`: how many lanes share the
+    /// requests.
+    pub(super) fn take(&mut self, room: usize, lanes: impl Fn(usize) -> usize) -> (Batch, Vec<Request>) {
         let waits = [
             (Batch::Writes, self.writes.front().filter(|_| self.may_write())),
             (Batch::Reads, self.reads.front()),
@@ -151,10 +152,10 @@ impl Ready {
         let is_scan = batch == Batch::Scans;
         self.has_just_scanned = is_scan;
         let room = if is_scan && self.is_only_lane { 1 } else { room };
-        let jobs = self.queue(batch);
-        let is_whole = batch == Batch::Writes && jobs.len() < 2 * MANY_WRITES;
-        let lanes = if is_whole { 1 } else { lanes(jobs.len()) };
-        let taken = jobs.drain(..room.min(jobs.len().div_ceil(lanes))).collect();
+        let requests = self.queue(batch);
+        let is_whole = batch == Batch::Writes && requests.len() < 2 * MANY_WRITES;
+        let lanes = if is_whole { 1 } else { lanes(requests.len()) };
+        let taken = requests.drain(..room.min(requests.len().div_ceil(lanes))).collect();
         if batch == Batch::Writes {
             self.is_impatient = false;
         }
@@ -162,18 +163,18 @@ impl Ready {
     }
 
     /// Puts back what was taken, in front of what has become ready since.
-    pub(super) fn give_back(&mut self, jobs: Vec<Job>) {
-        for job in jobs.into_iter().rev() {
-            self.queue(Batch::of(&job)).push_front(job);
+    pub(super) fn give_back(&mut self, requests: Vec<Request>) {
+        for request in requests.into_iter().rev() {
+            self.queue(Batch::of(&request)).push_front(request);
         }
     }
 
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Job> + use<> {
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Request> + use<> {
         let all = [&mut self.writes, &mut self.reads, &mut self.scans].map(std::mem::take);
         all.into_iter().flatten()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Request> {
         self.writes.iter().chain(&self.reads).chain(&self.scans)
     }
 
@@ -233,19 +234,19 @@ mod tests {
     use super::*;
     use crate::engine::sequencer::{Mode, Turn, Turns};
 
-    fn ready(jobs: &[(i64, Mode)]) -> Ready {
+    fn ready(requests: &[(i64, Mode)]) -> Ready {
         let mut ready = Ready::default();
-        for &(tag, mode) in jobs {
-            let mut job = Job::for_test(tag, Turns::new(&[Turn { resource: 1, mode }]), None);
-            job.ready_since = Some(Instant::now());
-            ready.incoming().push_back(job);
+        for &(tag, mode) in requests {
+            let mut request = Request::for_test(tag, Turns::new(&[Turn { resource: 1, mode }]), None);
+            request.ready_since = Some(Instant::now());
+            ready.incoming().push_back(request);
         }
         ready.sort();
         ready
     }
 
-    fn tags(jobs: &[Job]) -> Vec<i64> {
-        jobs.iter().map(Job::tag_for_test).collect()
+    fn tags(requests: &[Request]) -> Vec<i64> {
+        requests.iter().map(Request::tag_for_test).collect()
     }
 
     fn taken(ready: &mut Ready, room: usize, lanes: usize) -> Vec<i64> {
@@ -283,12 +284,12 @@ mod tests {
     #[test]
     fn on_the_only_lane_the_rest_goes_between_scans() {
         let mut ready = Ready::of_lanes(1);
-        let jobs = [(1, Mode::Scan), (2, Mode::Scan), (3, Mode::Read), (4, Mode::Read), (5, Mode::Alone)];
-        ready.give_back(super::tests::ready(&jobs).take_all().collect());
+        let requests = [(1, Mode::Scan), (2, Mode::Scan), (3, Mode::Read), (4, Mode::Read), (5, Mode::Alone)];
+        ready.give_back(super::tests::ready(&requests).take_all().collect());
         let rounds: Vec<_> =
-            std::iter::from_fn(|| Some(taken(&mut ready, 10, 1)).filter(|jobs| !jobs.is_empty())).collect();
-        assert_eq!(rounds.iter().filter(|jobs| jobs == &&[1] || jobs == &&[2]).count(), 2, "{rounds:?}");
-        let first = rounds.iter().position(|jobs| jobs == &[1]).expect("a scan");
+            std::iter::from_fn(|| Some(taken(&mut ready, 10, 1)).filter(|requests| !requests.is_empty())).collect();
+        assert_eq!(rounds.iter().filter(|requests| requests == &&[1] || requests == &&[2]).count(), 2, "{rounds:?}");
+        let first = rounds.iter().position(|requests| requests == &[1]).expect("a scan");
         assert_ne!(rounds.get(first + 1), Some(&vec![2]), "{rounds:?}");
     }
 

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::isolation::Slot;
-use super::job::{Answered, Job, Prepare, Retry};
+use super::request::{Answered, Request, Prepare, Retry};
 use super::lock_wait::{FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY};
 use super::pool::Lease;
 use super::reply::Telling;
@@ -24,13 +24,13 @@ const ROUND_BYTES: usize = 1 << 20;
 /// runs (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
 const MAX_FAILURES: u32 = 8;
 
-/// The jobs that a round has not settled.
+/// The requests that a round has not settled.
 #[derive(Default)]
 pub(super) struct Unsettled {
     /// To run again.
-    pub(super) again: Vec<Job>,
+    pub(super) again: Vec<Request>,
     /// Another transaction blocks these, for longer than the round may wait.
-    pub(super) blocked: Vec<(Job, Error)>,
+    pub(super) blocked: Vec<(Request, Error)>,
 }
 
 impl Unsettled {
@@ -39,37 +39,37 @@ impl Unsettled {
         self.blocked.extend(other.blocked);
     }
 
-    fn again(again: impl IntoIterator<Item = Job>) -> Self {
+    fn again(again: impl IntoIterator<Item = Request>) -> Self {
         Self { again: again.into_iter().collect(), blocked: Vec::new() }
     }
 }
 
-/// Sends the statements of these jobs and settles their calls. `wait`: how long they may wait for locks, if not as
+/// Sends the statements of these requests and settles their calls. `wait`: how long they may wait for locks, if not as
 /// long as statements that share a connection.
 pub(super) async fn round(
     engine: &Arc<Engine>,
     lease: &Lease,
-    jobs: Vec<Job>,
+    requests: Vec<Request>,
     wait: Option<LockWait>,
 ) -> Unsettled {
     let mut left = Unsettled::default();
     let mut groups: Vec<Group> = Vec::new();
-    let jobs = engine.lost_sessions.without_blocked(jobs);
+    let requests = engine.lost_sessions.without_blocked(requests);
     if !lease.is_own() {
         engine.shares_sessions.store(true, Ordering::Relaxed);
     }
     engine.traffic.count_round();
-    for mut job in jobs {
-        if !job.prepare.is_prepared() {
-            let preparation = job.prepare.clone();
+    for mut request in requests {
+        if !request.prepare.is_prepared() {
+            let preparation = request.prepare.clone();
             if let Err(error) = prepare(lease, &*preparation).await {
-                left.again.extend(failed(engine, lease, job, &error.before_sending()));
+                left.again.extend(failed(engine, lease, request, &error.before_sending()));
                 continue;
             }
         }
-        match job.bind() {
-            Some(statement) => Group::add(&mut groups, statement, job),
-            None => left.again.extend(answer_all(engine, vec![(job, &[])])),
+        match request.bind() {
+            Some(statement) => Group::add(&mut groups, statement, request),
+            None => left.again.extend(answer_all(engine, vec![(request, &[])])),
         }
     }
     // Most rounds are of one kind.
@@ -92,28 +92,28 @@ async fn prepare(lease: &Lease, preparation: &dyn Prepare) -> Result<(), Error> 
 /// The calls of a round that one statement carries.
 struct Group {
     statement: Arc<Statement>,
-    jobs: Vec<Job>,
+    requests: Vec<Request>,
     bytes: usize,
 }
 
 impl Group {
-    fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, job: Job) {
-        let bytes = job.args().iter().map(Arg::bytes).sum();
+    fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, request: Request) {
+        let bytes = request.args().iter().map(Arg::bytes).sum();
         let shares = |group: &&mut Group| {
             statement.is_batched()
                 && group.statement.is_same(&statement)
-                && statement.agree(group.jobs[0].args(), job.args())
+                && statement.agree(group.requests[0].args(), request.args())
                 && group.bytes + bytes <= ROUND_BYTES
-                // A job that failed before runs by itself: it may be the one that made its batch fail.
-                && job.failures == 0
-                && group.jobs[0].failures == 0
+                // A request that failed before runs by itself: it may be the one that made its batch fail.
+                && request.failures == 0
+                && group.requests[0].failures == 0
         };
         match groups.iter_mut().rev().find(shares) {
             Some(group) => {
-                group.jobs.push(job);
+                group.requests.push(request);
                 group.bytes += bytes;
             }
-            None => groups.push(Group { statement, jobs: vec![job], bytes }),
+            None => groups.push(Group { statement, requests: vec![request], bytes }),
         }
     }
 
@@ -129,49 +129,49 @@ impl Group {
             Some(wait) => (wait, None),
             None => self.shared_wait(engine, lease, statements),
         };
-        let Group { statement, jobs, .. } = self;
-        let calls: Vec<&[Arg]> = jobs.iter().map(Job::args).collect();
-        engine.traffic.count_statement(jobs.iter().map(Job::calls).sum());
+        let Group { statement, requests, .. } = self;
+        let calls: Vec<&[Arg]> = requests.iter().map(Request::args).collect();
+        engine.traffic.count_statement(requests.iter().map(Request::calls).sum());
         let error = match send(engine, lease, &statement, &calls, wait).await {
             Ok(rows) => {
                 let parts = deal(&rows, &calls);
-                let answered = jobs.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
+                let answered = requests.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
                 return Unsettled::again(answer_all(engine, answered.collect()));
             }
             Err(error) => error,
         };
         let is_blocked = is_blocked(&error, lease, wait);
-        if jobs.len() == 1 && is_blocked {
+        if requests.len() == 1 && is_blocked {
             return Unsettled {
-                blocked: jobs.into_iter().map(|job| (job, error.clone())).collect(),
+                blocked: requests.into_iter().map(|request| (request, error.clone())).collect(),
                 again: vec![],
             };
         }
         // One bad call must not fail its batch, and a blocked call must not delay it. The server did none of it. So
         // each call runs by itself, in one pipeline.
-        if matches!(error, Error::Server(_)) && jobs.len() > 1 && !error.ends_connection() {
+        if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { PROBE } else { wait };
             let mut left = Unsettled::default();
-            let alone = jobs.into_iter().map(|job| run_by_itself(engine, lease, &statement, job, wait));
+            let alone = requests.into_iter().map(|request| run_by_itself(engine, lease, &statement, request, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
             return left;
         }
-        Unsettled::again(jobs.into_iter().filter_map(|job| failed(engine, lease, job, &error)))
+        Unsettled::again(requests.into_iter().filter_map(|request| failed(engine, lease, request, &error)))
     }
 
     /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
     /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
     /// So a write that is alone there has no limit, as long as that leaves connections for the others.
     fn shared_wait(&self, engine: &Arc<Engine>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
-        let is_many = statements > FEW_STATEMENTS || self.jobs.len() > FEW_CALLS;
+        let is_many = statements > FEW_STATEMENTS || self.requests.len() > FEW_CALLS;
         let shared = if is_many { SHARED_BY_MANY } else { SHARED };
         if lease.is_own() {
             return (shared, None);
         }
-        if !self.jobs.iter().any(Job::writes) {
+        if !self.requests.iter().any(Request::writes) {
             return (LockWait::Users, None);
         }
-        let is_alone = statements == 1 && self.jobs.len() == 1;
+        let is_alone = statements == 1 && self.requests.len() == 1;
         match is_alone.then(|| Slot::take(engine)).flatten() {
             Some(slot) => (LockWait::Users, Some(slot)),
             None => (shared, None),
@@ -183,17 +183,17 @@ async fn run_by_itself(
     engine: &Arc<Engine>,
     lease: &Lease,
     statement: &Statement,
-    job: Job,
+    request: Request,
     wait: LockWait,
 ) -> Unsettled {
-    job.note_repetition();
-    engine.traffic.count_statement(job.calls());
-    match send(engine, lease, statement, &[job.args()], wait).await {
-        Ok(rows) => Unsettled::again(answer_all(engine, vec![(job, &rows)])),
+    request.note_repetition();
+    engine.traffic.count_statement(request.calls());
+    match send(engine, lease, statement, &[request.args()], wait).await {
+        Ok(rows) => Unsettled::again(answer_all(engine, vec![(request, &rows)])),
         Err(error) if is_blocked(&error, lease, wait) => {
-            Unsettled { blocked: vec![(job, error)], again: Vec::new() }
+            Unsettled { blocked: vec![(request, error)], again: Vec::new() }
         }
-        Err(error) => Unsettled::again(failed(engine, lease, job, &error)),
+        Err(error) => Unsettled::again(failed(engine, lease, request, &error)),
     }
 }
 
@@ -202,23 +202,23 @@ fn is_blocked(error: &Error, lease: &Lease, wait: LockWait) -> bool {
     error.sqlstate() == Some("55P03") && lease.lock_timeout().is_ours(wait)
 }
 
-/// Reports to the callers what their rows say, then gives the turns back. Returns the jobs that want another run.
-fn answer_all(engine: &Arc<Engine>, answered: Vec<(Job, &[Row])>) -> Vec<Job> {
+/// Reports to the callers what their rows say, then gives the turns back. Returns the requests that want another run.
+fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
     let mut again = Vec::new();
     let mut done = Vec::with_capacity(answered.len());
     let mut telling = Telling::default();
-    for (job, rows) in answered {
+    for (request, rows) in answered {
         // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the round.
-        match catch_unwind(AssertUnwindSafe(|| job.answer(rows, &mut telling))) {
-            Ok(Answered::Done(job)) => done.push(job.retire()),
-            Ok(Answered::Again(job)) => {
-                job.note_repetition();
-                again.push(job);
+        match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut telling))) {
+            Ok(Answered::Done(request)) => done.push(request.retire()),
+            Ok(Answered::Again(request)) => {
+                request.note_repetition();
+                again.push(request);
             }
             Err(_) => {}
         }
     }
-    // First the callers, then the next in line: see `Job::settle`.
+    // First the callers, then the next in line: see `Request::settle`.
     drop(telling);
     engine.leave(done);
     again
@@ -237,23 +237,23 @@ async fn send(
     lease.run(words, &params, engine.unnamed_only(), wait).await
 }
 
-/// Settles the call with its failure, or returns the job to run again. A write that may still be under way waits for
-/// the end of its session first: neither a retry nor a later call on its keys may overtake it.
-fn failed(engine: &Arc<Engine>, lease: &Lease, mut job: Job, error: &Error) -> Option<Job> {
-    job.failures += 1;
+/// Settles the call with its failure, or returns the request to run again. A write that may still be under way waits
+/// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
+fn failed(engine: &Arc<Engine>, lease: &Lease, mut request: Request, error: &Error) -> Option<Request> {
+    request.failures += 1;
     let runs_again =
-        runs_again(engine, lease, &mut job, error) && (job.failures < MAX_FAILURES || is_patient(engine, &job));
+        runs_again(engine, lease, &mut request, error) && (request.failures < MAX_FAILURES || is_patient(engine, &request));
     if runs_again {
-        job.note_repetition();
+        request.note_repetition();
     }
-    if may_be_under_way(error) && job.writes() && lease.backend().is_some() {
-        engine.lost_sessions.hold(engine, lease, job, (!runs_again).then(|| error.clone()));
+    if may_be_under_way(error) && request.writes() && lease.backend().is_some() {
+        engine.lost_sessions.hold(engine, lease, request, (!runs_again).then(|| error.clone()));
         return None;
     }
     if runs_again {
-        return Some(job);
+        return Some(request);
     }
-    job.settle(Err(error.clone()));
+    request.settle(Err(error.clone()));
     None
 }
 
@@ -268,34 +268,34 @@ fn may_be_under_way(error: &Error) -> bool {
 
 /// Whether a call that got no connection is retried. It is if its first run may have reached the server and it is
 /// harmless to repeat, or if it has a retry time of its own.
-pub(super) fn is_hopeful(engine: &Engine, job: &Job, error: &Error) -> bool {
-    let has_run = (job.failures > 0 || job.maybe_done) && job.failures < MAX_FAILURES;
-    (has_run || is_patient(engine, job)) && !matches!(error, Error::Closed)
+pub(super) fn is_hopeful(engine: &Engine, request: &Request, error: &Error) -> bool {
+    let has_run = (request.failures > 0 || request.maybe_done) && request.failures < MAX_FAILURES;
+    (has_run || is_patient(engine, request)) && !matches!(error, Error::Closed)
 }
 
 /// Whether a retry may resolve a failure, and can do no harm.
-fn runs_again(engine: &Arc<Engine>, lease: &Lease, job: &mut Job, error: &Error) -> bool {
+fn runs_again(engine: &Arc<Engine>, lease: &Lease, request: &mut Request, error: &Error) -> bool {
     if error.ends_connection() {
         lease.spoil();
         if matches!(error, Error::Unsent) {
             return true;
         }
-        job.maybe_done = true;
-        return job.retry == Retry::Harmless;
+        request.maybe_done = true;
+        return request.retry == Retry::Harmless;
     }
     if matches!(error, Error::QueryTimeout) {
         // The statement may still run, ahead of whatever this connection would be given next.
         lease.spoil();
-        job.maybe_done = true;
-        return is_patient(engine, job) && job.retry == Retry::Harmless;
+        request.maybe_done = true;
+        return is_patient(engine, request) && request.retry == Retry::Harmless;
     }
-    let first = job.failures == 1;
+    let first = request.failures == 1;
     match error.sqlstate() {
         // Rolled back completely: a serialization failure, a deadlock.
         Some("40001" | "40P01") => true,
         // The table is gone, or was never made. Or a part of it that the documented schema lacks is gone, or the
         // right to use that part. So prepare again.
-        Some("42P01" | "42703" | "42501") => first && job.prepare.invalidate(),
+        Some("42P01" | "42703" | "42501") => first && request.prepare.invalidate(),
         // The server does not know our prepared statement, or knows another by its name: a transaction pooler.
         Some("26000" | "42P05") => {
             engine.unnamed_only.store(true, Ordering::Relaxed);
@@ -309,28 +309,28 @@ fn runs_again(engine: &Arc<Engine>, lease: &Lease, job: &mut Job, error: &Error)
         // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
         Some("25006") => {
             lease.spoil();
-            first || is_patient(engine, job)
+            first || is_patient(engine, request)
         }
         // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
-        Some("55P03" | "57014") => is_patient(engine, job),
-        Some(code) if code.starts_with("53") => is_patient(engine, job),
+        Some("55P03" | "57014") => is_patient(engine, request),
+        Some(code) if code.starts_with("53") => is_patient(engine, request),
         _ => false,
     }
 }
 
 /// Whether a call retries transient failures. Not after the pool has been ended, because its end waits for the call.
-fn is_patient(engine: &Engine, job: &Job) -> bool {
-    job.is_patient() && !engine.is_closed()
+fn is_patient(engine: &Engine, request: &Request) -> bool {
+    request.is_patient() && !engine.is_closed()
 }
 
 /// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the patience that a call
 /// has left. Otherwise the next attempt would come after that.
-pub(super) fn pause(job: &Job) -> Duration {
-    let pause = match job.failures.max(job.repetitions) {
+pub(super) fn pause(request: &Request) -> Duration {
+    let pause = match request.failures.max(request.repetitions) {
         0 | 1 => Duration::ZERO,
         more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
     };
-    match job.patience() {
+    match request.patience() {
         Some(left) if !left.is_zero() => pause.min(left / 2),
         _ => pause,
     }
@@ -340,7 +340,7 @@ pub(super) fn pause(job: &Job) -> Duration {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
-    use super::super::job::{Answer, Call, NothingToPrepare};
+    use super::super::request::{Answer, Call, NothingToPrepare};
     use super::super::{Reply, Turns};
     use super::*;
 
@@ -363,11 +363,11 @@ mod tests {
     fn a_call_that_always_asks_for_another_run_pauses_and_ends() {
         let (reply, outcome) = Reply::awaited();
         let call = Box::new(AsksAgain);
-        let mut job = Job::new(Turns::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
+        let mut request = Request::new(Turns::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
         let mut pauses = Vec::new();
-        while let Answered::Again(again) = job.answer(&[], &mut Telling::default()) {
-            job = again;
-            pauses.push(pause(&job));
+        while let Answered::Again(again) = request.answer(&[], &mut Telling::default()) {
+            request = again;
+            pauses.push(pause(&request));
         }
         assert_eq!(pauses.len(), 7);
         assert_eq!(pauses[0], Duration::ZERO);

@@ -4,8 +4,8 @@
 //! a write of the whole table, such as `clear`: that waits for the scans that run. So a long scan delays no call on a
 //! key, and a scan that waits for a blocked write delays nothing.
 //!
-//! The writes that have not ended are counted in sections: each section is the writes between one scan and the scan before
-//! it. A scan is admitted when its own section and all earlier ones are empty. That costs a write one look-up.
+//! The writes that have not ended are counted in sections: each section is the writes between one scan and the scan
+//! before it. A scan is admitted when its own section and all earlier ones are empty. That costs a write one look-up.
 
 use std::collections::VecDeque;
 

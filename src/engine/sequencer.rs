@@ -1,26 +1,27 @@
 //! Calls on one key take effect in the order in which they were made.
 //!
-//! A job names the resources it touches (a table, a key) and how. It runs when it may use all of them. Otherwise it
-//! waits in line behind earlier jobs. Jobs that use a resource in the same shared mode use it together: reads of one
-//! key, or calls on different keys of one table. A write of the whole table (`clear`, `prune`) waits for all calls on
-//! the table that came before it, and delays those that come after. A read of the whole table (`keys`, `stats`) waits
-//! for the writes that came before it, and delays nothing but such a write (see [`scans`](super::scans)).
+//! A request names the resources it touches (a table, a key) and how. It runs when it may use all of them. Otherwise it
+//! waits in line behind earlier requests. Requests that use a resource in the same shared mode use it together: reads
+//! of one key, or calls on different keys of one table. A write of the whole table (`clear`, `prune`) waits for all
+//! calls on the table that came before it, and delays those that come after. A read of the whole table (`keys`,
+//! `stats`) waits for the writes that came before it, and delays nothing but such a write (see
+//! [`scans`](super::scans)).
 //!
-//! A job takes its place in all of its lines at once, when it is submitted. So if two jobs meet in several lines, the
-//! earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes. If two
-//! collide, the only effect is that their calls are ordered needlessly.
+//! A request takes its place in all of its lines at once, when it is submitted. So if two requests meet in several
+//! lines, the earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes.
+//! If two collide, the only effect is that their calls are ordered needlessly.
 //!
 //! Calls that add up (failures of one breaker, for example) need not wait for each other. The first that has to wait
-//! also stands for the calls that follow it, as long as no other job is between them in any line.
+//! also stands for the calls that follow it, as long as no other request is between them in any line.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
-use super::job::Job;
+use super::request::Request;
 use super::scans::Scans;
 
-/// How a job uses a resource. Jobs of the same shared mode use it at once; any other pair takes turns.
+/// How a request uses a resource. Requests of the same shared mode use it at once; any other pair takes turns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// A call on one key, as seen by the table.
@@ -46,11 +47,11 @@ pub struct Turn {
     pub mode: Mode,
 }
 
-/// The resources of one job, each once. There are few, so they need no allocation of their own.
+/// The resources of one request, each once. There are few, so they need no allocation of their own.
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     turns: [Option<Turn>; MOST_TURNS],
-    /// The job's place in the order of arrival, from 1.
+    /// The request's place in the order of arrival, from 1.
     number: u64,
 }
 
@@ -62,7 +63,7 @@ impl Turns {
         for (place, turn) in turns.iter_mut().zip(wanted) {
             *place = Some(*turn);
         }
-        assert!(wanted.len() <= MOST_TURNS, "a job touches at most {MOST_TURNS} resources");
+        assert!(wanted.len() <= MOST_TURNS, "a request touches at most {MOST_TURNS} resources");
         Self { turns, number: 0 }
     }
 
@@ -108,12 +109,12 @@ type Numbered<T> = HashMap<u64, T, BuildHasherDefault<Itself>>;
 #[derive(Default)]
 pub(super) struct Sequencer {
     lines: Numbered<Line>,
-    /// Jobs that are not admitted to all of their resources yet, and the number of resources still missing.
-    waiting: Numbered<(Job, usize)>,
+    /// Requests that are not admitted to all of their resources yet, and the number of resources still missing.
+    waiting: Numbered<(Request, usize)>,
     submitted: u64,
 }
 
-/// The jobs that use a resource now, and those that wait for it in order of arrival.
+/// The requests that use a resource now, and those that wait for it in order of arrival.
 #[derive(Default)]
 struct Line {
     users: usize,
@@ -124,7 +125,7 @@ struct Line {
 }
 
 impl Line {
-    /// Scans delay only jobs that need the resource to themselves.
+    /// Scans delay only requests that need the resource to themselves.
     fn admits(&self, mode: Mode) -> bool {
         match self.users {
             0 => mode != Mode::Alone || !self.scans.are_running(),
@@ -132,7 +133,7 @@ impl Line {
         }
     }
 
-    /// Takes a job's place in line. Returns whether it need not wait.
+    /// Takes a request's place in line. Returns whether it need not wait.
     fn enter(&mut self, number: u64, mode: Mode, is_write: bool) -> bool {
         if mode == Mode::Scan {
             return self.scans.enter(number);
@@ -150,7 +151,7 @@ impl Line {
         is_admitted
     }
 
-    /// Ends a job's use. Returns the jobs that this admits.
+    /// Ends a request's use. Returns the requests that this admits.
     fn leave(&mut self, number: u64, mode: Mode, is_write: bool) -> Vec<u64> {
         let mut admitted = Vec::new();
         if mode == Mode::Scan {
@@ -182,52 +183,53 @@ impl Line {
     }
 }
 
-fn make_ready(mut job: Job, ready: &mut VecDeque<Job>) {
-    job.ready_since = Some(Instant::now());
-    ready.push_back(job);
+fn make_ready(mut request: Request, ready: &mut VecDeque<Request>) {
+    request.ready_since = Some(Instant::now());
+    ready.push_back(request);
 }
 
 impl Sequencer {
-    /// Gives `job` its place in every line, and adds it to `ready` if it need not wait in any.
-    pub(super) fn enter(&mut self, job: Job, ready: &mut VecDeque<Job>) {
-        let Some(mut job) = self.try_aboard(job) else { return };
+    /// Gives `request` its place in every line, and adds it to `ready` if it need not wait in any.
+    pub(super) fn enter(&mut self, request: Request, ready: &mut VecDeque<Request>) {
+        let Some(mut request) = self.try_aboard(request) else { return };
         self.submitted += 1;
         let number = self.submitted;
-        job.turns.number = number;
-        let is_write = job.writes();
+        request.turns.number = number;
+        let is_write = request.writes();
         let mut lacking = 0;
-        for turn in job.turns.iter() {
+        for turn in request.turns.iter() {
             let line = self.lines.entry(turn.resource).or_default();
             lacking += usize::from(!line.enter(number, turn.mode, is_write));
         }
         match lacking {
-            0 => make_ready(job, ready),
+            0 => make_ready(request, ready),
             lacking => {
-                self.waiting.insert(number, (job, lacking));
+                self.waiting.insert(number, (request, lacking));
             }
         }
     }
 
-    /// The jobs that are not admitted to all of their resources.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Job> {
-        self.waiting.values().map(|(job, _)| job)
+    /// The requests that are not admitted to all of their resources.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Request> {
+        self.waiting.values().map(|(request, _)| request)
     }
 
-    /// Returns the job if no waiting job can stand for it.
-    fn try_aboard(&mut self, job: Job) -> Option<Job> {
-        if job.ticket().is_none() {
-            return Some(job);
+    /// Returns the request if no waiting request can stand for it.
+    fn try_aboard(&mut self, request: Request) -> Option<Request> {
+        if request.ticket().is_none() {
+            return Some(request);
         }
-        match self.next_before(&job.turns).and_then(|number| self.waiting.get_mut(&number)) {
-            Some((waiting, _)) if waiting.takes_aboard(&job) => {
-                waiting.take_aboard(job);
+        match self.next_before(&request.turns).and_then(|number| self.waiting.get_mut(&number)) {
+            Some((waiting, _)) if waiting.takes_aboard(&request) => {
+                waiting.take_aboard(request);
                 None
             }
-            _ => Some(job),
+            _ => Some(request),
         }
     }
 
-    /// The waiting job directly ahead of a job with these turns, in all lines in which that job would have to wait.
+    /// The waiting request directly ahead of a request with these turns, in all lines in which that request would have
+    /// to wait.
     fn next_before(&self, turns: &Turns) -> Option<u64> {
         let mut before = None;
         for turn in turns.iter() {
@@ -241,8 +243,8 @@ impl Sequencer {
         before
     }
 
-    /// Gives back the turns of a job that was ready, and admits the jobs that waited for them.
-    pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Job>) {
+    /// Gives back the turns of a request that was ready, and admits the requests that waited for them.
+    pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Request>) {
         let is_write = turns.are_of_a_write();
         for turn in turns.iter() {
             let Some(line) = self.lines.get_mut(&turn.resource) else { continue };
@@ -254,9 +256,9 @@ impl Sequencer {
                 let Some((_, lacking)) = self.waiting.get_mut(&number) else { continue };
                 *lacking -= 1;
                 if *lacking == 0
-                    && let Some((job, _)) = self.waiting.remove(&number)
+                    && let Some((request, _)) = self.waiting.remove(&number)
                 {
-                    make_ready(job, ready);
+                    make_ready(request, ready);
                 }
             }
         }
@@ -267,24 +269,24 @@ impl Sequencer {
 mod tests {
     use super::*;
 
-    fn job(tag: i64, turns: &[(u64, Mode)]) -> Job {
-        job_with_ticket(tag, turns, None)
+    fn request(tag: i64, turns: &[(u64, Mode)]) -> Request {
+        request_with_ticket(tag, turns, None)
     }
 
-    fn job_with_ticket(tag: i64, turns: &[(u64, Mode)], ticket: Option<&str>) -> Job {
+    fn request_with_ticket(tag: i64, turns: &[(u64, Mode)], ticket: Option<&str>) -> Request {
         let turns: Vec<_> = turns.iter().map(|&(resource, mode)| Turn { resource, mode }).collect();
-        Job::for_test(tag, Turns::new(&turns), ticket)
+        Request::for_test(tag, Turns::new(&turns), ticket)
     }
 
-    fn tags(ready: &VecDeque<Job>) -> Vec<i64> {
-        ready.iter().map(Job::tag_for_test).collect()
+    fn tags(ready: &VecDeque<Request>) -> Vec<i64> {
+        ready.iter().map(Request::tag_for_test).collect()
     }
 
     #[test]
     fn reads_share_and_a_write_waits_for_them_and_holds_back_later_reads() {
         let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
         for (tag, mode) in [(1, Mode::Read), (2, Mode::Read), (3, Mode::Alone), (4, Mode::Read)] {
-            sequencer.enter(job(tag, &[(7, mode)]), &mut ready);
+            sequencer.enter(request(tag, &[(7, mode)]), &mut ready);
         }
         assert_eq!(tags(&ready), [1, 2]);
         let first = ready.pop_front().unwrap();
@@ -301,18 +303,18 @@ mod tests {
     #[test]
     fn a_scan_waits_for_earlier_writes_and_holds_back_nothing_but_a_write_of_the_whole_table() {
         let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
-        let leave = |sequencer: &mut Sequencer, ready: &mut VecDeque<Job>, tag: i64| {
-            let at = ready.iter().position(|job| job.tag_for_test() == tag).expect("it is ready");
+        let leave = |sequencer: &mut Sequencer, ready: &mut VecDeque<Request>, tag: i64| {
+            let at = ready.iter().position(|request| request.tag_for_test() == tag).expect("it is ready");
             let done = ready.remove(at).expect("it is there");
             sequencer.leave(&done.turns, ready);
         };
-        sequencer.enter(job(1, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(2, &[(0, Mode::Point), (2, Mode::Read)]), &mut ready);
+        sequencer.enter(request(1, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(2, &[(0, Mode::Point), (2, Mode::Read)]), &mut ready);
         // A write that is itself waiting counts as well.
-        sequencer.enter(job(3, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(4, &[(0, Mode::Scan)]), &mut ready);
-        sequencer.enter(job(5, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(6, &[(0, Mode::Scan)]), &mut ready);
+        sequencer.enter(request(3, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(4, &[(0, Mode::Scan)]), &mut ready);
+        sequencer.enter(request(5, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(6, &[(0, Mode::Scan)]), &mut ready);
         assert_eq!(tags(&ready), [1, 2, 5], "nothing waits for a scan that waits");
         leave(&mut sequencer, &mut ready, 5);
         assert_eq!(
@@ -324,10 +326,10 @@ mod tests {
         assert_eq!(tags(&ready), [2, 3]);
         leave(&mut sequencer, &mut ready, 3);
         assert_eq!(tags(&ready), [2, 4, 6], "the read 2 is nothing that a scan would have to see");
-        sequencer.enter(job(7, &[(0, Mode::Point), (4, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(8, &[(0, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(9, &[(0, Mode::Point), (5, Mode::Read)]), &mut ready);
-        sequencer.enter(job(10, &[(0, Mode::Scan)]), &mut ready);
+        sequencer.enter(request(7, &[(0, Mode::Point), (4, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(8, &[(0, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(9, &[(0, Mode::Point), (5, Mode::Read)]), &mut ready);
+        sequencer.enter(request(10, &[(0, Mode::Scan)]), &mut ready);
         assert_eq!(tags(&ready), [2, 4, 6, 7], "nor does anything wait for a scan that runs");
         for tag in [2, 7, 4] {
             leave(&mut sequencer, &mut ready, tag);
@@ -344,13 +346,13 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_waits_in_one_line_keeps_its_place_in_the_others() {
+    fn a_request_that_waits_in_one_line_keeps_its_place_in_the_others() {
         // Saves of one checkpoint id: the second waits for its task, and the third, of another task, for the second.
         let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
         let (task_a, task_b, id) = (1, 2, 3);
-        sequencer.enter(job(1, &[(task_a, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(2, &[(task_a, Mode::Alone), (id, Mode::Alone)]), &mut ready);
-        sequencer.enter(job(3, &[(task_b, Mode::Alone), (id, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(1, &[(task_a, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(2, &[(task_a, Mode::Alone), (id, Mode::Alone)]), &mut ready);
+        sequencer.enter(request(3, &[(task_b, Mode::Alone), (id, Mode::Alone)]), &mut ready);
         for expected in 1..=3 {
             assert_eq!(tags(&ready), [expected]);
             let done = ready.pop_front().unwrap();
@@ -363,19 +365,20 @@ mod tests {
         let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
         let on_key = [(0, Mode::Point), (1, Mode::Alone)];
         for tag in 1..=4 {
-            sequencer.enter(job_with_ticket(tag, &on_key, Some("k")), &mut ready);
+            sequencer.enter(request_with_ticket(tag, &on_key, Some("k")), &mut ready);
         }
-        sequencer.enter(job_with_ticket(5, &on_key, Some("other limit")), &mut ready);
-        sequencer.enter(job(6, &[(0, Mode::Scan)]), &mut ready);
+        sequencer.enter(request_with_ticket(5, &on_key, Some("other limit")), &mut ready);
+        sequencer.enter(request(6, &[(0, Mode::Scan)]), &mut ready);
         // The scan does not separate them.
-        sequencer.enter(job_with_ticket(7, &on_key, Some("other limit")), &mut ready);
-        sequencer.enter(job(8, &[(0, Mode::Alone)]), &mut ready);
-        // Behind job 8, which waits only for the table. So the jobs ahead of job 8 do not stand for this one.
-        sequencer.enter(job_with_ticket(9, &on_key, Some("other limit")), &mut ready);
+        sequencer.enter(request_with_ticket(7, &on_key, Some("other limit")), &mut ready);
+        sequencer.enter(request(8, &[(0, Mode::Alone)]), &mut ready);
+        // Behind request 8, which waits only for the table. So the requests ahead of request 8 do not stand for this
+        // one.
+        sequencer.enter(request_with_ticket(9, &on_key, Some("other limit")), &mut ready);
         let mut order = Vec::new();
-        while let Some(job) = ready.pop_front() {
-            order.push((job.tag_for_test(), job.calls()));
-            sequencer.leave(&job.turns, &mut ready);
+        while let Some(request) = ready.pop_front() {
+            order.push((request.tag_for_test(), request.calls()));
+            sequencer.leave(&request.turns, &mut ready);
         }
         assert_eq!(order, [(1, 1), (2, 3), (5, 2), (6, 1), (8, 1), (9, 1)]);
     }
@@ -384,7 +387,7 @@ mod tests {
     fn nothing_is_kept_of_keys_that_nobody_uses() {
         let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
         for key in 0..1000 {
-            sequencer.enter(job(1, &[(0, Mode::Point), (key + 1, Mode::Alone)]), &mut ready);
+            sequencer.enter(request(1, &[(0, Mode::Point), (key + 1, Mode::Alone)]), &mut ready);
         }
         while let Some(done) = ready.pop_front() {
             sequencer.leave(&done.turns, &mut ready);

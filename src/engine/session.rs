@@ -41,8 +41,8 @@ pub(super) struct Backend {
     pub(super) started: String,
 }
 
-/// The start of a backend as text that does not depend on DateStyle, TimeZone or extra_float_digits. `backend_start` is a
-/// column of `pg_stat_get_activity(pid)` and of `pg_stat_activity`.
+/// The start of a backend as text that does not depend on DateStyle, TimeZone or extra_float_digits. `backend_start` is
+/// a column of `pg_stat_get_activity(pid)` and of `pg_stat_activity`.
 pub(super) const STARTED: &str = "(extract(epoch FROM backend_start) * 1000000)::bigint::text";
 
 pub(super) struct Session {

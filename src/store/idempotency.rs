@@ -144,8 +144,8 @@ impl Idempotency {
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
-        let job = self.place.job(turns, write, Retry::Harmless, reply);
-        self.place.engine.submit(job.patient(millis(patience)));
+        let request = self.place.request(turns, write, Retry::Harmless, reply);
+        self.place.engine.submit(request.patient(millis(patience)));
     }
 
     /// Whether the table has a column for fingerprints, as far as is known: the first call has read the catalogue.

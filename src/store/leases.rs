@@ -15,8 +15,8 @@
 //! covers them. These checks are frequent if no notifications arrive, and rare if they do.
 //!
 //! **Giving up.** A try may be under way when its caller gives up. The caller does not wait for it. If the try takes
-//! the lock, the lock is released. That release is owed (see [`Engine::owe`](crate::engine::Engine::owe)): the end of the
-//! pool, and of the process, waits for it.
+//! the lock, the lock is released. That release is owed (see [`Engine::owe`](crate::engine::Engine::owe)): the end of
+//! the pool, and of the process, waits for it.
 //!
 //! **Renewing.** A task of the runtime extends the lease every third of its length, whatever the event loop does. It
 //! stops when the lease is released or lost. A lease is lost if the server says so, or if its time is over before an

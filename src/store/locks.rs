@@ -16,7 +16,7 @@ use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Awaited, Error, Job, Kind, Engine, Listening, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Awaited, Error, Request, Kind, Engine, Listening, Mode, Reply, Retry};
 use crate::time::millis;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
@@ -281,7 +281,7 @@ impl Locks {
         self.place.engine.submit(self.acquisition(key, ttl, owner, reply).patient(patience).owed());
     }
 
-    fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Job {
+    fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Request {
         let drawn = owner.is_none();
         let owner = owner.unwrap_or_else(|| Uuid::new_v4().to_string());
         let undo = drawn.then(|| {
@@ -306,10 +306,10 @@ impl Locks {
             };
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
-        let job = self.job(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
+        let request = self.request(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
         match undo {
-            Some(undo) => job.if_unsettled(undo),
-            None => job,
+            Some(undo) => request.if_unsettled(undo),
+            None => request,
         }
     }
 
@@ -339,8 +339,8 @@ impl Locks {
             None => millis(ttl * PATIENCE).min(MAX_PATIENCE),
         };
         let stored = self.if_shared(token);
-        let job = self.extension(key, ttl, owner, stored, extended, reply);
-        self.place.engine.submit(job.patient(patience));
+        let request = self.extension(key, ttl, owner, stored, extended, reply);
+        self.place.engine.submit(request.patient(patience));
     }
 
     /// Extends the lease with this token and no other lease of the same owner, retrying transient failures for
@@ -354,8 +354,8 @@ impl Locks {
         reply: Reply,
     ) {
         let Granted { key, owner, stored } = lease;
-        let job = self.extension(key.clone(), ttl, owner.clone(), *stored, extended, reply);
-        self.place.engine.submit(job.patient(patience));
+        let request = self.extension(key.clone(), ttl, owner.clone(), *stored, extended, reply);
+        self.place.engine.submit(request.patient(patience));
     }
 
     fn extension(
@@ -366,7 +366,7 @@ impl Locks {
         stored: Option<i64>,
         mut extended: impl FnMut() + Send + 'static,
         reply: Reply,
-    ) -> Job {
+    ) -> Request {
         let rest = [Arg::text(owner), ttl_arg(Some(ttl)), Arg::Int(stored)];
         let read = move |found: Found<'_>| {
             if !found.rows.is_empty() {
@@ -374,14 +374,14 @@ impl Locks {
             }
             any_row(found)
         };
-        self.job(AT_EXTEND, Mode::Alone, key, rest, read, reply)
+        self.request(AT_EXTEND, Mode::Alone, key, rest, read, reply)
     }
 
     /// `token`: the lease's.
     pub fn release(&self, key: String, owner: String, token: Option<&str>, reply: Reply) {
         let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
-        let job = self.job(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
-        self.place.engine.submit(job);
+        let request = self.request(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
+        self.place.engine.submit(request);
     }
 
     /// The number that the row stores for the lease with this token. It is a condition of a statement in a session
@@ -398,8 +398,8 @@ impl Locks {
 
     /// As [`release`](Self::release), and returns whether the lock was still the owner's.
     pub fn release_one(&self, key: String, owner: String, reply: Reply) {
-        let job = self.job(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
-        self.place.engine.submit(job);
+        let request = self.request(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
+        self.place.engine.submit(request);
     }
 
     pub fn is_valid(&self, key: String, owner: String, reply: Reply) {
@@ -407,7 +407,7 @@ impl Locks {
             let holder = found.rows.first().map(|row| row.cell::<&str>(1)).transpose()?;
             Ok(Answer::Done((holder == Some(owner.as_str())).to_string()))
         };
-        self.place.engine.submit(self.job(AT_HOLDER, Mode::Read, key, [], read, reply));
+        self.place.engine.submit(self.request(AT_HOLDER, Mode::Read, key, [], read, reply));
     }
 
     /// `{ owner, expiresAt }`, or null if no process holds the lock.
@@ -417,7 +417,7 @@ impl Locks {
             let (owner, expires_at) = (json::text(row.cell(1)?), row.cell::<i64>(2)?);
             Ok(Answer::Done(format!(r#"{{"owner":{owner},"expiresAt":{expires_at}}}"#)))
         };
-        self.place.engine.submit(self.job(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
+        self.place.engine.submit(self.request(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
     }
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
@@ -496,10 +496,10 @@ impl Locks {
             Ok(Answer::Done(format!("[{owner},{left}]")))
         };
         let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
-        let job = self.job(statement, mode, key.to_owned(), [], read, reply);
+        let request = self.request(statement, mode, key.to_owned(), [], read, reply);
         self.place.engine.submit(match patience {
-            Some(patience) => job.patient(patience),
-            None => job,
+            Some(patience) => request.patient(patience),
+            None => request,
         });
         let told = outcome.await?;
         let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
@@ -521,8 +521,8 @@ impl Locks {
     fn owed_release(&self, key: String, owner: String) -> Awaited {
         let (reply, outcome) = Reply::awaited();
         let rest = [Arg::text(owner), Arg::Int(None)];
-        let job = self.job(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
-        self.place.engine.submit(job.owed());
+        let request = self.request(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
+        self.place.engine.submit(request.owed());
         outcome
     }
 
@@ -539,8 +539,8 @@ impl Locks {
         format!("{}{key}", self.place.prefix.as_str())
     }
 
-    /// A job that may run again when its outcome is unknown: the owner makes a second run harmless.
-    fn job<const N: usize>(
+    /// A request that may run again when its outcome is unknown: the owner makes a second run harmless.
+    fn request<const N: usize>(
         &self,
         statement: usize,
         mode: Mode,
@@ -548,10 +548,10 @@ impl Locks {
         rest: [Arg; N],
         read: impl FnMut(Found<'_>) -> Result<Answer, Error> + Send + 'static,
         reply: Reply,
-    ) -> Job {
+    ) -> Request {
         let turns = self.place.on_key(&key, mode);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, read);
-        self.place.job(turns, call, Retry::Harmless, reply)
+        self.place.request(turns, call, Retry::Harmless, reply)
     }
 }
 

@@ -51,7 +51,7 @@ pub use leases::Wanted;
 pub use locks::Locks;
 pub use subscription::Subscription;
 
-use crate::engine::{Arg, Call, Job, Engine, Mode, Reply, Retry, Turn, Turns};
+use crate::engine::{Arg, Call, Request, Engine, Mode, Reply, Retry, Turn, Turns};
 use keys::Prefix;
 pub use table::Durability;
 use table::{Connect, Table};
@@ -63,7 +63,7 @@ const LONGEST_TTL_MS: f64 = 8.6e15;
 /// Makes the missing parts of these providers' tables.
 pub fn connect(engine: &Arc<Engine>, tables: Vec<TableRef>, reply: Reply) {
     let tables = tables.into_iter().map(|table| table.0).collect();
-    engine.submit(Job::preparation(Arc::new(Connect(tables)), reply));
+    engine.submit(Request::preparation(Arc::new(Connect(tables)), reply));
 }
 
 /// A provider's table, to hand to [`connect`].
@@ -82,11 +82,11 @@ impl Place {
     }
 
     fn submit(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) {
-        self.engine.submit(self.job(turns, call, retry, reply));
+        self.engine.submit(self.request(turns, call, retry, reply));
     }
 
-    fn job(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) -> Job {
-        Job::new(turns, self.table.clone(), Box::new(call), retry, reply)
+    fn request(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) -> Request {
+        Request::new(turns, self.table.clone(), Box::new(call), retry, reply)
     }
 
     /// The turns of a call on one key.

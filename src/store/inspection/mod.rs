@@ -16,7 +16,7 @@ use super::call::{Found, KeyCall};
 use super::keys::Prefix;
 use super::table::{Durability, Table};
 use crate::engine::{
-    Answer, Arg, Call, Error, Job, Kind, Engine, NothingToPrepare, Prepare, Reply, Retry, Statement, Turns,
+    Answer, Arg, Call, Error, Request, Kind, Engine, NothingToPrepare, Prepare, Reply, Retry, Statement, Turns,
 };
 
 pub struct Inspection {
@@ -97,7 +97,7 @@ impl Inspection {
 
     /// Without turns: it waits for no other call, and none waits for it.
     fn submit(&self, prepare: Arc<dyn Prepare>, call: impl Call + 'static, reply: Reply) {
-        self.engine.submit(Job::new(Turns::default(), prepare, Box::new(call), Retry::Harmless, reply));
+        self.engine.submit(Request::new(Turns::default(), prepare, Box::new(call), Retry::Harmless, reply));
     }
 }
 

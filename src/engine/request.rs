@@ -19,7 +19,7 @@ const MAX_REPETITIONS: u32 = 8;
 const UNSETTLED: &str = "each answer of the server asked for another run of the call, and that has ended after 8 runs: \
                          a trigger of the table may change what the adapter writes";
 
-/// How many calls one job may stand for.
+/// How many calls one request may stand for.
 const MAX_CALLS: usize = 1 << 10;
 
 /// What a call asks the server, and how it reads the answer.
@@ -48,14 +48,14 @@ pub struct Ticket<'a> {
 pub enum Answer {
     /// JSON text, or nothing.
     Done(String),
-    /// The number of the last of the calls for which the job stands. The calls before it have the numbers before it.
-    /// No number is greater than `most`: the count has stopped there.
+    /// The number of the last of the calls for which the request stands. The calls before it have the numbers before
+    /// it. No number is greater than `most`: the count has stopped there.
     Counted { last: i64, most: i64 },
     /// Run the same call again before its callers get an answer; see [`MAX_REPETITIONS`].
     Again,
 }
 
-/// What must be true before a job's statement can run: its table exists, and its shape is known.
+/// What must be true before a request's statement can run: its table exists, and its shape is known.
 pub trait Prepare: Send + Sync {
     fn is_prepared(&self) -> bool;
     fn prepare<'a>(
@@ -96,7 +96,7 @@ pub enum Retry {
     Harmless,
 }
 
-pub struct Job {
+pub struct Request {
     pub(super) turns: Turns,
     pub(super) prepare: Arc<dyn Prepare>,
     /// Absent if preparing is all there is to do, as in `connect()`.
@@ -117,7 +117,7 @@ pub struct Job {
     reply: Option<Reply>,
     /// The callers of the later calls for which this one stands as well, in their order.
     riders: Vec<Reply>,
-    /// For how many calls this job stands.
+    /// For how many calls this request stands.
     calls: usize,
     /// Whether it is owed to the server, and no caller waits for it: see `owed`.
     is_owed: bool,
@@ -126,7 +126,7 @@ pub struct Job {
     engine: Weak<Engine>,
 }
 
-impl Job {
+impl Request {
     pub fn new(
         turns: Turns,
         prepare: Arc<dyn Prepare>,
@@ -137,7 +137,7 @@ impl Job {
         Self::with(turns, prepare, Some(call), retry, reply)
     }
 
-    /// A job that only prepares.
+    /// A request that only prepares.
     pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply) -> Self {
         Self::with(Turns::default(), prepare, None, Retry::Harmless, reply)
     }
@@ -231,7 +231,7 @@ impl Job {
         self.engine = Arc::downgrade(engine);
     }
 
-    /// Whether this job, which waits in line, may also stand for the next job in line.
+    /// Whether this request, which waits in line, may also stand for the next request in line.
     pub(super) fn takes_aboard(&self, next: &Self) -> bool {
         self.calls < MAX_CALLS
             && self.failures == 0
@@ -256,7 +256,7 @@ impl Job {
         self.call.as_ref().map_or(&[], |call| call.args())
     }
 
-    /// Reads the rows and has the outcome reported to the callers; returns the job if it wants another run.
+    /// Reads the rows and has the outcome reported to the callers; returns the request if it wants another run.
     pub(super) fn answer(mut self, rows: &[Row], telling: &mut Telling) -> Answered {
         let read = match &mut self.call {
             Some(call) => call.read(rows),
@@ -310,7 +310,7 @@ impl Job {
         drop(done);
     }
 
-    /// What is needed to give back the turns of a job whose callers have their outcome: the rest is only memory.
+    /// What is needed to give back the turns of a request whose callers have their outcome: the rest is only memory.
     pub(super) fn retire(mut self) -> (Turns, usize) {
         self.engine = Weak::new();
         (std::mem::take(&mut self.turns), self.calls_under_way())
@@ -319,11 +319,11 @@ impl Job {
 
 pub(super) enum Answered {
     /// Its callers are about to get their outcome. After that its turns can be given back.
-    Done(Job),
-    Again(Job),
+    Done(Request),
+    Again(Request),
 }
 
-impl Drop for Job {
+impl Drop for Request {
     fn drop(&mut self) {
         drop(self.replies());
         if let Some(engine) = self.engine.upgrade() {
@@ -362,10 +362,10 @@ mod for_test {
         }
     }
 
-    impl Job {
+    impl Request {
         pub(crate) fn for_test(tag: i64, turns: Turns, ticket: Option<&str>) -> Self {
             let call = Tagged { tag: [Arg::Int(Some(tag))], ticket: ticket.map(str::to_owned) };
-            Job::new(turns, Arc::new(NothingToPrepare), Box::new(call), Retry::Never, Reply::new(|_| ()))
+            Request::new(turns, Arc::new(NothingToPrepare), Box::new(call), Retry::Never, Reply::new(|_| ()))
         }
 
         pub(crate) fn tag_for_test(&self) -> i64 {
