@@ -10,7 +10,7 @@
 //! * [`store`] defines what each table means: its SQL as named constants with the reasoning above them, and one short
 //!   function per documented operation. It knows neither Node-API nor sockets.
 //! * [`engine`] sends statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
-//!   order, the lanes that carry rounds of statements, retries, errors. It knows no table.
+//!   order, the pipelines that carry batches of statements, retries, errors. It knows no table.
 //!
 //! ## The way of a call
 //!
@@ -19,17 +19,17 @@
 //! 2. `node::providers` hands it to the store with a [`engine::Reply`] that knows the slot.
 //! 3. `store` makes a [`engine::Request`]: which keys it touches, and the [`engine::Call`] that binds it to a statement
 //!    and reads the rows.
-//! 4. The [`engine::Engine`] takes the calls of one moment together. Each waits for its turn on each key, then a lane
-//!    takes it. An idle lane takes it at once; what arrives while the lanes are busy shares statements in the next
-//!    round.
+//! 4. The [`engine::Engine`] takes the calls of one moment together. Each waits for its turn on each key, then a
+//!    pipeline takes it. An idle pipeline takes it at once; what arrives while the pipelines are busy shares statements
+//!    in the next batch.
 //! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
 //!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
 //!
 //! With few calls in flight JavaScript's own thread does all of this (`engine::direct`, `node::watch`), and the
 //! runtime's worker does only what has to wait. With many calls the worker does 4 and 5.
 
-mod histogram;
 pub mod engine;
+mod histogram;
 mod node;
 pub mod store;
 mod sync;

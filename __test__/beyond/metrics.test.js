@@ -27,7 +27,7 @@ const callsOf = ({ operations }) =>
 
 /** @param {import('goscope-postgres').Metrics} metrics */
 function assertWhole(metrics) {
-  for (const histogram of [metrics.batches, ...Object.values(metrics.operations).map(({ latency }) => latency)]) {
+  for (const histogram of [metrics.statements, ...Object.values(metrics.operations).map(({ latency }) => latency)]) {
     assert.equal(histogram.counts.length, histogram.bounds.length + 1)
     assert.deepEqual(
       histogram.bounds,
@@ -60,10 +60,10 @@ test('a pool that has done nothing', async () => {
   const metrics = new PostgresAdapter((await database).pool({ max: 7 })).metrics()
   assert.deepEqual(metrics.pool, { open: 0, idle: 0, waiting: 0, max: 7 })
   assert.equal(metrics.listening, 0)
-  assert.deepEqual(metrics.lanes, { running: 0, heldUp: 0 })
+  assert.deepEqual(metrics.pipelines, { active: 0, blocked: 0 })
   assert.deepEqual(metrics.calls, { inFlight: 0, queued: 0 })
-  assert.equal(metrics.rounds, 0)
-  assert.equal(metrics.batches.count, 0)
+  assert.equal(metrics.batches, 0)
+  assert.equal(metrics.statements.count, 0)
   assert.deepEqual(metrics.operations, {})
   assertWhole(metrics)
 })
@@ -127,8 +127,8 @@ test('each operation is counted under its name, once for each call', async () =>
   for (const { errors, retries } of Object.values(metrics.operations)) assert.deepEqual([errors, retries], [{}, 0])
   // One statement each; connect() and ping() send what they need by themselves.
   const calls = sum(Object.values(callsOf(metrics))) - 4
-  assert.deepEqual([metrics.batches.count, metrics.batches.sum], [calls, calls])
-  assert.ok(metrics.rounds >= calls)
+  assert.deepEqual([metrics.statements.count, metrics.statements.sum], [calls, calls])
+  assert.ok(metrics.batches >= calls)
   assert.deepEqual(metrics, entries.metrics(), 'adapters on one pool share its metrics')
   assert.deepEqual(metrics, results.metrics())
   assert.deepEqual(new PostgresAdapter((await database).pool()).metrics().operations, {}, 'and those on another do not')
@@ -153,20 +153,20 @@ test('getOrSet and run are counted as what they are made of', async () => {
   assert.deepEqual(await counted(results), { 'idempotency.get': 3, 'idempotency.set': 1, ...claim })
 })
 
-test('the sizes of batches add up to the calls', async () => {
+test('the sizes of statements add up to the calls', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('x', 1)
   await Promise.all(Array.from({ length: 1_000 }, (_, n) => adapter.get(`k${n}`)))
   await Promise.all(Array.from({ length: 500 }, () => adapter.recordFailure('hot', 9)))
-  const { batches, operations } = adapter.metrics()
+  const { statements, operations } = adapter.metrics()
   assert.equal(operations['cache.get']?.calls, 1_000)
   assert.equal(operations['circuits.recordFailure']?.calls, 500)
-  assert.equal(batches.sum, 1_501)
-  assert.equal(sum(batches.counts), batches.count)
-  assert.ok(batches.count < 300, `${batches.count} statements`)
+  assert.equal(statements.sum, 1_501)
+  assert.equal(sum(statements.counts), statements.count)
+  assert.ok(statements.count < 300, `${statements.count} statements`)
   // What each bucket can have held.
-  const least = batches.counts.map((count, at) => count * (at === 0 ? 1 : Number(batches.bounds[at - 1]) + 1))
-  const most = batches.counts.map((count, at) => count * (batches.bounds[at] ?? Infinity) || 0)
+  const least = statements.counts.map((count, at) => count * (at === 0 ? 1 : Number(statements.bounds[at - 1]) + 1))
+  const most = statements.counts.map((count, at) => count * (statements.bounds[at] ?? Infinity) || 0)
   assert.ok(sum(least) <= 1_501 && 1_501 <= sum(most))
 })
 
@@ -207,7 +207,7 @@ for (const [code, config] of UNREACHABLE) {
     const metrics = adapter.metrics()
     assertWhole(metrics)
     assert.deepEqual(metrics.operations['cache.get']?.errors, seen)
-    assert.equal(metrics.batches.count, 0)
+    assert.equal(metrics.statements.count, 0)
     assert.equal(metrics.pool.open, 0)
     await adapter.disconnect()
   })
@@ -231,16 +231,16 @@ test('however many codes there are, few are told apart', async () => {
 test('what is tried again is counted as such', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('x', 1)
-  const before = adapter.metrics().batches
+  const before = adapter.metrics().statements
   const calls = [adapter.set('a', 1), adapter.set('b', '\0'), adapter.set('c', 1)]
   await Promise.allSettled(calls)
-  const { batches, operations } = adapter.metrics()
+  const { statements, operations } = adapter.metrics()
   assert.equal(operations['cache.set']?.retries, 3, 'each by itself, after the statement with all of them')
-  assert.deepEqual([batches.count - before.count, batches.sum - before.sum], [4, 6])
+  assert.deepEqual([statements.count - before.count, statements.sum - before.sum], [4, 6])
   assert.deepEqual(operations['cache.set']?.errors, { '22P05': 1 })
 })
 
-test('a call that is held up is in flight, its lane held up, and its wait in its latency', async () => {
+test('a call that is held up is in flight, its pipeline blocked, and its wait in its latency', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('held', 1)
   await adapter.get('held')
@@ -249,11 +249,11 @@ test('a call that is held up is in flight, its lane held up, and its wait in its
   const first = adapter.set('held', 2)
   const second = adapter.set('held', 3)
   assert.deepEqual(adapter.metrics().calls, { inFlight: 2, queued: 2 })
-  await until('the lane is held up', () => adapter.metrics().lanes.heldUp === 1)
+  await until('the pipeline is blocked', () => adapter.metrics().pipelines.blocked === 1)
   const seen = performance.now()
-  const { calls, lanes, pool } = adapter.metrics()
+  const { calls, pipelines, pool } = adapter.metrics()
   assert.deepEqual(calls, { inFlight: 2, queued: 1 }, 'the second waits for the first')
-  assert.ok(lanes.running >= 1 && pool.open >= 1 && pool.open - pool.idle >= 1)
+  assert.ok(pipelines.active >= 1 && pool.open >= 1 && pool.open - pool.idle >= 1)
   await new Promise((resume) => setTimeout(resume, 200))
   const held = performance.now() - seen
   await holder.commit()
@@ -261,7 +261,7 @@ test('a call that is held up is in flight, its lane held up, and its wait in its
   const all = performance.now() - before
   const after = adapter.metrics()
   assert.deepEqual(after.calls, { inFlight: 0, queued: 0 })
-  assert.equal(after.lanes.heldUp, 0)
+  assert.equal(after.pipelines.blocked, 0)
   const { latency } = /** @type {any} */ (after.operations['cache.set'])
   assert.equal(latency.count, 3)
   assert.ok(latency.sum >= 2 * held, `${latency.sum} ms in all, two of them held for ${held} ms`)
@@ -269,7 +269,7 @@ test('a call that is held up is in flight, its lane held up, and its wait in its
     const told = quantile(latency, q)
     assert.ok(told >= held * 0.8 && told <= all * 1.25, `${told} ms at ${q}, between ${held} and ${all} ms`)
   }
-  await until('the lanes end', () => adapter.metrics().lanes.running === 0)
+  await until('the pipelines end', () => adapter.metrics().pipelines.active === 0)
 })
 
 test('latencies are those that callers see, less the wait for the event loop', async () => {
@@ -305,7 +305,7 @@ test('numbers only go up, and agree at any moment', async () => {
     await new Promise((resume) => setImmediate(resume))
     const next = adapter.metrics()
     assertWhole(next)
-    assert.ok(next.rounds >= last.rounds && next.batches.sum >= last.batches.sum)
+    assert.ok(next.batches >= last.batches && next.statements.sum >= last.statements.sum)
     const calls = next.operations['cache.set']?.calls ?? 0
     assert.ok(calls >= (last.operations['cache.set']?.calls ?? 0))
     assert.ok(calls + next.calls.inFlight >= 20 || calls === 0 || isOver || calls > 1_980)

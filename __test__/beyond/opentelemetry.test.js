@@ -114,7 +114,7 @@ test('the metrics are the adapter’s', async () => {
 
   await Promise.all(Array.from({ length: 20 }, (_, n) => adapter.get(`k${n}`)))
   await adapter.set('a', '\0').catch(() => {})
-  await until('the pool is idle', () => adapter.metrics().lanes.running === 0)
+  await until('the pool is idle', () => adapter.metrics().pipelines.active === 0)
   await meters.forceFlush()
   await meters.shutdown()
   const told = adapter.metrics()
@@ -129,7 +129,7 @@ test('the metrics are the adapter’s', async () => {
 
   assert.deepEqual(values('db.client.connection.count'), [told.pool.idle, told.pool.open - told.pool.idle])
   assert.deepEqual(values('db.client.connection.max'), [5])
-  assert.deepEqual(values('goscope.statements'), [told.batches.count])
+  assert.deepEqual(values('goscope.statements'), [told.statements.count])
   assert.deepEqual(points('goscope.failures')[0]?.attributes, {
     'db.client.connection.pool.name': 'mine',
     'db.operation.name': 'cache.set',

@@ -312,13 +312,13 @@ test('a lease without end, by hand, is told, and waited for without asking all t
   await adapter.connect()
   await db.query("INSERT INTO go_goscope_locks (key, owner, expires_at) VALUES ('lock:pinned', 'ops', 'infinity')")
   assert.deepEqual(await adapter.holder('pinned'), { owner: 'ops', expiresAt: 8.64e15 })
-  const before = adapter.metrics().batches.count
+  const before = adapter.metrics().statements.count
   await assert.rejects(adapter.lock('pinned', { ttl: 1000, wait: 1_000 }), {
     code: 'ERR_LOCK_WAIT_TIMEOUT',
     holder: 'ops',
   })
   // Unheard, it is looked for every 50 to 250 ms at first, with two statements.
-  const asked = adapter.metrics().batches.count - before
+  const asked = adapter.metrics().statements.count - before
   assert.ok(asked < 40, `${asked} statements`)
 })
 

@@ -146,9 +146,9 @@ test('writers in two halves, each with a flush of its own, come together', async
           for (let n = first; n < first + 8; n++) writers.push(write(n))
           await setTimeout(1)
         }
-        const before = adapter.metrics().batches
-        await until('fifty statements', () => adapter.metrics().batches.count >= before.count + 50)
-        const { count, sum } = adapter.metrics().batches
+        const before = adapter.metrics().statements
+        await until('fifty statements', () => adapter.metrics().statements.count >= before.count + 50)
+        const { count, sum } = adapter.metrics().statements
         means.push((sum - before.sum) / (count - before.count))
         isOver = true
         await Promise.all(writers)

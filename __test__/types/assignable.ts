@@ -218,9 +218,9 @@ export function seenFromOutside() {
     acquires?.errors['23505'],
     acquires && goscope.quantile(acquires.latency, 0.99),
     metrics[0]?.pool.open,
-    metrics[0]?.lanes.heldUp,
+    metrics[0]?.pipelines.blocked,
     metrics[0]?.calls.inFlight,
-    metrics[0]?.batches.bounds[0],
+    metrics[0]?.statements.bounds[0],
   ]
   const names: readonly string[] = goscope.operations
   const first: 'cache.clear' = goscope.operations[0]
@@ -229,7 +229,7 @@ export function seenFromOutside() {
   const none: goscope.Operation = 'locks.aquire'
   const context: goscope.TraceContext = { operation: 'cache.get', key: 'key', host: 'db', port: 5432, database: 'app' }
   // @ts-expect-error what was counted cannot be changed
-  metrics[0].rounds = 0
+  metrics[0].batches = 0
   // @ts-expect-error a histogram, and not what holds it
   goscope.quantile(acquires, 0.99)
   // @ts-expect-error the names are fixed

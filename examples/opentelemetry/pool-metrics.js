@@ -31,7 +31,7 @@ function observePool(meter, name, adapter) {
     observer.observe(connections, open - idle, { ...pool, 'db.client.connection.state': 'used' })
     observer.observe(most, max, pool)
     observer.observe(pending, metrics.calls.queued, pool)
-    observer.observe(statements, metrics.batches.count, pool)
+    observer.observe(statements, metrics.statements.count, pool)
     for (const [operation, { errors, retries: again }] of Object.entries(metrics.operations)) {
       observer.observe(retries, again, { ...pool, 'db.operation.name': operation })
       for (const [code, count] of Object.entries(errors)) {

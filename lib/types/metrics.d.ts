@@ -60,14 +60,14 @@ export interface Metrics {
    * The connection for notifications: 1 while one is open and receives them, else 0. It is not counted in the pool.
    */
   readonly listening: number
-  readonly lanes: {
-    /** Connections that carry rounds of statements, one after the other. */
-    readonly running: number
+  readonly pipelines: {
+    /** Connections that execute batches of statements, one after the other. */
+    readonly active: number
     /**
      * How many of those wait for longer than 10 ms, for example for a row lock of another transaction, or before a
      * retry.
      */
-    readonly heldUp: number
+    readonly blocked: number
   }
   readonly calls: {
     /** Made, and not answered. */
@@ -75,13 +75,13 @@ export interface Metrics {
     /** How many of those have not been sent yet: they wait for their turn or for a connection. */
     readonly queued: number
   }
-  /** How often a lane has taken the calls that were ready. */
-  readonly rounds: number
+  /** How often a pipeline has taken the calls that were ready. */
+  readonly batches: number
   /**
    * Calls by statement: `count` statements were sent, which carried `sum` calls. A call that was retried is counted
    * each time.
    */
-  readonly batches: Histogram
+  readonly statements: Histogram
   /**
    * By name, as in {@link operations}; only those that have been called. A call that was never sent is in none: one
    * with a bad argument, or one on a pool that has been ended.

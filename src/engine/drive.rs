@@ -1,5 +1,5 @@
-//! The work that an engine has under way, its lanes and its connections, as one future that either of two threads may
-//! poll.
+//! The work that an engine has under way, its pipelines and its connections, as one future that either of two threads
+//! may poll.
 //!
 //! The runtime's worker polls it whenever it is woken. JavaScript's thread polls it, too, while calls go directly
 //! (see `direct`): a call begins and ends there, and each change of threads costs a wake-up.

@@ -8,24 +8,24 @@ use super::Engine;
 use crate::histogram::{Histogram, Snapshot};
 use crate::sync::lock;
 
-/// Powers of two, up to what few batches reach.
+/// Powers of two, up to what few statements reach.
 type Sizes = Histogram<0, 10, 0>;
 
-/// Counted by the lanes. Only one of them is polled at a time, so no two threads write here at once.
+/// Counted by the pipelines. Only one of them is polled at a time, so no two threads write here at once.
 #[derive(Default)]
 pub(super) struct Traffic {
-    rounds: AtomicU64,
-    batches: Sizes,
+    batches: AtomicU64,
+    statements: Sizes,
 }
 
 impl Traffic {
-    pub(super) fn count_round(&self) {
-        self.rounds.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_batch(&self) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A statement is sent to the server, for this many calls.
     pub(super) fn count_statement(&self, calls: usize) {
-        self.batches.add(calls as u64, 1);
+        self.statements.add(calls as u64, 1);
     }
 }
 
@@ -36,10 +36,10 @@ pub struct Figures {
     pool: PoolFigures,
     /// Connections for notices, of which there is at most one, outside of the pool.
     listening: usize,
-    lanes: LaneFigures,
+    pipelines: PipelineFigures,
     calls: CallFigures,
-    rounds: u64,
-    batches: Snapshot,
+    batches: u64,
+    statements: Snapshot,
 }
 
 #[derive(Serialize)]
@@ -52,9 +52,9 @@ pub(super) struct PoolFigures {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LaneFigures {
-    running: usize,
-    held_up: usize,
+struct PipelineFigures {
+    active: usize,
+    blocked: usize,
 }
 
 #[derive(Serialize)]
@@ -68,14 +68,15 @@ impl Engine {
     pub fn figures(&self) -> Figures {
         let unflushed = lock(&self.submitted).len();
         let state = self.state();
-        let queued: usize = state.ready.iter().chain(state.sequencer.waiting()).map(|request| request.calls()).sum();
+        let queued: usize =
+            state.ready.iter().chain(state.sequencer.waiting()).map(|request| request.calls()).sum();
         Figures {
             pool: self.pool.figures(),
             listening: usize::from(self.notices.are_heard()),
-            lanes: LaneFigures { running: state.lanes, held_up: state.held_up_lanes },
+            pipelines: PipelineFigures { active: state.pipelines, blocked: state.blocked_pipelines },
             calls: CallFigures { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
-            rounds: self.traffic.rounds.load(Ordering::Relaxed),
-            batches: self.traffic.batches.snapshot(1.0),
+            batches: self.traffic.batches.load(Ordering::Relaxed),
+            statements: self.traffic.statements.snapshot(1.0),
         }
     }
 }

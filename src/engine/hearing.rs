@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::direct::{Direct, Way};
 use super::drive::Drive;
 use super::notices::Notices;
-use super::{Error, Engine};
+use super::{Engine, Error};
 
 /// Notices are sent on this channel. Its name is in the triggers, too.
 const CHANNEL: &str = "go_goscope";

@@ -6,7 +6,7 @@
 //! most (see [`lock_wait`](super::lock_wait)). If that is too short, the server undoes it (55P03), and then:
 //!
 //! 1. Its requests run one by one, each with hardly any wait. That identifies the blocked ones.
-//! 2. A blocked request leaves its lane, and keeps its place among the calls on its key. It runs alone, on a
+//! 2. A blocked request leaves its pipeline, and keeps its place among the calls on its key. It runs alone, on a
 //!    connection of its own and under the user's own limits. Such requests take all of the pool's connections but
 //!    one.
 //! 3. Further blocked requests take turns on that one, with pauses in which it serves the others.
@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::request::Request;
+use super::batch::{Unsettled, is_hopeful, pause, run_batch};
 use super::lock_wait::LockWait;
 use super::pool::Lease;
-use super::round::{Unsettled, is_hopeful, pause, round};
-use super::{Error, Engine};
+use super::request::Request;
+use super::{Engine, Error};
 use crate::sync::lock;
 
 /// How many of the requests that share a connection have their turn together. Most of those that are no longer
@@ -63,7 +63,7 @@ impl Isolation {
         }
     }
 
-    /// Whether a lane should give its connection back for a moment: a blocked request wants one.
+    /// Whether a pipeline should give its connection back for a moment: a blocked request wants one.
     pub(super) fn wants_connection(&self) -> bool {
         self.wanting.load(Ordering::Acquire) > 0
     }
@@ -100,7 +100,7 @@ pub(super) fn isolate(engine: &Arc<Engine>, mut request: Request) {
 async fn wait_alone(slot: Slot, mut request: Request) {
     let engine = &slot.0;
     while let Some((lease, wanting)) = connection_for(engine, request).await {
-        let Unsettled { again, .. } = round(engine, &lease, vec![wanting], Some(LockWait::Users)).await;
+        let Unsettled { again, .. } = run_batch(engine, &lease, vec![wanting], Some(LockWait::Users)).await;
         drop(lease);
         match again.into_iter().next() {
             Some(left) => request = left,
@@ -159,7 +159,7 @@ async fn take_turns(attending: Attending) {
         };
         requests.push_front(first);
         let wait = if requests.len() == 1 { ALONE } else { TOGETHER };
-        let Unsettled { again, blocked } = round(&engine, &lease, requests.into(), Some(wait)).await;
+        let Unsettled { again, blocked } = run_batch(&engine, &lease, requests.into(), Some(wait)).await;
         let is_over = blocked.is_empty();
         for (request, error) in blocked {
             // The turns add up: the user's own limits apply to the sum.

@@ -26,12 +26,12 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 
+use super::batch::{is_hopeful, pause};
 use super::connect::Connection;
 use super::request::Request;
-use super::round::{is_hopeful, pause};
 use super::sequencer::Turn;
 use super::session::{Backend, STARTED};
-use super::{Error, Engine};
+use super::{Engine, Error};
 use crate::sync::lock;
 
 /// How long the rejection of a call waits for the end of its session.
@@ -70,7 +70,7 @@ fn listed(columns: &str) -> String {
 #[derive(Default)]
 pub(super) struct LostSessions {
     state: Mutex<State>,
-    /// Whether there are any. Each round checks this.
+    /// Whether there are any. Each batch checks this.
     is_any: AtomicBool,
     /// A call has come that waits for the end of a lost session.
     wanted: Notify,
@@ -115,7 +115,9 @@ impl LostSession {
         let limit = self.query_timeout;
         let is_late = |waiting: &mut Waiting| match waiting.outcome {
             Some(_) => waiting.since.elapsed() >= LONGEST_DELAY,
-            None => limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.request.is_patient(),
+            None => {
+                limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.request.is_patient()
+            }
         };
         self.waiting.extract_if(.., is_late).collect()
     }
@@ -123,7 +125,13 @@ impl LostSession {
 
 impl LostSessions {
     /// Holds a call whose write may be under way in a lost session until the session is gone.
-    pub(super) fn hold(&self, engine: &Arc<Engine>, lost: &Connection, request: Request, outcome: Option<Error>) {
+    pub(super) fn hold(
+        &self,
+        engine: &Arc<Engine>,
+        lost: &Connection,
+        request: Request,
+        outcome: Option<Error>,
+    ) {
         let Some(backend) = lost.backend() else { return };
         let mut state = lock(&self.state);
         let known = state.sessions.iter().position(|session| session.backend == *backend);

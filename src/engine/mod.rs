@@ -1,5 +1,6 @@
 //! How statements reach PostgreSQL. Nothing here knows a table or Node-API.
 
+mod batch;
 mod closing;
 mod connect;
 mod description;
@@ -8,23 +9,22 @@ mod drive;
 mod errno;
 mod error;
 mod figures;
-mod further_lane;
+mod further_pipeline;
 mod handshake;
 mod hearing;
 mod isolation;
-mod request;
-mod lane;
 mod lock_wait;
 mod lost_sessions;
 mod notices;
 mod owed;
 mod panics;
 mod patience;
+mod pipeline;
 mod pool;
 mod reach;
 mod ready;
 mod reply;
-mod round;
+mod request;
 mod routing;
 mod scans;
 mod sequencer;
@@ -48,11 +48,11 @@ pub use direct::Sight;
 pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use figures::Figures;
-pub use request::{Answer, Call, Request, NothingToPrepare, Prepare, Retry, Ticket};
 pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
 pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
+pub use request::{Answer, Call, NothingToPrepare, Prepare, Request, Retry, Ticket};
 pub use sequencer::{Mode, Turn, Turns};
 pub use signing::ToSign;
 pub use statement::{Arg, Kind, Statement};
@@ -72,16 +72,16 @@ use sequencer::Sequencer;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-/// Lanes that start at once. Measured on two cores: one or two lanes that fill their rounds are faster than ten that
-/// do not, because each statement then carries many calls. More lanes start only while these are held up (see
-/// `lane`).
-const EAGER_LANES: usize = 2;
+/// Pipelines that start at once. Measured on two cores: one or two pipelines that fill their batches are faster than
+/// ten that do not, because each statement then carries many calls. More pipelines start only while these are blocked
+/// (see `pipeline`).
+const EAGER_PIPELINES: usize = 2;
 
 /// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
 pub struct Engine {
     pool: Pool,
     state: Mutex<State>,
-    max_lanes: usize,
+    max_pipelines: usize,
     connection_timeout: Option<Duration>,
     /// Set when the server (that is, a transaction pooler) has shown that it forgets prepared statements.
     unnamed_only: AtomicBool,
@@ -100,7 +100,7 @@ pub struct Engine {
     tells_next: AtomicBool,
     traffic: Traffic,
     idle: Notify,
-    lane_ended: Notify,
+    pipeline_ended: Notify,
     owed: Arc<Owed>,
     notices: Arc<Notices>,
     lost_sessions: LostSessions,
@@ -111,14 +111,14 @@ pub struct Engine {
 struct State {
     sequencer: Sequencer,
     ready: Ready,
-    lanes: usize,
-    /// Whether a lane has been started that has not taken its first round yet.
+    pipelines: usize,
+    /// Whether a pipeline has been started that has not taken its first batch yet.
     is_starting: bool,
-    held_up_lanes: usize,
+    blocked_pipelines: usize,
     /// Whether a task watches how long `ready` requests wait.
     is_watched: bool,
-    /// How many lanes there may be, and until when, after one got no connection.
-    lane_limit: Option<(usize, Instant)>,
+    /// How many pipelines there may be, and until when, after one got no connection.
+    pipeline_limit: Option<(usize, Instant)>,
     /// Calls with a waiting caller. Owed work is counted separately.
     in_flight: usize,
     /// New calls are refused. Owed work is still accepted, until the engine is closed.
@@ -129,13 +129,13 @@ struct State {
 impl Engine {
     /// An engine with no connection yet. `owner` is asked for each connection anew, as `pg` builds a client for each.
     pub fn new(settings: PoolSettings, owner: Arc<dyn Owner>, runtime: Handle) -> Arc<Self> {
-        let max_lanes = settings.max.max(1);
+        let max_pipelines = settings.max.max(1);
         let connection_timeout = settings.connection_timeout();
         let way = Way { drive: Drive::start(&runtime), direct: Arc::new(Direct::default()) };
         let engine = Arc::new(Self {
             pool: Pool::new(settings, owner, way.clone()),
-            state: Mutex::new(State { ready: Ready::of_lanes(max_lanes), ..State::default() }),
-            max_lanes,
+            state: Mutex::new(State { ready: Ready::of_pipelines(max_pipelines), ..State::default() }),
+            max_pipelines,
             connection_timeout,
             unnamed_only: AtomicBool::new(false),
             shares_sessions: AtomicBool::new(false),
@@ -150,11 +150,11 @@ impl Engine {
             tells_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
-            lane_ended: Notify::new(),
+            pipeline_ended: Notify::new(),
             owed: Arc::default(),
             notices: Arc::default(),
             lost_sessions: LostSessions::default(),
-            isolation: Isolation::of_pool(max_lanes),
+            isolation: Isolation::of_pool(max_pipelines),
         });
         engine.pool.close_idle_connections(&engine.runtime);
         engine
@@ -201,7 +201,7 @@ impl Engine {
         ready.sort();
         ready.stop_lingering();
         self.choose_way(was_idle, state.in_flight);
-        self.start_lane(&mut state);
+        self.start_pipeline(&mut state);
         drop(state);
         refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
     }
@@ -248,7 +248,7 @@ impl Engine {
     pub fn callers_were_told(self: &Arc<Self>) {
         let mut state = self.state();
         if state.ready.end_turn() {
-            self.start_lane(&mut state);
+            self.start_pipeline(&mut state);
         }
     }
 
@@ -270,8 +270,8 @@ impl Engine {
             && Thread::current() == self.home
             && self.way.direct.enter()
         {
-            // The sockets must be watched again, even if no lane is to start: a lane that is ending may take the
-            // call.
+            // The sockets must be watched again, even if no pipeline is to start: a pipeline that is ending may take
+            // the call.
             self.wants_pump.store(true, Ordering::Release);
         }
     }
@@ -281,24 +281,28 @@ impl Engine {
         self.runtime.spawn(work);
     }
 
-    fn start_lane(self: &Arc<Self>, state: &mut State) {
-        let carrying = state.lanes - state.held_up_lanes;
-        let limit = match state.lane_limit {
-            // A limit does not outlive the lanes that it leaves the work to.
-            Some((limit, until)) if carrying > 0 && Instant::now() < until => limit.min(self.max_lanes),
-            _ => self.max_lanes,
+    fn start_pipeline(self: &Arc<Self>, state: &mut State) {
+        let carrying = state.pipelines - state.blocked_pipelines;
+        let limit = match state.pipeline_limit {
+            // A limit does not outlive the pipelines that it leaves the work to.
+            Some((limit, until)) if carrying > 0 && Instant::now() < until => limit.min(self.max_pipelines),
+            _ => self.max_pipelines,
         };
         // One at a time: it may leave no work for the next.
-        if state.ready.has_work() && !state.is_starting && carrying < EAGER_LANES && state.lanes < limit {
-            state.lanes += 1;
+        if state.ready.has_work()
+            && !state.is_starting
+            && carrying < EAGER_PIPELINES
+            && state.pipelines < limit
+        {
+            state.pipelines += 1;
             state.is_starting = true;
             // Boxed at once: it is large, and each of the wrappers that follow would move it.
-            let lane = Box::pin(lane::run(self.clone()));
+            let pipeline = Box::pin(pipeline::run(self.clone()));
             if self.way.direct.is_on() && Thread::current() == self.home {
-                self.way.drive.spawn_quietly(lane);
+                self.way.drive.spawn_quietly(pipeline);
                 self.wants_pump.store(true, Ordering::Release);
             } else {
-                self.way.drive.spawn(lane);
+                self.way.drive.spawn(pipeline);
             }
         }
         if state.ready.wants_watch() {
@@ -315,7 +319,7 @@ impl Engine {
             if let Some(engine) = watched.upgrade() {
                 let mut state = engine.state();
                 state.ready.lose_patience();
-                engine.start_lane(&mut state);
+                engine.start_pipeline(&mut state);
             }
         });
     }
@@ -332,7 +336,7 @@ impl Engine {
         if state.in_flight == 0 {
             self.idle.notify_waiters();
         }
-        self.start_lane(&mut state);
+        self.start_pipeline(&mut state);
     }
 
     /// Takes back requests that had to wait for something other than a connection. They go in front of what has become
@@ -346,7 +350,7 @@ impl Engine {
         }
         let mut state = self.state();
         state.ready.give_back(requests);
-        self.start_lane(&mut state);
+        self.start_pipeline(&mut state);
     }
 
     fn is_closed(&self) -> bool {
@@ -383,16 +387,16 @@ mod tests {
 
     impl Owner for Nobody {
         fn describe(&self, _: u32, _: bool) -> Asked<'_, Description> {
-            unreachable!("nothing polls the lanes")
+            unreachable!("nothing polls the pipelines")
         }
         fn greet<'a>(&'a self, _: &'a Connection) -> Asked<'a, ()> {
-            unreachable!("nothing polls the lanes")
+            unreachable!("nothing polls the pipelines")
         }
         fn check(&self, _: Proof) -> Asked<'_, bool> {
-            unreachable!("nothing polls the lanes")
+            unreachable!("nothing polls the pipelines")
         }
         fn sign(&self, _: ToSign) -> Asked<'_, String> {
-            unreachable!("nothing polls the lanes")
+            unreachable!("nothing polls the pipelines")
         }
     }
 
@@ -401,7 +405,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
-        engine.state().lanes = 1;
+        engine.state().pipelines = 1;
         engine.enter([Request::for_test(0, Turns::new(&[]), None)]);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut state = engine.state();
@@ -415,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn the_home_thread_looks_at_the_sockets_again_though_a_lane_on_its_way_out_may_take_the_call() {
+    fn the_home_thread_looks_at_the_sockets_again_though_a_pipeline_on_its_way_out_may_take_the_call() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
@@ -426,8 +430,8 @@ mod tests {
         };
 
         // Its callers have got their outcome.
-        engine.state().lanes = 1;
-        engine.state().ready.begin(ready::Batch::Writes);
+        engine.state().pipelines = 1;
+        engine.state().ready.begin(ready::BatchKind::Writes);
         engine.enter([request(1)]);
         assert!(engine.way.direct.is_on() && engine.wants_pump());
         engine.enter([request(2)]);

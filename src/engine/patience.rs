@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
-use super::{Error, Request, Engine, State};
+use super::{Engine, Error, Request, State};
 
 /// Ensures that a task watches the wait of ready requests, while there are any and there is a limit.
 pub(super) fn watch(engine: &Arc<Engine>, state: &mut State) {
@@ -30,14 +30,18 @@ fn refuse_overdue(engine: &Engine, limit: Duration) -> Option<Instant> {
     let next = {
         let mut state = engine.state();
         let due = |since: Option<Instant>| since.unwrap_or(now) + limit;
-        // Not simply from the front: a lane that got no connection puts its requests back there.
+        // Not simply from the front: a pipeline that got no connection puts its requests back there.
         let is_late = |request: &Request| due(request.ready_since) <= now && !request.is_patient();
         let (late, waiting): (Vec<Request>, Vec<Request>) = state.ready.take_all().partition(is_late);
         state.ready.give_back(waiting);
         overdue.extend(late);
         // A check goes over all requests that wait, so there is not one for each request's own time.
-        let next =
-            state.ready.iter().map(|request| due(request.ready_since)).min().map(|next| next.max(now + limit / 10));
+        let next = state
+            .ready
+            .iter()
+            .map(|request| due(request.ready_since))
+            .min()
+            .map(|next| next.max(now + limit / 10));
         state.is_watched = next.is_some();
         next
     };

@@ -1,19 +1,19 @@
-//! Requests whose turn has come on every key that they touch. They commute, so any of them may share a round.
+//! Requests whose turn has come on every key that they touch. They commute, so any of them may share a batch.
 //!
-//! Reads and writes go in separate rounds: a commit waits until the log is on disk, and a read on the same connection
-//! would wait with it. Reads of a whole table have rounds of their own, too. They may take long, and they leave at
-//! least one lane to the rest.
+//! Reads and writes go in separate batches: a commit waits until the log is on disk, and a read on the same connection
+//! would wait with it. Reads of a whole table have batches of their own, too. They may take long, and they leave at
+//! least one pipeline to the rest.
 //!
-//! A second lane writes only if there is much to write, or if the first has been writing for a while. The server
-//! flushes its log for one lane after the other, so two lanes with half of a few calls each wait twice as long for
-//! the disk. (Measured with 16 sets in flight and flushes of 2 to 4 ms, where pg's ten connections share flushes:
-//! with two lanes that write whenever there is something, 0.55 to 0.85 times pg's rate.) And calls that are answered
-//! together are followed by calls that can go together.
+//! A second pipeline writes only if there is much to write, or if the first has been writing for a while. The server
+//! flushes its log for one pipeline after the other, so two pipelines with half of a few calls each wait twice as long
+//! for the disk. (Measured with 16 sets in flight and flushes of 2 to 4 ms, where pg's ten connections share flushes:
+//! with two pipelines that write whenever there is something, 0.55 to 0.85 times pg's rate.) And calls that are
+//! answered together are followed by calls that can go together.
 //!
 //! For the same reason a small write batch lingers briefly after a response, so that the callers just answered can
 //! join it: they often call again at once. Otherwise sixteen callers split into two halves that never meet again, and
 //! each half has a flush of its own (measured: see CONTRIBUTING.md). Lingering is worth it if the callers' turn is
-//! short compared to a round, which is mostly the flush. It is not worth it if the callers have work of their own to
+//! short compared to a batch, which is mostly the flush. It is not worth it if the callers have work of their own to
 //! do: the server can do ours in that time. Lingering ends after [`PATIENCE`] in any case.
 
 use std::collections::VecDeque;
@@ -21,23 +21,23 @@ use std::time::{Duration, Instant};
 
 use super::request::Request;
 
-/// From this many on, writes are worth a lane: they take the server longer than a quick flush.
+/// From this many on, writes are worth a pipeline: they take the server longer than a quick flush.
 const MANY_WRITES: usize = 64;
 
-/// This long after a lane has begun to write, another may write: the server may be far away, with a disk that is not
-/// slow.
+/// This long after a pipeline has begun to write, another may write: the server may be far away, with a disk that is
+/// not slow.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 
-/// What a round consists of.
+/// What a batch consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Batch {
+pub(super) enum BatchKind {
     Reads,
     Writes,
     /// Reads of whole tables.
     Scans,
 }
 
-impl Batch {
+impl BatchKind {
     fn of(request: &Request) -> Self {
         match request {
             request if request.writes() => Self::Writes,
@@ -53,14 +53,14 @@ pub(super) struct Ready {
     reads: VecDeque<Request>,
     writes: VecDeque<Request>,
     scans: VecDeque<Request>,
-    /// How many lanes read whole tables now.
+    /// How many pipelines read whole tables now.
     scanning: usize,
     /// How many may do so, beyond the first.
     further_scans: usize,
-    /// Whether there is only one lane. Then scans go one by one, and the rest goes between them.
-    is_only_lane: bool,
+    /// Whether there is only one pipeline. Then scans go one by one, and the rest goes between them.
+    is_only_pipeline: bool,
     has_just_scanned: bool,
-    /// How many lanes carry writes now, and are not held up.
+    /// How many pipelines carry writes now, and are not blocked.
     writing: usize,
     /// Whether writes wait for callers who have been answered, and are about to get their outcome.
     is_lingering: bool,
@@ -74,16 +74,16 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// For at most this many lanes.
-    pub(super) fn of_lanes(most: usize) -> Self {
-        Self { further_scans: most.saturating_sub(2), is_only_lane: most <= 1, ..Self::default() }
+    /// For at most this many pipelines.
+    pub(super) fn of_pipelines(most: usize) -> Self {
+        Self { further_scans: most.saturating_sub(2), is_only_pipeline: most <= 1, ..Self::default() }
     }
 
-    fn queue(&mut self, batch: Batch) -> &mut VecDeque<Request> {
-        match batch {
-            Batch::Reads => &mut self.reads,
-            Batch::Writes => &mut self.writes,
-            Batch::Scans => &mut self.scans,
+    fn queue(&mut self, kind: BatchKind) -> &mut VecDeque<Request> {
+        match kind {
+            BatchKind::Reads => &mut self.reads,
+            BatchKind::Writes => &mut self.writes,
+            BatchKind::Scans => &mut self.scans,
         }
     }
 
@@ -94,7 +94,7 @@ impl Ready {
 
     pub(super) fn sort(&mut self) {
         while let Some(request) = self.incoming.pop_front() {
-            self.queue(Batch::of(&request)).push_back(request);
+            self.queue(BatchKind::of(&request)).push_back(request);
         }
     }
 
@@ -106,7 +106,7 @@ impl Ready {
         !self.reads.is_empty()
     }
 
-    /// Whether there is work that a further lane could carry now.
+    /// Whether there is work that a further pipeline could carry now.
     pub(super) fn has_work(&self) -> bool {
         !self.reads.is_empty()
             || (!self.writes.is_empty() && self.may_write())
@@ -134,38 +134,42 @@ impl Ready {
         self.is_lingering &= !self.is_impatient;
     }
 
-    /// The next round of one lane: the kind of request that has waited longest. `lanes`: how many lanes share the
-    /// requests.
-    pub(super) fn take(&mut self, room: usize, lanes: impl Fn(usize) -> usize) -> (Batch, Vec<Request>) {
+    /// The next batch of one pipeline: the kind of request that has waited longest. `pipelines`: how many pipelines
+    /// share the requests.
+    pub(super) fn take(
+        &mut self,
+        room: usize,
+        pipelines: impl Fn(usize) -> usize,
+    ) -> (BatchKind, Vec<Request>) {
         let waits = [
-            (Batch::Writes, self.writes.front().filter(|_| self.may_write())),
-            (Batch::Reads, self.reads.front()),
-            (Batch::Scans, self.scans.front().filter(|_| self.may_scan())),
+            (BatchKind::Writes, self.writes.front().filter(|_| self.may_write())),
+            (BatchKind::Reads, self.reads.front()),
+            (BatchKind::Scans, self.scans.front().filter(|_| self.may_scan())),
         ];
-        let has_others = waits.iter().any(|(batch, first)| *batch != Batch::Scans && first.is_some());
-        let is_others_turn = self.is_only_lane && self.has_just_scanned && has_others;
-        let waits = waits.into_iter().filter(|(batch, _)| *batch != Batch::Scans || !is_others_turn);
-        let since = waits.filter_map(|(batch, first)| Some((batch, first?.ready_since)));
-        let Some((batch, _)) = since.min_by_key(|(_, since)| *since) else {
-            return (Batch::Reads, Vec::new());
+        let has_others = waits.iter().any(|(kind, first)| *kind != BatchKind::Scans && first.is_some());
+        let is_others_turn = self.is_only_pipeline && self.has_just_scanned && has_others;
+        let waits = waits.into_iter().filter(|(kind, _)| *kind != BatchKind::Scans || !is_others_turn);
+        let since = waits.filter_map(|(kind, first)| Some((kind, first?.ready_since)));
+        let Some((kind, _)) = since.min_by_key(|(_, since)| *since) else {
+            return (BatchKind::Reads, Vec::new());
         };
-        let is_scan = batch == Batch::Scans;
+        let is_scan = kind == BatchKind::Scans;
         self.has_just_scanned = is_scan;
-        let room = if is_scan && self.is_only_lane { 1 } else { room };
-        let requests = self.queue(batch);
-        let is_whole = batch == Batch::Writes && requests.len() < 2 * MANY_WRITES;
-        let lanes = if is_whole { 1 } else { lanes(requests.len()) };
-        let taken = requests.drain(..room.min(requests.len().div_ceil(lanes))).collect();
-        if batch == Batch::Writes {
+        let room = if is_scan && self.is_only_pipeline { 1 } else { room };
+        let requests = self.queue(kind);
+        let is_whole = kind == BatchKind::Writes && requests.len() < 2 * MANY_WRITES;
+        let pipelines = if is_whole { 1 } else { pipelines(requests.len()) };
+        let taken = requests.drain(..room.min(requests.len().div_ceil(pipelines))).collect();
+        if kind == BatchKind::Writes {
             self.is_impatient = false;
         }
-        (batch, taken)
+        (kind, taken)
     }
 
     /// Puts back what was taken, in front of what has become ready since.
     pub(super) fn give_back(&mut self, requests: Vec<Request>) {
         for request in requests.into_iter().rev() {
-            self.queue(Batch::of(&request)).push_front(request);
+            self.queue(BatchKind::of(&request)).push_front(request);
         }
     }
 
@@ -178,21 +182,21 @@ impl Ready {
         self.writes.iter().chain(&self.reads).chain(&self.scans)
     }
 
-    /// A lane begins a round of this kind.
-    pub(super) fn begin(&mut self, batch: Batch) {
-        match batch {
-            Batch::Reads => {}
-            Batch::Writes => self.begin_writing(),
-            Batch::Scans => self.scanning += 1,
+    /// A pipeline begins a batch of this kind.
+    pub(super) fn begin(&mut self, kind: BatchKind) {
+        match kind {
+            BatchKind::Reads => {}
+            BatchKind::Writes => self.begin_writing(),
+            BatchKind::Scans => self.scanning += 1,
         }
     }
 
-    /// The round is over, or no longer keeps other lanes from carrying such rounds.
-    pub(super) fn end(&mut self, batch: Batch) {
-        match batch {
-            Batch::Reads => {}
-            Batch::Writes => self.end_writing(),
-            Batch::Scans => self.scanning -= 1,
+    /// The batch is over, or no longer keeps other pipelines from carrying such batches.
+    pub(super) fn end(&mut self, kind: BatchKind) {
+        match kind {
+            BatchKind::Reads => {}
+            BatchKind::Writes => self.end_writing(),
+            BatchKind::Scans => self.scanning -= 1,
         }
     }
 
@@ -204,13 +208,13 @@ impl Ready {
         self.writing -= 1;
     }
 
-    /// This many callers, whose round has been answered, get their outcome next, and may call again. The waiting
-    /// writes wait for them if the turn of all of them together will be short compared to a round.
-    pub(super) fn begin_turn(&mut self, answered: usize, waiting: usize, round: Duration) {
+    /// This many callers, whose batch has been answered, get their outcome next, and may call again. The waiting
+    /// writes wait for them if the turn of all of them together will be short compared to a batch.
+    pub(super) fn begin_turn(&mut self, answered: usize, waiting: usize, batch: Duration) {
         let [answered, waiting] = [answered, waiting].map(|calls| calls.max(1) as u32);
         self.turn_began = Some((Instant::now(), answered));
         self.is_lingering =
-            self.turn_of_one.saturating_mul(answered.saturating_add(waiting)).saturating_mul(2) <= round;
+            self.turn_of_one.saturating_mul(answered.saturating_add(waiting)).saturating_mul(2) <= batch;
     }
 
     /// The answered callers have had their turn. Returns whether writes waited for it.
@@ -249,54 +253,63 @@ mod tests {
         requests.iter().map(Request::tag_for_test).collect()
     }
 
-    fn taken(ready: &mut Ready, room: usize, lanes: usize) -> Vec<i64> {
-        tags(&ready.take(room, |_| lanes).1)
+    fn taken(ready: &mut Ready, room: usize, pipelines: usize) -> Vec<i64> {
+        tags(&ready.take(room, |_| pipelines).1)
     }
 
     #[test]
-    fn reads_and_writes_go_in_rounds_of_their_own_the_older_first() {
+    fn reads_and_writes_go_in_batches_of_their_own_the_older_first() {
         let mut ready =
             ready(&[(1, Mode::Alone), (2, Mode::Read), (3, Mode::Alone), (4, Mode::Scan), (5, Mode::Read)]);
         assert_eq!(taken(&mut ready, 10, 1), [1, 3]);
         assert_eq!(taken(&mut ready, 1, 2), [2]);
-        let (batch, scans) = ready.take(10, |_| 1);
-        assert_eq!((batch, tags(&scans)), (Batch::Scans, vec![4]));
+        let (kind, scans) = ready.take(10, |_| 1);
+        assert_eq!((kind, tags(&scans)), (BatchKind::Scans, vec![4]));
         assert_eq!(taken(&mut ready, 10, 1), [5]);
         assert!(ready.is_empty());
     }
 
     #[test]
-    fn scans_leave_a_lane_to_the_rest() {
+    fn scans_leave_a_pipeline_to_the_rest() {
         for (most, scanning) in [(1, 1), (2, 1), (3, 2), (10, 9)] {
-            let mut ready = Ready::of_lanes(most);
-            for lane in 0..most {
-                ready.give_back(super::tests::ready(&[(lane as i64, Mode::Scan)]).take_all().collect());
-                let (batch, taken) = ready.take(10, |_| 1);
-                assert_eq!(taken.is_empty(), lane >= scanning, "{most} lanes, of which {lane} scan");
-                assert!(!ready.has_work(), "{most} lanes, of which {lane} scan");
+            let mut ready = Ready::of_pipelines(most);
+            for pipeline in 0..most {
+                ready.give_back(super::tests::ready(&[(pipeline as i64, Mode::Scan)]).take_all().collect());
+                let (kind, taken) = ready.take(10, |_| 1);
+                assert_eq!(
+                    taken.is_empty(),
+                    pipeline >= scanning,
+                    "{most} pipelines, of which {pipeline} scan"
+                );
+                assert!(!ready.has_work(), "{most} pipelines, of which {pipeline} scan");
                 if !taken.is_empty() {
-                    ready.begin(batch);
+                    ready.begin(kind);
                 }
             }
         }
     }
 
     #[test]
-    fn on_the_only_lane_the_rest_goes_between_scans() {
-        let mut ready = Ready::of_lanes(1);
+    fn on_the_only_pipeline_the_rest_goes_between_scans() {
+        let mut ready = Ready::of_pipelines(1);
         let requests = [(1, Mode::Scan), (2, Mode::Scan), (3, Mode::Read), (4, Mode::Read), (5, Mode::Alone)];
         ready.give_back(super::tests::ready(&requests).take_all().collect());
-        let rounds: Vec<_> =
-            std::iter::from_fn(|| Some(taken(&mut ready, 10, 1)).filter(|requests| !requests.is_empty())).collect();
-        assert_eq!(rounds.iter().filter(|requests| requests == &&[1] || requests == &&[2]).count(), 2, "{rounds:?}");
-        let first = rounds.iter().position(|requests| requests == &[1]).expect("a scan");
-        assert_ne!(rounds.get(first + 1), Some(&vec![2]), "{rounds:?}");
+        let batches: Vec<_> =
+            std::iter::from_fn(|| Some(taken(&mut ready, 10, 1)).filter(|requests| !requests.is_empty()))
+                .collect();
+        assert_eq!(
+            batches.iter().filter(|requests| requests == &&[1] || requests == &&[2]).count(),
+            2,
+            "{batches:?}"
+        );
+        let first = batches.iter().position(|requests| requests == &[1]).expect("a scan");
+        assert_ne!(batches.get(first + 1), Some(&vec![2]), "{batches:?}");
     }
 
     #[test]
-    fn a_second_lane_writes_where_there_is_much_or_the_first_takes_long() {
+    fn a_second_pipeline_writes_where_there_is_much_or_the_first_takes_long() {
         let mut ready = ready(&[(1, Mode::Alone), (2, Mode::Alone), (3, Mode::Read)]);
-        // All of them, though another lane could share them.
+        // All of them, though another pipeline could share them.
         assert_eq!(taken(&mut ready, 10, 2), [1, 2]);
         ready.begin_writing();
         assert_eq!(taken(&mut ready, 10, 1), [3]);
@@ -318,14 +331,17 @@ mod tests {
 
         ready.give_back(super::tests::ready(&[(7, Mode::Alone)]).take_all().collect());
         ready.begin_turn(1, 1, Duration::ZERO);
-        assert!(ready.has_work(), "for callers whose turn takes longer than a round a lane does not wait");
+        assert!(
+            ready.has_work(),
+            "for callers whose turn takes longer than a batch a pipeline does not wait"
+        );
         assert!(!ready.end_turn());
         assert_eq!(taken(&mut ready, 10, 1), [7]);
         ready.begin_writing();
 
         let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, Mode::Alone)).collect();
         ready.give_back(super::tests::ready(&many).take_all().collect());
-        assert!(ready.has_work(), "for many writes a lane does not wait");
+        assert!(ready.has_work(), "for many writes a pipeline does not wait");
         assert_eq!(taken(&mut ready, 1_000, 2).len(), MANY_WRITES);
     }
 }

@@ -10,11 +10,11 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::reply::{Outcome, Reply, Telling};
 use super::statement::{Arg, Statement};
-use super::{Error, Engine, Turns};
+use super::{Engine, Error, Turns};
 use crate::time::LONGEST;
 
 /// How often the answer to a call may ask for another run. The pauses between the runs add up as those of failures
-/// do; see [`pause`](super::round::pause).
+/// do; see [`pause`](super::batch::pause).
 const MAX_REPETITIONS: u32 = 8;
 const UNSETTLED: &str = "each answer of the server asked for another run of the call, and that has ended after 8 runs: \
                          a trigger of the table may change what the adapter writes";

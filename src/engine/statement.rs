@@ -94,7 +94,7 @@ impl Statement {
     }
 
     /// Whether calls may share a run.
-    pub(super) fn is_batched(&self) -> bool {
+    pub(super) fn is_shareable(&self) -> bool {
         self.many.is_some()
     }
 

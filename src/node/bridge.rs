@@ -26,7 +26,7 @@ use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::engine::{Caller, Error, Engine, Listener, Outcome, Reply, know_names};
+use crate::engine::{Caller, Engine, Error, Listener, Outcome, Reply, know_names};
 use crate::sync::{Thread, lock};
 use crate::time::millis;
 

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
 use super::waits::Wait;
-use crate::histogram::{Histogram, Snapshot};
 use crate::engine::{Caller, Error, Figures, Listener, Outcome, Reply};
+use crate::histogram::{Histogram, Snapshot};
 use crate::sync::lock;
 
 /// In microseconds: from 16 µs, which no call is faster than, to 67 s. A bound is at most a quarter above the one

@@ -16,7 +16,7 @@ use super::keys::{self, MARKER, Prefix};
 use super::table::{Definition, Durability, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Error, Kind, Engine, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Engine, Error, Kind, Mode, Reply, Retry};
 
 const HAS: Template = Template::of_both(
     "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",

@@ -13,7 +13,7 @@ use super::keys::{self, Prefix};
 use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
-use crate::engine::{Answer, Arg, Call, Error, Kind, Engine, Mode, Reply, Retry, Statement, Turns};
+use crate::engine::{Answer, Arg, Call, Engine, Error, Kind, Mode, Reply, Retry, Statement, Turns};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
 const SAVE: Template = Template::of_both(

@@ -13,7 +13,9 @@ use super::subscription::{self, Subscription};
 use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
-use crate::engine::{Answer, Arg, Call, Error, Kind, Engine, Listening, Mode, Reply, Retry, Statement, Ticket};
+use crate::engine::{
+    Answer, Arg, Call, Engine, Error, Kind, Listening, Mode, Reply, Retry, Statement, Ticket,
+};
 
 const GET: Template = Template::of_both(
     r#"

@@ -11,7 +11,7 @@ use super::relation::Addition;
 use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Kind, Engine, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Engine, Kind, Mode, Reply, Retry};
 use crate::time::millis;
 
 const RECALL: Template = Template::of_both(

@@ -16,7 +16,7 @@ use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Awaited, Error, Request, Kind, Engine, Listening, Mode, Reply, Retry};
+use crate::engine::{Answer, Arg, Awaited, Engine, Error, Kind, Listening, Mode, Reply, Request, Retry};
 use crate::time::millis;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
@@ -46,7 +46,7 @@ use crate::time::millis;
 ///   may take the key, draw, and release it. So `RETURNING` draws once more when the row is in place. The token has
 ///   that number and its distance from the stored one, by which `go_goscope_check_fencing_token` finds the row; see
 ///   [`token`]. (An alternative is to run again whenever the two numbers are not neighbours. Then the token would not
-///   need the second number. But two lanes that insert at the same time come between each other's draws most of the
+///   need the second number. But two pipelines that insert at the same time come between each other's draws most of the
 ///   time.)
 /// * A crash loses no number that a caller has received: a draw is in the log before the commit that it belongs to,
 ///   which waits for the disk. If the server's `synchronous_commit` is off, neither the lock nor its number is safe.
@@ -306,7 +306,8 @@ impl Locks {
             };
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
-        let request = self.request(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
+        let request =
+            self.request(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
         match undo {
             Some(undo) => request.if_unsettled(undo),
             None => request,

@@ -51,7 +51,7 @@ pub use leases::Wanted;
 pub use locks::Locks;
 pub use subscription::Subscription;
 
-use crate::engine::{Arg, Call, Request, Engine, Mode, Reply, Retry, Turn, Turns};
+use crate::engine::{Arg, Call, Engine, Mode, Reply, Request, Retry, Turn, Turns};
 use keys::Prefix;
 pub use table::Durability;
 use table::{Connect, Table};

@@ -16,7 +16,8 @@ use super::call::{Found, KeyCall};
 use super::keys::Prefix;
 use super::table::{Durability, Table};
 use crate::engine::{
-    Answer, Arg, Call, Error, Request, Kind, Engine, NothingToPrepare, Prepare, Reply, Retry, Statement, Turns,
+    Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Prepare, Reply, Request, Retry, Statement,
+    Turns,
 };
 
 pub struct Inspection {

@@ -1,4 +1,4 @@
-//! One round: the statements that a lane sends together, and the outcomes of their calls.
+//! One batch: the statements that a pipeline sends together, and the outcomes of their calls.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,26 +10,26 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::isolation::Slot;
-use super::request::{Answered, Request, Prepare, Retry};
 use super::lock_wait::{FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY};
 use super::pool::Lease;
 use super::reply::Telling;
+use super::request::{Answered, Prepare, Request, Retry};
 use super::statement::{Arg, Statement, deal};
-use super::{Error, Engine};
+use super::{Engine, Error};
 
-/// A round's bound in bytes: what one answer may cost the calls that wait behind it.
-const ROUND_BYTES: usize = 1 << 20;
+/// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// How often a statement that failed harmlessly is retried before its caller gets the error. The pauses between the
 /// runs (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
 const MAX_FAILURES: u32 = 8;
 
-/// The requests that a round has not settled.
+/// The requests that a batch has not settled.
 #[derive(Default)]
 pub(super) struct Unsettled {
     /// To run again.
     pub(super) again: Vec<Request>,
-    /// Another transaction blocks these, for longer than the round may wait.
+    /// Another transaction blocks these, for longer than the batch may wait.
     pub(super) blocked: Vec<(Request, Error)>,
 }
 
@@ -46,7 +46,7 @@ impl Unsettled {
 
 /// Sends the statements of these requests and settles their calls. `wait`: how long they may wait for locks, if not as
 /// long as statements that share a connection.
-pub(super) async fn round(
+pub(super) async fn run_batch(
     engine: &Arc<Engine>,
     lease: &Lease,
     requests: Vec<Request>,
@@ -58,7 +58,7 @@ pub(super) async fn round(
     if !lease.is_own() {
         engine.shares_sessions.store(true, Ordering::Relaxed);
     }
-    engine.traffic.count_round();
+    engine.traffic.count_batch();
     for mut request in requests {
         if !request.prepare.is_prepared() {
             let preparation = request.prepare.clone();
@@ -72,7 +72,7 @@ pub(super) async fn round(
             None => left.again.extend(answer_all(engine, vec![(request, &[])])),
         }
     }
-    // Most rounds are of one kind.
+    // Most batches are of one kind.
     if let [_] = groups.as_slice() {
         left.add(groups.remove(0).run(engine, lease, 1, wait).await);
         return left;
@@ -89,7 +89,7 @@ async fn prepare(lease: &Lease, preparation: &dyn Prepare) -> Result<(), Error> 
     preparation.prepare(lease).await
 }
 
-/// The calls of a round that one statement carries.
+/// The calls of a batch that one statement carries.
 struct Group {
     statement: Arc<Statement>,
     requests: Vec<Request>,
@@ -100,11 +100,11 @@ impl Group {
     fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, request: Request) {
         let bytes = request.args().iter().map(Arg::bytes).sum();
         let shares = |group: &&mut Group| {
-            statement.is_batched()
+            statement.is_shareable()
                 && group.statement.is_same(&statement)
                 && statement.agree(group.requests[0].args(), request.args())
-                && group.bytes + bytes <= ROUND_BYTES
-                // A request that failed before runs by itself: it may be the one that made its batch fail.
+                && group.bytes + bytes <= BATCH_BYTES
+                // A request that failed before runs by itself: it may be the one that made its statement fail.
                 && request.failures == 0
                 && group.requests[0].failures == 0
         };
@@ -147,12 +147,13 @@ impl Group {
                 again: vec![],
             };
         }
-        // One bad call must not fail its batch, and a blocked call must not delay it. The server did none of it. So
-        // each call runs by itself, in one pipeline.
+        // One bad call must not fail those that share its statement, and a blocked call must not delay it. The server
+        // did none of it. So each call runs by itself, and all are sent at once.
         if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { PROBE } else { wait };
             let mut left = Unsettled::default();
-            let alone = requests.into_iter().map(|request| run_by_itself(engine, lease, &statement, request, wait));
+            let alone =
+                requests.into_iter().map(|request| run_by_itself(engine, lease, &statement, request, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
             return left;
         }
@@ -162,7 +163,12 @@ impl Group {
     /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
     /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
     /// So a write that is alone there has no limit, as long as that leaves connections for the others.
-    fn shared_wait(&self, engine: &Arc<Engine>, lease: &Lease, statements: usize) -> (LockWait, Option<Slot>) {
+    fn shared_wait(
+        &self,
+        engine: &Arc<Engine>,
+        lease: &Lease,
+        statements: usize,
+    ) -> (LockWait, Option<Slot>) {
         let is_many = statements > FEW_STATEMENTS || self.requests.len() > FEW_CALLS;
         let shared = if is_many { SHARED_BY_MANY } else { SHARED };
         if lease.is_own() {
@@ -208,7 +214,7 @@ fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Req
     let mut done = Vec::with_capacity(answered.len());
     let mut telling = Telling::default();
     for (request, rows) in answered {
-        // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the round.
+        // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the batch.
         match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut telling))) {
             Ok(Answered::Done(request)) => done.push(request.retire()),
             Ok(Answered::Again(request)) => {
@@ -241,8 +247,8 @@ async fn send(
 /// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
 fn failed(engine: &Arc<Engine>, lease: &Lease, mut request: Request, error: &Error) -> Option<Request> {
     request.failures += 1;
-    let runs_again =
-        runs_again(engine, lease, &mut request, error) && (request.failures < MAX_FAILURES || is_patient(engine, &request));
+    let runs_again = runs_again(engine, lease, &mut request, error)
+        && (request.failures < MAX_FAILURES || is_patient(engine, &request));
     if runs_again {
         request.note_repetition();
     }
@@ -363,7 +369,8 @@ mod tests {
     fn a_call_that_always_asks_for_another_run_pauses_and_ends() {
         let (reply, outcome) = Reply::awaited();
         let call = Box::new(AsksAgain);
-        let mut request = Request::new(Turns::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
+        let mut request =
+            Request::new(Turns::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
         let mut pauses = Vec::new();
         while let Answered::Again(again) = request.answer(&[], &mut Telling::default()) {
             request = again;

@@ -1,26 +1,26 @@
-//! The connection of a further lane: one that starts while another carries calls.
+//! The connection of a further pipeline: one that starts while another carries calls.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use super::pool::Lease;
-use super::{Error, Engine};
+use super::{Engine, Error};
 
-/// Waits for a connection, or until another lane has ended. In that case there may be no work left, or its connection
-/// may be free.
+/// Waits for a connection, or until another pipeline has ended. In that case there may be no work left, or its
+/// connection may be free.
 ///
 /// Opening a connection may take long, and needs JavaScript, whose thread may be busy or blocked. So no ready request
-/// waits for it: this lane has taken no calls yet, and the other lanes take them. A connection that is opened too
-/// late stays idle in the pool.
+/// waits for it: this pipeline has taken no calls yet, and the other pipelines take them. A connection that is opened
+/// too late stays idle in the pool.
 ///
 /// # Errors
 ///
 /// No connection is available.
 pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Lease>, Error> {
-    let ended = engine.lane_ended.notified();
+    let ended = engine.pipeline_ended.notified();
     tokio::pin!(ended);
-    // Enabled from here on, so that no lane can end unnoticed between the check for work and the wait.
+    // Enabled from here on, so that no pipeline can end unnoticed between the check for work and the wait.
     ended.as_mut().enable();
     if !engine.state().ready.has_work() {
         return Ok(None);
