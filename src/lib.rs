@@ -9,7 +9,7 @@
 //!   all environments of a process share, and one small exported class per provider.
 //! * [`store`] defines what each table means: its SQL as named constants with the reasoning above them, and one short
 //!   function per documented operation. It knows neither Node-API nor sockets.
-//! * [`engine`] sends statements to PostgreSQL: connections, the pool, the sequencer that keeps calls on one key in
+//! * [`engine`] sends statements to PostgreSQL: connections, the pool, the key scheduler that keeps calls on one key in
 //!   order, the pipelines that carry batches of statements, retries, errors. It knows no table.
 //!
 //! ## The way of a call

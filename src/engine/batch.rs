@@ -208,7 +208,7 @@ fn is_blocked(error: &Error, lease: &Lease, wait: LockWait) -> bool {
     error.sqlstate() == Some("55P03") && lease.lock_timeout().is_ours(wait)
 }
 
-/// Reports to the callers what their rows say, then gives the turns back. Returns the requests that want another run.
+/// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
 fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
     let mut again = Vec::new();
     let mut done = Vec::with_capacity(answered.len());
@@ -347,7 +347,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::super::request::{Answer, Call, NothingToPrepare};
-    use super::super::{Reply, Turns};
+    use super::super::{Accesses, Reply};
     use super::*;
 
     /// Its answer always asks for another run.
@@ -370,7 +370,7 @@ mod tests {
         let (reply, outcome) = Reply::awaited();
         let call = Box::new(AsksAgain);
         let mut request =
-            Request::new(Turns::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
+            Request::new(Accesses::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
         let mut pauses = Vec::new();
         while let Answered::Again(again) = request.answer(&[], &mut Telling::default()) {
             request = again;

@@ -26,7 +26,7 @@ use crate::sync::lock;
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How often one poll repeats for tasks that its own tasks have woken, before it lets its thread do something else.
-const TURNS: usize = 32;
+const PASSES: usize = 32;
 
 pub(super) struct Drive {
     tasks: Mutex<FuturesUnordered<Task>>,
@@ -101,7 +101,7 @@ impl Drive {
     fn poll(&self, tasks: &mut FuturesUnordered<Task>) {
         let waker = waker_ref(&self.signal);
         let mut context = Context::from_waker(&waker);
-        for _ in 0..TURNS {
+        for _ in 0..PASSES {
             self.signal.woken.store(false, Ordering::Relaxed);
             tasks.extend(std::mem::take(&mut *lock(&self.arrivals)));
             while let Poll::Ready(Some(())) = tasks.poll_next_unpin(&mut context) {}

@@ -69,7 +69,7 @@ impl Engine {
         let unflushed = lock(&self.submitted).len();
         let state = self.state();
         let queued: usize =
-            state.ready.iter().chain(state.sequencer.waiting()).map(|request| request.calls()).sum();
+            state.ready.iter().chain(state.key_scheduler.waiting()).map(|request| request.calls()).sum();
         Figures {
             pool: self.pool.figures(),
             listening: usize::from(self.notices.are_heard()),

@@ -28,8 +28,8 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::batch::{is_hopeful, pause};
 use super::connect::Connection;
+use super::key_scheduler::Access;
 use super::request::Request;
-use super::sequencer::Turn;
 use super::session::{Backend, STARTED};
 use super::{Engine, Error};
 use crate::sync::lock;
@@ -88,7 +88,7 @@ struct LostSession {
     /// How long a call may wait for an answer, as the application has configured it.
     query_timeout: Option<Duration>,
     /// What its statements may still do, and to which keys.
-    turns: Vec<Turn>,
+    accesses: Vec<Access>,
     waiting: Vec<Waiting>,
 }
 
@@ -137,11 +137,11 @@ impl LostSessions {
         let known = state.sessions.iter().position(|session| session.backend == *backend);
         let at = known.unwrap_or_else(|| {
             let (backend, query_timeout) = (backend.clone(), lost.query_timeout());
-            state.sessions.push(LostSession { backend, query_timeout, turns: vec![], waiting: vec![] });
+            state.sessions.push(LostSession { backend, query_timeout, accesses: vec![], waiting: vec![] });
             state.sessions.len() - 1
         });
         let session = &mut state.sessions[at];
-        session.turns.extend(request.turns.iter());
+        session.accesses.extend(request.accesses.iter());
         session.waiting.push(Waiting::new(request, outcome));
         self.is_any.store(true, Ordering::Release);
         if !replace(&mut state.is_attended, true) {
@@ -152,7 +152,7 @@ impl LostSessions {
     /// The requests that conflict with no lost session. The others wait for its end.
     ///
     /// A request cannot become blocked between this and its statement. A session that is lost meanwhile had requests of
-    /// its own under way, whose turns conflict with none of these.
+    /// its own under way, whose accesses conflict with none of these.
     pub(super) fn without_blocked(&self, requests: Vec<Request>) -> Vec<Request> {
         if !self.is_any.load(Ordering::Acquire) {
             return requests;
@@ -160,7 +160,7 @@ impl LostSessions {
         let mut state = lock(&self.state);
         let mut free = Vec::with_capacity(requests.len());
         for request in requests {
-            let blocking = |session: &&mut LostSession| request.turns.conflict_with(&session.turns);
+            let blocking = |session: &&mut LostSession| request.accesses.conflict_with(&session.accesses);
             match state.sessions.iter_mut().find(blocking) {
                 Some(session) => session.waiting.push(Waiting::new(request, None)),
                 None => free.push(request),

@@ -13,6 +13,7 @@ mod further_pipeline;
 mod handshake;
 mod hearing;
 mod isolation;
+mod key_scheduler;
 mod lock_wait;
 mod lost_sessions;
 mod notices;
@@ -27,7 +28,6 @@ mod reply;
 mod request;
 mod routing;
 mod scans;
-mod sequencer;
 mod session;
 mod set_up;
 mod signing;
@@ -48,12 +48,12 @@ pub use direct::Sight;
 pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use figures::Figures;
+pub use key_scheduler::{Access, AccessMode, Accesses};
 pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
 pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
 pub use request::{Answer, Call, NothingToPrepare, Prepare, Request, Retry, Ticket};
-pub use sequencer::{Mode, Turn, Turns};
 pub use signing::ToSign;
 pub use statement::{Arg, Kind, Statement};
 pub use verifier::Proof;
@@ -63,12 +63,12 @@ use direct::{Direct, Way};
 use drive::Drive;
 use figures::Traffic;
 use isolation::Isolation;
+use key_scheduler::KeyScheduler;
 use lost_sessions::LostSessions;
 use notices::Notices;
 use owed::Owed;
 use pool::Pool;
 use ready::Ready;
-use sequencer::Sequencer;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -109,7 +109,7 @@ pub struct Engine {
 
 #[derive(Default)]
 struct State {
-    sequencer: Sequencer,
+    key_scheduler: KeyScheduler,
     ready: Ready,
     pipelines: usize,
     /// Whether a pipeline has been started that has not taken its first batch yet.
@@ -187,7 +187,7 @@ impl Engine {
     fn enter(self: &Arc<Self>, requests: impl IntoIterator<Item = Request>) {
         let mut state = self.state();
         let was_idle = state.in_flight == 0;
-        let State { sequencer, ready, in_flight, is_closing, closed, .. } = &mut *state;
+        let State { key_scheduler, ready, in_flight, is_closing, closed, .. } = &mut *state;
         let mut refused = Vec::new();
         for mut request in requests {
             if *closed || *is_closing && !request.is_owed() {
@@ -196,7 +196,7 @@ impl Engine {
             }
             *in_flight += request.calls_under_way();
             request.enlist(self);
-            sequencer.enter(request, ready.incoming());
+            key_scheduler.enter(request, ready.incoming());
         }
         ready.sort();
         ready.stop_lingering();
@@ -243,7 +243,7 @@ impl Engine {
         self.tells_next.store(false, Ordering::Relaxed);
     }
 
-    /// The answered callers have had their turn, and their next calls have been flushed. There may be work for
+    /// The answered callers have had their access, and their next calls have been flushed. There may be work for
     /// [`pump`](Self::pump) now.
     pub fn callers_were_told(self: &Arc<Self>) {
         let mut state = self.state();
@@ -325,12 +325,12 @@ impl Engine {
     }
 
     /// Called once for each request that has entered, whatever its outcome, with the number of calls that it stood for.
-    fn leave(self: &Arc<Self>, requests: impl IntoIterator<Item = (Turns, usize)>) {
+    fn leave(self: &Arc<Self>, requests: impl IntoIterator<Item = (Accesses, usize)>) {
         let mut state = self.state();
-        let State { sequencer, ready, in_flight, .. } = &mut *state;
-        for (turns, calls) in requests {
+        let State { key_scheduler, ready, in_flight, .. } = &mut *state;
+        for (accesses, calls) in requests {
             *in_flight -= calls;
-            sequencer.leave(&turns, ready.incoming());
+            key_scheduler.leave(&accesses, ready.incoming());
         }
         ready.sort();
         if state.in_flight == 0 {
@@ -406,7 +406,7 @@ mod tests {
         let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
         engine.state().pipelines = 1;
-        engine.enter([Request::for_test(0, Turns::new(&[]), None)]);
+        engine.enter([Request::for_test(0, Accesses::new(&[]), None)]);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut state = engine.state();
             // Dropped before the lock is released.
@@ -425,8 +425,8 @@ mod tests {
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
         engine.allow_direct();
         let request = |resource| {
-            let turn = Turn { resource, mode: Mode::Alone };
-            Request::for_test(0, Turns::new(&[turn]), None)
+            let access = Access { resource, mode: AccessMode::Exclusive };
+            Request::for_test(0, Accesses::new(&[access]), None)
         };
 
         // Its callers have got their outcome.

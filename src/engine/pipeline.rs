@@ -1,7 +1,7 @@
 //! A pipeline: a leased connection that carries batches of statements for as long as calls are waiting.
 //!
-//! 1. A pipeline takes what is ready, up to a bound in calls and bytes. Ready requests commute (the sequencer ensures
-//!    that), so their order within a batch is free.
+//! 1. A pipeline takes what is ready, up to a bound in calls and bytes. Ready requests commute (the key scheduler
+//!    ensures that), so their order within a batch is free.
 //! 2. Requests of one kind become one statement. The statements of a batch are sent one after the other without waiting
 //!    for answers. Each is a transaction of its own.
 //! 3. Each request is answered when its own statement is, and its turn goes to the next in line.

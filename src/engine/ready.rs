@@ -87,7 +87,7 @@ impl Ready {
         }
     }
 
-    /// Where the sequencer puts what is ready, until it is sorted.
+    /// Where the key scheduler puts what is ready, until it is sorted.
     pub(super) fn incoming(&mut self) -> &mut VecDeque<Request> {
         &mut self.incoming
     }
@@ -236,12 +236,12 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::engine::sequencer::{Mode, Turn, Turns};
+    use crate::engine::key_scheduler::{Access, AccessMode, Accesses};
 
-    fn ready(requests: &[(i64, Mode)]) -> Ready {
+    fn ready(requests: &[(i64, AccessMode)]) -> Ready {
         let mut ready = Ready::default();
         for &(tag, mode) in requests {
-            let mut request = Request::for_test(tag, Turns::new(&[Turn { resource: 1, mode }]), None);
+            let mut request = Request::for_test(tag, Accesses::new(&[Access { resource: 1, mode }]), None);
             request.ready_since = Some(Instant::now());
             ready.incoming().push_back(request);
         }
@@ -259,8 +259,13 @@ mod tests {
 
     #[test]
     fn reads_and_writes_go_in_batches_of_their_own_the_older_first() {
-        let mut ready =
-            ready(&[(1, Mode::Alone), (2, Mode::Read), (3, Mode::Alone), (4, Mode::Scan), (5, Mode::Read)]);
+        let mut ready = ready(&[
+            (1, AccessMode::Exclusive),
+            (2, AccessMode::Shared),
+            (3, AccessMode::Exclusive),
+            (4, AccessMode::Scan),
+            (5, AccessMode::Shared),
+        ]);
         assert_eq!(taken(&mut ready, 10, 1), [1, 3]);
         assert_eq!(taken(&mut ready, 1, 2), [2]);
         let (kind, scans) = ready.take(10, |_| 1);
@@ -274,7 +279,9 @@ mod tests {
         for (most, scanning) in [(1, 1), (2, 1), (3, 2), (10, 9)] {
             let mut ready = Ready::of_pipelines(most);
             for pipeline in 0..most {
-                ready.give_back(super::tests::ready(&[(pipeline as i64, Mode::Scan)]).take_all().collect());
+                ready.give_back(
+                    super::tests::ready(&[(pipeline as i64, AccessMode::Scan)]).take_all().collect(),
+                );
                 let (kind, taken) = ready.take(10, |_| 1);
                 assert_eq!(
                     taken.is_empty(),
@@ -292,7 +299,13 @@ mod tests {
     #[test]
     fn on_the_only_pipeline_the_rest_goes_between_scans() {
         let mut ready = Ready::of_pipelines(1);
-        let requests = [(1, Mode::Scan), (2, Mode::Scan), (3, Mode::Read), (4, Mode::Read), (5, Mode::Alone)];
+        let requests = [
+            (1, AccessMode::Scan),
+            (2, AccessMode::Scan),
+            (3, AccessMode::Shared),
+            (4, AccessMode::Shared),
+            (5, AccessMode::Exclusive),
+        ];
         ready.give_back(super::tests::ready(&requests).take_all().collect());
         let batches: Vec<_> =
             std::iter::from_fn(|| Some(taken(&mut ready, 10, 1)).filter(|requests| !requests.is_empty()))
@@ -308,28 +321,29 @@ mod tests {
 
     #[test]
     fn a_second_pipeline_writes_where_there_is_much_or_the_first_takes_long() {
-        let mut ready = ready(&[(1, Mode::Alone), (2, Mode::Alone), (3, Mode::Read)]);
+        let mut ready =
+            ready(&[(1, AccessMode::Exclusive), (2, AccessMode::Exclusive), (3, AccessMode::Shared)]);
         // All of them, though another pipeline could share them.
         assert_eq!(taken(&mut ready, 10, 2), [1, 2]);
         ready.begin_writing();
         assert_eq!(taken(&mut ready, 10, 1), [3]);
 
-        ready.give_back(super::tests::ready(&[(4, Mode::Alone)]).take_all().collect());
+        ready.give_back(super::tests::ready(&[(4, AccessMode::Exclusive)]).take_all().collect());
         assert!(!ready.has_work() && taken(&mut ready, 10, 1).is_empty());
         assert!(ready.wants_watch() && !ready.wants_watch());
         ready.lose_patience();
         assert_eq!(taken(&mut ready, 10, 1), [4]);
 
         ready.end_writing();
-        ready.give_back(super::tests::ready(&[(5, Mode::Alone)]).take_all().collect());
+        ready.give_back(super::tests::ready(&[(5, AccessMode::Exclusive)]).take_all().collect());
         ready.begin_turn(1, 1, Duration::from_secs(60));
         assert!(!ready.has_work() && taken(&mut ready, 10, 1).is_empty());
-        ready.incoming().extend(super::tests::ready(&[(6, Mode::Alone)]).take_all());
+        ready.incoming().extend(super::tests::ready(&[(6, AccessMode::Exclusive)]).take_all());
         ready.sort();
         assert!(ready.end_turn() && !ready.end_turn());
         assert_eq!(taken(&mut ready, 10, 1), [5, 6]);
 
-        ready.give_back(super::tests::ready(&[(7, Mode::Alone)]).take_all().collect());
+        ready.give_back(super::tests::ready(&[(7, AccessMode::Exclusive)]).take_all().collect());
         ready.begin_turn(1, 1, Duration::ZERO);
         assert!(
             ready.has_work(),
@@ -339,7 +353,7 @@ mod tests {
         assert_eq!(taken(&mut ready, 10, 1), [7]);
         ready.begin_writing();
 
-        let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, Mode::Alone)).collect();
+        let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, AccessMode::Exclusive)).collect();
         ready.give_back(super::tests::ready(&many).take_all().collect());
         assert!(ready.has_work(), "for many writes a pipeline does not wait");
         assert_eq!(taken(&mut ready, 1_000, 2).len(), MANY_WRITES);

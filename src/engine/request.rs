@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::reply::{Outcome, Reply, Telling};
 use super::statement::{Arg, Statement};
-use super::{Engine, Error, Turns};
+use super::{Accesses, Engine, Error};
 use crate::time::LONGEST;
 
 /// How often the answer to a call may ask for another run. The pauses between the runs add up as those of failures
@@ -97,7 +97,7 @@ pub enum Retry {
 }
 
 pub struct Request {
-    pub(super) turns: Turns,
+    pub(super) accesses: Accesses,
     pub(super) prepare: Arc<dyn Prepare>,
     /// Absent if preparing is all there is to do, as in `connect()`.
     pub(super) call: Option<Box<dyn Call>>,
@@ -128,29 +128,29 @@ pub struct Request {
 
 impl Request {
     pub fn new(
-        turns: Turns,
+        accesses: Accesses,
         prepare: Arc<dyn Prepare>,
         call: Box<dyn Call>,
         retry: Retry,
         reply: Reply,
     ) -> Self {
-        Self::with(turns, prepare, Some(call), retry, reply)
+        Self::with(accesses, prepare, Some(call), retry, reply)
     }
 
     /// A request that only prepares.
     pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply) -> Self {
-        Self::with(Turns::default(), prepare, None, Retry::Harmless, reply)
+        Self::with(Accesses::default(), prepare, None, Retry::Harmless, reply)
     }
 
     fn with(
-        turns: Turns,
+        accesses: Accesses,
         prepare: Arc<dyn Prepare>,
         call: Option<Box<dyn Call>>,
         retry: Retry,
         reply: Reply,
     ) -> Self {
         Self {
-            turns,
+            accesses,
             prepare,
             call,
             retry,
@@ -207,12 +207,12 @@ impl Request {
 
     /// Whether it may write, so that its commit has to wait for the disk.
     pub(super) fn writes(&self) -> bool {
-        self.turns.are_of_a_write()
+        self.accesses.are_of_a_write()
     }
 
     /// Whether it reads a whole table, and may take long.
     pub(super) fn scans_a_table(&self) -> bool {
-        self.turns.are_of_a_table_scan()
+        self.accesses.are_of_a_table_scan()
     }
 
     /// How many calls it stands for.
@@ -310,15 +310,15 @@ impl Request {
         drop(done);
     }
 
-    /// What is needed to give back the turns of a request whose callers have their outcome: the rest is only memory.
-    pub(super) fn retire(mut self) -> (Turns, usize) {
+    /// What is needed to end the accesses of a request whose callers have their outcome: the rest is only memory.
+    pub(super) fn retire(mut self) -> (Accesses, usize) {
         self.engine = Weak::new();
-        (std::mem::take(&mut self.turns), self.calls_under_way())
+        (std::mem::take(&mut self.accesses), self.calls_under_way())
     }
 }
 
 pub(super) enum Answered {
-    /// Its callers are about to get their outcome. After that its turns can be given back.
+    /// Its callers are about to get their outcome. After that its accesses can end.
     Done(Request),
     Again(Request),
 }
@@ -327,7 +327,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         drop(self.replies());
         if let Some(engine) = self.engine.upgrade() {
-            let left = [(std::mem::take(&mut self.turns), self.calls_under_way())];
+            let left = [(std::mem::take(&mut self.accesses), self.calls_under_way())];
             if std::thread::panicking() {
                 // The panic may unwind through a caller that holds the engine's lock, which `leave` takes.
                 engine.clone().in_background(async move { engine.leave(left) });
@@ -363,9 +363,15 @@ mod for_test {
     }
 
     impl Request {
-        pub(crate) fn for_test(tag: i64, turns: Turns, ticket: Option<&str>) -> Self {
+        pub(crate) fn for_test(tag: i64, accesses: Accesses, ticket: Option<&str>) -> Self {
             let call = Tagged { tag: [Arg::Int(Some(tag))], ticket: ticket.map(str::to_owned) };
-            Request::new(turns, Arc::new(NothingToPrepare), Box::new(call), Retry::Never, Reply::new(|_| ()))
+            Request::new(
+                accesses,
+                Arc::new(NothingToPrepare),
+                Box::new(call),
+                Retry::Never,
+                Reply::new(|_| ()),
+            )
         }
 
         pub(crate) fn tag_for_test(&self) -> i64 {

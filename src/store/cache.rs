@@ -16,7 +16,7 @@ use super::keys::{self, MARKER, Prefix};
 use super::table::{Definition, Durability, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Engine, Error, Kind, Mode, Reply, Retry};
+use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Kind, Reply, Retry};
 
 const HAS: Template = Template::of_both(
     "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
@@ -173,34 +173,34 @@ impl Cache {
     }
 
     pub fn has(&self, key: String, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Read);
+        let accesses = self.place.on_key(&key, AccessMode::Shared);
         let call = KeyCall::new(&self.place, AT_HAS, "key", key, [], any_row);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// `[value, isStale]`, or nothing for a miss. A value is stale if less than this is left of its time.
     pub fn look(&self, key: String, stale_ttl: f64, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Read);
+        let accesses = self.place.on_key(&key, AccessMode::Shared);
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             Ok(Answer::Done(format!("[{},{}]", found.value(row, 1)?, row.cell::<bool>(2)?)))
         };
         let call = KeyCall::new(&self.place, AT_LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// Begins a computation. Returns the version that [`store_computed`](Self::store_computed) takes, or nothing if
     /// there is a live entry.
     pub fn begin_computing(&self, key: String, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let read = |found: Found<'_>| computing::version(&found).map(Answer::Done);
         let call = KeyCall::new(&self.place, AT_BEGIN, "key", key, [], read);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// `[value, isStale, version]`, or nothing for a miss, as [`look`](Self::look).
     pub fn observe(&self, key: String, stale_ttl: f64, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Read);
+        let accesses = self.place.on_key(&key, AccessMode::Shared);
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             let (value, is_stale, version) =
@@ -208,7 +208,7 @@ impl Cache {
             Ok(Answer::Done(format!("[{value},{is_stale},\"{version}\"]")))
         };
         let call = KeyCall::new(&self.place, AT_OBSERVE, "key", key, [ttl_arg(Some(stale_ttl))], read);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// Whether the value was stored: it is, if nothing was written or deleted under the key since that version.
@@ -222,16 +222,16 @@ impl Cache {
     ) {
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::text(version)];
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let write = Write::new(&self.place, AT_STORE, key, args, is_stored);
-        self.place.submit(turns, write, Retry::Harmless, reply);
+        self.place.submit(accesses, write, Retry::Harmless, reply);
     }
 
     /// A computation that began with this version has failed.
     pub fn withdraw(&self, key: String, version: String, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, AT_WITHDRAW, "key", key, [Arg::text(version)], nothing);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// `ttl` in milliseconds; none for no expiry.
@@ -316,9 +316,9 @@ impl Cache {
         outcome: fn(Found<'_>) -> Result<String, Error>,
         reply: Reply,
     ) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let write = Write::new(&self.place, statement, key, args, outcome).of_values(values);
-        self.place.submit(turns, write, Retry::Never, reply);
+        self.place.submit(accesses, write, Retry::Never, reply);
     }
 
     /// The table's name, if the table exists and is logged.
@@ -330,29 +330,29 @@ impl Cache {
     pub fn keys(&self, pattern: Option<String>, reply: Reply) {
         let mut args = self.prefixes();
         args.extend([Arg::Text(pattern), Arg::text(MARKER)]);
-        self.over_all(AT_KEYS, Mode::Scan, args, read_keys, Retry::Harmless, reply);
+        self.over_all(AT_KEYS, AccessMode::Scan, args, read_keys, Retry::Harmless, reply);
     }
 
     pub fn clear(&self, reply: Reply) {
         let everything = || vec![Arg::text(""), Arg::text("")];
         let args = if self.clears_all { everything() } else { self.prefixes() };
-        self.over_all(AT_CLEAR, Mode::Alone, args, nothing_to_read, Retry::Never, reply);
+        self.over_all(AT_CLEAR, AccessMode::Exclusive, args, nothing_to_read, Retry::Never, reply);
     }
 
     /// How many live entries there are under this prefix.
     pub fn size(&self, reply: Reply) {
-        self.over_all(AT_SIZE, Mode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
+        self.over_all(AT_SIZE, AccessMode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
     }
 
     /// Removes the expired entries under this prefix and returns their number.
     pub fn prune(&self, reply: Reply) {
-        self.over_all(AT_PRUNE, Mode::Alone, self.prefixes(), read_count, Retry::Never, reply);
+        self.over_all(AT_PRUNE, AccessMode::Exclusive, self.prefixes(), read_count, Retry::Never, reply);
     }
 
     fn over_all(
         &self,
         statement: usize,
-        mode: Mode,
+        mode: AccessMode,
         args: Vec<Arg>,
         read: fn(&[Row]) -> Result<Answer, Error>,
         retry: Retry,

@@ -13,7 +13,7 @@ use super::keys::{self, Prefix};
 use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
-use crate::engine::{Answer, Arg, Call, Engine, Error, Kind, Mode, Reply, Retry, Statement, Turns};
+use crate::engine::{AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
 const SAVE: Template = Template::of_both(
@@ -158,22 +158,24 @@ impl Checkpoints {
     }
 
     pub fn save(&self, checkpoint: Checkpoint, reply: Reply) {
-        let turns = Turns::new(&[
-            self.place.key_turn("task", &checkpoint.task_id, Mode::Alone),
-            self.place.key_turn("id", &checkpoint.id, Mode::Alone),
+        let accesses = Accesses::new(&[
+            self.place.key_access("task", &checkpoint.task_id, AccessMode::Exclusive),
+            self.place.key_access("id", &checkpoint.id, AccessMode::Exclusive),
         ]);
         let call = Save { place: self.place.clone(), checkpoint, args: Vec::new() };
-        self.place.submit(turns, call, Retry::Never, reply);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     pub fn load(&self, id: String, reply: Reply) {
-        let turns =
-            Turns::new(&[self.place.table.turn(Mode::Scan), self.place.key_turn("id", &id, Mode::Read)]);
+        let accesses = Accesses::new(&[
+            self.place.table.access(AccessMode::Scan),
+            self.place.key_access("id", &id, AccessMode::Shared),
+        ]);
         let call = KeyCall::new(&self.place, AT_LOAD, "id", id, [], |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             checkpoint_json(found.place, row.cell(0)?, row.cell(1)?, row).map(Answer::Done)
         });
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     pub fn load_latest(&self, task_id: String, reply: Reply) {
@@ -181,7 +183,7 @@ impl Checkpoints {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             of_task(&found, row).map(Answer::Done)
         };
-        self.on_task(AT_LOAD_LATEST, Mode::Read, task_id, [], read, Retry::Harmless, reply);
+        self.on_task(AT_LOAD_LATEST, AccessMode::Shared, task_id, [], read, Retry::Harmless, reply);
     }
 
     pub fn list(&self, task_id: String, reply: Reply) {
@@ -190,33 +192,35 @@ impl Checkpoints {
                 found.rows.iter().map(|row| of_task(&found, row)).collect::<Result<_, Error>>()?;
             Ok(Answer::Done(format!("[{}]", list.join(","))))
         };
-        self.on_task(AT_LIST, Mode::Read, task_id, [], read, Retry::Harmless, reply);
+        self.on_task(AT_LIST, AccessMode::Shared, task_id, [], read, Retry::Harmless, reply);
     }
 
     pub fn cleanup(&self, task_id: String, keep: i64, reply: Reply) {
         let keep = [Arg::Int(Some(keep))];
-        self.on_task(AT_CLEANUP, Mode::Alone, task_id, keep, nothing, Retry::Never, reply);
+        self.on_task(AT_CLEANUP, AccessMode::Exclusive, task_id, keep, nothing, Retry::Never, reply);
     }
 
     pub fn delete_all(&self, task_id: String, reply: Reply) {
-        self.on_task(AT_DELETE_ALL, Mode::Alone, task_id, [], nothing, Retry::Never, reply);
+        self.on_task(AT_DELETE_ALL, AccessMode::Exclusive, task_id, [], nothing, Retry::Never, reply);
     }
 
     #[allow(clippy::too_many_arguments)] // what distinguishes the operations on a task
     fn on_task<const N: usize>(
         &self,
         statement: usize,
-        mode: Mode,
+        mode: AccessMode,
         task_id: String,
         rest: [Arg; N],
         read: impl FnMut(Found<'_>) -> Result<Answer, Error> + Send + 'static,
         retry: Retry,
         reply: Reply,
     ) {
-        let turns =
-            Turns::new(&[self.place.table.turn(Mode::Point), self.place.key_turn("task", &task_id, mode)]);
+        let accesses = Accesses::new(&[
+            self.place.table.access(AccessMode::Intent),
+            self.place.key_access("task", &task_id, mode),
+        ]);
         let call = KeyCall::new(&self.place, statement, "task_id", task_id, rest, read);
-        self.place.submit(turns, call, retry, reply);
+        self.place.submit(accesses, call, retry, reply);
     }
 }
 

@@ -14,7 +14,7 @@ use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
 use crate::engine::{
-    Answer, Arg, Call, Engine, Error, Kind, Listening, Mode, Reply, Retry, Statement, Ticket,
+    AccessMode, Answer, Arg, Call, Engine, Error, Kind, Listening, Reply, Retry, Statement, Ticket,
 };
 
 const GET: Template = Template::of_both(
@@ -205,9 +205,9 @@ impl Circuits {
     }
 
     pub fn get_state(&self, key: String, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Read);
+        let accesses = self.place.on_key(&key, AccessMode::Shared);
         let call = KeyCall::new(&self.place, AT_GET, "key", key, [], read_state);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     pub fn set_state(&self, key: String, circuit: Circuit, reply: Reply) {
@@ -221,10 +221,10 @@ impl Circuits {
     }
 
     pub fn record_failure(&self, key: String, max_failures: f64, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let args = [Arg::Text(None), Arg::Int(None), Arg::Float(Some(max_failures))];
         let call = RecordFailure { place: self.place.clone(), key, max_failures, args };
-        self.place.submit(turns, call, Retry::Never, reply);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     pub fn record_success(&self, key: String, reply: Reply) {
@@ -234,10 +234,10 @@ impl Circuits {
     /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and answer no, though
     /// the first had let the caller through. With the failure, the caller knows that the outcome is unknown.
     pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
         let call = KeyCall::new(&self.place, AT_TRY_PROBE, "key", key, rest, any_row);
-        self.place.submit(turns, call, Retry::Never, reply);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// Calls `tell` with the breaker's state after each change, no matter which process makes it.
@@ -257,9 +257,9 @@ impl Circuits {
     }
 
     fn write<const N: usize>(&self, statement: usize, key: String, rest: [Arg; N], reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, nothing);
-        self.place.submit(turns, call, Retry::Never, reply);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 }
 

@@ -9,7 +9,7 @@ use super::cells::Cells;
 use super::json::{Object, time, with_key};
 use super::template::Template;
 use super::{Place, ttl_arg};
-use crate::engine::{Answer, Arg, Call, Error, Kind, Mode, Reply, Retry, Statement};
+use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Statement};
 
 /// The value alone: reading its expiry as well costs the server as much as finding it.
 pub(super) const GET: Template = Template::of_both(
@@ -101,20 +101,20 @@ pub(super) fn get_with_expiry(place: &Arc<Place>, key: String, reply: Reply) {
 }
 
 fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> Result<String, Error>, reply: Reply) {
-    let turns = place.on_key(&key, Mode::Read);
+    let accesses = place.on_key(&key, AccessMode::Shared);
     let read = move |found: Found<'_>| {
         let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
         Ok(Answer::Done(json(found.value(row, 1)?, row)?))
     };
-    place.submit(turns, KeyCall::new(place, AT_GET, "key", key, [], read), Retry::Harmless, reply);
+    place.submit(accesses, KeyCall::new(place, AT_GET, "key", key, [], read), Retry::Harmless, reply);
 }
 
 /// `value` is JSON text, `ttl` in milliseconds; none for no expiry.
 pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply) {
-    let turns = place.on_key(&key, Mode::Alone);
+    let accesses = place.on_key(&key, AccessMode::Exclusive);
     let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl)];
     let write = Write::new(place, AT_SET, key, args, |_| Ok("null".into()));
-    place.submit(turns, write, Retry::Never, reply);
+    place.submit(accesses, write, Retry::Never, reply);
 }
 
 /// A call that writes a value under a key, perhaps with an expiry that has to be renewed.
@@ -211,6 +211,6 @@ impl<const N: usize> Call for Write<N> {
 }
 
 pub(super) fn delete(place: &Arc<Place>, key: String, reply: Reply) {
-    let turns = place.on_key(&key, Mode::Alone);
-    place.submit(turns, KeyCall::new(place, AT_DELETE, "key", key, [], nothing), Retry::Never, reply);
+    let accesses = place.on_key(&key, AccessMode::Exclusive);
+    place.submit(accesses, KeyCall::new(place, AT_DELETE, "key", key, [], nothing), Retry::Never, reply);
 }

@@ -11,7 +11,7 @@ use super::relation::Addition;
 use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Engine, Kind, Mode, Reply, Retry};
+use crate::engine::{AccessMode, Answer, Arg, Engine, Kind, Reply, Retry};
 use crate::time::millis;
 
 const RECALL: Template = Template::of_both(
@@ -113,7 +113,7 @@ impl Idempotency {
     /// `{ value, fingerprint? }`, or nothing. `before_work`: the caller has the claim, and does the work if there is
     /// nothing.
     pub fn recall(&self, key: String, before_work: bool, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Read);
+        let accesses = self.place.on_key(&key, AccessMode::Shared);
         let statement = if before_work { AT_RECALL_CURRENT } else { AT_RECALL };
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
@@ -123,7 +123,7 @@ impl Idempotency {
             ))
         };
         let call = KeyCall::new(&self.place, statement, "key", key, [], read);
-        self.place.submit(turns, call, Retry::Harmless, reply);
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// Whether the result was stored; it was not if another result came first. A run whose outcome is unknown may be
@@ -140,11 +140,11 @@ impl Idempotency {
         patience: f64,
         reply: Reply,
     ) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
-        let request = self.place.request(turns, write, Retry::Harmless, reply);
+        let request = self.place.request(accesses, write, Retry::Harmless, reply);
         self.place.engine.submit(request.patient(millis(patience)));
     }
 

@@ -16,13 +16,13 @@ type Name = (usize, String);
 /// The lines that have waiters. Adapters of one engine share them.
 static LINES: LazyLock<Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
 
-type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
+type Wait = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
 
 /// A place in a line, taken when this was made. It is given up when this is dropped.
 pub(super) struct Place {
     name: Name,
     line: Option<Arc<tokio::sync::Mutex<()>>>,
-    turn: Option<Turn>,
+    wait: Option<Wait>,
     first: Option<OwnedMutexGuard<()>>,
 }
 
@@ -32,10 +32,10 @@ impl Place {
         let name = (Arc::as_ptr(engine).addr(), lock_name);
         let line = lock(&LINES).entry(name.clone()).or_default().clone();
         // Polled once, it has its place: the mutex is fair.
-        let mut turn: Turn = Box::pin(line.clone().lock_owned());
-        let first = (&mut turn).now_or_never();
-        let turn = first.is_none().then_some(turn);
-        Self { name, line: Some(line), turn, first }
+        let mut wait: Wait = Box::pin(line.clone().lock_owned());
+        let first = (&mut wait).now_or_never();
+        let wait = first.is_none().then_some(wait);
+        Self { name, line: Some(line), wait, first }
     }
 
     pub(super) fn is_first(&self) -> bool {
@@ -44,9 +44,9 @@ impl Place {
 
     /// Waits until all earlier waiters have left.
     pub(super) async fn until_first(&mut self) {
-        if let Some(turn) = &mut self.turn {
-            self.first = Some(turn.await);
-            self.turn = None;
+        if let Some(wait) = &mut self.wait {
+            self.first = Some(wait.await);
+            self.wait = None;
         }
     }
 }
@@ -55,7 +55,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut lines = lock(&LINES);
         self.first = None;
-        self.turn = None;
+        self.wait = None;
         self.line = None;
         // Every other waiter in line also holds a reference to the line.
         if lines.get(&self.name).is_some_and(|line| Arc::strong_count(line) == 1) {

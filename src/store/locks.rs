@@ -16,7 +16,9 @@ use super::table::{Definition, Index, Table};
 use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
-use crate::engine::{Answer, Arg, Awaited, Engine, Error, Kind, Listening, Mode, Reply, Request, Retry};
+use crate::engine::{
+    AccessMode, Answer, Arg, Awaited, Engine, Error, Kind, Listening, Reply, Request, Retry,
+};
 use crate::time::millis;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
@@ -306,8 +308,14 @@ impl Locks {
             };
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
-        let request =
-            self.request(AT_ACQUIRE, Mode::Alone, key, [Arg::text(owner), ttl_arg(Some(ttl))], read, reply);
+        let request = self.request(
+            AT_ACQUIRE,
+            AccessMode::Exclusive,
+            key,
+            [Arg::text(owner), ttl_arg(Some(ttl))],
+            read,
+            reply,
+        );
         match undo {
             Some(undo) => request.if_unsettled(undo),
             None => request,
@@ -375,13 +383,13 @@ impl Locks {
             }
             any_row(found)
         };
-        self.request(AT_EXTEND, Mode::Alone, key, rest, read, reply)
+        self.request(AT_EXTEND, AccessMode::Exclusive, key, rest, read, reply)
     }
 
     /// `token`: the lease's.
     pub fn release(&self, key: String, owner: String, token: Option<&str>, reply: Reply) {
         let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
-        let request = self.request(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
+        let request = self.request(AT_RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request);
     }
 
@@ -399,7 +407,8 @@ impl Locks {
 
     /// As [`release`](Self::release), and returns whether the lock was still the owner's.
     pub fn release_one(&self, key: String, owner: String, reply: Reply) {
-        let request = self.request(AT_RELEASE_ONE, Mode::Alone, key, [Arg::text(owner)], any_row, reply);
+        let request =
+            self.request(AT_RELEASE_ONE, AccessMode::Exclusive, key, [Arg::text(owner)], any_row, reply);
         self.place.engine.submit(request);
     }
 
@@ -408,7 +417,7 @@ impl Locks {
             let holder = found.rows.first().map(|row| row.cell::<&str>(1)).transpose()?;
             Ok(Answer::Done((holder == Some(owner.as_str())).to_string()))
         };
-        self.place.engine.submit(self.request(AT_HOLDER, Mode::Read, key, [], read, reply));
+        self.place.engine.submit(self.request(AT_HOLDER, AccessMode::Shared, key, [], read, reply));
     }
 
     /// `{ owner, expiresAt }`, or null if no process holds the lock.
@@ -418,14 +427,14 @@ impl Locks {
             let (owner, expires_at) = (json::text(row.cell(1)?), row.cell::<i64>(2)?);
             Ok(Answer::Done(format!(r#"{{"owner":{owner},"expiresAt":{expires_at}}}"#)))
         };
-        self.place.engine.submit(self.request(AT_HOLDER_UNTIL, Mode::Read, key, [], read, reply));
+        self.place.engine.submit(self.request(AT_HOLDER_UNTIL, AccessMode::Shared, key, [], read, reply));
     }
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
     pub fn force_release(&self, key: String, reply: Reply) {
-        let turns = self.place.on_key(&key, Mode::Alone);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, AT_FORCE_RELEASE, "key", key, [], nothing);
-        self.place.submit(turns, call, Retry::Never, reply);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// Takes a lock as soon as it is free; see [`leases`](super::leases).
@@ -496,7 +505,8 @@ impl Locks {
             let (owner, left) = (json::text(row.cell(1)?), row.cell::<f64>(2)?.min(LONGEST_TTL_MS));
             Ok(Answer::Done(format!("[{owner},{left}]")))
         };
-        let (statement, mode) = if mark { (AT_AWAIT, Mode::Alone) } else { (AT_HOLDER_LEFT, Mode::Read) };
+        let (statement, mode) =
+            if mark { (AT_AWAIT, AccessMode::Exclusive) } else { (AT_HOLDER_LEFT, AccessMode::Shared) };
         let request = self.request(statement, mode, key.to_owned(), [], read, reply);
         self.place.engine.submit(match patience {
             Some(patience) => request.patient(patience),
@@ -522,7 +532,7 @@ impl Locks {
     fn owed_release(&self, key: String, owner: String) -> Awaited {
         let (reply, outcome) = Reply::awaited();
         let rest = [Arg::text(owner), Arg::Int(None)];
-        let request = self.request(AT_RELEASE, Mode::Alone, key, rest, nothing, reply);
+        let request = self.request(AT_RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request.owed());
         outcome
     }
@@ -544,15 +554,15 @@ impl Locks {
     fn request<const N: usize>(
         &self,
         statement: usize,
-        mode: Mode,
+        mode: AccessMode,
         key: String,
         rest: [Arg; N],
         read: impl FnMut(Found<'_>) -> Result<Answer, Error> + Send + 'static,
         reply: Reply,
     ) -> Request {
-        let turns = self.place.on_key(&key, mode);
+        let accesses = self.place.on_key(&key, mode);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, read);
-        self.place.request(turns, call, Retry::Harmless, reply)
+        self.place.request(accesses, call, Retry::Harmless, reply)
     }
 }
 

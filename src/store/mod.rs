@@ -51,7 +51,7 @@ pub use leases::Wanted;
 pub use locks::Locks;
 pub use subscription::Subscription;
 
-use crate::engine::{Arg, Call, Engine, Mode, Reply, Request, Retry, Turn, Turns};
+use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Engine, Reply, Request, Retry};
 use keys::Prefix;
 pub use table::Durability;
 use table::{Connect, Table};
@@ -81,27 +81,27 @@ impl Place {
         Arc::new(Self { engine: engine.clone(), table, prefix })
     }
 
-    fn submit(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) {
-        self.engine.submit(self.request(turns, call, retry, reply));
+    fn submit(&self, accesses: Accesses, call: impl Call + 'static, retry: Retry, reply: Reply) {
+        self.engine.submit(self.request(accesses, call, retry, reply));
     }
 
-    fn request(&self, turns: Turns, call: impl Call + 'static, retry: Retry, reply: Reply) -> Request {
-        Request::new(turns, self.table.clone(), Box::new(call), retry, reply)
+    fn request(&self, accesses: Accesses, call: impl Call + 'static, retry: Retry, reply: Reply) -> Request {
+        Request::new(accesses, self.table.clone(), Box::new(call), retry, reply)
     }
 
-    /// The turns of a call on one key.
-    fn on_key(&self, key: &str, mode: Mode) -> Turns {
-        Turns::new(&[self.table.turn(Mode::Point), self.key_turn("key", key, mode)])
+    /// The accesses of a call on one key.
+    fn on_key(&self, key: &str, mode: AccessMode) -> Accesses {
+        Accesses::new(&[self.table.access(AccessMode::Intent), self.key_access("key", key, mode)])
     }
 
-    /// The turns of a call on many keys.
-    fn on_table(&self, mode: Mode) -> Turns {
-        Turns::new(&[self.table.turn(mode)])
+    /// The accesses of a call on many keys.
+    fn on_table(&self, mode: AccessMode) -> Accesses {
+        Accesses::new(&[self.table.access(mode)])
     }
 
-    /// The turn that a call takes on one key. `space` keeps ids and task ids apart.
-    fn key_turn(&self, space: &str, key: &str, mode: Mode) -> Turn {
-        self.table.turn_on(space, self.prefix.as_str(), key, mode)
+    /// The access of a call to one key. `space` keeps ids and task ids apart.
+    fn key_access(&self, space: &str, key: &str, mode: AccessMode) -> Access {
+        self.table.access_on(space, self.prefix.as_str(), key, mode)
     }
 }
 

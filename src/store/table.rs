@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::relation::{Addition, Relation};
 use super::template::{RELAXED, Template, render};
 use super::{citus, indexes, owner, schema};
-use crate::engine::{Connection, Error, Mode, Prepare, Statement, Turn};
+use crate::engine::{Access, AccessMode, Connection, Error, Prepare, Statement};
 use crate::sync::lock;
 
 /// What a crash of the server may destroy of a table, in exchange for faster writes.
@@ -137,9 +137,9 @@ pub(crate) struct Table {
     create: bool,
     durability: Durability,
     shape: Mutex<Option<Arc<Shape>>>,
-    /// A hasher that has taken the table's name; every turn's hash continues from it. It takes the folded name, if
+    /// A hasher that has taken the table's name; every resource's hash continues from it. It takes the folded name, if
     /// there is one: two spellings may mean one table.
-    turns: DefaultHasher,
+    hasher: DefaultHasher,
     whole: u64,
 }
 
@@ -166,10 +166,10 @@ impl Table {
             names.push(folded);
             names.dedup();
         }
-        let mut turns = DefaultHasher::new();
-        names.last().hash(&mut turns);
-        let whole = turns.finish();
-        Arc::new(Self { definition, names, create, durability, shape: Mutex::default(), turns, whole })
+        let mut hasher = DefaultHasher::new();
+        names.last().hash(&mut hasher);
+        let whole = hasher.finish();
+        Arc::new(Self { definition, names, create, durability, shape: Mutex::default(), hasher, whole })
     }
 
     /// The shape, once the table is prepared. Before that, it is the documented shape, also if the table is missing
@@ -179,19 +179,19 @@ impl Table {
         known.unwrap_or_else(|| Arc::new(Shape::missing(self.definition, &self.names[0], self.durability)))
     }
 
-    /// The turn that a call takes on the table as a whole.
-    pub(super) fn turn(&self, mode: Mode) -> Turn {
-        Turn { resource: self.whole, mode }
+    /// The access of a call to the table as a whole.
+    pub(super) fn access(&self, mode: AccessMode) -> Access {
+        Access { resource: self.whole, mode }
     }
 
-    /// The turn that a call takes on a key. `space` keeps ids and task ids apart. Prefix and key count as one text,
+    /// The access of a call to a key. `space` keeps ids and task ids apart. Prefix and key count as one text,
     /// as in the table: adapters whose namespaces overlap keep their order, too.
-    pub(super) fn turn_on(&self, space: &str, prefix: &str, key: &str, mode: Mode) -> Turn {
-        let mut hasher = self.turns.clone();
+    pub(super) fn access_on(&self, space: &str, prefix: &str, key: &str, mode: AccessMode) -> Access {
+        let mut hasher = self.hasher.clone();
         space.hash(&mut hasher);
         hasher.write(prefix.as_bytes());
         hasher.write(key.as_bytes());
-        Turn { resource: hasher.finish(), mode }
+        Access { resource: hasher.finish(), mode }
     }
 
     /// Takes the table as it was found under its first name, or looks for it under the folded one, or makes it.

@@ -16,8 +16,8 @@ use super::call::{Found, KeyCall};
 use super::keys::Prefix;
 use super::table::{Durability, Table};
 use crate::engine::{
-    Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Prepare, Reply, Request, Retry, Statement,
-    Turns,
+    Accesses, Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Prepare, Reply, Request, Retry,
+    Statement,
 };
 
 pub struct Inspection {
@@ -96,9 +96,15 @@ impl Inspection {
         self.submit(self.locks.place.table.clone(), call, reply);
     }
 
-    /// Without turns: it waits for no other call, and none waits for it.
+    /// Without accesses: it waits for no other call, and none waits for it.
     fn submit(&self, prepare: Arc<dyn Prepare>, call: impl Call + 'static, reply: Reply) {
-        self.engine.submit(Request::new(Turns::default(), prepare, Box::new(call), Retry::Harmless, reply));
+        self.engine.submit(Request::new(
+            Accesses::default(),
+            prepare,
+            Box::new(call),
+            Retry::Harmless,
+            reply,
+        ));
     }
 }
 

@@ -21,69 +21,70 @@ use std::time::Instant;
 use super::request::Request;
 use super::scans::Scans;
 
-/// How a request uses a resource. Requests of the same shared mode use it at once; any other pair takes turns.
+/// How a request uses a resource, as the modes of a lock table. Requests of one mode use it at once, unless that is
+/// exclusive; of any other pair the later waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
+pub enum AccessMode {
     /// A call on one key, as seen by the table.
-    Point,
+    Intent,
     /// A read of many keys, as seen by the table: after the writes that came before it, and together with those that
     /// follow.
     Scan,
     /// A read of a key.
-    Read,
+    Shared,
     /// A write, or any other use that must not be shared.
-    Alone,
+    Exclusive,
 }
 
-impl Mode {
+impl AccessMode {
     fn shares_with(self, other: Self) -> bool {
-        self == other && self != Self::Alone
+        self == other && self != Self::Exclusive
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Turn {
+pub struct Access {
     pub resource: u64,
-    pub mode: Mode,
+    pub mode: AccessMode,
 }
 
 /// The resources of one request, each once. There are few, so they need no allocation of their own.
 #[derive(Clone, Debug, Default)]
-pub struct Turns {
-    turns: [Option<Turn>; MOST_TURNS],
+pub struct Accesses {
+    accesses: [Option<Access>; MOST_ACCESSES],
     /// The request's place in the order of arrival, from 1.
     number: u64,
 }
 
-const MOST_TURNS: usize = 3;
+const MOST_ACCESSES: usize = 3;
 
-impl Turns {
-    pub fn new(wanted: &[Turn]) -> Self {
-        let mut turns = [None; MOST_TURNS];
-        for (place, turn) in turns.iter_mut().zip(wanted) {
-            *place = Some(*turn);
+impl Accesses {
+    pub fn new(wanted: &[Access]) -> Self {
+        let mut accesses = [None; MOST_ACCESSES];
+        for (place, access) in accesses.iter_mut().zip(wanted) {
+            *place = Some(*access);
         }
-        assert!(wanted.len() <= MOST_TURNS, "a request touches at most {MOST_TURNS} resources");
-        Self { turns, number: 0 }
+        assert!(wanted.len() <= MOST_ACCESSES, "a request touches at most {MOST_ACCESSES} resources");
+        Self { accesses, number: 0 }
     }
 
     pub(super) fn are_of_a_write(&self) -> bool {
-        self.iter().any(|turn| turn.mode == Mode::Alone)
+        self.iter().any(|access| access.mode == AccessMode::Exclusive)
     }
 
     /// Whether they belong to a read of a whole table, which may take long.
     pub(super) fn are_of_a_table_scan(&self) -> bool {
-        let [Some(turn), None, None] = self.turns else { return false };
-        turn.mode == Mode::Scan
+        let [Some(access), None, None] = self.accesses else { return false };
+        access.mode == AccessMode::Scan
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Turn> + use<> {
-        self.turns.into_iter().flatten()
+    pub(super) fn iter(&self) -> impl Iterator<Item = Access> + use<> {
+        self.accesses.into_iter().flatten()
     }
 
     /// Whether one of these must wait for one of those.
-    pub(super) fn conflict_with(&self, others: &[Turn]) -> bool {
-        let conflict = |a: Turn, b: &Turn| a.resource == b.resource && !a.mode.shares_with(b.mode);
+    pub(super) fn conflict_with(&self, others: &[Access]) -> bool {
+        let conflict = |a: Access, b: &Access| a.resource == b.resource && !a.mode.shares_with(b.mode);
         self.iter().any(|own| others.iter().any(|other| conflict(own, other)))
     }
 }
@@ -107,7 +108,7 @@ impl Hasher for Itself {
 type Numbered<T> = HashMap<u64, T, BuildHasherDefault<Itself>>;
 
 #[derive(Default)]
-pub(super) struct Sequencer {
+pub(super) struct KeyScheduler {
     lines: Numbered<Line>,
     /// Requests that are not admitted to all of their resources yet, and the number of resources still missing.
     waiting: Numbered<(Request, usize)>,
@@ -118,24 +119,24 @@ pub(super) struct Sequencer {
 #[derive(Default)]
 struct Line {
     users: usize,
-    mode: Option<Mode>,
-    waiting: VecDeque<(u64, Mode)>,
+    mode: Option<AccessMode>,
+    waiting: VecDeque<(u64, AccessMode)>,
     /// Scans are not users, and stand in no line.
     scans: Scans,
 }
 
 impl Line {
     /// Scans delay only requests that need the resource to themselves.
-    fn admits(&self, mode: Mode) -> bool {
+    fn admits(&self, mode: AccessMode) -> bool {
         match self.users {
-            0 => mode != Mode::Alone || !self.scans.are_running(),
+            0 => mode != AccessMode::Exclusive || !self.scans.are_running(),
             _ => self.mode.is_some_and(|used| used.shares_with(mode)),
         }
     }
 
     /// Takes a request's place in line. Returns whether it need not wait.
-    fn enter(&mut self, number: u64, mode: Mode, is_write: bool) -> bool {
-        if mode == Mode::Scan {
+    fn enter(&mut self, number: u64, mode: AccessMode, is_write: bool) -> bool {
+        if mode == AccessMode::Scan {
             return self.scans.enter(number);
         }
         if is_write {
@@ -152,9 +153,9 @@ impl Line {
     }
 
     /// Ends a request's use. Returns the requests that this admits.
-    fn leave(&mut self, number: u64, mode: Mode, is_write: bool) -> Vec<u64> {
+    fn leave(&mut self, number: u64, mode: AccessMode, is_write: bool) -> Vec<u64> {
         let mut admitted = Vec::new();
-        if mode == Mode::Scan {
+        if mode == AccessMode::Scan {
             self.scans.leave();
         } else {
             self.users -= 1;
@@ -177,7 +178,7 @@ impl Line {
         self.users == 0 && self.waiting.is_empty() && self.scans.is_empty()
     }
 
-    fn admit(&mut self, mode: Mode) {
+    fn admit(&mut self, mode: AccessMode) {
         self.users += 1;
         self.mode = Some(mode);
     }
@@ -188,18 +189,18 @@ fn make_ready(mut request: Request, ready: &mut VecDeque<Request>) {
     ready.push_back(request);
 }
 
-impl Sequencer {
+impl KeyScheduler {
     /// Gives `request` its place in every line, and adds it to `ready` if it need not wait in any.
     pub(super) fn enter(&mut self, request: Request, ready: &mut VecDeque<Request>) {
         let Some(mut request) = self.try_aboard(request) else { return };
         self.submitted += 1;
         let number = self.submitted;
-        request.turns.number = number;
+        request.accesses.number = number;
         let is_write = request.writes();
         let mut lacking = 0;
-        for turn in request.turns.iter() {
-            let line = self.lines.entry(turn.resource).or_default();
-            lacking += usize::from(!line.enter(number, turn.mode, is_write));
+        for access in request.accesses.iter() {
+            let line = self.lines.entry(access.resource).or_default();
+            lacking += usize::from(!line.enter(number, access.mode, is_write));
         }
         match lacking {
             0 => make_ready(request, ready),
@@ -219,7 +220,7 @@ impl Sequencer {
         if request.ticket().is_none() {
             return Some(request);
         }
-        match self.next_before(&request.turns).and_then(|number| self.waiting.get_mut(&number)) {
+        match self.next_before(&request.accesses).and_then(|number| self.waiting.get_mut(&number)) {
             Some((waiting, _)) if waiting.takes_aboard(&request) => {
                 waiting.take_aboard(request);
                 None
@@ -228,29 +229,29 @@ impl Sequencer {
         }
     }
 
-    /// The waiting request directly ahead of a request with these turns, in all lines in which that request would have
-    /// to wait.
-    fn next_before(&self, turns: &Turns) -> Option<u64> {
+    /// The waiting request directly ahead of a request with these accesses, in all lines in which that request would
+    /// have to wait.
+    fn next_before(&self, accesses: &Accesses) -> Option<u64> {
         let mut before = None;
-        for turn in turns.iter() {
-            let Some(line) = self.lines.get(&turn.resource) else { continue };
+        for access in accesses.iter() {
+            let Some(line) = self.lines.get(&access.resource) else { continue };
             match line.waiting.back() {
                 Some((number, _)) if before.is_none_or(|before| before == *number) => before = Some(*number),
-                None if line.admits(turn.mode) => {}
+                None if line.admits(access.mode) => {}
                 _ => return None,
             }
         }
         before
     }
 
-    /// Gives back the turns of a request that was ready, and admits the requests that waited for them.
-    pub(super) fn leave(&mut self, turns: &Turns, ready: &mut VecDeque<Request>) {
-        let is_write = turns.are_of_a_write();
-        for turn in turns.iter() {
-            let Some(line) = self.lines.get_mut(&turn.resource) else { continue };
-            let admitted = line.leave(turns.number, turn.mode, is_write);
+    /// Ends the accesses of a request that was ready, and admits the requests that waited for them.
+    pub(super) fn leave(&mut self, accesses: &Accesses, ready: &mut VecDeque<Request>) {
+        let is_write = accesses.are_of_a_write();
+        for access in accesses.iter() {
+            let Some(line) = self.lines.get_mut(&access.resource) else { continue };
+            let admitted = line.leave(accesses.number, access.mode, is_write);
             if line.is_unused() {
-                self.lines.remove(&turn.resource);
+                self.lines.remove(&access.resource);
             }
             for number in admitted {
                 let Some((_, lacking)) = self.waiting.get_mut(&number) else { continue };
@@ -269,13 +270,13 @@ impl Sequencer {
 mod tests {
     use super::*;
 
-    fn request(tag: i64, turns: &[(u64, Mode)]) -> Request {
-        request_with_ticket(tag, turns, None)
+    fn request(tag: i64, accesses: &[(u64, AccessMode)]) -> Request {
+        request_with_ticket(tag, accesses, None)
     }
 
-    fn request_with_ticket(tag: i64, turns: &[(u64, Mode)], ticket: Option<&str>) -> Request {
-        let turns: Vec<_> = turns.iter().map(|&(resource, mode)| Turn { resource, mode }).collect();
-        Request::for_test(tag, Turns::new(&turns), ticket)
+    fn request_with_ticket(tag: i64, accesses: &[(u64, AccessMode)], ticket: Option<&str>) -> Request {
+        let accesses: Vec<_> = accesses.iter().map(|&(resource, mode)| Access { resource, mode }).collect();
+        Request::for_test(tag, Accesses::new(&accesses), ticket)
     }
 
     fn tags(ready: &VecDeque<Request>) -> Vec<i64> {
@@ -284,114 +285,122 @@ mod tests {
 
     #[test]
     fn reads_share_and_a_write_waits_for_them_and_holds_back_later_reads() {
-        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
-        for (tag, mode) in [(1, Mode::Read), (2, Mode::Read), (3, Mode::Alone), (4, Mode::Read)] {
-            sequencer.enter(request(tag, &[(7, mode)]), &mut ready);
+        let (mut key_scheduler, mut ready) = (KeyScheduler::default(), VecDeque::new());
+        for (tag, mode) in [
+            (1, AccessMode::Shared),
+            (2, AccessMode::Shared),
+            (3, AccessMode::Exclusive),
+            (4, AccessMode::Shared),
+        ] {
+            key_scheduler.enter(request(tag, &[(7, mode)]), &mut ready);
         }
         assert_eq!(tags(&ready), [1, 2]);
         let first = ready.pop_front().unwrap();
-        sequencer.leave(&first.turns, &mut ready);
+        key_scheduler.leave(&first.accesses, &mut ready);
         assert_eq!(tags(&ready), [2], "the write still waits for the second read");
         let second = ready.pop_front().unwrap();
-        sequencer.leave(&second.turns, &mut ready);
+        key_scheduler.leave(&second.accesses, &mut ready);
         assert_eq!(tags(&ready), [3]);
         let write = ready.pop_front().unwrap();
-        sequencer.leave(&write.turns, &mut ready);
+        key_scheduler.leave(&write.accesses, &mut ready);
         assert_eq!(tags(&ready), [4]);
     }
 
     #[test]
     fn a_scan_waits_for_earlier_writes_and_holds_back_nothing_but_a_write_of_the_whole_table() {
-        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
-        let leave = |sequencer: &mut Sequencer, ready: &mut VecDeque<Request>, tag: i64| {
+        let (mut key_scheduler, mut ready) = (KeyScheduler::default(), VecDeque::new());
+        let leave = |key_scheduler: &mut KeyScheduler, ready: &mut VecDeque<Request>, tag: i64| {
             let at = ready.iter().position(|request| request.tag_for_test() == tag).expect("it is ready");
             let done = ready.remove(at).expect("it is there");
-            sequencer.leave(&done.turns, ready);
+            key_scheduler.leave(&done.accesses, ready);
         };
-        sequencer.enter(request(1, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(2, &[(0, Mode::Point), (2, Mode::Read)]), &mut ready);
+        key_scheduler.enter(request(1, &[(0, AccessMode::Intent), (1, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler.enter(request(2, &[(0, AccessMode::Intent), (2, AccessMode::Shared)]), &mut ready);
         // A write that is itself waiting counts as well.
-        sequencer.enter(request(3, &[(0, Mode::Point), (1, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(4, &[(0, Mode::Scan)]), &mut ready);
-        sequencer.enter(request(5, &[(0, Mode::Point), (3, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(6, &[(0, Mode::Scan)]), &mut ready);
+        key_scheduler.enter(request(3, &[(0, AccessMode::Intent), (1, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler.enter(request(4, &[(0, AccessMode::Scan)]), &mut ready);
+        key_scheduler.enter(request(5, &[(0, AccessMode::Intent), (3, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler.enter(request(6, &[(0, AccessMode::Scan)]), &mut ready);
         assert_eq!(tags(&ready), [1, 2, 5], "nothing waits for a scan that waits");
-        leave(&mut sequencer, &mut ready, 5);
+        leave(&mut key_scheduler, &mut ready, 5);
         assert_eq!(
             tags(&ready),
             [1, 2],
             "the second scan has seen 5, and waits for what the first waits for"
         );
-        leave(&mut sequencer, &mut ready, 1);
+        leave(&mut key_scheduler, &mut ready, 1);
         assert_eq!(tags(&ready), [2, 3]);
-        leave(&mut sequencer, &mut ready, 3);
+        leave(&mut key_scheduler, &mut ready, 3);
         assert_eq!(tags(&ready), [2, 4, 6], "the read 2 is nothing that a scan would have to see");
-        sequencer.enter(request(7, &[(0, Mode::Point), (4, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(8, &[(0, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(9, &[(0, Mode::Point), (5, Mode::Read)]), &mut ready);
-        sequencer.enter(request(10, &[(0, Mode::Scan)]), &mut ready);
+        key_scheduler.enter(request(7, &[(0, AccessMode::Intent), (4, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler.enter(request(8, &[(0, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler.enter(request(9, &[(0, AccessMode::Intent), (5, AccessMode::Shared)]), &mut ready);
+        key_scheduler.enter(request(10, &[(0, AccessMode::Scan)]), &mut ready);
         assert_eq!(tags(&ready), [2, 4, 6, 7], "nor does anything wait for a scan that runs");
         for tag in [2, 7, 4] {
-            leave(&mut sequencer, &mut ready, tag);
+            leave(&mut key_scheduler, &mut ready, tag);
         }
         assert_eq!(tags(&ready), [6], "`clear` waits for the scans before it");
-        leave(&mut sequencer, &mut ready, 6);
+        leave(&mut key_scheduler, &mut ready, 6);
         assert_eq!(tags(&ready), [8]);
-        leave(&mut sequencer, &mut ready, 8);
+        leave(&mut key_scheduler, &mut ready, 8);
         assert_eq!(tags(&ready), [10, 9]);
         for tag in [10, 9] {
-            leave(&mut sequencer, &mut ready, tag);
+            leave(&mut key_scheduler, &mut ready, tag);
         }
-        assert!(sequencer.lines.is_empty() && sequencer.waiting.is_empty());
+        assert!(key_scheduler.lines.is_empty() && key_scheduler.waiting.is_empty());
     }
 
     #[test]
     fn a_request_that_waits_in_one_line_keeps_its_place_in_the_others() {
         // Saves of one checkpoint id: the second waits for its task, and the third, of another task, for the second.
-        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        let (mut key_scheduler, mut ready) = (KeyScheduler::default(), VecDeque::new());
         let (task_a, task_b, id) = (1, 2, 3);
-        sequencer.enter(request(1, &[(task_a, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(2, &[(task_a, Mode::Alone), (id, Mode::Alone)]), &mut ready);
-        sequencer.enter(request(3, &[(task_b, Mode::Alone), (id, Mode::Alone)]), &mut ready);
+        key_scheduler.enter(request(1, &[(task_a, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler
+            .enter(request(2, &[(task_a, AccessMode::Exclusive), (id, AccessMode::Exclusive)]), &mut ready);
+        key_scheduler
+            .enter(request(3, &[(task_b, AccessMode::Exclusive), (id, AccessMode::Exclusive)]), &mut ready);
         for expected in 1..=3 {
             assert_eq!(tags(&ready), [expected]);
             let done = ready.pop_front().unwrap();
-            sequencer.leave(&done.turns, &mut ready);
+            key_scheduler.leave(&done.accesses, &mut ready);
         }
     }
 
     #[test]
     fn calls_that_add_up_go_aboard_the_one_that_waits_unless_somebody_stands_between() {
-        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
-        let on_key = [(0, Mode::Point), (1, Mode::Alone)];
+        let (mut key_scheduler, mut ready) = (KeyScheduler::default(), VecDeque::new());
+        let on_key = [(0, AccessMode::Intent), (1, AccessMode::Exclusive)];
         for tag in 1..=4 {
-            sequencer.enter(request_with_ticket(tag, &on_key, Some("k")), &mut ready);
+            key_scheduler.enter(request_with_ticket(tag, &on_key, Some("k")), &mut ready);
         }
-        sequencer.enter(request_with_ticket(5, &on_key, Some("other limit")), &mut ready);
-        sequencer.enter(request(6, &[(0, Mode::Scan)]), &mut ready);
+        key_scheduler.enter(request_with_ticket(5, &on_key, Some("other limit")), &mut ready);
+        key_scheduler.enter(request(6, &[(0, AccessMode::Scan)]), &mut ready);
         // The scan does not separate them.
-        sequencer.enter(request_with_ticket(7, &on_key, Some("other limit")), &mut ready);
-        sequencer.enter(request(8, &[(0, Mode::Alone)]), &mut ready);
+        key_scheduler.enter(request_with_ticket(7, &on_key, Some("other limit")), &mut ready);
+        key_scheduler.enter(request(8, &[(0, AccessMode::Exclusive)]), &mut ready);
         // Behind request 8, which waits only for the table. So the requests ahead of request 8 do not stand for this
         // one.
-        sequencer.enter(request_with_ticket(9, &on_key, Some("other limit")), &mut ready);
+        key_scheduler.enter(request_with_ticket(9, &on_key, Some("other limit")), &mut ready);
         let mut order = Vec::new();
         while let Some(request) = ready.pop_front() {
             order.push((request.tag_for_test(), request.calls()));
-            sequencer.leave(&request.turns, &mut ready);
+            key_scheduler.leave(&request.accesses, &mut ready);
         }
         assert_eq!(order, [(1, 1), (2, 3), (5, 2), (6, 1), (8, 1), (9, 1)]);
     }
 
     #[test]
     fn nothing_is_kept_of_keys_that_nobody_uses() {
-        let (mut sequencer, mut ready) = (Sequencer::default(), VecDeque::new());
+        let (mut key_scheduler, mut ready) = (KeyScheduler::default(), VecDeque::new());
         for key in 0..1000 {
-            sequencer.enter(request(1, &[(0, Mode::Point), (key + 1, Mode::Alone)]), &mut ready);
+            key_scheduler
+                .enter(request(1, &[(0, AccessMode::Intent), (key + 1, AccessMode::Exclusive)]), &mut ready);
         }
         while let Some(done) = ready.pop_front() {
-            sequencer.leave(&done.turns, &mut ready);
+            key_scheduler.leave(&done.accesses, &mut ready);
         }
-        assert!(sequencer.lines.is_empty() && sequencer.waiting.is_empty());
+        assert!(key_scheduler.lines.is_empty() && key_scheduler.waiting.is_empty());
     }
 }
