@@ -192,7 +192,7 @@ fn make_ready(mut request: Request, ready: &mut VecDeque<Request>) {
 impl KeyScheduler {
     /// Gives `request` its place in every line, and adds it to `ready` if it need not wait in any.
     pub(super) fn enter(&mut self, request: Request, ready: &mut VecDeque<Request>) {
-        let Some(mut request) = self.try_aboard(request) else { return };
+        let Some(mut request) = self.try_coalesce(request) else { return };
         self.submitted += 1;
         let number = self.submitted;
         request.accesses.number = number;
@@ -216,13 +216,13 @@ impl KeyScheduler {
     }
 
     /// Returns the request if no waiting request can stand for it.
-    fn try_aboard(&mut self, request: Request) -> Option<Request> {
-        if request.ticket().is_none() {
+    fn try_coalesce(&mut self, request: Request) -> Option<Request> {
+        if request.coalescing_key().is_none() {
             return Some(request);
         }
         match self.next_before(&request.accesses).and_then(|number| self.waiting.get_mut(&number)) {
-            Some((waiting, _)) if waiting.takes_aboard(&request) => {
-                waiting.take_aboard(request);
+            Some((waiting, _)) if waiting.may_coalesce(&request) => {
+                waiting.coalesce(request);
                 None
             }
             _ => Some(request),
@@ -271,12 +271,12 @@ mod tests {
     use super::*;
 
     fn request(tag: i64, accesses: &[(u64, AccessMode)]) -> Request {
-        request_with_ticket(tag, accesses, None)
+        request_with_key(tag, accesses, None)
     }
 
-    fn request_with_ticket(tag: i64, accesses: &[(u64, AccessMode)], ticket: Option<&str>) -> Request {
+    fn request_with_key(tag: i64, accesses: &[(u64, AccessMode)], coalescing_key: Option<&str>) -> Request {
         let accesses: Vec<_> = accesses.iter().map(|&(resource, mode)| Access { resource, mode }).collect();
-        Request::for_test(tag, Accesses::new(&accesses), ticket)
+        Request::for_test(tag, Accesses::new(&accesses), coalescing_key)
     }
 
     fn tags(ready: &VecDeque<Request>) -> Vec<i64> {
@@ -369,20 +369,20 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_add_up_go_aboard_the_one_that_waits_unless_somebody_stands_between() {
+    fn calls_that_add_up_coalesce_with_the_one_that_waits_unless_another_is_between_them() {
         let (mut key_scheduler, mut ready) = (KeyScheduler::default(), VecDeque::new());
         let on_key = [(0, AccessMode::Intent), (1, AccessMode::Exclusive)];
         for tag in 1..=4 {
-            key_scheduler.enter(request_with_ticket(tag, &on_key, Some("k")), &mut ready);
+            key_scheduler.enter(request_with_key(tag, &on_key, Some("k")), &mut ready);
         }
-        key_scheduler.enter(request_with_ticket(5, &on_key, Some("other limit")), &mut ready);
+        key_scheduler.enter(request_with_key(5, &on_key, Some("other limit")), &mut ready);
         key_scheduler.enter(request(6, &[(0, AccessMode::Scan)]), &mut ready);
         // The scan does not separate them.
-        key_scheduler.enter(request_with_ticket(7, &on_key, Some("other limit")), &mut ready);
+        key_scheduler.enter(request_with_key(7, &on_key, Some("other limit")), &mut ready);
         key_scheduler.enter(request(8, &[(0, AccessMode::Exclusive)]), &mut ready);
         // Behind request 8, which waits only for the table. So the requests ahead of request 8 do not stand for this
         // one.
-        key_scheduler.enter(request_with_ticket(9, &on_key, Some("other limit")), &mut ready);
+        key_scheduler.enter(request_with_key(9, &on_key, Some("other limit")), &mut ready);
         let mut order = Vec::new();
         while let Some(request) = ready.pop_front() {
             order.push((request.tag_for_test(), request.calls()));

@@ -53,7 +53,7 @@ pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
 pub use pool::{Asked, Owner};
 pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
-pub use request::{Answer, Call, NothingToPrepare, Prepare, Request, Retry, Ticket};
+pub use request::{Answer, Call, CoalescingKey, NothingToPrepare, Prepare, Request, Retry};
 pub use signing::ToSign;
 pub use statement::{Arg, Kind, Statement};
 pub use verifier::Proof;

@@ -29,15 +29,15 @@ pub trait Call: Send {
     /// The arguments for the statement that was chosen; the first is the key that its rows begin with.
     fn args(&self) -> &[Arg];
     fn read(&mut self, rows: &[Row]) -> Result<Answer, Error>;
-    /// Calls with equal tickets may be made as one, if they follow each other in line.
-    fn ticket(&self) -> Option<Ticket<'_>> {
+    /// Calls with equal keys may be made as one, if they follow each other in line.
+    fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
         None
     }
 }
 
 /// What calls have in common that can be added up to one.
 #[derive(PartialEq, Eq)]
-pub struct Ticket<'a> {
+pub struct CoalescingKey<'a> {
     /// The kind of call, and the table.
     pub kind: usize,
     pub key: &'a str,
@@ -116,7 +116,7 @@ pub struct Request {
     patient_until: Option<Instant>,
     reply: Option<Reply>,
     /// The callers of the later calls for which this one stands as well, in their order.
-    riders: Vec<Reply>,
+    coalesced: Vec<Reply>,
     /// For how many calls this request stands.
     calls: usize,
     /// Whether it is owed to the server, and no caller waits for it: see `owed`.
@@ -161,7 +161,7 @@ impl Request {
             blocked_since: None,
             patient_until: None,
             reply: Some(reply),
-            riders: Vec::new(),
+            coalesced: Vec::new(),
             calls: 1,
             is_owed: false,
             unsettled: None,
@@ -222,7 +222,7 @@ impl Request {
 
     /// Reports to its callers' listeners that it will run once more.
     pub(super) fn note_repetition(&self) {
-        for reply in self.reply.iter().chain(&self.riders) {
+        for reply in self.reply.iter().chain(&self.coalesced) {
             reply.note_repetition();
         }
     }
@@ -232,18 +232,20 @@ impl Request {
     }
 
     /// Whether this request, which waits in line, may also stand for the next request in line.
-    pub(super) fn takes_aboard(&self, next: &Self) -> bool {
+    pub(super) fn may_coalesce(&self, next: &Self) -> bool {
         self.calls < MAX_CALLS
             && self.failures == 0
-            && self.ticket().is_some_and(|ticket| next.ticket().is_some_and(|other| ticket == other))
+            && self
+                .coalescing_key()
+                .is_some_and(|key| next.coalescing_key().is_some_and(|other| key == other))
     }
 
-    pub(super) fn ticket(&self) -> Option<Ticket<'_>> {
-        self.call.as_ref().and_then(|call| call.ticket())
+    pub(super) fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
+        self.call.as_ref().and_then(|call| call.coalescing_key())
     }
 
-    pub(super) fn take_aboard(&mut self, mut next: Self) {
-        self.riders.extend(next.reply.take());
+    pub(super) fn coalesce(&mut self, mut next: Self) {
+        self.coalesced.extend(next.reply.take());
         self.calls += 1;
         next.engine = Weak::new();
     }
@@ -298,7 +300,7 @@ impl Request {
     }
 
     fn replies(&mut self) -> impl Iterator<Item = Reply> + use<> {
-        self.reply.take().into_iter().chain(std::mem::take(&mut self.riders))
+        self.reply.take().into_iter().chain(std::mem::take(&mut self.coalesced))
     }
 
     pub(super) fn settle(self, outcome: Outcome) {
@@ -344,7 +346,7 @@ mod for_test {
 
     struct Tagged {
         tag: [Arg; 1],
-        ticket: Option<String>,
+        coalescing_key: Option<String>,
     }
 
     impl Call for Tagged {
@@ -357,14 +359,15 @@ mod for_test {
         fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
             Ok(Answer::Done(String::new()))
         }
-        fn ticket(&self) -> Option<Ticket<'_>> {
-            self.ticket.as_deref().map(|key| Ticket { kind: 0, key, rest: 0 })
+        fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
+            self.coalescing_key.as_deref().map(|key| CoalescingKey { kind: 0, key, rest: 0 })
         }
     }
 
     impl Request {
-        pub(crate) fn for_test(tag: i64, accesses: Accesses, ticket: Option<&str>) -> Self {
-            let call = Tagged { tag: [Arg::Int(Some(tag))], ticket: ticket.map(str::to_owned) };
+        pub(crate) fn for_test(tag: i64, accesses: Accesses, coalescing_key: Option<&str>) -> Self {
+            let call =
+                Tagged { tag: [Arg::Int(Some(tag))], coalescing_key: coalescing_key.map(str::to_owned) };
             Request::new(
                 accesses,
                 Arc::new(NothingToPrepare),

@@ -14,7 +14,7 @@ use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, Engine, Error, Kind, Listening, Reply, Retry, Statement, Ticket,
+    AccessMode, Answer, Arg, Call, CoalescingKey, Engine, Error, Kind, Listening, Reply, Retry, Statement,
 };
 
 const GET: Template = Template::of_both(
@@ -288,9 +288,9 @@ impl Call for RecordFailure {
         Ok(Answer::Counted { last: count, most: LAST_COUNT })
     }
 
-    fn ticket(&self) -> Option<Ticket<'_>> {
+    fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
         let kind = Arc::as_ptr(&self.place).addr();
-        Some(Ticket { kind, key: &self.key, rest: self.max_failures.to_bits() })
+        Some(CoalescingKey { kind, key: &self.key, rest: self.max_failures.to_bits() })
     }
 }
 
