@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 
 use super::isolation::Slot;
 use super::lock_wait::{FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY};
-use super::pool::Lease;
+use super::pool::Checkout;
 use super::reply::Telling;
 use super::request::{Answered, Prepare, Request, Retry};
 use super::statement::{Arg, Statement, deal};
@@ -48,22 +48,22 @@ impl Unsettled {
 /// long as statements that share a connection.
 pub(super) async fn run_batch(
     engine: &Arc<Engine>,
-    lease: &Lease,
+    checkout: &Checkout,
     requests: Vec<Request>,
     wait: Option<LockWait>,
 ) -> Unsettled {
     let mut left = Unsettled::default();
     let mut groups: Vec<Group> = Vec::new();
     let requests = engine.lost_sessions.without_blocked(requests);
-    if !lease.is_own() {
+    if !checkout.is_own() {
         engine.shares_sessions.store(true, Ordering::Relaxed);
     }
     engine.traffic.count_batch();
     for mut request in requests {
         if !request.prepare.is_prepared() {
             let preparation = request.prepare.clone();
-            if let Err(error) = prepare(lease, &*preparation).await {
-                left.again.extend(failed(engine, lease, request, &error.before_sending()));
+            if let Err(error) = prepare(checkout, &*preparation).await {
+                left.again.extend(failed(engine, checkout, request, &error.before_sending()));
                 continue;
             }
         }
@@ -74,19 +74,19 @@ pub(super) async fn run_batch(
     }
     // Most batches are of one kind.
     if let [_] = groups.as_slice() {
-        left.add(groups.remove(0).run(engine, lease, 1, wait).await);
+        left.add(groups.remove(0).run(engine, checkout, 1, wait).await);
         return left;
     }
     let statements = groups.len();
-    let runs = groups.into_iter().map(|group| group.run(engine, lease, statements, wait));
+    let runs = groups.into_iter().map(|group| group.run(engine, checkout, statements, wait));
     join_all(runs).await.into_iter().for_each(|each| left.add(each));
     left
 }
 
 /// Creating a table waits for another process that creates it. That takes longer than a statement may wait.
-async fn prepare(lease: &Lease, preparation: &dyn Prepare) -> Result<(), Error> {
-    lease.wait_as_users().await?;
-    preparation.prepare(lease).await
+async fn prepare(checkout: &Checkout, preparation: &dyn Prepare) -> Result<(), Error> {
+    checkout.wait_as_users().await?;
+    preparation.prepare(checkout).await
 }
 
 /// The calls of a batch that one statement carries.
@@ -121,18 +121,18 @@ impl Group {
     async fn run(
         self,
         engine: &Arc<Engine>,
-        lease: &Lease,
+        checkout: &Checkout,
         statements: usize,
         wait: Option<LockWait>,
     ) -> Unsettled {
         let (wait, _slot) = match wait {
             Some(wait) => (wait, None),
-            None => self.shared_wait(engine, lease, statements),
+            None => self.shared_wait(engine, checkout, statements),
         };
         let Group { statement, requests, .. } = self;
         let calls: Vec<&[Arg]> = requests.iter().map(Request::args).collect();
         engine.traffic.count_statement(requests.iter().map(Request::calls).sum());
-        let error = match send(engine, lease, &statement, &calls, wait).await {
+        let error = match send(engine, checkout, &statement, &calls, wait).await {
             Ok(rows) => {
                 let parts = deal(&rows, &calls);
                 let answered = requests.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
@@ -140,7 +140,7 @@ impl Group {
             }
             Err(error) => error,
         };
-        let is_blocked = is_blocked(&error, lease, wait);
+        let is_blocked = is_blocked(&error, checkout, wait);
         if requests.len() == 1 && is_blocked {
             return Unsettled {
                 blocked: requests.into_iter().map(|request| (request, error.clone())).collect(),
@@ -152,12 +152,13 @@ impl Group {
         if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { PROBE } else { wait };
             let mut left = Unsettled::default();
-            let alone =
-                requests.into_iter().map(|request| run_by_itself(engine, lease, &statement, request, wait));
+            let alone = requests
+                .into_iter()
+                .map(|request| run_by_itself(engine, checkout, &statement, request, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
             return left;
         }
-        Unsettled::again(requests.into_iter().filter_map(|request| failed(engine, lease, request, &error)))
+        Unsettled::again(requests.into_iter().filter_map(|request| failed(engine, checkout, request, &error)))
     }
 
     /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
@@ -166,12 +167,12 @@ impl Group {
     fn shared_wait(
         &self,
         engine: &Arc<Engine>,
-        lease: &Lease,
+        checkout: &Checkout,
         statements: usize,
     ) -> (LockWait, Option<Slot>) {
         let is_many = statements > FEW_STATEMENTS || self.requests.len() > FEW_CALLS;
         let shared = if is_many { SHARED_BY_MANY } else { SHARED };
-        if lease.is_own() {
+        if checkout.is_own() {
             return (shared, None);
         }
         if !self.requests.iter().any(Request::writes) {
@@ -187,25 +188,25 @@ impl Group {
 
 async fn run_by_itself(
     engine: &Arc<Engine>,
-    lease: &Lease,
+    checkout: &Checkout,
     statement: &Statement,
     request: Request,
     wait: LockWait,
 ) -> Unsettled {
     request.note_repetition();
     engine.traffic.count_statement(request.calls());
-    match send(engine, lease, statement, &[request.args()], wait).await {
+    match send(engine, checkout, statement, &[request.args()], wait).await {
         Ok(rows) => Unsettled::again(answer_all(engine, vec![(request, &rows)])),
-        Err(error) if is_blocked(&error, lease, wait) => {
+        Err(error) if is_blocked(&error, checkout, wait) => {
             Unsettled { blocked: vec![(request, error)], again: Vec::new() }
         }
-        Err(error) => Unsettled::again(failed(engine, lease, request, &error)),
+        Err(error) => Unsettled::again(failed(engine, checkout, request, &error)),
     }
 }
 
 /// Whether a wait was cut short by a limit of ours: the server has undone the statement.
-fn is_blocked(error: &Error, lease: &Lease, wait: LockWait) -> bool {
-    error.sqlstate() == Some("55P03") && lease.lock_timeout().is_ours(wait)
+fn is_blocked(error: &Error, checkout: &Checkout, wait: LockWait) -> bool {
+    error.sqlstate() == Some("55P03") && checkout.lock_timeout().is_ours(wait)
 }
 
 /// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
@@ -232,7 +233,7 @@ fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Req
 
 async fn send(
     engine: &Engine,
-    lease: &Lease,
+    checkout: &Checkout,
     statement: &Statement,
     calls: &[&[Arg]],
     wait: LockWait,
@@ -240,20 +241,20 @@ async fn send(
     let (words, params) = statement.run(calls);
     let params: Vec<&(dyn ToSql + Sync)> =
         params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    lease.run(words, &params, engine.unnamed_only(), wait).await
+    checkout.run(words, &params, engine.unnamed_only(), wait).await
 }
 
 /// Settles the call with its failure, or returns the request to run again. A write that may still be under way waits
 /// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
-fn failed(engine: &Arc<Engine>, lease: &Lease, mut request: Request, error: &Error) -> Option<Request> {
+fn failed(engine: &Arc<Engine>, checkout: &Checkout, mut request: Request, error: &Error) -> Option<Request> {
     request.failures += 1;
-    let runs_again = runs_again(engine, lease, &mut request, error)
+    let runs_again = runs_again(engine, checkout, &mut request, error)
         && (request.failures < MAX_FAILURES || is_patient(engine, &request));
     if runs_again {
         request.note_repetition();
     }
-    if may_be_under_way(error) && request.writes() && lease.backend().is_some() {
-        engine.lost_sessions.hold(engine, lease, request, (!runs_again).then(|| error.clone()));
+    if may_be_under_way(error) && request.writes() && checkout.backend().is_some() {
+        engine.lost_sessions.hold(engine, checkout, request, (!runs_again).then(|| error.clone()));
         return None;
     }
     if runs_again {
@@ -280,9 +281,9 @@ pub(super) fn is_hopeful(engine: &Engine, request: &Request, error: &Error) -> b
 }
 
 /// Whether a retry may resolve a failure, and can do no harm.
-fn runs_again(engine: &Arc<Engine>, lease: &Lease, request: &mut Request, error: &Error) -> bool {
+fn runs_again(engine: &Arc<Engine>, checkout: &Checkout, request: &mut Request, error: &Error) -> bool {
     if error.ends_connection() {
-        lease.spoil();
+        checkout.mark_broken();
         if matches!(error, Error::Unsent) {
             return true;
         }
@@ -291,7 +292,7 @@ fn runs_again(engine: &Arc<Engine>, lease: &Lease, request: &mut Request, error:
     }
     if matches!(error, Error::QueryTimeout) {
         // The statement may still run, ahead of whatever this connection would be given next.
-        lease.spoil();
+        checkout.mark_broken();
         request.maybe_done = true;
         return is_patient(engine, request) && request.retry == Retry::Harmless;
     }
@@ -309,12 +310,12 @@ fn runs_again(engine: &Arc<Engine>, lease: &Lease, request: &mut Request, error:
         }
         // "cached plan must not change result type", after DDL.
         Some("0A000") => {
-            lease.forget_statements();
+            checkout.forget_statements();
             first
         }
         // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
         Some("25006") => {
-            lease.spoil();
+            checkout.mark_broken();
             first || is_patient(engine, request)
         }
         // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.

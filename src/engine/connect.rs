@@ -320,7 +320,7 @@ impl Connection {
         !self.spoilt.load(Ordering::Relaxed) && !self.client.is_closed()
     }
 
-    pub(super) fn spoil(&self) {
+    pub(super) fn mark_broken(&self) {
         self.spoilt.store(true, Ordering::Relaxed);
     }
 
@@ -328,7 +328,7 @@ impl Connection {
         self.uses.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// deadpool would count from the start of the last lease. Under load that may be long ago.
+    /// deadpool would count from the start of the last checkout. Under load that may be long ago.
     pub(super) fn idle(&self) -> Duration {
         self.age().saturating_sub(Duration::from_millis(self.last_sent.load(Ordering::Relaxed)))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::pool::Lease;
+use super::pool::Checkout;
 use super::{Engine, Error};
 
 /// Waits for a connection, or until another pipeline has ended. In that case there may be no work left, or its
@@ -17,7 +17,7 @@ use super::{Engine, Error};
 /// # Errors
 ///
 /// No connection is available.
-pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Lease>, Error> {
+pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Checkout>, Error> {
     let ended = engine.pipeline_ended.notified();
     tokio::pin!(ended);
     // Enabled from here on, so that no pipeline can end unnoticed between the check for work and the wait.
@@ -26,13 +26,13 @@ pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Lease>, Er
         return Ok(None);
     }
     if engine.pool.figures().idle > 0 {
-        return engine.pool.lease().await.map(Some);
+        return engine.pool.check_out().await.map(Some);
     }
     let (sender, opened) = oneshot::channel();
     let opening = engine.clone();
     engine.way.drive.spawn(async move {
         // If there is no receiver, the connection goes back to the pool.
-        let _ = sender.send(opening.pool.lease().await);
+        let _ = sender.send(opening.pool.check_out().await);
     });
     tokio::select! {
         opened = opened => opened.unwrap_or(Err(Error::Closed)).map(Some),

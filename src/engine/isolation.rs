@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::batch::{Unsettled, is_hopeful, pause, run_batch};
 use super::lock_wait::LockWait;
-use super::pool::Lease;
+use super::pool::Checkout;
 use super::request::Request;
 use super::{Engine, Error};
 use crate::sync::lock;
@@ -99,9 +99,10 @@ pub(super) fn isolate(engine: &Arc<Engine>, mut request: Request) {
 /// Runs a request on a connection of its own until it is settled.
 async fn wait_alone(slot: Slot, mut request: Request) {
     let engine = &slot.0;
-    while let Some((lease, wanting)) = connection_for(engine, request).await {
-        let Unsettled { again, .. } = run_batch(engine, &lease, vec![wanting], Some(LockWait::Users)).await;
-        drop(lease);
+    while let Some((checkout, wanting)) = connection_for(engine, request).await {
+        let Unsettled { again, .. } =
+            run_batch(engine, &checkout, vec![wanting], Some(LockWait::Users)).await;
+        drop(checkout);
         match again.into_iter().next() {
             Some(left) => request = left,
             None => return,
@@ -153,27 +154,27 @@ async fn take_turns(attending: Attending) {
         }
         let Some(first) = requests.pop_front() else { continue };
         // While this request waits for a connection, the others of its turn wait, too.
-        let Some((lease, first)) = connection_for(&engine, first).await else {
+        let Some((checkout, first)) = connection_for(&engine, first).await else {
             requests.into_iter().for_each(|request| attending.put_back(request));
             continue;
         };
         requests.push_front(first);
         let wait = if requests.len() == 1 { ALONE } else { TOGETHER };
-        let Unsettled { again, blocked } = run_batch(&engine, &lease, requests.into(), Some(wait)).await;
+        let Unsettled { again, blocked } = run_batch(&engine, &checkout, requests.into(), Some(wait)).await;
         let is_over = blocked.is_empty();
         for (request, error) in blocked {
             // The turns add up: the user's own limits apply to the sum.
             let waited = request.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
-            let over = match lease.query_timeout() {
+            let over = match checkout.query_timeout() {
                 Some(limit) if waited >= limit => Some(Error::QueryTimeout),
-                _ => lease.lock_timeout().over(waited, &error),
+                _ => checkout.lock_timeout().over(waited, &error),
             };
             match over {
                 Some(error) => request.settle(Err(error)),
                 None => attending.put_back(request),
             }
         }
-        drop(lease);
+        drop(checkout);
         let runs_again = !again.is_empty();
         again.into_iter().for_each(|request| attending.put_back(request));
         if !is_over || runs_again {
@@ -183,13 +184,13 @@ async fn take_turns(attending: Attending) {
 }
 
 /// A connection for a blocked request. None if no connection is available, which ends the request.
-async fn connection_for(engine: &Arc<Engine>, mut request: Request) -> Option<(Lease, Request)> {
+async fn connection_for(engine: &Arc<Engine>, mut request: Request) -> Option<(Checkout, Request)> {
     loop {
         engine.isolation.wanting.fetch_add(1, Ordering::AcqRel);
-        let lease = engine.pool.lease().await;
+        let checkout = engine.pool.check_out().await;
         engine.isolation.wanting.fetch_sub(1, Ordering::AcqRel);
-        match lease {
-            Ok(lease) => return Some((lease, request)),
+        match checkout {
+            Ok(checkout) => return Some((checkout, request)),
             Err(error) if is_hopeful(engine, &request, &error) => {
                 request.failures += 1;
                 sleep(pause(&request)).await;

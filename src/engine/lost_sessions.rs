@@ -315,7 +315,7 @@ async fn terminate(engine: &Engine, lost: &[Backend], is_fresh: bool, limit: Dur
         Ok(Ok(rows)) => rows,
         Ok(Err(error)) if !error.ends_connection() => return Asked::Refused(error),
         _ => {
-            connection.spoil();
+            connection.mark_broken();
             return Asked::Lost;
         }
     };

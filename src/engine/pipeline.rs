@@ -1,4 +1,4 @@
-//! A pipeline: a leased connection that carries batches of statements for as long as calls are waiting.
+//! A pipeline: a pooled connection that carries batches of statements for as long as calls are waiting.
 //!
 //! 1. A pipeline takes what is ready, up to a bound in calls and bytes. Ready requests commute (the key scheduler
 //!    ensures that), so their order within a batch is free.
@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::batch::{is_hopeful, pause, run_batch};
 use super::isolation::isolate;
-use super::pool::Lease;
+use super::pool::Checkout;
 use super::ready::BatchKind;
 use super::request::Request;
 use super::{EAGER_PIPELINES, Engine, Error, State, further_pipeline};
@@ -112,17 +112,17 @@ struct Finished {
 
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut running = Running { engine: engine.clone(), is_blocked: false, kind: None };
-    let mut lease: Option<Lease> = None;
+    let mut checkout: Option<Checkout> = None;
     let mut left: Vec<Request> = Vec::new();
     let mut last = Finished::default();
     loop {
         // A request that must pause before a retry does not delay the others.
         let again = later(&engine, std::mem::take(&mut left));
         // A further pipeline takes no calls before it has a connection: the other pipelines may take them.
-        lease = lease.filter(|lease| lease.is_usable());
-        if lease.is_none() && again.is_empty() && has_others(&engine) {
+        checkout = checkout.filter(|checkout| checkout.is_usable());
+        if checkout.is_none() && again.is_empty() && has_others(&engine) {
             match further_pipeline::connection(&engine).await {
-                Ok(Some(opened)) => lease = Some(opened),
+                Ok(Some(opened)) => checkout = Some(opened),
                 Ok(None) if !engine.state().ready.has_work() => return,
                 Ok(None) => continue,
                 Err(_) if others_carry(&engine) => return no_further_pipelines(&engine),
@@ -137,10 +137,10 @@ pub(super) async fn run(engine: Arc<Engine>) {
         if requests.is_empty() {
             return;
         }
-        let connection = match lease.take() {
-            Some(lease) => lease,
-            None => match engine.pool.lease().await {
-                Ok(lease) => lease,
+        let connection = match checkout.take() {
+            Some(checkout) => checkout,
+            None => match engine.pool.check_out().await {
+                Ok(checkout) => checkout,
                 Err(error) => match leave_to_others(&engine, requests) {
                     None => return,
                     Some(requests) => {
@@ -168,7 +168,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
         }
         left = unsettled.again;
         last = Finished { calls, took: began.elapsed() };
-        lease = (!engine.isolation.wants_connection()).then_some(connection);
+        checkout = (!engine.isolation.wants_connection()).then_some(connection);
     }
 }
 

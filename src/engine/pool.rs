@@ -63,9 +63,9 @@ impl managed::Manager for Manager {
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
-        let worn_out = self.settings.max_uses.is_some_and(|max| connection.count_use() >= max);
-        let too_old = self.settings.max_lifetime().is_some_and(|max| connection.age() >= max);
-        if connection.is_usable() && !worn_out && !too_old {
+        let is_used_up = self.settings.max_uses.is_some_and(|max| connection.count_use() >= max);
+        let is_expired = self.settings.max_lifetime().is_some_and(|max| connection.age() >= max);
+        if connection.is_usable() && !is_used_up && !is_expired {
             return Ok(());
         }
         Err(RecycleError::message("the connection is closed or has served its time"))
@@ -202,11 +202,11 @@ impl Refusals {
     }
 }
 
-pub(super) type Lease = managed::Object<Manager>;
+pub(super) type Checkout = managed::Object<Manager>;
 
 /// See [`Pool::spare`].
 pub(super) enum Spare {
-    Pooled(Lease),
+    Pooled(Checkout),
     Own(Connection),
 }
 
@@ -215,7 +215,7 @@ impl Deref for Spare {
 
     fn deref(&self) -> &Connection {
         match self {
-            Self::Pooled(lease) => lease,
+            Self::Pooled(checkout) => checkout,
             Self::Own(connection) => connection,
         }
     }
@@ -249,7 +249,7 @@ impl Pool {
     }
 
     /// A connection that is open, as far as can be known without asking the server.
-    pub(super) async fn lease(&self) -> Result<Lease, Error> {
+    pub(super) async fn check_out(&self) -> Result<Checkout, Error> {
         self.connections.get().await.map_err(|error| match error {
             managed::PoolError::Backend(error) => error,
             managed::PoolError::Closed => Error::Closed,
@@ -262,8 +262,8 @@ impl Pool {
     /// outside of `max`. `is_fresh`: always the latter.
     pub(super) async fn spare(&self, way: &Way, is_fresh: bool) -> Result<Spare, Error> {
         let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
-        if !is_fresh && let Ok(lease) = self.connections.timeout_get(&at_once).await {
-            return Ok(Spare::Pooled(lease));
+        if !is_fresh && let Ok(checkout) = self.connections.timeout_get(&at_once).await {
+            return Ok(Spare::Pooled(checkout));
         }
         self.connections.manager().open(way, None).await.map(Spare::Own)
     }
@@ -309,14 +309,14 @@ impl Pool {
         });
     }
 
-    /// Closes every connection that is not on lease, and returns when all have sent their Terminate.
+    /// Closes every connection that is not checked out, and returns when all have sent their Terminate.
     pub(super) async fn close(&self) {
         self.abandon();
         let mut farewells = self.farewells.lock().await;
         while farewells.recv().await.is_some() {}
     }
 
-    /// Closes every connection that is not on lease. Opens no other connection, and gives up those that are being
+    /// Closes every connection that is not checked out. Opens no other connection, and gives up those that are being
     /// opened.
     pub(super) fn abandon(&self) {
         self.connections.close();
