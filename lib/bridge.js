@@ -6,7 +6,7 @@
 const native = require('./native.js')
 const { toError } = require('./errors.js')
 const { systemErrors } = require('./system-errors.js')
-const { codeOf, keepError } = require('./kept-errors.js')
+const { codeOf, registerError } = require('./error-registry.js')
 
 /** @typedef {(outcome: unknown) => void} Settle */
 
@@ -295,7 +295,7 @@ async function answer(request, question) {
       bridge.describe(request, JSON.stringify(await owner.describe(question)))
     }
   } catch (error) {
-    bridge.refuse(request, keepError(error), codeOf(error))
+    bridge.refuse(request, registerError(error), codeOf(error))
   }
 }
 

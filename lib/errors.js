@@ -3,7 +3,7 @@
 'use strict'
 
 const os = require('node:os')
-const { keptError } = require('./kept-errors.js')
+const { registeredError } = require('./error-registry.js')
 const { databaseErrorOf } = require('./pg.js')
 
 /**
@@ -19,7 +19,7 @@ const { databaseErrorOf } = require('./pg.js')
  *   | { kind: 'row', table: string, column: string, problem: string }
  *   | { kind: 'message' }
  *   | { kind: 'aggregate', errors: NativeFailure[] }
- *   | { kind: 'host', ticket: number }} NativeFailure
+ *   | { kind: 'application', id: number }} NativeFailure
  */
 
 /** The message that pg gives for any use of an ended pool. */
@@ -90,8 +90,8 @@ function toError(failure, connection) {
       return coded(new Error(UNREADABLE_ANSWER), 'ERR_GOSCOPE_ROW')
     case 'closed':
       return new Error(POOL_ENDED)
-    case 'host':
-      return keptError(failure.ticket) ?? coded(new Error(UNKNOWN_REASON), 'ERR_GOSCOPE_CONNECTION')
+    case 'application':
+      return registeredError(failure.id) ?? coded(new Error(UNKNOWN_REASON), 'ERR_GOSCOPE_CONNECTION')
     case 'panic':
       return coded(new Error(`${PANICKED}: ${failure.message}`), 'ERR_INTERNAL_ASSERTION')
     default:

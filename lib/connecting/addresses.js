@@ -4,7 +4,7 @@
 const dns = require('node:dns')
 const net = require('node:net')
 const path = require('node:path')
-const { HostError } = require('../kept-errors.js')
+const { HostError } = require('../error-registry.js')
 
 /**
  * The addresses to try, in order. The lookup runs here to keep the error code of DNS, which Rust's standard library

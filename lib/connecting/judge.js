@@ -8,7 +8,7 @@ const crypto = require('node:crypto')
 const net = require('node:net')
 const tls = require('node:tls')
 const { coded, failedWrite, terminated } = require('../errors.js')
-const { HostError } = require('../kept-errors.js')
+const { HostError } = require('../error-registry.js')
 const { after, now } = require('../clock.js')
 const { typeOf } = require('./signatures.js')
 

@@ -17,7 +17,7 @@ use super::direct::Way;
 use super::error::{Error, is_of_copy};
 use super::handshake::{Failure, Handshake, ISOLATION, Told, session_statements, shake_hands};
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
-use super::pool::Owner;
+use super::pool::Application;
 use super::routing::to_primary;
 use super::session::{Backend, Mark, Session};
 use super::set_up::{SetUp, carry};
@@ -59,7 +59,7 @@ impl Connection {
     /// dropped before [`serve`](Self::serve) has been called, it closes its socket at once.
     pub(super) async fn open(
         description: &Description,
-        owner: &Arc<dyn Owner>,
+        application: &Arc<dyn Application>,
         wanted: TargetSession,
         way: &Way,
         mark: Option<&Mark>,
@@ -68,7 +68,8 @@ impl Connection {
     ) -> Result<Self, Failure> {
         // Before the client, which must be dropped first.
         let (set_up, outcome) = SetUp::begin();
-        let Handshake { client, carrier } = shake_hands(description, owner, &way.direct, mark, told).await?;
+        let Handshake { client, carrier } =
+            shake_hands(description, application, &way.direct, mark, told).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {
@@ -263,7 +264,7 @@ impl Connection {
 
     /// Runs the application's own statements, as text: those that its `connect` hooks request. After a COPY to or
     /// from the client nothing else runs: the server may wait for data, and treats any other message as an error.
-    pub async fn converse(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+    pub async fn run_hook_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         if self.has_copied.load(Ordering::Relaxed) {
             return Err(Error::CopyInHook);
         }
@@ -282,7 +283,7 @@ impl Connection {
     /// * A simple query outside of a transaction begins its own, at its own time.
     /// * 25P02: the transaction has failed, and the server runs nothing before its end.
     pub(super) async fn refuse_open_transaction(&self) -> Result<(), Error> {
-        let messages = self.converse(&to_primary("SELECT now() <> statement_timestamp()")).await;
+        let messages = self.run_hook_query(&to_primary("SELECT now() <> statement_timestamp()")).await;
         let is_open = match messages {
             Ok(messages) => messages
                 .iter()

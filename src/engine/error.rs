@@ -66,9 +66,9 @@ pub enum Error {
     #[serde(rename = "other")]
     Garbled { message: String },
     /// JavaScript could not provide the description of a connection. It keeps the reason, which may have a code,
-    /// under this ticket.
-    Host {
-        ticket: u32,
+    /// under this id.
+    Application {
+        id: u32,
         #[serde(skip)]
         code: Option<Arc<str>>,
     },
@@ -171,7 +171,7 @@ impl Error {
             Self::Other { .. } | Self::Garbled { .. } => "ERR_GOSCOPE_CONNECTION",
             Self::Panic { .. } => "ERR_INTERNAL_ASSERTION",
             Self::Aggregate { errors } => return errors.first()?.code(),
-            Self::Host { code, .. } => code.as_deref()?,
+            Self::Application { code, .. } => code.as_deref()?,
             Self::NoPassword | Self::UnknownCertificate | Self::Closed => return None,
         };
         Some(code.into())

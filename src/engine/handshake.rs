@@ -14,7 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use super::description::Description;
 use super::direct::Direct;
 use super::error::{Error, is_of_handshake};
-use super::pool::Owner;
+use super::pool::Application;
 use super::reach::reach;
 use super::session::{MARK_SETTING, Mark};
 use super::startup::{StartUp, StartingTls};
@@ -87,14 +87,14 @@ impl Failure {
 /// Starts a session, with our settings if there is a mark.
 pub(super) async fn shake_hands(
     description: &Description,
-    owner: &Arc<dyn Owner>,
+    application: &Arc<dyn Application>,
     direct: &Arc<Direct>,
     mark: Option<&Mark>,
     told: Option<Told>,
 ) -> Result<Handshake, Failure> {
     let start = StartUp::new(description.parameters.clone().into_iter().collect());
     let options = mark.map_or_else(String::new, session_options);
-    match try_hands(description, owner, direct, &options, &start, told).await {
+    match try_hands(description, application, direct, &options, &start, told).await {
         Ok((client, carrier)) => Ok(Handshake { client, carrier }),
         Err(error) => Err(Failure { error, was_answered: start.was_answered() }),
     }
@@ -119,7 +119,7 @@ pub(super) fn session_statements() -> String {
 
 async fn try_hands(
     description: &Description,
-    owner: &Arc<dyn Owner>,
+    application: &Arc<dyn Application>,
     direct: &Arc<Direct>,
     session: &str,
     start: &StartUp,
@@ -140,12 +140,17 @@ async fn try_hands(
     // The server's answer has been read. From here tokio-postgres starts the handshake directly.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let unchecked = Unchecked::default();
-    let (mut connector, server_name) = tls::connector(tls, owner, &unchecked)?;
+    let (mut connector, server_name) = tls::connector(tls, application, &unchecked)?;
     let connect = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
     let waits_for_node = tls.nodes_key.is_some();
-    let connect =
-        StartingTls { tls: connect, start: start.clone(), unchecked, owner: owner.clone(), waits_for_node };
+    let connect = StartingTls {
+        tls: connect,
+        start: start.clone(),
+        unchecked,
+        application: application.clone(),
+        waits_for_node,
+    };
     match config.connect_raw(wire(transport)?, connect).await {
         Ok((client, connection)) => Ok((client, carrier(connection, told))),
         Err(error) => Err(match Error::from_protocol(&error) {

@@ -51,7 +51,7 @@ pub use figures::Figures;
 pub use key_scheduler::{Access, AccessMode, Accesses};
 pub use notices::{Listening, Notice};
 pub use panics::keep_quiet;
-pub use pool::{Asked, Owner};
+pub use pool::{Answered, Application};
 pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
 pub use request::{Answer, Call, CoalescingKey, NothingToPrepare, Prepare, Request, Retry};
 pub use signing::ToSign;
@@ -127,13 +127,14 @@ struct State {
 }
 
 impl Engine {
-    /// An engine with no connection yet. `owner` is asked for each connection anew, as `pg` builds a client for each.
-    pub fn new(settings: PoolSettings, owner: Arc<dyn Owner>, runtime: Handle) -> Arc<Self> {
+    /// An engine with no connection yet. `application` is asked for each connection anew, as `pg` builds a client for
+    /// each.
+    pub fn new(settings: PoolSettings, application: Arc<dyn Application>, runtime: Handle) -> Arc<Self> {
         let max_pipelines = settings.max.max(1);
         let connection_timeout = settings.connection_timeout();
         let way = Way { drive: Drive::start(&runtime), direct: Arc::new(Direct::default()) };
         let engine = Arc::new(Self {
-            pool: Pool::new(settings, owner, way.clone()),
+            pool: Pool::new(settings, application, way.clone()),
             state: Mutex::new(State { ready: Ready::of_pipelines(max_pipelines), ..State::default() }),
             max_pipelines,
             connection_timeout,
@@ -385,17 +386,17 @@ mod tests {
 
     struct Nobody;
 
-    impl Owner for Nobody {
-        fn describe(&self, _: u32, _: bool) -> Asked<'_, Description> {
+    impl Application for Nobody {
+        fn describe(&self, _: u32, _: bool) -> Answered<'_, Description> {
             unreachable!("nothing polls the pipelines")
         }
-        fn greet<'a>(&'a self, _: &'a Connection) -> Asked<'a, ()> {
+        fn run_connect_hook<'a>(&'a self, _: &'a Connection) -> Answered<'a, ()> {
             unreachable!("nothing polls the pipelines")
         }
-        fn check(&self, _: Proof) -> Asked<'_, bool> {
+        fn check(&self, _: Proof) -> Answered<'_, bool> {
             unreachable!("nothing polls the pipelines")
         }
-        fn sign(&self, _: ToSign) -> Asked<'_, String> {
+        fn sign(&self, _: ToSign) -> Answered<'_, String> {
             unreachable!("nothing polls the pipelines")
         }
     }

@@ -23,19 +23,19 @@ use super::signing::ToSign;
 use super::verifier::Proof;
 use crate::sync::lock;
 
-pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+pub type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// The owner of this pool: the application, as seen from here.
-pub trait Owner: Send + Sync {
+/// The application whose pool this is, as seen from here.
+pub trait Application: Send + Sync {
     /// Describes how to connect to a host, for each connection anew: a password may have been rotated since the last.
     /// `judge_again`: the server has shown a certificate that the last description did not contain.
-    fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description>;
+    fn describe(&self, host: u32, judge_again: bool) -> Answered<'_, Description>;
     /// Inspects a new connection before any call uses it, if the description requests that.
-    fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()>;
+    fn run_connect_hook<'a>(&'a self, connection: &'a Connection) -> Answered<'a, ()>;
     /// Whether a server has signed with its certificate's key, if the key is of a kind that only Node can check.
-    fn check(&self, proof: Proof) -> Asked<'_, bool>;
+    fn check(&self, proof: Proof) -> Answered<'_, bool>;
     /// Signs with a client's key of a kind that only Node supports: base64.
-    fn sign(&self, to_sign: ToSign) -> Asked<'_, String>;
+    fn sign(&self, to_sign: ToSign) -> Answered<'_, String>;
 }
 
 /// How often a server may show a certificate other than the one that was verified, as a server behind a load balancer
@@ -46,7 +46,7 @@ const JUDGEMENTS: u32 = 4;
 /// no password is none of those. Hence a manager of our own, on deadpool itself.
 pub(super) struct Manager {
     settings: PoolSettings,
-    owner: Arc<dyn Owner>,
+    application: Arc<dyn Application>,
     way: Way,
     open: Mutex<Option<mpsc::Sender<()>>>,
     /// Set with the end of the pool, which gives up the connections that are being set up.
@@ -132,13 +132,13 @@ impl Manager {
         let Some(open) = open else { return Err(Error::Closed) };
         let mut is_explained = false;
         for judgement in 0..JUDGEMENTS {
-            let description = self.owner.describe(host, judgement > 0).await?;
+            let description = self.application.describe(host, judgement > 0).await?;
             match self.open_on(host, &description, wanted, way, &open, told.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 // Once more, so that Node can see what the server requires. The error then reports that.
                 Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
                 Ok(connection) if description.greeted => {
-                    self.owner.greet(&connection).await?;
+                    self.application.run_connect_hook(&connection).await?;
                     connection.refuse_open_transaction().await?;
                     connection.restore_session().await?;
                     return Ok(connection);
@@ -167,7 +167,7 @@ impl Manager {
         let mark = Mark::new();
         let attempt = async |mark| {
             let (open, told) = (open.clone(), told.clone());
-            Connection::open(description, &self.owner, wanted, way, mark, open, told).await
+            Connection::open(description, &self.application, wanted, way, mark, open, told).await
         };
         if !self.refusals.is_known(host) {
             match attempt(Some(&mark)).await {
@@ -228,12 +228,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(settings: PoolSettings, owner: Arc<dyn Owner>, way: Way) -> Self {
+    pub(super) fn new(settings: PoolSettings, application: Arc<dyn Application>, way: Way) -> Self {
         let (open, farewells) = mpsc::channel(1);
         let max = settings.max.max(1);
         let manager = Manager {
             settings,
-            owner,
+            application,
             way,
             open: Mutex::new(Some(open)),
             ended: CancellationToken::new(),

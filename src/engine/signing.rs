@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::description::NodesKey;
-use super::pool::Owner;
+use super::pool::Application;
 
 /// What Node is to sign.
 #[derive(Clone, Serialize)]
@@ -27,7 +27,7 @@ pub struct ToSign {
 /// A key in Node's hands.
 pub(super) struct KeyOfNode {
     pub(super) key: NodesKey,
-    pub(super) owner: Arc<dyn Owner>,
+    pub(super) application: Arc<dyn Application>,
     pub(super) runtime: Handle,
 }
 
@@ -39,7 +39,7 @@ impl std::fmt::Debug for KeyOfNode {
 
 impl SigningKey for KeyOfNode {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let Self { key, owner, runtime } = self;
+        let Self { key, application, runtime } = self;
         // TLS 1.3 offers none of these schemes, and servers of TLS 1.2 offer them.
         let is_tls13 = !offered.iter().any(|scheme| ONLY_TLS12.contains(scheme));
         if key.only_tls12 && is_tls13 {
@@ -51,7 +51,13 @@ impl SigningKey for KeyOfNode {
         // would report another error.
         let scheme = offered.or_else(|| own().next().filter(|_| !is_tls13))?;
         let (kind, key) = (key.kind.clone(), offered.map(|_| key.key.clone()));
-        Some(Box::new(SignerOfNode { scheme, kind, key, owner: owner.clone(), runtime: runtime.clone() }))
+        Some(Box::new(SignerOfNode {
+            scheme,
+            kind,
+            key,
+            application: application.clone(),
+            runtime: runtime.clone(),
+        }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -69,7 +75,7 @@ struct SignerOfNode {
     kind: String,
     /// None if it cannot sign in this version of TLS.
     key: Option<String>,
-    owner: Arc<dyn Owner>,
+    application: Arc<dyn Application>,
     runtime: Handle,
 }
 
@@ -91,8 +97,8 @@ impl Signer for SignerOfNode {
         let to_sign =
             ToSign { scheme: u16::from(self.scheme), message: BASE64_STANDARD.encode(message), key };
         let (sender, signed) = mpsc::channel();
-        let owner = self.owner.clone();
-        self.runtime.spawn(async move { sender.send(owner.sign(to_sign).await) });
+        let application = self.application.clone();
+        self.runtime.spawn(async move { sender.send(application.sign(to_sign).await) });
         match signed.recv() {
             Ok(Ok(signature)) => BASE64_STANDARD.decode(signature).map_err(|_| failed("not base64")),
             Ok(Err(error)) => Err(failed(&format!("{error:?}"))),

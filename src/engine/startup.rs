@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-use super::pool::Owner;
+use super::pool::Application;
 use super::verifier::Unchecked;
 use crate::sync::lock;
 
@@ -172,7 +172,7 @@ pub(super) struct StartingTls<C> {
     pub(super) tls: C,
     pub(super) start: StartUp,
     pub(super) unchecked: Unchecked,
-    pub(super) owner: Arc<dyn Owner>,
+    pub(super) application: Arc<dyn Application>,
     /// Whether the handshake waits for JavaScript. Then it may run neither on JavaScript's thread nor on one that
     /// others need.
     pub(super) waits_for_node: bool,
@@ -189,7 +189,7 @@ where
     type Future = Pin<Box<dyn Future<Output = std::result::Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        let Self { tls, start, unchecked, owner, waits_for_node } = self;
+        let Self { tls, start, unchecked, application, waits_for_node } = self;
         let connected = tls.connect(stream);
         Box::pin(async move {
             let stream = if waits_for_node {
@@ -211,7 +211,7 @@ where
             };
             let proof = lock(&unchecked).take();
             if let Some(proof) = proof
-                && !owner.check(proof).await.unwrap_or(false)
+                && !application.check(proof).await.unwrap_or(false)
             {
                 return Err(Error::other(rustls::Error::from(CertificateError::BadSignature)));
             }

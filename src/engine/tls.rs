@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::description::{Tls, TlsVersions};
 use super::error::Error;
-use super::pool::Owner;
+use super::pool::Application;
 use super::reach::Transport;
 use super::signing::{KeyOfNode, certified};
 use super::verifier::{OnlyTrusted, Unchecked};
@@ -40,10 +40,10 @@ pub(super) async fn request(transport: &mut Transport) -> Result<(), Error> {
 /// The connector for the handshake, and the name to request. A signature that it cannot check is left in `unchecked`.
 pub(super) fn connector(
     tls: &Tls,
-    owner: &Arc<dyn Owner>,
+    application: &Arc<dyn Application>,
     unchecked: &Unchecked,
 ) -> Result<(MakeRustlsConnect, String), Error> {
-    let mut config = configure(tls, owner, unchecked)?;
+    let mut config = configure(tls, application, unchecked)?;
     if tls.direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
@@ -52,7 +52,11 @@ pub(super) fn connector(
     Ok((MakeRustlsConnect::new(config), server_name.unwrap_or_else(|| "localhost".into())))
 }
 
-fn configure(tls: &Tls, owner: &Arc<dyn Owner>, unchecked: &Unchecked) -> Result<ClientConfig, Error> {
+fn configure(
+    tls: &Tls,
+    application: &Arc<dyn Application>,
+    unchecked: &Unchecked,
+) -> Result<ClientConfig, Error> {
     let versions: &[&SupportedProtocolVersion] = match tls.versions {
         TlsVersions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersions::Only12 => &[&rustls::version::TLS12],
@@ -68,7 +72,7 @@ fn configure(tls: &Tls, owner: &Arc<dyn Owner>, unchecked: &Unchecked) -> Result
     let chain = tls.certificates.iter().map(|der| Ok(CertificateDer::from(binary(der)?)));
     let chain = chain.collect::<Result<Vec<_>, Error>>()?;
     if let Some(key) = tls.nodes_key.clone() {
-        let key = KeyOfNode { key, owner: owner.clone(), runtime: Handle::current() };
+        let key = KeyOfNode { key, application: application.clone(), runtime: Handle::current() };
         return Ok(config.with_client_cert_resolver(certified(chain, key)));
     }
     let Some(key) = &tls.key else { return Ok(config.with_no_client_auth()) };

@@ -330,10 +330,10 @@ impl Bridge {
         self.queue.questions.describe(id, description);
     }
 
-    /// Answers a question with a failure that JavaScript keeps under `ticket`, and its code.
+    /// Answers a question with a failure that JavaScript keeps under `error_id`, and its code.
     #[napi(catch_unwind)]
-    pub fn refuse(&self, id: u32, ticket: u32, code: Option<String>) {
-        self.queue.questions.refuse(id, Error::Host { ticket, code: code.map(Into::into) });
+    pub fn refuse(&self, id: u32, error_id: u32, code: Option<String>) {
+        self.queue.questions.refuse(id, Error::Application { id: error_id, code: code.map(Into::into) });
     }
 
     /// Runs the application's statements in the session that it is shown under this question.

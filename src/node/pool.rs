@@ -12,29 +12,29 @@ use super::calls::Calls;
 use super::operation::Operation;
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
 use super::runtime::SharedRuntime;
-use crate::engine::{Asked, Connection, Description, Engine, Owner, PoolSettings, Proof, ToSign};
+use crate::engine::{Answered, Application, Connection, Description, Engine, PoolSettings, Proof, ToSign};
 use crate::store;
 
 /// The application, which knows its pool's configuration: names, environment, passwords, hooks.
-struct Application {
+struct JsApplication {
     queue: Arc<Queue>,
     pool: u32,
 }
 
-impl Owner for Application {
-    fn describe(&self, host: u32, judge_again: bool) -> Asked<'_, Description> {
+impl Application for JsApplication {
+    fn describe(&self, host: u32, judge_again: bool) -> Answered<'_, Description> {
         Box::pin(self.queue.ask_description(self.pool, host, judge_again))
     }
 
-    fn greet<'a>(&'a self, connection: &'a Connection) -> Asked<'a, ()> {
+    fn run_connect_hook<'a>(&'a self, connection: &'a Connection) -> Answered<'a, ()> {
         Box::pin(self.queue.ask_greeting(self.pool, connection))
     }
 
-    fn check(&self, proof: Proof) -> Asked<'_, bool> {
+    fn check(&self, proof: Proof) -> Answered<'_, bool> {
         Box::pin(async move { Ok(self.queue.ask_crypto("check", json!(proof)).await? == "true") })
     }
 
-    fn sign(&self, to_sign: ToSign) -> Asked<'_, String> {
+    fn sign(&self, to_sign: ToSign) -> Answered<'_, String> {
         Box::pin(self.queue.ask_crypto("sign", json!(to_sign)))
     }
 }
@@ -53,8 +53,8 @@ impl Pool {
     pub fn new(bridge: &Bridge, id: u32, settings: String) -> Result<Self> {
         let settings: PoolSettings = serde_json::from_str(&settings)
             .map_err(|error| NapiError::from_reason(format!("the pool's settings make no sense: {error}")))?;
-        let owner = Arc::new(Application { queue: bridge.queue(), pool: id });
-        let engine = Engine::new(settings, owner, bridge.runtime.handle());
+        let application = Arc::new(JsApplication { queue: bridge.queue(), pool: id });
+        let engine = Engine::new(settings, application, bridge.runtime.handle());
         engine.will_flush();
         bridge.queue().add(&engine);
         if bridge.goes_directly() {

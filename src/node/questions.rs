@@ -182,7 +182,7 @@ impl Queue {
                 answer = &mut greeted => return answer.unwrap_or(Err(Error::Closed)),
                 Some(query) = asked.recv() => {
                     let (answer, is_over) = {
-                        let conversing = connection.converse(&query.sql);
+                        let conversing = connection.run_hook_query(&query.sql);
                         tokio::pin!(conversing);
                         tokio::select! {
                             answer = &mut conversing => (answer, false),

@@ -9,7 +9,7 @@ const KEPT = 256
 
 /** @type {Map<number, unknown>} */
 const errors = new Map()
-let tickets = 0
+let lastId = 0
 
 /**
  * An error of Node's network code. Each call that it fails gets a copy: under jest Node's errors belong to another
@@ -23,11 +23,11 @@ class HostError {
 }
 
 /** @param {unknown} error */
-function keepError(error) {
-  tickets = (tickets + 1) >>> 0
-  errors.set(tickets, error)
+function registerError(error) {
+  lastId = (lastId + 1) >>> 0
+  errors.set(lastId, error)
   if (errors.size > KEPT) errors.delete(errors.keys().next().value ?? 0)
-  return tickets
+  return lastId
 }
 
 /**
@@ -40,12 +40,12 @@ function codeOf(error) {
 }
 
 /**
- * The error of a ticket: an error of the application as it is, an error of Node as a copy.
+ * The error of an id: an error of the application as it is, an error of Node as a copy.
  *
- * @param {number} ticket
+ * @param {number} id
  */
-function keptError(ticket) {
-  const kept = errors.get(ticket)
+function registeredError(id) {
+  const kept = errors.get(id)
   return kept instanceof HostError ? copyOf(kept.cause) : kept
 }
 
@@ -62,4 +62,4 @@ function copyOf(error) {
   return copy
 }
 
-module.exports = { HostError, codeOf, keepError, keptError }
+module.exports = { HostError, codeOf, registerError, registeredError }
