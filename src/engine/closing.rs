@@ -17,7 +17,7 @@ impl Engine {
     pub async fn close(self: &Arc<Self>) {
         self.flush();
         self.state().is_closing = true;
-        self.notices.end();
+        self.notifier.end();
         loop {
             let idle = self.idle.notified();
             if self.state().in_flight == 0 {
@@ -35,7 +35,7 @@ impl Engine {
     /// As [`close`](Self::close), if no caller is left to wait: the environment is ending.
     pub fn abandon(&self) {
         self.state().closed = true;
-        self.notices.end();
+        self.notifier.end();
         self.pool.abandon();
     }
 }

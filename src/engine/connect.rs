@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 use super::description::{Description, TargetSession};
 use super::direct::Way;
 use super::error::{Error, is_of_copy};
-use super::handshake::{Failure, Handshake, ISOLATION, Told, session_statements, shake_hands};
+use super::handshake::{Failure, Handshake, ISOLATION, Payloads, session_statements, shake_hands};
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
 use super::pool::Application;
 use super::routing::to_primary;
@@ -54,9 +54,9 @@ enum Known {
 
 impl Connection {
     /// Opens a connection to one host. The connection holds `open` until it has sent its Terminate to the server, so
-    /// that a pool can wait for that. It holds `told`, if notices are to be received, until it has ended. Without a
-    /// mark, none of our settings are requested at start-up, and the session counts as shared. If the connection is
-    /// dropped before [`serve`](Self::serve) has been called, it closes its socket at once.
+    /// that a pool can wait for that. It holds `payloads`, if notifications are to be received, until it has ended.
+    /// Without a mark, none of our settings are requested at start-up, and the session counts as shared. If the
+    /// connection is dropped before [`serve`](Self::serve) has been called, it closes its socket at once.
     pub(super) async fn open(
         description: &Description,
         application: &Arc<dyn Application>,
@@ -64,12 +64,12 @@ impl Connection {
         way: &Way,
         mark: Option<&Mark>,
         open: mpsc::Sender<()>,
-        told: Option<Told>,
+        payloads: Option<Payloads>,
     ) -> Result<Self, Failure> {
         // Before the client, which must be dropped first.
         let (set_up, outcome) = SetUp::begin();
         let Handshake { client, carrier } =
-            shake_hands(description, application, &way.direct, mark, told).await?;
+            shake_hands(description, application, &way.direct, mark, payloads).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         way.drive.spawn(async move {

@@ -34,7 +34,7 @@ impl Traffic {
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     pool: PoolFigures,
-    /// Connections for notices, of which there is at most one, outside of the pool.
+    /// Connections for notifications, of which there is at most one, outside of the pool.
     listening: usize,
     pipelines: PipelineFigures,
     calls: CallFigures,
@@ -72,7 +72,7 @@ impl Engine {
             state.ready.iter().chain(state.key_scheduler.waiting()).map(|request| request.calls()).sum();
         Figures {
             pool: self.pool.figures(),
-            listening: usize::from(self.notices.are_heard()),
+            listening: usize::from(self.notifier.is_connected()),
             pipelines: PipelineFigures { active: state.pipelines, blocked: state.blocked_pipelines },
             calls: CallFigures { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
             batches: self.traffic.batches.load(Ordering::Relaxed),

@@ -48,8 +48,8 @@ const SESSION: [(&str, &str); 6] = [
 /// What carries a session's messages until it ends.
 pub(super) type Carrier = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
-/// Takes the payloads of the notices that a session receives. It is dropped when the session ends.
-pub(super) type Told = UnboundedSender<String>;
+/// Takes the payloads of the notifications that a session receives. It is dropped when the session ends.
+pub(super) type Payloads = UnboundedSender<String>;
 
 pub(super) struct Handshake {
     pub(super) client: Client,
@@ -90,11 +90,11 @@ pub(super) async fn shake_hands(
     application: &Arc<dyn Application>,
     direct: &Arc<Direct>,
     mark: Option<&Mark>,
-    told: Option<Told>,
+    payloads: Option<Payloads>,
 ) -> Result<Handshake, Failure> {
     let start = StartUp::new(description.parameters.clone().into_iter().collect());
     let options = mark.map_or_else(String::new, session_options);
-    match try_hands(description, application, direct, &options, &start, told).await {
+    match try_hands(description, application, direct, &options, &start, payloads).await {
         Ok((client, carrier)) => Ok(Handshake { client, carrier }),
         Err(error) => Err(Failure { error, was_answered: start.was_answered() }),
     }
@@ -123,7 +123,7 @@ async fn try_hands(
     direct: &Arc<Direct>,
     session: &str,
     start: &StartUp,
-    told: Option<Told>,
+    payloads: Option<Payloads>,
 ) -> Result<(Client, Carrier), Error> {
     let mut transport = reach(description).await?;
     let mut config = config(description, session);
@@ -132,7 +132,7 @@ async fn try_hands(
         config.ssl_mode(SslMode::Disable);
         let started = config.connect_raw(start.over(wire(transport)?), NoTls).await;
         let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
-        return Ok((client, carrier(connection, told)));
+        return Ok((client, carrier(connection, payloads)));
     };
     if !tls.direct {
         tls::request(&mut transport).await?;
@@ -152,7 +152,7 @@ async fn try_hands(
         waits_for_node,
     };
     match config.connect_raw(wire(transport)?, connect).await {
-        Ok((client, connection)) => Ok((client, carrier(connection, told))),
+        Ok((client, connection)) => Ok((client, carrier(connection, payloads))),
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },
             // "alert 40" and the like: each side lacks what the other requires.
@@ -169,16 +169,16 @@ async fn try_hands(
     }
 }
 
-fn carrier<S, T>(mut connection: tokio_postgres::Connection<S, T>, told: Option<Told>) -> Carrier
+fn carrier<S, T>(mut connection: tokio_postgres::Connection<S, T>, payloads: Option<Payloads>) -> Carrier
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Some(told) = told else { return Box::pin(connection) };
+    let Some(payloads) = payloads else { return Box::pin(connection) };
     Box::pin(async move {
         while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notification(notice) = message? {
-                let _ = told.send(notice.payload().to_owned());
+            if let AsyncMessage::Notification(notification) = message? {
+                let _ = payloads.send(notification.payload().to_owned());
             }
         }
         Ok(())

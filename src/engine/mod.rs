@@ -11,12 +11,12 @@ mod error;
 mod figures;
 mod further_pipeline;
 mod handshake;
-mod hearing;
 mod isolation;
 mod key_scheduler;
+mod listening;
 mod lock_wait;
 mod lost_sessions;
-mod notices;
+mod notifier;
 mod owed;
 mod panics;
 mod patience;
@@ -49,7 +49,7 @@ pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use figures::Figures;
 pub use key_scheduler::{Access, AccessMode, Accesses};
-pub use notices::{Listening, Notice};
+pub use notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
 pub use pool::{Answered, Application};
 pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
@@ -65,7 +65,7 @@ use figures::Traffic;
 use isolation::Isolation;
 use key_scheduler::KeyScheduler;
 use lost_sessions::LostSessions;
-use notices::Notices;
+use notifier::Notifier;
 use owed::Owed;
 use pool::Pool;
 use ready::Ready;
@@ -102,7 +102,7 @@ pub struct Engine {
     idle: Notify,
     pipeline_ended: Notify,
     owed: Arc<Owed>,
-    notices: Arc<Notices>,
+    notifier: Arc<Notifier>,
     lost_sessions: LostSessions,
     isolation: Isolation,
 }
@@ -153,7 +153,7 @@ impl Engine {
             idle: Notify::new(),
             pipeline_ended: Notify::new(),
             owed: Arc::default(),
-            notices: Arc::default(),
+            notifier: Arc::default(),
             lost_sessions: LostSessions::default(),
             isolation: Isolation::of_pool(max_pipelines),
         });
@@ -207,14 +207,14 @@ impl Engine {
         refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
     }
 
-    /// Subscribes to a topic of the notices that other processes send. The first subscriber has a connection opened
-    /// for that.
-    pub fn listen(self: &Arc<Self>, topic: String) -> Listening {
-        let (listening, attend) = self.notices.enter(topic);
-        if attend {
-            self.runtime.spawn(hearing::run(Arc::downgrade(self), self.notices.clone()));
+    /// Subscribes to a topic of the notifications that other processes send. The first subscriber has a connection
+    /// opened for that.
+    pub fn listen(self: &Arc<Self>, topic: String) -> Subscription {
+        let (subscription, is_first) = self.notifier.subscribe(topic);
+        if is_first {
+            self.runtime.spawn(listening::run(Arc::downgrade(self), self.notifier.clone()));
         }
-        listening
+        subscription
     }
 
     /// Allows this thread, which made the engine and makes its calls, to carry them as well, while they are few. It
@@ -375,7 +375,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.notices.end();
+        self.notifier.end();
         self.way.drive.end();
     }
 }

@@ -17,7 +17,7 @@ use super::description::{Description, PoolSettings, TargetSession};
 use super::direct::Way;
 use super::error::Error;
 use super::figures::PoolFigures;
-use super::handshake::Told;
+use super::handshake::Payloads;
 use super::session::Mark;
 use super::signing::ToSign;
 use super::verifier::Proof;
@@ -74,23 +74,25 @@ impl managed::Manager for Manager {
 
 impl Manager {
     /// A connection that serves calls.
-    async fn open(&self, way: &Way, told: Option<Told>) -> Result<Connection, Error> {
+    async fn open(&self, way: &Way, payloads: Option<Payloads>) -> Result<Connection, Error> {
         let connection = tokio::select! {
             biased;
             () = self.ended.cancelled() => return Err(Error::Closed),
-            opened = self.of_hosts(way, told) => opened?,
+            opened = self.of_hosts(way, payloads) => opened?,
         };
         connection.serve();
         Ok(connection)
     }
 
-    async fn of_hosts(&self, way: &Way, told: Option<Told>) -> Result<Connection, Error> {
+    async fn of_hosts(&self, way: &Way, payloads: Option<Payloads>) -> Result<Connection, Error> {
         let wanted = self.settings.target_session_attrs;
         if wanted != TargetSession::PreferStandby {
-            return self.first_of_hosts(wanted, way, told).await;
+            return self.first_of_hosts(wanted, way, payloads).await;
         }
-        match self.first_of_hosts(TargetSession::Standby, way, told.clone()).await {
-            Err(error) if error.is_of_this_host() => self.first_of_hosts(TargetSession::Any, way, told).await,
+        match self.first_of_hosts(TargetSession::Standby, way, payloads.clone()).await {
+            Err(error) if error.is_of_this_host() => {
+                self.first_of_hosts(TargetSession::Any, way, payloads).await
+            }
             found => found,
         }
     }
@@ -100,11 +102,11 @@ impl Manager {
         &self,
         wanted: TargetSession,
         way: &Way,
-        told: Option<Told>,
+        payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
         let mut failures = Vec::new();
         for host in 0..self.settings.hosts.max(1) {
-            let connect = self.connect(host, wanted, way, told.clone());
+            let connect = self.connect(host, wanted, way, payloads.clone());
             let connected = match self.settings.connection_timeout() {
                 // For the whole attempt: the operating system's own limit covers only the TCP handshake. A server
                 // that accepts and then sends nothing would block the caller for ever.
@@ -126,14 +128,14 @@ impl Manager {
         host: u32,
         wanted: TargetSession,
         way: &Way,
-        told: Option<Told>,
+        payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
         let open = lock(&self.open).clone();
         let Some(open) = open else { return Err(Error::Closed) };
         let mut is_explained = false;
         for judgement in 0..JUDGEMENTS {
             let description = self.application.describe(host, judgement > 0).await?;
-            match self.open_on(host, &description, wanted, way, &open, told.clone()).await {
+            match self.open_on(host, &description, wanted, way, &open, payloads.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 // Once more, so that Node can see what the server requires. The error then reports that.
                 Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
@@ -162,12 +164,12 @@ impl Manager {
         wanted: TargetSession,
         way: &Way,
         open: &mpsc::Sender<()>,
-        told: Option<Told>,
+        payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
         let mark = Mark::new();
         let attempt = async |mark| {
-            let (open, told) = (open.clone(), told.clone());
-            Connection::open(description, &self.application, wanted, way, mark, open, told).await
+            let (open, payloads) = (open.clone(), payloads.clone());
+            Connection::open(description, &self.application, wanted, way, mark, open, payloads).await
         };
         if !self.refusals.is_known(host) {
             match attempt(Some(&mark)).await {
@@ -279,9 +281,14 @@ impl Pool {
         }
     }
 
-    /// A connection of its own, outside of `max`, whose notices go to `told`. It ends with the pool's, if not before.
-    pub(super) async fn open_for_notices(&self, way: &Way, told: Told) -> Result<Connection, Error> {
-        self.connections.manager().open(way, Some(told)).await
+    /// A connection of its own, outside of `max`, whose notifications go to `payloads`. It ends with the pool's, if not
+    /// before.
+    pub(super) async fn open_for_notifications(
+        &self,
+        way: &Way,
+        payloads: Payloads,
+    ) -> Result<Connection, Error> {
+        self.connections.manager().open(way, Some(payloads)).await
     }
 
     /// Closes idle connections in the background for as long as the pool lives.

@@ -143,7 +143,7 @@ impl Drop for Locks {
 pub struct Circuits {
     pub(super) store: store::Circuits,
     calls: Arc<Calls>,
-    subscriptions: Mutex<HashMap<u32, store::Subscription>>,
+    subscriptions: Mutex<HashMap<u32, store::CircuitSubscription>>,
 }
 
 #[napi]

@@ -9,12 +9,12 @@ use super::cells::Cells;
 use super::json::{self, Object, time};
 use super::keys::Prefix;
 use super::relation::Addition;
-use super::subscription::{self, Subscription};
+use super::subscription::{self, CircuitSubscription};
 use super::table::{Definition, Index, Table};
 use super::template::Template;
 use super::{Place, TableRef};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, CoalescingKey, Engine, Error, Kind, Listening, Reply, Retry, Statement,
+    AccessMode, Answer, Arg, Call, CoalescingKey, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
 };
 
 const GET: Template = Template::of_both(
@@ -241,7 +241,11 @@ impl Circuits {
     }
 
     /// Calls `tell` with the breaker's state after each change, no matter which process makes it.
-    pub fn subscribe(&self, key: String, tell: impl Fn(String) + Send + Sync + 'static) -> Subscription {
+    pub fn subscribe(
+        &self,
+        key: String,
+        tell: impl Fn(String) + Send + Sync + 'static,
+    ) -> CircuitSubscription {
         subscription::subscribe(self, key, tell)
     }
 
@@ -250,7 +254,7 @@ impl Circuits {
     }
 
     /// Subscribes to notifications about a breaker, if the table sends them.
-    pub(super) fn listen(&self, key: &str) -> Option<Listening> {
+    pub(super) fn listen(&self, key: &str) -> Option<Subscription> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(key, shape.max_chars("key"));
         shape.has(CHANGES).then(|| self.place.engine.listen(shape.topic(&stored.text)))

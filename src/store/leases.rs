@@ -32,7 +32,7 @@ use tokio::time::sleep_until;
 use super::json;
 use super::lines::Place;
 use super::locks::{Granted, Locks, MAX_PATIENCE};
-use crate::engine::{Awaited, Error, Listening, Notice, Reply};
+use crate::engine::{Awaited, Error, Notification, Reply, Subscription};
 use crate::sync::lock;
 use crate::time::millis;
 
@@ -230,7 +230,7 @@ impl Waiting {
         if let Some(why) = why {
             return Ok(why);
         }
-        let mut ear = Ear::new(None);
+        let mut changes = Changes::new(None);
         let (mut is_first_try, mut unseen) = (true, 0);
         loop {
             // The first try fails as any call does; later tries retry transient failures.
@@ -245,8 +245,8 @@ impl Waiting {
                     self.locks.await_release(&self.wanted.key, false, None).await?.map(|(owner, _)| owner);
                 return Ok(End::TimeIsUp);
             }
-            if ear.listening.is_none() {
-                ear.listening = self.locks.listen(&self.wanted.key);
+            if changes.subscription.is_none() {
+                changes.subscription = self.locks.listen(&self.wanted.key);
             }
             let marked = tokio::select! {
                 biased;
@@ -267,7 +267,7 @@ impl Waiting {
                 Ok(None) | Err(_) => LAST_POLL,
             };
             tokio::select! {
-                heard = ear.wait(left) => heard?,
+                heard = changes.wait(left) => heard?,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             }
         }
@@ -348,16 +348,16 @@ impl Waiting {
 }
 
 /// The notifications about a lock.
-pub(super) struct Ear {
+pub(super) struct Changes {
     /// None if no notifications are sent.
-    listening: Option<Listening>,
-    hears: bool,
+    subscription: Option<Subscription>,
+    is_connected: bool,
     poll: Duration,
 }
 
-impl Ear {
-    pub(super) fn new(listening: Option<Listening>) -> Self {
-        Self { listening, hears: false, poll: FIRST_POLL }
+impl Changes {
+    pub(super) fn new(subscription: Option<Subscription>) -> Self {
+        Self { subscription, is_connected: false, poll: FIRST_POLL }
     }
 
     /// Waits until it is time for another try. `left`: the remaining time of the lease that is in the way.
@@ -366,16 +366,16 @@ impl Ear {
         let left = left + Duration::from_millis(1);
         let began = tokio::time::Instant::now();
         loop {
-            let look = if self.hears { SELDOM } else { self.poll };
+            let look = if self.is_connected { SELDOM } else { self.poll };
             tokio::select! {
-                notice = Listening::next_of(&mut self.listening) => match notice {
-                    Notice::Over => return Err(Error::Closed),
-                    Notice::Deaf => self.hears = false,
-                    Notice::Resumed => {
-                        self.hears = true;
+                notification = Subscription::next_of(&mut self.subscription) => match notification {
+                    Notification::Ended => return Err(Error::Closed),
+                    Notification::Disconnected => self.is_connected = false,
+                    Notification::Connected => {
+                        self.is_connected = true;
                         return Ok(());
                     }
-                    Notice::Told => return Ok(()),
+                    Notification::Notified => return Ok(()),
                 },
                 () = sleep_until(began + look.min(left)) => {
                     self.poll = (self.poll * 2).min(LAST_POLL);

@@ -17,7 +17,7 @@ use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::engine::{
-    AccessMode, Answer, Arg, Awaited, Engine, Error, Kind, Listening, Reply, Request, Retry,
+    AccessMode, Answer, Arg, Awaited, Engine, Error, Kind, Reply, Request, Retry, Subscription,
 };
 use crate::time::millis;
 
@@ -518,7 +518,7 @@ impl Locks {
     }
 
     /// Subscribes to notifications about a lock; none if the table sends none.
-    pub(super) fn listen(&self, key: &str) -> Option<Listening> {
+    pub(super) fn listen(&self, key: &str) -> Option<Subscription> {
         let shape = self.place.table.shape();
         let stored = || self.place.prefix.stored(key, shape.max_chars("key")).text;
         shape.has(WAKING).then(|| self.place.engine.listen(shape.topic(&stored())))

@@ -49,7 +49,7 @@ pub use idempotency::Idempotency;
 pub use inspection::Inspection;
 pub use leases::Wanted;
 pub use locks::Locks;
-pub use subscription::Subscription;
+pub use subscription::CircuitSubscription;
 
 use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Engine, Reply, Request, Retry};
 use keys::Prefix;

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::circuits::Circuits;
 use super::leases::SELDOM;
-use crate::engine::{Awaited, Error, Listening, Notice, Outcome, Reply};
+use crate::engine::{Awaited, Error, Notification, Outcome, Reply, Subscription};
 
 /// The longest time for which a change that is not announced may go unseen.
 const POLL: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_secs(1);
 const ABSENT: &str = r#"{"state":"closed","failureCount":0}"#;
 
 /// Runs until it is dropped, or the engine is closed.
-pub struct Subscription {
+pub struct CircuitSubscription {
     _ends_when_dropped: oneshot::Sender<()>,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn subscribe(
     circuits: &Circuits,
     key: String,
     tell: impl Fn(String) + Send + Sync + 'static,
-) -> Subscription {
+) -> CircuitSubscription {
     let (ends_when_dropped, dropped) = oneshot::channel();
     let first = look(circuits, &key);
     let watch = Watch { circuits: circuits.clone(), key, known: None, is_behind: false, tell };
@@ -51,7 +51,7 @@ pub(super) fn subscribe(
             _ = dropped => {}
         }
     });
-    Subscription { _ends_when_dropped: ends_when_dropped }
+    CircuitSubscription { _ends_when_dropped: ends_when_dropped }
 }
 
 /// Reads a breaker's state.
@@ -73,7 +73,7 @@ struct Watch<T> {
 
 impl<T: Fn(String)> Watch<T> {
     async fn run(mut self, first: Awaited) {
-        let mut ear = Ear::default();
+        let mut changes = Changes::default();
         let mut looking = first;
         let mut is_notified = false;
         loop {
@@ -84,14 +84,14 @@ impl<T: Fn(String)> Watch<T> {
             let is_news = self.see(outcome);
             let soon = self.is_behind || (is_notified && !is_news);
             // Only now is the table known, and with it the source of its notifications.
-            if ear.listening.is_none() {
-                ear.listening = self.circuits.listen(&self.key);
+            if changes.subscription.is_none() {
+                changes.subscription = self.circuits.listen(&self.key);
             }
-            let woken = ear.wait(soon).await;
-            if woken == Some(Notice::Over) {
+            let woken = changes.wait(soon).await;
+            if woken == Some(Notification::Ended) {
                 return;
             }
-            is_notified = woken == Some(Notice::Told);
+            is_notified = woken == Some(Notification::Notified);
             looking = look(&self.circuits, &self.key);
         }
     }
@@ -123,24 +123,24 @@ struct Named<'a> {
 
 /// The notifications about a breaker.
 #[derive(Default)]
-struct Ear {
+struct Changes {
     /// None if no notifications are sent.
-    listening: Option<Listening>,
-    hears: bool,
+    subscription: Option<Subscription>,
+    is_connected: bool,
 }
 
-impl Ear {
-    /// Waits until it is time to read again. Returns the notice, or none if a timer has run out.
-    async fn wait(&mut self, soon: bool) -> Option<Notice> {
+impl Changes {
+    /// Waits until it is time to read again. Returns the notification, or none if a timer has run out.
+    async fn wait(&mut self, soon: bool) -> Option<Notification> {
         let began = Instant::now();
         loop {
-            let pause = if self.hears && !soon { SELDOM } else { POLL };
+            let pause = if self.is_connected && !soon { SELDOM } else { POLL };
             tokio::select! {
-                notice = Listening::next_of(&mut self.listening) => match notice {
-                    Notice::Deaf => self.hears = false,
-                    notice => {
-                        self.hears |= notice == Notice::Resumed;
-                        return Some(notice);
+                notification = Subscription::next_of(&mut self.subscription) => match notification {
+                    Notification::Disconnected => self.is_connected = false,
+                    notification => {
+                        self.is_connected |= notification == Notification::Connected;
+                        return Some(notification);
                     }
                 },
                 () = sleep_until(began + pause) => return None,

@@ -1,6 +1,6 @@
 //! Waiting until a lock is free, without taking it.
 
-use super::leases::Ear;
+use super::leases::Changes;
 use super::locks::{Locks, MAX_PATIENCE};
 use crate::engine::Error;
 
@@ -22,7 +22,7 @@ pub(super) async fn until_free(
 /// If it is patient, it waits as `lock()` does: the first read fails as any call does, later reads retry transient
 /// failures.
 async fn until_another_holder(locks: &Locks, key: &str, is_patient: bool) -> Result<(), Error> {
-    let mut ear = Ear::new(locks.listen(key));
+    let mut changes = Changes::new(locks.listen(key));
     let mut first = None;
     let mut patience = None;
     while let Some((holder, left)) = locks.await_release(key, true, patience).await? {
@@ -30,7 +30,7 @@ async fn until_another_holder(locks: &Locks, key: &str, is_patient: bool) -> Res
             break;
         }
         patience = is_patient.then_some(MAX_PATIENCE);
-        ear.wait(left).await?;
+        changes.wait(left).await?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! The listening connection: opened for the first listener, kept while there is a listener, and reopened when it is
-//! lost.
+//! The listening connection: opened for the first subscription, kept while there is a subscription, and reopened when
+//! it is lost.
 //!
 //! * It uses the pool's description, but is not one of the connections that carry calls. It comes on top of `max`,
 //!   and only the runtime polls it.
-//! * A session that a pooler shares among its clients receives the notices of all of them, or of none. So `LISTEN` is
-//!   sent only if the session is known to be its own.
-//! * A server that has disappeared silently sends no notices either. So it is asked for a sign of life from time to
-//!   time.
+//! * A session that a pooler shares among its clients receives the notifications of all of them, or of none. So
+//!   `LISTEN` is sent only if the session is known to be its own.
+//! * A server that has disappeared silently sends no notifications either. So it is asked for a sign of life from time
+//!   to time.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
@@ -17,10 +17,10 @@ use tokio::time::{sleep, timeout};
 
 use super::direct::{Direct, Way};
 use super::drive::Drive;
-use super::notices::Notices;
+use super::notifier::Notifier;
 use super::{Engine, Error};
 
-/// Notices are sent on this channel. Its name is in the triggers, too.
+/// Notifier are sent on this channel. Its name is in the triggers, too.
 const CHANNEL: &str = "go_goscope";
 
 /// How long there may be silence before the server is asked whether it is there.
@@ -35,9 +35,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// If there was a session, but a shared one, the next is likely to be shared, too.
-const PAUSE_OF_THE_DEAF: Duration = Duration::from_secs(60);
+const SHARED_SESSION_PAUSE: Duration = Duration::from_secs(60);
 
-/// Why no notices are received any more, though there is still a listener.
+/// Why no notifications are received any more, though there is still a subscription.
 enum End {
     Lost,
     /// The session is others' as well.
@@ -45,51 +45,51 @@ enum End {
 }
 
 /// Reports when no task attends to the connection any more, also after a panic.
-struct Attending(Arc<Notices>, Way);
+struct Running(Arc<Notifier>, Way);
 
-impl Drop for Attending {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.forsake();
+        self.0.abandon();
         self.1.drive.end();
     }
 }
 
 /// Attends to the connection until it is not wanted any more.
-pub(super) async fn run(engine: Weak<Engine>, notices: Arc<Notices>) {
+pub(super) async fn run(engine: Weak<Engine>, notifier: Arc<Notifier>) {
     let way = match engine.upgrade() {
         Some(engine) => Way { drive: Drive::start(&engine.runtime), direct: Arc::new(Direct::default()) },
-        None => return notices.forsake(),
+        None => return notifier.abandon(),
     };
-    let attending = Attending(notices, way);
-    let Attending(notices, way) = &attending;
-    let heard = async {
+    let running = Running(notifier, way);
+    let Running(notifier, way) = &running;
+    let listening = async {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            let end = hear(&engine, notices, way).await;
-            notices.turn(false);
+            let end = listen_until_end(&engine, notifier, way).await;
+            notifier.set_connected(false);
             if began.elapsed() > LAST_PAUSE {
                 pause = FIRST_PAUSE;
             }
             let length = match end {
                 End::Lost => pause,
-                End::Shared => PAUSE_OF_THE_DEAF,
+                End::Shared => SHARED_SESSION_PAUSE,
             };
             sleep(length.mul_f64(jitter())).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     };
     tokio::select! {
-        () = heard => {}
-        () = notices.unwanted() => {}
+        () = listening => {}
+        () = notifier.unwanted() => {}
     }
 }
 
-async fn hear(engine: &Weak<Engine>, notices: &Notices, way: &Way) -> End {
-    let (told, mut payloads) = mpsc::unbounded_channel();
+async fn listen_until_end(engine: &Weak<Engine>, notifier: &Notifier, way: &Way) -> End {
+    let (sender, mut payloads) = mpsc::unbounded_channel();
     // Not held any longer: an engine that only this connection refers to must end.
     let opened = match engine.upgrade() {
-        Some(engine) => engine.pool.open_for_notices(way, told).await,
+        Some(engine) => engine.pool.open_for_notifications(way, sender).await,
         None => Err(Error::Closed),
     };
     let Ok(connection) = opened else { return End::Lost };
@@ -100,10 +100,10 @@ async fn hear(engine: &Weak<Engine>, notices: &Notices, way: &Way) -> End {
     if !matches!(timeout(ANSWER, connection.execute(&listen)).await, Ok(Ok(()))) {
         return End::Lost;
     }
-    notices.turn(true);
+    notifier.set_connected(true);
     loop {
         match timeout(SILENCE, payloads.recv()).await {
-            Ok(Some(payload)) => notices.tell(&payload),
+            Ok(Some(payload)) => notifier.notify(&payload),
             Ok(None) => return End::Lost,
             // Repeating it changes nothing, and shows in the server's list of sessions what this one is for.
             Err(_) => match timeout(ANSWER, connection.execute(&listen)).await {
