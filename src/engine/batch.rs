@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 use super::isolation::Slot;
 use super::lock_wait::{FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY};
 use super::pool::Checkout;
-use super::reply::Telling;
+use super::reply::Completions;
 use super::request::{Answered, Prepare, Request, Retry};
 use super::statement::{Arg, Statement, deal};
 use super::{Engine, Error};
@@ -193,7 +193,7 @@ async fn run_by_itself(
     request: Request,
     wait: LockWait,
 ) -> Unsettled {
-    request.note_repetition();
+    request.note_retry();
     engine.traffic.count_statement(request.calls());
     match send(engine, checkout, statement, &[request.args()], wait).await {
         Ok(rows) => Unsettled::again(answer_all(engine, vec![(request, &rows)])),
@@ -213,20 +213,20 @@ fn is_blocked(error: &Error, checkout: &Checkout, wait: LockWait) -> bool {
 fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
     let mut again = Vec::new();
     let mut done = Vec::with_capacity(answered.len());
-    let mut telling = Telling::default();
+    let mut completions = Completions::default();
     for (request, rows) in answered {
         // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the batch.
-        match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut telling))) {
+        match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut completions))) {
             Ok(Answered::Done(request)) => done.push(request.retire()),
             Ok(Answered::Again(request)) => {
-                request.note_repetition();
+                request.note_retry();
                 again.push(request);
             }
             Err(_) => {}
         }
     }
     // First the callers, then the next in line: see `Request::settle`.
-    drop(telling);
+    drop(completions);
     engine.leave(done);
     again
 }
@@ -251,7 +251,7 @@ fn failed(engine: &Arc<Engine>, checkout: &Checkout, mut request: Request, error
     let runs_again = runs_again(engine, checkout, &mut request, error)
         && (request.failures < MAX_FAILURES || is_patient(engine, &request));
     if runs_again {
-        request.note_repetition();
+        request.note_retry();
     }
     if may_be_under_way(error) && request.writes() && checkout.backend().is_some() {
         engine.lost_sessions.hold(engine, checkout, request, (!runs_again).then(|| error.clone()));
@@ -373,7 +373,7 @@ mod tests {
         let mut request =
             Request::new(Accesses::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
         let mut pauses = Vec::new();
-        while let Answered::Again(again) = request.answer(&[], &mut Telling::default()) {
+        while let Answered::Again(again) = request.answer(&[], &mut Completions::default()) {
             request = again;
             pauses.push(pause(&request));
         }

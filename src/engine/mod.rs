@@ -52,7 +52,7 @@ pub use key_scheduler::{Access, AccessMode, Accesses};
 pub use notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
 pub use pool::{Answered, Application};
-pub use reply::{Awaited, Caller, Listener, Outcome, Reply};
+pub use reply::{Caller, FutureOutcome, Outcome, Reply, ReplySink};
 pub use request::{Answer, Call, CoalescingKey, NothingToPrepare, Prepare, Request, Retry};
 pub use signing::ToSign;
 pub use statement::{Arg, Kind, Statement};

@@ -272,7 +272,7 @@ fn refuse(engine: &Engine, requests: Vec<Request>, error: &Error) -> Vec<Request
     for mut request in requests.into_iter().chain(waiting) {
         if is_hopeful(engine, &request, error) {
             request.failures += 1;
-            request.note_repetition();
+            request.note_retry();
             again.push(request);
         } else {
             request.settle(Err(error.clone()));

@@ -12,26 +12,26 @@ use super::{Error, panics};
 /// The JSON text of a call's result, empty if there is none: JSON has no word for `undefined`.
 pub type Outcome = Result<String, Error>;
 
-/// A call, as its listener knows it.
+/// A call, as its sink knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caller {
     /// Where its caller waits.
     pub slot: u32,
     /// What kind of call it is.
     pub operation: u32,
-    /// When it was made, by the listener's clock.
+    /// When it was made, by the sink's clock.
     pub since: u64,
 }
 
 /// Receives the outcomes of calls.
-pub trait Listener: Send + Sync {
-    fn hear(&self, outcomes: Vec<(Caller, Outcome)>);
+pub trait ReplySink: Send + Sync {
+    fn complete(&self, outcomes: Vec<(Caller, Outcome)>);
     /// The call is made to the server once more.
-    fn hear_of_repetition(&self, _: Caller) {}
+    fn count_retry(&self, _: Caller) {}
 }
 
 enum To {
-    Listener(Arc<dyn Listener>, Caller),
+    Sink(Arc<dyn ReplySink>, Caller),
     Closure(Box<dyn FnOnce(Outcome) + Send>),
 }
 
@@ -40,46 +40,46 @@ enum To {
 pub struct Reply(Option<To>);
 
 impl Reply {
-    pub fn new(tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        Self(Some(To::Closure(Box::new(tell))))
+    pub fn new(report: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self(Some(To::Closure(Box::new(report))))
     }
 
-    pub fn to(listener: Arc<dyn Listener>, caller: Caller) -> Self {
-        Self(Some(To::Listener(listener, caller)))
+    pub fn to(sink: Arc<dyn ReplySink>, caller: Caller) -> Self {
+        Self(Some(To::Sink(sink, caller)))
     }
 
     /// A reply, and its outcome for a caller that awaits it.
-    pub fn awaited() -> (Self, Awaited) {
-        let (told, heard) = oneshot::channel();
+    pub fn awaited() -> (Self, FutureOutcome) {
+        let (sender, receiver) = oneshot::channel();
         let reply = Self::new(move |outcome| {
-            let _ = told.send(outcome);
+            let _ = sender.send(outcome);
         });
-        (reply, Awaited(heard))
+        (reply, FutureOutcome(receiver))
     }
 
-    pub(super) fn note_repetition(&self) {
-        if let Some(To::Listener(listener, caller)) = &self.0 {
-            listener.hear_of_repetition(*caller);
+    pub(super) fn note_retry(&self) {
+        if let Some(To::Sink(sink, caller)) = &self.0 {
+            sink.count_retry(*caller);
         }
     }
 
     pub fn settle(self, outcome: Outcome) {
-        Telling::default().tell(self, outcome);
+        Completions::default().add(self, outcome);
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(to) = self.0.take() {
-            Telling::default().tell(Self(Some(to)), Err(Error::Panic { message: panics::last() }));
+            Completions::default().add(Self(Some(to)), Err(Error::Panic { message: panics::last() }));
         }
     }
 }
 
 /// The outcome of a call.
-pub struct Awaited(oneshot::Receiver<Outcome>);
+pub struct FutureOutcome(oneshot::Receiver<Outcome>);
 
-impl Future for Awaited {
+impl Future for FutureOutcome {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
@@ -87,21 +87,21 @@ impl Future for Awaited {
     }
 }
 
-/// Reports to many callers at once. A listener for all of them receives the outcomes together, and does not wake up
+/// Reports to many callers at once. A sink for all of them receives the outcomes together, and does not wake up
 /// for the first and go back to sleep before the second.
 #[derive(Default)]
-pub(super) struct Telling {
-    listener: Option<Arc<dyn Listener>>,
+pub(super) struct Completions {
+    sink: Option<Arc<dyn ReplySink>>,
     outcomes: Vec<(Caller, Outcome)>,
 }
 
-impl Telling {
-    pub(super) fn tell(&mut self, mut reply: Reply, outcome: Outcome) {
+impl Completions {
+    pub(super) fn add(&mut self, mut reply: Reply, outcome: Outcome) {
         match reply.0.take() {
-            Some(To::Listener(listener, caller)) => {
-                if !self.listener.as_ref().is_some_and(|known| Arc::ptr_eq(known, &listener)) {
+            Some(To::Sink(sink, caller)) => {
+                if !self.sink.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink)) {
                     self.flush();
-                    self.listener = Some(listener);
+                    self.sink = Some(sink);
                 }
                 self.outcomes.push((caller, outcome));
             }
@@ -112,15 +112,15 @@ impl Telling {
 
     pub(super) fn flush(&mut self) {
         let outcomes = std::mem::take(&mut self.outcomes);
-        if let Some(listener) = &self.listener
+        if let Some(sink) = &self.sink
             && !outcomes.is_empty()
         {
-            listener.hear(outcomes);
+            sink.complete(outcomes);
         }
     }
 }
 
-impl Drop for Telling {
+impl Drop for Completions {
     fn drop(&mut self) {
         self.flush();
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 use super::connect::Connection;
-use super::reply::{Outcome, Reply, Telling};
+use super::reply::{Completions, Outcome, Reply};
 use super::statement::{Arg, Statement};
 use super::{Accesses, Engine, Error};
 use crate::time::LONGEST;
@@ -220,10 +220,10 @@ impl Request {
         self.calls
     }
 
-    /// Reports to its callers' listeners that it will run once more.
-    pub(super) fn note_repetition(&self) {
+    /// Reports to its callers' sinks that it will run once more.
+    pub(super) fn note_retry(&self) {
         for reply in self.reply.iter().chain(&self.coalesced) {
-            reply.note_repetition();
+            reply.note_retry();
         }
     }
 
@@ -259,7 +259,7 @@ impl Request {
     }
 
     /// Reads the rows and has the outcome reported to the callers; returns the request if it wants another run.
-    pub(super) fn answer(mut self, rows: &[Row], telling: &mut Telling) -> Answered {
+    pub(super) fn answer(mut self, rows: &[Row], completions: &mut Completions) -> Answered {
         let read = match &mut self.call {
             Some(call) => call.read(rows),
             None => Ok(Answer::Done("null".into())),
@@ -269,23 +269,23 @@ impl Request {
                 self.maybe_done = true;
                 self.repetitions += 1;
                 if self.repetitions == MAX_REPETITIONS {
-                    return self.tell(Err(Error::other(UNSETTLED)), telling);
+                    return self.complete(Err(Error::other(UNSETTLED)), completions);
                 }
                 Answered::Again(self)
             }
-            Ok(Answer::Done(json)) => self.tell(Ok(json), telling),
+            Ok(Answer::Done(json)) => self.complete(Ok(json), completions),
             Ok(Answer::Counted { last, most }) => {
                 let first = last + 1 - self.calls as i64;
                 for (number, reply) in (first..).zip(self.replies()) {
-                    telling.tell(reply, Ok(number.min(most).to_string()));
+                    completions.add(reply, Ok(number.min(most).to_string()));
                 }
                 Answered::Done(self)
             }
-            Err(error) => self.tell(Err(error), telling),
+            Err(error) => self.complete(Err(error), completions),
         }
     }
 
-    fn tell(mut self, outcome: Outcome, telling: &mut Telling) -> Answered {
+    fn complete(mut self, outcome: Outcome, completions: &mut Completions) -> Answered {
         if outcome.is_err()
             && self.maybe_done
             && let Some(undo) = self.unsettled.take()
@@ -294,7 +294,7 @@ impl Request {
         }
         let outcomes = std::iter::repeat_n(outcome, self.calls);
         for (reply, outcome) in self.replies().zip(outcomes) {
-            telling.tell(reply, outcome);
+            completions.add(reply, outcome);
         }
         Answered::Done(self)
     }
@@ -306,9 +306,9 @@ impl Request {
     pub(super) fn settle(self, outcome: Outcome) {
         // First the callers, then the next in line. In the opposite order, a later call on the same key could be
         // answered before this one.
-        let mut telling = Telling::default();
-        let done = self.tell(outcome, &mut telling);
-        drop(telling);
+        let mut completions = Completions::default();
+        let done = self.complete(outcome, &mut completions);
+        drop(completions);
         drop(done);
     }
 

@@ -26,7 +26,7 @@ use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use super::watch::Watch;
-use crate::engine::{Caller, Engine, Error, Listener, Outcome, Reply, know_names};
+use crate::engine::{Caller, Engine, Error, Outcome, Reply, ReplySink, know_names};
 use crate::sync::{Thread, lock};
 use crate::time::millis;
 
@@ -114,7 +114,7 @@ impl Queue {
     }
 
     /// Has `ring` wake JavaScript for as long as it can.
-    pub(super) fn hear(&self, ring: impl Fn() -> bool + Send + Sync + 'static) {
+    pub(super) fn set_wakeup(&self, ring: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.bell.set(Box::new(ring));
     }
 
@@ -156,8 +156,8 @@ impl Queue {
     }
 }
 
-impl Listener for Queue {
-    fn hear(&self, outcomes: Vec<(Caller, Outcome)>) {
+impl ReplySink for Queue {
+    fn complete(&self, outcomes: Vec<(Caller, Outcome)>) {
         self.push(outcomes.into_iter().map(|(Caller { slot, .. }, outcome)| match outcome {
             Ok(json) if json.len() > LONGEST_ANSWER => {
                 let message = "the answer is longer than a JavaScript string can be".to_owned();

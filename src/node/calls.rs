@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
 use super::waits::Wait;
-use crate::engine::{Caller, Error, Figures, Listener, Outcome, Reply};
+use crate::engine::{Caller, Error, Figures, Outcome, Reply, ReplySink};
 use crate::histogram::{Histogram, Snapshot};
 use crate::sync::lock;
 
@@ -111,13 +111,13 @@ impl Calls {
     }
 }
 
-impl Listener for Calls {
-    fn hear(&self, outcomes: Vec<(Caller, Outcome)>) {
+impl ReplySink for Calls {
+    fn complete(&self, outcomes: Vec<(Caller, Outcome)>) {
         self.count(&outcomes);
-        Listener::hear(&*self.queue, outcomes);
+        ReplySink::complete(&*self.queue, outcomes);
     }
 
-    fn hear_of_repetition(&self, caller: Caller) {
+    fn count_retry(&self, caller: Caller) {
         self.counted(caller.operation).repetitions.fetch_add(1, Ordering::Relaxed);
     }
 }

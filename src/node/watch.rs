@@ -108,7 +108,7 @@ impl Inner {
         if let Some(bell) = Bell::hang(self.uv, self.event_loop, heard) {
             self.open.set(self.open.get() + 1);
             self.bell.replace(Some(bell.clone()));
-            self.queue.hear(move || bell.ring());
+            self.queue.set_wakeup(move || bell.ring());
         }
     }
 

@@ -32,7 +32,7 @@ use tokio::time::sleep_until;
 use super::json;
 use super::lines::Place;
 use super::locks::{Granted, Locks, MAX_PATIENCE};
-use crate::engine::{Awaited, Error, Notification, Reply, Subscription};
+use crate::engine::{Error, FutureOutcome, Notification, Reply, Subscription};
 use crate::sync::lock;
 use crate::time::millis;
 
@@ -211,7 +211,7 @@ struct Waiting {
 /// A try that is under way.
 struct Attempt {
     sent: Instant,
-    outcome: Awaited,
+    outcome: FutureOutcome,
 }
 
 enum End {

@@ -17,7 +17,7 @@ use super::template::{DELETE_BY_KEY, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::engine::{
-    AccessMode, Answer, Arg, Awaited, Engine, Error, Kind, Reply, Request, Retry, Subscription,
+    AccessMode, Answer, Arg, Engine, Error, FutureOutcome, Kind, Reply, Request, Retry, Subscription,
 };
 use crate::time::millis;
 
@@ -529,7 +529,7 @@ impl Locks {
         give_back(self, key, owner, ttl, counted);
     }
 
-    fn owed_release(&self, key: String, owner: String) -> Awaited {
+    fn owed_release(&self, key: String, owner: String) -> FutureOutcome {
         let (reply, outcome) = Reply::awaited();
         let rest = [Arg::text(owner), Arg::Int(None)];
         let request = self.request(AT_RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::circuits::Circuits;
 use super::leases::SELDOM;
-use crate::engine::{Awaited, Error, Notification, Outcome, Reply, Subscription};
+use crate::engine::{Error, FutureOutcome, Notification, Outcome, Reply, Subscription};
 
 /// The longest time for which a change that is not announced may go unseen.
 const POLL: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ pub(super) fn subscribe(
 }
 
 /// Reads a breaker's state.
-fn look(circuits: &Circuits, key: &str) -> Awaited {
+fn look(circuits: &Circuits, key: &str) -> FutureOutcome {
     let (reply, state) = Reply::awaited();
     circuits.get_state(key.to_owned(), reply);
     state
@@ -72,7 +72,7 @@ struct Watch<T> {
 }
 
 impl<T: Fn(String)> Watch<T> {
-    async fn run(mut self, first: Awaited) {
+    async fn run(mut self, first: FutureOutcome) {
         let mut changes = Changes::default();
         let mut looking = first;
         let mut is_notified = false;
