@@ -13,9 +13,9 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 
 use super::description::{Description, TargetSession};
-use super::direct::Way;
 use super::error::{Error, is_of_copy};
 use super::handshake::{Failure, Handshake, ISOLATION, Payloads, session_statements, shake_hands};
+use super::io_mode::Io;
 use super::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
 use super::pool::Application;
 use super::routing::to_primary;
@@ -61,7 +61,7 @@ impl Connection {
         description: &Description,
         application: &Arc<dyn Application>,
         wanted: TargetSession,
-        way: &Way,
+        io: &Io,
         mark: Option<&Mark>,
         open: mpsc::Sender<()>,
         payloads: Option<Payloads>,
@@ -69,10 +69,10 @@ impl Connection {
         // Before the client, which must be dropped first.
         let (set_up, outcome) = SetUp::begin();
         let Handshake { client, carrier } =
-            shake_hands(description, application, &way.direct, mark, payloads).await?;
+            shake_hands(description, application, &io.mode, mark, payloads).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
-        way.drive.spawn(async move {
+        io.executor.spawn(async move {
             if let Err(error) = carry(carrier, outcome).await {
                 let _ = watch.set(Error::from_protocol(&error));
             }

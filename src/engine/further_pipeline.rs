@@ -30,7 +30,7 @@ pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Checkout>,
     }
     let (sender, opened) = oneshot::channel();
     let opening = engine.clone();
-    engine.way.drive.spawn(async move {
+    engine.io.executor.spawn(async move {
         // If there is no receiver, the connection goes back to the pool.
         let _ = sender.send(opening.pool.check_out().await);
     });

@@ -1,4 +1,4 @@
-//! From an address to a session: transport, TLS, authentication, and the settings that our statements rely on.
+//! From an address to a session: stream, TLS, authentication, and the settings that our statements rely on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,15 +12,15 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::description::Description;
-use super::direct::Direct;
 use super::error::{Error, is_of_handshake};
+use super::io_mode::IoMode;
 use super::pool::Application;
-use super::reach::reach;
 use super::session::{MARK_SETTING, Mark};
+use super::socket::Socket;
 use super::startup::{StartUp, StartingTls};
+use super::stream;
 use super::tls;
 use super::verifier::Unchecked;
-use super::wire::Wire;
 
 /// Set for each of our own sessions, after the user's own `options`, so these override them:
 ///
@@ -88,13 +88,13 @@ impl Failure {
 pub(super) async fn shake_hands(
     description: &Description,
     application: &Arc<dyn Application>,
-    direct: &Arc<Direct>,
+    mode: &Arc<IoMode>,
     mark: Option<&Mark>,
     payloads: Option<Payloads>,
 ) -> Result<Handshake, Failure> {
     let start = StartUp::new(description.parameters.clone().into_iter().collect());
     let options = mark.map_or_else(String::new, session_options);
-    match try_hands(description, application, direct, &options, &start, payloads).await {
+    match try_hands(description, application, mode, &options, &start, payloads).await {
         Ok((client, carrier)) => Ok(Handshake { client, carrier }),
         Err(error) => Err(Failure { error, was_answered: start.was_answered() }),
     }
@@ -120,28 +120,28 @@ pub(super) fn session_statements() -> String {
 async fn try_hands(
     description: &Description,
     application: &Arc<dyn Application>,
-    direct: &Arc<Direct>,
+    mode: &Arc<IoMode>,
     session: &str,
     start: &StartUp,
     payloads: Option<Payloads>,
 ) -> Result<(Client, Carrier), Error> {
-    let mut transport = reach(description).await?;
+    let mut stream = stream::open(description).await?;
     let mut config = config(description, session);
-    let wire = |transport| Wire::new(transport, direct).map_err(|error| Error::from_io(&error, "dup", None));
+    let socket = |stream| Socket::new(stream, mode).map_err(|error| Error::from_io(&error, "dup", None));
     let Some(tls) = &description.tls else {
         config.ssl_mode(SslMode::Disable);
-        let started = config.connect_raw(start.over(wire(transport)?), NoTls).await;
+        let started = config.connect_raw(start.over(socket(stream)?), NoTls).await;
         let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
         return Ok((client, carrier(connection, payloads)));
     };
     if !tls.direct {
-        tls::request(&mut transport).await?;
+        tls::request(&mut stream).await?;
     }
     // The server's answer has been read. From here tokio-postgres starts the handshake directly.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let unchecked = Unchecked::default();
     let (mut connector, server_name) = tls::connector(tls, application, &unchecked)?;
-    let connect = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, &server_name);
+    let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
     let waits_for_node = tls.nodes_key.is_some();
     let connect = StartingTls {
@@ -151,7 +151,7 @@ async fn try_hands(
         application: application.clone(),
         waits_for_node,
     };
-    match config.connect_raw(wire(transport)?, connect).await {
+    match config.connect_raw(socket(stream)?, connect).await {
         Ok((client, connection)) => Ok((client, carrier(connection, payloads))),
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },

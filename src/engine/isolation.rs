@@ -91,7 +91,7 @@ impl Drop for Slot {
 pub(super) fn isolate(engine: &Arc<Engine>, mut request: Request) {
     request.blocked_since.get_or_insert_with(Instant::now);
     match Slot::take(engine) {
-        Some(slot) => engine.way.drive.spawn(Box::pin(wait_alone(slot, request))),
+        Some(slot) => engine.io.executor.spawn(Box::pin(wait_alone(slot, request))),
         None => enqueue(engine, request),
     }
 }
@@ -115,7 +115,7 @@ fn enqueue(engine: &Arc<Engine>, request: Request) {
     let mut queue = lock(&engine.isolation.queue);
     queue.blocked.push_back(request);
     if !std::mem::replace(&mut queue.is_attended, true) {
-        engine.way.drive.spawn(Box::pin(take_turns(Attending(engine.clone()))));
+        engine.io.executor.spawn(Box::pin(take_turns(Attending(engine.clone()))));
     }
 }
 
@@ -149,7 +149,7 @@ async fn take_turns(attending: Attending) {
     while let Some(mut requests) = attending.next() {
         while let Some(slot) = Slot::take(&engine).filter(|_| !requests.is_empty()) {
             if let Some(request) = requests.pop_front() {
-                engine.way.drive.spawn(Box::pin(wait_alone(slot, request)));
+                engine.io.executor.spawn(Box::pin(wait_alone(slot, request)));
             }
         }
         let Some(first) = requests.pop_front() else { continue };

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::direct::{Direct, Way};
-use super::drive::Drive;
+use super::executor::Executor;
+use super::io_mode::{Io, IoMode};
 use super::notifier::Notifier;
 use super::{Engine, Error};
 
@@ -45,28 +45,28 @@ enum End {
 }
 
 /// Reports when no task attends to the connection any more, also after a panic.
-struct Running(Arc<Notifier>, Way);
+struct Running(Arc<Notifier>, Io);
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.abandon();
-        self.1.drive.end();
+        self.1.executor.end();
     }
 }
 
 /// Attends to the connection until it is not wanted any more.
 pub(super) async fn run(engine: Weak<Engine>, notifier: Arc<Notifier>) {
-    let way = match engine.upgrade() {
-        Some(engine) => Way { drive: Drive::start(&engine.runtime), direct: Arc::new(Direct::default()) },
+    let io = match engine.upgrade() {
+        Some(engine) => Io { executor: Executor::start(&engine.runtime), mode: Arc::new(IoMode::default()) },
         None => return notifier.abandon(),
     };
-    let running = Running(notifier, way);
-    let Running(notifier, way) = &running;
+    let running = Running(notifier, io);
+    let Running(notifier, io) = &running;
     let listening = async {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            let end = listen_until_end(&engine, notifier, way).await;
+            let end = listen_until_end(&engine, notifier, io).await;
             notifier.set_connected(false);
             if began.elapsed() > LAST_PAUSE {
                 pause = FIRST_PAUSE;
@@ -85,11 +85,11 @@ pub(super) async fn run(engine: Weak<Engine>, notifier: Arc<Notifier>) {
     }
 }
 
-async fn listen_until_end(engine: &Weak<Engine>, notifier: &Notifier, way: &Way) -> End {
+async fn listen_until_end(engine: &Weak<Engine>, notifier: &Notifier, io: &Io) -> End {
     let (sender, mut payloads) = mpsc::unbounded_channel();
     // Not held any longer: an engine that only this connection refers to must end.
     let opened = match engine.upgrade() {
-        Some(engine) => engine.pool.open_for_notifications(way, sender).await,
+        Some(engine) => engine.pool.open_for_notifications(io, sender).await,
         None => Err(Error::Closed),
     };
     let Ok(connection) = opened else { return End::Lost };

@@ -293,8 +293,8 @@ enum Asked {
 /// Asks once. `is_fresh`: over a new connection. `limit`: how long to open that may take, and how long the answer.
 async fn terminate(engine: &Engine, lost: &[Backend], is_fresh: bool, limit: Duration) -> Asked {
     // JavaScript's thread may be busy, and these calls must not wait for it.
-    engine.way.direct.leave();
-    let connection = match timeout(limit, engine.pool.spare(&engine.way, is_fresh)).await {
+    engine.io.mode.leave_loop();
+    let connection = match timeout(limit, engine.pool.spare(&engine.io, is_fresh)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Asked::Refused(error),
         Err(_) => return Asked::Lost,

@@ -4,13 +4,13 @@ mod batch;
 mod closing;
 mod connect;
 mod description;
-mod direct;
-mod drive;
 mod errno;
 mod error;
+mod executor;
 mod figures;
 mod further_pipeline;
 mod handshake;
+mod io_mode;
 mod isolation;
 mod key_scheduler;
 mod listening;
@@ -22,7 +22,6 @@ mod panics;
 mod patience;
 mod pipeline;
 mod pool;
-mod reach;
 mod ready;
 mod reply;
 mod request;
@@ -31,12 +30,13 @@ mod scans;
 mod session;
 mod set_up;
 mod signing;
+mod socket;
 mod startup;
 mod statement;
+mod stream;
 mod sweep;
 mod tls;
 mod verifier;
-mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -44,10 +44,10 @@ use std::time::{Duration, Instant};
 
 pub use connect::Connection;
 pub use description::{Description, PoolSettings};
-pub use direct::Sight;
 pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use figures::Figures;
+pub use io_mode::Readiness;
 pub use key_scheduler::{Access, AccessMode, Accesses};
 pub use notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
@@ -59,9 +59,9 @@ pub use statement::{Arg, Kind, Statement};
 pub use verifier::Proof;
 
 use crate::sync::{Thread, lock};
-use direct::{Direct, Way};
-use drive::Drive;
+use executor::Executor;
 use figures::Traffic;
+use io_mode::{Io, IoMode};
 use isolation::Isolation;
 use key_scheduler::KeyScheduler;
 use lost_sessions::LostSessions;
@@ -87,17 +87,17 @@ pub struct Engine {
     unnamed_only: AtomicBool,
     shares_sessions: AtomicBool,
     runtime: Handle,
-    way: Way,
+    io: Io,
     /// The thread that makes the calls, and may also carry them.
     home: Thread,
     is_flushed: AtomicBool,
     submitted: Mutex<Vec<Request>>,
-    may_go_directly: AtomicBool,
-    most_direct: usize,
-    /// Work has been left for the next [`pump`](Self::pump).
-    wants_pump: AtomicBool,
+    may_run_on_loop: AtomicBool,
+    max_on_loop: usize,
+    /// Work has been left for the next [`poll`](Self::poll).
+    wants_poll: AtomicBool,
     /// The home thread carries calls, and will report the outcomes to the callers when it has.
-    tells_next: AtomicBool,
+    reports_next: AtomicBool,
     traffic: Traffic,
     idle: Notify,
     pipeline_ended: Notify,
@@ -132,23 +132,23 @@ impl Engine {
     pub fn new(settings: PoolSettings, application: Arc<dyn Application>, runtime: Handle) -> Arc<Self> {
         let max_pipelines = settings.max.max(1);
         let connection_timeout = settings.connection_timeout();
-        let way = Way { drive: Drive::start(&runtime), direct: Arc::new(Direct::default()) };
+        let io = Io { executor: Executor::start(&runtime), mode: Arc::new(IoMode::default()) };
         let engine = Arc::new(Self {
-            pool: Pool::new(settings, application, way.clone()),
+            pool: Pool::new(settings, application, io.clone()),
             state: Mutex::new(State { ready: Ready::of_pipelines(max_pipelines), ..State::default() }),
             max_pipelines,
             connection_timeout,
             unnamed_only: AtomicBool::new(false),
             shares_sessions: AtomicBool::new(false),
             runtime,
-            way,
+            io,
             home: Thread::current(),
             is_flushed: AtomicBool::new(false),
             submitted: Mutex::default(),
-            may_go_directly: AtomicBool::new(false),
-            most_direct: direct::most_direct(),
-            wants_pump: AtomicBool::new(false),
-            tells_next: AtomicBool::new(false),
+            may_run_on_loop: AtomicBool::new(false),
+            max_on_loop: io_mode::max_on_loop(),
+            wants_poll: AtomicBool::new(false),
+            reports_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
             pipeline_ended: Notify::new(),
@@ -201,7 +201,7 @@ impl Engine {
         }
         ready.sort();
         ready.stop_lingering();
-        self.choose_way(was_idle, state.in_flight);
+        self.choose_io_mode(was_idle, state.in_flight);
         self.start_pipeline(&mut state);
         drop(state);
         refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
@@ -218,35 +218,35 @@ impl Engine {
     }
 
     /// Allows this thread, which made the engine and makes its calls, to carry them as well, while they are few. It
-    /// must then [`pump`](Self::pump) when [`wants_pump`](Self::wants_pump) returns true, and watch the
-    /// [`sights`](Self::sights).
-    pub fn allow_direct(&self) {
-        self.may_go_directly.store(true, Ordering::Release);
+    /// must then [`poll`](Self::poll) when [`wants_poll`](Self::wants_poll) returns true, and watch the
+    /// [`sockets`](Self::sockets).
+    pub fn allow_on_loop(&self) {
+        self.may_run_on_loop.store(true, Ordering::Release);
     }
 
-    /// Whether there is work that waits for a [`pump`](Self::pump). The question resets it.
-    pub fn wants_pump(&self) -> bool {
-        self.wants_pump.swap(false, Ordering::AcqRel)
+    /// Whether there is work that waits for a [`poll`](Self::poll). The question resets it.
+    pub fn wants_poll(&self) -> bool {
+        self.wants_poll.swap(false, Ordering::AcqRel)
     }
 
     /// Does on this thread what can be done at once.
-    pub fn pump(&self) {
+    pub fn poll(&self) {
         let _context = self.runtime.enter();
-        self.way.drive.pump(|| ());
+        self.io.executor.poll(|| ());
     }
 
-    /// As [`pump`](Self::pump), after something has come from the server. This thread then reports to the callers who
-    /// were answered, and confirms that with [`callers_were_told`](Self::callers_were_told).
-    pub fn pump_from(&self, sight: &Sight) {
+    /// As [`poll`](Self::poll), after something has come from the server. This thread then reports to the callers who
+    /// were answered, and confirms that with [`callers_were_answered`](Self::callers_were_answered).
+    pub fn poll_from(&self, readiness: &Readiness) {
         let _context = self.runtime.enter();
-        self.tells_next.store(true, Ordering::Relaxed);
-        self.way.drive.pump(|| sight.look_again());
-        self.tells_next.store(false, Ordering::Relaxed);
+        self.reports_next.store(true, Ordering::Relaxed);
+        self.io.executor.poll(|| readiness.read_again());
+        self.reports_next.store(false, Ordering::Relaxed);
     }
 
     /// The answered callers have had their access, and their next calls have been flushed. There may be work for
-    /// [`pump`](Self::pump) now.
-    pub fn callers_were_told(self: &Arc<Self>) {
+    /// [`poll`](Self::poll) now.
+    pub fn callers_were_answered(self: &Arc<Self>) {
         let mut state = self.state();
         if state.ready.end_turn() {
             self.start_pipeline(&mut state);
@@ -254,26 +254,26 @@ impl Engine {
     }
 
     /// Whether answered callers get their outcome as soon as this thread returns from polling.
-    fn tells_next(&self) -> bool {
-        self.tells_next.load(Ordering::Relaxed) && Thread::current() == self.home
+    fn reports_next(&self) -> bool {
+        self.reports_next.load(Ordering::Relaxed) && Thread::current() == self.home
     }
 
     /// The sockets of the connections that are open.
-    pub fn sights(&self) -> Vec<Arc<Sight>> {
-        self.way.direct.sights()
+    pub fn sockets(&self) -> Vec<Arc<Readiness>> {
+        self.io.mode.sockets()
     }
 
-    fn choose_way(&self, was_idle: bool, in_flight: usize) {
-        if in_flight > self.most_direct {
-            self.way.direct.leave();
+    fn choose_io_mode(&self, was_idle: bool, in_flight: usize) {
+        if in_flight > self.max_on_loop {
+            self.io.mode.leave_loop();
         } else if was_idle
-            && self.may_go_directly.load(Ordering::Acquire)
+            && self.may_run_on_loop.load(Ordering::Acquire)
             && Thread::current() == self.home
-            && self.way.direct.enter()
+            && self.io.mode.enter_loop()
         {
             // The sockets must be watched again, even if no pipeline is to start: a pipeline that is ending may take
             // the call.
-            self.wants_pump.store(true, Ordering::Release);
+            self.wants_poll.store(true, Ordering::Release);
         }
     }
 
@@ -299,11 +299,11 @@ impl Engine {
             state.is_starting = true;
             // Boxed at once: it is large, and each of the wrappers that follow would move it.
             let pipeline = Box::pin(pipeline::run(self.clone()));
-            if self.way.direct.is_on() && Thread::current() == self.home {
-                self.way.drive.spawn_quietly(pipeline);
-                self.wants_pump.store(true, Ordering::Release);
+            if self.io.mode.is_on_loop() && Thread::current() == self.home {
+                self.io.executor.spawn_quietly(pipeline);
+                self.wants_poll.store(true, Ordering::Release);
             } else {
-                self.way.drive.spawn(pipeline);
+                self.io.executor.spawn(pipeline);
             }
         }
         if state.ready.wants_watch() {
@@ -376,7 +376,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.notifier.end();
-        self.way.drive.end();
+        self.io.executor.end();
     }
 }
 
@@ -424,7 +424,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
         let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
-        engine.allow_direct();
+        engine.allow_on_loop();
         let request = |resource| {
             let access = Access { resource, mode: AccessMode::Exclusive };
             Request::for_test(0, Accesses::new(&[access]), None)
@@ -434,9 +434,9 @@ mod tests {
         engine.state().pipelines = 1;
         engine.state().ready.begin(ready::BatchKind::Writes);
         engine.enter([request(1)]);
-        assert!(engine.way.direct.is_on() && engine.wants_pump());
+        assert!(engine.io.mode.is_on_loop() && engine.wants_poll());
         engine.enter([request(2)]);
-        assert!(!engine.wants_pump(), "they are watched");
+        assert!(!engine.wants_poll(), "they are watched");
         // In a statement of its own: a request that is dropped takes the lock to leave.
         let requests: Vec<_> = engine.state().ready.take_all().collect();
         drop(requests);

@@ -54,7 +54,7 @@ struct Running {
 impl Running {
     /// The thread that carries this batch directly may not come back to it soon.
     fn mark_blocked(&mut self) {
-        self.engine.way.direct.leave();
+        self.engine.io.mode.leave_loop();
         let engine = self.engine.clone();
         let mut state = engine.state();
         // Another pipeline may write meanwhile.
@@ -189,7 +189,7 @@ fn take_batch(running: &mut Running, again: Vec<Request>, last: Finished) -> Vec
     let has_written = running.kind == Some(BatchKind::Writes);
     let may_linger =
         has_written && requests.is_empty() && (engine.max_pipelines > 1 || !state.ready.has_reads());
-    if may_linger && state.in_flight < FEW_CALLS && engine.tells_next() {
+    if may_linger && state.in_flight < FEW_CALLS && engine.reports_next() {
         let waiting = state.in_flight;
         state.ready.begin_turn(last.calls, waiting, last.took);
     }
@@ -221,7 +221,7 @@ fn later(engine: &Arc<Engine>, requests: Vec<Request>) -> Vec<Request> {
     let at_once = by_pause.remove(&Duration::ZERO).unwrap_or_default();
     for (wait, requests) in by_pause {
         let engine = engine.clone();
-        engine.way.drive.clone().spawn(Box::pin(async move {
+        engine.io.executor.clone().spawn(Box::pin(async move {
             sleep(wait).await;
             engine.resume(requests);
         }));

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
-use super::direct::Way;
 use super::error::Error;
 use super::figures::PoolFigures;
 use super::handshake::Payloads;
+use super::io_mode::Io;
 use super::session::Mark;
 use super::signing::ToSign;
 use super::verifier::Proof;
@@ -47,7 +47,7 @@ const JUDGEMENTS: u32 = 4;
 pub(super) struct Manager {
     settings: PoolSettings,
     application: Arc<dyn Application>,
-    way: Way,
+    io: Io,
     open: Mutex<Option<mpsc::Sender<()>>>,
     /// Set with the end of the pool, which gives up the connections that are being set up.
     ended: CancellationToken,
@@ -59,7 +59,7 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        self.open(&self.way, None).await
+        self.open(&self.io, None).await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
@@ -74,24 +74,24 @@ impl managed::Manager for Manager {
 
 impl Manager {
     /// A connection that serves calls.
-    async fn open(&self, way: &Way, payloads: Option<Payloads>) -> Result<Connection, Error> {
+    async fn open(&self, io: &Io, payloads: Option<Payloads>) -> Result<Connection, Error> {
         let connection = tokio::select! {
             biased;
             () = self.ended.cancelled() => return Err(Error::Closed),
-            opened = self.of_hosts(way, payloads) => opened?,
+            opened = self.of_hosts(io, payloads) => opened?,
         };
         connection.serve();
         Ok(connection)
     }
 
-    async fn of_hosts(&self, way: &Way, payloads: Option<Payloads>) -> Result<Connection, Error> {
+    async fn of_hosts(&self, io: &Io, payloads: Option<Payloads>) -> Result<Connection, Error> {
         let wanted = self.settings.target_session_attrs;
         if wanted != TargetSession::PreferStandby {
-            return self.first_of_hosts(wanted, way, payloads).await;
+            return self.first_of_hosts(wanted, io, payloads).await;
         }
-        match self.first_of_hosts(TargetSession::Standby, way, payloads.clone()).await {
+        match self.first_of_hosts(TargetSession::Standby, io, payloads.clone()).await {
             Err(error) if error.is_of_this_host() => {
-                self.first_of_hosts(TargetSession::Any, way, payloads).await
+                self.first_of_hosts(TargetSession::Any, io, payloads).await
             }
             found => found,
         }
@@ -101,12 +101,12 @@ impl Manager {
     async fn first_of_hosts(
         &self,
         wanted: TargetSession,
-        way: &Way,
+        io: &Io,
         payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
         let mut failures = Vec::new();
         for host in 0..self.settings.hosts.max(1) {
-            let connect = self.connect(host, wanted, way, payloads.clone());
+            let connect = self.connect(host, wanted, io, payloads.clone());
             let connected = match self.settings.connection_timeout() {
                 // For the whole attempt: the operating system's own limit covers only the TCP handshake. A server
                 // that accepts and then sends nothing would block the caller for ever.
@@ -127,7 +127,7 @@ impl Manager {
         &self,
         host: u32,
         wanted: TargetSession,
-        way: &Way,
+        io: &Io,
         payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
         let open = lock(&self.open).clone();
@@ -135,7 +135,7 @@ impl Manager {
         let mut is_explained = false;
         for judgement in 0..JUDGEMENTS {
             let description = self.application.describe(host, judgement > 0).await?;
-            match self.open_on(host, &description, wanted, way, &open, payloads.clone()).await {
+            match self.open_on(host, &description, wanted, io, &open, payloads.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 // Once more, so that Node can see what the server requires. The error then reports that.
                 Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
@@ -162,14 +162,14 @@ impl Manager {
         host: u32,
         description: &Description,
         wanted: TargetSession,
-        way: &Way,
+        io: &Io,
         open: &mpsc::Sender<()>,
         payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
         let mark = Mark::new();
         let attempt = async |mark| {
             let (open, payloads) = (open.clone(), payloads.clone());
-            Connection::open(description, &self.application, wanted, way, mark, open, payloads).await
+            Connection::open(description, &self.application, wanted, io, mark, open, payloads).await
         };
         if !self.refusals.is_known(host) {
             match attempt(Some(&mark)).await {
@@ -230,13 +230,13 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(settings: PoolSettings, application: Arc<dyn Application>, way: Way) -> Self {
+    pub(super) fn new(settings: PoolSettings, application: Arc<dyn Application>, io: Io) -> Self {
         let (open, farewells) = mpsc::channel(1);
         let max = settings.max.max(1);
         let manager = Manager {
             settings,
             application,
-            way,
+            io,
             open: Mutex::new(Some(open)),
             ended: CancellationToken::new(),
             refusals: Refusals::default(),
@@ -262,12 +262,12 @@ impl Pool {
 
     /// A connection that must not wait for the calls under way: one of the pool's that is free, or else one of its own,
     /// outside of `max`. `is_fresh`: always the latter.
-    pub(super) async fn spare(&self, way: &Way, is_fresh: bool) -> Result<Spare, Error> {
+    pub(super) async fn spare(&self, io: &Io, is_fresh: bool) -> Result<Spare, Error> {
         let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
         if !is_fresh && let Ok(checkout) = self.connections.timeout_get(&at_once).await {
             return Ok(Spare::Pooled(checkout));
         }
-        self.connections.manager().open(way, None).await.map(Spare::Own)
+        self.connections.manager().open(io, None).await.map(Spare::Own)
     }
 
     pub(super) fn figures(&self) -> PoolFigures {
@@ -285,10 +285,10 @@ impl Pool {
     /// before.
     pub(super) async fn open_for_notifications(
         &self,
-        way: &Way,
+        io: &Io,
         payloads: Payloads,
     ) -> Result<Connection, Error> {
-        self.connections.manager().open(way, Some(payloads)).await
+        self.connections.manager().open(io, Some(payloads)).await
     }
 
     /// Closes idle connections in the background for as long as the pool lives.

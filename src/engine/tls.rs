@@ -14,8 +14,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::description::{Tls, TlsVersions};
 use super::error::Error;
 use super::pool::Application;
-use super::reach::Transport;
 use super::signing::{KeyOfNode, certified};
+use super::stream::Stream;
 use super::verifier::{OnlyTrusted, Unchecked};
 
 /// The protocol's SSLRequest: its length, and a code in the place of a startup packet's version.
@@ -24,13 +24,13 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// Asks the server to continue in TLS. Exactly one byte is read: the bytes after it belong to the handshake, and any
 /// plaintext that came with the answer would be an injection (CVE-2021-23222).
-pub(super) async fn request(transport: &mut Transport) -> Result<(), Error> {
+pub(super) async fn request(stream: &mut Stream) -> Result<(), Error> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::Terminated,
         _ => Error::from_io(&error, "read", None),
     };
-    transport.write_all(&SSL_REQUEST).await.map_err(failed)?;
-    match transport.read_u8().await.map_err(failed)? {
+    stream.write_all(&SSL_REQUEST).await.map_err(failed)?;
+    match stream.read_u8().await.map_err(failed)? {
         b'S' => Ok(()),
         b'N' => Err(Error::tls("The server does not support SSL connections")),
         _ => Err(Error::tls("There was an error establishing an SSL connection")),

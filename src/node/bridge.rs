@@ -21,11 +21,11 @@ use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
 use napi_derive::napi;
 
+use super::poller::Poller;
 use super::questions::{Question, Questions};
 use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
-use super::watch::Watch;
 use crate::engine::{Caller, Engine, Error, Outcome, Reply, ReplySink, know_names};
 use crate::sync::{Thread, lock};
 use crate::time::millis;
@@ -59,11 +59,11 @@ pub(super) struct Queue {
     messages: Mutex<Vec<Message>>,
     wake: Wake,
     /// Wakes JavaScript instead of `wake`, if it is set.
-    bell: OnceLock<Ring>,
+    wakeup: OnceLock<Ring>,
     /// The thread that drains.
     home: Thread,
     /// Whether that thread is about to drain anyway.
-    pumps: AtomicBool,
+    is_polling: AtomicBool,
     engines: Mutex<Vec<Weak<Engine>>>,
     started: Instant,
     /// When the first call since the last flush was made; 0 if there was none.
@@ -80,18 +80,18 @@ impl Queue {
             messages.extend(more);
             was_empty
         };
-        let is_seen_to = || self.pumps.load(Ordering::Relaxed) && Thread::current() == self.home;
+        let is_seen_to = || self.is_polling.load(Ordering::Relaxed) && Thread::current() == self.home;
         if was_empty && !is_seen_to() {
             self.wake();
         }
     }
 
-    /// Runs `pump`, which may push messages, on the thread that drains. That thread handles them afterwards without
+    /// Runs `poll`, which may push messages, on the thread that drains. That thread handles them afterwards without
     /// being woken.
-    pub(super) fn while_pumping(&self, pump: impl FnOnce()) {
-        let outer = self.pumps.swap(true, Ordering::Relaxed);
-        pump();
-        self.pumps.store(outer, Ordering::Relaxed);
+    pub(super) fn while_polling(&self, poll: impl FnOnce()) {
+        let outer = self.is_polling.swap(true, Ordering::Relaxed);
+        poll();
+        self.is_polling.store(outer, Ordering::Relaxed);
     }
 
     /// Has JavaScript drain the messages that have come, from its event loop.
@@ -108,14 +108,14 @@ impl Queue {
     }
 
     fn wake(&self) {
-        if !self.bell.get().is_some_and(|ring| ring()) {
+        if !self.wakeup.get().is_some_and(|ring| ring()) {
             self.wake.call();
         }
     }
 
     /// Has `ring` wake JavaScript for as long as it can.
     pub(super) fn set_wakeup(&self, ring: impl Fn() -> bool + Send + Sync + 'static) {
-        let _ = self.bell.set(Box::new(ring));
+        let _ = self.wakeup.set(Box::new(ring));
     }
 
     /// Registers an engine whose calls must be flushed.
@@ -173,7 +173,7 @@ impl ReplySink for Queue {
 pub struct Bridge {
     queue: Arc<Queue>,
     pub(super) runtime: Arc<SharedRuntime>,
-    watch: Option<Watch>,
+    poller: Option<Poller>,
     /// Where each message of the last drain ends in its text, in bytes.
     ends: Mutex<Vec<u32>>,
 }
@@ -181,7 +181,7 @@ pub struct Bridge {
 #[napi]
 impl Bridge {
     /// `wake` is called when the queue is no longer empty. It is held while calls are under way, and is weak
-    /// otherwise. `is_node`: whether the event loop is libuv's, and can watch sockets. `errors`: JSON, the system's
+    /// otherwise. `is_node`: whether the event loop is libuv's, and can poller sockets. `errors`: JSON, the system's
     /// errors by number.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, wake: Function<'_, (), ()>, is_node: bool, errors: String) -> Result<Self> {
@@ -189,9 +189,9 @@ impl Bridge {
         let queue = Arc::new(Queue {
             messages: Mutex::default(),
             wake: Wake::new(env, &wake)?,
-            bell: OnceLock::new(),
+            wakeup: OnceLock::new(),
             home: Thread::current(),
-            pumps: AtomicBool::new(false),
+            is_polling: AtomicBool::new(false),
             engines: Mutex::default(),
             started: Instant::now(),
             moment: AtomicU64::new(0),
@@ -200,8 +200,8 @@ impl Bridge {
         });
         let runtime = SharedRuntime::get()
             .map_err(|error| NapiError::from_reason(format!("the native runtime did not start: {error}")))?;
-        let watch = is_node.then(|| Watch::new(env, &queue)).flatten();
-        Ok(Self { queue, runtime, watch, ends: Mutex::default() })
+        let poller = is_node.then(|| Poller::new(env, &queue)).flatten();
+        Ok(Self { queue, runtime, poller, ends: Mutex::default() })
     }
 
     /// Starts the calls that have been made since the last flush. It must follow each call before the event loop
@@ -212,14 +212,14 @@ impl Bridge {
         let engines: Vec<_> = lock(&self.queue.engines).iter().filter_map(Weak::upgrade).collect();
         for engine in &engines {
             engine.flush();
-            if let Some(watch) = &self.watch {
-                watch.pump(engine);
+            if let Some(poller) = &self.poller {
+                poller.poll(engine);
             }
         }
     }
 
-    pub(super) fn goes_directly(&self) -> bool {
-        self.watch.is_some()
+    pub(super) fn polls_sockets(&self) -> bool {
+        self.poller.is_some()
     }
 
     /// The messages that have come since the last drain, as one flat JSON array: the number of messages, then three

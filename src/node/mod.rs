@@ -8,13 +8,13 @@
 //! Panics are caught: on the JavaScript thread by `catch_unwind` at each export, and in the runtime by tokio. There
 //! the call's reply is dropped without an outcome, and rejects. The process never aborts.
 
-#[cfg(unix)]
-mod bell;
 mod bridge;
 mod build_info;
 mod calls;
 mod inspection;
 mod operation;
+#[cfg_attr(not(unix), path = "no_poller.rs")]
+mod poller;
 mod pool;
 #[cfg(feature = "panic-probe")]
 mod probe;
@@ -25,5 +25,5 @@ mod runtime;
 mod uv;
 mod waits;
 mod wake;
-#[cfg_attr(not(unix), path = "no_watch.rs")]
-mod watch;
+#[cfg(unix)]
+mod wakeup;

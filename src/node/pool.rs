@@ -57,8 +57,8 @@ impl Pool {
         let engine = Engine::new(settings, application, bridge.runtime.handle());
         engine.will_flush();
         bridge.queue().add(&engine);
-        if bridge.goes_directly() {
-            engine.allow_direct();
+        if bridge.polls_sockets() {
+            engine.allow_on_loop();
         }
         Ok(Self { engine, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
     }

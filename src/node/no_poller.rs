@@ -1,4 +1,4 @@
-//! If the event loop cannot watch a socket, calls go through the runtime's worker.
+//! If the event loop cannot poller a socket, calls go through the runtime's worker.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use napi::bindgen_prelude::Env;
 use super::bridge::Queue;
 use crate::engine::Engine;
 
-pub(super) struct Watch;
+pub(super) struct Poller;
 
-impl Watch {
+impl Poller {
     pub(super) fn new(_: Env, _: &Arc<Queue>) -> Option<Self> {
         None
     }
 
-    pub(super) fn pump(&self, _: &Arc<Engine>) {}
+    pub(super) fn poll(&self, _: &Arc<Engine>) {}
 }

@@ -1,10 +1,10 @@
 //! Watches the sockets of direct calls in the application's own event loop, so that the thread that waits for an
 //! answer also reads it.
 //!
-//! * A socket is watched by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
+//! * A socket is polled by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
 //!   connection ends.
 //! * The handles are not referenced: an idle adapter lets the process exit.
-//! * While the engine's calls do not go directly, a handle waits for nothing. The bell reports the connection's end.
+//! * While the engine's calls do not go directly, a handle waits for nothing. The wakeup reports the connection's end.
 //! * libuv requires every handle to be closed before an environment ends, and closes it asynchronously: hence the
 //!   cleanup hook.
 
@@ -18,12 +18,12 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::Env;
 use napi::sys;
 
-use super::bell::Bell;
 use super::bridge::Queue;
 use super::uv::{Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
-use crate::engine::{Engine, Sight};
+use super::wakeup::Wakeup;
+use crate::engine::{Engine, Readiness};
 
-pub(super) struct Watch(Rc<Inner>);
+pub(super) struct Poller(Rc<Inner>);
 
 struct Inner {
     uv: Uv,
@@ -31,24 +31,24 @@ struct Inner {
     event_loop: *mut sys::uv_loop_s,
     queue: Arc<Queue>,
     /// The handles that are not closing.
-    watched: RefCell<Vec<*mut Watched>>,
+    polled: RefCell<Vec<*mut PolledSocket>>,
     /// How many handles are not closed.
     open: Cell<usize>,
     ending: Cell<bool>,
     cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
-    bell: RefCell<Option<Arc<Bell>>>,
+    wakeup: RefCell<Option<Arc<Wakeup>>>,
 }
 
 /// One socket's handle, and its context. libuv keeps it until it is closed.
-struct Watched {
+struct PolledSocket {
     memory: HandleMemory,
     waits_for: Cell<c_int>,
-    sight: Arc<Sight>,
+    readiness: Arc<Readiness>,
     engine: Weak<Engine>,
-    watch: Rc<Inner>,
+    poller: Rc<Inner>,
 }
 
-impl Watch {
+impl Poller {
     /// None if the runtime has no event loop of libuv's.
     pub(super) fn new(env: Env, queue: &Arc<Queue>) -> Option<Self> {
         let uv = Uv::find()?;
@@ -63,11 +63,11 @@ impl Watch {
             env: env.raw(),
             event_loop,
             queue: queue.clone(),
-            watched: RefCell::default(),
+            polled: RefCell::default(),
             open: Cell::new(0),
             ending: Cell::new(false),
             cleanup: Cell::new(ptr::null_mut()),
-            bell: RefCell::default(),
+            wakeup: RefCell::default(),
         });
         let kept = Rc::into_raw(inner.clone()).cast_mut().cast::<c_void>();
         let mut cleanup = ptr::null_mut();
@@ -80,109 +80,110 @@ impl Watch {
             return None;
         }
         inner.cleanup.set(cleanup);
-        inner.hang_bell();
+        inner.open_wakeup();
         Some(Self(inner))
     }
 
-    pub(super) fn pump(&self, engine: &Arc<Engine>) {
-        self.0.pump(engine);
+    pub(super) fn poll(&self, engine: &Arc<Engine>) {
+        self.0.poll(engine);
     }
 }
 
-impl Drop for Watch {
+impl Drop for Poller {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
 impl Inner {
-    /// Has the queue, and the end of connections, wake this event loop with a bell of its own.
-    fn hang_bell(self: &Rc<Self>) {
-        let listener = Rc::downgrade(self);
-        let heard = move || {
-            if let Some(inner) = listener.upgrade() {
+    /// Has the queue, and the end of connections, wake this event loop with a wakeup of its own.
+    fn open_wakeup(self: &Rc<Self>) {
+        let inner = Rc::downgrade(self);
+        let callback = move || {
+            if let Some(inner) = inner.upgrade() {
                 inner.close_ended();
                 inner.queue.deliver(inner.env);
             }
         };
-        if let Some(bell) = Bell::hang(self.uv, self.event_loop, heard) {
+        if let Some(wakeup) = Wakeup::open(self.uv, self.event_loop, callback) {
             self.open.set(self.open.get() + 1);
-            self.bell.replace(Some(bell.clone()));
-            self.queue.set_wakeup(move || bell.ring());
+            self.wakeup.replace(Some(wakeup.clone()));
+            self.queue.set_wakeup(move || wakeup.send());
         }
     }
 
-    /// Carries out the work that an engine has left for this thread, if any, and ensures that its sockets are watched.
+    /// Carries out the work that an engine has left for this thread, if any, and ensures that its sockets are polled.
     ///
     /// The resulting messages are not drained at once: if answers lead to calls that already have answers, the event
     /// loop would do nothing else.
-    fn pump(self: &Rc<Self>, engine: &Arc<Engine>) {
-        if engine.wants_pump() {
-            self.queue.while_pumping(|| engine.pump());
-            self.attend(engine);
+    fn poll(self: &Rc<Self>, engine: &Arc<Engine>) {
+        if engine.wants_poll() {
+            self.queue.while_polling(|| engine.poll());
+            self.register_sockets(engine);
             self.queue.wake_if_any();
         }
     }
 
-    fn attend(self: &Rc<Self>, engine: &Arc<Engine>) {
+    fn register_sockets(self: &Rc<Self>, engine: &Arc<Engine>) {
         if self.ending.get() {
             return;
         }
-        for sight in engine.sights() {
-            if !sight.is_gone() && sight.adopt() {
-                if let Some(bell) = self.bell.borrow().clone() {
-                    sight.when_gone(move || _ = bell.ring());
+        for readiness in engine.sockets() {
+            if !readiness.is_gone() && readiness.register() {
+                if let Some(wakeup) = self.wakeup.borrow().clone() {
+                    readiness.when_gone(move || _ = wakeup.send());
                 }
-                self.open(sight, engine);
+                self.open(readiness, engine);
             }
         }
-        // After the new ones: the bell does not report connections that have ended already.
+        // After the new ones: the wakeup does not report connections that have ended already.
         self.close_ended();
-        let watched = self.watched.borrow();
+        let polled = self.polled.borrow();
         // SAFETY: the handles in the list are not closed.
-        for watched in watched.iter().map(|watched| unsafe { &**watched }) {
-            if watched.sight.is_watched() {
-                watched.wait_for(READABLE);
+        for polled in polled.iter().map(|polled| unsafe { &**polled }) {
+            if polled.readiness.is_on_loop() {
+                polled.wait_for(READABLE);
             }
         }
     }
 
     /// Closes the handles of connections that have ended.
     fn close_ended(&self) {
-        let has_ended = |watched: &Watched| watched.sight.is_gone() || watched.engine.strong_count() == 0;
+        let has_ended =
+            |polled: &PolledSocket| polled.readiness.is_gone() || polled.engine.strong_count() == 0;
         // SAFETY: the handles in the list are not closed.
-        self.watched.borrow_mut().retain(|watched| match unsafe { &**watched } {
-            watched if has_ended(watched) => {
-                watched.close();
+        self.polled.borrow_mut().retain(|polled| match unsafe { &**polled } {
+            polled if has_ended(polled) => {
+                polled.close();
                 false
             }
             _ => true,
         });
     }
 
-    fn open(self: &Rc<Self>, sight: Arc<Sight>, engine: &Arc<Engine>) {
-        let socket = sight.socket().as_raw_fd();
-        let watched = Box::into_raw(Box::new(Watched {
+    fn open(self: &Rc<Self>, readiness: Arc<Readiness>, engine: &Arc<Engine>) {
+        let socket = readiness.socket().as_raw_fd();
+        let polled = Box::into_raw(Box::new(PolledSocket {
             memory: HandleMemory::new(&self.uv, TYPE_POLL),
             waits_for: Cell::new(0),
-            sight,
+            readiness,
             engine: Arc::downgrade(engine),
-            watch: self.clone(),
+            poller: self.clone(),
         }));
         // SAFETY: it does not move until it is closed.
-        let opened = unsafe { &*watched };
+        let opened = unsafe { &*polled };
         // SAFETY: the handle has the size that libuv requires, and this is its loop's thread.
         unsafe {
             if (self.uv.poll_init)(self.event_loop, opened.handle(), socket) != 0 {
-                opened.sight.forsake();
-                drop(Box::from_raw(watched));
+                opened.readiness.deregister();
+                drop(Box::from_raw(polled));
                 return;
             }
-            (self.uv.set_data)(opened.handle(), watched.cast());
+            (self.uv.set_data)(opened.handle(), polled.cast());
             (self.uv.unreference)(opened.handle());
         }
         self.open.set(self.open.get() + 1);
-        self.watched.borrow_mut().push(watched);
+        self.polled.borrow_mut().push(polled);
     }
 
     /// Closes every handle, and lets the environment end when that is done.
@@ -190,14 +191,14 @@ impl Inner {
         if self.ending.replace(true) {
             return;
         }
-        if let Some(bell) = self.bell.take() {
+        if let Some(wakeup) = self.wakeup.take() {
             let inner = self.clone();
-            bell.take_down(move || inner.closed_one());
+            wakeup.close(move || inner.closed_one());
         }
-        let watched = self.watched.take();
-        for watched in watched {
+        let polled = self.polled.take();
+        for polled in polled {
             // SAFETY: the handles that were in the list are not closed.
-            unsafe { (*watched).close() };
+            unsafe { (*polled).close() };
         }
         self.end_if_closed();
     }
@@ -213,7 +214,7 @@ impl Inner {
         }
         let cleanup = self.cleanup.replace(ptr::null_mut());
         if !cleanup.is_null() {
-            // SAFETY: both were made in `Watch::new`, and are released once.
+            // SAFETY: both were made in `Poller::new`, and are released once.
             unsafe {
                 sys::napi_remove_async_cleanup_hook(cleanup);
                 Rc::decrement_strong_count(ptr::from_ref(self));
@@ -222,7 +223,7 @@ impl Inner {
     }
 }
 
-impl Watched {
+impl PolledSocket {
     fn handle(&self) -> *mut Handle {
         self.memory.handle()
     }
@@ -231,7 +232,7 @@ impl Watched {
         if self.waits_for.replace(events) == events {
             return;
         }
-        let uv = self.watch.uv;
+        let uv = self.poller.uv;
         // SAFETY: the handle is not closed, and this is its loop's thread.
         unsafe {
             match events {
@@ -243,53 +244,53 @@ impl Watched {
 
     /// Has libuv close the handle. It is no longer in the list, or is being removed from it.
     fn close(&self) {
-        self.sight.forsake();
+        self.readiness.deregister();
         // SAFETY: it is closed once: the caller has removed it from the list.
-        unsafe { (self.watch.uv.close)(self.handle(), on_closed) };
+        unsafe { (self.poller.uv.close)(self.handle(), on_closed) };
     }
 }
 
 unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
     // SAFETY: libuv calls this on the loop's thread, with a handle that is not closed and holds what `open` gave it.
-    let watched = unsafe { &*handle_data(handle) };
-    let watch = watched.watch.clone();
-    let engine = watched.engine.upgrade();
-    if watched.sight.is_watched()
+    let polled = unsafe { &*handle_data(handle) };
+    let poller = polled.poller.clone();
+    let engine = polled.engine.upgrade();
+    if polled.readiness.is_on_loop()
         && let Some(engine) = &engine
     {
-        watch.queue.while_pumping(|| engine.pump_from(&watched.sight));
+        poller.queue.while_polling(|| engine.poll_from(&polled.readiness));
     }
-    if watched.sight.is_gone() || engine.is_none() || status < 0 {
-        watch.watched.borrow_mut().retain(|other| !ptr::eq(*other, watched));
-        watched.close();
-    } else if !watched.sight.is_watched() {
+    if polled.readiness.is_gone() || engine.is_none() || status < 0 {
+        poller.polled.borrow_mut().retain(|other| !ptr::eq(*other, polled));
+        polled.close();
+    } else if !polled.readiness.is_on_loop() {
         // The worker reads now.
-        watched.wait_for(0);
+        polled.wait_for(0);
     }
     // JavaScript may end all this: from here on only what is held here is used.
-    watch.queue.deliver(watch.env);
+    poller.queue.deliver(poller.env);
     if let Some(engine) = &engine {
-        engine.callers_were_told();
-        watch.pump(engine);
+        engine.callers_were_answered();
+        poller.poll(engine);
     }
 }
 
 unsafe extern "C" fn on_closed(handle: *mut Handle) {
     // SAFETY: libuv no longer uses the handle, nor what `open` gave it.
-    let watched = unsafe { Box::from_raw(handle_data(handle)) };
-    let watch = watched.watch.clone();
-    drop(watched);
-    watch.closed_one();
+    let polled = unsafe { Box::from_raw(handle_data(handle)) };
+    let poller = polled.poller.clone();
+    drop(polled);
+    poller.closed_one();
 }
 
-unsafe fn handle_data(handle: *mut Handle) -> *mut Watched {
+unsafe fn handle_data(handle: *mut Handle) -> *mut PolledSocket {
     // libuv puts the data first, in every handle.
     // SAFETY: a handle is at least a pointer long.
-    unsafe { *handle.cast::<*mut Watched>() }
+    unsafe { *handle.cast::<*mut PolledSocket>() }
 }
 
 unsafe extern "C" fn clean_up(_: sys::napi_async_cleanup_hook_handle, kept: *mut c_void) {
-    // SAFETY: it is the reference that `Watch::new` gave away, taken back only when the hook is removed.
+    // SAFETY: it is the reference that `Poller::new` gave away, taken back only when the hook is removed.
     let inner = unsafe {
         Rc::increment_strong_count(kept.cast::<Inner>());
         Rc::from_raw(kept.cast::<Inner>())

@@ -18,7 +18,7 @@ pub(super) type LocalStream = TcpStream;
 #[cfg(not(unix))]
 pub(super) type BareLocalStream = std::net::TcpStream;
 
-pub(super) type Transport = Either<TcpStream, LocalStream>;
+pub(super) type Stream = Either<TcpStream, LocalStream>;
 
 /// Linux's limit (`MAX_TCP_KEEPIDLE`); other systems take it as well.
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
@@ -28,23 +28,23 @@ const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 /// As Node's `net.connect` does: one address after the other, with a time limit for each attempt but the last.
 /// Without that, an address that drops packets, such as one of an address family that does not work here, would keep
 /// the next from being tried.
-pub(super) async fn reach(description: &Description) -> Result<Transport, Error> {
+pub(super) async fn open(description: &Description) -> Result<Stream, Error> {
     let mut failures = Vec::new();
     for (left, address) in description.addresses.iter().rev().enumerate().rev() {
-        let attempt = reach_one(address, description);
+        let attempt = open_one(address, description);
         let reached = match description.attempt_timeout().filter(|_| left > 0) {
             Some(limit) => timeout(limit, attempt).await.unwrap_or_else(|_| Err(address.timed_out())),
             None => attempt.await,
         };
         match reached {
-            Ok(transport) => return Ok(transport),
+            Ok(stream) => return Ok(stream),
             Err(error) => failures.push(error),
         }
     }
     Err(Error::all_of(failures))
 }
 
-async fn reach_one(address: &Address, description: &Description) -> Result<Transport, Error> {
+async fn open_one(address: &Address, description: &Description) -> Result<Stream, Error> {
     match address {
         Address::Tcp { ip, port } => {
             let refused = |error: std::io::Error| {

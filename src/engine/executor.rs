@@ -28,25 +28,25 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How often one poll repeats for tasks that its own tasks have woken, before it lets its thread do something else.
 const PASSES: usize = 32;
 
-pub(super) struct Drive {
+pub(super) struct Executor {
     tasks: Mutex<FuturesUnordered<Task>>,
     arrivals: Mutex<Vec<Task>>,
     signal: Arc<Signal>,
     ended: AtomicBool,
 }
 
-impl Drive {
-    /// A drive that the runtime's worker polls until [`end`](Self::end) has been called and the last task is over.
+impl Executor {
+    /// A executor that the runtime's worker polls until [`end`](Self::end) has been called and the last task is over.
     pub(super) fn start(runtime: &Handle) -> Arc<Self> {
-        let drive = Arc::new(Self {
+        let executor = Arc::new(Self {
             tasks: Mutex::default(),
             arrivals: Mutex::default(),
             signal: Arc::default(),
             ended: AtomicBool::new(false),
         });
-        let worker = Worker(drive.clone());
+        let worker = Worker(executor.clone());
         runtime.spawn(poll_fn(move |context| worker.0.poll_on_worker(context)));
-        drive
+        executor
     }
 
     /// Adds a task, and has it polled soon.
@@ -64,7 +64,7 @@ impl Drive {
 
     /// Polls on this thread the tasks that are ready, after `first` has woken some of them. If the worker is polling,
     /// the work is left to it.
-    pub(super) fn pump(&self, first: impl FnOnce()) {
+    pub(super) fn poll(&self, first: impl FnOnce()) {
         let tasks = match self.tasks.try_lock() {
             Ok(tasks) => Some(tasks),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -73,7 +73,7 @@ impl Drive {
         match tasks {
             Some(mut tasks) => self.signal.while_polling(|| {
                 first();
-                self.poll(&mut tasks);
+                self.poll_tasks(&mut tasks);
             }),
             None => {
                 first();
@@ -92,13 +92,13 @@ impl Drive {
         // Before the poll: no wake-up from here on is missed.
         self.signal.worker.register(context.waker());
         let mut tasks = lock(&self.tasks);
-        self.signal.while_polling(|| self.poll(&mut tasks));
+        self.signal.while_polling(|| self.poll_tasks(&mut tasks));
         let is_over =
             self.ended.load(Ordering::Acquire) && tasks.is_empty() && lock(&self.arrivals).is_empty();
         if is_over { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll(&self, tasks: &mut FuturesUnordered<Task>) {
+    fn poll_tasks(&self, tasks: &mut FuturesUnordered<Task>) {
         let waker = waker_ref(&self.signal);
         let mut context = Context::from_waker(&waker);
         for _ in 0..PASSES {
@@ -113,8 +113,8 @@ impl Drive {
     }
 }
 
-/// The worker's reference to the drive. When the runtime ends, the tasks end too, and with them what they keep.
-struct Worker(Arc<Drive>);
+/// The worker's reference to the executor. When the runtime ends, the tasks end too, and with them what they keep.
+struct Worker(Arc<Executor>);
 
 impl Drop for Worker {
     fn drop(&mut self) {

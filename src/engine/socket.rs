@@ -1,4 +1,4 @@
-//! A transport whose readiness comes from its watcher while calls go directly, and from the runtime otherwise.
+//! A stream whose readiness comes from its poller while calls go directly, and from the runtime otherwise.
 //!
 //! A socket is registered with only one of the two at a time. If it were registered with both, each answer would wake
 //! both threads. On two cores the thread that has nothing to do may then run first.
@@ -14,38 +14,38 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
-use super::direct::{Direct, Sight};
-use super::reach::{BareLocalStream, LocalStream, Transport};
+use super::io_mode::{IoMode, Readiness};
+use super::stream::{BareLocalStream, LocalStream, Stream};
 
 type Bare = Either<std::net::TcpStream, BareLocalStream>;
 
-pub(super) struct Wire {
+pub(super) struct Socket {
     /// None only while ownership changes.
     held: Option<Held>,
     /// The server does not read, and only the runtime waits for room to write.
     is_full: bool,
-    sight: Arc<Sight>,
+    readiness: Arc<Readiness>,
 }
 
 enum Held {
-    ByRuntime(Transport),
-    ByWatcher(Bare),
+    ByRuntime(Stream),
+    ByPoller(Bare),
 }
 
-impl Wire {
-    pub(super) fn new(transport: Transport, direct: &Arc<Direct>) -> Result<Self> {
-        let sight = Sight::of(&transport, direct)?;
-        Ok(Self { held: Some(Held::ByRuntime(transport)), is_full: false, sight })
+impl Socket {
+    pub(super) fn new(stream: Stream, mode: &Arc<IoMode>) -> Result<Self> {
+        let readiness = Readiness::of(&stream, mode)?;
+        Ok(Self { held: Some(Held::ByRuntime(stream)), is_full: false, readiness })
     }
 
-    /// The transport, held by the side that must hold it now.
+    /// The stream, held by the side that must hold it now.
     fn held(&mut self) -> Result<&mut Held> {
-        let held = match (self.held.take(), self.sight.is_watched() && !self.is_full) {
-            (Some(Held::ByRuntime(transport)), true) => Held::ByWatcher(match transport {
+        let held = match (self.held.take(), self.readiness.is_on_loop() && !self.is_full) {
+            (Some(Held::ByRuntime(stream)), true) => Held::ByPoller(match stream {
                 Either::Left(tcp) => Either::Left(tcp.into_std()?),
                 Either::Right(local) => Either::Right(local.into_std()?),
             }),
-            (Some(Held::ByWatcher(bare)), false) => Held::ByRuntime(match bare {
+            (Some(Held::ByPoller(bare)), false) => Held::ByRuntime(match bare {
                 Either::Left(tcp) => Either::Left(TcpStream::from_std(tcp)?),
                 Either::Right(local) => Either::Right(LocalStream::from_std(local)?),
             }),
@@ -56,20 +56,20 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let sight = self.sight.clone();
-        // First, so that no report from the watcher is missed from here on.
-        sight.register(context.waker());
+        let readiness = self.readiness.clone();
+        // First, so that no report from the poller is missed from here on.
+        readiness.set_reader(context.waker());
         let bare = match self.held()? {
-            Held::ByRuntime(transport) => return Pin::new(transport).poll_read(context, buffer),
-            Held::ByWatcher(bare) => bare,
+            Held::ByRuntime(stream) => return Pin::new(stream).poll_read(context, buffer),
+            Held::ByPoller(bare) => bare,
         };
-        if sight.is_drained() {
+        if readiness.is_drained() {
             return Poll::Pending;
         }
         let room = buffer.initialize_unfilled();
@@ -78,13 +78,13 @@ impl AsyncRead for Wire {
             Either::Right(local) => local.read(room),
         }))?;
         // A read that did not fill its buffer has taken everything: the next read would get nothing.
-        sight.set_drained(read > 0 && read < room.len());
+        readiness.set_drained(read > 0 && read < room.len());
         buffer.advance(read);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
@@ -94,7 +94,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        if let Held::ByWatcher(bare) = self.held()? {
+        if let Held::ByPoller(bare) = self.held()? {
             match at_once(|| match bare {
                 Either::Left(tcp) => tcp.write_vectored(parts),
                 Either::Right(local) => local.write_vectored(parts),
@@ -103,8 +103,8 @@ impl AsyncWrite for Wire {
                 Poll::Pending => self.is_full = true,
             }
         }
-        let Held::ByRuntime(transport) = self.held()? else { return Poll::Ready(Err(lost())) };
-        let written = Pin::new(transport).poll_write_vectored(context, parts);
+        let Held::ByRuntime(stream) = self.held()? else { return Poll::Ready(Err(lost())) };
+        let written = Pin::new(stream).poll_write_vectored(context, parts);
         self.is_full = written.is_pending();
         written
     }
@@ -117,15 +117,15 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         match self.held()? {
-            Held::ByRuntime(transport) => Pin::new(transport).poll_flush(context),
-            Held::ByWatcher(_) => Poll::Ready(Ok(())),
+            Held::ByRuntime(stream) => Pin::new(stream).poll_flush(context),
+            Held::ByPoller(_) => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         match self.held()? {
-            Held::ByRuntime(transport) => Pin::new(transport).poll_shutdown(context),
-            Held::ByWatcher(bare) => Poll::Ready(match socket(bare).shutdown(Shutdown::Write) {
+            Held::ByRuntime(stream) => Pin::new(stream).poll_shutdown(context),
+            Held::ByPoller(bare) => Poll::Ready(match socket(bare).shutdown(Shutdown::Write) {
                 Err(error) if error.kind() != ErrorKind::NotConnected => Err(error),
                 _ => Ok(()),
             }),
@@ -133,14 +133,14 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Socket {
     fn drop(&mut self) {
-        self.sight.set_gone();
-        // Otherwise the server would not see the end of the connection while the watcher has its descriptor.
+        self.readiness.set_gone();
+        // Otherwise the server would not see the end of the connection while the poller has its descriptor.
         let _ = match &self.held {
             Some(Held::ByRuntime(Either::Left(tcp))) => SockRef::from(tcp).shutdown(Shutdown::Both),
             Some(Held::ByRuntime(Either::Right(local))) => SockRef::from(local).shutdown(Shutdown::Both),
-            Some(Held::ByWatcher(bare)) => socket(bare).shutdown(Shutdown::Both),
+            Some(Held::ByPoller(bare)) => socket(bare).shutdown(Shutdown::Both),
             None => Ok(()),
         };
     }
