@@ -238,10 +238,10 @@ async fn send(
     calls: &[&[Arg]],
     wait: LockWait,
 ) -> Result<Vec<Row>, Error> {
-    let (words, params) = statement.run(calls);
+    let (sql, params) = statement.run(calls);
     let params: Vec<&(dyn ToSql + Sync)> =
         params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    checkout.run(words, &params, engine.unnamed_only(), wait).await
+    checkout.run(sql, &params, engine.unnamed_only(), wait).await
 }
 
 /// Settles the call with its failure, or returns the request to run again. A write that may still be under way waits
@@ -249,7 +249,7 @@ async fn send(
 fn failed(engine: &Arc<Engine>, checkout: &Checkout, mut request: Request, error: &Error) -> Option<Request> {
     request.failures += 1;
     let runs_again = runs_again(engine, checkout, &mut request, error)
-        && (request.failures < MAX_FAILURES || is_patient(engine, &request));
+        && (request.failures < MAX_FAILURES || can_retry(engine, &request));
     if runs_again {
         request.note_retry();
     }
@@ -277,7 +277,7 @@ fn may_be_under_way(error: &Error) -> bool {
 /// harmless to repeat, or if it has a retry time of its own.
 pub(super) fn is_hopeful(engine: &Engine, request: &Request, error: &Error) -> bool {
     let has_run = (request.failures > 0 || request.maybe_done) && request.failures < MAX_FAILURES;
-    (has_run || is_patient(engine, request)) && !matches!(error, Error::Closed)
+    (has_run || can_retry(engine, request)) && !matches!(error, Error::Closed)
 }
 
 /// Whether a retry may resolve a failure, and can do no harm.
@@ -294,7 +294,7 @@ fn runs_again(engine: &Arc<Engine>, checkout: &Checkout, request: &mut Request, 
         // The statement may still run, ahead of whatever this connection would be given next.
         checkout.mark_broken();
         request.maybe_done = true;
-        return is_patient(engine, request) && request.retry == Retry::Harmless;
+        return can_retry(engine, request) && request.retry == Retry::Harmless;
     }
     let first = request.failures == 1;
     match error.sqlstate() {
@@ -316,28 +316,28 @@ fn runs_again(engine: &Arc<Engine>, checkout: &Checkout, request: &mut Request, 
         // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
         Some("25006") => {
             checkout.mark_broken();
-            first || is_patient(engine, request)
+            first || can_retry(engine, request)
         }
         // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
-        Some("55P03" | "57014") => is_patient(engine, request),
-        Some(code) if code.starts_with("53") => is_patient(engine, request),
+        Some("55P03" | "57014") => can_retry(engine, request),
+        Some(code) if code.starts_with("53") => can_retry(engine, request),
         _ => false,
     }
 }
 
 /// Whether a call retries transient failures. Not after the pool has been ended, because its end waits for the call.
-fn is_patient(engine: &Engine, request: &Request) -> bool {
-    request.is_patient() && !engine.is_closed()
+fn can_retry(engine: &Engine, request: &Request) -> bool {
+    request.can_retry() && !engine.is_closed()
 }
 
-/// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the patience that a call
+/// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the retry time that a call
 /// has left. Otherwise the next attempt would come after that.
 pub(super) fn pause(request: &Request) -> Duration {
     let pause = match request.failures.max(request.repetitions) {
         0 | 1 => Duration::ZERO,
         more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
     };
-    match request.patience() {
+    match request.retry_time_left() {
         Some(left) if !left.is_zero() => pause.min(left / 2),
         _ => pause,
     }

@@ -21,7 +21,7 @@ use super::pool::Application;
 use super::routing::to_primary;
 use super::session::{Backend, Mark, Session};
 use super::set_up::{SetUp, carry};
-use super::statement::Words;
+use super::statement::Sql;
 use crate::sync::lock;
 
 /// A client with what it has prepared, and why its connection broke, once it has.
@@ -112,12 +112,12 @@ impl Connection {
     /// Runs a statement, and waits for its answer no longer than the configuration allows.
     pub(super) async fn run(
         &self,
-        words: &Words,
+        sql: &Sql,
         params: &[&(dyn ToSql + Sync)],
         unnamed_only: bool,
         wait: LockWait,
     ) -> Result<Vec<Row>, Error> {
-        let answer = self.ask(words, params, unnamed_only, wait);
+        let answer = self.ask(sql, params, unnamed_only, wait);
         match self.query_timeout {
             Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::QueryTimeout)),
             None => answer.await,
@@ -126,7 +126,7 @@ impl Connection {
 
     async fn ask(
         &self,
-        words: &Words,
+        sql: &Sql,
         params: &[&(dyn ToSql + Sync)],
         unnamed_only: bool,
         wait: LockWait,
@@ -136,13 +136,13 @@ impl Connection {
             return Err(Error::Unsent);
         }
         // Preparing waits for the table's lock, so it needs the limit, too.
-        let prepared = self.limited(wait, self.prepared(words, unnamed_only)).await?;
+        let prepared = self.limited(wait, self.prepared(sql, unnamed_only)).await?;
         let query = async {
             match &prepared {
                 Some(prepared) => self.client.query(prepared, params).await,
                 None => {
-                    let typed: Vec<_> = params.iter().copied().zip(words.params.iter().cloned()).collect();
-                    self.client.query_typed(&words.sql, &typed).await
+                    let typed: Vec<_> = params.iter().copied().zip(sql.params.iter().cloned()).collect();
+                    self.client.query_typed(&sql.text, &typed).await
                 }
             }
         };
@@ -199,8 +199,8 @@ impl Connection {
 
     /// A statement's first run here is unnamed, which takes one round trip. From the second run on it is prepared:
     /// that takes one more round trip once, and saves parsing and planning at every later run.
-    async fn prepared(&self, words: &Words, unnamed_only: bool) -> Result<Option<Prepared>, Error> {
-        match lock(&self.statements).entry(words.id) {
+    async fn prepared(&self, sql: &Sql, unnamed_only: bool) -> Result<Option<Prepared>, Error> {
+        match lock(&self.statements).entry(sql.id) {
             Entry::Vacant(unknown) => {
                 unknown.insert(Known::HasRun);
                 return Ok(None);
@@ -217,9 +217,9 @@ impl Connection {
         if !self.is_own() {
             return Ok(None);
         }
-        let prepared = self.client.prepare_typed(&words.sql, &words.params).await;
+        let prepared = self.client.prepare_typed(&sql.text, &sql.params).await;
         let prepared = prepared.map_err(|error| self.explain(&error).before_sending())?;
-        lock(&self.statements).insert(words.id, Known::Prepared(prepared.clone()));
+        lock(&self.statements).insert(sql.id, Known::Prepared(prepared.clone()));
         Ok(Some(prepared))
     }
 

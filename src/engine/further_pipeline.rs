@@ -25,7 +25,7 @@ pub(super) async fn connection(engine: &Arc<Engine>) -> Result<Option<Checkout>,
     if !engine.state().ready.has_work() {
         return Ok(None);
     }
-    if engine.pool.figures().idle > 0 {
+    if engine.pool.stats().idle > 0 {
         return engine.pool.check_out().await.map(Some);
     }
     let (sender, opened) = oneshot::channel();

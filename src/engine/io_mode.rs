@@ -1,8 +1,8 @@
 //! Calls that go directly: the thread that makes them also writes to the server and reads its answers.
 //!
 //! Through the runtime's worker a call changes threads two times more than it does in the server itself. On an idle
-//! machine each change is a wake-up of tens of microseconds: more than the server needs for the statement. So while
-//! few calls are in flight, the thread of the application's event loop polls the [`executor`](super::executor) itself, and
+//! machine each change is a wake-up of tens of microseconds: more than the server needs for the statement. So while few
+//! calls are in flight, the thread of the application's event loop polls the [`executor`](super::executor) itself, and
 //! watches the sockets instead of the runtime. With many calls in flight two threads are faster. If that thread does
 //! not return to its event loop, the worker takes over.
 

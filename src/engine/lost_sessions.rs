@@ -116,7 +116,7 @@ impl LostSession {
         let is_late = |waiting: &mut Waiting| match waiting.outcome {
             Some(_) => waiting.since.elapsed() >= LONGEST_DELAY,
             None => {
-                limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.request.is_patient()
+                limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.request.can_retry()
             }
         };
         self.waiting.extract_if(.., is_late).collect()

@@ -7,7 +7,6 @@ mod description;
 mod errno;
 mod error;
 mod executor;
-mod figures;
 mod further_pipeline;
 mod handshake;
 mod io_mode;
@@ -19,9 +18,9 @@ mod lost_sessions;
 mod notifier;
 mod owed;
 mod panics;
-mod patience;
 mod pipeline;
 mod pool;
+mod queue_timeout;
 mod ready;
 mod reply;
 mod request;
@@ -33,6 +32,7 @@ mod signing;
 mod socket;
 mod startup;
 mod statement;
+mod stats;
 mod stream;
 mod sweep;
 mod tls;
@@ -46,7 +46,6 @@ pub use connect::Connection;
 pub use description::{Description, PoolSettings};
 pub use errno::know_names;
 pub use error::{Error, ServerError};
-pub use figures::Figures;
 pub use io_mode::Readiness;
 pub use key_scheduler::{Access, AccessMode, Accesses};
 pub use notifier::{Notification, Subscription};
@@ -56,11 +55,11 @@ pub use reply::{Caller, FutureOutcome, Outcome, Reply, ReplySink};
 pub use request::{Answer, Call, CoalescingKey, NothingToPrepare, Prepare, Request, Retry};
 pub use signing::ToSign;
 pub use statement::{Arg, Kind, Statement};
+pub use stats::Stats;
 pub use verifier::Proof;
 
 use crate::sync::{Thread, lock};
 use executor::Executor;
-use figures::Traffic;
 use io_mode::{Io, IoMode};
 use isolation::Isolation;
 use key_scheduler::KeyScheduler;
@@ -69,6 +68,7 @@ use notifier::Notifier;
 use owed::Owed;
 use pool::Pool;
 use ready::Ready;
+use stats::Traffic;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -309,17 +309,17 @@ impl Engine {
         if state.ready.wants_watch() {
             self.watch_writes();
         }
-        patience::watch(self, state);
+        queue_timeout::watch(self, state);
     }
 
     /// Limits how long the writes wait that wait behind others.
     fn watch_writes(self: &Arc<Self>) {
         let watched = Arc::downgrade(self);
         self.runtime.spawn(async move {
-            tokio::time::sleep(ready::PATIENCE).await;
+            tokio::time::sleep(ready::MAX_LINGER).await;
             if let Some(engine) = watched.upgrade() {
                 let mut state = engine.state();
-                state.ready.lose_patience();
+                state.ready.let_writes_go();
                 engine.start_pipeline(&mut state);
             }
         });

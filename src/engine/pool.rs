@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Connection;
 use super::description::{Description, PoolSettings, TargetSession};
 use super::error::Error;
-use super::figures::PoolFigures;
 use super::handshake::Payloads;
 use super::io_mode::Io;
 use super::session::Mark;
 use super::signing::ToSign;
+use super::stats::PoolStats;
 use super::verifier::Proof;
 use crate::sync::lock;
 
@@ -270,9 +270,9 @@ impl Pool {
         self.connections.manager().open(io, None).await.map(Spare::Own)
     }
 
-    pub(super) fn figures(&self) -> PoolFigures {
+    pub(super) fn stats(&self) -> PoolStats {
         let status = self.connections.status();
-        PoolFigures {
+        PoolStats {
             open: status.size,
             idle: status.available,
             waiting: status.waiting,

@@ -14,7 +14,7 @@
 //! join it: they often call again at once. Otherwise sixteen callers split into two halves that never meet again, and
 //! each half has a flush of its own (measured: see CONTRIBUTING.md). Lingering is worth it if the callers' turn is
 //! short compared to a batch, which is mostly the flush. It is not worth it if the callers have work of their own to
-//! do: the server can do ours in that time. Lingering ends after [`PATIENCE`] in any case.
+//! do: the server can do ours in that time. Lingering ends after [`MAX_LINGER`] in any case.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const MANY_WRITES: usize = 64;
 
 /// This long after a pipeline has begun to write, another may write: the server may be far away, with a disk that is
 /// not slow.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1);
+pub(super) const MAX_LINGER: Duration = Duration::from_millis(1);
 
 /// What a batch consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) struct Ready {
     /// How long it took the last time, for each of them.
     turn_of_one: Duration,
     /// Whether the waiting writes have waited long enough behind those.
-    is_impatient: bool,
+    is_overdue: bool,
     is_watched: bool,
 }
 
@@ -118,20 +118,20 @@ impl Ready {
     }
 
     fn may_write(&self) -> bool {
-        (self.writing == 0 && !self.is_lingering) || self.writes.len() >= MANY_WRITES || self.is_impatient
+        (self.writing == 0 && !self.is_lingering) || self.writes.len() >= MANY_WRITES || self.is_overdue
     }
 
-    /// Whether a watcher is needed, so that the writes do not wait for longer than [`PATIENCE`].
+    /// Whether a watcher is needed, so that the writes do not wait for longer than [`MAX_LINGER`].
     pub(super) fn wants_watch(&mut self) -> bool {
         !self.writes.is_empty() && !self.may_write() && !std::mem::replace(&mut self.is_watched, true)
     }
 
     /// The writes have waited that long.
-    pub(super) fn lose_patience(&mut self) {
+    pub(super) fn let_writes_go(&mut self) {
         self.is_watched = false;
-        self.is_impatient = !self.writes.is_empty();
+        self.is_overdue = !self.writes.is_empty();
         // Callers who have not called again by now are busy with other work.
-        self.is_lingering &= !self.is_impatient;
+        self.is_lingering &= !self.is_overdue;
     }
 
     /// The next batch of one pipeline: the kind of request that has waited longest. `pipelines`: how many pipelines
@@ -161,7 +161,7 @@ impl Ready {
         let pipelines = if is_whole { 1 } else { pipelines(requests.len()) };
         let taken = requests.drain(..room.min(requests.len().div_ceil(pipelines))).collect();
         if kind == BatchKind::Writes {
-            self.is_impatient = false;
+            self.is_overdue = false;
         }
         (kind, taken)
     }
@@ -331,7 +331,7 @@ mod tests {
         ready.give_back(super::tests::ready(&[(4, AccessMode::Exclusive)]).take_all().collect());
         assert!(!ready.has_work() && taken(&mut ready, 10, 1).is_empty());
         assert!(ready.wants_watch() && !ready.wants_watch());
-        ready.lose_patience();
+        ready.let_writes_go();
         assert_eq!(taken(&mut ready, 10, 1), [4]);
 
         ready.end_writing();

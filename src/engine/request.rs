@@ -113,7 +113,7 @@ pub struct Request {
     /// Since when another transaction has blocked it, as far as the server has reported that.
     pub(super) blocked_since: Option<Instant>,
     /// Until then the call does not give up, even if the server cannot be reached.
-    patient_until: Option<Instant>,
+    retry_deadline: Option<Instant>,
     reply: Option<Reply>,
     /// The callers of the later calls for which this one stands as well, in their order.
     coalesced: Vec<Reply>,
@@ -159,7 +159,7 @@ impl Request {
             maybe_done: false,
             ready_since: None,
             blocked_since: None,
-            patient_until: None,
+            retry_deadline: None,
             reply: Some(reply),
             coalesced: Vec::new(),
             calls: 1,
@@ -176,8 +176,8 @@ impl Request {
     }
 
     /// Has the call retry transient failures within this time, refused connections included.
-    pub fn patient(mut self, time: Duration) -> Self {
-        self.patient_until = Some(Instant::now() + time.min(LONGEST));
+    pub fn retrying_for(mut self, time: Duration) -> Self {
+        self.retry_deadline = Some(Instant::now() + time.min(LONGEST));
         self
     }
 
@@ -196,13 +196,13 @@ impl Request {
         if self.is_owed { 0 } else { self.calls }
     }
 
-    pub(super) fn is_patient(&self) -> bool {
-        self.patience().is_some_and(|left| !left.is_zero())
+    pub(super) fn can_retry(&self) -> bool {
+        self.retry_time_left().is_some_and(|left| !left.is_zero())
     }
 
     /// How long it still retries transient failures, if it does so at all.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        self.patient_until.map(|until| until.saturating_duration_since(Instant::now()))
+    pub(super) fn retry_time_left(&self) -> Option<Duration> {
+        self.retry_deadline.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
     /// Whether it may write, so that its commit has to wait for the disk.

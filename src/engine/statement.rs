@@ -16,19 +16,19 @@ use super::sweep::Sweep;
 
 /// The SQL text of a statement, and the types of its parameters there.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct Sql {
     /// A hash of the text.
     pub(super) id: u64,
-    pub(super) sql: String,
+    pub(super) text: String,
     pub(super) params: Vec<Type>,
 }
 
-impl Words {
+impl Sql {
     fn new(sql: String, params: Vec<Type>) -> Self {
         let sql = to_primary(&sql).into_owned();
         let mut hasher = DefaultHasher::new();
         sql.hash(&mut hasher);
-        Self { id: hasher.finish(), sql, params }
+        Self { id: hasher.finish(), text: sql, params }
     }
 }
 
@@ -61,10 +61,10 @@ impl Kind {
 /// Calls of the same statement may share a run, whichever adapter they belong to.
 #[derive(Debug)]
 pub struct Statement {
-    one: Option<Words>,
-    many: Option<Words>,
+    one: Option<Sql>,
+    many: Option<Sql>,
     /// The text for many calls, with a clause that removes expired rows.
-    sweeping: Option<Words>,
+    sweeping: Option<Sql>,
     params: &'static [Kind],
     shared: usize,
     sweep: Sweep,
@@ -84,9 +84,9 @@ impl Statement {
         let manys =
             || own.iter().map(|kind| kind.many()).chain(common.iter().map(|kind| kind.one())).collect();
         Self {
-            one: one.map(|sql| Words::new(sql, ones())),
-            many: many.map(|sql| Words::new(sql, manys())),
-            sweeping: sweeping.map(|sql| Words::new(sql, manys())),
+            one: one.map(|sql| Sql::new(sql, ones())),
+            many: many.map(|sql| Sql::new(sql, manys())),
+            sweeping: sweeping.map(|sql| Sql::new(sql, manys())),
             params,
             shared,
             sweep: Sweep::default(),
@@ -99,8 +99,8 @@ impl Statement {
     }
 
     pub(super) fn is_same(self: &Arc<Self>, other: &Arc<Self>) -> bool {
-        let same = |a: &Option<Words>, b: &Option<Words>| match (a, b) {
-            (Some(a), Some(b)) => a.id == b.id && a.sql == b.sql,
+        let same = |a: &Option<Sql>, b: &Option<Sql>| match (a, b) {
+            (Some(a), Some(b)) => a.id == b.id && a.text == b.text,
             (None, None) => true,
             _ => false,
         };
@@ -114,7 +114,7 @@ impl Statement {
     }
 
     /// The text for these calls, and its parameters.
-    pub(super) fn run<'a>(&self, calls: &[&'a [Arg]]) -> (&Words, Vec<Param<'a>>) {
+    pub(super) fn run<'a>(&self, calls: &[&'a [Arg]]) -> (&Sql, Vec<Param<'a>>) {
         if let Some(sweeping) = &self.sweeping
             && self.sweep.is_due(calls.len())
         {
@@ -123,7 +123,7 @@ impl Statement {
         match (&self.one, &self.many) {
             (Some(one), _) if calls.len() == 1 => (one, scalars(calls[0])),
             (_, Some(many)) => (many, self.arrays(calls)),
-            _ => unreachable!("a statement has words for what it is given to carry"),
+            _ => unreachable!("a statement has SQL for what it is given to carry"),
         }
     }
 

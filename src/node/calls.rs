@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
 use super::waits::Wait;
-use crate::engine::{Caller, Error, Figures, Outcome, Reply, ReplySink};
+use crate::engine::{Caller, Error, Outcome, Reply, ReplySink, Stats};
 use crate::histogram::{Histogram, Snapshot};
 use crate::sync::lock;
 
@@ -53,7 +53,7 @@ struct Told {
 #[derive(Serialize)]
 pub(super) struct Metrics {
     #[serde(flatten)]
-    engine: Figures,
+    engine: Stats,
     operations: BTreeMap<&'static str, Told>,
 }
 
@@ -85,9 +85,9 @@ impl Calls {
         })
     }
 
-    /// Everything that has been counted, together with the engine's own figures. An operation is included after its
+    /// Everything that has been counted, together with the engine's own. An operation is included after its
     /// first call that was answered, or retried.
-    pub(super) fn metrics(&self, engine: Figures) -> Metrics {
+    pub(super) fn metrics(&self, engine: Stats) -> Metrics {
         let of = |(name, counted): (&&'static str, &OnceLock<Counted>)| Some((*name, counted.get()?.told()));
         Metrics { engine, operations: OPERATIONS.iter().zip(&self.counted).filter_map(of).collect() }
     }

@@ -97,7 +97,7 @@ impl Pool {
     /// The pool's current state, and its totals since it was made, as JSON.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Result<String> {
-        serde_json::to_string(&self.calls.metrics(self.engine.figures()))
+        serde_json::to_string(&self.calls.metrics(self.engine.stats()))
             .map_err(|error| NapiError::from_reason(format!("the metrics cannot be told: {error}")))
     }
 

@@ -28,11 +28,11 @@ impl Locks {
         Self { store, calls: pool.calls.clone() }
     }
 
-    /// `is_patient`: transient failures are retried. Otherwise the wait fails when the server cannot be reached.
+    /// `retries`: transient failures are retried. Otherwise the wait fails when the server cannot be reached.
     #[napi(catch_unwind)]
-    pub fn until_free(&self, slot: u32, key: String, is_patient: bool) {
+    pub fn until_free(&self, slot: u32, key: String, retries: bool) {
         let (given_up, reply) = self.calls.wait(slot, Operation::Lock);
-        self.store.until_free(key, is_patient, given_up, reply);
+        self.store.until_free(key, retries, given_up, reply);
     }
 
     #[napi(catch_unwind)]
@@ -48,12 +48,12 @@ impl Locks {
         key: String,
         ttl: f64,
         owner: String,
-        patience: Option<f64>,
+        retry_time: Option<f64>,
         lease: Option<u32>,
         token: Option<String>,
     ) {
         let reply = self.calls.reply(slot, Operation::Extend);
-        self.store.extend(key, ttl, owner, patience, lease, token.as_deref(), reply);
+        self.store.extend(key, ttl, owner, retry_time, lease, token.as_deref(), reply);
     }
 
     /// Acquires a lock when it is free. `lease` is the number that identifies this wait and the lease that results
@@ -460,14 +460,14 @@ impl Idempotency {
         value: String,
         ttl: Option<f64>,
         fingerprint: Option<String>,
-        patience: f64,
+        retry_time: f64,
     ) {
         self.store.remember(
             key,
             value,
             ttl,
             fingerprint,
-            patience,
+            retry_time,
             self.calls.reply(slot, Operation::ResultSet),
         );
     }

@@ -129,7 +129,7 @@ impl Idempotency {
     /// Whether the result was stored; it was not if another result came first. A run whose outcome is unknown may be
     /// repeated: the second run finds the result that the first has stored, and leaves it alone.
     ///
-    /// Retries transient failures within `patience`, in milliseconds: the work behind this result is done, and would
+    /// Retries transient failures within `retry_time`, in milliseconds: the work behind this result is done, and would
     /// be done again if the result were lost.
     pub fn remember(
         &self,
@@ -137,7 +137,7 @@ impl Idempotency {
         value: String,
         ttl: Option<f64>,
         fingerprint: Option<String>,
-        patience: f64,
+        retry_time: f64,
         reply: Reply,
     ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
@@ -145,7 +145,7 @@ impl Idempotency {
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
         let request = self.place.request(accesses, write, Retry::Harmless, reply);
-        self.place.engine.submit(request.patient(millis(patience)));
+        self.place.engine.submit(request.retrying_for(millis(retry_time)));
     }
 
     /// Whether the table has a column for fingerprints, as far as is known: the first call has read the catalogue.

@@ -31,7 +31,7 @@ use tokio::time::sleep_until;
 
 use super::json;
 use super::lines::Place;
-use super::locks::{Granted, Locks, MAX_PATIENCE};
+use super::locks::{Granted, Locks, MAX_RETRY_TIME};
 use crate::engine::{Error, FutureOutcome, Notification, Reply, Subscription};
 use crate::sync::lock;
 use crate::time::millis;
@@ -234,9 +234,9 @@ impl Waiting {
         let (mut is_first_try, mut unseen) = (true, 0);
         loop {
             // The first try fails as any call does; later tries retry transient failures.
-            let patience = if is_first_try { Duration::ZERO } else { self.patience() };
+            let retry_time = if is_first_try { Duration::ZERO } else { self.retry_time() };
             is_first_try = false;
-            let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(patience));
+            let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(retry_time));
             if let Some(end) = self.settle(attempt).await? {
                 return Ok(end);
             }
@@ -262,7 +262,7 @@ impl Waiting {
                     unseen += 1;
                     continue;
                 }
-                Err(error) if patience.is_zero() || matches!(error, Error::Closed) => return Err(error),
+                Err(error) if retry_time.is_zero() || matches!(error, Error::Closed) => return Err(error),
                 // The next try will see the cause. Or a policy hides the row from reads.
                 Ok(None) | Err(_) => LAST_POLL,
             };
@@ -273,11 +273,11 @@ impl Waiting {
         }
     }
 
-    fn attempt(&self, patience: Duration) -> Attempt {
+    fn attempt(&self, retry_time: Duration) -> Attempt {
         let (reply, outcome) = Reply::awaited();
         let Wanted { key, ttl, owner, .. } = &self.wanted;
         let sent = Instant::now();
-        self.locks.acquire_patiently(key.clone(), *ttl, owner.clone(), patience, reply);
+        self.locks.acquire_with_retries(key.clone(), *ttl, owner.clone(), retry_time, reply);
         Attempt { sent, outcome }
     }
 
@@ -305,10 +305,10 @@ impl Waiting {
     }
 
     /// For how long a try retries transient failures.
-    fn patience(&self) -> Duration {
+    fn retry_time(&self) -> Duration {
         match self.deadline {
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(MAX_PATIENCE),
-            None => MAX_PATIENCE,
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(MAX_RETRY_TIME),
+            None => MAX_RETRY_TIME,
         }
     }
 
@@ -425,8 +425,8 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
             let lease = lease.clone();
             move || lease.renewed(sent, ttl)
         };
-        let patience = end.saturating_duration_since(sent);
-        if !lease.submit_renewal(ttl, || locks.renew(&lease.granted, ttl, patience, renewed, reply)) {
+        let retry_time = end.saturating_duration_since(sent);
+        if !lease.submit_renewal(ttl, || locks.renew(&lease.granted, ttl, retry_time, renewed, reply)) {
             continue;
         }
         let outcome = tokio::select! {

@@ -239,8 +239,8 @@ const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the ta
 
 /// The part of its TTL for which an extension retries transient failures if the remaining time of the lease is
 /// unknown: go-go-scope renews at 0.6 of the TTL, and the rest must suffice for one more round trip.
-const PATIENCE: f64 = 0.3;
-pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_SHARE: f64 = 0.3;
+pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Locks {
@@ -272,15 +272,15 @@ impl Locks {
 
     /// As [`acquire`](Self::acquire), but retries transient failures within this time. If its caller gives up, the
     /// release of a lock that it still takes is owed; so it does not keep the pool's end waiting without a limit.
-    pub(super) fn acquire_patiently(
+    pub(super) fn acquire_with_retries(
         &self,
         key: String,
         ttl: f64,
         owner: Option<String>,
-        patience: Duration,
+        retry_time: Duration,
         reply: Reply,
     ) {
-        self.place.engine.submit(self.acquisition(key, ttl, owner, reply).patient(patience).owed());
+        self.place.engine.submit(self.acquisition(key, ttl, owner, reply).retrying_for(retry_time).owed());
     }
 
     fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Request {
@@ -343,28 +343,28 @@ impl Locks {
                 leases.prolong(lease, sent, ttl);
             }
         };
-        let patience = match left {
+        let retry_time = match left {
             Some(left) => millis(left),
-            None => millis(ttl * PATIENCE).min(MAX_PATIENCE),
+            None => millis(ttl * RETRY_SHARE).min(MAX_RETRY_TIME),
         };
         let stored = self.if_shared(token);
         let request = self.extension(key, ttl, owner, stored, extended, reply);
-        self.place.engine.submit(request.patient(patience));
+        self.place.engine.submit(request.retrying_for(retry_time));
     }
 
     /// Extends the lease with this token and no other lease of the same owner, retrying transient failures for
-    /// `patience`. `extended` is called if it was extended, before a later call on this lock is answered.
+    /// `retry_time`. `extended` is called if it was extended, before a later call on this lock is answered.
     pub(super) fn renew(
         &self,
         lease: &Granted,
         ttl: f64,
-        patience: Duration,
+        retry_time: Duration,
         extended: impl FnMut() + Send + 'static,
         reply: Reply,
     ) {
         let Granted { key, owner, stored } = lease;
         let request = self.extension(key.clone(), ttl, owner.clone(), *stored, extended, reply);
-        self.place.engine.submit(request.patient(patience));
+        self.place.engine.submit(request.retrying_for(retry_time));
     }
 
     fn extension(
@@ -446,13 +446,13 @@ impl Locks {
     pub fn until_free(
         &self,
         key: String,
-        is_patient: bool,
+        retries: bool,
         given_up: impl Future<Output = ()> + Send + 'static,
         reply: Reply,
     ) {
         let locks = self.clone();
         self.place.engine.in_background(async move {
-            reply.settle(until_free(&locks, &key, is_patient, given_up).await.map(|()| "null".into()));
+            reply.settle(until_free(&locks, &key, retries, given_up).await.map(|()| "null".into()));
         });
     }
 
@@ -475,20 +475,20 @@ impl Locks {
     }
 
     /// The holder of a lock, and how long its lease lasts. `mark`: its release is to be notified. None: it may be
-    /// free by now. Retries transient failures within `patience`, if there is one.
+    /// free by now. Retries transient failures within `retry_time`, if there is one.
     pub(super) async fn await_release(
         &self,
         key: &str,
         mark: bool,
-        patience: Option<Duration>,
+        retry_time: Option<Duration>,
     ) -> Result<Option<(String, Duration)>, Error> {
-        let found = self.held_by(key, mark, patience).await?;
+        let found = self.held_by(key, mark, retry_time).await?;
         if !mark || found.is_some() {
             return Ok(found);
         }
         // It may be free by now. Or the mark was refused without an error, by a policy that hides rows from UPDATE:
         // then no release is announced, and the next try is soon, but not at once.
-        let found = self.held_by(key, false, patience).await?;
+        let found = self.held_by(key, false, retry_time).await?;
         Ok(found.map(|(owner, left)| (owner, left.min(LAST_POLL))))
     }
 
@@ -496,7 +496,7 @@ impl Locks {
         &self,
         key: &str,
         mark: bool,
-        patience: Option<Duration>,
+        retry_time: Option<Duration>,
     ) -> Result<Option<(String, Duration)>, Error> {
         let (reply, outcome) = Reply::awaited();
         let read = |found: Found<'_>| {
@@ -508,8 +508,8 @@ impl Locks {
         let (statement, mode) =
             if mark { (AT_AWAIT, AccessMode::Exclusive) } else { (AT_HOLDER_LEFT, AccessMode::Shared) };
         let request = self.request(statement, mode, key.to_owned(), [], read, reply);
-        self.place.engine.submit(match patience {
-            Some(patience) => request.patient(patience),
+        self.place.engine.submit(match retry_time {
+            Some(retry_time) => request.retrying_for(retry_time),
             None => request,
         });
         let told = outcome.await?;

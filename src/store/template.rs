@@ -226,11 +226,11 @@ mod tests {
 
     #[test]
     fn a_commit_is_relaxed_where_the_table_says_so() {
-        let words = |additions: &[&str]| {
+        let sql = |additions: &[&str]| {
             render("a{relaxed}; b{returning_relaxed}", "t", "", &relation(vec![]), additions)
         };
-        assert_eq!(words(&[]), "a; b");
-        assert_eq!(words(&[RELAXED]), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
+        assert_eq!(sql(&[]), "a; b");
+        assert_eq!(sql(&[RELAXED]), format!("a, {RELAX}; b RETURNING key::text, {RELAX}"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn refuse_overdue(engine: &Engine, limit: Duration) -> Option<Instant> {
         let mut state = engine.state();
         let due = |since: Option<Instant>| since.unwrap_or(now) + limit;
         // Not simply from the front: a pipeline that got no connection puts its requests back there.
-        let is_late = |request: &Request| due(request.ready_since) <= now && !request.is_patient();
+        let is_late = |request: &Request| due(request.ready_since) <= now && !request.can_retry();
         let (late, waiting): (Vec<Request>, Vec<Request>) = state.ready.take_all().partition(is_late);
         state.ready.give_back(waiting);
         overdue.extend(late);

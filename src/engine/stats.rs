@@ -32,18 +32,18 @@ impl Traffic {
 /// An engine as it is now, and what it has done since it was made.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Figures {
-    pool: PoolFigures,
+pub struct Stats {
+    pool: PoolStats,
     /// Connections for notifications, of which there is at most one, outside of the pool.
     listening: usize,
-    pipelines: PipelineFigures,
-    calls: CallFigures,
+    pipelines: PipelineStats,
+    calls: CallStats,
     batches: u64,
     statements: Snapshot,
 }
 
 #[derive(Serialize)]
-pub(super) struct PoolFigures {
+pub(super) struct PoolStats {
     pub(super) open: usize,
     pub(super) idle: usize,
     pub(super) waiting: usize,
@@ -52,29 +52,29 @@ pub(super) struct PoolFigures {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PipelineFigures {
+struct PipelineStats {
     active: usize,
     blocked: usize,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CallFigures {
+struct CallStats {
     in_flight: usize,
     queued: usize,
 }
 
 impl Engine {
-    pub fn figures(&self) -> Figures {
+    pub fn stats(&self) -> Stats {
         let unflushed = lock(&self.submitted).len();
         let state = self.state();
         let queued: usize =
             state.ready.iter().chain(state.key_scheduler.waiting()).map(|request| request.calls()).sum();
-        Figures {
-            pool: self.pool.figures(),
+        Stats {
+            pool: self.pool.stats(),
             listening: usize::from(self.notifier.is_connected()),
-            pipelines: PipelineFigures { active: state.pipelines, blocked: state.blocked_pipelines },
-            calls: CallFigures { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
+            pipelines: PipelineStats { active: state.pipelines, blocked: state.blocked_pipelines },
+            calls: CallStats { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
             batches: self.traffic.batches.load(Ordering::Relaxed),
             statements: self.traffic.statements.snapshot(1.0),
         }
