@@ -6,7 +6,7 @@ const assert = require('node:assert/strict')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 
-/** What a session says of itself. Left out is what our sessions set for themselves (see src/engine/handshake.rs). */
+/** What a session says of itself. Left out is what our sessions set for themselves (see src/engine/connection/handshake.rs). */
 const SEEN = `
   SELECT current_user AS "user", current_database() AS database, a.application_name,
          a.client_addr IS NULL AS by_socket, s.ssl, s.version AS tls, s.client_dn,

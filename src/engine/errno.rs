@@ -13,7 +13,7 @@ pub fn know_names(names: HashMap<i32, String>) {
     let _ = NAMES.set(names);
 }
 
-pub(super) fn code_of(error: &io::Error) -> Cow<'static, str> {
+pub(crate) fn code_of(error: &io::Error) -> Cow<'static, str> {
     let name = error.raw_os_error().and_then(|number| NAMES.get()?.get(&number));
     name.map_or_else(|| Cow::Borrowed(by_kind(error)), |name| Cow::Borrowed(name.as_str()))
 }

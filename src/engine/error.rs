@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
-use super::errno;
+use crate::engine::errno;
 
 /// Crosses to JavaScript as JSON, where it becomes pg's `DatabaseError`, a network error with Node's code, or a plain
 /// error: the `kind` says which.
@@ -108,12 +108,12 @@ impl Error {
         Self::Other { message: message.into() }
     }
 
-    pub(super) fn tls(message: impl Into<String>) -> Self {
+    pub(crate) fn tls(message: impl Into<String>) -> Self {
         Self::Tls { message: message.into() }
     }
 
     /// One failure as it is, several as one.
-    pub(super) fn all_of(mut failures: Vec<Error>) -> Self {
+    pub(crate) fn all_of(mut failures: Vec<Error>) -> Self {
         match failures.len() {
             0 => Self::other("no address to connect to"),
             1 => failures.remove(0),
@@ -123,7 +123,7 @@ impl Error {
 
     /// Whether another host of the same configuration may succeed. Not if this host has checked the client's identity
     /// and refused it.
-    pub(super) fn is_of_this_host(&self) -> bool {
+    pub(crate) fn is_of_this_host(&self) -> bool {
         match self {
             Self::Server(error) => {
                 matches!(error.code.as_str(), "57P01" | "57P02" | "57P03" | "53300")
@@ -137,7 +137,7 @@ impl Error {
 
     /// What the server reports at the end of `statement_timeout`, instead of its last message about the same
     /// statement.
-    pub(super) fn as_statement_timeout(&self) -> Self {
+    pub(crate) fn as_statement_timeout(&self) -> Self {
         let Self::Server(error) = self else { return self.clone() };
         let (code, message) = ("57014".into(), "canceling statement due to statement timeout".into());
         Self::Server(Arc::new(ServerError { code, message, ..error.as_ref().clone() }))
@@ -179,7 +179,7 @@ impl Error {
 
     /// Whether the connection is lost with this error. It is then unknown what the server did with a statement under
     /// way: an ErrorResponse, of the server or of a pooler in between, may come after the commit.
-    pub(super) fn ends_connection(&self) -> bool {
+    pub(crate) fn ends_connection(&self) -> bool {
         match self {
             Self::Terminated | Self::Unsent | Self::Network { .. } | Self::Garbled { .. } => true,
             Self::Server(error) => {
@@ -190,14 +190,14 @@ impl Error {
     }
 
     /// The same failure, if it came before the call's own statement was sent.
-    pub(super) fn before_sending(self) -> Self {
+    pub(crate) fn before_sending(self) -> Self {
         match self {
             error if error.ends_connection() => Self::Unsent,
             other => other,
         }
     }
 
-    pub(super) fn from_io(
+    pub(crate) fn from_io(
         error: &io::Error,
         syscall: &'static str,
         peer: Option<(&str, Option<u16>)>,
@@ -212,7 +212,7 @@ impl Error {
 
     /// An error that came out of the protocol. A broken connection reads as [`Error::Terminated`] here; the
     /// connection itself may know better why it broke.
-    pub(super) fn from_protocol(error: &tokio_postgres::Error) -> Self {
+    pub(crate) fn from_protocol(error: &tokio_postgres::Error) -> Self {
         if let Some(db) = error.as_db_error() {
             return Self::Server(Arc::new(ServerError::from(db)));
         }
@@ -222,7 +222,7 @@ impl Error {
         let source = std::error::Error::source(error);
         if let Some(tls) = source.and_then(tls_failure) {
             // An error after the handshake, such as the refusal of a client's certificate in TLS 1.3, fails a read.
-            return super::tls::failure(tls, is_of_handshake(error));
+            return crate::engine::connection::tls::failure(tls, is_of_handshake(error));
         }
         if source.is_some_and(|source| source.to_string() == "password missing") {
             return Self::NoPassword;
@@ -242,12 +242,12 @@ impl Error {
 }
 
 /// tokio-postgres reports the kind of a failure only in its message.
-pub(super) fn is_of_handshake(error: &tokio_postgres::Error) -> bool {
+pub(crate) fn is_of_handshake(error: &tokio_postgres::Error) -> bool {
     error.to_string().starts_with("error performing TLS handshake")
 }
 
 /// In the answer to a simple query, a COPY message is the only one that tokio-postgres does not expect.
-pub(super) fn is_of_copy(error: &tokio_postgres::Error) -> bool {
+pub(crate) fn is_of_copy(error: &tokio_postgres::Error) -> bool {
     error.to_string() == "unexpected message from server"
 }
 

@@ -21,6 +21,6 @@ pub fn keep_quiet() {
 }
 
 /// The message and place of the panic that is unwinding this thread.
-pub(super) fn last() -> String {
+pub(crate) fn last() -> String {
     LAST.with(|last| last.borrow_mut().take()).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ const { failed, ok, warning } = require('./check.js')
 const DIRECT = 'All operations work. Connect to the server itself where each call’s time matters.'
 
 /**
- * A connection has a session of its own if that shows the start-up mark of src/engine/session.rs. A pooler that shares
+ * A connection has a session of its own if that shows the start-up mark of src/engine/connection/session.rs. A pooler that shares
  * sessions does not pass the mark on. Some other poolers do not either, and the adapters cannot distinguish them.
  *
  * @param {any} server

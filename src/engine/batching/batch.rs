@@ -1,0 +1,390 @@
+//! One batch: the statements that a pipeline sends together, and the outcomes of their calls.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::engine::batching::engine::Engine;
+use crate::engine::batching::isolation::Slot;
+use crate::engine::batching::reply::Completions;
+use crate::engine::batching::request::{Answered, Prepare, Request, Retry};
+use crate::engine::batching::statement::{Arg, Statement, deal};
+use crate::engine::connection::lock_wait::{
+    FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY,
+};
+use crate::engine::connection::pool::Checkout;
+use crate::engine::error::Error;
+
+/// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// How often a statement that failed harmlessly is retried before its caller gets the error. The pauses between the
+/// runs (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
+const MAX_FAILURES: u32 = 8;
+
+/// The requests that a batch has not settled.
+#[derive(Default)]
+pub(crate) struct Unsettled {
+    /// To run again.
+    pub(crate) again: Vec<Request>,
+    /// Another transaction blocks these, for longer than the batch may wait.
+    pub(crate) blocked: Vec<(Request, Error)>,
+}
+
+impl Unsettled {
+    fn add(&mut self, other: Self) {
+        self.again.extend(other.again);
+        self.blocked.extend(other.blocked);
+    }
+
+    fn again(again: impl IntoIterator<Item = Request>) -> Self {
+        Self { again: again.into_iter().collect(), blocked: Vec::new() }
+    }
+}
+
+/// Sends the statements of these requests and settles their calls. `wait`: how long they may wait for locks, if not as
+/// long as statements that share a connection.
+pub(crate) async fn run_batch(
+    engine: &Arc<Engine>,
+    checkout: &Checkout,
+    requests: Vec<Request>,
+    wait: Option<LockWait>,
+) -> Unsettled {
+    let mut left = Unsettled::default();
+    let mut groups: Vec<Group> = Vec::new();
+    let requests = engine.lost_sessions.without_blocked(requests);
+    if !checkout.is_own() {
+        engine.shares_sessions.store(true, Ordering::Relaxed);
+    }
+    engine.traffic.count_batch();
+    for mut request in requests {
+        if !request.prepare.is_prepared() {
+            let preparation = request.prepare.clone();
+            if let Err(error) = prepare(checkout, &*preparation).await {
+                left.again.extend(failed(engine, checkout, request, &error.before_sending()));
+                continue;
+            }
+        }
+        match request.bind() {
+            Some(statement) => Group::add(&mut groups, statement, request),
+            None => left.again.extend(answer_all(engine, vec![(request, &[])])),
+        }
+    }
+    // Most batches are of one kind.
+    if let [_] = groups.as_slice() {
+        left.add(groups.remove(0).run(engine, checkout, 1, wait).await);
+        return left;
+    }
+    let statements = groups.len();
+    let runs = groups.into_iter().map(|group| group.run(engine, checkout, statements, wait));
+    join_all(runs).await.into_iter().for_each(|each| left.add(each));
+    left
+}
+
+/// Creating a table waits for another process that creates it. That takes longer than a statement may wait.
+async fn prepare(checkout: &Checkout, preparation: &dyn Prepare) -> Result<(), Error> {
+    checkout.wait_as_users().await?;
+    preparation.prepare(checkout).await
+}
+
+/// The calls of a batch that one statement carries.
+struct Group {
+    statement: Arc<Statement>,
+    requests: Vec<Request>,
+    bytes: usize,
+}
+
+impl Group {
+    fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, request: Request) {
+        let bytes = request.args().iter().map(Arg::bytes).sum();
+        let shares = |group: &&mut Group| {
+            statement.is_shareable()
+                && group.statement.is_same(&statement)
+                && statement.agree(group.requests[0].args(), request.args())
+                && group.bytes + bytes <= BATCH_BYTES
+                // A request that failed before runs by itself: it may be the one that made its statement fail.
+                && request.failures == 0
+                && group.requests[0].failures == 0
+        };
+        match groups.iter_mut().rev().find(shares) {
+            Some(group) => {
+                group.requests.push(request);
+                group.bytes += bytes;
+            }
+            None => groups.push(Group { statement, requests: vec![request], bytes }),
+        }
+    }
+
+    /// Sends the statement and answers its calls.
+    async fn run(
+        self,
+        engine: &Arc<Engine>,
+        checkout: &Checkout,
+        statements: usize,
+        wait: Option<LockWait>,
+    ) -> Unsettled {
+        let (wait, _slot) = match wait {
+            Some(wait) => (wait, None),
+            None => self.shared_wait(engine, checkout, statements),
+        };
+        let Group { statement, requests, .. } = self;
+        let calls: Vec<&[Arg]> = requests.iter().map(Request::args).collect();
+        engine.traffic.count_statement(requests.iter().map(Request::calls).sum());
+        let error = match send(engine, checkout, &statement, &calls, wait).await {
+            Ok(rows) => {
+                let parts = deal(&rows, &calls);
+                let answered = requests.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
+                return Unsettled::again(answer_all(engine, answered.collect()));
+            }
+            Err(error) => error,
+        };
+        let is_blocked = is_blocked(&error, checkout, wait);
+        if requests.len() == 1 && is_blocked {
+            return Unsettled {
+                blocked: requests.into_iter().map(|request| (request, error.clone())).collect(),
+                again: vec![],
+            };
+        }
+        // One bad call must not fail those that share its statement, and a blocked call must not delay it. The server
+        // did none of it. So each call runs by itself, and all are sent at once.
+        if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
+            let wait = if is_blocked { PROBE } else { wait };
+            let mut left = Unsettled::default();
+            let alone = requests
+                .into_iter()
+                .map(|request| run_by_itself(engine, checkout, &statement, request, wait));
+            join_all(alone).await.into_iter().for_each(|each| left.add(each));
+            return left;
+        }
+        Unsettled::again(requests.into_iter().filter_map(|request| failed(engine, checkout, request, &error)))
+    }
+
+    /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
+    /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
+    /// So a write that is alone there has no limit, as long as that leaves connections for the others.
+    fn shared_wait(
+        &self,
+        engine: &Arc<Engine>,
+        checkout: &Checkout,
+        statements: usize,
+    ) -> (LockWait, Option<Slot>) {
+        let is_many = statements > FEW_STATEMENTS || self.requests.len() > FEW_CALLS;
+        let shared = if is_many { SHARED_BY_MANY } else { SHARED };
+        if checkout.is_own() {
+            return (shared, None);
+        }
+        if !self.requests.iter().any(Request::writes) {
+            return (LockWait::Users, None);
+        }
+        let is_alone = statements == 1 && self.requests.len() == 1;
+        match is_alone.then(|| Slot::take(engine)).flatten() {
+            Some(slot) => (LockWait::Users, Some(slot)),
+            None => (shared, None),
+        }
+    }
+}
+
+async fn run_by_itself(
+    engine: &Arc<Engine>,
+    checkout: &Checkout,
+    statement: &Statement,
+    request: Request,
+    wait: LockWait,
+) -> Unsettled {
+    request.note_retry();
+    engine.traffic.count_statement(request.calls());
+    match send(engine, checkout, statement, &[request.args()], wait).await {
+        Ok(rows) => Unsettled::again(answer_all(engine, vec![(request, &rows)])),
+        Err(error) if is_blocked(&error, checkout, wait) => {
+            Unsettled { blocked: vec![(request, error)], again: Vec::new() }
+        }
+        Err(error) => Unsettled::again(failed(engine, checkout, request, &error)),
+    }
+}
+
+/// Whether a wait was cut short by a limit of ours: the server has undone the statement.
+fn is_blocked(error: &Error, checkout: &Checkout, wait: LockWait) -> bool {
+    error.sqlstate() == Some("55P03") && checkout.lock_timeout().is_ours(wait)
+}
+
+/// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
+fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
+    let mut again = Vec::new();
+    let mut done = Vec::with_capacity(answered.len());
+    let mut completions = Completions::default();
+    for (request, rows) in answered {
+        // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the batch.
+        match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut completions))) {
+            Ok(Answered::Done(request)) => done.push(request.retire()),
+            Ok(Answered::Again(request)) => {
+                request.note_retry();
+                again.push(request);
+            }
+            Err(_) => {}
+        }
+    }
+    // First the callers, then the next in line: see `Request::settle`.
+    drop(completions);
+    engine.leave(done);
+    again
+}
+
+async fn send(
+    engine: &Engine,
+    checkout: &Checkout,
+    statement: &Statement,
+    calls: &[&[Arg]],
+    wait: LockWait,
+) -> Result<Vec<Row>, Error> {
+    let (sql, params) = statement.run(calls);
+    let params: Vec<&(dyn ToSql + Sync)> =
+        params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+    checkout.run(sql, &params, engine.unnamed_only(), wait).await
+}
+
+/// Settles the call with its failure, or returns the request to run again. A write that may still be under way waits
+/// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
+fn failed(engine: &Arc<Engine>, checkout: &Checkout, mut request: Request, error: &Error) -> Option<Request> {
+    request.failures += 1;
+    let runs_again = runs_again(engine, checkout, &mut request, error)
+        && (request.failures < MAX_FAILURES || can_retry(engine, &request));
+    if runs_again {
+        request.note_retry();
+    }
+    if may_be_under_way(error) && request.writes() && checkout.backend().is_some() {
+        engine.lost_sessions.hold(engine, checkout, request, (!runs_again).then(|| error.clone()));
+        return None;
+    }
+    if runs_again {
+        return Some(request);
+    }
+    request.settle(Err(error.clone()));
+    None
+}
+
+/// Whether the server may still carry out the statement after this error.
+fn may_be_under_way(error: &Error) -> bool {
+    match error {
+        Error::Unsent => false,
+        Error::QueryTimeout => true,
+        error => error.ends_connection(),
+    }
+}
+
+/// Whether a call that got no connection is retried. It is if its first run may have reached the server and it is
+/// harmless to repeat, or if it has a retry time of its own.
+pub(crate) fn is_hopeful(engine: &Engine, request: &Request, error: &Error) -> bool {
+    let has_run = (request.failures > 0 || request.maybe_done) && request.failures < MAX_FAILURES;
+    (has_run || can_retry(engine, request)) && !matches!(error, Error::Closed)
+}
+
+/// Whether a retry may resolve a failure, and can do no harm.
+fn runs_again(engine: &Arc<Engine>, checkout: &Checkout, request: &mut Request, error: &Error) -> bool {
+    if error.ends_connection() {
+        checkout.mark_broken();
+        if matches!(error, Error::Unsent) {
+            return true;
+        }
+        request.maybe_done = true;
+        return request.retry == Retry::Harmless;
+    }
+    if matches!(error, Error::QueryTimeout) {
+        // The statement may still run, ahead of whatever this connection would be given next.
+        checkout.mark_broken();
+        request.maybe_done = true;
+        return can_retry(engine, request) && request.retry == Retry::Harmless;
+    }
+    let first = request.failures == 1;
+    match error.sqlstate() {
+        // Rolled back completely: a serialization failure, a deadlock.
+        Some("40001" | "40P01") => true,
+        // The table is gone, or was never made. Or a part of it that the documented schema lacks is gone, or the
+        // right to use that part. So prepare again.
+        Some("42P01" | "42703" | "42501") => first && request.prepare.invalidate(),
+        // The server does not know our prepared statement, or knows another by its name: a transaction pooler.
+        Some("26000" | "42P05") => {
+            engine.unnamed_only.store(true, Ordering::Relaxed);
+            true
+        }
+        // "cached plan must not change result type", after DDL.
+        Some("0A000") => {
+            checkout.forget_statements();
+            first
+        }
+        // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
+        Some("25006") => {
+            checkout.mark_broken();
+            first || can_retry(engine, request)
+        }
+        // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
+        Some("55P03" | "57014") => can_retry(engine, request),
+        Some(code) if code.starts_with("53") => can_retry(engine, request),
+        _ => false,
+    }
+}
+
+/// Whether a call retries transient failures. Not after the pool has been ended, because its end waits for the call.
+fn can_retry(engine: &Engine, request: &Request) -> bool {
+    request.can_retry() && !engine.is_closed()
+}
+
+/// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the retry time that a call
+/// has left. Otherwise the next attempt would come after that.
+pub(crate) fn pause(request: &Request) -> Duration {
+    let pause = match request.failures.max(request.repetitions) {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
+    };
+    match request.retry_time_left() {
+        Some(left) if !left.is_zero() => pause.min(left / 2),
+        _ => pause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::engine::batching::key_scheduler::Accesses;
+    use crate::engine::batching::reply::Reply;
+    use crate::engine::batching::request::{Answer, Call, NothingToPrepare};
+
+    /// Its answer always asks for another run.
+    struct AsksAgain;
+
+    impl Call for AsksAgain {
+        fn bind(&mut self, _: usize) -> Arc<Statement> {
+            unreachable!("it is not sent")
+        }
+        fn args(&self) -> &[Arg] {
+            &[]
+        }
+        fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
+            Ok(Answer::Again)
+        }
+    }
+
+    #[test]
+    fn a_call_that_always_asks_for_another_run_pauses_and_ends() {
+        let (reply, outcome) = Reply::awaited();
+        let call = Box::new(AsksAgain);
+        let mut request =
+            Request::new(Accesses::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
+        let mut pauses = Vec::new();
+        while let Answered::Again(again) = request.answer(&[], &mut Completions::default()) {
+            request = again;
+            pauses.push(pause(&request));
+        }
+        assert_eq!(pauses.len(), 7);
+        assert_eq!(pauses[0], Duration::ZERO);
+        assert!(pauses[1..].windows(2).all(|pair| !pair[0].is_zero() && pair[0] < pair[1]));
+        let outcome = std::pin::pin!(outcome).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(outcome, Poll::Ready(Err(Error::Other { .. }))));
+    }
+}

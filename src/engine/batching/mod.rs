@@ -1,0 +1,17 @@
+pub(crate) mod batch;
+pub(crate) mod closing;
+pub(crate) mod engine;
+pub(crate) mod further_pipeline;
+pub(crate) mod isolation;
+pub(crate) mod key_scheduler;
+pub(crate) mod lost_sessions;
+pub(crate) mod owed;
+pub(crate) mod pipeline;
+pub(crate) mod queue_timeout;
+pub(crate) mod ready;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod scans;
+pub(crate) mod statement;
+pub(crate) mod stats;
+pub(crate) mod sweep;

@@ -1,0 +1,218 @@
+//! A statement that carries one call or many, in the SQL text that is cheapest for their number.
+//!
+//! In the text for many calls, each parameter is an array, and item *i* of each array belongs to call *i*. The rows
+//! start with the key of the call that they belong to. In the text for one call, the parameters are that call's own.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::engine::batching::sweep::Sweep;
+use crate::engine::connection::routing::to_primary;
+
+/// The SQL text of a statement, and the types of its parameters there.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    /// A hash of the text.
+    pub(crate) id: u64,
+    pub(crate) text: String,
+    pub(crate) params: Vec<Type>,
+}
+
+impl Sql {
+    fn new(sql: String, params: Vec<Type>) -> Self {
+        let sql = to_primary(&sql).into_owned();
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        Self { id: hasher.finish(), text: sql, params }
+    }
+}
+
+/// The type of a parameter, that is, of one call's argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Float,
+    Int,
+}
+
+impl Kind {
+    fn one(self) -> Type {
+        match self {
+            Self::Text => Type::TEXT,
+            Self::Float => Type::FLOAT8,
+            Self::Int => Type::INT8,
+        }
+    }
+
+    fn many(self) -> Type {
+        match self {
+            Self::Text => Type::TEXT_ARRAY,
+            Self::Float => Type::FLOAT8_ARRAY,
+            Self::Int => Type::INT8_ARRAY,
+        }
+    }
+}
+
+/// Calls of the same statement may share a run, whichever adapter they belong to.
+#[derive(Debug)]
+pub struct Statement {
+    one: Option<Sql>,
+    many: Option<Sql>,
+    /// The text for many calls, with a clause that removes expired rows.
+    sweeping: Option<Sql>,
+    params: &'static [Kind],
+    shared: usize,
+    sweep: Sweep,
+}
+
+impl Statement {
+    /// `shared`: how many parameters at the end are not an array for many calls but one value for all of them.
+    pub fn new(
+        one: Option<String>,
+        many: Option<String>,
+        sweeping: Option<String>,
+        params: &'static [Kind],
+        shared: usize,
+    ) -> Self {
+        let ones = || params.iter().map(|kind| kind.one()).collect();
+        let (own, common) = params.split_at(params.len() - shared);
+        let manys =
+            || own.iter().map(|kind| kind.many()).chain(common.iter().map(|kind| kind.one())).collect();
+        Self {
+            one: one.map(|sql| Sql::new(sql, ones())),
+            many: many.map(|sql| Sql::new(sql, manys())),
+            sweeping: sweeping.map(|sql| Sql::new(sql, manys())),
+            params,
+            shared,
+            sweep: Sweep::default(),
+        }
+    }
+
+    /// Whether calls may share a run.
+    pub(crate) fn is_shareable(&self) -> bool {
+        self.many.is_some()
+    }
+
+    pub(crate) fn is_same(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        let same = |a: &Option<Sql>, b: &Option<Sql>| match (a, b) {
+            (Some(a), Some(b)) => a.id == b.id && a.text == b.text,
+            (None, None) => true,
+            _ => false,
+        };
+        Arc::ptr_eq(self, other) || (same(&self.many, &other.many) && same(&self.one, &other.one))
+    }
+
+    /// Whether two calls have equal values for the parameters that all calls of a run share.
+    pub(crate) fn agree(&self, a: &[Arg], b: &[Arg]) -> bool {
+        let own = self.params.len() - self.shared;
+        a[own..] == b[own..]
+    }
+
+    /// The text for these calls, and its parameters.
+    pub(crate) fn run<'a>(&self, calls: &[&'a [Arg]]) -> (&Sql, Vec<Param<'a>>) {
+        if let Some(sweeping) = &self.sweeping
+            && self.sweep.is_due(calls.len())
+        {
+            return (sweeping, self.arrays(calls));
+        }
+        match (&self.one, &self.many) {
+            (Some(one), _) if calls.len() == 1 => (one, scalars(calls[0])),
+            (_, Some(many)) => (many, self.arrays(calls)),
+            _ => unreachable!("a statement has SQL for what it is given to carry"),
+        }
+    }
+
+    fn arrays<'a>(&self, calls: &[&'a [Arg]]) -> Vec<Param<'a>> {
+        let own = self.params.len() - self.shared;
+        let column = |index: usize| calls.iter().map(move |args| &args[index]);
+        let array = |(index, kind): (usize, &Kind)| -> Param<'a> {
+            match kind {
+                Kind::Text => Box::new(column(index).map(Arg::as_text).collect::<Vec<_>>()),
+                Kind::Float => Box::new(column(index).map(Arg::as_float).collect::<Vec<_>>()),
+                Kind::Int => Box::new(column(index).map(Arg::as_int).collect::<Vec<_>>()),
+            }
+        };
+        let mut params: Vec<Param<'a>> = self.params[..own].iter().enumerate().map(array).collect();
+        params.extend(scalars(&calls[0][own..]));
+        params
+    }
+}
+
+fn scalars(args: &[Arg]) -> Vec<Param<'_>> {
+    args.iter()
+        .map(|arg| -> Param<'_> {
+            match arg {
+                Arg::Text(text) => Box::new(text.as_deref()),
+                Arg::Float(number) => Box::new(number),
+                Arg::Int(number) => Box::new(number),
+            }
+        })
+        .collect()
+}
+
+/// One argument of one call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arg {
+    Text(Option<String>),
+    Float(Option<f64>),
+    Int(Option<i64>),
+}
+
+impl Arg {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(Some(text.into()))
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(Some(text)) => text.len(),
+            _ => 8,
+        }
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => text.as_deref(),
+            other => unreachable!("a text parameter was given {other:?}"),
+        }
+    }
+
+    fn as_float(&self) -> Option<f64> {
+        match self {
+            Self::Float(number) => *number,
+            other => unreachable!("a float8 parameter was given {other:?}"),
+        }
+    }
+
+    fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => *number,
+            other => unreachable!("a bigint parameter was given {other:?}"),
+        }
+    }
+}
+
+pub(crate) type Param<'a> = Box<dyn ToSql + Sync + Send + 'a>;
+
+/// Which rows of a run belong to which of its calls. The rows of one key follow each other. A key without rows has
+/// none of them. Calls on one key have the same rows.
+pub(crate) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
+    if let [_] = calls {
+        return std::iter::once(0..rows.len()).collect();
+    }
+    let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let range = by_key.entry(row.get(0)).or_insert(index..index);
+        // Not if a key comes again after others: it was requested twice, and already has its rows.
+        if range.end == index {
+            range.end += 1;
+        }
+    }
+    let part = |args: &&[Arg]| args[0].as_text().and_then(|key| by_key.get(key)).cloned().unwrap_or(0..0);
+    calls.iter().map(part).collect()
+}

@@ -1,0 +1,82 @@
+//! What an engine counts of its own work, for monitoring from outside.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::engine::batching::engine::Engine;
+use crate::histogram::{Histogram, Snapshot};
+use crate::sync::lock;
+
+/// Powers of two, up to what few statements reach.
+type Sizes = Histogram<0, 10, 0>;
+
+/// Counted by the pipelines. Only one of them is polled at a time, so no two threads write here at once.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    batches: AtomicU64,
+    statements: Sizes,
+}
+
+impl Traffic {
+    pub(crate) fn count_batch(&self) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A statement is sent to the server, for this many calls.
+    pub(crate) fn count_statement(&self, calls: usize) {
+        self.statements.add(calls as u64, 1);
+    }
+}
+
+/// An engine as it is now, and what it has done since it was made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    pool: PoolStats,
+    /// Connections for notifications, of which there is at most one, outside of the pool.
+    listening: usize,
+    pipelines: PipelineStats,
+    calls: CallStats,
+    batches: u64,
+    statements: Snapshot,
+}
+
+#[derive(Serialize)]
+pub(crate) struct PoolStats {
+    pub(crate) open: usize,
+    pub(crate) idle: usize,
+    pub(crate) waiting: usize,
+    pub(crate) max: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PipelineStats {
+    active: usize,
+    blocked: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallStats {
+    in_flight: usize,
+    queued: usize,
+}
+
+impl Engine {
+    pub fn stats(&self) -> Stats {
+        let unflushed = lock(&self.submitted).len();
+        let state = self.state();
+        let queued: usize =
+            state.ready.iter().chain(state.key_scheduler.waiting()).map(|request| request.calls()).sum();
+        Stats {
+            pool: self.pool.stats(),
+            listening: usize::from(self.notifier.is_connected()),
+            pipelines: PipelineStats { active: state.pipelines, blocked: state.blocked_pipelines },
+            calls: CallStats { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
+            batches: self.traffic.batches.load(Ordering::Relaxed),
+            statements: self.traffic.statements.snapshot(1.0),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+pub(crate) mod connect;
+pub(crate) mod description;
+pub(crate) mod executor;
+pub(crate) mod handshake;
+pub(crate) mod io_mode;
+pub(crate) mod lock_wait;
+pub(crate) mod pool;
+pub(crate) mod routing;
+pub(crate) mod session;
+pub(crate) mod set_up;
+pub(crate) mod signing;
+pub(crate) mod socket;
+pub(crate) mod startup;
+pub(crate) mod stream;
+pub(crate) mod tls;
+pub(crate) mod verifier;

@@ -1,0 +1,122 @@
+//! The listening connection: opened for the first subscription, kept while there is a subscription, and reopened when
+//! it is lost.
+//!
+//! * It uses the pool's description, but is not one of the connections that carry calls. It comes on top of `max`,
+//!   and only the runtime polls it.
+//! * A session that a pooler shares among its clients receives the notifications of all of them, or of none. So
+//!   `LISTEN` is sent only if the session is known to be its own.
+//! * A server that has disappeared silently sends no notifications either. So it is asked for a sign of life from time
+//!   to time.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::engine::batching::engine::Engine;
+use crate::engine::connection::executor::Executor;
+use crate::engine::connection::io_mode::{Io, IoMode};
+use crate::engine::error::Error;
+use crate::engine::notifications::notifier::Notifier;
+
+/// Notifier are sent on this channel. Its name is in the triggers, too.
+const CHANNEL: &str = "go_goscope";
+
+/// How long there may be silence before the server is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long that answer may take, or the answer to an earlier message.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The pauses between attempts: doubled from the first to the last, and different in each process, since all
+/// processes lost the same server at the same moment.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// If there was a session, but a shared one, the next is likely to be shared, too.
+const SHARED_SESSION_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why no notifications are received any more, though there is still a subscription.
+enum End {
+    Lost,
+    /// The session is others' as well.
+    Shared,
+}
+
+/// Reports when no task attends to the connection any more, also after a panic.
+struct Running(Arc<Notifier>, Io);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abandon();
+        self.1.executor.end();
+    }
+}
+
+/// Attends to the connection until it is not wanted any more.
+pub(crate) async fn run(engine: Weak<Engine>, notifier: Arc<Notifier>) {
+    let io = match engine.upgrade() {
+        Some(engine) => Io { executor: Executor::start(&engine.runtime), mode: Arc::new(IoMode::default()) },
+        None => return notifier.abandon(),
+    };
+    let running = Running(notifier, io);
+    let Running(notifier, io) = &running;
+    let listening = async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let began = Instant::now();
+            let end = listen_until_end(&engine, notifier, io).await;
+            notifier.set_connected(false);
+            if began.elapsed() > LAST_PAUSE {
+                pause = FIRST_PAUSE;
+            }
+            let length = match end {
+                End::Lost => pause,
+                End::Shared => SHARED_SESSION_PAUSE,
+            };
+            sleep(length.mul_f64(jitter())).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    };
+    tokio::select! {
+        () = listening => {}
+        () = notifier.unwanted() => {}
+    }
+}
+
+async fn listen_until_end(engine: &Weak<Engine>, notifier: &Notifier, io: &Io) -> End {
+    let (sender, mut payloads) = mpsc::unbounded_channel();
+    // Not held any longer: an engine that only this connection refers to must end.
+    let opened = match engine.upgrade() {
+        Some(engine) => engine.pool.open_for_notifications(io, sender).await,
+        None => Err(Error::Closed),
+    };
+    let Ok(connection) = opened else { return End::Lost };
+    if !connection.is_own() {
+        return End::Shared;
+    }
+    let listen = format!("LISTEN {CHANNEL}");
+    if !matches!(timeout(ANSWER, connection.execute(&listen)).await, Ok(Ok(()))) {
+        return End::Lost;
+    }
+    notifier.set_connected(true);
+    loop {
+        match timeout(SILENCE, payloads.recv()).await {
+            Ok(Some(payload)) => notifier.notify(&payload),
+            Ok(None) => return End::Lost,
+            // Repeating it changes nothing, and shows in the server's list of sessions what this one is for.
+            Err(_) => match timeout(ANSWER, connection.execute(&listen)).await {
+                Ok(Ok(_)) => {}
+                _ => return End::Lost,
+            },
+        }
+    }
+}
+
+/// From a half to one.
+fn jitter() -> f64 {
+    let drawn = RandomState::new().hash_one(());
+    0.5 + drawn as f64 / u64::MAX as f64 / 2.0
+}

@@ -1,0 +1,2 @@
+pub(crate) mod listening;
+pub(crate) mod notifier;
