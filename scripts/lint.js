@@ -11,6 +11,7 @@ const inPackage = (/** @type {string[]} */ ...parts) => path.join(root, 'node_mo
 const tsc = inPackage('typescript', 'bin', 'tsc')
 const biome = inPackage('@biomejs', 'biome', 'bin', 'biome')
 const workflows = path.join(__dirname, 'release', 'workflows.js')
+const imports = path.join(__dirname, 'imports.js')
 const licences = path.join(__dirname, 'release', 'licences.js')
 
 /** @type {[name: string, program: string, args: string[]][]} */
@@ -20,6 +21,7 @@ const checks = [
   ['tsc -p .', process.execPath, [tsc, '-p', '.']],
   ['tsc -p __test__/types', process.execPath, [tsc, '-p', '__test__/types']],
   ['biome ci', process.execPath, [biome, 'ci', '--colors=off']],
+  ['imports point downward', process.execPath, [imports]],
   ['licences of the linked crates', process.execPath, [licences, '--check']],
   ['actionlint', process.execPath, [workflows]],
 ]

@@ -16,6 +16,7 @@ use crate::engine::connection::executor::Executor;
 use crate::engine::connection::io_mode::{Io, IoMode, Readiness};
 use crate::engine::connection::pool::{Application, Pool};
 use crate::engine::error::Error;
+use crate::engine::notifications::listening;
 use crate::engine::notifications::notifier::{Notifier, Subscription};
 use crate::sync::{Thread, lock};
 use tokio::runtime::Handle;
@@ -161,10 +162,17 @@ impl Engine {
     pub fn listen(self: &Arc<Self>, topic: String) -> Subscription {
         let (subscription, is_first) = self.notifier.subscribe(topic);
         if is_first {
-            self.runtime.spawn(crate::engine::notifications::listening::run(
-                Arc::downgrade(self),
-                self.notifier.clone(),
-            ));
+            let engine = Arc::downgrade(self);
+            let open = move |io, payloads| {
+                let engine = engine.clone();
+                async move {
+                    match engine.upgrade() {
+                        Some(engine) => engine.pool.open_for_notifications(&io, payloads).await,
+                        None => Err(Error::Closed),
+                    }
+                }
+            };
+            self.runtime.spawn(listening::run(self.runtime.clone(), self.notifier.clone(), open));
         }
         subscription
     }

@@ -4,7 +4,6 @@
 //! start with the key of the call that they belong to. In the text for one call, the parameters are that call's own.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,25 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::engine::batching::sweep::Sweep;
-use crate::engine::connection::routing::to_primary;
-
-/// The SQL text of a statement, and the types of its parameters there.
-#[derive(Debug)]
-pub(crate) struct Sql {
-    /// A hash of the text.
-    pub(crate) id: u64,
-    pub(crate) text: String,
-    pub(crate) params: Vec<Type>,
-}
-
-impl Sql {
-    fn new(sql: String, params: Vec<Type>) -> Self {
-        let sql = to_primary(&sql).into_owned();
-        let mut hasher = DefaultHasher::new();
-        sql.hash(&mut hasher);
-        Self { id: hasher.finish(), text: sql, params }
-    }
-}
+use crate::engine::connection::sql::Sql;
 
 /// The type of a parameter, that is, of one call's argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use crate::engine::batching::engine::Engine;
+use crate::engine::connection::pool::PoolStats;
 use crate::histogram::{Histogram, Snapshot};
 use crate::sync::lock;
 
@@ -40,14 +41,6 @@ pub struct Stats {
     calls: CallStats,
     batches: u64,
     statements: Snapshot,
-}
-
-#[derive(Serialize)]
-pub(crate) struct PoolStats {
-    pub(crate) open: usize,
-    pub(crate) idle: usize,
-    pub(crate) waiting: usize,
-    pub(crate) max: usize,
 }
 
 #[derive(Serialize)]

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 
-use crate::engine::batching::statement::Sql;
 use crate::engine::connection::description::{Description, TargetSession};
 use crate::engine::connection::handshake::{
     Failure, Handshake, ISOLATION, Payloads, session_statements, shake_hands,
@@ -23,6 +22,7 @@ use crate::engine::connection::pool::Application;
 use crate::engine::connection::routing::to_primary;
 use crate::engine::connection::session::{Backend, Mark, Session};
 use crate::engine::connection::set_up::{SetUp, carry};
+use crate::engine::connection::sql::Sql;
 use crate::engine::error::{Error, is_of_copy};
 use crate::sync::lock;
 

@@ -10,6 +10,7 @@ pub(crate) mod session;
 pub(crate) mod set_up;
 pub(crate) mod signing;
 pub(crate) mod socket;
+pub(crate) mod sql;
 pub(crate) mod startup;
 pub(crate) mod stream;
 pub(crate) mod tls;

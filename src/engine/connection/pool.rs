@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult, Timeouts};
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::batching::stats::PoolStats;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::description::{Description, PoolSettings, TargetSession};
 use crate::engine::connection::handshake::Payloads;
@@ -36,6 +36,14 @@ pub trait Application: Send + Sync {
     fn check(&self, proof: Proof) -> Answered<'_, bool>;
     /// Signs with a client's key of a kind that only Node supports: base64.
     fn sign(&self, to_sign: ToSign) -> Answered<'_, String>;
+}
+
+#[derive(Serialize)]
+pub(crate) struct PoolStats {
+    pub(crate) open: usize,
+    pub(crate) idle: usize,
+    pub(crate) waiting: usize,
+    pub(crate) max: usize,
 }
 
 /// How often a server may show a certificate other than the one that was verified, as a server behind a load balancer

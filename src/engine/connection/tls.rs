@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, PeerMisbehaved, SupportedProtocolVersion};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -84,56 +84,4 @@ fn configure(
 
 fn binary(base64: &str) -> Result<Vec<u8>, Error> {
     BASE64_STANDARD.decode(base64).map_err(|error| Error::other(format!("not base64: {error}")))
-}
-
-/// A failure of TLS, with OpenSSL's message, which is Node's and so pg's.
-pub(crate) fn failure(error: &rustls::Error, in_handshake: bool) -> Error {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
-            Error::UnknownCertificate
-        }
-        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Error::tls(
-            "The TLS handshake failed (BadSignature): the server has signed it by another key than its certificate's. \
-             See that nothing between here and the server changes the handshake, and that certificate and key of the server are a pair",
-        ),
-        rustls::Error::AlertReceived(alert) => match reason(*alert) {
-            Some(reason) => Error::TlsAlert { reason, number: u8::from(*alert), in_handshake },
-            None => Error::tls(format!(
-                "The server ended TLS with the alert {alert:?}, number {}. Its log may say why",
-                u8::from(*alert)
-            )),
-        },
-        // Something that this side does not support. General errors are those of a client's key that Node holds.
-        rustls::Error::General(reason) => Error::TlsRefused { reason: reason.clone(), seen: None },
-        rustls::Error::PeerIncompatible(_)
-        | rustls::Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => {
-            Error::TlsRefused { reason: error.to_string(), seen: None }
-        }
-        other => Error::tls(format!("The TLS handshake failed: {other}")),
-    }
-}
-
-/// What servers report about a client (OpenSSL's `ssl/ssl_err.c`).
-fn reason(alert: AlertDescription) -> Option<&'static str> {
-    Some(match alert {
-        AlertDescription::UnknownCA => "tlsv1 alert unknown ca",
-        AlertDescription::AccessDenied => "tlsv1 alert access denied",
-        AlertDescription::DecodeError => "tlsv1 alert decode error",
-        AlertDescription::DecryptError => "tlsv1 alert decrypt error",
-        AlertDescription::ProtocolVersion => "tlsv1 alert protocol version",
-        AlertDescription::InsufficientSecurity => "tlsv1 alert insufficient security",
-        AlertDescription::InternalError => "tlsv1 alert internal error",
-        AlertDescription::UnrecognisedName => "tlsv1 unrecognized name",
-        AlertDescription::CertificateRequired => "tlsv13 alert certificate required",
-        AlertDescription::NoApplicationProtocol => "tlsv1 alert no application protocol",
-        AlertDescription::UnexpectedMessage => "ssl/tls alert unexpected message",
-        AlertDescription::HandshakeFailure => "ssl/tls alert handshake failure",
-        AlertDescription::BadCertificate => "ssl/tls alert bad certificate",
-        AlertDescription::UnsupportedCertificate => "ssl/tls alert unsupported certificate",
-        AlertDescription::CertificateRevoked => "ssl/tls alert certificate revoked",
-        AlertDescription::CertificateExpired => "ssl/tls alert certificate expired",
-        AlertDescription::CertificateUnknown => "ssl/tls alert certificate unknown",
-        AlertDescription::IllegalParameter => "ssl/tls alert illegal parameter",
-        _ => return None,
-    })
 }

@@ -8,15 +8,18 @@
 //! * A server that has disappeared silently sends no notifications either. So it is asked for a sign of life from time
 //!   to time.
 
+use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::engine::batching::engine::Engine;
+use crate::engine::connection::connect::Connection;
 use crate::engine::connection::executor::Executor;
+use crate::engine::connection::handshake::Payloads;
 use crate::engine::connection::io_mode::{Io, IoMode};
 use crate::engine::error::Error;
 use crate::engine::notifications::notifier::Notifier;
@@ -56,18 +59,22 @@ impl Drop for Running {
 }
 
 /// Attends to the connection until it is not wanted any more.
-pub(crate) async fn run(engine: Weak<Engine>, notifier: Arc<Notifier>) {
-    let io = match engine.upgrade() {
-        Some(engine) => Io { executor: Executor::start(&engine.runtime), mode: Arc::new(IoMode::default()) },
-        None => return notifier.abandon(),
-    };
+///
+/// `open` opens a connection whose notifications go to the given sender. It must keep nothing beyond that: an engine
+/// that only this connection refers to must end.
+pub(crate) async fn run<F: Future<Output = Result<Connection, Error>>>(
+    runtime: Handle,
+    notifier: Arc<Notifier>,
+    open: impl Fn(Io, Payloads) -> F,
+) {
+    let io = Io { executor: Executor::start(&runtime), mode: Arc::new(IoMode::default()) };
     let running = Running(notifier, io);
     let Running(notifier, io) = &running;
     let listening = async {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            let end = listen_until_end(&engine, notifier, io).await;
+            let end = listen_until_end(&open, notifier, io).await;
             notifier.set_connected(false);
             if began.elapsed() > LAST_PAUSE {
                 pause = FIRST_PAUSE;
@@ -86,14 +93,13 @@ pub(crate) async fn run(engine: Weak<Engine>, notifier: Arc<Notifier>) {
     }
 }
 
-async fn listen_until_end(engine: &Weak<Engine>, notifier: &Notifier, io: &Io) -> End {
+async fn listen_until_end<F: Future<Output = Result<Connection, Error>>>(
+    open: &impl Fn(Io, Payloads) -> F,
+    notifier: &Notifier,
+    io: &Io,
+) -> End {
     let (sender, mut payloads) = mpsc::unbounded_channel();
-    // Not held any longer: an engine that only this connection refers to must end.
-    let opened = match engine.upgrade() {
-        Some(engine) => engine.pool.open_for_notifications(io, sender).await,
-        None => Err(Error::Closed),
-    };
-    let Ok(connection) = opened else { return End::Lost };
+    let Ok(connection) = open(io.clone(), sender).await else { return End::Lost };
     if !connection.is_own() {
         return End::Shared;
     }

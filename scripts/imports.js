@@ -1,0 +1,88 @@
+// @ts-check
+// Imports point downward, and no file of lib/ is in a circle of imports.
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+
+/** The parts of the crate from the top down: each imports from itself and from those below it. */
+const LAYERS = [
+  ['node'],
+  ['store'],
+  ['engine/batching'],
+  ['engine/notifications'],
+  ['engine/connection'],
+  ['engine/error', 'engine/errno', 'engine/panics'],
+  ['histogram', 'sync', 'time'],
+]
+/** They list modules and re-export. */
+const MAPS = ['src/lib.rs', 'src/engine/mod.rs']
+
+/** @type {string[]} */
+const problems = []
+
+/** @param {string} name of a module, below the crate's root */
+function layerOf(name) {
+  const at = LAYERS.findIndex((layer) => layer.some((part) => name === part || name.startsWith(`${part}/`)))
+  return at < 0 ? undefined : at
+}
+
+function checkCrate() {
+  for (const file of filesIn('src', '.rs').filter((file) => !MAPS.includes(file))) {
+    const own = layerOf(file.slice('src/'.length, -'.rs'.length))
+    if (own === undefined) {
+      problems.push(`${file} is in none of the layers of scripts/imports.js`)
+      continue
+    }
+    // The tests of a module come last, and may import what they like.
+    const [code = ''] = fs.readFileSync(path.join(root, file), 'utf8').split('#[cfg(test)]')
+    for (const [, found = ''] of code.matchAll(/^[^/\n]*\bcrate::(\w+(?:::\w+)*)/gm)) {
+      const name = found.replaceAll('::', '/')
+      // Above the engine its modules are not visible, only what its mod.rs re-exports.
+      const layer = layerOf(name) ?? (own < 2 && name.startsWith('engine') ? own : undefined)
+      if (layer === undefined) problems.push(`${file} imports crate::${found}, which is in none of the layers`)
+      else if (layer < own) problems.push(`${file} imports upward: crate::${found}`)
+    }
+  }
+}
+
+function checkLib() {
+  const files = filesIn('lib', '.js')
+  /** @type {Map<string, string[]>} */
+  const imports = new Map()
+  for (const file of files) {
+    const code = fs.readFileSync(path.join(root, file), 'utf8')
+    const names = [...code.matchAll(/^[^/*\n]*require\('(\.{1,2}\/[^']+)'\)/gm)].map(([, name = '']) => name)
+    const found = names.map((name) => path.posix.join(path.posix.dirname(file), name))
+    imports.set(
+      file,
+      found.filter((name) => files.includes(name)),
+    )
+  }
+  /** @type {Set<string>} */
+  const done = new Set()
+  const visit = (/** @type {string} */ file, /** @type {string[]} */ way) => {
+    if (way.includes(file)) return problems.push(`a circle: ${[...way.slice(way.indexOf(file)), file].join(' → ')}`)
+    if (done.has(file)) return
+    for (const next of imports.get(file) ?? []) visit(next, [...way, file])
+    done.add(file)
+  }
+  for (const file of files) visit(file, [])
+}
+
+/**
+ * @param {string} folder
+ * @param {string} ending
+ */
+function filesIn(folder, ending) {
+  const names = fs.readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+  const files = names.map((name) => `${folder}/${name.replaceAll(path.sep, '/')}`)
+  return files.filter((name) => name.endsWith(ending)).sort()
+}
+
+checkCrate()
+checkLib()
+for (const problem of problems) console.error(problem)
+process.exit(problems.length > 0 ? 1 : 0)
