@@ -2,7 +2,7 @@
 'use strict'
 
 const { send, untilSettled } = require('./bridge.js')
-const { Connection } = require('./connection.js')
+const { PoolHandle } = require('./pool-handle.js')
 const { POOL_ENDED, coded } = require('./errors.js')
 const { UnderWay } = require('./under-way.js')
 const { isInWork, isWithin, runWork, waitForEnd } = require('./work-context.js')
@@ -10,7 +10,7 @@ const { isInWork, isWithin, runWork, waitForEnd } = require('./work-context.js')
 const CLOSED = 'Cannot use an adapter after calling close on it'
 
 /**
- * One adapter's part in the {@link Connection} that all adapters on a pool share: its calls, and its own end. Closing
+ * One adapter's part in the {@link PoolHandle} that all adapters on a pool share: its calls, and its own end. Closing
  * it leaves the others open; the last one to be closed closes the native connections. What the application has given,
  * such as a `pg.Pool`, ends only with `end`.
  */
@@ -25,7 +25,7 @@ class AdapterConnection {
 
   /** @param {unknown} argument the first that an adapter takes */
   constructor(argument) {
-    this.shared = Connection.of(argument)
+    this.shared = PoolHandle.of(argument)
     this.shared.join()
     this.native = this.shared.native
     this.pool = this.shared.pool

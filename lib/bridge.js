@@ -262,49 +262,49 @@ function tell(subscription, news) {
 }
 
 /**
- * @typedef {{ pool: number, host: number, judgeAgain: boolean } | { pool: number, greet: true, processID: number | null } | { check: any } | { sign: any }} Question
- * @typedef {object} Owner who answers for the pools
+ * @typedef {{ pool: number, host: number, verifyAgain: boolean } | { pool: number, hooks: true, processID: number | null } | { check: any } | { sign: any }} Question
+ * @typedef {object} Application what answers for the pools
  * @property {(question: any) => Promise<object>} describe how to connect
- * @property {(question: any, converse: Converse) => Promise<void>} greet sees a new session
+ * @property {(question: any, runQuery: RunQuery) => Promise<void>} runConnectHooks shows them a new session
  *
- * @typedef {(sql: string, connection: import('./connection.js').Connection) => Promise<any>} Converse runs SQL there
+ * @typedef {(sql: string, connection: import('./pool-handle.js').PoolHandle) => Promise<any>} RunQuery runs SQL there
  */
 
-/** @type {Owner | undefined} */
-let owner
+/** @type {Application | undefined} */
+let application
 
 /**
- * Native code sends a request about one of the pools.
+ * Native code asks a question about one of the pools.
  *
- * @param {number} request
+ * @param {number} id of the question
  * @param {Question} question
  */
-async function answer(request, question) {
+async function answer(id, question) {
   try {
-    if (!owner) throw new Error('no pool has been made yet')
-    if ('greet' in question) {
-      await owner.greet(question, async (sql, connection) =>
-        settled(await send((slot) => bridge.converse(slot, request, sql), connection)),
+    if (!application) throw new Error('no pool has been made yet')
+    if ('hooks' in question) {
+      await application.runConnectHooks(question, async (sql, connection) =>
+        settled(await send((slot) => bridge.runHookQuery(slot, id, sql), connection)),
       )
-      bridge.greeted(request)
+      bridge.hooksDone(id)
     } else if ('check' in question) {
-      bridge.crypto(request, String(signatures().isSigned(question.check)))
+      bridge.crypto(id, String(signatures().isSigned(question.check)))
     } else if ('sign' in question) {
-      bridge.crypto(request, signatures().sign(question.sign))
+      bridge.crypto(id, signatures().sign(question.sign))
     } else {
-      bridge.describe(request, JSON.stringify(await owner.describe(question)))
+      bridge.describe(id, JSON.stringify(await application.describe(question)))
     }
   } catch (error) {
-    bridge.refuse(request, registerError(error), codeOf(error))
+    bridge.refuse(id, registerError(error), codeOf(error))
   }
 }
 
 /** Loaded only for keys that native code does not know. */
 const signatures = () => require('./connecting/signatures.js')
 
-/** @param {Owner} pools */
+/** @param {Application} pools */
 function answerFor(pools) {
-  owner = pools
+  application = pools
 }
 
 module.exports = { bridge, send, sendWait, settled, subscribe, unsubscribe, untilSettled, answerFor }

@@ -3,12 +3,12 @@
 // also ends our connections, and its promise (or callback) waits for that.
 'use strict'
 
-/** @typedef {import('./connection.js').Connection} Connection */
+/** @typedef {import('./pool-handle.js').PoolHandle} PoolHandle */
 
 /**
  * @typedef {object} Wrapper of the `end` of one pool. There is never a second one: a connection may be made while the
  * last one is still closing, and wrappers around each other would grow without end.
- * @property {Set<Connection>} connections
+ * @property {Set<PoolHandle>} connections
  * @property {() => boolean} remove takes it off again, if no other code has wrapped it once more
  */
 
@@ -19,7 +19,7 @@ const wrappers = new WeakMap()
  * Makes the end of a pool end a connection, too.
  *
  * @param {any} pool
- * @param {Connection} connection
+ * @param {PoolHandle} connection
  * @returns {() => void} undoes that, so that a pool that lives on does not keep the connection
  */
 function noticeEnd(pool, connection) {
@@ -39,7 +39,7 @@ function noticeEnd(pool, connection) {
 function wrapEnd(pool) {
   const { end } = pool
   const own = Object.getOwnPropertyDescriptor(pool, 'end')
-  /** @type {Set<Connection>} */
+  /** @type {Set<PoolHandle>} */
   const connections = new Set()
   const wrapped = (/** @type {Function} */ callback) => {
     const open = [...connections].filter((connection) => !connection.isEnded)

@@ -63,7 +63,7 @@ for (const option of OPTIONS) {
 }
 
 test('a connection timeout that is out of reach is none, also while a certificate is verified', async () => {
-  const { timeoutOf } = require('../../lib/connecting/judge.js')
+  const { timeoutOf } = require('../../lib/connecting/certificate-verifier.js')
   assert.deepEqual(
     [0, -1, Number.NaN, 0.5, 1e22, Number.POSITIVE_INFINITY, 2 ** 31].map((ms) => timeoutOf(ms)),
     [0, 0, 0, 0.5, 0, 0, 0],

@@ -22,12 +22,12 @@ class Session {
   constructor(given, max = 2) {
     // Loaded only here: `--help` and `schema` need no addon.
     const args = require('../arguments.js')
-    const { Connection } = require('../connection.js')
+    const { PoolHandle } = require('../pool-handle.js')
     this.#native = require('../native.js')
     const prefix = given['key-prefix']
     this.keyPrefix = prefix === undefined ? undefined : args.key('--key-prefix', prefix)
     const table = given.table === undefined ? undefined : args.tableName(given.table)
-    this.#connection = Connection.of(configuration(given, max))
+    this.#connection = PoolHandle.of(configuration(given, max))
     this.#inspection = new this.#native.Inspection(this.#connection.native, this.keyPrefix, table)
   }
 

@@ -6,16 +6,16 @@
 const { invalid, text } = require('../arguments.js')
 const { addressesOf, attemptTimeout } = require('./addresses.js')
 const { hostAt, portOf } = require('./hosts.js')
-const { isGreeted } = require('./greeting.js')
+const { hasConnectHooks } = require('./connect-hooks.js')
 const { passwordFor } = require('./password.js')
 const { refuseOptions } = require('./refused.js')
 
 /**
  * @param {any} pool
- * @param {() => import('./judge.js').Judge} judge
- * @param {{ host: number, judgeAgain: boolean }} asked
+ * @param {() => import('./certificate-verifier.js').CertificateVerifier} verifier
+ * @param {{ host: number, verifyAgain: boolean }} asked
  */
-async function describeConnection(pool, judge, asked) {
+async function describeConnection(pool, verifier, asked) {
   const { options } = pool
   refuseOptions(options)
   await pool.prepare?.()
@@ -32,7 +32,7 @@ async function describeConnection(pool, judge, asked) {
   return {
     addresses: await addressesOf(host, port),
     attemptTimeoutMillis: attemptTimeout(),
-    tls: ssl ? await describeTls(parameters, { host, port }, options, judge(), asked.judgeAgain) : undefined,
+    tls: ssl ? await describeTls(parameters, { host, port }, options, verifier(), asked.verifyAgain) : undefined,
     // Without one, the server reports that itself, with its code.
     user: given('user') ?? '',
     database: given('database') ?? '',
@@ -44,7 +44,7 @@ async function describeConnection(pool, judge, asked) {
     keepAlive: Boolean(options.keepAlive),
     keepAliveInitialDelayMillis: Number(options.keepAliveInitialDelayMillis) || undefined,
     queryTimeoutMillis: Number(parameters.query_timeout) || undefined,
-    greeted: isGreeted(pool),
+    hasConnectHooks: hasConnectHooks(pool),
   }
 }
 
@@ -95,10 +95,10 @@ function resolve(pool) {
  * @param {any} parameters
  * @param {{ host: string, port: number }} at
  * @param {any} options
- * @param {import('./judge.js').Judge} judge
+ * @param {import('./certificate-verifier.js').CertificateVerifier} verifier
  * @param {boolean} again
  */
-async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, again) {
+async function describeTls({ ssl: given, sslnegotiation }, at, options, verifier, again) {
   // For pg any text asks for TLS (`?ssl=verify-full`), and no text makes it less than full.
   const ssl = typeof given === 'string' ? true : given
   const direct = sslnegotiation === 'direct'
@@ -106,7 +106,7 @@ async function describeTls({ ssl: given, sslnegotiation }, at, options, judge, a
   const settings = tlsSettings(ssl, at.host, direct)
   const timeout = Number(options.connectionTimeoutMillis) || 0
   const server = { ...at, ssl, direct, timeout }
-  return { ...settings, trust: await judge.trust(server, again), seen: judge.seenOf(server) }
+  return { ...settings, trust: await verifier.trust(server, again), seen: verifier.seenOf(server) }
 }
 
 /**

@@ -17,7 +17,7 @@ const { literal } = require('./literal.js')
  */
 
 class Session extends EventEmitter {
-  #converse
+  #runQuery
   #parameters
   /** @type {Promise<unknown>} */
   #last = Promise.resolve()
@@ -28,12 +28,12 @@ class Session extends EventEmitter {
   #given = new Set()
 
   /**
-   * @param {(sql: string) => Promise<any>} converse runs SQL there
+   * @param {(sql: string) => Promise<any>} runQuery runs SQL there
    * @param {About} about
    */
-  constructor(converse, { processID, parameters }) {
+  constructor(runQuery, { processID, parameters }) {
     super()
-    this.#converse = converse
+    this.#runQuery = runQuery
     this.#parameters = parameters
     this.processID = processID
     // Also for hooks that pass the method on detached.
@@ -105,7 +105,7 @@ class Session extends EventEmitter {
    * @param {string} [rowMode]
    */
   async #run(text, params, rowMode) {
-    const told = params?.length ? await this.#runWith(text, params) : await this.#converse(text)
+    const told = params?.length ? await this.#runWith(text, params) : await this.#runQuery(text)
     const shaped = told.map((/** @type {any} */ result) => shape(result, text, rowMode))
     return shaped.length === 1 ? shaped[0] : shaped
   }
@@ -123,13 +123,13 @@ class Session extends EventEmitter {
     // result.
     const prepare = `PREPARE ${name} AS ${text.replace(/;\s*$/, '')}\n`
     try {
-      const results = await this.#converse(
+      const results = await this.#runQuery(
         `${prepare}; EXECUTE ${name} (${params.map(literal).join(', ')}); DEALLOCATE ${name}`,
       )
       return [results[1]]
     } catch (error) {
       // The server has stopped at the statement that failed. If that was the first, there is nothing to remove.
-      await this.#converse(`DEALLOCATE ${name}`).catch(() => {})
+      await this.#runQuery(`DEALLOCATE ${name}`).catch(() => {})
       throw error
     }
   }

@@ -338,8 +338,8 @@ impl Bridge {
 
     /// Runs the application's statements in the session that it is shown under this question.
     #[napi(catch_unwind)]
-    pub fn converse(&self, slot: u32, id: u32, sql: String) {
-        self.queue.questions.converse(id, sql, self.queue.reply(slot));
+    pub fn run_hook_query(&self, slot: u32, id: u32, sql: String) {
+        self.queue.questions.run_hook_query(id, sql, self.queue.reply(slot));
     }
 
     /// The result of a signature that was to be checked or made.
@@ -350,8 +350,8 @@ impl Bridge {
 
     /// The application has seen the session.
     #[napi(catch_unwind)]
-    pub fn greeted(&self, id: u32) {
-        self.queue.questions.greeted(id);
+    pub fn hooks_done(&self, id: u32) {
+        self.queue.questions.hooks_done(id);
     }
 
     pub(super) fn queue(&self) -> Arc<Queue> {

@@ -22,12 +22,12 @@ struct JsApplication {
 }
 
 impl Application for JsApplication {
-    fn describe(&self, host: u32, judge_again: bool) -> Answered<'_, Description> {
-        Box::pin(self.queue.ask_description(self.pool, host, judge_again))
+    fn describe(&self, host: u32, verify_again: bool) -> Answered<'_, Description> {
+        Box::pin(self.queue.ask_description(self.pool, host, verify_again))
     }
 
     fn run_connect_hook<'a>(&'a self, connection: &'a Connection) -> Answered<'a, ()> {
-        Box::pin(self.queue.ask_greeting(self.pool, connection))
+        Box::pin(self.queue.ask_connect_hook(self.pool, connection))
     }
 
     fn check(&self, proof: Proof) -> Answered<'_, bool> {

@@ -13,11 +13,11 @@ use crate::engine::{Connection, Description, Error, Reply};
 use crate::sync::lock;
 
 pub(super) enum Question {
-    /// How is a connection to `host` of this pool made? `judge_again`: the server shows a certificate that is not
+    /// How is a connection to `host` of this pool made? `verify_again`: the server shows a certificate that is not
     /// known yet.
-    Describe { pool: u32, host: u32, judge_again: bool },
+    Describe { pool: u32, host: u32, verify_again: bool },
     /// A new session of this pool. `process_id`: of its backend, if no pooler shares that.
-    Greet { pool: u32, process_id: Option<i32> },
+    ConnectHook { pool: u32, process_id: Option<i32> },
     /// Check or make a signature that native code cannot.
     Crypto { task: &'static str, of: Value },
 }
@@ -25,11 +25,11 @@ pub(super) enum Question {
 impl Question {
     pub(super) fn json(&self) -> Value {
         match self {
-            Self::Describe { pool, host, judge_again } => {
-                json!({ "pool": pool, "host": host, "judgeAgain": judge_again })
+            Self::Describe { pool, host, verify_again } => {
+                json!({ "pool": pool, "host": host, "verifyAgain": verify_again })
             }
-            Self::Greet { pool, process_id } => {
-                json!({ "pool": pool, "greet": true, "processID": process_id })
+            Self::ConnectHook { pool, process_id } => {
+                json!({ "pool": pool, "hooks": true, "processID": process_id })
             }
             Self::Crypto { task, of } => json!({ *task: of }),
         }
@@ -40,7 +40,7 @@ impl Question {
 enum Answer {
     Describe(oneshot::Sender<Result<Description, Error>>),
     Crypto(oneshot::Sender<Result<String, Error>>),
-    Greet { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<Asked> },
+    ConnectHook { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<Asked> },
 }
 
 /// A hook's query. If it is given up with its connection, it fails as if the connection was terminated.
@@ -104,8 +104,8 @@ impl Questions {
         }
     }
 
-    pub(super) fn greeted(&self, id: u32) {
-        if let Some(Answer::Greet { done, .. }) = self.leave(id) {
+    pub(super) fn hooks_done(&self, id: u32) {
+        if let Some(Answer::ConnectHook { done, .. }) = self.leave(id) {
             let _ = done.send(Ok(()));
         }
     }
@@ -114,14 +114,14 @@ impl Questions {
         match self.leave(id) {
             Some(Answer::Describe(sender)) => drop(sender.send(Err(error))),
             Some(Answer::Crypto(sender)) => drop(sender.send(Err(error))),
-            Some(Answer::Greet { done, .. }) => drop(done.send(Err(error))),
+            Some(Answer::ConnectHook { done, .. }) => drop(done.send(Err(error))),
             None => {}
         }
     }
 
-    pub(super) fn converse(&self, id: u32, sql: String, reply: Reply) {
+    pub(super) fn run_hook_query(&self, id: u32, sql: String, reply: Reply) {
         let statements = match lock(&self.waiting).as_ref().and_then(|waiting| waiting.get(&id)) {
-            Some(Answer::Greet { statements, .. }) => statements.clone(),
+            Some(Answer::ConnectHook { statements, .. }) => statements.clone(),
             _ => {
                 return reply
                     .settle(Err(Error::other("the session is no longer the application's to query")));
@@ -153,12 +153,12 @@ impl Queue {
         &self,
         pool: u32,
         host: u32,
-        judge_again: bool,
+        verify_again: bool,
     ) -> Result<Description, Error> {
         let (sender, answer) = oneshot::channel();
         let id = self.questions.enter(Answer::Describe(sender))?;
         let _waiting = Waiting { questions: &self.questions, id };
-        self.ask(id, Question::Describe { pool, host, judge_again });
+        self.ask(id, Question::Describe { pool, host, verify_again });
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
@@ -171,25 +171,25 @@ impl Queue {
     }
 
     /// Lets the application's hooks use a session until they are done with it.
-    pub(super) async fn ask_greeting(&self, pool: u32, connection: &Connection) -> Result<(), Error> {
-        let (done, mut greeted) = oneshot::channel();
+    pub(super) async fn ask_connect_hook(&self, pool: u32, connection: &Connection) -> Result<(), Error> {
+        let (done, mut hooks_done) = oneshot::channel();
         let (statements, mut asked) = mpsc::unbounded_channel();
-        let id = self.questions.enter(Answer::Greet { done, statements })?;
+        let id = self.questions.enter(Answer::ConnectHook { done, statements })?;
         let _waiting = Waiting { questions: &self.questions, id };
-        self.ask(id, Question::Greet { pool, process_id: connection.process_id() });
+        self.ask(id, Question::ConnectHook { pool, process_id: connection.process_id() });
         loop {
             tokio::select! {
-                answer = &mut greeted => return answer.unwrap_or(Err(Error::Closed)),
+                answer = &mut hooks_done => return answer.unwrap_or(Err(Error::Closed)),
                 Some(query) = asked.recv() => {
                     let (answer, is_over) = {
-                        let conversing = connection.run_hook_query(&query.sql);
-                        tokio::pin!(conversing);
+                        let query_result = connection.run_hook_query(&query.sql);
+                        tokio::pin!(query_result);
                         tokio::select! {
-                            answer = &mut conversing => (answer, false),
+                            answer = &mut query_result => (answer, false),
                             // A hook that has failed waits for nothing more.
-                            outcome = &mut greeted => {
+                            outcome = &mut hooks_done => {
                                 outcome.unwrap_or(Err(Error::Closed))?;
-                                (conversing.await, true)
+                                (query_result.await, true)
                             }
                         }
                     };

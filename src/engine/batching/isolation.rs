@@ -2,8 +2,9 @@
 //!
 //! A statement that waits for a lock delays the calls that share it, and what was sent behind it on the same
 //! connection. That is more than a delay: the transaction that holds the lock may itself await one of those requests,
-//! in the same process, and PostgreSQL sees no deadlock. So a statement that others depend on waits for 150 ms at
-//! most (see [`lock_wait`](crate::engine::connection::lock_wait)). If that is too short, the server undoes it (55P03), and then:
+//! in the same process, and PostgreSQL sees no deadlock. So a statement that others depend on waits for 150 ms at most
+//! (see [`lock_wait`](crate::engine::connection::lock_wait)). If that is too short, the server undoes it (55P03), and
+//! then:
 //!
 //! 1. Its requests run one by one, each with hardly any wait. That identifies the blocked ones.
 //! 2. A blocked request leaves its pipeline, and keeps its place among the calls on its key. It runs alone, on a
@@ -31,8 +32,8 @@ use crate::sync::lock;
 const TURN: usize = 16;
 
 /// How long a turn waits for locks: the turn of one request, and the first attempt of several. If that is too short,
-/// each of several waits for [`PROBE`](crate::engine::connection::lock_wait::PROBE). A turn in which any request was still blocked is
-/// followed by a pause.
+/// each of several waits for [`PROBE`](crate::engine::connection::lock_wait::PROBE). A turn in which any request was
+/// still blocked is followed by a pause.
 const ALONE: LockWait = LockWait::AtMost(Duration::from_millis(200));
 const TOGETHER: LockWait = LockWait::AtMost(Duration::from_millis(50));
 const PAUSE: Duration = Duration::from_millis(100);

@@ -95,7 +95,7 @@ pub struct Description {
     pub query_timeout_millis: Option<f64>,
     /// Whether the application wants to see the session before it is used.
     #[serde(default)]
-    pub greeted: bool,
+    pub has_connect_hooks: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

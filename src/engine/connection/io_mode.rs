@@ -2,9 +2,9 @@
 //!
 //! Through the runtime's worker a call changes threads two times more than it does in the server itself. On an idle
 //! machine each change is a wake-up of tens of microseconds: more than the server needs for the statement. So while few
-//! calls are in flight, the thread of the application's event loop polls the [`executor`](crate::engine::connection::executor) itself, and
-//! watches the sockets instead of the runtime. With many calls in flight two threads are faster. If that thread does
-//! not return to its event loop, the worker takes over.
+//! calls are in flight, the thread of the application's event loop polls the
+//! [`executor`](crate::engine::connection::executor) itself, and watches the sockets instead of the runtime. With many
+//! calls in flight two threads are faster. If that thread does not return to its event loop, the worker takes over.
 
 use std::io::Result;
 #[cfg(unix)]

@@ -28,8 +28,8 @@ pub type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send 
 /// The application whose pool this is, as seen from here.
 pub trait Application: Send + Sync {
     /// Describes how to connect to a host, for each connection anew: a password may have been rotated since the last.
-    /// `judge_again`: the server has shown a certificate that the last description did not contain.
-    fn describe(&self, host: u32, judge_again: bool) -> Answered<'_, Description>;
+    /// `verify_again`: the server has shown a certificate that the last description did not contain.
+    fn describe(&self, host: u32, verify_again: bool) -> Answered<'_, Description>;
     /// Inspects a new connection before any call uses it, if the description requests that.
     fn run_connect_hook<'a>(&'a self, connection: &'a Connection) -> Answered<'a, ()>;
     /// Whether a server has signed with its certificate's key, if the key is of a kind that only Node can check.
@@ -48,7 +48,7 @@ pub(crate) struct PoolStats {
 
 /// How often a server may show a certificate other than the one that was verified, as a server behind a load balancer
 /// may do, before that is an error.
-const JUDGEMENTS: u32 = 4;
+const VERIFICATIONS: u32 = 4;
 
 /// deadpool-postgres' manager can only fail with tokio-postgres' errors. The reason that JavaScript gives for having
 /// no password is none of those. Hence a manager of our own, on deadpool itself.
@@ -141,13 +141,13 @@ impl Manager {
         let open = lock(&self.open).clone();
         let Some(open) = open else { return Err(Error::Closed) };
         let mut is_explained = false;
-        for judgement in 0..JUDGEMENTS {
-            let description = self.application.describe(host, judgement > 0).await?;
+        for verification in 0..VERIFICATIONS {
+            let description = self.application.describe(host, verification > 0).await?;
             match self.open_on(host, &description, wanted, io, &open, payloads.clone()).await {
                 Err(Error::UnknownCertificate) => {}
                 // Once more, so that Node can see what the server requires. The error then reports that.
                 Err(Error::TlsRefused { seen: None, .. }) if !std::mem::replace(&mut is_explained, true) => {}
-                Ok(connection) if description.greeted => {
+                Ok(connection) if description.has_connect_hooks => {
                     self.application.run_connect_hook(&connection).await?;
                     connection.refuse_open_transaction().await?;
                     connection.restore_session().await?;

@@ -1,5 +1,6 @@
 //! TLS over a connection. Node verifies certificates, so that exactly those that `pg` trusts are trusted here. Native
-//! code accepts exactly those (see [`verifier`](crate::engine::connection::verifier)), and no handshake without proof of their key.
+//! code accepts exactly those (see [`verifier`](crate::engine::connection::verifier)), and no handshake without proof
+//! of their key.
 
 use std::sync::Arc;
 

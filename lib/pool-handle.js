@@ -5,7 +5,7 @@
 const native = require('./native.js')
 const { answerFor, bridge, send, settled, subscribe, unsubscribe } = require('./bridge.js')
 const { describeConnection, parametersOf, targetOf } = require('./connecting/describe.js')
-const { greet } = require('./connecting/greeting.js')
+const { runConnectHooks } = require('./connecting/connect-hooks.js')
 const { poolOf } = require('./connecting/pool-of.js')
 const { poolSettings } = require('./connecting/pool-settings.js')
 const { POOL_ENDED } = require('./errors.js')
@@ -13,39 +13,39 @@ const { UnderWay } = require('./under-way.js')
 const { noticeEnd } = require('./pool-end.js')
 const { isInWork, waitForEnd } = require('./work-context.js')
 
-/** @type {WeakMap<object, Connection>} */
-const connections = new WeakMap()
+/** @type {WeakMap<object, PoolHandle>} */
+const handles = new WeakMap()
 
 // Native code knows a pool by number. The references are weak, so that a pool that the application has forgotten is
 // collected with its native connections.
-/** @type {Map<number, WeakRef<Connection>>} */
+/** @type {Map<number, WeakRef<PoolHandle>>} */
 const byNumber = new Map()
 const forgotten = new FinalizationRegistry((/** @type {number} */ number) => byNumber.delete(number))
 let pools = 0
 
 answerFor({
   async describe({ pool, ...asked }) {
-    const connection = connectionOf(pool)
-    return describeConnection(connection.pool, () => connection.judge, asked)
+    const handle = handleOf(pool)
+    return describeConnection(handle.pool, () => handle.verifier, asked)
   },
-  async greet({ pool, processID }, converse) {
-    const connection = connectionOf(pool)
-    const about = { processID, parameters: () => parametersOf(connection.pool) }
-    await greet(connection.pool, (sql) => converse(sql, connection), about)
+  async runConnectHooks({ pool, processID }, runHookQuery) {
+    const handle = handleOf(pool)
+    const about = { processID, parameters: () => parametersOf(handle.pool) }
+    await runConnectHooks(handle.pool, (sql) => runHookQuery(sql, handle), about)
   },
 })
 
 /** @param {number} number */
-function connectionOf(number) {
-  const connection = byNumber.get(number)?.deref()
-  if (!connection) throw new Error(POOL_ENDED)
-  return connection
+function handleOf(number) {
+  const handle = byNumber.get(number)?.deref()
+  if (!handle) throw new Error(POOL_ENDED)
+  return handle
 }
 
 /** What all adapters built on one `pg.Pool` share. */
-class Connection {
-  /** @type {import('./connecting/judge.js').Judge | undefined} */
-  #judge
+class PoolHandle {
+  /** @type {import('./connecting/certificate-verifier.js').CertificateVerifier | undefined} */
+  #verifier
   /** How many adapters use it. */
   #users = 0
   /** @type {Promise<void> | undefined} */
@@ -72,25 +72,25 @@ class Connection {
   }
 
   /**
-   * The connection of a pool, made at its first adapter. Any other form of the argument makes a pool of its own.
+   * The handle of a pool, made at its first adapter. Any other form of the argument makes a pool of its own.
    *
    * @param {unknown} argument the first that an adapter takes
-   * @returns {Connection}
+   * @returns {PoolHandle}
    */
   static of(argument) {
     const given = poolOf(argument)
-    let connection = connections.get(given)
-    if (!connection) {
-      connection = new Connection(given)
-      connections.set(given, connection)
+    let handle = handles.get(given)
+    if (!handle) {
+      handle = new PoolHandle(given)
+      handles.set(given, handle)
     }
-    return connection
+    return handle
   }
 
   /** The verifier of its servers' certificates. Loaded only if there is TLS. */
-  get judge() {
-    this.#judge ??= new (require('./connecting/judge.js').Judge)()
-    return this.#judge
+  get verifier() {
+    this.#verifier ??= new (require('./connecting/certificate-verifier.js').CertificateVerifier)()
+    return this.#verifier
   }
 
   get isEnded() {
@@ -139,7 +139,7 @@ class Connection {
   async leave() {
     if (--this.#users > 0) return
     // A later adapter on the pool gets native connections of its own, unless the pool has been ended.
-    if (!this.#ended && connections.get(this.pool) === this) connections.delete(this.pool)
+    if (!this.#ended && handles.get(this.pool) === this) handles.delete(this.pool)
     await this.#close()
   }
 
@@ -236,4 +236,4 @@ class Connection {
   }
 }
 
-module.exports = { Connection }
+module.exports = { PoolHandle }

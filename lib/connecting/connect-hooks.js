@@ -10,7 +10,7 @@ const { coded } = require('../errors.js')
  *
  * @param {any} pool
  */
-function isGreeted(pool) {
+function hasConnectHooks(pool) {
   const { onConnect, verify } = pool.options
   return Boolean(onConnect || verify || listeners(pool).length > 0)
 }
@@ -25,13 +25,13 @@ const LONGEST_IDLE_MS = 10_000
  * Passes a new session to the hooks, in pg-pool's order, and waits until they are done with it.
  *
  * @param {any} pool
- * @param {(sql: string) => Promise<any>} converse runs SQL there
+ * @param {(sql: string) => Promise<any>} runQuery runs SQL there
  * @param {import('./session.js').About} about
  */
-async function greet(pool, converse, about) {
+async function runConnectHooks(pool, runQuery, about) {
   // Loaded only if there are hooks.
   const { Session } = require('./session.js')
-  const session = new Session(converse, about)
+  const session = new Session(runQuery, about)
   const { onConnect, verify } = pool.options
   try {
     if (onConnect) await named('onConnect', () => onConnect(session))
@@ -138,4 +138,4 @@ function warnOfPendingHook(ms) {
   )
 }
 
-module.exports = { greet, isGreeted }
+module.exports = { runConnectHooks, hasConnectHooks }

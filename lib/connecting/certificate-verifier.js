@@ -31,7 +31,7 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
  */
 
 /** The certificates that were accepted, for one pool. */
-class Judge {
+class CertificateVerifier {
   /** Until when each certificate of a server is trusted, by the clock of lib/clock.js. @type {Map<string, Map<string, number>>} */
   #verdicts = new Map()
   /** @type {Map<string, Promise<string>>} */
@@ -51,7 +51,7 @@ class Judge {
     if (server.ssl !== true && server.ssl.rejectUnauthorized === false) {
       // Native code and the server have no TLS parameters in common. An error of Node's gives the reason;
       // otherwise what Node has seen does.
-      if (again) await this.#judge(name, server)
+      if (again) await this.#verify(name, server)
       return 'any'
     }
     const known = this.#knownOf(name)
@@ -60,7 +60,7 @@ class Judge {
     // Behind a load balancer, servers with several certificates may alternate, so verdicts add up. If they alternate
     // strictly, every other handshake meets the server that has been verified already.
     for (let look = 0; look < (again ? LOOKS : 1) && known.size === before; look++) {
-      known.set(await this.#judge(name, server), now() + VERDICT_MS)
+      known.set(await this.#verify(name, server), now() + VERDICT_MS)
     }
     return { only: [...known.keys()] }
   }
@@ -92,7 +92,7 @@ class Judge {
    * @param {string} name
    * @param {Server} server
    */
-  #judge(name, server) {
+  #verify(name, server) {
     let judgement = this.#underWay.get(name)
     if (!judgement) {
       const seen = (/** @type {string} */ what) => this.#seen.set(name, what)
@@ -195,4 +195,4 @@ function happens(socket, event) {
   })
 }
 
-module.exports = { Judge, timeoutOf }
+module.exports = { CertificateVerifier, timeoutOf }
