@@ -14,7 +14,7 @@ const LAYERS = [
   ['engine/batching'],
   ['engine/notifications'],
   ['engine/connection'],
-  ['engine/error', 'engine/errno', 'engine/panics'],
+  ['engine/error', 'engine/errno', 'engine/panics', 'engine/sqlstate'],
   ['histogram', 'sync', 'time'],
 ]
 /** They list modules and re-export. */

@@ -137,7 +137,7 @@ test('cluster: the primary and its workers use the package, each with connection
     cluster.setupPrimary({ exec: require('node:path').resolve('__test__/helpers/counting.js'), execArgv: [], args: [url, 'cluster', '20'] })
     const workers = Array.from({ length: 3 }, () => cluster.fork())
     await Promise.all(workers.map((worker) => new Promise((resolve) => {
-      worker.on('message', (told) => counts.push(...told)).on('exit', resolve)
+      worker.on('message', (told) => counts.push(...told)).process.once('close', resolve)
     })))
     counts.push(await adapter.recordFailure('cluster', 1e6))
     say(counts.sort((a, b) => a - b))

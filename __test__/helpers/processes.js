@@ -53,7 +53,8 @@ class Worker {
       else for (const listener of this.listeners) listener(message.note)
     })
     this.exited = new Promise((resolve) =>
-      this.child.once('exit', (code, signal) => {
+      // Not 'exit', which may come before the last messages have been read.
+      this.child.once('close', (code, signal) => {
         const gone = new Error(`the process ended (${signal ?? code}) before it had a result`)
         ready.reject(gone)
         result.reject(gone)

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 use crate::engine::errno;
+use crate::engine::sqlstate::{self, Recovery};
 
 /// Crosses to JavaScript as JSON, where it becomes pg's `DatabaseError`, a network error with Node's code, or a plain
 /// error: the `kind` says which.
@@ -126,10 +127,7 @@ impl Error {
     /// and refused it.
     pub(crate) fn is_of_this_host(&self) -> bool {
         match self {
-            Self::Server(error) => {
-                matches!(error.code.as_str(), "57P01" | "57P02" | "57P03" | "53300")
-                    || error.code.starts_with("08")
-            }
+            Self::Server(error) => sqlstate::is_of_one_host(&error.code),
             Self::Closed | Self::Panic { .. } | Self::NoPassword => false,
             Self::OpenTransaction | Self::CopyInHook => false,
             _ => true,
@@ -184,7 +182,7 @@ impl Error {
         match self {
             Self::Terminated | Self::Unsent | Self::Network { .. } | Self::Garbled { .. } => true,
             Self::Server(error) => {
-                error.is_fatal || error.code.starts_with("08") || error.code.starts_with("57P0")
+                error.is_fatal || sqlstate::recovery(&error.code) == Recovery::LoseConnection
             }
             _ => false,
         }

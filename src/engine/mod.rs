@@ -6,6 +6,7 @@ mod errno;
 mod error;
 mod notifications;
 mod panics;
+mod sqlstate;
 
 pub use batching::engine::Engine;
 pub use batching::key_scheduler::{Access, AccessMode, Accesses};
@@ -23,3 +24,4 @@ pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use notifications::notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
+pub use sqlstate::{LOCK_NOT_AVAILABLE, is_of_a_creation_race};

@@ -20,7 +20,7 @@ use super::relation::{Addition, Column, Function, Relation};
 use super::table::{Definition, Durability};
 use super::template::render;
 use super::{indexes, owner};
-use crate::engine::{Connection, Error};
+use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const ADDITIONS: &str = include_str!("additions.sql");
@@ -145,7 +145,7 @@ pub(super) async fn create(
             }
             Err(error) => {
                 let _ = connection.execute("ROLLBACK").await;
-                let raced = matches!(error.sqlstate(), Some("23505" | "42P07" | "40001" | "40P01" | "XX000"));
+                let raced = error.sqlstate().is_some_and(is_of_a_creation_race);
                 if !raced || attempt == ATTEMPTS {
                     return Err(error);
                 }
@@ -197,7 +197,7 @@ pub(super) async fn supplement(
             return Err(error);
         }
         connection.execute("ROLLBACK").await?;
-        if error.sqlstate() != Some("55P03") || tries == ADDITIONS_TRIES {
+        if error.sqlstate() != Some(LOCK_NOT_AVAILABLE) || tries == ADDITIONS_TRIES {
             break;
         }
         sleep(ADDITIONS_PAUSE).await;

@@ -19,6 +19,7 @@ use crate::engine::connection::lock_wait::{
 };
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
+use crate::engine::sqlstate::{self, LOCK_NOT_AVAILABLE, Recovery};
 
 /// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
 const BATCH_BYTES: usize = 1 << 20;
@@ -209,7 +210,7 @@ async fn run_by_itself(
 
 /// Whether a wait was cut short by a limit of ours: the server has undone the statement.
 fn is_blocked(error: &Error, checkout: &Checkout, wait: LockWait) -> bool {
-    error.sqlstate() == Some("55P03") && checkout.lock_timeout().is_ours(wait)
+    error.sqlstate() == Some(LOCK_NOT_AVAILABLE) && checkout.lock_timeout().is_ours(wait)
 }
 
 /// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
@@ -300,31 +301,23 @@ fn runs_again(engine: &Arc<Engine>, checkout: &Checkout, request: &mut Request, 
         return can_retry(engine, request) && request.retry == Retry::Harmless;
     }
     let first = request.failures == 1;
-    match error.sqlstate() {
-        // Rolled back completely: a serialization failure, a deadlock.
-        Some("40001" | "40P01") => true,
-        // The table is gone, or was never made. Or a part of it that the documented schema lacks is gone, or the
-        // right to use that part. So prepare again.
-        Some("42P01" | "42703" | "42501") => first && request.prepare.invalidate(),
-        // The server does not know our prepared statement, or knows another by its name: a transaction pooler.
-        Some("26000" | "42P05") => {
+    match error.sqlstate().map_or(Recovery::Report, sqlstate::recovery) {
+        Recovery::Retry => true,
+        Recovery::RetryUntilDeadline => can_retry(engine, request),
+        Recovery::PrepareAgain => first && request.prepare.invalidate(),
+        Recovery::SendUnnamed => {
             engine.unnamed_only.store(true, Ordering::Relaxed);
             true
         }
-        // "cached plan must not change result type", after DDL.
-        Some("0A000") => {
+        Recovery::ForgetStatements => {
             checkout.forget_statements();
             first
         }
-        // Read-only: a primary that has become a standby. Nothing was written; another connection may find the primary.
-        Some("25006") => {
+        Recovery::FindPrimary => {
             checkout.mark_broken();
             first || can_retry(engine, request)
         }
-        // Short of disk, memory or connections, or a wait that was cut short. The server has undone it.
-        Some("55P03" | "57014") => can_retry(engine, request),
-        Some(code) if code.starts_with("53") => can_retry(engine, request),
-        _ => false,
+        Recovery::LoseConnection | Recovery::Report => false,
     }
 }
 

@@ -33,6 +33,7 @@ use crate::engine::batching::request::Request;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::session::{Backend, STARTED};
 use crate::engine::error::Error;
+use crate::engine::sqlstate::INSUFFICIENT_PRIVILEGE;
 use crate::sync::lock;
 
 /// How long the rejection of a call waits for the end of its session.
@@ -305,7 +306,7 @@ async fn terminate(engine: &Engine, lost: &[Backend], is_fresh: bool, limit: Dur
     let params: [(&(dyn ToSql + Sync), Type); 2] = [(&pids, Type::INT4_ARRAY), (&starts, Type::TEXT_ARRAY)];
     let asked = async {
         match connection.look_as_login(&listed(TERMINATE), &params).await {
-            Err(error) if error.sqlstate() == Some("42501") => {
+            Err(error) if error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE) => {
                 connection.look_as_login(&listed(LOOK), &params).await
             }
             asked => asked,

@@ -24,6 +24,7 @@ use crate::engine::connection::session::{Backend, Mark, Session};
 use crate::engine::connection::set_up::{SetUp, carry};
 use crate::engine::connection::sql::Sql;
 use crate::engine::error::{Error, is_of_copy};
+use crate::engine::sqlstate::IN_FAILED_TRANSACTION;
 use crate::sync::lock;
 
 /// A client with what it has prepared, and why its connection broke, once it has.
@@ -290,7 +291,7 @@ impl Connection {
             Ok(messages) => messages
                 .iter()
                 .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))),
-            Err(error) if error.sqlstate() == Some("25P02") => true,
+            Err(error) if error.sqlstate() == Some(IN_FAILED_TRANSACTION) => true,
             Err(error) => return Err(error),
         };
         if is_open { Err(Error::OpenTransaction) } else { Ok(()) }

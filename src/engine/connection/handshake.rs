@@ -20,6 +20,7 @@ use crate::engine::connection::startup::{StartUp, StartingTls};
 use crate::engine::connection::verifier::Unchecked;
 use crate::engine::connection::{stream, tls};
 use crate::engine::error::{Error, is_of_handshake};
+use crate::engine::sqlstate::may_refuse_options;
 
 /// Set for each of our own sessions, after the user's own `options`, so these override them:
 ///
@@ -68,18 +69,9 @@ impl Failure {
         Self { error, was_answered: true }
     }
 
-    /// Whether the server may have refused our options, and not the application. Poolers and other servers have many
-    /// codes for that: 08P01 (PgBouncer), 0A000 (Amazon's RDS Proxy), 22023, 42501, 42704. So it is any error except
-    /// those with another meaning: the client's identity (28), the database (3D), no room (53), a shutdown or start
-    /// (57), a broken connection (08). PgBouncer's code for a wrong password is 08P01 as well. A password is not
-    /// tried twice, because some servers count failures.
+    /// Whether the server may have refused our options, and not the application.
     pub(crate) fn may_be_of_options(&self) -> bool {
-        let Some(code) = self.error.sqlstate() else { return false };
-        match code.get(..2) {
-            Some("08") => code == "08P01" && !self.was_answered,
-            Some("28" | "3D" | "53" | "57") => false,
-            _ => true,
-        }
+        self.error.sqlstate().is_some_and(|code| may_refuse_options(code, self.was_answered))
     }
 }
 
