@@ -2,4 +2,4 @@
 // @ts-check
 'use strict'
 
-require('../lib/cli/main.js').main(process.argv.slice(2))
+require('../cli/main.js').main(process.argv.slice(2))

@@ -1,5 +1,5 @@
 // @ts-check
-// Imports point downward, and no file of lib/ is in a circle of imports.
+// Imports point downward, also in cli/ and lib/, and no file of these is in a circle of imports.
 'use strict'
 
 const fs = require('node:fs')
@@ -48,14 +48,18 @@ function checkCrate() {
   }
 }
 
-function checkLib() {
-  const files = filesIn('lib', '.js')
+/** The command is above the library, which is loaded without it. */
+function checkScripts() {
+  const files = [...filesIn('lib', '.js'), ...filesIn('cli', '.js')]
   /** @type {Map<string, string[]>} */
   const imports = new Map()
   for (const file of files) {
     const code = fs.readFileSync(path.join(root, file), 'utf8')
     const names = [...code.matchAll(/^[^/*\n]*require\('(\.{1,2}\/[^']+)'\)/gm)].map(([, name = '']) => name)
     const found = names.map((name) => path.posix.join(path.posix.dirname(file), name))
+    for (const name of found) {
+      if (file.startsWith('lib/') && name.startsWith('cli/')) problems.push(`${file} imports upward: ${name}`)
+    }
     imports.set(
       file,
       found.filter((name) => files.includes(name)),
@@ -83,6 +87,6 @@ function filesIn(folder, ending) {
 }
 
 checkCrate()
-checkLib()
+checkScripts()
 for (const problem of problems) console.error(problem)
 process.exit(problems.length > 0 ? 1 : 0)

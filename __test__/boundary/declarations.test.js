@@ -52,7 +52,7 @@ test('the options that are declared are the ones whose names are known', () => {
 const FOREIGN = ['ERR_SOCKET_BAD_PORT', 'ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'ERR_TLS_CERT_ALTNAME_INVALID']
 
 test('the codes that are declared are the codes of the errors', () => {
-  const files = ['lib', 'src'].flatMap((folder) =>
+  const files = ['cli', 'lib', 'src'].flatMap((folder) =>
     fs.readdirSync(path.join(root, folder), { recursive: true }).map((file) => path.join(folder, String(file))),
   )
   const sources = files.filter((file) => /\.(js|rs)$/.test(file)).map(read)

@@ -21,9 +21,9 @@ class Session {
    */
   constructor(given, max = 2) {
     // Loaded only here: `--help` and `schema` need no addon.
-    const args = require('../arguments.js')
-    const { PoolHandle } = require('../pool-handle.js')
-    this.#native = require('../native.js')
+    const args = require('../lib/arguments.js')
+    const { PoolHandle } = require('../lib/pool-handle.js')
+    this.#native = require('../lib/native.js')
     const prefix = given['key-prefix']
     this.keyPrefix = prefix === undefined ? undefined : args.key('--key-prefix', prefix)
     const table = given.table === undefined ? undefined : args.tableName(given.table)
@@ -68,7 +68,7 @@ class Session {
 
   /** The lock under a key, if there is one. @param {string} key */
   async lock(key) {
-    const name = require('../arguments.js').key('key', key)
+    const name = require('../lib/arguments.js').key('key', key)
     const [found] = await this.#ask((slot) => this.#inspection.lock(slot, name))
     return found
   }
@@ -81,14 +81,14 @@ class Session {
    * @returns {Promise<boolean>}
    */
   async release(key, owner) {
-    const name = require('../arguments.js').key('key', key)
+    const name = require('../lib/arguments.js').key('key', key)
     const locks = new this.#native.Locks(this.#connection.native, this.keyPrefix ?? '', false)
     return this.#ask((slot) => locks.releaseOne(slot, name, owner))
   }
 
   /** @param {(slot: number) => void} start */
   async #ask(start) {
-    const { settled } = require('../bridge.js')
+    const { settled } = require('../lib/bridge.js')
     const answer = settled(await this.#connection.send(start))
     this.wasReached = true
     return answer

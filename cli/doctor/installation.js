@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { buildInfo } = require('../../build-info.js')
+const { buildInfo } = require('../../lib/build-info.js')
 const { ok } = require('./check.js')
 
 /** An open session proves that there is an addon; if it is missing, its own error says what to do. */

@@ -22,7 +22,7 @@ const { quote } = require('./tables.js')
  */
 
 /** @param {string} file */
-const read = (file) => fs.readFileSync(path.join(__dirname, '..', '..', 'sql', file), 'utf8')
+const read = (file) => fs.readFileSync(path.join(__dirname, '..', 'sql', file), 'utf8')
 
 /**
  * The table of a PostgresCacheAdapter, made by the statements of its migration.

@@ -2,7 +2,7 @@
 // The tables, by their purpose, and the rights that an application needs there (see sql/role.sql).
 'use strict'
 
-const { tableName } = require('../arguments.js')
+const { tableName } = require('../lib/arguments.js')
 const { misuse } = require('./problem.js')
 
 const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE']

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { editDistance } = require('../edit-distance.js')
+const { editDistance } = require('../lib/edit-distance.js')
 
 /** A name with more wrong letters is another word. */
 const MOST_MISTAKES = 3

@@ -29,7 +29,7 @@ compare with. What is printed may be run again, and leaves alone what is there:
 
   async run({ given, held }) {
     const tables = given.only === undefined ? DOCUMENTED.map(({ name }) => name) : namesOf(given.only)
-    const cache = given.table === undefined ? undefined : require('../../arguments.js').tableName(given.table)
+    const cache = given.table === undefined ? undefined : require('../../lib/arguments.js').tableName(given.table)
     const parts = given.missing
       ? await missing(given, tables, cache, held)
       : [

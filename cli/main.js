@@ -45,7 +45,7 @@ async function dispatch(args, held) {
     tell(overview())
     throw misuse('which command?')
   }
-  if (name === '--version' || name === '-v') return say(`${require('../../package.json').version}\n`)
+  if (name === '--version' || name === '-v') return say(`${require('../package.json').version}\n`)
   if (name === '--help' || name === '-h') return say(overview())
   if (name === 'help') return say(rest[0] === undefined ? overview() : helpOf(find(rest[0])))
   const command = find(name)
