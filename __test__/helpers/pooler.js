@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
+const { guarded } = require('./guard.js')
 const { until } = require('./waiting.js')
 
 const version = /PgBouncer (\d+)\.(\d+)/.exec(spawnSync('pgbouncer', ['--version'], { encoding: 'utf8' }).stdout ?? '')
@@ -56,7 +57,7 @@ logfile = ${folder}/log
   if (owner) for (const each of [folder, file, users]) fs.chownSync(each, owner.uid, owner.gid)
   const startOn = async (/** @type {number} */ port) => {
     configure(port)
-    const child = spawn('pgbouncer', ['-q', file], { ...owner, stdio: 'ignore' })
+    const child = guarded(spawn('pgbouncer', ['-q', file], { ...owner, stdio: 'ignore' }))
     const gone = new Promise((resolve) => child.once('exit', resolve))
     const runs = () => child.exitCode === null && child.signalCode === null
     await until('PgBouncer', async () => !runs() || (await accepts(port)))

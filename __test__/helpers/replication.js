@@ -8,6 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
 const { startPostgres } = require('../../embedded.js')
+const { guarded } = require('./guard.js')
 const { freePort } = require('./pooler.js')
 const { until } = require('./waiting.js')
 
@@ -139,12 +140,9 @@ class Server {
     const flags = Object.entries({ ...all, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     // After a crash its processes take a moment to go, and a new server waits for none.
     await until(`a server in ${this.folder}`, async () => {
-      const child = spawn(this.#program, ['-D', this.folder, ...flags], {
-        ...this.user,
-        env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
-        cwd: parent,
-        stdio: ['ignore', log, log],
-      })
+      const options = { ...this.user, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, cwd: parent }
+      const server = spawn(this.#program, ['-D', this.folder, ...flags], { ...options, stdio: ['ignore', log, log] })
+      const child = guarded(server)
       const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve))
       this.#child = child
       const answers = until('an answer', () => this.query('SELECT 1').catch(() => undefined))

@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const pg = require('pg')
+const { guarded } = require('./guard.js')
 const { freePort } = require('./pooler.js')
 const { until } = require('./waiting.js')
 
@@ -70,7 +71,7 @@ health_check_period = 0
     }
     const log = fs.openSync(path.join(folder, 'log'), 'a')
     const args = ['-n', '-f', conf, '-a', path.join(folder, 'pool_hba.conf'), '-F', path.join(folder, 'pcp.conf')]
-    const child = spawn('pgpool', args, { ...primary.user, cwd: folder, stdio: ['ignore', log, log] })
+    const child = guarded(spawn('pgpool', args, { ...primary.user, cwd: folder, stdio: ['ignore', log, log] }))
     fs.closeSync(log)
     const gone = new Promise((resolve) => child.once('exit', resolve))
     const runs = () => child.exitCode === null && child.signalCode === null
