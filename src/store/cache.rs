@@ -10,15 +10,15 @@ use super::cells::Cells;
 use super::computing;
 use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
-use super::entries::{self, GET, RENEW, SET, Write};
+use super::entries::{self, Write};
 use super::gather::Gather;
 use super::keys::{self, MARKER, Prefix};
 use super::table::{Definition, Durability, Index, Table};
-use super::template::{DELETE_BY_KEY, Template};
+use super::template::Template;
 use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Kind, Reply, Retry};
 
-const HAS: Template = Template::of_both(
+static HAS: Template = Template::of_both(
     "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     "SELECT key::text FROM {table} WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     &[Kind::Text],
@@ -29,7 +29,7 @@ const HAS: Template = Template::of_both(
 ///
 /// `to_jsonb` is for tables whose values are TEXT: there the original of such a key cannot be found, and the key is
 /// listed as it is stored.
-const KEYS: Template = Template::of_one(
+static KEYS: Template = Template::of_one(
     r#"
 SELECT tail, name, literal
   FROM (SELECT substr(key, length(CASE WHEN starts_with(key, $1) THEN $1 ELSE $2 END) + 1) AS tail, value
@@ -46,12 +46,12 @@ SELECT tail, name, literal
 
 /// Deletes the rows that exist when it starts. Against batches that lock in key order it may deadlock. The server
 /// then rolls one of the two back, and that one runs again. This costs less than sorting a table of any size.
-const CLEAR: Template = Template::of_one(
+static CLEAR: Template = Template::of_one(
     "DELETE FROM {table} WHERE starts_with(key, $1) OR starts_with(key, $2)",
     &[Kind::Text, Kind::Text],
 );
 
-const SIZE: Template = Template::of_one(
+static SIZE: Template = Template::of_one(
     r#"
 SELECT count(*) FROM {table}
  WHERE (starts_with(key, $1) OR starts_with(key, $2)) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
@@ -59,7 +59,7 @@ SELECT count(*) FROM {table}
 );
 
 /// As [`SWEEP`](super::entries::SWEEP), it leaves alone the marks of computations under way, and does not count them.
-const PRUNE: Template = Template::of_one(
+static PRUNE: Template = Template::of_one(
     r#"
 WITH pruned AS (
   DELETE FROM {table}
@@ -71,7 +71,7 @@ SELECT count(*) FROM pruned"#,
 );
 
 /// Whether the entry is about to expire, within `$2`: its value was stored for that much longer than it is fresh.
-const LOOK: Template = Template::of_both(
+static LOOK: Template = Template::of_both(
     r#"
 SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false)
   FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
@@ -82,45 +82,11 @@ SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * IN
 )
 .sharing(1);
 
-const TEMPLATES: &[Template] = &[
-    GET,
-    SET,
-    RENEW,
-    DELETE_BY_KEY,
-    HAS,
-    KEYS,
-    CLEAR,
-    SIZE,
-    PRUNE,
-    INCREMENT,
-    SET_IF_ABSENT,
-    REPLACE,
-    LOOK,
-    computing::BEGIN,
-    computing::OBSERVE,
-    computing::STORE,
-    computing::WITHDRAW,
-];
-const AT_HAS: usize = 4;
-const AT_KEYS: usize = 5;
-const AT_CLEAR: usize = 6;
-const AT_SIZE: usize = 7;
-const AT_PRUNE: usize = 8;
-const AT_INCREMENT: usize = 9;
-const AT_SET_IF_ABSENT: usize = 10;
-const AT_REPLACE: usize = 11;
-const AT_LOOK: usize = 12;
-const AT_BEGIN: usize = 13;
-const AT_OBSERVE: usize = 14;
-const AT_STORE: usize = 15;
-const AT_WITHDRAW: usize = 16;
-
 static ADAPTER_TABLE: Definition = Definition {
     section: "cache",
     indexes: &[Index { name: Some("idx_cache_expires"), leads_with: "expires_at", on: "(expires_at)" }],
     additions: &[],
     touched: "accessed_at",
-    templates: TEMPLATES,
 };
 
 /// The index has no name of ours: the server picks a free one.
@@ -133,7 +99,6 @@ static OWN_TABLE: Definition = Definition {
     }],
     additions: &[],
     touched: "accessed_at",
-    templates: TEMPLATES,
 };
 
 pub struct Cache {
@@ -174,7 +139,7 @@ impl Cache {
 
     pub fn has(&self, key: String, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
-        let call = KeyCall::new(&self.place, AT_HAS, "key", key, [], any_row);
+        let call = KeyCall::new(&self.place, &HAS, "key", key, [], any_row);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -185,7 +150,7 @@ impl Cache {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             Ok(Answer::Done(format!("[{},{}]", found.value(row, 1)?, row.cell::<bool>(2)?)))
         };
-        let call = KeyCall::new(&self.place, AT_LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        let call = KeyCall::new(&self.place, &LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -194,7 +159,7 @@ impl Cache {
     pub fn begin_computing(&self, key: String, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let read = |found: Found<'_>| computing::version(&found).map(Answer::Done);
-        let call = KeyCall::new(&self.place, AT_BEGIN, "key", key, [], read);
+        let call = KeyCall::new(&self.place, &computing::BEGIN, "key", key, [], read);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -207,7 +172,8 @@ impl Cache {
                 (found.value(row, 1)?, row.cell::<bool>(2)?, row.cell::<&str>(3)?);
             Ok(Answer::Done(format!("[{value},{is_stale},\"{version}\"]")))
         };
-        let call = KeyCall::new(&self.place, AT_OBSERVE, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        let call =
+            KeyCall::new(&self.place, &computing::OBSERVE, "key", key, [ttl_arg(Some(stale_ttl))], read);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -223,14 +189,14 @@ impl Cache {
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::text(version)];
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let write = Write::new(&self.place, AT_STORE, key, args, is_stored);
+        let write = Write::new(&self.place, &computing::STORE, key, args, is_stored);
         self.place.submit(accesses, write, Retry::Harmless, reply);
     }
 
     /// A computation that began with this version has failed.
     pub fn withdraw(&self, key: String, version: String, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let call = KeyCall::new(&self.place, AT_WITHDRAW, "key", key, [Arg::text(version)], nothing);
+        let call = KeyCall::new(&self.place, &computing::WITHDRAW, "key", key, [Arg::text(version)], nothing);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -283,7 +249,7 @@ impl Cache {
     /// The sum, or nothing if the entry holds no number to add to. `by` is a JSON number.
     pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply) {
         let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
-        self.write(AT_INCREMENT, key, args, 1, counter::sum, reply);
+        self.write(&INCREMENT, key, args, 1, counter::sum, reply);
     }
 
     /// Whether the value was stored in place of the expected one; none stands for an entry that is absent or expired.
@@ -298,10 +264,10 @@ impl Cache {
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let (value, ttl) = (Arg::text(value), ttl_arg(ttl));
         match expected {
-            None => self.write(AT_SET_IF_ABSENT, key, [Arg::Text(None), value, ttl], 1, is_stored, reply),
+            None => self.write(&SET_IF_ABSENT, key, [Arg::Text(None), value, ttl], 1, is_stored, reply),
             Some(expected) => {
                 let args = [Arg::Text(None), Arg::text(expected), value, ttl];
-                self.write(AT_REPLACE, key, args, 2, is_stored, reply);
+                self.write(&REPLACE, key, args, 2, is_stored, reply);
             }
         }
     }
@@ -309,7 +275,7 @@ impl Cache {
     /// A write that must not run again when its outcome is unknown.
     fn write<const N: usize>(
         &self,
-        statement: usize,
+        statement: &'static Template,
         key: String,
         args: [Arg; N],
         values: usize,
@@ -330,28 +296,28 @@ impl Cache {
     pub fn keys(&self, pattern: Option<String>, reply: Reply) {
         let mut args = self.prefixes();
         args.extend([Arg::Text(pattern), Arg::text(MARKER)]);
-        self.over_all(AT_KEYS, AccessMode::Scan, args, read_keys, Retry::Harmless, reply);
+        self.over_all(&KEYS, AccessMode::Scan, args, read_keys, Retry::Harmless, reply);
     }
 
     pub fn clear(&self, reply: Reply) {
         let everything = || vec![Arg::text(""), Arg::text("")];
         let args = if self.clears_all { everything() } else { self.prefixes() };
-        self.over_all(AT_CLEAR, AccessMode::Exclusive, args, nothing_to_read, Retry::Never, reply);
+        self.over_all(&CLEAR, AccessMode::Exclusive, args, nothing_to_read, Retry::Never, reply);
     }
 
     /// How many live entries there are under this prefix.
     pub fn size(&self, reply: Reply) {
-        self.over_all(AT_SIZE, AccessMode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
+        self.over_all(&SIZE, AccessMode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
     }
 
     /// Removes the expired entries under this prefix and returns their number.
     pub fn prune(&self, reply: Reply) {
-        self.over_all(AT_PRUNE, AccessMode::Exclusive, self.prefixes(), read_count, Retry::Never, reply);
+        self.over_all(&PRUNE, AccessMode::Exclusive, self.prefixes(), read_count, Retry::Never, reply);
     }
 
     fn over_all(
         &self,
-        statement: usize,
+        statement: &'static Template,
         mode: AccessMode,
         args: Vec<Arg>,
         read: fn(&[Row]) -> Result<Answer, Error>,

@@ -6,12 +6,13 @@ use tokio_postgres::Row;
 
 use super::Place;
 use super::json::without_key;
+use super::template::Template;
 use crate::engine::{Answer, Arg, Call, Error, Statement};
 
 /// A call whose first argument is a key, and whose others are known from the start.
 pub(super) struct KeyCall<R> {
     place: Arc<Place>,
-    statement: usize,
+    statement: &'static Template,
     /// The column that holds the key.
     column: &'static str,
     key: String,
@@ -24,7 +25,7 @@ impl<R: FnMut(Found<'_>) -> Result<Answer, Error>> KeyCall<R> {
     /// `rest` are the arguments after the key.
     pub(super) fn new<const N: usize>(
         place: &Arc<Place>,
-        statement: usize,
+        statement: &'static Template,
         column: &'static str,
         key: String,
         rest: [Arg; N],
@@ -73,7 +74,7 @@ impl Found<'_> {
 /// A call that names no key.
 pub(super) struct PlainCall {
     pub(super) place: Arc<Place>,
-    pub(super) statement: usize,
+    pub(super) statement: &'static Template,
     pub(super) args: Vec<Arg>,
     pub(super) read: fn(&[Row]) -> Result<Answer, Error>,
 }

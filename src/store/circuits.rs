@@ -17,7 +17,7 @@ use crate::engine::{
     AccessMode, Answer, Arg, Call, CoalescingKey, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
 };
 
-const GET: Template = Template::of_both(
+static GET: Template = Template::of_both(
     r#"
 SELECT key::text, state::text, {int:failure_count},
        round(extract(epoch FROM last_failure_time) * 1000)::float8 AS last_failure_time,
@@ -32,7 +32,7 @@ SELECT key::text, state::text, {int:failure_count},
 );
 
 /// Last writer wins, as documented; the row lock makes the result one complete state or the other.
-const SET: Template = Template::of_many(
+static SET: Template = Template::of_many(
     r#"
 INSERT INTO {table} (key, state, failure_count, last_failure_time, last_success_time, updated_at)
 SELECT key, state, failures, {epoch:last_failure_time} + failed * INTERVAL '1 millisecond',
@@ -57,7 +57,7 @@ ON CONFLICT (key) DO UPDATE
 ///
 /// One run stands for several calls on a key, `$2` of them, with the same limit `$3`. They add up, and the last of
 /// them reaches the limit if any does. Their counts are the last ones up to the new one.
-const RECORD_FAILURE: Template = Template::of_both(
+static RECORD_FAILURE: Template = Template::of_both(
     r#"
 INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
 VALUES ($1, CASE WHEN $2 >= $3 THEN 'open' ELSE 'closed' END, $2, {now:last_failure_time}, {now:updated_at})
@@ -94,7 +94,7 @@ RETURNING circuit.key::text,
 .sharing(1);
 
 /// Closes the breaker whatever its state. A failure that waits for this row counts from 0 again.
-const RECORD_SUCCESS: Template = Template::of_many(
+static RECORD_SUCCESS: Template = Template::of_many(
     r#"
 INSERT INTO {table} (key, state, failure_count, last_success_time, updated_at)
 SELECT key, 'closed', 0, {now:last_success_time}, {now:updated_at}
@@ -119,7 +119,7 @@ ON CONFLICT (key) DO UPDATE
 ///
 /// The time in the row is compared with the present less the span. The span is not added to the time in the row,
 /// since that could overflow.
-const TRY_PROBE: Template = Template::of_both(
+static TRY_PROBE: Template = Template::of_both(
     r#"
 UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
  WHERE key = $1
@@ -161,16 +161,9 @@ static DEFINITION: Definition = Definition {
         ..Addition::named(CHANGES, &["notify", "notify all", "changes"])
     }],
     touched: "",
-    templates: &[GET, SET, RECORD_FAILURE, RECORD_SUCCESS, TRY_PROBE],
 };
 /// What the table may have beyond the documented schema: notifications for subscribers.
 const CHANGES: &str = "changes";
-
-const AT_GET: usize = 0;
-const AT_SET: usize = 1;
-const AT_RECORD_FAILURE: usize = 2;
-const AT_RECORD_SUCCESS: usize = 3;
-const AT_TRY_PROBE: usize = 4;
 
 /// The longest time that a breaker can stay open before it is tried, in milliseconds. PostgreSQL can still represent
 /// a time that is that long ago. About 6,000 years.
@@ -206,7 +199,7 @@ impl Circuits {
 
     pub fn get_state(&self, key: String, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
-        let call = KeyCall::new(&self.place, AT_GET, "key", key, [], read_state);
+        let call = KeyCall::new(&self.place, &GET, "key", key, [], read_state);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -217,7 +210,7 @@ impl Circuits {
             Arg::Float(circuit.last_failure_time),
             Arg::Float(circuit.last_success_time),
         ];
-        self.write(AT_SET, key, rest, reply);
+        self.write(&SET, key, rest, reply);
     }
 
     pub fn record_failure(&self, key: String, max_failures: f64, reply: Reply) {
@@ -228,7 +221,7 @@ impl Circuits {
     }
 
     pub fn record_success(&self, key: String, reply: Reply) {
-        self.write(AT_RECORD_SUCCESS, key, [], reply);
+        self.write(&RECORD_SUCCESS, key, [], reply);
     }
 
     /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and answer no, though
@@ -236,7 +229,7 @@ impl Circuits {
     pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
-        let call = KeyCall::new(&self.place, AT_TRY_PROBE, "key", key, rest, any_row);
+        let call = KeyCall::new(&self.place, &TRY_PROBE, "key", key, rest, any_row);
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
@@ -260,7 +253,7 @@ impl Circuits {
         shape.has(CHANGES).then(|| self.place.engine.listen(shape.topic(&stored.text)))
     }
 
-    fn write<const N: usize>(&self, statement: usize, key: String, rest: [Arg; N], reply: Reply) {
+    fn write<const N: usize>(&self, statement: &'static Template, key: String, rest: [Arg; N], reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, nothing);
         self.place.submit(accesses, call, Retry::Never, reply);
@@ -279,7 +272,7 @@ impl Call for RecordFailure {
         let shape = self.place.table.shape();
         self.args[0] = Arg::text(self.place.prefix.stored(&self.key, shape.max_chars("key")).text);
         self.args[1] = Arg::Int(Some(calls as i64));
-        shape.statement(AT_RECORD_FAILURE)
+        shape.statement(&RECORD_FAILURE)
     }
 
     fn args(&self) -> &[Arg] {

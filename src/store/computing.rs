@@ -34,7 +34,7 @@ macro_rules! age {
 /// Places a mark if there is no live entry. `NOT EXISTS` leaves a live entry alone without a lock. If a row exists,
 /// the `WHERE` of `DO UPDATE` checks its newest version, by the clock after the wait: an entry that was stored
 /// meanwhile gives no row.
-pub(super) const BEGIN: Template = Template::of_both(
+pub(super) static BEGIN: Template = Template::of_both(
     concat!(
         r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched})
@@ -76,7 +76,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 ));
 
 /// A live entry, whether it is about to expire (within `$2`), and its version.
-pub(super) const OBSERVE: Template = Template::of_one(
+pub(super) static OBSERVE: Template = Template::of_one(
     r#"
 SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * INTERVAL '1 millisecond', false), xmin::text
   FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
@@ -85,7 +85,7 @@ SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * IN
 
 /// Stores the value `$2` in place of the version `$4`. `held` locks the rows in the order of keys; the `UPDATE`
 /// checks the newest version once more, after any wait.
-pub(super) const STORE: Template = Template::of_both(
+pub(super) static STORE: Template = Template::of_both(
     r#"
 UPDATE {table} AS entry
    SET value = $2::jsonb, expires_at = {now:expires_at} + $3 * INTERVAL '1 millisecond', {touched} = {now:touched}
@@ -109,7 +109,7 @@ RETURNING entry.key::text, NULL::text{relaxed}"#,
 
 /// Removes the mark of a computation that has failed. An entry that was to be refreshed stays, since its time is not
 /// over.
-pub(super) const WITHDRAW: Template = Template::of_one(
+pub(super) static WITHDRAW: Template = Template::of_one(
     "DELETE FROM {table} WHERE key = $1 AND xmin::text = $2 AND expires_at < '1500-01-01'{returning_relaxed}",
     &[Kind::Text, Kind::Text],
 );

@@ -10,7 +10,7 @@ use crate::engine::Kind;
 /// makes it live, the rest find it live and get no row. An entry that is deleted meanwhile is no conflict any more.
 ///
 /// Expiries are computed as in [`super::entries::SET`].
-pub(super) const SET_IF_ABSENT: Template = Template::of_both(
+pub(super) static SET_IF_ABSENT: Template = Template::of_both(
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched})
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
@@ -42,7 +42,7 @@ RETURNING entry.key::text,
 /// gets a row. It also checks the expiry, by the clock after the wait, which the `CASE` keeps behind it (see `EXTEND`
 /// of the locks): the wait may have been for a transaction that only locked the row, and has changed nothing. An
 /// entry that is deleted meanwhile is not found any more.
-pub(super) const REPLACE: Template = Template::of_both(
+pub(super) static REPLACE: Template = Template::of_both(
     r#"
 WITH held AS (
   SELECT key FROM {table} WHERE key = $1 AND value = $2::jsonb FOR UPDATE

@@ -45,7 +45,7 @@ RETURNING entry.key::text,
 }
 
 /// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
-pub(super) const INCREMENT: Template = Template::of_both(
+pub(super) static INCREMENT: Template = Template::of_both(
     concat!(
         r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched})

@@ -7,12 +7,12 @@ use tokio_postgres::Row;
 use super::call::{Found, KeyCall, nothing};
 use super::cells::Cells;
 use super::json::{Object, time, with_key};
-use super::template::Template;
+use super::template::{DELETE_BY_KEY, Template};
 use super::{Place, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Statement};
 
 /// The value alone: reading its expiry as well costs the server as much as finding it.
-pub(super) const GET: Template = Template::of_both(
+pub(super) static GET: Template = Template::of_both(
     r#"
 SELECT key::text, value::text FROM {table}
  WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
@@ -22,7 +22,7 @@ SELECT key::text, value::text FROM {table}
     &[Kind::Text],
 );
 
-pub(super) const GET_WITH_EXPIRY: Template = Template::of_both(
+pub(super) static GET_WITH_EXPIRY: Template = Template::of_both(
     r#"
 SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 AS expires_at FROM {table}
  WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
@@ -39,7 +39,7 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
 /// statement's start, which may be out of date after a wait for another inserter that then rolls back. The rows of
 /// such entries name the transaction that wrote them, for [`RENEW`]. A fingerprint belongs to the value that was
 /// there before, and is removed.
-pub(super) const SET: Template = Template::of_both(
+pub(super) static SET: Template = Template::of_both(
     r#"
 INSERT INTO {table} (key, value, expires_at, {touched})
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
@@ -73,7 +73,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    FOR UPDATE SKIP LOCKED))"#;
 
 /// Sets the expiry of entries again, if they are still as this call wrote them: `xmin` is the writing transaction.
-pub(super) const RENEW: Template = Template::of_many(
+pub(super) static RENEW: Template = Template::of_many(
     r#"
 UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL '1 millisecond'
   FROM unnest($1, $2, $3) AS call (key, written_by, ttl)
@@ -81,15 +81,9 @@ UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL 
     &[Kind::Text, Kind::Text, Kind::Float],
 );
 
-/// The places of these statements among the templates of each table that has entries; the read is the first.
-pub(super) const AT_GET: usize = 0;
-pub(super) const AT_SET: usize = 1;
-pub(super) const AT_RENEW: usize = 2;
-pub(super) const AT_DELETE: usize = 3;
-
 /// The value, or nothing for a miss: a stored null is none.
 pub(super) fn get(place: &Arc<Place>, key: String, reply: Reply) {
-    read(place, key, |value, _| Ok(value.to_owned()), reply);
+    read(place, &GET, key, |value, _| Ok(value.to_owned()), reply);
 }
 
 /// The entry as `{ value, expiresAt? }`, or nothing for a miss.
@@ -97,23 +91,29 @@ pub(super) fn get_with_expiry(place: &Arc<Place>, key: String, reply: Reply) {
     let object = |value: &str, row: &Row| {
         Ok(Object::new().raw("value", value).optional("expiresAt", time(row.cell(2)?)).end())
     };
-    read(place, key, object, reply);
+    read(place, &GET_WITH_EXPIRY, key, object, reply);
 }
 
-fn read(place: &Arc<Place>, key: String, json: fn(&str, &Row) -> Result<String, Error>, reply: Reply) {
+fn read(
+    place: &Arc<Place>,
+    statement: &'static Template,
+    key: String,
+    json: fn(&str, &Row) -> Result<String, Error>,
+    reply: Reply,
+) {
     let accesses = place.on_key(&key, AccessMode::Shared);
     let read = move |found: Found<'_>| {
         let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
         Ok(Answer::Done(json(found.value(row, 1)?, row)?))
     };
-    place.submit(accesses, KeyCall::new(place, AT_GET, "key", key, [], read), Retry::Harmless, reply);
+    place.submit(accesses, KeyCall::new(place, statement, "key", key, [], read), Retry::Harmless, reply);
 }
 
 /// `value` is JSON text, `ttl` in milliseconds; none for no expiry.
 pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply) {
     let accesses = place.on_key(&key, AccessMode::Exclusive);
     let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl)];
-    let write = Write::new(place, AT_SET, key, args, |_| Ok("null".into()));
+    let write = Write::new(place, &SET, key, args, |_| Ok("null".into()));
     place.submit(accesses, write, Retry::Never, reply);
 }
 
@@ -123,7 +123,7 @@ pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f6
 /// the transaction that wrote the entry, if the expiry is stale.
 pub(super) struct Write<const N: usize> {
     place: Arc<Place>,
-    statement: usize,
+    statement: &'static Template,
     key: String,
     is_digest: bool,
     /// How many arguments are values; they follow the key.
@@ -142,7 +142,7 @@ struct Renewal {
 impl<const N: usize> Write<N> {
     pub(super) fn new(
         place: &Arc<Place>,
-        statement: usize,
+        statement: &'static Template,
         key: String,
         args: [Arg; N],
         outcome: fn(Found<'_>) -> Result<String, Error>,
@@ -171,7 +171,7 @@ impl<const N: usize> Call for Write<N> {
         let stored = self.place.prefix.stored(&self.key, shape.max_chars("key"));
         if let Some(renewal) = &mut self.renewal {
             renewal.args[0] = Arg::text(stored.text);
-            return shape.statement(AT_RENEW);
+            return shape.statement(&RENEW);
         }
         self.args[0] = Arg::text(stored.text);
         // Once: a call may run again.
@@ -212,5 +212,5 @@ impl<const N: usize> Call for Write<N> {
 
 pub(super) fn delete(place: &Arc<Place>, key: String, reply: Reply) {
     let accesses = place.on_key(&key, AccessMode::Exclusive);
-    place.submit(accesses, KeyCall::new(place, AT_DELETE, "key", key, [], nothing), Retry::Never, reply);
+    place.submit(accesses, KeyCall::new(place, &DELETE_BY_KEY, "key", key, [], nothing), Retry::Never, reply);
 }

@@ -4,7 +4,7 @@ use super::template::Template;
 use crate::engine::Kind;
 
 /// The holder of each key, for owners that check whether they hold it.
-pub(super) const HOLDER: Template = Template::of_both(
+pub(super) static HOLDER: Template = Template::of_both(
     "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
     "SELECT key::text, owner::text FROM {table} WHERE key = ANY ($1) AND expires_at > {now:expires_at}",
     &[Kind::Text],
@@ -12,7 +12,7 @@ pub(super) const HOLDER: Template = Template::of_both(
 
 /// As [`HOLDER`], with the lease's end: in milliseconds since the epoch, by the server's clock, at most the last time
 /// of a `Date`.
-pub(super) const HOLDER_UNTIL: Template = Template::of_one(
+pub(super) static HOLDER_UNTIL: Template = Template::of_one(
     "SELECT key::text, owner::text, CASE WHEN expires_at IS NOT NULL
             THEN least(floor(extract(epoch FROM expires_at) * 1000), 8640000000000000)::int8 END AS expires_at
        FROM {table}
@@ -36,7 +36,7 @@ pub(super) const HOLDER_UNTIL: Template = Template::of_one(
 ///
 /// The commit does not wait for the disk: if a crash loses a mark, the waiters only wait until their next regular
 /// check.
-pub(super) const AWAIT: Template = Template::of_one(
+pub(super) static AWAIT: Template = Template::of_one(
     r#"
 {with waking}WITH marked AS (
   UPDATE {table} SET awaited = true
@@ -54,7 +54,7 @@ SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch F
 );
 
 /// As [`AWAIT`], without the mark.
-pub(super) const HOLDER_LEFT: Template = Template::of_one(
+pub(super) static HOLDER_LEFT: Template = Template::of_one(
     "SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at
        FROM {table}
       WHERE key = $1 AND (expires_at > {now:expires_at} OR expires_at IS NULL)",

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::call::{Found, KeyCall};
 use super::cells::Cells;
-use super::entries::{self, GET_WITH_EXPIRY, RENEW, SET, SWEEP, Write};
+use super::entries::{self, SWEEP, Write};
 use super::json::{self, Object};
 use super::keys::Prefix;
 use super::relation::Addition;
 use super::table::{Definition, Index, Table};
-use super::template::{DELETE_BY_KEY, Template};
+use super::template::Template;
 use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Engine, Kind, Reply, Retry};
 use crate::time::millis;
 
-const RECALL: Template = Template::of_both(
+static RECALL: Template = Template::of_both(
     r#"
 SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
  WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
@@ -27,7 +27,7 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
 /// As [`RECALL`], by the process that has the claim and is about to do the work. `FOR KEY SHARE` makes it a statement
 /// that no proxy sends to a replica. If a replica is behind, the work would be done a second time. It waits only for
 /// a delete.
-const RECALL_CURRENT: Template = Template::of_one(
+static RECALL_CURRENT: Template = Template::of_one(
     r#"
 SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
  WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}) FOR KEY SHARE"#,
@@ -37,7 +37,7 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
 /// Stores a result if there is none, or only one that has expired; see [`super::conditional::SET_IF_ABSENT`]. A
 /// process that has lost the claim while it worked may come second. The first result stays, so that all callers get
 /// the same one.
-const REMEMBER: Template = Template::of_both(
+static REMEMBER: Template = Template::of_both(
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
 VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{with fingerprint}, $4{end})
@@ -73,11 +73,7 @@ static DEFINITION: Definition = Definition {
     }],
     additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT, &[FINGERPRINT]) }],
     touched: "updated_at",
-    templates: &[GET_WITH_EXPIRY, SET, RENEW, DELETE_BY_KEY, RECALL, REMEMBER, RECALL_CURRENT],
 };
-const AT_RECALL: usize = 4;
-const AT_REMEMBER: usize = 5;
-const AT_RECALL_CURRENT: usize = 6;
 
 /// What the table may have beyond the documented schema: the fingerprint of the request that gave a result.
 const FINGERPRINT: &str = "fingerprint";
@@ -114,7 +110,7 @@ impl Idempotency {
     /// nothing.
     pub fn recall(&self, key: String, before_work: bool, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
-        let statement = if before_work { AT_RECALL_CURRENT } else { AT_RECALL };
+        let statement = if before_work { &RECALL_CURRENT } else { &RECALL };
         let read = |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
             let fingerprint = row.cell::<Option<&str>>(2)?.map(json::text);
@@ -143,7 +139,7 @@ impl Idempotency {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
         let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
-        let write = Write::new(&self.place, AT_REMEMBER, key, args, is_stored);
+        let write = Write::new(&self.place, &REMEMBER, key, args, is_stored);
         let request = self.place.request(accesses, write, Retry::Harmless, reply);
         self.place.engine.submit(request.retrying_for(millis(retry_time)));
     }

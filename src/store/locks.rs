@@ -60,7 +60,7 @@ use crate::time::millis;
 ///
 /// The engine finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
-const ACQUIRE: Template = Template::of_both(
+static ACQUIRE: Template = Template::of_both(
     r#"
 INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})
 SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}
@@ -119,7 +119,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 ///
 /// The row is not locked as for a change of its key: a transaction that has had its token checked may take longer
 /// than the lease, which can be extended meanwhile.
-const EXTEND: Template = Template::of_both(
+static EXTEND: Template = Template::of_both(
     r#"
 WITH held AS (
   SELECT key FROM {table} WHERE key = $1 AND owner = $2 FOR NO KEY UPDATE
@@ -155,7 +155,7 @@ RETURNING lock.key::text"#,
 ///
 /// `$3` is the number that the row stores for one lease, or NULL for any lease that the owner holds: see
 /// [`Locks::if_shared`].
-const RELEASE: Template = Template::of_both(
+static RELEASE: Template = Template::of_both(
     "DELETE FROM {table} WHERE key = $1 AND owner = $2{with fencing} AND ($3 IS NULL OR fencing_token = $3){end} \
      RETURNING key::text, set_config('synchronous_commit', 'off', true)",
     r#"
@@ -174,7 +174,7 @@ SELECT '' AS key, set_config('synchronous_commit', 'off', true) WHERE EXISTS (SE
 
 /// As [`RELEASE`] for one lock. It returns a row if the lock was still the owner's, for callers that need to know.
 /// The commit waits for the disk, since the caller is informed that the lock is free.
-const RELEASE_ONE: Template = Template::of_one(
+static RELEASE_ONE: Template = Template::of_one(
     "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text",
     &[Kind::Text, Kind::Text],
 );
@@ -200,27 +200,7 @@ static DEFINITION: Definition = Definition {
         },
     ],
     touched: "",
-    templates: &[
-        ACQUIRE,
-        EXTEND,
-        RELEASE,
-        DELETE_BY_KEY,
-        HOLDER,
-        HOLDER_UNTIL,
-        AWAIT,
-        HOLDER_LEFT,
-        RELEASE_ONE,
-    ],
 };
-const AT_ACQUIRE: usize = 0;
-const AT_EXTEND: usize = 1;
-const AT_RELEASE: usize = 2;
-const AT_FORCE_RELEASE: usize = 3;
-const AT_HOLDER: usize = 4;
-const AT_HOLDER_UNTIL: usize = 5;
-const AT_AWAIT: usize = 6;
-const AT_HOLDER_LEFT: usize = 7;
-const AT_RELEASE_ONE: usize = 8;
 
 /// What the table may have beyond the documented schema: tokens, and notifications for waiters.
 const FENCING: &str = "fencing";
@@ -309,7 +289,7 @@ impl Locks {
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
         let request = self.request(
-            AT_ACQUIRE,
+            &ACQUIRE,
             AccessMode::Exclusive,
             key,
             [Arg::text(owner), ttl_arg(Some(ttl))],
@@ -383,13 +363,13 @@ impl Locks {
             }
             any_row(found)
         };
-        self.request(AT_EXTEND, AccessMode::Exclusive, key, rest, read, reply)
+        self.request(&EXTEND, AccessMode::Exclusive, key, rest, read, reply)
     }
 
     /// `token`: the lease's.
     pub fn release(&self, key: String, owner: String, token: Option<&str>, reply: Reply) {
         let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
-        let request = self.request(AT_RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
+        let request = self.request(&RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request);
     }
 
@@ -408,7 +388,7 @@ impl Locks {
     /// As [`release`](Self::release), and returns whether the lock was still the owner's.
     pub fn release_one(&self, key: String, owner: String, reply: Reply) {
         let request =
-            self.request(AT_RELEASE_ONE, AccessMode::Exclusive, key, [Arg::text(owner)], any_row, reply);
+            self.request(&RELEASE_ONE, AccessMode::Exclusive, key, [Arg::text(owner)], any_row, reply);
         self.place.engine.submit(request);
     }
 
@@ -417,7 +397,7 @@ impl Locks {
             let holder = found.rows.first().map(|row| row.cell::<&str>(1)).transpose()?;
             Ok(Answer::Done((holder == Some(owner.as_str())).to_string()))
         };
-        self.place.engine.submit(self.request(AT_HOLDER, AccessMode::Shared, key, [], read, reply));
+        self.place.engine.submit(self.request(&HOLDER, AccessMode::Shared, key, [], read, reply));
     }
 
     /// `{ owner, expiresAt }`, or null if no process holds the lock.
@@ -427,13 +407,13 @@ impl Locks {
             let (owner, expires_at) = (json::text(row.cell(1)?), row.cell::<i64>(2)?);
             Ok(Answer::Done(format!(r#"{{"owner":{owner},"expiresAt":{expires_at}}}"#)))
         };
-        self.place.engine.submit(self.request(AT_HOLDER_UNTIL, AccessMode::Shared, key, [], read, reply));
+        self.place.engine.submit(self.request(&HOLDER_UNTIL, AccessMode::Shared, key, [], read, reply));
     }
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
     pub fn force_release(&self, key: String, reply: Reply) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let call = KeyCall::new(&self.place, AT_FORCE_RELEASE, "key", key, [], nothing);
+        let call = KeyCall::new(&self.place, &DELETE_BY_KEY, "key", key, [], nothing);
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
@@ -506,7 +486,7 @@ impl Locks {
             Ok(Answer::Done(format!("[{owner},{left}]")))
         };
         let (statement, mode) =
-            if mark { (AT_AWAIT, AccessMode::Exclusive) } else { (AT_HOLDER_LEFT, AccessMode::Shared) };
+            if mark { (&AWAIT, AccessMode::Exclusive) } else { (&HOLDER_LEFT, AccessMode::Shared) };
         let request = self.request(statement, mode, key.to_owned(), [], read, reply);
         self.place.engine.submit(match retry_time {
             Some(retry_time) => request.retrying_for(retry_time),
@@ -532,7 +512,7 @@ impl Locks {
     fn owed_release(&self, key: String, owner: String) -> FutureOutcome {
         let (reply, outcome) = Reply::awaited();
         let rest = [Arg::text(owner), Arg::Int(None)];
-        let request = self.request(AT_RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
+        let request = self.request(&RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request.owed());
         outcome
     }
@@ -553,7 +533,7 @@ impl Locks {
     /// A request that may run again when its outcome is unknown: the owner makes a second run harmless.
     fn request<const N: usize>(
         &self,
-        statement: usize,
+        statement: &'static Template,
         mode: AccessMode,
         key: String,
         rest: [Arg; N],

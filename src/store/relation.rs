@@ -1,5 +1,6 @@
 //! A table as read from the catalogue, and its additions to the documented schema.
 
+#[derive(Default)]
 pub(super) struct Relation {
     /// Quoted if necessary, as is `name`.
     pub(super) schema: String,

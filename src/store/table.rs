@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
+use std::ptr;
 use std::sync::{Arc, Mutex};
 
 use super::relation::{Addition, Relation};
@@ -33,7 +34,6 @@ pub(super) struct Definition {
     pub(super) additions: &'static [Addition],
     /// The column that holds the time of the last write, if the templates name it.
     pub(super) touched: &'static str,
-    pub(super) templates: &'static [Template],
 }
 
 pub(super) struct Index {
@@ -47,49 +47,60 @@ pub(super) struct Index {
 
 /// A table whose columns are known, and its statements for these columns.
 pub(crate) struct Shape {
-    /// None if the table is missing, and may not be made.
-    relation: Option<Relation>,
+    definition: &'static Definition,
+    /// Quoted.
+    name: String,
+    /// Whether the table exists; it may be missing, and not be made. Then the columns are unknown.
+    exists: bool,
+    relation: Relation,
     /// The names of the additions that the table has, and the role may use.
     additions: Vec<&'static str>,
-    statements: Vec<Arc<Statement>>,
+    /// Those that have been wanted so far.
+    statements: Mutex<Vec<(&'static Template, Arc<Statement>)>>,
 }
 
 impl Shape {
-    fn new(definition: &Definition, name: &str, durability: Durability, relation: Relation) -> Self {
+    fn new(definition: &'static Definition, name: &str, durability: Durability, relation: Relation) -> Self {
         let usable = definition.additions.iter().filter(|addition| addition.is_usable(&relation));
         let relaxed = (durability == Durability::Async).then_some(RELAXED);
-        let additions: Vec<_> = usable.map(|addition| addition.name).chain(relaxed).collect();
-        let statement = |template: &Template| {
-            Arc::new(template.statement(|sql| render(sql, name, definition.touched, &relation, &additions)))
-        };
-        let statements = definition.templates.iter().map(statement).collect();
-        Self { relation: Some(relation), additions, statements }
+        let additions = usable.map(|addition| addition.name).chain(relaxed).collect();
+        Self {
+            definition,
+            name: name.to_owned(),
+            exists: true,
+            relation,
+            additions,
+            statements: Mutex::default(),
+        }
     }
 
     /// The documented shape of a table that does not exist.
-    fn missing(definition: &Definition, name: &str, durability: Durability) -> Self {
-        let relation = Relation {
-            schema: String::new(),
-            name: String::new(),
-            is_ours: false,
-            is_logged: true,
-            is_partitioned: false,
-            is_beside_citus: false,
-            columns: Vec::new(),
-            triggers: Vec::new(),
-            functions: Vec::new(),
-        };
-        Self { relation: None, ..Self::new(definition, name, durability, relation) }
+    fn missing(definition: &'static Definition, name: &str, durability: Durability) -> Self {
+        Self { exists: false, ..Self::new(definition, name, durability, Relation::default()) }
+    }
+
+    fn relation(&self) -> Option<&Relation> {
+        self.exists.then_some(&self.relation)
     }
 
     /// The table's name, if it exists and a crash of the server would leave it unchanged.
     pub(super) fn logged_name(&self) -> Option<String> {
-        let relation = self.relation.as_ref().filter(|relation| relation.is_logged)?;
+        let relation = self.relation().filter(|relation| relation.is_logged)?;
         Some(format!("{}.{}", relation.schema, relation.name))
     }
 
-    pub(super) fn statement(&self, index: usize) -> Arc<Statement> {
-        self.statements[index].clone()
+    /// A statement, with its text for this table's columns. A template is known by its address, so each is a static.
+    pub(super) fn statement(&self, template: &'static Template) -> Arc<Statement> {
+        let mut statements = lock(&self.statements);
+        let known = statements.iter().find(|(known, _)| ptr::eq(*known, template));
+        if let Some((_, statement)) = known {
+            return statement.clone();
+        }
+        let Self { definition, name, relation, additions, .. } = self;
+        let statement =
+            Arc::new(template.statement(|sql| render(sql, name, definition.touched, relation, additions)));
+        statements.push((template, statement.clone()));
+        statement
     }
 
     /// Whether the table has this addition, and the role may use it.
@@ -102,7 +113,7 @@ impl Shape {
     /// Names are unquoted: how the server quotes them depends on the session's settings. The text has the table's
     /// name, not its oid: a server that was upgraded under our connections, or restored, has another oid.
     pub(super) fn topic(&self, stored: &str) -> String {
-        match &self.relation {
+        match self.relation() {
             Some(Relation { schema, name, .. }) => {
                 format!("{}.{}:{stored}", unquoted(schema), unquoted(name))
             }
@@ -112,20 +123,18 @@ impl Shape {
 
     /// The table's name in errors, quoted as in SQL.
     pub(super) fn name(&self) -> String {
-        self.relation
-            .as_ref()
-            .map_or_else(String::new, |Relation { schema, name, .. }| format!("{schema}.{name}"))
+        self.relation().map_or_else(String::new, |Relation { schema, name, .. }| format!("{schema}.{name}"))
     }
 
     /// Whether the server accepts only JSON in this column.
     pub(super) fn holds_json(&self, column: &str) -> bool {
-        let column = self.relation.as_ref().and_then(|relation| relation.column(column));
+        let column = self.relation().and_then(|relation| relation.column(column));
         column.is_some_and(|column| matches!(column.data_type.as_str(), "jsonb" | "json"))
     }
 
     /// The width that a column was declared with, in characters.
     pub(super) fn max_chars(&self, column: &str) -> Option<usize> {
-        self.relation.as_ref()?.column(column)?.max_chars
+        self.relation()?.column(column)?.max_chars
     }
 }
 

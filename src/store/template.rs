@@ -79,7 +79,7 @@ const INSERTED_IN_PARTITION: &str =
     "current_setting('goscope_postgres.updated', true) IS DISTINCT FROM '=' || key";
 
 /// Deletes the rows under these keys, no matter which process wrote them, in the order in which each can be locked.
-pub(super) const DELETE_BY_KEY: Template = Template::of_both(
+pub(super) static DELETE_BY_KEY: Template = Template::of_both(
     "DELETE FROM {table} WHERE key = $1{returning_relaxed}",
     r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(

@@ -15,6 +15,7 @@ use super::Place;
 use super::call::{Found, KeyCall};
 use super::keys::Prefix;
 use super::table::{Durability, Table};
+use super::template::Template;
 use crate::engine::{
     Accesses, Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Prepare, Reply, Request, Retry,
     Statement,
@@ -64,18 +65,18 @@ impl Inspection {
             let (session, call) = server::look();
             return self.submit(session, call, reply);
         }
-        let of_rows = match what {
-            "locks" => Some((&self.locks, rows::AT_LIST)),
-            "lockCounts" => Some((&self.locks, rows::AT_COUNTS)),
-            "circuits" => Some((&self.circuits, rows::AT_LIST)),
-            "circuitCounts" => Some((&self.circuits, rows::AT_COUNTS)),
-            "cache" => Some((&self.cache, rows::AT_LIST)),
-            "cacheCounts" => Some((&self.cache, rows::AT_COUNTS)),
-            "cacheTable" => self.cache_table.as_ref().map(|source| (source, rows::AT_LIST)),
-            "cacheTableCounts" => self.cache_table.as_ref().map(|source| (source, rows::AT_COUNTS)),
-            "checkpoints" => Some((&self.checkpoints, rows::AT_LIST)),
-            "checkpointCounts" => Some((&self.checkpoints, rows::AT_COUNTS)),
-            "idempotencyCounts" => Some((&self.idempotency, rows::AT_COUNTS)),
+        let of_rows: Option<(&Source, &'static Template)> = match what {
+            "locks" => Some((&self.locks, &rows::LOCK_LIST)),
+            "lockCounts" => Some((&self.locks, &rows::LOCK_COUNTS)),
+            "circuits" => Some((&self.circuits, &rows::CIRCUIT_LIST)),
+            "circuitCounts" => Some((&self.circuits, &rows::CIRCUIT_COUNTS)),
+            "cache" => Some((&self.cache, &rows::ADAPTER_ENTRY_LIST)),
+            "cacheCounts" => Some((&self.cache, &rows::ADAPTER_ENTRY_COUNTS)),
+            "cacheTable" => self.cache_table.as_ref().map(|source| (source, &rows::ENTRY_LIST)),
+            "cacheTableCounts" => self.cache_table.as_ref().map(|source| (source, &rows::ENTRY_COUNTS)),
+            "checkpoints" => Some((&self.checkpoints, &rows::CHECKPOINT_LIST)),
+            "checkpointCounts" => Some((&self.checkpoints, &rows::CHECKPOINT_COUNTS)),
+            "idempotencyCounts" => Some((&self.idempotency, &rows::ENTRY_COUNTS)),
             _ => None,
         };
         match of_rows {
@@ -92,7 +93,7 @@ impl Inspection {
     /// The lock under this key as an application gives it, in a list of one or none.
     pub fn lock(&self, key: String, reply: Reply) {
         let read = |found: Found<'_>| answer(found.rows);
-        let call = KeyCall::new(&self.locks.place, rows::AT_ONE, "key", key, [], read);
+        let call = KeyCall::new(&self.locks.place, &rows::LOCK, "key", key, [], read);
         self.submit(self.locks.place.table.clone(), call, reply);
     }
 
@@ -109,7 +110,7 @@ impl Inspection {
 }
 
 impl Source {
-    fn call(&self, statement: usize, args: Vec<Option<String>>) -> OfTable {
+    fn call(&self, statement: &'static Template, args: Vec<Option<String>>) -> OfTable {
         let prefix = |prefix: &str| Arg::Text((!self.is_everybodys).then(|| prefix.to_owned()));
         let prefixes = [prefix(self.place.prefix.as_str()), prefix(self.place.prefix.spare())];
         let args = prefixes.into_iter().chain(texts(args, rows::PARAMS.len() - 2)).collect();
@@ -125,7 +126,7 @@ fn texts(args: Vec<Option<String>>, count: usize) -> impl Iterator<Item = Arg> {
 /// Reads a table's rows, with a statement that fits its columns.
 struct OfTable {
     table: Arc<Table>,
-    statement: usize,
+    statement: &'static Template,
     args: Vec<Arg>,
 }
 

@@ -17,10 +17,6 @@ use crate::engine::Kind;
 
 pub(super) const PARAMS: &[Kind] = &[Kind::Text; 6];
 
-pub(super) const AT_LIST: usize = 0;
-pub(super) const AT_COUNTS: usize = 1;
-pub(super) const AT_ONE: usize = 2;
-
 /// A `float8` in JSON as a `numeric`, since the text of a `float8` depends on `extra_float_digits`. It has 15 digits
 /// under any setting of the role or the database. Infinite numbers come as text.
 macro_rules! exact {
@@ -130,7 +126,7 @@ macro_rules! lock_columns {
 }
 
 /// `$5`: 'all' to include expired rows.
-const LOCK_LIST: Template = list!(
+pub(super) static LOCK_LIST: Template = list!(
     concat!("told.key, told.prefix AS \"keyPrefix\", ", lock_columns!()),
     rows!("key", "lock:"),
     r#" WHERE head.length IS NOT NULL AND ($3 IS NULL OR told.key LIKE $3)
@@ -138,7 +134,7 @@ const LOCK_LIST: Template = list!(
  ORDER BY stored.key COLLATE "C" LIMIT $4::int8"#
 );
 
-const LOCK_COUNTS: Template = Template::of_one(
+pub(super) static LOCK_COUNTS: Template = Template::of_one(
     concat!(
         "SELECT json_build_object('held', count(*) FILTER (WHERE stored.expires_at > {now:expires_at}),\n",
         "       'expired', count(*) FILTER (WHERE stored.expires_at <= {now:expires_at}))::text FROM ",
@@ -149,7 +145,7 @@ const LOCK_COUNTS: Template = Template::of_one(
 );
 
 /// `$1` is the stored key.
-const LOCK: Template = Template::of_one(
+pub(super) static LOCK: Template = Template::of_one(
     concat!(
         "SELECT coalesce(json_agg(found), '[]')::text\n  FROM (SELECT ",
         lock_columns!(),
@@ -158,16 +154,11 @@ const LOCK: Template = Template::of_one(
     &[Kind::Text],
 );
 
-pub(super) static LOCKS: Definition = Definition {
-    section: "locks",
-    indexes: &[],
-    additions: &[],
-    touched: "",
-    templates: &[LOCK_LIST, LOCK_COUNTS, LOCK],
-};
+pub(super) static LOCKS: Definition =
+    Definition { section: "locks", indexes: &[], additions: &[], touched: "" };
 
 /// `$5`: a state, or NULL for all. Rows that need attention come first.
-const CIRCUIT_LIST: Template = list!(
+pub(super) static CIRCUIT_LIST: Template = list!(
     concat!(
         "told.key, told.prefix AS \"keyPrefix\", stored.key AS \"storedKey\", stored.state,\n       ",
         "stored.failure_count AS \"failureCount\",\n       ",
@@ -188,7 +179,7 @@ const CIRCUIT_LIST: Template = list!(
  LIMIT $4::int8"#
 );
 
-const CIRCUIT_COUNTS: Template = Template::of_one(
+pub(super) static CIRCUIT_COUNTS: Template = Template::of_one(
     concat!(
         "SELECT json_build_object('open', count(*) FILTER (WHERE stored.state = 'open'),\n",
         "       'halfOpen', count(*) FILTER (WHERE stored.state = 'half-open'),\n",
@@ -199,13 +190,8 @@ const CIRCUIT_COUNTS: Template = Template::of_one(
     PARAMS,
 );
 
-pub(super) static CIRCUITS: Definition = Definition {
-    section: "circuits",
-    indexes: &[],
-    additions: &[],
-    touched: "",
-    templates: &[CIRCUIT_LIST, CIRCUIT_COUNTS],
-};
+pub(super) static CIRCUITS: Definition =
+    Definition { section: "circuits", indexes: &[], additions: &[], touched: "" };
 
 /// `$5`: 'all' to include expired rows; `$6`: 'size' for the largest first.
 macro_rules! entry_list {
@@ -245,29 +231,21 @@ macro_rules! entry_counts {
     };
 }
 
-pub(super) static CACHE: Definition = Definition {
-    section: "cache",
-    indexes: &[],
-    additions: &[],
-    touched: "",
-    templates: &[entry_list!("cache:"), entry_counts!("cache:")],
-};
+pub(super) static ADAPTER_ENTRY_LIST: Template = entry_list!("cache:");
+pub(super) static ADAPTER_ENTRY_COUNTS: Template = entry_counts!("cache:");
+/// Of a table of `PostgresCacheAdapter`.
+pub(super) static ENTRY_LIST: Template = entry_list!("");
+/// Of a table of `PostgresCacheAdapter`, or of results.
+pub(super) static ENTRY_COUNTS: Template = entry_counts!("");
 
-pub(super) static CACHE_TABLE: Definition = Definition {
-    section: "cache table",
-    indexes: &[],
-    additions: &[],
-    touched: "",
-    templates: &[entry_list!(""), entry_counts!("")],
-};
+pub(super) static CACHE: Definition =
+    Definition { section: "cache", indexes: &[], additions: &[], touched: "" };
 
-pub(super) static IDEMPOTENCY: Definition = Definition {
-    section: "idempotency",
-    indexes: &[],
-    additions: &[],
-    touched: "",
-    templates: &[entry_list!(""), entry_counts!("")],
-};
+pub(super) static CACHE_TABLE: Definition =
+    Definition { section: "cache table", indexes: &[], additions: &[], touched: "" };
+
+pub(super) static IDEMPOTENCY: Definition =
+    Definition { section: "idempotency", indexes: &[], additions: &[], touched: "" };
 
 /// An id that was stored as a digest, read from beside the data. It is a JSON literal, which is taken as the id if it
 /// contains no escapes. (A cast would fail if another application has put invalid text there.)
@@ -289,7 +267,7 @@ macro_rules! told_id {
 
 /// `$5`: a task whose checkpoints are wanted, the newest first; NULL for the newest of each task. `timestamp` is the
 /// caller's clock, so an age by it may be off, and even negative.
-const CHECKPOINT_LIST: Template = Template::of_one(
+pub(super) static CHECKPOINT_LIST: Template = Template::of_one(
     concat!(
         "SELECT coalesce(json_agg(to_jsonb(found) - 'place'), '[]')::text FROM (\nSELECT * FROM (\n",
         "SELECT ",
@@ -318,7 +296,7 @@ const CHECKPOINT_LIST: Template = Template::of_one(
     PARAMS,
 );
 
-const CHECKPOINT_COUNTS: Template = Template::of_one(
+pub(super) static CHECKPOINT_COUNTS: Template = Template::of_one(
     concat!(
         "SELECT json_build_object('checkpoints', count(*), 'tasks', count(DISTINCT stored.task_id))::text FROM ",
         rows!("task_id", ""),
@@ -327,10 +305,5 @@ const CHECKPOINT_COUNTS: Template = Template::of_one(
     PARAMS,
 );
 
-pub(super) static CHECKPOINTS: Definition = Definition {
-    section: "checkpoints",
-    indexes: &[],
-    additions: &[],
-    touched: "",
-    templates: &[CHECKPOINT_LIST, CHECKPOINT_COUNTS],
-};
+pub(super) static CHECKPOINTS: Definition =
+    Definition { section: "checkpoints", indexes: &[], additions: &[], touched: "" };
