@@ -1,5 +1,5 @@
 // @ts-check
-// What the contract says of a call holds for each call of a batch, with many processes at once.
+// The contract of a call holds for each call of a batch, with many processes at once.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -29,14 +29,14 @@ test('4 processes with 256 calls in flight each: order, acknowledgement, bad cal
     [],
   )
   assert.equal(sum('outOfOrder'), 0, 'a get sees the set before it')
-  assert.equal(sum('notThere'), 0, 'what was acknowledged is there for every session')
-  assert.equal(sum('refused'), PROCESSES * ROUNDS * 8, 'each bad call, and no other, is refused')
+  assert.equal(sum('notThere'), 0, 'every session sees an acknowledged write')
+  assert.equal(sum('refused'), PROCESSES * ROUNDS * 8, 'exactly the bad calls are refused')
   for (let hot = 0; hot < 8; hot++) {
     const all = results.flatMap(({ counts }) => counts[`hot${hot}`]).sort((a, b) => a - b)
     assert.deepEqual(
       all,
       Array.from({ length: (PROCESSES * ROUNDS * 256) / 8 }, (_, n) => n + 1),
-      'each failure has a count of its own',
+      'each failure gets its own count',
     )
     for (const { counts } of results) {
       const own = counts[`hot${hot}`]
@@ -52,7 +52,7 @@ test('4 processes with 256 calls in flight each: order, acknowledgement, bad cal
   )
 })
 
-test('failures that are counted together open the breaker at the limit, and not before', async () => {
+test('failures counted in one batch open the breaker exactly at the limit', async () => {
   const circuits = await adapter()
   for (const limit of [1, 2, 50, 99, 100]) {
     const key = `limit${limit}`
@@ -73,7 +73,7 @@ test('failures that are counted together open the breaker at the limit, and not 
   }
 })
 
-test('failures with limits of their own keep their order, and a success between them counts', async () => {
+test('failures with different limits keep their order, and a success between them resets the count', async () => {
   const circuits = await adapter()
   const results = await Promise.all([
     circuits.recordFailure('mixed', 10),
@@ -92,7 +92,7 @@ test('failures with limits of their own keep their order, and a success between 
   assert.deepEqual(results, [1, 2, 3, 4, 'open', undefined, 1, 2, 'closed', 3, 4, 'open'])
 })
 
-test('a count that has reached the last number of its column stays there for each call', async () => {
+test('a count at the maximum of its column stays there for each call', async () => {
   const circuits = await adapter()
   const last = 2 ** 31 - 1
   await circuits.setState('last', { state: 'closed', failureCount: last - 2 })
@@ -104,14 +104,14 @@ test('a count that has reached the last number of its column stays there for eac
   )
 })
 
-test('a failure that the server refuses rejects each of the calls that were counted together', async () => {
+test('a failure that the server refuses rejects each call that was counted in the same batch', async () => {
   const db = await database
   const circuits = await adapter()
   await circuits.recordFailure('refused', 5)
   await db.query('ALTER TABLE go_goscope_circuit ADD CONSTRAINT few CHECK (failure_count < 3) NOT VALID')
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => circuits.recordFailure('refused', 5)))
   await db.query('ALTER TABLE go_goscope_circuit DROP CONSTRAINT few')
-  // The first goes by itself and is counted; the rest go together, and together are more than there may be.
+  // The first is sent alone and is counted. The rest are sent together, and their sum exceeds the maximum.
   const codes = results.map((result) => (result.status === 'rejected' ? result.reason.code : result.value))
   assert.ok(
     codes.slice(1).every((code) => code === '23514'),
@@ -142,7 +142,7 @@ test('an idle adapter sends at once: a call takes about as long as through pg', 
   await client.end()
 })
 
-test('calls that lead to calls leave the event loop time for everything else', async () => {
+test('calls that start further calls do not starve the event loop', async () => {
   const cache = await adapter()
   await cache.set('busy', 1)
   let [settled, most, turns, running] = [0, 0, 0, true]

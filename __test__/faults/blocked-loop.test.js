@@ -1,6 +1,6 @@
 // @ts-check
-// The event loop does not come back. While few calls are in flight its thread carries them itself, so this is where a
-// call could be left lying: the runtime's worker must take over, and give back.
+// The event loop is blocked. While few calls are in flight, the loop's own thread executes them, so a call could be
+// left waiting here: the runtime's worker must take over, and hand the work back later.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -17,7 +17,7 @@ const database = useDatabase()
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-blocked-'))
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
 
-/** Ways for a program not to come back to its event loop until a file is there. */
+/** Ways for a program to block its event loop until a file exists. */
 const BLOCKS = {
   'a busy loop': 'while (!fs.existsSync(input.file));',
   'Atomics.wait': `
@@ -28,7 +28,7 @@ const BLOCKS = {
 }
 
 /**
- * Until so many keys under a prefix are in the cache's table.
+  * Waits until the cache's table holds so many keys under a prefix.
  *
  * @param {ReturnType<typeof startScript>} running
  * @param {string} prefix
@@ -46,7 +46,7 @@ async function carriedOut(running, prefix, count) {
 
 for (const [way, block] of Object.entries(BLOCKS)) {
   for (const calls of [1, 8, 200]) {
-    test(`${way}, with ${calls} in flight: they are carried out meanwhile, and answered after it`, async () => {
+    test(`${way}, with ${calls} in flight: they execute during it and settle after it`, async () => {
       const db = await database
       const prefix = `${way.replaceAll(/\W/g, '')}${calls}:`
       const file = path.join(folder, prefix)
@@ -56,7 +56,7 @@ for (const [way, block] of Object.entries(BLOCKS)) {
         await adapter.connect()
         for (let n = 0; n < 3; n++) await adapter.get('warm')
         const calls = Array.from({ length: input.calls }, (_, n) => adapter.set(input.prefix + n, n))
-        await null // what a call does at once is done
+        await null // the synchronous part of each call is done
         await null
         ${block}
         await Promise.all(calls)
@@ -74,7 +74,7 @@ for (const [way, block] of Object.entries(BLOCKS)) {
   }
 }
 
-test('a lease is extended while the loop is blocked, if it was asked for before', async () => {
+test('an extension requested before the loop blocks takes effect while it is blocked', async () => {
   const db = await database
   const file = path.join(folder, 'extend')
   const running = startScript(
@@ -98,7 +98,7 @@ test('a lease is extended while the loop is blocked, if it was asked for before'
   assert.deepEqual((await running.ended).said, [true])
 })
 
-test('from few calls to many and back, with a loop that stalls at random: order and answers are right', async () => {
+test('few calls, many, and few again, with a loop that stalls at random: order and answers are right', async () => {
   const rounds = 60
   const [answers] = await runScript(
     (await database).url,
@@ -132,7 +132,7 @@ test('from few calls to many and back, with a loop that stalls at random: order 
   assert.equal(answers.wrong, 0)
 })
 
-test('values larger than any socket buffer, one at a time and many: the sockets fill up and drain again', async () => {
+test('values larger than any socket buffer, one at a time and many: the socket buffers fill and drain', async () => {
   const adapter = new PostgresAdapter((await database).pool({ max: 2 }))
   await adapter.connect()
   const large = (/** @type {number} */ n) => `${n}${'x'.repeat(3 << 20)}`
@@ -152,7 +152,7 @@ test('values larger than any socket buffer, one at a time and many: the sockets 
   await adapter.disconnect()
 })
 
-test('who is answered first and does not come back: those who waited behind are carried out meanwhile', async () => {
+test('a continuation that blocks the loop does not stop the calls queued behind it', async () => {
   const db = await database
   const prefix = 'behind:'
   const file = path.join(folder, prefix)
@@ -166,7 +166,7 @@ test('who is answered first and does not come back: those who waited behind are 
       ${BLOCKS['a busy loop']}
     }
     const first = adapter.set(input.prefix + 'first', 0).then(answered)
-    for (let turn = 0; turn < 10; turn++) await null // it is under way, and the event loop has not gone on
+    for (let turn = 0; turn < 10; turn++) await null // it is in flight, and the event loop has not advanced
     const behind = Array.from({ length: 3 }, (_, n) => adapter.set(input.prefix + n, n))
     await Promise.all([first, ...behind])
     await adapter.disconnect()`,

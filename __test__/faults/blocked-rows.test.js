@@ -1,6 +1,6 @@
 // @ts-check
-// Rows that another transaction keeps locked: a call that waits for one delays no unrelated call, though they share a
-// connection, a statement or a pool of one connection. Such a delay may be for ever: see the first test.
+// Rows that another transaction keeps locked. A call that waits for one delays no unrelated call, even if they share a
+// connection, a statement or a pool of one connection. Otherwise the delay could last for ever: see the first test.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -33,13 +33,13 @@ const ROUTES = [
 
 for (const [title, open, skip] of ROUTES) {
   for (const max of [1, 2, 10]) {
-    test(`a transaction with a checked token awaits a cache write beside an acquire of that lock, ${title}, max ${max}`, {
+    test(`a transaction with a checked token can await a cache write beside an acquire of that lock, ${title}, max ${max}`, {
       skip,
     }, async (t) => {
       const db = await database
       const locks = new PostgresAdapter(db.pool({ connectionString: await open(t), max }))
       const key = `checked ${title} ${max}`
-      // Both statements are known to the connections.
+      // The connections have prepared both statements.
       for (let n = 0; n < 3; n++) await Promise.all([locks.set('warm', n), locks.acquire('warm', 1, 'warm')])
       for (const isFirst of [true, false]) {
         const lease = await locks.lock(key, { ttl: 1_000, renew: false })
@@ -53,7 +53,7 @@ for (const [title, open, skip] of ROUTES) {
         if (!isFirst) calls.push(locks.set(`data ${key}`, 1))
         const waiting = locks.acquire(key, 60_000)
         if (isFirst) calls.push(locks.set(`data ${key}`, 1))
-        // The transaction ends after this, and only then can the lock be taken.
+        // The transaction ends after this. Only then can the lock be acquired.
         await inTime('the cache write', Promise.all(calls))
         await client.query('COMMIT')
         await client.end()
@@ -116,7 +116,7 @@ for (const [title, open, skip] of ROUTES) {
 }
 
 for (const max of [1, 3]) {
-  test(`a locked table among hundreds of calls on it: calls on other tables go on, max ${max}`, async () => {
+  test(`a locked table among hundreds of calls on it: calls on other tables proceed, max ${max}`, async () => {
     const db = await database
     const adapter = new PostgresAdapter(db.pool({ max }))
     const keys = Array.from({ length: 300 }, (_, n) => `table ${max} ${n}`)
@@ -137,16 +137,16 @@ for (const max of [1, 3]) {
   })
 }
 
-// A statement is prepared at its second run on a connection, and preparing waits for the table's lock.
+// A statement is prepared at its second execution on a connection, and preparing waits for the table's lock.
 for (const max of [1, 2, 10]) {
-  test(`a locked table and statements that are about to be prepared: they wait, and delay no other, max ${max}`, async () => {
+  test(`statements about to be prepared on a locked table wait, and delay no other call, max ${max}`, async () => {
     const db = await database
     const pool = db.pool({ max })
     const adapter = new PostgresAdapter(pool)
     const key = `prepared ${max}`
     await adapter.connect()
     await Promise.all([adapter.acquire(`${key} warm`, 60_000), adapter.getState(key), adapter.recordFailure(key, 99)])
-    // Leaves the session at the user's limit.
+    // After this, the session has the user's limit.
     await new PostgresAdapter(pool).connect()
     const holder = await db.hold('LOCK TABLE go_goscope_locks IN ACCESS EXCLUSIVE MODE', [])
     const blocked = [
@@ -158,7 +158,7 @@ for (const max of [1, 2, 10]) {
     outcome.catch(() => {})
     assert.equal(await inTime('a write of another table', adapter.recordFailure(key, 99)), 2)
     assert.equal((await inTime('a read of another table', adapter.getState(key)))?.failureCount, 2)
-    await until('a wait of a statement itself', async () => (await db.longestWait()) >= (max === 1 ? 30 : 400))
+    await until('a statement waits for the lock', async () => (await db.longestWait()) >= (max === 1 ? 30 : 400))
     await holder.commit()
     const [first, second, third] = await inTime('the calls on the locked table', outcome)
     assert.deepEqual([Boolean(first), Boolean(second), third], [true, true, null])

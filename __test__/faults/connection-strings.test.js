@@ -1,6 +1,6 @@
 // @ts-check
-// Connection strings of every shape: each is read as pg reads it, or refused in words that hold no password, and nothing
-// is reached that it does not name.
+// Connection strings of every shape. Each is parsed as pg parses it, or refused with a message without the password.
+// No host is contacted that the string does not name.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -40,7 +40,7 @@ const ENCODED = [
 const odd = fc
   .array(fc.constantFrom('a', 'B', '0', '.', '_', '~', ...ENCODED), { maxLength: 4 })
   .map((all) => all.join(''))
-// Names that lead to this machine or nowhere. Port 1 has nobody behind it.
+// Names that resolve to this machine or to nothing. No process listens on port 1.
 const host = fc.constantFrom('127.0.0.1', 'localhost', '[::1]', '', '%2Fno%2Fsuch%2Ffolder', 'no-such-host.invalid')
 const port = fc.constantFrom('', ':1', ':', ':0', ':65536', ':x')
 const scheme = fc.constantFrom(
@@ -99,7 +99,7 @@ function parametersOf(pool) {
 }
 
 /**
- * What pg makes of it.
+  * How pg parses it.
  *
  * @param {string} connectionString
  */
@@ -114,7 +114,7 @@ function theirs(connectionString) {
 const hasSecret = (/** @type {unknown} */ thing) =>
   inspect(thing, { depth: 12, showHidden: true }).includes(SECRET) || String(thing).includes(SECRET)
 
-test('a connection string with one host means what it means to pg', async () => {
+test('a connection string with one host is parsed as pg parses it', async () => {
   let read = 0
   let refused = 0
   await holds(
@@ -125,7 +125,7 @@ test('a connection string with one host means what it means to pg', async () => 
       try {
         pool = poolOf(text)
       } catch (/** @type {any} */ error) {
-        // Not a connection string at all, to which pg would find a host in the environment.
+        // Not a connection string at all: pg would take the host from the environment.
         assert.equal(error.code, 'ERR_INVALID_ARG_VALUE')
         assert.ok(!hasSecret(error), error.stack)
         refused++
@@ -142,7 +142,7 @@ test('a connection string with one host means what it means to pg', async () => 
         assert.equal(ours[name] ?? undefined, expected[name] ?? undefined, `${name} of ${text}`)
       }
       assert.equal(ours.host, expected.host, text)
-      // pg makes NaN of what is no number, and then tries 5432.
+      // pg parses a value that is not a number as NaN, and then tries 5432.
       assert.equal(Number.parseInt(ours.port, 10) || 5432, expected.port || 5432, text)
       assert.deepEqual(ours.ssl, expected.ssl, text)
       read++
@@ -152,12 +152,12 @@ test('a connection string with one host means what it means to pg', async () => 
   console.log(`# figure: ${read} connection strings read as pg reads them, ${refused} refused as pg refuses them`)
 })
 
-test('a call over any of them fails with an error that says why and holds no password', async () => {
+test('a call through any of them fails with an error that names the cause and contains no password', async () => {
   let tried = 0
   await holds(
     [fc.oneof(single, several)],
     async (text) => {
-      // Nobody but this machine is to be asked, whatever the string has become.
+      // Only this machine may be contacted, whatever the string has become.
       const { hosts, elsewhere } = readingOf(text)
       if (!hosts.every((each) => LOCAL.test(each))) return
       /** @type {any} */
@@ -170,7 +170,7 @@ test('a call over any of them fails with an error that says why and holds no pas
         })().catch((error) => error),
       )
       assert.ok(outcome instanceof Error, `${text} leads to a server`)
-      // What the string makes a host or a name is no password, and an error may name it.
+      // A part of the string that is parsed as a host or a name is not a password, and an error may contain it.
       if (!elsewhere.includes(SECRET)) assert.ok(!hasSecret(outcome) && !outcome.stack?.includes(SECRET), text)
       assert.ok(/** @type {any} */ (outcome).code !== 'ERR_INTERNAL_ASSERTION', outcome.stack)
       if (adapter) assert.ok(!inspect(adapter, { depth: 12 }).includes(SECRET), text)
@@ -180,14 +180,14 @@ test('a call over any of them fails with an error that says why and holds no pas
     RUNS * 2,
   )
   console.log(`# figure: ${tried} connection strings that lead nowhere, each with a reason`)
-  // The process is whole.
+  // The process is unharmed.
   const adapter = new PostgresAdapter((await database).url)
   assert.equal(await adapter.get('x'), null)
   await adapter.disconnect()
 })
 
 /**
- * The hosts of a connection string, and all of it that is not its password.
+  * The hosts of a connection string, and every part of it that is not its password.
  *
  * @param {string} text
  */

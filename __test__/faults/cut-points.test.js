@@ -1,5 +1,6 @@
 // @ts-check
-// Each operation of the three adapters, cut, delayed and silenced at each point of its request and of its answer.
+// Each operation of the three adapters, with its connection cut, delayed and silenced at each point of its request and
+// of its answer.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -17,7 +18,7 @@ const { inTime, until } = require('../helpers/waiting.js')
 const database = useDatabase()
 const deadline = performance.now() + SOAK_MINUTES * 60_000
 
-/** @type {import('./operations.js').Adapters} around every fault */
+/** @type {import('./operations.js').Adapters} bypasses every fault */
 let plain
 let keys = 0
 
@@ -27,7 +28,7 @@ before(async () => {
 })
 
 /**
- * A way through a proxy, with every statement prepared as in a program that has run for a while.
+  * A route through a proxy. Every statement is prepared, as in a program that has run for a while.
  *
  * @param {import('pg').PoolConfig} [options]
  * @returns {Promise<Route>}
@@ -71,13 +72,13 @@ async function attempt(operation, { proxy, through }, fault) {
 }
 
 /**
- * What an operation does where nothing goes wrong, and how long its messages are.
+  * The result of an operation without a fault, and the length of its messages.
  *
  * @param {import('./operations.js').Operation} operation
  * @param {Route} route
  */
 async function undisturbed(operation, route) {
-  // Prepared at its second run, so alike from the third on.
+  // A statement is prepared at its second execution, so its messages are alike from the third on.
   for (let n = 0; n < 2; n++) await attempt(operation, route)
   const seen = await attempt(operation, route, { in: 'answer', how: 'delay', ms: 0 })
   if (seen.error) throw seen.error
@@ -85,7 +86,7 @@ async function undisturbed(operation, route) {
 }
 
 /**
- * Whether what the caller was told, and what stands in the tables, is right.
+  * Whether the outcome that the caller received, and the rows in the tables, are right.
  *
  * @param {Figures} figures
  * @param {import('./operations.js').Operation} operation
@@ -104,12 +105,12 @@ function judge(figures, operation, fault, got, right) {
     if (passes) wrong(`failed: ${got.error.stack}`)
     if (operation.repeats && fault.how !== 'silence') wrong(`was not asked again: ${got.error.stack}`)
     if (got.left !== got.found && got.left !== right.left) wrong(`half done: ${got.left}`)
-    // A part of a request is no request.
+    // An incomplete request is not executed.
     if (fault.in === 'request' && got.left !== got.found) wrong(`carried out from a part: ${got.left}`)
   } else {
     if (got.result !== right.result) wrong(`gave ${got.result}, not ${right.result}`)
     if (got.left !== right.left) wrong(`was acknowledged, but left ${got.left}, not ${right.left}`)
-    // The end of the answer says that the server has committed; a part of it, however long, does not.
+    // The end of the answer proves that the server has committed. A part of it, however long, proves nothing.
     if (!operation.repeats && !passes) wrong('was acknowledged without the end of its answer')
   }
 }
@@ -135,22 +136,22 @@ function cutsOf({ strike }) {
   ]
 }
 
-test('cut in the request or in the answer, delayed, or coming byte by byte', async () => {
+test('a request or an answer that is cut, delayed or sent byte by byte', async () => {
   const figures = new Figures()
   const way = await route()
   const random = chance()
   do {
-    // At length, every byte of one takes a while: so each soak begins with another.
+    // Testing every byte of an operation takes a while, so each soak begins with another one.
     const first = SOAK_MINUTES > 0 ? Math.floor(random() * OPERATIONS.length) : 0
     for (const operation of [...OPERATIONS.slice(first), ...OPERATIONS.slice(0, first)]) {
       if (SOAK_MINUTES > 0 && performance.now() > deadline) break
-      // What stands under a key is looked for in all rows.
+      // The rows of a key are found by a scan of all rows, so the tables start empty.
       await (await database).query(EMPTY)
       const right = await undisturbed(operation, way)
       for (const fault of cutsOf(right)) {
         judge(figures, operation, fault, await attempt(operation, way, fault), right)
         if (SOAK_MINUTES > 0 && performance.now() > deadline) break
-        // By itself, and at once: whoever comes next is not to notice.
+        // Recovery is automatic and immediate: the next caller must notice nothing.
         await way.through.main.get('recovery').catch((error) => figures.violation(`no recovery: ${error.stack}`))
       }
     }
@@ -159,7 +160,7 @@ test('cut in the request or in the answer, delayed, or coming byte by byte', asy
   figures.report(`${OPERATIONS.length} operations at each point of the protocol`)
 })
 
-test('kept by the network, and delivered after the call: it changes nothing then', async () => {
+test('a request that the network delivers after the call has settled changes nothing', async () => {
   const figures = new Figures()
   const way = await route()
   const rounds = SOAK_MINUTES > 0 ? 20 : 1
@@ -179,7 +180,7 @@ test('kept by the network, and delivered after the call: it changes nothing then
   figures.report('each operation delivered after its call')
 })
 
-test('among a hundred calls, which hear nothing of it', async () => {
+test('a fault among a hundred calls does not reach the others', async () => {
   const figures = new Figures()
   const way = await route()
   const values = Array.from({ length: 100 }, (_, n) => n)
@@ -193,7 +194,7 @@ test('among a hundred calls, which hear nothing of it', async () => {
       const crowd = Promise.all(values.map((n) => way.through.main.get(`crowd${n}`)))
       crowd.catch(() => {})
       const got = await attempt(operation, way, fault)
-      // Its own part of the request may have gone out in front of, or behind, the one that was struck.
+      // Its own part of the request may have been sent before or after the one that was cut.
       judge(figures, operation, fault, got, right)
       const found = await crowd.catch((error) => figures.violation(`in the crowd of ${operation.name}: ${error.stack}`))
       figures.operations += values.length
@@ -203,7 +204,7 @@ test('among a hundred calls, which hear nothing of it', async () => {
   figures.report('each operation cut among a hundred others')
 })
 
-test('connect, cut at each of its statements: asked again, and nothing half made', async () => {
+test('connect() cut at each of its statements is retried and leaves nothing half made', async () => {
   const db = await database
   const figures = new Figures()
   const way = await route()
@@ -232,7 +233,7 @@ test('connect, cut at each of its statements: asked again, and nothing half made
 
 test('a peer that falls silent: query_timeout bounds the wait, and the connection is not used again', async () => {
   const figures = new Figures()
-  // Each on its own way, all at once: the time goes by in waiting.
+  // Each on its own route, all at once: most of the time is spent waiting.
   const one = async (/** @type {import('./operations.js').Operation} */ operation) => {
     const calm = await route()
     const right = await undisturbed(operation, calm)
@@ -254,7 +255,7 @@ test('a peer that falls silent: query_timeout bounds the wait, and the connectio
   figures.report('each operation at a peer that falls silent')
 })
 
-test('a peer that falls silent, and no time limit set: the call waits, as with pg, until the connection ends', async () => {
+test('a peer that falls silent, without a time limit: the call waits until the connection ends, as with pg', async () => {
   const way = await route()
   await way.through.main.set('patience', 1)
   const strike = way.proxy.strikeNext('patience', { in: 'answer', how: 'silence' })
@@ -269,7 +270,7 @@ test('a peer that falls silent, and no time limit set: the call waits, as with p
   if ((await inTime('the answer', pending)) !== 1) throw new Error('the read was not asked again')
 })
 
-test('a drawn owner whose acquire failed for silence holds nothing in the end', async () => {
+test('a generated owner whose acquire fails because of a silent peer holds nothing in the end', async () => {
   const figures = new Figures()
   const db = await database
   const way = await route({ query_timeout: 500 })

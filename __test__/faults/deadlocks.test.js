@@ -1,5 +1,5 @@
 // @ts-check
-// Processes that batch overlapping keys in any order, on every table, never deadlock to their callers' knowledge.
+// Processes that batch overlapping keys in any order, on every table, never report a deadlock to their callers.
 'use strict'
 
 const assert = require('node:assert/strict')

@@ -1,6 +1,6 @@
 // @ts-check
-// An extension rides out a fault that is shorter than what is left of the lease: a renewal timer that hears a rejection
-// loses its lock, or its process. It goes on trying within the lease, and what is over stays over.
+// An extension retries a fault that is shorter than the rest of the lease: a renewal timer that receives a rejection
+// loses its lock, or its process. It retries only within the lease. An expired lease is never extended.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -18,7 +18,7 @@ const { inTime, until } = require('../helpers/waiting.js')
 const database = useDatabase()
 const skip = process.platform === 'linux' ? false : 'it looks into /proc'
 const figures = new Figures()
-/** As long as it takes, however slow the machine is: the faults are short beside it. */
+/** As long as it takes, however slow the machine is: the faults are short in comparison. */
 const LONG_MS = 120_000
 let names = 0
 
@@ -51,7 +51,7 @@ const outcome = (/** @type {Promise<unknown>} */ promise) =>
 /** Each begins a fault, and returns what ends it. */
 const FAULTS = /** @type {[string, pg.PoolConfig, (at: At) => Promise<() => Promise<unknown>>][]} */ ([
   [
-    'no connection is to be had',
+    'no connection is available',
     {},
     async ({ proxy }) => {
       proxy.refuse()
@@ -60,7 +60,7 @@ const FAULTS = /** @type {[string, pg.PoolConfig, (at: At) => Promise<() => Prom
     },
   ],
   [
-    'the answer is lost, and then no connection is to be had',
+    'the answer is lost, and then no connection is available',
     {},
     async ({ proxy, key }) => {
       proxy.loseNextAnswerTo(`lock:${key}`, { atOnce: () => proxy.refuse() })
@@ -80,13 +80,13 @@ const FAULTS = /** @type {[string, pg.PoolConfig, (at: At) => Promise<() => Prom
     {},
     async ({ db }) => {
       await administer(`ALTER DATABASE ${db.name} SET default_transaction_read_only = on`)
-      // What is connected keeps its setting.
+      // Open connections keep their setting.
       await endSessions(db)
       return () => administer(`ALTER DATABASE ${db.name} RESET default_transaction_read_only`)
     },
   ],
   [
-    'somebody holds the row, with a lock_timeout',
+    'another session locks the row, with a lock_timeout',
     { lock_timeout: 50 },
     async ({ db, key }) => {
       const holder = await db.hold('SELECT * FROM go_goscope_locks WHERE starts_with(key, $1) FOR UPDATE', [
@@ -104,7 +104,7 @@ async function endSessions(db) {
 }
 
 for (const [title, options, begin] of FAULTS) {
-  test(`ridden out, by a handle and by the adapter: ${title}`, async () => {
+  test(`retried, by a handle and by the adapter: ${title}`, async () => {
     const at = await place(options)
     const handle = await at.locks.acquire(at.key, LONG_MS, 'me')
     assert.ok(handle && (await at.locks.acquire(`${at.key}:too`, LONG_MS, 'me')))
@@ -121,7 +121,7 @@ for (const [title, options, begin] of FAULTS) {
   })
 }
 
-test('ridden out: the server is killed, and started again', { skip }, async () => {
+test('retried: the server is killed, and started again', { skip }, async () => {
   const server = await startMortalServer()
   const pool = new pg.Pool({ connectionString: server.url })
   pool.on('error', () => {})
@@ -138,7 +138,7 @@ test('ridden out: the server is killed, and started again', { skip }, async () =
   await server.stop()
 })
 
-test('a fault that outlasts the lease is told, in a code, when the lease is over', async () => {
+test('a fault that outlasts the lease rejects with a code when the lease expires', async () => {
   const { locks, key, proxy, db } = await place()
   const ttl = 1_500
   const handle = await locks.acquire(key, ttl, 'me')
@@ -146,24 +146,24 @@ test('a fault that outlasts the lease is told, in a code, when the lease is over
   proxy.refuse()
   proxy.cutAll()
   const called = performance.now()
-  const { code } = await inTime('the end of the patience', outcome(/** @type {any} */ (handle).extend(60_000)))
+  const { code } = await inTime('the retry deadline', outcome(/** @type {any} */ (handle).extend(60_000)))
   const took = performance.now() - called
   figures.operations++
   figures.faults++
-  assert.ok(code, 'it cannot have been extended')
+  assert.ok(code, 'the extension must fail')
   const over = (await db.clock()) - end
   console.log(
     `# note: given up after ${took.toFixed(0)} ms, ${over.toFixed(0)} ms after the end of a lease of ${ttl} ms`,
   )
-  // It is over now, so nothing is tried any more.
+  // The lease has expired, so nothing is retried any more.
   await until('the end of the lease', async () => (await db.clock()) > end)
   const { connections } = proxy
   await sleep(500)
-  assert.equal(proxy.connections, connections, 'it goes on trying')
+  assert.equal(proxy.connections, connections, 'it keeps retrying')
   await proxy.stop()
 })
 
-test('what is over stays over: an extension that comes through late finds the lock gone, or somebody else’s', async () => {
+test('an expired lease stays expired: a late extension finds no lock, or the lock of another owner', async () => {
   for (const taken of [false, true]) {
     const { locks, key, proxy, db } = await place()
     const handle = await locks.acquire(key, 300, 'me')
@@ -180,7 +180,7 @@ test('what is over stays over: an extension that comes through late finds the lo
     }
     proxy.letIn()
     assert.deepEqual(await inTime('the extension', extended), { value: false, code: undefined })
-    assert.equal(await direct.extend(key, 60_000, 'other'), taken, 'the other’s lease was touched')
+    assert.equal(await direct.extend(key, 60_000, 'other'), taken, 'the lease of the other owner is unchanged')
     await proxy.stop()
   }
 })
@@ -195,6 +195,6 @@ test('disconnect does not wait for the end of a long lease', async () => {
   await inTime('the disconnect', locks.disconnect())
   figures.operations++
   figures.faults++
-  assert.ok((await extended).code, 'it cannot have been extended')
+  assert.ok((await extended).code, 'the extension must fail')
   await proxy.stop()
 })

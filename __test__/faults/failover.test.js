@@ -1,5 +1,6 @@
 // @ts-check
-// A primary dies or is demoted under load, and its streaming standby is promoted. One adapter, one URL with both hosts.
+// A primary dies or is demoted under load, and its streaming standby is promoted. One adapter uses one URL with both
+// hosts.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -12,17 +13,18 @@ const { inTime, until } = require('../helpers/waiting.js')
 
 const skip = process.platform === 'linux' ? false : 'the servers are found through /proc'
 
-/** How often each failover is made, at least; in a soak, for its part of the minutes. */
+/** How often each failover runs, at least. A soak repeats it for its share of the minutes. */
 const ROUNDS = Number(process.env.GOSCOPE_FAILOVERS ?? 1)
 const SOAK_MS = (SOAK_MINUTES * 60_000) / 4
 const APPLICATION = 'failover'
 const SYNCHRONOUS = { synchronous_standby_names: STANDBY, synchronous_commit: 'on' }
 
-/** Enough that there is load when the fault comes. */
+/** Enough calls that there is load when the fault comes. */
 const CALLS_BEFORE = 300
 const CALLS_AFTER = 300
 
-/** What a call may fail with while no server takes writes: SQLSTATEs, Node's codes, and pg's message without a code. */
+/** The errors that a call may fail with while no server accepts writes: SQLSTATEs, Node's codes, and pg's message
+ * without a code. */
 const ALLOWED =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|57P0[123]|08006|08003|25006|ERR_GOSCOPE_TARGET_SESSION|Connection terminated unexpectedly|Connection terminated due to connection timeout)$/
 
@@ -45,16 +47,16 @@ async function withLoad(settings, work) {
   }
 }
 
-/** Writers that each repeat one call for ever, and remember what was acknowledged. */
+/** Writers that each repeat one call for ever, and record what was acknowledged. */
 class Load {
   acknowledged = 0
   lastSuccess = 0
-  /** When the first call after `mark()` succeeded that was made after it. */
+  /** When the first call that was made after `mark()` succeeded. */
   firstSuccess = 0
   #mark = Infinity
   /** @type {Map<string, number>} */
   failures = new Map()
-  /** Of each key, the last that was acknowledged. */
+  /** The last acknowledged value of each key. */
   /** @type {Map<string, number>} */
   values = new Map()
   /** @type {Map<string, number>} */
@@ -90,7 +92,7 @@ class Load {
       })
       this.#repeat(async (turn) => {
         const lock = `${key}:${turn}`
-        assert.ok(await this.adapter.acquire(lock, 3_600_000, `owner of ${lock}`), `${lock} is ours alone`)
+        assert.ok(await this.adapter.acquire(lock, 3_600_000, `owner of ${lock}`), `${lock} is held by this owner only`)
         this.locks.add(lock)
       })
       this.#repeat(async (turn) => {
@@ -147,7 +149,7 @@ class Load {
     await this.adapter.disconnect()
   }
 
-  /** Stops, and counts what was acknowledged and is not on this server. */
+  /** Stops, and counts the acknowledged writes that this server lacks. */
   async lostOn(/** @type {{ query: (sql: string) => Promise<any[]> }} */ server) {
     this.#ends = true
     await inTime('the end of the writers', Promise.all(this.#writers))
@@ -164,10 +166,10 @@ class Load {
     return lost
   }
 
-  /** What failed, and that it failed as it may. */
+  /** Reports the failures, and checks that each is an expected one. */
   said() {
     const strange = [...this.failures.keys()].filter((what) => !ALLOWED.test(what))
-    assert.deepEqual(strange, [], 'failures that say something else than that no server takes writes')
+    assert.deepEqual(strange, [], 'failures with another cause than that no server accepts writes')
     return [...this.failures].map(([what, count]) => `${what} ${count}`).join(', ') || 'none'
   }
 }
@@ -185,7 +187,7 @@ function print(title, load, promoted, lost, violations = lost) {
   console.log(`# note: failures meanwhile: ${load.said()}`)
 }
 
-test('synchronous: the primary dies under load; what was acknowledged is there, and its locks are held', {
+test('synchronous: the primary dies under load; acknowledged writes are there, and their locks are held', {
   skip,
 }, async () => {
   await withLoad(SYNCHRONOUS, async (replication, load) => {
@@ -195,14 +197,14 @@ test('synchronous: the primary dies under load; what was acknowledged is there, 
     load.mark()
     await load.goesOn(CALLS_AFTER)
 
-    // The old primary comes back, is the first of the hosts, and takes no writes: nobody stays with it.
+    // The old primary comes back. It is the first host and accepts no writes, so no connection may stay on it.
     await primary.start({ default_transaction_read_only: 'on', synchronous_standby_names: '' })
     await standby.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [
       APPLICATION,
     ])
     await load.goesOn(CALLS_AFTER)
     await until('the new connections', async () => (await standby.sessions(APPLICATION)) > 0)
-    await until('nobody is left with the old primary', async () => (await primary.sessions(APPLICATION)) === 0)
+    await until('no session is left on the old primary', async () => (await primary.sessions(APPLICATION)) === 0)
     const lost = await load.lostOn(standby)
     print('synchronous failover', load, promoted, lost)
     assert.equal(lost, 0)
@@ -217,7 +219,7 @@ test('synchronous: without its standby the primary acknowledges nothing', { skip
       () => (answered = true),
       (error) => error,
     )
-    // The statement waits for the standby: whoever took the call to be done would see it here.
+    // The statement waits for the standby. A client that took the call to be done would be seen here.
     await until('it waits for the standby', async () => {
       const waits = await replication.primary.query("SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
       return waits.length > 0
@@ -235,14 +237,14 @@ test('synchronous: without its standby the primary acknowledges nothing', { skip
   })
 })
 
-test('asynchronous: the adapter goes on with the new primary; what the standby had not got is lost', {
+test('asynchronous: the adapter continues with the new primary; writes that the standby had not received are lost', {
   skip,
 }, async () => {
   await withLoad({}, async (replication, load) => {
     assert.ok(await load.adapter.acquire('kept', 3_600_000, 'first'))
     await replication.caughtUp()
     await replication.cutOff()
-    // Acknowledged by a server that is about to be lost with it.
+    // Acknowledged by a server that is about to be lost, and the lock with it.
     assert.ok(await load.adapter.acquire('lost', 3_600_000, 'first'))
     await load.goesOn(CALLS_BEFORE)
     await replication.primary.kill()
@@ -256,7 +258,7 @@ test('asynchronous: the adapter goes on with the new primary; what the standby h
   })
 })
 
-test('a primary that becomes read-only under its connections: they go to the new one, and nothing is lost', {
+test('a primary that becomes read-only under its connections: they move to the new one, and nothing is lost', {
   skip,
 }, async () => {
   await withLoad({}, async (replication, load) => {
@@ -268,7 +270,7 @@ test('a primary that becomes read-only under its connections: they go to the new
     const promoted = await replication.promote()
     load.mark()
     await load.goesOn(CALLS_AFTER)
-    await until('nobody is left with the old primary', async () => (await primary.sessions(APPLICATION)) === 0)
+    await until('no session is left on the old primary', async () => (await primary.sessions(APPLICATION)) === 0)
     assert.ok((await standby.sessions(APPLICATION)) > 0)
     const lost = await load.lostOn(standby)
     print('switch-over by 25006', load, promoted, lost)

@@ -1,5 +1,5 @@
 // @ts-check
-// A second connection that takes long to open delays no call that the first can carry.
+// A second connection that is slow to open delays no call that the first can execute.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -14,7 +14,7 @@ for (const held of [false, true]) {
   test(`the second connection never opens${held ? ', and the first waits for a row at times' : ''}: each call is answered`, async () => {
     const db = await database
     let connections = 0
-    // `pg` asks for a password at each connection: the second is never told, as if JavaScript were blocked.
+    // `pg` asks for a password at each connection. The second never gets one, as if JavaScript were blocked.
     const password = () => (++connections === 1 ? new URL(db.url).password : new Promise(() => {}))
     const url = new URL(db.url)
     url.password = ''
@@ -30,7 +30,7 @@ for (const held of [false, true]) {
       if (holder) setTimeout(() => holder.commit(), 20)
       await inTime(`200 calls of round ${round}`, Promise.all([blocked, ...calls]))
     }
-    if (held) assert.ok(connections >= 2, 'no second connection was asked for')
+    if (held) assert.ok(connections >= 2, 'no second connection was requested')
   })
 }
 
