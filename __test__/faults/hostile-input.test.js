@@ -1,5 +1,5 @@
 // @ts-check
-// What callers give is data: on a server that logs each statement, none holds anything that a caller wrote.
+// Callers' values are data: on a server that logs each statement, no statement contains anything that a caller wrote.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -22,7 +22,7 @@ let calls = 0
 const names = []
 
 before(async () => {
-  // Without their parameters, which are the callers'.
+  // Without their parameters, which are the callers' values.
   const settings = { log_statement: 'all', log_parameter_max_length: 0, log_parameter_max_length_on_error: 0 }
   server = await startPostgres({ settings: { ...settings, log_error_verbosity: 'verbose' } })
   pool = new pg.Pool({ connectionString: server.url, max: 4 })
@@ -39,7 +39,7 @@ after(async () => {
   await server?.stop()
 })
 
-/** The statements in the log, whatever was logged with them. */
+/** The statements in the log, whatever else was logged with them. */
 const logged = () => fs.readFileSync(server.logFile, 'utf8')
 
 const TABLES =
@@ -48,20 +48,20 @@ const TABLES =
 const STATES = /** @type {const} */ (['closed', 'open', 'half-open'])
 const ttl = fc.oneof(fc.integer({ min: 60_000, max: 2 ** 40 }), fc.constantFrom(60_000, 1e12))
 
-/** What JSON makes of a value; JSONB can hold neither U+0000 nor lone surrogates in it. */
+/** What JSON makes of a value. JSONB can hold neither U+0000 nor lone surrogates in it. */
 const value = fc.oneof(fc.jsonValue(), text, fc.dictionary(text, text))
 const throughJson = (/** @type {unknown} */ given) => JSON.parse(JSON.stringify(given))
 const isForJsonb = (/** @type {unknown} */ given) =>
   !/\\u0000|\\ud[89a-f]/.test(JSON.stringify(given).replaceAll('\\\\', ''))
 
-test('keys, prefixes, owners and values come back as they were given', async () => {
+test('keys, prefixes, owners and values are returned unchanged', async () => {
   await holds([text, text, text, value, ttl], async (keyPrefix, key, owner, given, lease) => {
     const adapter = new PostgresAdapter(pool, { keyPrefix })
     const results = new PostgresIdempotencyAdapter(pool, { keyPrefix })
     const entries = new PostgresCacheAdapter(pool, { keyPrefix })
     calls += 14
     if (!isForJsonb(given)) {
-      // All at once: which of them is refused first is left to the server.
+      // All at once. The server decides which of them is refused first.
       const refused = [adapter.set(key, given), results.set(key, given), entries.set(key, given)].map((call) =>
         assert.rejects(call, (/** @type {any} */ error) => ['22P05', '22P02'].includes(error.code)),
       )
@@ -95,13 +95,13 @@ test('keys, prefixes, owners and values come back as they were given', async () 
   })
 })
 
-/** Keys that `keys()` gives back as they are; those with lone surrogates have U+FFFD in their place. */
+/** Keys that `keys()` returns unchanged. Those with lone surrogates have U+FFFD in their place. */
 const isListed = (/** @type {string} */ key) => /** @type {any} */ (key).isWellFormed()
 
-test('no prefix sees, lists, counts or removes what is under another', async () => {
+test('no prefix sees, lists, counts or removes the keys of another', async () => {
   const apart = fc.tuple(text, text).filter(([a, b]) => !a.startsWith(b) && !b.startsWith(a))
   await holds([apart, text], async ([one, two], key) => {
-    // What begins with a prefix is under it, whoever put it there.
+    // A key that begins with a prefix belongs to it, whatever caller wrote it.
     await plain.query(`TRUNCATE ${TABLES}`)
     const [mine, theirs] = [one, two].map((keyPrefix) => ({
       adapter: new PostgresAdapter(pool, { keyPrefix }),
@@ -150,7 +150,7 @@ test('no prefix sees, lists, counts or removes what is under another', async () 
   })
 })
 
-test('a pattern finds what the server says that LIKE finds; in PostgresCacheAdapter, only * is special', async () => {
+test('a pattern finds what LIKE finds on the server; in PostgresCacheAdapter, only * is special', async () => {
   const short = fc.array(fc.constantFrom('a', 'b', '%', '_', '\\', '*', "'", '?', '.', 'é', '🙂'), { maxLength: 5 })
   const given = short.map((pieces) => `${MARK}${pieces.join('')}`)
   await holds(
@@ -178,7 +178,7 @@ test('a pattern finds what the server says that LIKE finds; in PostgresCacheAdap
   )
 })
 
-test('a table name is a name, or is refused', async () => {
+test('a table name is a valid name, or is refused', async () => {
   const name = fc.oneof(
     text,
     text.map((given) => given.slice(-30)),
@@ -202,7 +202,7 @@ test('a table name is a name, or is refused', async () => {
         tableName.replaceAll('\0', ''),
       ])
       if (refusal) {
-        // 3F000: what stands before a dot is no schema that there is.
+        // 3F000: the part before a dot is no existing schema.
         assert.match(String(refusal.code), /^(ERR_INVALID_ARG_VALUE|3F000)$/, refusal.stack)
       } else {
         assert.deepEqual(rows, [{ relname: tableName }])
@@ -213,7 +213,7 @@ test('a table name is a name, or is refused', async () => {
   )
 })
 
-test('any arguments whatever: a method answers or rejects, and never throws', async () => {
+test('with any arguments, a method resolves or rejects, and never throws', async () => {
   const anything = fc.anything({
     withBigInt: true,
     withDate: true,
@@ -246,9 +246,9 @@ test('any arguments whatever: a method answers or rejects, and never throws', as
   )
 })
 
-test('of all this nothing was SQL: no logged statement holds what the callers wrote, and the canary sings', async () => {
+test('none of this became SQL: no logged statement contains text of a caller, the canary is intact', async () => {
   let log = logged()
-  // The names of tables are in statements, each as an identifier, which is why the mark may be there and nowhere else.
+  // Table names do occur in statements, each as an identifier. The mark may occur there and nowhere else.
   const marked = names.filter((name) => name.includes(MARK)).sort((a, b) => b.length - a.length)
   for (const name of marked) {
     for (const identifier of [pg.escapeIdentifier(name), name.split('.').map(pg.escapeIdentifier).join('.')]) {
@@ -257,12 +257,12 @@ test('of all this nothing was SQL: no logged statement holds what the callers wr
   }
   const strange = log.split('\n').filter((line) => line.includes(MARK) && !isError(line))
   assert.deepEqual(strange.slice(0, 5), [])
-  assert.ok(log.includes('INSERT INTO'), 'the log has the statements')
+  assert.ok(log.includes('INSERT INTO'), 'the log contains the statements')
   assert.deepEqual((await plain.query('SELECT it FROM canary')).rows, [{ it: 'sings' }])
   console.log(
     `# figure: ${calls} hostile calls, ${log.match(/LOG: .*(execute|statement)/g)?.length} statements logged, none with a caller's text in it`,
   )
 })
 
-/** An error's message may quote what it is about. */
+/** An error's message may quote the value that it is about. */
 const isError = (/** @type {string} */ line) => /(ERROR|DETAIL|CONTEXT):/.test(line)

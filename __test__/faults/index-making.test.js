@@ -1,6 +1,6 @@
 // @ts-check
-// connect() makes an index that a table lacks without waiting for other applications' transactions, one process at a
-// time, and mends what was left unfinished.
+// connect() makes an index that a table lacks, without waiting for other applications' transactions, one process at a
+// time. It also repairs an unfinished index.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -19,7 +19,7 @@ const INDEXES = `SELECT indexrelid::regclass::text AS name, indisvalid AS valid 
 
 const WHOLE = [{ name: 'idx_cache_expires', valid: true }]
 
-/** Without the index, and with a row. @param {Promise<Database>} database */
+/** Without the index, and with one row. @param {Promise<Database>} database */
 async function lacking(database) {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
@@ -35,7 +35,7 @@ const OLD = {
 }
 
 for (const [what, sql] of Object.entries(OLD)) {
-  test(`beside an old transaction ${what}: connect() does not wait for it, and the next one mends`, async () => {
+  test(`beside an old transaction ${what}: connect() does not wait for it, and the next one repairs the index`, async () => {
     const db = await lacking(what.includes('written') ? writer : reader)
     const old = await db.hold(`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ${sql}`)
     const pool = db.pool({ max: 1 })
@@ -45,7 +45,7 @@ for (const [what, sql] of Object.entries(OLD)) {
     console.log(`# connect() beside an old transaction: ${Math.round(performance.now() - began)} ms`)
     assert.equal(await adapter.get('k'), 1)
     assert.ok((await db.query(INDEXES)).every(({ valid }) => !valid))
-    if (!what.includes('written')) assert.deepEqual(await db.query(INDEXES), [], 'what was begun is dropped')
+    if (!what.includes('written')) assert.deepEqual(await db.query(INDEXES), [], 'the unfinished index is dropped')
 
     // Its session waits for row locks as before.
     const row = await db.hold("SELECT FROM go_goscope_cache WHERE key = 'cache:k' FOR UPDATE")
@@ -61,7 +61,7 @@ for (const [what, sql] of Object.entries(OLD)) {
   })
 }
 
-test('an index that a crash has left invalid is dropped and made anew', async () => {
+test('an index that a crash left invalid is dropped and rebuilt', async () => {
   const db = await lacking(left)
   await db.query('CREATE INDEX idx_cache_expires ON go_goscope_cache (expires_at)')
   await db.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_cache_expires'::regclass")
@@ -69,7 +69,7 @@ test('an index that a crash has left invalid is dropped and made anew', async ()
   assert.deepEqual(await db.query(INDEXES), WHOLE)
 })
 
-test('the same of a PostgresCacheAdapter, whose index has no name of ours', async () => {
+test('the same holds for a PostgresCacheAdapter, whose index has another name', async () => {
   const db = await left
   const cache = new PostgresCacheAdapter(db.pool())
   await cache.initialize()

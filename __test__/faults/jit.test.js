@@ -1,5 +1,5 @@
 // @ts-check
-// A server that compiles plans: it compiles none of ours. Compiling takes hundreds of milliseconds, at each run.
+// A server that compiles plans compiles none of ours. Compiling takes hundreds of milliseconds at each execution.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -10,7 +10,7 @@ const { startPostgres } = require('goscope-postgres/embedded')
 const { debianPackage, missing } = require('../helpers/debian-postgres.js')
 const { OPERATIONS } = require('../helpers/documented-operations.js')
 
-// Where it can be installed, it must be.
+// If it can be installed, it must be installed.
 const skip = process.env.CI === 'true' ? false : missing || false
 
 const started = skip ? undefined : start()
@@ -34,7 +34,7 @@ async function start() {
 }
 
 /**
- * The statements that were compiled since the last look.
+  * The statements that were compiled since the last call.
  *
  * @param {pg.Client} client
  */
@@ -45,11 +45,11 @@ async function compiled(client) {
   return rows
 }
 
-/** What the documented tables have beyond their keys. */
+/** The secondary indexes of the documented tables. */
 const SECONDARY = `SELECT indexrelid::regclass AS name FROM pg_index
   WHERE indrelid::regclass::text LIKE 'go_goscope%' AND NOT indisunique`
 
-test('the server compiles what costs enough, as it is configured', { skip }, async () => {
+test('the server, as configured, compiles a plan that is expensive enough', { skip }, async () => {
   const { client } = await /** @type {NonNullable<typeof started>} */ (started)
   const { rows } = await client.query('SELECT pg_jit_available() AS available, current_setting($1) AS jit', ['jit'])
   assert.deepEqual(rows, [{ available: true, jit: 'on' }])

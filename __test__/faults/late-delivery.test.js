@@ -1,5 +1,5 @@
 // @ts-check
-// Statements that reach the server after their connection was lost for the client: the network keeps the bytes, the client
+// Statements that reach the server after the client has lost their connection: the network keeps the bytes, the client
 // sees a reset, and the bytes arrive later. They must not take effect after a retry, or after later calls on their keys.
 'use strict'
 
@@ -13,7 +13,7 @@ const { inTime } = require('../helpers/waiting.js')
 const { urlAs } = require('../helpers/way.js')
 
 const database = useDatabase()
-/** @type {PostgresAdapter} on a direct connection: another process's */
+/** @type {PostgresAdapter} on a direct connection, as in another process */
 let other
 
 before(async () => {
@@ -26,7 +26,7 @@ async function throughProxy(options) {
   const db = await database
   const proxy = await startProxy(options?.connectionString ?? db.url)
   const adapter = new PostgresAdapter(db.pool({ max: 3, ...options, connectionString: proxy.url }))
-  // Each statement has been prepared, as in a program that has run for a while.
+  // Each statement is prepared, as in a program that has run for a while.
   for (let n = 0; n < 3; n++) {
     await adapter.set('warm', n)
     const handle = await adapter.acquire('warm', 60_000, 'me')
@@ -37,7 +37,7 @@ async function throughProxy(options) {
 }
 
 /**
- * Has the next request with a text kept by the network, and its connection reset.
+  * Makes the network keep the next request that contains a text, and resets its connection.
  *
  * @param {Awaited<ReturnType<typeof startProxy>>} proxy
  * @param {string} text
@@ -63,7 +63,7 @@ test('set: a value that arrives late does not replace a newer one', async () => 
   assert.equal(await adapter.get('late:set'), 2)
 })
 
-test('a call that has rejected is not under way any more, for other processes either', async () => {
+test('a rejected call is no longer in flight, for other processes either', async () => {
   const { proxy, adapter } = await throughProxy()
   const held = holdNext(proxy, 'cache:late:other')
   assert.equal(await outcome(adapter.set('late:other', 1)), 'ECONNRESET')
@@ -72,7 +72,7 @@ test('a call that has rejected is not under way any more, for other processes ei
   assert.equal(await other.get('late:other'), 2)
 })
 
-test('reads, and calls on the whole table, wait for the end of a write before them', async () => {
+test('reads, and calls on the whole table, wait for an earlier write to end', async () => {
   const { proxy, adapter } = await throughProxy()
   const held = holdNext(proxy, 'cache:late:read')
   const set = outcome(adapter.set('late:read', 1))
@@ -83,7 +83,7 @@ test('reads, and calls on the whole table, wait for the end of a write before th
   assert.deepEqual(await adapter.keys('late:read'), [])
 })
 
-test('extend: a retried extension that arrives late does not cut a longer lease short', async () => {
+test('extend: a retried extension that arrives late does not shorten a longer lease', async () => {
   const { proxy, adapter } = await throughProxy()
   const handle = await adapter.acquire('late:extend', 60_000, 'me')
   const held = holdNext(proxy, 'lock:late:extend')
@@ -91,10 +91,10 @@ test('extend: a retried extension that arrives late does not cut a longer lease 
   assert.equal(await handle?.extend(60_000), true)
   await held.deliver()
   const holder = await other.holder('late:extend')
-  assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, 'the lease was cut short')
+  assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, 'the lease was shortened')
 })
 
-test('extend and acquire of the same owner after a release', async () => {
+test('a late extend does not shorten the lease that the same owner acquires after a release', async () => {
   const { proxy, adapter } = await throughProxy()
   const handle = await adapter.acquire('late:again', 60_000, 'me')
   const held = holdNext(proxy, 'lock:late:again')
@@ -105,10 +105,10 @@ test('extend and acquire of the same owner after a release', async () => {
   assert.ok(await again)
   await held.deliver()
   const holder = await other.holder('late:again')
-  assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, 'the old extension cut the new lease short')
+  assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, 'the old extension shortened the new lease')
 })
 
-test('release: one that arrives late does not free the lock that the same owner has taken since', async () => {
+test('release: a late release does not free the lock that the same owner has acquired since', async () => {
   const { proxy, adapter } = await throughProxy()
   const handle = await adapter.acquire('late:release', 60_000, 'me')
   const held = holdNext(proxy, 'lock:late:release')
@@ -118,7 +118,7 @@ test('release: one that arrives late does not free the lock that the same owner 
   assert.equal((await other.holder('late:release'))?.owner, 'me')
 })
 
-test('acquire: one that arrives late takes no lock that was released since', async () => {
+test('acquire: a late acquire does not take a lock that was released since', async () => {
   const { proxy, adapter } = await throughProxy()
   for (const owner of [undefined, 'me']) {
     const held = holdNext(proxy, 'lock:late:acquire')
@@ -129,7 +129,7 @@ test('acquire: one that arrives late takes no lock that was released since', asy
   }
 })
 
-test('lock: one that arrives late draws no newer token behind the holder', async () => {
+test('lock: a late lock() issues no newer token than that of the holder', async () => {
   const db = await database
   const { proxy, adapter } = await throughProxy()
   const held = holdNext(proxy, 'lock:late:token')
@@ -140,7 +140,7 @@ test('lock: one that arrives late draws no newer token behind the holder', async
   await lease.release()
 })
 
-test('an acquisition whose call was rejected is given back, and stays so when it arrives late', async () => {
+test('an acquisition whose call rejected is released, and stays released when the request arrives late', async () => {
   const { proxy, adapter } = await throughProxy({ max: 1 })
   const held = proxy.strikeNext('lock:late:orphan', { in: 'request', how: 'hold', atOnce: () => proxy.refuse() })
   const failed = await outcome(adapter.acquire('late:orphan', 600_000))
@@ -159,7 +159,7 @@ test('query_timeout: a statement that waits for a row lock does not run after it
   const holder = await db.hold("SELECT FROM go_goscope_cache WHERE key = 'cache:late:row' FOR UPDATE")
   await assert.rejects(inTime('the set', adapter.set('late:row', 1)), /Query read timeout/)
   const waiting = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-  assert.deepEqual(await db.query(waiting), [], 'it still waits for the row')
+  assert.deepEqual(await db.query(waiting), [], 'the statement still waits for the row')
   await holder.commit()
   assert.equal(await adapter.get('late:row'), 0)
 })
@@ -169,11 +169,11 @@ function resume(pid) {
   try {
     process.kill(pid, 'SIGCONT')
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }
 
-test('a session that cannot be ended holds its own keys and no others, and its call is rejected', async () => {
+test('a session that cannot be terminated blocks only its own keys, and its call rejects', async () => {
   const db = await database
   const { proxy, adapter } = await throughProxy({ max: 1, application_name: 'stuck' })
   const sessions = await db.query("SELECT pid FROM pg_stat_activity WHERE application_name = 'stuck'")
@@ -188,7 +188,7 @@ test('a session that cannot be ended holds its own keys and no others, and its c
       isThrough = true
     })
     await inTime('another key', adapter.set('late:free', 1))
-    assert.equal(isThrough, false, 'it did not wait for the lost session')
+    assert.equal(isThrough, false, 'the call did not wait for the lost session')
     resume(pid)
     await inTime('the same key', same)
   } finally {
@@ -205,7 +205,7 @@ const OTHER_ROLES = [
   ['the role may not call pg_terminate_backend', 'REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC'],
 ]
 for (const [title, setUp, onConnect] of OTHER_ROLES) {
-  test(`${title}: the lost session is ended, or waited for, all the same`, async (t) => {
+  test(`${title}: the lost session is still terminated or waited for`, async (t) => {
     const db = await database
     await db.query(`
       CREATE ROLE late_login LOGIN PASSWORD 'secret' NOINHERIT; CREATE ROLE late_app; GRANT late_app TO late_login;
@@ -225,7 +225,7 @@ for (const [title, setUp, onConnect] of OTHER_ROLES) {
     const newer = adapter.set('late:role', 2).then(() => {
       isThrough = true
     })
-    // Where the session cannot be ended, the newer value waits for it.
+    // If the session cannot be terminated, the newer value waits for it.
     await inTime('another key', adapter.set('late:other role', 1))
     if (setUp.startsWith('REVOKE')) assert.equal(isThrough, false)
     await held.deliver()
@@ -235,7 +235,7 @@ for (const [title, setUp, onConnect] of OTHER_ROLES) {
   })
 }
 
-test(`through ${pooler.title}, which shares sessions: a release or an extension that arrives late leaves alone what the same owner has acquired since`, {
+test(`through ${pooler.title}, which shares sessions: a late release or extension does not change what the same owner has acquired since`, {
   skip: pooler.missing || false,
 }, async (t) => {
   const pooled = await pooler.startPooler((await database).url, '')
@@ -252,7 +252,7 @@ test(`through ${pooler.title}, which shares sessions: a release or an extension 
     const again = await adapter.acquire('late:shared', 60_000, 'me')
     await held.deliver()
     const holder = await other.holder('late:shared')
-    assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, `the lease is not what it was: ${holder?.expiresAt}`)
+    assert.ok(Number(holder?.expiresAt) > Date.now() + 30_000, `the lease has changed: ${holder?.expiresAt}`)
     await again?.release()
   }
 })

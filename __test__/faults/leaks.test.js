@@ -1,6 +1,6 @@
 // @ts-check
-// Nothing grows: memory over many operations, and memory, descriptors and threads over many connects and disconnects.
-// In short here; GOSCOPE_LEAK_OPERATIONS and GOSCOPE_LEAK_CYCLES make it long.
+// Nothing grows: neither memory over many operations, nor memory, descriptors and threads over many connects and
+// disconnects. Brief by default; GOSCOPE_LEAK_OPERATIONS and GOSCOPE_LEAK_CYCLES make it long.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -15,20 +15,20 @@ const database = useDatabase()
 const OPERATIONS = Number(process.env.GOSCOPE_LEAK_OPERATIONS ?? extent(60_000, 30_000))
 const CYCLES = Number(process.env.GOSCOPE_LEAK_CYCLES ?? 200)
 
-/** A process that takes this long hangs. */
+/** A process that takes longer than this hangs. */
 const LIFETIME_MS = 120_000 + (OPERATIONS + CYCLES * 100) * 5
 
-/** What the garbage collector, the allocator and a noisy neighbour may make of nothing at all. */
+/** The growth that the garbage collector, the allocator and a noisy neighbour may cause without a leak. */
 const NOISE_MB = 40
 
-/** At hand in the scripts: what the process holds, when all that can be collected has been. */
+/** Available in the scripts: what the process holds, after everything that can be collected has been collected. */
 const AT_HAND = `
   const holds = async () => {
     let bytes = Infinity
     for (let n = 0; n < 4; n++) {
       gc()
       await sleep(20)
-      // Without what V8 keeps in reserve, which follows the pace of what it is given to do: with pg alone it grows more.
+      // Without the memory that V8 keeps in reserve, which depends on the load: with pg alone it grows more.
       const { rss, heapTotal, heapUsed } = process.memoryUsage()
       bytes = Math.min(bytes, rss - heapTotal + heapUsed)
     }
@@ -68,14 +68,14 @@ test('memory is flat over many operations of every kind', { skip }, async () => 
       (n) => cache.get('k' + (n % 400)),
       (n) => results.set('k' + (n % 300), [undefined, n], 60_000),
       (n) => results.get('k' + (n % 400)),
-      (n) => adapter.set('bad', '\\0').catch(() => {}), // the server's errors, too
+      (n) => adapter.set('bad', '\\0').catch(() => {}), // errors of the server, too
       (n) => adapter.acquire('bad', -1).catch(() => {}),
     ]
     let done = 0
     const run = async (operations) => {
       const end = done + operations
       while (done < end) {
-        // Mostly many at a time, and now and then few, which go another way.
+        // Mostly many at a time, and sometimes few, which take another route.
         const together = done % 8192 < 7000 ? 256 : 4
         await Promise.all(Array.from({ length: Math.min(together, end - done) }, () => kinds[done++ % kinds.length](done)))
       }
@@ -93,7 +93,7 @@ test('memory is flat over many operations of every kind', { skip }, async () => 
   print('operations', figures)
   const { before, after } = figures
   assert.ok(after.mb - before.mb < NOISE_MB, `${before.mb} MB have become ${after.mb}`)
-  assert.ok(after.descriptors <= before.descriptors + 8, 'the pool has its connections, and each a watcher')
+  assert.ok(after.descriptors <= before.descriptors + 8, 'the pool has its connections, and each connection a watcher')
   assert.ok(after.threads <= before.threads + 1)
 })
 
@@ -108,7 +108,7 @@ test('memory, descriptors and threads are flat over many connects and disconnect
       const one = new PostgresAdapter(source, { keyPrefix: 'cycle:' })
       await one.connect()
       await one.set('k', done)
-      // With calls of both kinds under way.
+      // With calls of both kinds in flight.
       if (done % 2) void one.get('k')
       if (done % 10 === 0) for (let n = 0; n < 100; n++) void one.get('k' + n)
       await one.disconnect()
@@ -118,7 +118,7 @@ test('memory, descriptors and threads are flat over many connects and disconnect
     for (let n = 0; n < input.cycles / 3; n++) await cycle()
     const before = await holds()
     for (let n = 0; n < input.cycles * 2 / 3; n++) await cycle()
-    // What has ended may be closed a moment later; what leaks is two sockets a cycle and never is.
+    // A socket that has ended may be closed a moment later. A leak is two sockets a cycle, which are never closed.
     let after = await holds()
     for (let wait = 0; wait < 200 && after.descriptors > before.descriptors; wait++) after = await holds()
     say({ before, after, done, seconds: (performance.now() - started) / 1e3 })`,

@@ -1,5 +1,5 @@
 // @ts-check
-// The judge of lock histories: finds each kind of violation that is planted, and none where there is none.
+// The checker of lock histories finds each kind of planted violation, and reports none in a correct history.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -27,12 +27,12 @@ for (const [title, calls] of /** @type {[string, import('../helpers/lease-histor
     [A, call('release', 'a', [20, 500], 'unknown'), call('acquire', 'b', [25, 30], 'yes')],
   ],
   [
-    'two whose calls overlap, the first with a lease that may be over by then',
+    'two holders whose calls overlap, the first with a lease that may have expired by then',
     [call('acquire', 'a', [0, 90], 'yes', 10), call('acquire', 'b', [1, 91], 'yes', 10)],
   ],
   ['a refusal while the holder may still hold', [A, call('acquire', 'b', [105, 108], 'no')]],
   [
-    'a refusal for a call that nobody heard the end of',
+    'a refusal because of a call whose outcome is unknown',
     [call('acquire', 'a', [0, 10], 'unknown'), call('acquire', 'b', [10_000, 10_001], 'no')],
   ],
   [
@@ -70,7 +70,7 @@ for (const [
     [A, call('release', 'a', [20, 30], 'yes'), call('isValid', 'a', [40, 41], 'yes')],
   ],
   [
-    'an extension after somebody else was granted the lock',
+    'an extension after another owner was granted the lock',
     'undead',
     [
       call('acquire', 'a', [0, 10], 'yes', 20),
@@ -79,7 +79,7 @@ for (const [
     ],
   ],
   [
-    'a refusal after everybody has let go',
+    'a refusal after every holder has released',
     'phantom',
     [A, call('release', 'a', [20, 30], 'yes'), call('acquire', 'b', [40, 50], 'no')],
   ],
@@ -92,7 +92,7 @@ for (const [
   })
 }
 
-test('keys do not matter to each other, nor does the order in which calls are told', () => {
+test('keys are independent of each other, and the order in which calls are reported does not matter', () => {
   const calls = [A, { ...call('acquire', 'b', [20, 30], 'yes'), key: 'other' }, call('extend', 'a', [40, 41], 'yes')]
   assert.deepEqual(kinds(calls.reverse()), [])
 })

@@ -1,5 +1,5 @@
 // @ts-check
-// A renewal belongs to one lease: it never shortens or prolongs another lease of the same owner, in whatever order the
+// A renewal belongs to one lease. It never shortens or prolongs another lease of the same owner, in whatever order the
 // process releases, acquires and renews.
 'use strict'
 
@@ -13,15 +13,15 @@ const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 
-/** Holders that run side by side, and how often each of them releases and acquires. */
+/** The holders that run side by side, and how often each of them releases and acquires. */
 const HOLDERS = 100
 const ROUNDS = 20
 
-/** Renewed a third of this after it was granted; long enough that no lease runs out before it is released. */
+/** The renewal comes a third of this after the grant. It is long enough that no lease expires before its release. */
 const SHORT_TTL = 1_200
 const LONG_TTL = 600_000
 
-test('a renewal under way does not shorten the lease that the same owner acquires after release()', async () => {
+test('a renewal in flight does not shorten the lease that the same owner acquires after release()', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool({ max: 4 }))
   const other = new PostgresAdapter(db.pool({ max: 4 }))
@@ -38,7 +38,7 @@ test('a renewal under way does not shorten the lease that the same owner acquire
       const next = await adapter.acquire(key, LONG_TTL, 'me')
       await released
       assert.ok(next)
-      // What the renewal made of it, a round trip later.
+      // The effect of the renewal, a round trip later.
       await adapter.holder(key)
       const left = await leftOf(db, key)
       if (left < LONG_TTL / 2) {
@@ -69,7 +69,7 @@ async function leftOf(db, key) {
   return row?.ms ?? 0
 }
 
-test('a renewal in another process leaves the lease alone that the same owner acquired since', async () => {
+test('a renewal in another process does not change the lease that the same owner acquired since', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   const lease = await adapter.lock('two processes', { ttl: 3_000, owner: 'me' })
@@ -80,11 +80,11 @@ test('a renewal in another process leaves the lease alone that the same owner ac
      await adapter.disconnect()`,
   )
   assert.equal(isHeld, true)
-  // The renewal finds another lease than its own, which ends this one.
+  // The renewal finds a lease that is not its own, so the first lease ends.
   await until('the first lease is lost', () => lease.signal.aborted)
   assert.equal(/** @type {any} */ (lease.signal.reason).code, 'ERR_LEASE_LOST')
   assert.ok((await leftOf(db, 'two processes')) > LONG_TTL / 2)
-  // What the contract promises to an owner stays: extend() moves the end of whatever this owner holds.
+  // The contract with an owner still holds: extend() moves the end of any lease that this owner holds.
   assert.equal(await adapter.extend('two processes', LONG_TTL * 2, 'me'), true)
   assert.ok((await leftOf(db, 'two processes')) > LONG_TTL)
 })
@@ -95,14 +95,14 @@ test('a lease that its owner acquires again, or locks again, is renewed for the 
   const first = await adapter.lock('twice', { ttl: 3_000, owner: 'me' })
   const second = await adapter.lock('twice', { ttl: 3_000, owner: 'me' })
   await until('the first lease is lost', () => first.signal.aborted)
-  // Beyond what an unrenewed lease would last.
+  // Longer than a lease without renewal would last.
   await sleep(4_000)
   assert.equal(second.signal.aborted, false)
   assert.equal(await second.isValid(), true)
   await second.release()
 })
 
-test('without the column for tokens, a lease is renewed as ever', async () => {
+test('without the column for tokens, a lease is renewed as before', async () => {
   const db = await database
   await db.query('CREATE SCHEMA documented')
   await db.query(

@@ -1,6 +1,6 @@
 // @ts-check
-// Tables from the migrations in `sql/`, and a role that may do no more than `sql/role.sql` says. That such a role can do
-// all that the contract promises, the runner's last configuration shows.
+// Tables from the migrations in `sql/`, and a role with no more rights than `sql/role.sql` grants. The runner's last
+// configuration shows that such a role can do everything that the contract promises.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -15,7 +15,7 @@ const { grants, migration, urlAs } = require('../helpers/way.js')
 const [connected, migrated, narrow, closed] = Array.from({ length: 4 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
-// The database's drop, which its grants go with, comes before: hooks run in the order in which they were made.
+// The database's drop, which also drops its grants, comes first: hooks run in the order in which they were made.
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 const executor = `${role}_executor`
 after(() => administer(`DROP ROLE IF EXISTS ${executor}`))
@@ -58,7 +58,7 @@ const migrate = async (/** @type {Database} */ db) => {
   await db.query(migration('cache-table.sql'))
 }
 
-test('the migrations make what connect() makes, to the last default, and run twice', async () => {
+test('the migrations make the same tables as connect(), defaults included, and can run twice', async () => {
   const [ours, theirs] = await Promise.all([connected, migrated])
   const { adapter, cache, results } = adaptersOn(ours.pool(), { createTables: true })
   for (const connect of [() => adapter.connect(), () => results.connect(), () => cache.initialize()]) await connect()
@@ -70,14 +70,14 @@ test('the migrations make what connect() makes, to the last default, and run twi
   assert.deepEqual(await catalogue(theirs), made)
 })
 
-test('the migrations make additions by the same statements as the source', () => {
+test('the migrations and the source make additions with the same statements', () => {
   const source = fs.readFileSync(path.join(__dirname, '../../src/store/additions.sql'), 'utf8')
   const [, ...sections] = source.split(/^-- section: .*\n/m)
   assert.ok(sections.length > 0)
   const tables = ['go_goscope_locks', 'go_goscope_circuit', 'go_goscope_idempotency']
   for (const section of sections) {
     const words = section.replaceAll('{schema}', '').trim()
-    // What is in a block that names table and schema itself has the source's own words.
+    // The text in a block that names table and schema itself is identical to the source's.
     const [unnamed] = /^CREATE[\s\S]*END \$\$/m.exec(section) ?? ['no function']
     const forTables = [unnamed, ...tables.map((table) => words.replaceAll('{table}', table))]
     assert.ok(
@@ -87,7 +87,7 @@ test('the migrations make additions by the same statements as the source', () =>
   }
 })
 
-test('the migrations say of each column what the source says', () => {
+test('the migrations comment each column as the source does', () => {
   const source = fs.readFileSync(path.join(__dirname, '../../src/store/schema.sql'), 'utf8')
   const columns = (/** @type {string} */ sql) =>
     sql
@@ -147,7 +147,7 @@ const OPERATIONS = {
 }
 
 /**
- * The SQLSTATEs of the operations on a table, where they fail.
+  * The SQLSTATEs of the operations on a table that fail.
  *
  * @param {Adapters} on
  * @param {string} table
@@ -178,7 +178,7 @@ test('the documented rights are enough if a database lets no role execute functi
   await assert.rejects(pool.query(check, ['checked', lock?.fencingToken]), { code: '42501' })
 })
 
-test('the documented rights are enough, and none of them can be left out', async () => {
+test('the documented rights are sufficient, and each of them is necessary', async () => {
   const db = await narrow
   await migrate(db)
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
@@ -202,7 +202,7 @@ test('the documented rights are enough, and none of them can be left out', async
   console.log(`# figure: ${granted.length} rights on ${Object.keys(OPERATIONS).length} tables, each of them needed`)
 })
 
-test('the role may make, change and empty no table, and sees no other', async () => {
+test('the role cannot create, alter or truncate a table, and sees no other table', async () => {
   const db = await narrow
   await db.query('CREATE TABLE secrets (it text)')
   const url = urlAs(db.url, role)

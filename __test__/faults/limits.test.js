@@ -1,5 +1,5 @@
 // @ts-check
-// The server's limits: a full disk, locks and statements that may not take longer, serializable transactions.
+// The server's limits: a full disk, time limits for locks and statements, serializable transactions.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -18,7 +18,7 @@ const { inProcesses } = require('../helpers/processes.js')
 
 const database = useDatabase()
 
-/** A file system of a few megabytes, where the machine lets us have one. */
+/** A file system of a few megabytes, if the machine allows one. */
 function smallDisk() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-small-disk-'))
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=700', 'tmpfs', folder])
@@ -35,14 +35,14 @@ process.once('exit', () => {
   fs.rmSync(disk, { recursive: true, force: true })
 })
 
-test('disk full (53100): what was acknowledged stays, and there is room again', { skip: noDisk }, async () => {
+test('disk full (53100): acknowledged writes stay, and later writes succeed', { skip: noDisk }, async () => {
   const figures = new Figures()
   const folder = /** @type {string} */ (disk)
-  // Of its own: a server that cannot write can make no checkpoint either, and so drop nobody's database.
+  // A server of its own: a server that cannot write cannot make a checkpoint either, so it cannot drop a database.
   const server = await startPostgres({ settings: { log_statement: 'none' } })
   const { uid, gid } = fs.statSync(path.dirname(server.logFile))
   fs.chownSync(folder, uid, gid)
-  // What makes room again when it is taken away.
+  // The file that frees space when it is removed.
   const spare = path.join(folder, 'spare')
   await administer(`CREATE TABLESPACE small LOCATION '${folder}'`, server.url)
   await administer('CREATE DATABASE small TEMPLATE template0 TABLESPACE small', server.url)
@@ -54,7 +54,7 @@ test('disk full (53100): what was acknowledged stays, and there is room again', 
   const load = new Load(pool, figures, { fails: ({ code }) => code === '53100' })
   try {
     await load.start()
-    // Not to be compressed.
+    // Incompressible.
     const filler = () => Array.from({ length: 10_000 }, () => Math.random())
     /** @type {string[]} */
     const kept = []
@@ -89,12 +89,12 @@ for (const [title, setting, code] of /** @type {[string, import('pg').PoolConfig
   ['lock_timeout', { lock_timeout: 150 }, '55P03'],
   ['statement_timeout', { statement_timeout: 400 }, '57014'],
 ])) {
-  test(`${title}: the call that waits too long fails, those that share its statement do not`, async () => {
+  test(`${title}: a call that waits too long fails, and the calls that share its statement do not`, async () => {
     const figures = new Figures()
     const db = await database
     const on = adaptersOn(db.pool({ ...setting, max: 2 }))
     const stuckAt = `stuck by ${title}`
-    // Without the limit: a slow machine may take longer, as it may to look at the end.
+    // Without the limit: a slow machine may take longer, also for the final look at the rows.
     const unlimited = adaptersOn(db.pool({ max: 2 })).main
     await Promise.all([
       unlimited.set(stuckAt, 0),
@@ -120,7 +120,7 @@ for (const [title, setting, code] of /** @type {[string, import('pg').PoolConfig
       else figures.error(one.reason, title)
     }
     for (const one of await Promise.allSettled(others)) {
-      // The server is slow, at times, and a time-out is a time-out: but none that is told is another's.
+      // The server is slow at times, so a call may time out. But no call may receive the time-out of another.
       if (one.status === 'rejected' && one.reason.code !== code) figures.violation(`not ${code}: ${one.reason.stack}`)
       if (one.status === 'rejected') figures.error(one.reason, `${title}, in company`)
     }
@@ -131,7 +131,7 @@ for (const [title, setting, code] of /** @type {[string, import('pg').PoolConfig
   })
 }
 
-test('a database that is serializable by default: 40001 reaches nobody', async () => {
+test('a database that is serializable by default: 40001 reaches no caller', async () => {
   const figures = new Figures()
   const db = await database
   await db.query(`ALTER DATABASE ${db.name} SET default_transaction_isolation = serializable`)
@@ -142,7 +142,7 @@ test('a database that is serializable by default: 40001 reaches nobody', async (
   figures.report('3 processes on the same keys, serializable by default')
 })
 
-test('a server that answers 40001: each call is sent again until it succeeds, batches call by call', async () => {
+test('a server that answers 40001: each call is retried until it succeeds, a batch call by call', async () => {
   const figures = new Figures()
   const db = await database
   await db.query(`
@@ -157,7 +157,7 @@ test('a server that answers 40001: each call is sent again until it succeeds, ba
   figures.operations = counts.length
   const [{ n }] = await db.query('SELECT last_value::int AS n FROM trouble')
   figures.faults = Math.floor(n / 20)
-  assert.ok(figures.faults > 0, 'there was no trouble')
+  assert.ok(figures.faults > 0, 'the server refused no statement')
   const sum = await db.query(
     "SELECT sum(failure_count)::int AS n FROM go_goscope_circuit WHERE key LIKE 'circuit:trouble%'",
   )

@@ -1,6 +1,6 @@
 // @ts-check
-// Work of every kind on one client, which goes on whatever happens, and remembers what it was told: so that nothing that
-// was acknowledged can get lost unseen.
+// Work of every kind on one client. It continues whatever happens, and records each outcome, so that the loss of an
+// acknowledged write is always noticed.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -10,7 +10,7 @@ const { inTime } = require('../helpers/waiting.js')
 /** @typedef {import('../helpers/figures.js').Figures} Figures */
 /** @typedef {import('./operations.js').Adapters} Adapters */
 
-/** How many of each kind go on at once. */
+/** How many workers of each kind run at once. */
 const EACH = 3
 const TTL_MS = 60_000
 const PAUSE_MS = 5
@@ -21,12 +21,12 @@ class Load {
   #name = `load${runs++}`
   /** @type {Promise<void>[]} */
   #loops = []
-  /** What was acknowledged, and what was tried; by key. */
+  /** What was acknowledged, and what was tried, by key. */
   #counts = /** @type {Map<string, { told: number, tried: number }>} */ (new Map())
   #values = /** @type {Map<string, { told: number, tried: number }>} */ (new Map())
   #saved = /** @type {Set<string>} */ (new Set())
   #results = /** @type {Set<string>} */ (new Set())
-  /** Set where the rows go away, so that only the errors are judged. */
+  /** Set if the rows are removed by the test, so that only the errors are checked. */
   forgets = false
   /** When the last write was acknowledged. */
   lastSuccess = 0
@@ -34,7 +34,7 @@ class Load {
   /**
    * @param {import('pg').Pool} pool
    * @param {Figures} figures
-   * @param {{ fails: (error: any, what: string) => boolean }} rules which errors may be told, by which operation
+   * @param {{ fails: (error: any, what: string) => boolean }} rules which errors may be reported, by which operation
    */
   constructor(pool, figures, rules) {
     this.on = adaptersOn(pool)
@@ -42,7 +42,7 @@ class Load {
     this.rules = rules
   }
 
-  /** Starts; returns when each kind of work has been done once. */
+  /** Starts. Returns when each kind of work has been done once. */
   async start() {
     const { main, results, entries } = this.on
     await Promise.all([main.connect(), results.connect(), entries.initialize()])
@@ -156,14 +156,14 @@ class Load {
     }
   }
 
-  /** Lets every call come to its end. */
+  /** Lets every call finish. */
   async stop() {
     this.#stopping = true
     await inTime('the end of the work', Promise.all(this.#loops))
   }
 
   /**
-   * Whether all that was acknowledged is there, and nothing twice.
+   * Whether all acknowledged writes are there, and none is there twice.
    *
    * @param {Adapters} on
    */

@@ -1,6 +1,6 @@
 // @ts-check
-// Processes use a few hot locks while they, their connections and the server are stopped, killed and cut. The history of
-// their calls must keep to the lease model; see ../helpers/lease-history.js.
+// Processes use a few hot locks, while they, their connections and the server are stopped, killed and cut. The history
+// of their calls must keep to the lease model; see ../helpers/lease-history.js.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -22,12 +22,12 @@ const withoutFaketime = FAKETIME ? skip : 'faketime is not installed (Debian: ap
 
 const KEYS = ['hot1', 'hot2', 'hot3', 'hot4']
 const RUN_MS = extent(9_000, 4_000)
-/** A history is judged in memory, so a long soak is many of these. */
+/** A history is checked in memory, so a long soak consists of many histories. */
 const LONGEST_RUN_MS = 60_000
-/** Beyond the longest TTL. */
+/** Longer than the longest TTL. */
 const FREEZE_MS = 1_000
 
-/** Beyond most TTLs. */
+/** Longer than most TTLs. */
 const LATEST_DELIVERY_MS = 600
 
 const server = skip ? undefined : startMortalServer()
@@ -45,13 +45,13 @@ function judge(users, drift, figures) {
   figures.operations += calls.length
   for (const { text } of violations) figures.violation(text)
   for (const call of calls) {
-    // A call that was under way when its process was killed has no error.
+    // A call that was in flight when its process was killed has no error.
     if (call.outcome === 'unknown' && !call.isOpen) figures.error(call, `${call.op}: ${call.stack}`)
   }
   return { histories, grants, refusals }
 }
 
-/** How far the wall clock, which the server counts leases by, runs away from the monotonic one meanwhile. */
+/** How far the wall clock, which the server uses for leases, drifts from the monotonic one meanwhile. */
 function watchDrift() {
   const offset = () => Date.now() - now()
   let [least, most] = [offset(), offset()]
@@ -76,12 +76,12 @@ const grantsByClock = new Map()
 async function underAllFaults(ms, figures, random) {
   const mortal = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
   const proxy = await startProxy(mortal.url)
-  // Shared sessions, and a hook that sets something in them.
+  // Shared sessions, and a connect hook that sets something in them.
   const pooled = pooler.missing ? undefined : await pooler.startPooler(mortal.url, 'server_login_retry = 1')
   const users = new LockUsers(KEYS)
   const stopWatching = watchDrift()
   const direct = { url: mortal.url }
-  // A silent peer is only noticed by those who say how long they wait.
+  // A silent peer is noticed only by clients that set a time limit.
   const through = { url: proxy.url, options: { query_timeout: 700 } }
   /** @type {import('../helpers/lock-users.js').Spec[]} */
   const specs = [
@@ -109,7 +109,7 @@ async function underAllFaults(ms, figures, random) {
       cut: cut('reset'),
       closed: cut('end'),
       silenced: cut('silence'),
-      // The client sees a reset, and what it sent arrives later: after its retry, and after later calls.
+      // The client sees a reset, and its bytes arrive later: after its retry, and after later calls.
       'delivered late': async () =>
         proxy.cutOneAfter(random(), 'server', Math.floor(random() * 200), 'hold', random() * LATEST_DELIVERY_MS),
       frozen: async () => users.freeze(pick(), FREEZE_MS),
@@ -127,7 +127,7 @@ async function underAllFaults(ms, figures, random) {
       },
     }
     const often = ['cut', 'cut', 'delivered late', 'delivered late', 'closed', 'silenced', 'frozen', 'killed']
-    // Each of them once, and then as it comes.
+    // Each of them once, and then in random order.
     const first = Object.keys(faults)
     const end = now() + ms
     while (now() < end || first.length > 0) {
@@ -164,7 +164,7 @@ async function underAllFaults(ms, figures, random) {
 }
 
 /**
- * Everybody is gone, so each lock is free when its lease is over.
+  * Every process has ended, so each lock is free when its lease has expired.
  *
  * @param {string} url
  * @param {Figures} figures
@@ -193,17 +193,17 @@ test('8 processes, one of them with a hook behind a pooler, 4 locks, and everyth
   figures.report('lock safety of 8 processes', rest)
 })
 
-test('processes whose clocks are five minutes off, both ways, took part', { skip: withoutFaketime }, () => {
+test('processes whose clocks are five minutes fast or slow took part', { skip: withoutFaketime }, () => {
   for (const clock of ['+5m', '-5m', 'right']) assert.ok((grantsByClock.get(clock) ?? 0) > 0, `none with ${clock}`)
   const told = [...grantsByClock].map(([clock, grants]) => `${clock} ${grants}`)
   console.log(`# figure: locks granted by the clock of the process: ${told.join(', ')}`)
 })
 
 /**
- * A run in which the rules are broken on purpose. What is found is what the judge is worth.
+  * A run in which the rules are broken on purpose. The checker is worth as much as it finds here.
  *
  * @param {import('../helpers/lock-users.js').Spec[]} specs
- * @param {(() => Promise<unknown>) | undefined} [meddle] done all the while
+ * @param {(() => Promise<unknown>) | undefined} [meddle] runs all the while
  */
 async function broken(specs, meddle) {
   const users = new LockUsers(['broken1', 'broken2'])
@@ -236,7 +236,7 @@ async function broken(specs, meddle) {
 const told = ({ operations, found, kinds }) =>
   `${found} planted violations found in ${operations} calls (${Object.entries(kinds).map(([kind, n]) => `${kind} ${n}`)})`
 
-test('planted for real: somebody deletes rows of live locks', { skip }, async () => {
+test('planted for real: another session deletes rows of live locks', { skip }, async () => {
   const { url } = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
   const client = new pg.Client(url)
   await client.connect()
@@ -249,7 +249,7 @@ test('planted for real: somebody deletes rows of live locks', { skip }, async ()
   assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, told(seen))
 })
 
-test('planted for real: an extension that arrives late cuts leases short', { skip }, async () => {
+test('planted for real: an extension that arrives late shortens leases', { skip }, async () => {
   const { url } = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
   const client = new pg.Client(url)
   await client.connect()
@@ -268,7 +268,7 @@ test('planted for real: an acquisition that arrives late holds a lock that was r
   const { url } = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
   const client = new pg.Client(url)
   await client.connect()
-  // In the same moment: between a release and the next acquisition there is hardly any other.
+  // In the same moment: there is hardly any gap between a release and the next acquisition.
   await client.query(`
     CREATE FUNCTION take_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       INSERT INTO go_goscope_locks (key, owner, expires_at)

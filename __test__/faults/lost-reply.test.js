@@ -33,7 +33,7 @@ async function owner(key) {
   return row?.owner
 }
 
-test('acquire, with an owner and without, is settled: the lock is held, and by whom the caller knows', async () => {
+test('acquire, with and without an owner, settles: the lock is held, and the caller knows the owner', async () => {
   const locks = await adapter()
   const proxy = await proxied
   for (const [key, given] of [
@@ -57,7 +57,7 @@ test('acquire of a busy lock stays null', async () => {
   assert.equal(await locks.acquire('lost:busy', 60_000, 'other'), null)
 })
 
-test('extend, release and isValid are asked again', async () => {
+test('extend, release and isValid are retried', async () => {
   const locks = await adapter()
   const proxy = await proxied
   const handle = await locks.acquire('lost:handle', 60_000, 'me')
@@ -70,7 +70,7 @@ test('extend, release and isValid are asked again', async () => {
   assert.equal(await owner('lost:handle'), undefined)
 })
 
-test('reads are asked again', async () => {
+test('reads are retried', async () => {
   const cache = await adapter()
   const proxy = await proxied
   await cache.set('lost:read', 1)
@@ -80,7 +80,7 @@ test('reads are asked again', async () => {
   assert.equal(await cache.has('lost:read'), true)
 })
 
-test('writes that could do harm twice surface with a code, done once', async () => {
+test('writes that are not safe to repeat reject with a code, and take effect once', async () => {
   const adapter_ = await adapter()
   const proxy = await proxied
   proxy.loseNextAnswerTo('circuit:lost:count')
@@ -91,8 +91,8 @@ test('writes that could do harm twice surface with a code, done once', async () 
   assert.equal(await adapter_.get('lost:set'), 1)
 })
 
-test('a lock whose caller was told of a failure is given back, not left until its TTL', async () => {
-  // A second connection, where there is one by then, would carry the repetition.
+test('a lock whose caller received a failure is released, not left until its TTL', async () => {
+  // A second connection, if there is one by then, would execute the retry.
   const locks = await adapter({ max: 1 })
   const proxy = await proxied
   proxy.loseNextAnswerTo('lock:lost:orphan', { atOnce: () => proxy.refuse() })
@@ -103,14 +103,14 @@ test('a lock whose caller was told of a failure is given back, not left until it
     )
     const error = await failed
     assert.match(error.code, /^E/)
-    assert.ok(await owner('lost:orphan'), 'the server still holds it for an owner that nobody knows')
+    assert.ok(await owner('lost:orphan'), 'the server still holds it for an owner that no caller knows')
   } finally {
     proxy.refuse(false)
   }
   await until('the end of the orphan', async () => (await owner('lost:orphan')) === undefined)
 })
 
-test('a batch whose answer is a FATAL error may have been carried out, and is not run again', async () => {
+test('a batch whose answer is a FATAL error may have been executed, and is not retried', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const circuits = new PostgresAdapter(db.pool({ connectionString: proxy.url, max: 1 }))
@@ -129,7 +129,7 @@ test('a batch whose answer is a FATAL error may have been carried out, and is no
   assert.equal(most, 1, 'a failure was counted twice')
 })
 
-test('an orphan is given back, too, where the second try fails for another reason', async () => {
+test('an orphan is also released if the second attempt fails for another reason', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const locks = new PostgresAdapter(db.pool({ connectionString: proxy.url, lock_timeout: 100 }))
@@ -160,7 +160,7 @@ function fatal(/** @type {string} */ code, /** @type {string} */ message) {
   return Buffer.concat([head, body])
 }
 
-test('idle connections that were cut are not noticed by the caller', async () => {
+test('the caller does not notice that idle connections were cut', async () => {
   const cache = await adapter()
   const proxy = await proxied
   for (let round = 0; round < 10; round++) {

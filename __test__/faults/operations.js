@@ -1,5 +1,5 @@
 // @ts-check
-// Every operation of the three adapters, as the tests of faults make it: on rows of its own, once, with what it finds.
+// Every operation of the three adapters, as the fault tests call it: on rows of its own, once, with a prepared result.
 'use strict'
 
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
@@ -13,8 +13,8 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
  *
  * @typedef {object} Operation
  * @property {string} name
- * @property {boolean} repeats whether it is asked again when its outcome is unknown
- * @property {((on: Adapters, key: string) => Promise<unknown>) | undefined} seed makes what it is to find
+ * @property {boolean} repeats whether it is retried when its outcome is unknown
+ * @property {((on: Adapters, key: string) => Promise<unknown>) | undefined} seed makes the rows that it is to find
  * @property {(on: Adapters, key: string) => Promise<() => Promise<unknown>>} ready → the call itself
  */
 
@@ -56,7 +56,7 @@ const values = async (/** @type {Adapters} */ on, /** @type {string} */ key) => 
   for (const n of [1, 2]) await Promise.all([main.set(`v${n}`, n), entries.set(`v${n}`, n)])
 }
 
-/** A handle is not of the connection that it was made over: its methods are what goes through the fault. */
+/** A handle is independent of the connection that it was made over. Its methods go through the fault. */
 const held = (/** @type {(handle: import('goscope-postgres').LockHandle) => Promise<unknown>} */ use) => {
   return async (/** @type {Adapters} */ on, /** @type {string} */ key) => {
     const handle = await on.main.acquire(key, TTL, 'me')
@@ -76,7 +76,7 @@ function operation(name, repeats, seed, call) {
   return { name, repeats, seed, ready: async (on, key) => () => call(on, key) }
 }
 
-/** Of work under a key where its result is there. */
+/** Work under a key whose result is stored. */
 const NOTHING_TO_DO = 'it was done once more'
 
 const YES = true
@@ -92,7 +92,7 @@ const OPERATIONS = [
     (on, key) => on.main.acquire(key, TTL, 'holder'),
     (on, key) => on.main.acquire(key, TTL),
   ),
-  // What it takes is not kept: the rows go when the next operation is tested.
+  // The lock that it takes is not kept: the rows are removed when the next operation is tested.
   operation('lock', YES, undefined, (on, key) => on.main.lock(key, { ttl: TTL, renew: false })),
   operation(
     'holder',
@@ -339,7 +339,7 @@ const OPERATIONS = [
   operation('cache prune', NO, values, (on, key) => on.prefixed(`${key}:`).entries.prune()),
 ]
 
-/** What stands in the tables under a key, without the times; whether a lease, a value is still good is seen. */
+/** The rows of a key in the tables, without the times. It shows whether a lease or a value is still valid. */
 const STANDING = `
 SELECT coalesce(json_agg(line ORDER BY line::text), '[]') AS lines FROM (
   SELECT json_build_array('lock', key, owner, expires_at > timezone('UTC', now())) AS line FROM go_goscope_locks
@@ -364,7 +364,7 @@ async function standing(db, key) {
 const DRAWN = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g
 
 /**
- * A result or rows as text that is the same for every key, drawn owner and moment.
+  * A result or rows as text that does not depend on the key, the generated owner or the moment.
  *
  * @param {unknown} value
  * @param {string} key

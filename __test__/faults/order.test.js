@@ -18,7 +18,7 @@ const SETS = 20
 before(async () => {
   const db = await database
   await new PostgresAdapter(db.pool()).connect()
-  // What the server does, in the order in which it does it: a row's trigger fires when the row is locked.
+  // What the server does, in the order in which it does it. A row's trigger fires when the row is locked.
   await db.query(`
     CREATE TABLE done (n BIGSERIAL, key TEXT, value INTEGER);
     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
@@ -28,7 +28,7 @@ before(async () => {
 
 /** @typedef {{ value: number, isDone: boolean }} Set_ */
 
-test('un-awaited sets and gets of a few keys, and a connection cut among them', async () => {
+test('un-awaited sets and gets of a few keys, with a connection cut among them', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const cache = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 3 }))
@@ -70,7 +70,7 @@ test('un-awaited sets and gets of a few keys, and a connection cut among them', 
         ),
       )
       if (random() < 0.3) calls.push(readAfter(cache, key, figures, [...sets]))
-      // Some go out together, some one behind the other.
+      // Some are sent together, some one after another.
       if (random() < 0.2) await Promise.all(calls)
     }
     await Promise.all(calls)
@@ -87,8 +87,7 @@ test('un-awaited sets and gets of a few keys, and a connection cut among them', 
   }
 
   /**
-   * A read sees the last of the sets in front of it that took effect: one that was acknowledged, or a later one whose
-   * outcome nobody knows.
+    * A read sees the last earlier set that took effect: an acknowledged one, or a later one whose outcome is unknown.
    *
    * @param {PostgresAdapter} cache
    * @param {string} key
@@ -97,14 +96,14 @@ test('un-awaited sets and gets of a few keys, and a connection cut among them', 
    */
   async function readAfter(cache, key, figures, sets) {
     const found = /** @type {number} */ ((await cache.get(key)) ?? 0)
-    // They have been settled by now: in the order of the calls.
+    // They have settled by now, in the order of the calls.
     const last = sets.findLast(({ isDone }) => isDone)?.value ?? 0
     const made = sets.at(-1)?.value ?? 0
     if (found < last || found > made) figures.violation(`${key}: read ${found} behind ${last} to ${made}`)
   }
 })
 
-test('failures that are counted together: all told, or none, and each counted once', async () => {
+test('failures counted in one batch: all calls resolve or none, and each failure is counted once', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const circuits = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 3 }))

@@ -1,5 +1,5 @@
 // @ts-check
-// Through PgBouncer in transaction mode, where a session is not one's own.
+// Through PgBouncer in transaction mode, in which clients share sessions.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -46,7 +46,7 @@ test("no process ever runs another's statement: reads delete nothing", { skip },
   assert.equal(kept[0].n, 50)
 })
 
-test('connect hooks change nothing: shared sessions keep their settings, and no statement is mistaken for another', {
+test('with connect hooks, shared sessions keep their settings, and no statement is mistaken for another', {
   skip,
 }, async () => {
   const db = await database
@@ -67,7 +67,7 @@ test('connect hooks change nothing: shared sessions keep their settings, and no 
 })
 
 /**
- * What other clients find in the sessions of a pooler that has two for all.
+  * What other clients find in the sessions of a pooler that has two sessions for all clients.
  *
  * @param {string} url
  */
@@ -87,7 +87,7 @@ async function bothSessions(url) {
   return sessions
 }
 
-test('a pooler that ignores the timeouts that pg sends, and nothing else, is used with them', { skip }, async () => {
+test('a pooler that ignores the timeouts that pg sends, and no other option, is used with them', { skip }, async () => {
   const db = await database
   const ignored = 'statement_timeout,lock_timeout,idle_in_transaction_session_timeout'
   const strict = await startPooler(db.url, `ignore_startup_parameters = ${ignored}`)
@@ -116,7 +116,7 @@ test('a wrong password is tried once', { skip }, async () => {
       const wrong = new URL(proxy.url)
       wrong.password = 'wrong'
       const error = await failureOf(new PostgresAdapter(db.pool({ connectionString: wrong.href })).get('x'))
-      // PgBouncer has refused the options before; with them no password is asked for.
+      // PgBouncer has refused the options before. With the options, it asks for no password.
       assert.deepEqual([error.code, proxy.messages.match(/^p{1,2}$/)?.length], [code, 1])
       assert.equal(proxy.connections, code === '28P01' ? 1 : 2)
     }
@@ -140,7 +140,7 @@ test('a pooler that refuses start-up options is used without them', { skip }, as
   }
 })
 
-test('a connection that is given up within the query of a connect hook leaves its server connection to others', {
+test('a connection abandoned during a hook query leaves its server connection to other clients', {
   skip,
 }, async () => {
   const db = await database

@@ -1,5 +1,5 @@
 // @ts-check
-// The process ends in the middle of its calls, in every way it can, and it has children.
+// The process ends in the middle of its calls, in every possible way, and it has child processes.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const { inTime, until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 
-/** Calls for ever, few or many at a time; each value is as long as it says, and is told when it is acknowledged. */
+/** Calls for ever, few or many at a time. Each value records its own length, and is reported when acknowledged. */
 const WRITERS = `
   await adapter.connect()
   for (let n = 0; n < input.writers; n++) {
@@ -25,7 +25,7 @@ const WRITERS = `
   }`
 
 /**
- * @param {string} body after the writers have started
+ * @param {string} body what runs after the writers have started
  * @param {string} prefix
  * @param {number} writers
  */
@@ -35,7 +35,8 @@ async function startWriters(body, prefix, writers) {
 }
 
 /**
- * That each value is whole, is not older than what was acknowledged, and that the server is rid of the process.
+  * Checks that each value is whole and not older than the acknowledged one, and that the server has no session of the
+  * process left.
  *
  * @param {string} prefix
  * @param {any[]} said
@@ -59,7 +60,7 @@ async function assertWhole(prefix, said) {
   return acknowledged
 }
 
-/** When the process ends itself. */
+/** The moments at which the process ends itself. */
 const MOMENTS = [
   'await sleep(100); END',
   'adapter.get("x").then(() => { END }); await new Promise(() => {})',
@@ -67,7 +68,7 @@ const MOMENTS = [
 ]
 
 for (const writers of [1, 40]) {
-  test(`SIGTERM and SIGKILL during writes, ${writers} at a time: what was acknowledged is there, and whole`, async () => {
+  test(`SIGTERM and SIGKILL during writes, ${writers} at a time: acknowledged values are there, and whole`, async () => {
     let acknowledged = 0
     for (const signal of /** @type {const} */ (['SIGTERM', 'SIGKILL', 'SIGINT'])) {
       const prefix = `${signal}${writers}:`
@@ -81,7 +82,7 @@ for (const writers of [1, 40]) {
     console.log(`# figure: ${writers} writers killed three times: ${acknowledged} acknowledged, none lost or half done`)
   })
 
-  test(`SIGTERM with a handler that disconnects, ${writers} at a time: what was called is done, then it ends`, async () => {
+  test(`SIGTERM with a handler that disconnects, ${writers} at a time: calls finish, then it ends`, async () => {
     const prefix = `graceful${writers}:`
     const running = await startWriters(
       "process.once('SIGTERM', async () => { await adapter.disconnect(); say('disconnected') })",
@@ -149,7 +150,7 @@ test('cluster: the primary and its workers use the package, each with connection
   )
 })
 
-test('fork: children of a process with calls under way, some of them killed', async () => {
+test('fork: children of a process with calls in flight, some of them killed', async () => {
   const { url } = await database
   const said = await runScript(
     url,

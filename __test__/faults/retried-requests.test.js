@@ -1,5 +1,5 @@
 // @ts-check
-// A request that is retried pauses between its attempts, and its connection serves the others meanwhile.
+// A request that is retried pauses between its attempts, and its connection serves other requests meanwhile.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -10,7 +10,7 @@ const { inTime } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 
-/** The pauses grow to 1,280 ms: were each of these to wait for one, the guard would end the test. */
+/** The pauses grow to 1,280 ms. If each of these calls waited for one, the guard would end the test. */
 const OTHERS = 150
 
 test('an extend that fails with 40001 again and again delays no other key, max 1', async () => {
@@ -20,7 +20,7 @@ test('an extend that fails with 40001 again and again delays no other key, max 1
   const handle = await adapter.acquire('retried', 600_000, 'owner')
   assert.ok(handle)
   await db.query('CREATE TABLE attempts (n serial)')
-  // It fails until the other calls have been made: sequences are not rolled back.
+  // It fails until the other calls have been made: a rollback does not affect sequences.
   await db.query('CREATE SEQUENCE failures')
   await db.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF (SELECT count(*) FROM attempts) < 1 THEN

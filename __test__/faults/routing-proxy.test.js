@@ -1,5 +1,5 @@
 // @ts-check
-// A proxy that sends reads to a standby, which is behind: no read of ours goes there.
+// A proxy that sends reads to a standby that lags behind: no read of ours goes there.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -13,13 +13,13 @@ const { OPERATIONS } = require('../helpers/documented-operations.js')
 const { startReplication } = require('../helpers/replication.js')
 const { missing, startRoutingProxy } = require('../helpers/routing-proxy.js')
 
-// Where it can be installed, it must be.
+// If it can be installed, it must be installed.
 const skip = process.env.CI === 'true' ? false : missing || false
 
 const started = skip ? undefined : start()
 after(async () => (await started)?.stop())
 
-/** The standby has the tables, and what was written to them until then. */
+/** The standby has the tables, and the rows that were written to them until then. */
 async function start() {
   const replication = await startReplication()
   const { primary, standby } = replication
@@ -40,7 +40,7 @@ async function start() {
   return { primary, standby, proxy, stop }
 }
 
-/** What runs before the tests of a file is awaited by each of them. */
+/** Every test awaits what runs before the tests of a file. */
 const servers = () => /** @type {NonNullable<typeof started>} */ (started)
 
 /** @param {string} url */
@@ -55,14 +55,14 @@ function adapters(url) {
   }
 }
 
-/** What the standby was asked, of our tables. @param {{ folder: string }} standby */
+/** The statements on our tables that the standby received. @param {{ folder: string }} standby */
 const askedOf = ({ folder }) =>
   fs
     .readFileSync(`${folder}.log`, 'utf8')
     .split('\n')
     .filter((line) => /go_goscope_|"cache"/.test(line))
 
-test('the proxy sends reads to the standby, and what they find there is old', { skip }, async () => {
+test('the proxy sends reads to the standby, where they find old rows', { skip }, async () => {
   const { primary, proxy, standby } = await servers()
   await primary.query("INSERT INTO go_goscope_cache (key, value) VALUES ('cache:control', '1')")
   const client = new pg.Client(proxy.url)
@@ -73,7 +73,7 @@ test('the proxy sends reads to the standby, and what they find there is old', { 
   assert.equal(askedOf(standby).length, 1)
 })
 
-test('every operation reads what was written before, and asks the standby nothing', { skip }, async () => {
+test('every operation reads earlier writes, and sends the standby nothing', { skip }, async () => {
   const { proxy, standby } = await servers()
   const before = askedOf(standby).length
   const [one, two] = [adapters(proxy.url), adapters(proxy.url)]
@@ -99,7 +99,7 @@ test('every operation reads what was written before, and asks the standby nothin
   assert.equal((await two.adapter.holder('busy'))?.owner, 'me')
   assert.equal(await held?.isValid(), true)
 
-  // Calls that share statements as well as calls that are alone.
+  // Calls that share statements, and calls that are alone.
   const handle = await one.adapter.acquire('handle', 60_000)
   await one.results.run('ran', () => 1)
   const given = { ...one, handle }
@@ -110,7 +110,7 @@ test('every operation reads what was written before, and asks the standby nothin
   assert.deepEqual(askedOf(standby).slice(before), [])
 })
 
-test('run() runs its work once, getOrSet() computes once, and a waiter gets the lock', { skip }, async (t) => {
+test('run() runs its work once, getOrSet() computes once, and a waiter acquires the lock', { skip }, async (t) => {
   const { proxy } = await servers()
   const all = Array.from({ length: 4 }, () => adapters(proxy.url))
   let [runs, computed] = [0, 0]
@@ -147,7 +147,7 @@ test('a change of a breaker reaches its subscribers', { skip }, async () => {
   await Promise.all([one.end(), two.end()])
 })
 
-/** What doctor says of the routing, and its exit code. @param {string} url */
+/** What doctor reports on the routing, and its exit code. @param {string} url */
 async function examine(url) {
   const { code, stdout } = await runCommand(['doctor', '--json'], { DATABASE_URL: url })
   const { checks } = JSON.parse(stdout)
@@ -163,7 +163,7 @@ test('doctor warns of a proxy that routes reads, and fails where sessions reach 
   assert.deepEqual(await examine(proxy.url), { code: 0, routing: 'warning', writes: 'ok' })
   assert.equal((await examine(standby.url)).code, 1)
 
-  // As a balancer of connections: each in its turn to the next server.
+  // Like a balancer of connections: each connection goes to the next server in turn.
   let number = 0
   const balancer = net.createServer((client) => {
     const server = net.connect(number++ % 2 === 0 ? primary.port : standby.port, '127.0.0.1')
@@ -179,7 +179,7 @@ test('doctor warns of a proxy that routes reads, and fails where sessions reach 
   balancer.close()
 })
 
-test('the command reads what is on the primary', { skip }, async () => {
+test('the command reads from the primary', { skip }, async () => {
   const { proxy, primary, standby } = await servers()
   await primary.query("INSERT INTO go_goscope_circuit (key, state) VALUES ('circuit:seen', 'open')")
   const before = askedOf(standby).length

@@ -1,5 +1,5 @@
 // @ts-check
-// Row-level security that hides rows from UPDATE, or from reads: waits poll with pauses, and end.
+// Row-level security that hides rows from UPDATE, or from reads: waits poll with pauses, and they end.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -16,17 +16,17 @@ const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 
-/** How long a wait is watched, and how many transactions it may take: 4 looks a second of 3 statements each, and a margin. */
+/** How long a wait is observed, and how many transactions it may take: 4 polls a second of 3 statements, and a margin. */
 const WATCHED_MS = 3_000
 const MOST = 4 * 3 * 3 * 4
 
 /** @typedef {Awaited<typeof locks>} Database */
 
 /**
- * Tables of the administrator, whose policies hide every row from the UPDATE by which a waiter marks it.
+  * Tables of the administrator, whose policies hide every row from the UPDATE with which a waiter marks it.
  *
  * @param {Database} db
- * @param {string} [seen] when a row is seen by SELECT
+ * @param {string} [seen] when SELECT sees a row
  */
 async function hideUpdates(db, seen = 'true') {
   await made
@@ -46,7 +46,7 @@ async function hideUpdates(db, seen = 'true') {
 
 /** @param {Database} db */
 async function transactions(db) {
-  // A session reports what it has counted after a while; what it has not yet reported is reported in the next second.
+  // A session reports its counts after a while. What it has not reported yet is reported in the next second.
   const [{ n }] = await db.query(`SELECT (xact_commit + xact_rollback)::int AS n FROM pg_stat_database
     WHERE datname = current_database()`)
   return n
@@ -60,7 +60,7 @@ async function perWatch(db) {
   return (await transactions(db)) - before
 }
 
-test('lock() waits with pauses, and gets the lock when it is released', async (t) => {
+test('lock() polls with pauses, and acquires the lock when it is released', async (t) => {
   const db = await locks
   await hideUpdates(db)
   const pool = db.pool({ connectionString: urlAs(db.ownUrl, role) })
@@ -77,7 +77,7 @@ test('lock() waits with pauses, and gets the lock when it is released', async (t
   await (await inTime('the lock', waiting)).release()
 })
 
-test('lock() ends at its limit, and by its signal', async () => {
+test('lock() ends at its wait limit, and by its signal', async () => {
   const db = await locks
   const pool = db.pool({ connectionString: urlAs(db.ownUrl, role) })
   const adapter = new PostgresAdapter(pool)
@@ -87,7 +87,7 @@ test('lock() ends at its limit, and by its signal', async () => {
   await assert.rejects(adapter.lock('ends', { ttl: 1_000, signal }), { name: 'TimeoutError' })
 })
 
-test('run() waits for another process with pauses, and has its result', async (t) => {
+test('run() waits for another process with pauses, and returns its result', async (t) => {
   const db = await results
   await hideUpdates(db)
   const runs = () => new PostgresIdempotencyAdapter(db.pool({ connectionString: urlAs(db.ownUrl, role) }))
@@ -111,7 +111,7 @@ test('run() waits for another process with pauses, and has its result', async (t
   assert.equal(times, 1)
 })
 
-test('rows that a statement with INSERT sees, and a read does not: waits pause, and getOrSet ends', async (t) => {
+test('rows visible to an INSERT statement but not to a read: waits pause, and getOrSet ends', async (t) => {
   const db = await hidden
   await hideUpdates(db, "current_query() LIKE '%INSERT%'")
   const url = urlAs(db.ownUrl, role)

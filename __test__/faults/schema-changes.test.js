@@ -1,5 +1,5 @@
 // @ts-check
-// The tables change under prepared statements, vanish and come back, while work of every kind goes on.
+// The tables change under prepared statements, are dropped and come back, while work of every kind continues.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -12,7 +12,7 @@ const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 
-/** Each changes the type of a result or of a parameter, and the next changes it back. */
+/** Each changes the type of a result or of a parameter, and the next one changes it back. */
 const CHANGES = [
   'ALTER TABLE go_goscope_cache ADD COLUMN extra INTEGER',
   'ALTER TABLE go_goscope_cache DROP COLUMN extra',
@@ -32,8 +32,8 @@ const CHANGES = [
   'CREATE INDEX idx_cache_expires ON go_goscope_cache (expires_at)',
 ]
 
-// Every statement names the types that it gives back, so the server has no cause to refuse a cached plan (0A000).
-test('columns change their types under prepared statements: nobody hears of it', async () => {
+// Every statement names the types that it returns, so the server has no reason to refuse a cached plan (0A000).
+test('columns change their types under prepared statements: no caller notices', async () => {
   const figures = new Figures()
   const db = await database
   const load = new Load(db.pool({ max: 3 }), figures, { fails: () => false })
@@ -44,7 +44,7 @@ test('columns change their types under prepared statements: nobody hears of it',
     for (const change of CHANGES) {
       await db.query(change)
       figures.faults++
-      // What returns columns as they are.
+      // Statements that return columns in their own types.
       await Promise.all([lists.main.keys('load%'), lists.main.list('load0:save:0'), lists.results.get('x')])
       figures.operations += 3
       await sleep(60)
@@ -55,11 +55,11 @@ test('columns change their types under prepared statements: nobody hears of it',
   figures.report('DDL under prepared statements')
 })
 
-test('a cached plan that the server refuses (0A000): the statements are forgotten, the call is sent again', async () => {
+test('a cached plan that the server refuses (0A000): statements are prepared again, the call is retried', async () => {
   const figures = new Figures()
   const db = await database
   const { main } = adaptersOn(db.pool())
-  // Every other statement, and each by itself: the second run of each call is let through.
+  // Every other statement, and each one separately: the second execution of each call is let through.
   await db.query(`
     CREATE SEQUENCE stale;
     CREATE FUNCTION stale() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -79,7 +79,7 @@ test('a cached plan that the server refuses (0A000): the statements are forgotte
   figures.report('refused plans')
 })
 
-test('tables are dropped while they are used: they are made anew, and nobody hears of it', async () => {
+test('tables dropped while in use are made again, and no caller notices', async () => {
   const figures = new Figures()
   const db = await database
   const { main, results, entries } = adaptersOn(db.pool({ max: 3 }))
@@ -116,12 +116,12 @@ test('tables are dropped while they are used: they are made anew, and nobody hea
   figures.report('dropped tables')
 })
 
-test('a whole schema is dropped and made again: errors with codes while it is gone, and then service', async () => {
+test('a whole schema is dropped and made again: errors have codes, and then calls succeed', async () => {
   const figures = new Figures()
   const db = await database
   const pool = db.pool({ max: 3 })
   const load = new Load(pool, figures, { fails: () => true })
-  // What was acknowledged goes with the schema: only the errors are judged.
+  // Acknowledged writes are dropped with the schema, so only the errors are checked.
   load.forgets = true
   await load.start()
   for (let n = 0; n < 3; n++) {
@@ -130,7 +130,7 @@ test('a whole schema is dropped and made again: errors with codes while it is go
     await db.query('CREATE SCHEMA public')
     figures.faults++
     const back = performance.now()
-    await until('work that succeeds again', () => load.lastSuccess > back)
+    await until('calls succeed again', () => load.lastSuccess > back)
     await sleep(150)
   }
   await load.stop()

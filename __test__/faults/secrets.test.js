@@ -1,5 +1,5 @@
 // @ts-check
-// A password shows nowhere: in no error, however deep one looks, in no view of an adapter, and not in a log.
+// A password appears nowhere: in no error at any depth, in no view of an adapter, and in no log.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -19,7 +19,7 @@ const HEX = Buffer.from(SECRET).toString('hex')
 
 /** @type {Awaited<ReturnType<typeof startPostgres>>} */
 let server
-/** A role whose password it is, and the URL with it. */
+/** The role that has this password, and the URL that contains it. */
 let url = ''
 
 before(async () => {
@@ -93,10 +93,10 @@ const failing = () => {
   }
 }
 
-test('no error of connecting holds it, whatever the form of the configuration', async () => {
+test('no connection error contains the password, in any form of the configuration', async () => {
   let looked = 0
   for (const [why, each] of Object.entries(failing())) {
-    // What only a URL can say.
+    // Settings that only a URL can express.
     const given = /zz|99999|\?/.test(each) ? [['a URL', each]] : forms(each)
     for (const [form, source] of /** @type {[string, any][]} */ (given)) {
       const where = `${why}, ${form}`
@@ -120,7 +120,7 @@ test('no error of connecting holds it, whatever the form of the configuration', 
   console.log(`# figure: ${looked} errors looked through, none with the password`)
 })
 
-test('nor does one of servers that misbehave, or of hooks and password functions that throw', async () => {
+test('no error from a misbehaving server, a failing hook or a failing password function contains it', async () => {
   const behaviours = /** @type {Record<string, (socket: import('node:net').Socket) => void>} */ ({
     'hangs up': (socket) => socket.destroy(),
     'speaks another protocol': (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
@@ -129,7 +129,7 @@ test('nor does one of servers that misbehave, or of hooks and password functions
         socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]))
         socket.once('data', () => socket.destroy())
       }),
-    // An error message with what the client has just sent in it is the server's doing; it is not added by us.
+    // If an error message quotes what the client has just sent, that is the server's doing. We do not add it.
     'says that it was wrong': (socket) =>
       socket.once('data', () => {
         socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]))
@@ -182,7 +182,7 @@ test('no view of an adapter shows it, connected or not, and no error of a statem
   }
 })
 
-test('a wrong argument that holds it is not shown', () => {
+test('an error about a wrong argument does not show a password in it', () => {
   const wrong = [
     `host=localhost password=${SECRET}`,
     `${SECRET}`,
@@ -203,7 +203,7 @@ test('a wrong argument that holds it is not shown', () => {
   }
 })
 
-test('nothing that a crashing process prints holds it', async () => {
+test('no output of a crashing process contains it', async () => {
   for (const body of [
     "adapter.get('x')",
     "const other = new PostgresAdapter(url); other.get('x')",
@@ -211,7 +211,7 @@ test('nothing that a crashing process prints holds it', async () => {
   ]) {
     const wrong = url.replace('holder', 'nobody')
     const { code, stderr, stdout } = await startScript(wrong, body.replace('other.get', 'await other.get')).ended
-    // The script itself, which Node shows, has the URL in it; that is not ours.
+    // Node shows the script itself, which has the URL in it. That output is not ours.
     const printed = `${stdout}${stderr}`.split('\n').filter((line) => !line.includes('const url ='))
     assert.notEqual(code, 0)
     assertSilent(printed.join('\n'), body)

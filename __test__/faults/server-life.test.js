@@ -1,6 +1,6 @@
 // @ts-check
-// What a server does in its life, under work of every kind: restarts, crashes, ends sessions, has none left, becomes
-// read-only. Nothing that was acknowledged is lost, and the client comes back by itself.
+// The life of a server under work of every kind: it restarts, crashes, ends sessions, runs out of connections, becomes
+// read-only. No acknowledged write is lost, and the client recovers by itself.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -13,7 +13,7 @@ const { Figures, SOAK_MINUTES } = require('../helpers/figures.js')
 const { startMortalServer } = require('../helpers/mortal-server.js')
 const { until } = require('../helpers/waiting.js')
 
-/** What is not asked again where its outcome is unknown. */
+/** The operations that are not retried if their outcome is unknown. */
 const WRITES = new Set(['recordFailure', 'set', 'save', 'idempotency set'])
 
 const skip = process.platform === 'linux' ? false : 'it looks into /proc'
@@ -36,10 +36,10 @@ async function pool(options) {
   return made
 }
 
-test('restarts and crashes: nothing acknowledged is lost, and work goes on by itself', { skip }, async () => {
+test('restarts and crashes: no acknowledged write is lost, and work resumes by itself', { skip }, async () => {
   const figures = new Figures()
   const it = await mortal()
-  // An extension rides it out: its lease is longer than any of this.
+  // An extension retries through this: its lease is longer than each of these outages.
   const load = new Load(await pool(), figures, { fails: (_, what) => what !== 'extend' })
   await load.start()
   /** @type {number[]} */
@@ -50,7 +50,7 @@ test('restarts and crashes: nothing acknowledged is lost, and work goes on by it
       figures.faults++
       await fault()
       const back = performance.now()
-      await until('work that succeeds again', () => load.lastSuccess > back)
+      await until('calls succeed again', () => load.lastSuccess > back)
       gaps.push(load.lastSuccess - back)
       await sleep(200)
     }
@@ -63,9 +63,9 @@ test('restarts and crashes: nothing acknowledged is lost, and work goes on by it
   )
 })
 
-test('sessions that are terminated: only writes that must not be repeated hear of it', { skip }, async () => {
+test('terminated sessions: only writes that must not be repeated fail', { skip }, async () => {
   const figures = new Figures()
-  // 57P01, or what the system says of the connection that the server closes behind it.
+  // 57P01, or the system's error for the connection that the server closes afterwards.
   const codes = ['57P01', 'ECONNRESET', 'EPIPE']
   const load = new Load(await pool({ application_name: 'terminated' }), figures, {
     fails: ({ code }, what) => WRITES.has(what) && codes.includes(code),
@@ -85,7 +85,7 @@ test('sessions that are terminated: only writes that must not be repeated hear o
   figures.report('terminated sessions')
 })
 
-test('no connection left (53300): who has one works on, who has none is told, and is served later', {
+test('no connection left (53300): connected pools continue, others receive the error and are served later', {
   skip,
 }, async () => {
   const figures = new Figures()
@@ -107,7 +107,7 @@ test('no connection left (53300): who has one works on, who has none is told, an
   const burst = await Promise.allSettled(Array.from({ length: 300 }, (_, n) => working.on.main.set(`burst${n}`, n)))
   figures.operations += burst.length
   for (const one of burst) if (one.status === 'rejected') figures.violation(`in the burst: ${one.reason.stack}`)
-  // An extend goes on trying meanwhile.
+  // Meanwhile an extend keeps retrying.
   const owned = await working.on.main.acquire('53300', 60_000, 'me')
   const extended = late.extend('53300', 60_000, 'me')
   await sleep(200)
@@ -137,7 +137,7 @@ async function fillUp(url) {
       await client.connect()
       strangers.push(client)
     } catch (error) {
-      // The superuser's reserve is still there for us: it is to be used up, too.
+      // The superuser's reserve is still available to us, so it has to be used up, too.
       if (/** @type {any} */ (error).code !== '53300') throw error
       break
     }
@@ -163,7 +163,7 @@ async function makeRole(url) {
   await client.end()
 }
 
-test('read-only for a while (25006): reads go on, writes are told, and succeed afterwards', { skip }, async () => {
+test('read-only for a while (25006): reads succeed, writes fail, and succeed afterwards', { skip }, async () => {
   const figures = new Figures()
   const admin = await pool()
   const isRead = (/** @type {any} */ error) => error.code === '25006'
@@ -188,13 +188,13 @@ test('read-only for a while (25006): reads go on, writes are told, and succeed a
       () => false,
     ),
   )
-  await until('work that succeeds again', () => load.lastSuccess > back)
+  await until('calls succeed again', () => load.lastSuccess > back)
   await load.stop()
   await load.verify(adaptersOn(await pool()))
   figures.report('a read-only server')
 
   async function set(/** @type {string} */ value) {
-    // In a session that the setting itself does not stop.
+    // In a session that the setting itself does not block.
     await admin.query('SET default_transaction_read_only = off')
     await admin.query(`ALTER SYSTEM SET default_transaction_read_only = ${value}`)
     await admin.query('SELECT pg_reload_conf()')

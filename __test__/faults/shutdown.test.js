@@ -1,5 +1,5 @@
 // @ts-check
-// What the end of a pool, and of a process, waits for: locks that have to be given back, and work under way in run() and
+// What the end of a pool, and of a process, waits for: locks that must be released, and work in progress in run() and
 // getOrSet().
 'use strict'
 
@@ -34,30 +34,30 @@ async function charges(key) {
   return (await (await database).query('SELECT count(*)::int AS n FROM charges WHERE key = $1', [key]))[0].n
 }
 
-/** A promise, and what resolves it. */
+/** A promise, and the function that resolves it. */
 function gate() {
   let open = () => {}
   const opened = new Promise((/** @type {(nothing: void) => void} */ resolve) => (open = resolve))
   return { open, opened }
 }
 
-test('a lock() that is aborted while the server is asked is given back before disconnect() resolves', async () => {
+test('a lock() aborted while its request is in flight is released before disconnect() resolves', async () => {
   const db = await database
   await tables
   const rounds = 60
   let left = 0
   for (let round = 0; round < rounds; round++) {
     const adapter = new PostgresAdapter(db.pool({ max: 2 }))
-    // Some with a connection that is open already, where the answer is a moment away.
+    // Some with an open connection, where the answer takes a moment only.
     if (round % 3 !== 0) await adapter.has('x')
     const controller = new AbortController()
     const lock = adapter.lock(`aborted ${round}`, { ttl: 600_000, signal: controller.signal })
-    // The same tick, the next, or around the moment of the answer.
+    // The same tick, the next one, or around the moment of the answer.
     if (round % 3 === 1) await null
     if (round % 3 === 2) await sleep(round % 4)
     controller.abort(new Error('enough'))
     const [outcome] = await Promise.allSettled([lock, adapter.disconnect()])
-    // Granted before the abort: then it is the caller's, who had no time to release it.
+    // Granted before the abort, so it belongs to the caller, who had no time to release it.
     if (outcome.status === 'fulfilled') await new PostgresAdapter(db.pool()).forceRelease(`aborted ${round}`)
     else assert.equal(outcome.reason.message, 'enough')
     left += (await heldLocks()).length
@@ -66,7 +66,7 @@ test('a lock() that is aborted while the server is asked is given back before di
   console.log(`  ${left} of ${rounds} aborted locks were held after disconnect()`)
 })
 
-test('the same at the end of the process’s work: it exits when the lock has been given back', async () => {
+test('the same at the end of the process’s work: it exits when the lock has been released', async () => {
   const db = await database
   await tables
   const abort = async (/** @type {number} */ n) => {
@@ -89,7 +89,7 @@ test('the same at the end of the process’s work: it exits when the lock has be
   assert.deepEqual(held, [])
 })
 
-test('what has to be given back delays disconnect() within a limit only', async () => {
+test('a pending release delays disconnect() within a limit only', async () => {
   const db = await database
   await tables
   const adapter = new PostgresAdapter(db.pool({ max: 2, application_name: 'stuck' }))
@@ -101,17 +101,17 @@ test('what has to be given back delays disconnect() within a limit only', async 
   await db.untilWaiting(1)
   controller.abort()
   await assert.rejects(lock, { name: 'AbortError' })
-  // The table is locked until it has resolved.
+  // The table is locked until disconnect() has resolved.
   await inTime('disconnect()', adapter.disconnect())
   await holder.query('ROLLBACK')
   holder.release()
-  // Beyond the limit nothing is promised: the server may still grant it, and then it lasts for its TTL.
+  // Beyond the limit nothing is promised: the server may still grant the lock, which then lasts for its TTL.
   const sessions = `SELECT FROM pg_stat_activity WHERE application_name = 'stuck' AND datname = current_database() AND state <> 'idle'`
-  await until('its statements are over', async () => (await db.query(sessions)).length === 0)
+  await until('its statements have ended', async () => (await db.query(sessions)).length === 0)
   await new PostgresAdapter(db.pool()).forceRelease('stuck')
 })
 
-test('a lock() that waits is refused when the pool is ended, and one that is granted at that moment is given back', async () => {
+test('a waiting lock() is refused when the pool ends, and a lock granted at that moment is released', async () => {
   const db = await database
   await tables
   const other = new PostgresAdapter(db.pool())
@@ -139,7 +139,7 @@ const ends = [
 ]
 
 for (const [name, end] of ends) {
-  test(`${name} waits for run() under way, whose result is stored and whose claim is given back`, async () => {
+  test(`${name} waits for a running run(), stores its result and releases its claim`, async () => {
     const db = await database
     await tables
     const pool = db.pool({ max: 3 })
@@ -157,7 +157,7 @@ for (const [name, end] of ends) {
     await started.opened
     let hasEnded = false
     const ended = end(adapter, pool).then(() => (hasEnded = true))
-    // New calls are refused at once, new runs, too.
+    // New calls are refused at once, and so are new runs.
     await assert.rejects(results.run('another', charge), ENDED)
     await assert.rejects(adapter.getOrSet('another', charge), ENDED)
     await assert.rejects(adapter.lock('another', { ttl: 1_000 }), ENDED)
@@ -175,7 +175,7 @@ for (const [name, end] of ends) {
     assert.equal(await charges(key), 1)
   })
 
-  test(`${name} waits for getOrSet() under way, and for a refresh in the background`, async () => {
+  test(`${name} waits for a running getOrSet(), and for a background refresh`, async () => {
     const db = await database
     await tables
     const pool = db.pool({ max: 3 })
@@ -207,7 +207,7 @@ for (const [name, end] of ends) {
   })
 }
 
-test('calls that the work makes itself go through while disconnect() waits, and none after it', async () => {
+test('calls made by the work itself succeed while disconnect() waits, and none after it', async () => {
   const db = await database
   await tables
   const pool = db.pool({ max: 3 })
@@ -240,7 +240,7 @@ test('calls that the work makes itself go through while disconnect() waits, and 
   assert.deepEqual((await new PostgresIdempotencyAdapter(db.pool()).get('nested'))?.value, 2)
 })
 
-test('a wait that the work has left behind is given up when the work is over', async () => {
+test('a wait that the work left behind is abandoned when the work ends', async () => {
   const db = await database
   await tables
   const other = await new PostgresAdapter(db.pool()).lock('held by another', { ttl: 600_000 })
@@ -264,7 +264,7 @@ test('a wait that the work has left behind is given up when the work is over', a
   await other.release()
 })
 
-test('disconnect() within the work does not wait for the work; the pool ends when the work is over', async () => {
+test('disconnect() within the work does not wait for the work; the pool ends when the work ends', async () => {
   const db = await database
   await tables
   const pool = db.pool({ max: 3 })
@@ -287,7 +287,7 @@ test('disconnect() within the work does not wait for the work; the pool ends whe
   assert.equal((await new PostgresIdempotencyAdapter(again).get('ends the pool'))?.value, 'done')
 })
 
-test('work that waits for another process is not begun: it is refused at once, though other work goes on', async () => {
+test('work that waits for another process is refused at once and never begins, while other work continues', async () => {
   const db = await database
   await tables
   const [other, pool] = [new PostgresIdempotencyAdapter(db.pool()), db.pool({ max: 3 })]
@@ -300,7 +300,7 @@ test('work that waits for another process is not begun: it is refused at once, t
     return 'theirs'
   })
   await theirs.opened
-  const waits = results.run('elsewhere', () => assert.fail('it was begun'))
+  const waits = results.run('elsewhere', () => assert.fail('the work was begun'))
   waits.catch(() => {})
   const running = results.run('ours', async () => {
     ours.open()

@@ -1,6 +1,6 @@
 // @ts-check
-// Worker threads, connections and pools that go while their sockets are watched by an event loop: no crash, no
-// descriptor left open, and nobody else's descriptor touched.
+// Worker threads, connections and pools that end while an event loop watches their sockets: no crash, no descriptor
+// left open, and no change to a foreign descriptor.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -12,15 +12,15 @@ const { extent } = require('../helpers/variants.js')
 const skip = process.platform === 'linux' ? false : 'descriptors and threads are counted in /proc'
 const database = useDatabase()
 
-/** How often threads of each kind are terminated. */
+/** How many threads of each kind are terminated. */
 const ROUNDS = Number(process.env.GOSCOPE_THREAD_ROUNDS ?? extent(4, 2))
 /** How often the connections are cut. */
 const CUTS = extent(40, 20)
-/** That many processes forget their pools at once: a descriptor that is left behind takes a thread that is late. */
+/** So many processes drop their pools at once: a descriptor leaks only if a thread is late. */
 const FORGETFUL = extent(6, 3)
 const LIFETIME_MS = 120_000 + ROUNDS * 5_000
 
-/** At hand in each script: what the process holds, and threads that use the package. */
+/** Available in each script: what the process holds, and threads that use the package. */
 const AT_HAND = `
   const { Worker } = require('node:worker_threads')
   const count = (what) => fs.readdirSync('/proc/self/' + what).length
@@ -43,7 +43,7 @@ const AT_HAND = `
   await adapter.connect()
   await adapter.get('x')`
 
-/** How a thread spends its life until it is terminated. */
+/** What a thread does until it is terminated. */
 const LIVES = {
   'one call at a time': "parentPort.postMessage(1); for (let n = 0; ; n++) await adapter.set('t', n)",
   'a few at a time':
@@ -91,7 +91,7 @@ for (const [life, body] of Object.entries(LIVES)) {
   })
 }
 
-test('threads that end by themselves with calls in flight, by return, by exit and by an error', { skip }, async () => {
+test('threads end by themselves with calls in flight, by return, by exit and by an error', { skip }, async () => {
   const said = await runScript(
     (await database).url,
     `${AT_HAND}
@@ -108,7 +108,7 @@ test('threads that end by themselves with calls in flight, by return, by exit an
   assert.deepEqual(said, [...Array(5).fill(0), ...Array(10).fill(3)])
 })
 
-test('connections cut while idle; their descriptors go to others at once, and nothing is lost', { skip }, async () => {
+test('connections cut while idle; their descriptors are reused at once, and nothing is lost', { skip }, async () => {
   const [figures] = await runScript(
     (await database).url,
     `${AT_HAND}
@@ -120,7 +120,7 @@ test('connections cut while idle; their descriptors go to others at once, and no
     let echoed = 0
     const cut = () => admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'")
     for (let round = 0; round < input.rounds; round++) {
-      // One call takes the direct way, many the worker's: both kinds of watcher are cut.
+      // One call takes the on-loop route, many take the worker's. So both kinds of watcher are cut.
       await Promise.all(Array.from({ length: round % 2 ? 1 : 200 }, (_, n) => adapter.set('k' + n, round)))
       const cutting = cut()
       if (round % 3) await cutting
@@ -143,11 +143,11 @@ test('connections cut while idle; their descriptors go to others at once, and no
     { application: 'cut', input: { rounds: CUTS } },
   )
   assert.equal(figures.echoed, 5 * CUTS)
-  // The pool's four at most, each with the watcher's descriptor, the administrator's, the listener's, and what is closing.
+  // At most the pool's four, each with the watcher's descriptor, the administrator's, the listener's, and closing ones.
   assert.ok(figures.sockets < 30, `${figures.sockets} sockets`)
 })
 
-test('pools that are made, used and forgotten are collected with their connections', { skip }, async () => {
+test('pools that are used and dropped are garbage-collected with their connections', { skip }, async () => {
   const { url } = await database
   const forgetful = () =>
     runScript(
@@ -155,11 +155,11 @@ test('pools that are made, used and forgotten are collected with their connectio
       `${AT_HAND}
       const before = { sockets: sockets(), tasks: count('task') }
       let most = 0
-      // A function of its own: a loop would hold the last.
+      // A separate function: a loop would keep a reference to the last pool.
       const forget = async (n) => {
         const one = new PostgresAdapter(n % 2 ? url : new pg.Pool({ connectionString: url }))
         await Promise.all(Array.from({ length: n % 3 ? 1 : 100 }, () => one.get('x')))
-        if (n % 4 === 0) void one.set('unheard', n) // collected with a call under way
+        if (n % 4 === 0) void one.set('unheard', n) // collected with a call in flight
       }
       for (let n = 0; n < 60; n++) {
         await forget(n)
