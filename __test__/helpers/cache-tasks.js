@@ -1,5 +1,5 @@
 // @ts-check
-// What the tests' processes do with caches and idempotent runs; tasks.js has the rest.
+// What the tests' processes do with caches and idempotent runs. tasks.js has the other tasks.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -8,11 +8,11 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
 
 /** @typedef {import('./tasks.js').Input} Input */
 
-/** The cache that is meant: of PostgresAdapter, or in a table of its own. */
+/** The cache to use: that of PostgresAdapter, or one in a table of its own. */
 const cacheOf = (/** @type {{ url: string, own: boolean }} */ { url, own }) =>
   new (own ? PostgresCacheAdapter : PostgresAdapter)(new Pool({ connectionString: url, max: 3 }), { keyPrefix: 'p_%:' })
 
-/** Adds 1 many times at once: the sums that it was told. */
+/** Adds 1 many times at once. Returns the sums that it received. */
 async function increment(/** @type {Input & { own: boolean, key: string, each: number }} */ { key, each, ...input }) {
   const cache = cacheOf(input)
   return await Promise.all(Array.from({ length: each }, () => cache.increment(key)))
@@ -30,7 +30,7 @@ async function addByComparing(/** @type {Input & { own: boolean, keys: string[],
   await Promise.all(input.keys.map(add))
 }
 
-/** Stores where nothing is stored, in rounds: which ones it was the first in. */
+/** Stores where nothing is stored, in rounds. Returns the rounds in which it was the first. */
 async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} */ input) {
   const cache = cacheOf(input)
   const rounds = Array.from({ length: input.rounds }, (_, round) => round)
@@ -43,8 +43,8 @@ async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} 
 }
 
 /**
- * Writes down that work was begun, where no lock and no cache of ours has a say, and does it for some time. For ever, where
- * it is to be killed.
+ * Records that work was begun, in a table that no lock and no cache of ours protects, and works for some time. Works
+ * for ever if it is to be killed.
  *
  * @param {Pool} pool
  * @param {Input & { ms: number, hangs?: boolean, fails?: boolean }} input
@@ -63,7 +63,7 @@ async function witnessed(pool, { index, note, ms, hangs, fails }, key) {
 const outcome = (/** @type {Promise<unknown>} */ promise) => promise.catch((error) => `failed: ${error.message}`)
 
 /**
- * Asks for some entries several times at once, and computes those that are missing. `old`: stays until none of them has
+ * Requests some entries several times at once, and computes those that are missing. `old`: repeats until no entry has
  * this value any more.
  *
  * @param {Input & { own: boolean, keys: string[], each: number, options: any, ms: number, old?: unknown }} input
@@ -87,7 +87,8 @@ async function runOnce(/** @type {Input & { keys: string[], each: number, option
 }
 
 /**
- * Computes an entry from a row of the database over and over, each time after a moment, until the test says that it is done.
+ * Computes an entry from a row of the database repeatedly, each time after a moment, until the test says that it is
+ * done.
  *
  * @param {Input & { own: boolean, key: string, options: any }} input
  */

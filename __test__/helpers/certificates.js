@@ -1,6 +1,6 @@
 // @ts-check
-// Certificates for tests, of every odd kind that is met in the field. Written out in DER here, because the tools that
-// make certificates do not make X.509 v1, or are not on every machine.
+// Certificates for tests, of every odd kind found in practice. They are written in DER here, because the tools that
+// make certificates do not make X.509 v1, or are missing on some machines.
 // https://www.rfc-editor.org/rfc/rfc5280#section-4.1
 'use strict'
 
@@ -78,7 +78,7 @@ function extensions({ ca, names }) {
         ]
       : []),
     ...(names.length > 0 ? [sequence(oid('2.5.29.17'), element(0x04, sequence(...alternatives)))] : []),
-    // An empty list is not allowed, so there is always the key's identifier.
+    // An empty list is not allowed, so the key's identifier is always included.
     sequence(oid('2.5.29.14'), element(0x04, element(0x04, crypto.randomBytes(20)))),
   ]
 }

@@ -7,10 +7,10 @@ const path = require('node:path')
 
 const program = path.join(__dirname, '../../bin/goscope-postgres.js')
 
-/** Far beyond any stall: only a command that hangs is ended by it. */
+/** Far longer than any stall. It ends only a command that hangs. */
 const LIFETIME_MS = 60_000
 
-/** What would lead it elsewhere, or colour what it says. */
+/** Variables that would redirect the command, or colour its output. */
 const NEUTRAL = { DATABASE_URL: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined, PGOPTIONS: undefined }
 
 /**
@@ -39,17 +39,17 @@ function startCommand(args, env = {}, { input } = {}) {
  */
 const runCommand = (...given) => startCommand(...given).ended
 
-/** Why there is no terminal to be had, for a test's `skip`; false where there is. */
+/** Why no terminal is available, for a test's `skip`; false if one is. */
 const noTerminal =
   spawnSync('python3', ['-c', 'import pty']).status === 0 && process.platform !== 'win32'
     ? false
     : 'python3 with its module pty is not installed (Debian: apt-get install python3)'
 
-// Copies what the terminal shows to stdout, and stdin to its keyboard.
+// Copies the terminal's output to stdout, and stdin to its keyboard.
 const PTY = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
 
 /**
- * The command on a terminal, of which stdout shows everything that is written to it.
+ * The command on a terminal. stdout shows everything that is written to the terminal.
  *
  * @param {string[]} args
  * @param {Record<string, string | undefined>} [env]

@@ -1,6 +1,6 @@
 // @ts-check
-// Applications that have the package as their users get it: packed, and installed by npm in a folder of their own,
-// outside of the repository, so that nothing is found in the repository's node_modules.
+// Applications that have the package as users get it: packed, and installed by npm in a folder of their own. The folder
+// is outside of the repository, so nothing is found in the repository's node_modules.
 'use strict'
 
 const { spawn } = require('node:child_process')
@@ -9,7 +9,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { FILE_LIMIT_MS } = require('./waiting.js')
 
-// Before the runner ends the file, so that what is slow is said, and the folders are removed.
+// Shorter than the runner's limit for the file, so that a slow step is reported and the folders are removed.
 const RUN_UNTIL = Date.now() + FILE_LIMIT_MS - 20_000
 
 const APPS = path.join(__dirname, '../consumers/apps')
@@ -23,7 +23,7 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
-/** A folder that goes when the process does. */
+/** A folder that is removed when the process ends. */
 function temporaryFolder() {
   const folder = fs.mkdtempSync(path.join(temporary, 'goscope-consumer-'))
   folders.push(folder)
@@ -48,7 +48,7 @@ function tarball() {
 class Consumer {
   folder = temporaryFolder()
 
-  /** @param {object} [manifest] what its package.json says besides its dependencies */
+  /** @param {object} [manifest] what its package.json contains besides its dependencies */
   constructor(manifest) {
     this.write('package.json', JSON.stringify({ name: 'consumer', private: true, ...manifest }))
   }
@@ -76,7 +76,7 @@ class Consumer {
   }
 
   /**
-   * @param {string} file which there may be
+   * @param {string} file which may exist
    * @param {string} content
    */
   append(file, content) {
@@ -89,7 +89,7 @@ class Consumer {
   }
 
   /**
-   * Runs Node in its folder, and resolves when the process has ended by itself.
+   * Runs Node in its folder. Resolves when the process has ended by itself.
    *
    * @param {string[]} args
    * @param {{ env?: NodeJS.ProcessEnv, runtime?: string }} [options]
@@ -99,7 +99,7 @@ class Consumer {
   }
 
   /**
-   * The same, where anything but success is an error.
+   * The same, but any result except success is an error.
    *
    * @param {string[]} args
    * @param {{ env?: NodeJS.ProcessEnv, runtime?: string }} [options]
@@ -110,7 +110,7 @@ class Consumer {
 }
 
 /**
- * An application in a clean folder: files of `consumers/apps`, with the package and whatever else is installed.
+ * An application in a clean folder: files of `consumers/apps`, with the package and the given specs installed.
  *
  * @param {string} app the folder of its files
  * @param {string[]} [specs] what to install besides the package
@@ -122,7 +122,7 @@ async function makeConsumer(app, specs = []) {
   return consumer
 }
 
-/** The environment of an application: none of what the tests, or npm, have put there. */
+/** The environment of an application, without the variables that the tests, or npm, have set. */
 function applicationEnv() {
   const foreign = /^(npm_|GOSCOPE_|NODE_PATH$|NODE_TEST_CONTEXT$|NODE_OPTIONS$|DATABASE_URL$|PG|FORCE_COLOR$)/i
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))

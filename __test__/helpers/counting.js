@@ -1,5 +1,5 @@
 // @ts-check
-// A child process that counts on a circuit breaker, and tells its parent what it got.
+// A child process that counts on a circuit breaker, and reports the results to its parent.
 'use strict'
 
 const { Pool } = require('pg')

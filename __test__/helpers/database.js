@@ -19,23 +19,24 @@ if (!serverUrl) {
 const settings = JSON.parse(process.env.GOSCOPE_TEST_SETTINGS ?? '{}')
 
 /**
- * In a configuration whose server compiles plans and logs them: what tells the sessions of adapters from those of the tests,
- * whose plans are not compiled, since that would take minutes.
+ * For a configuration whose server compiles plans and logs them: distinguishes the sessions of adapters from those of
+ * the tests. Plans of the tests are not compiled, since that would take minutes.
  */
 const application = process.env.GOSCOPE_TEST_APPLICATION
 const OF_ADAPTERS = application ? { application_name: application } : {}
 const OF_TESTS = application ? { application_name: 'goscope_tests', options: '-c jit=off' } : {}
 
 /**
- * An empty database for the test file that calls this while it loads; dropped after its tests. Where the adapters may
- * make no tables, it is not empty: it has the documented tables, unless not `migrated`, and the `cacheTables`.
+ * An empty database for the test file that calls this while it loads. It is dropped after the file's tests. If the
+ * adapters may not make tables, it is not empty: it has the documented tables, unless not `migrated`, and the
+ * `cacheTables`.
  *
  * @param {{ migrated?: boolean, cacheTables?: string[] }} [options]
  * @returns {Promise<Database>}
  */
 function useDatabase(options) {
   const made = createDatabase(options)
-  // Here, while the file loads: within a test, node:test may take such a hook for one of the file's.
+  // Here, while the file loads: within a test, node:test may take such a hook for one of the file's hooks.
   afterEach(async () => (await made).letGo())
   after(async () => {
     await (await made).drop()
@@ -44,10 +45,10 @@ function useDatabase(options) {
   return made
 }
 
-/** Twice what a pool that nobody ended takes to close its idle clients. */
+/** Twice the time that a pool that was never ended takes to close its idle clients. */
 const LEFTOVERS_MS = 20_000
 
-/** A failed test may have left a socket or a process behind. Its file is to fail for that reason, not for its silence. */
+/** A failed test may have left a socket or a process behind. Its file must fail for that reason, not for a time-out. */
 function endSoon() {
   const giveUp = () => {
     console.error(`still open after the tests: ${process.getActiveResourcesInfo().join(', ')}`)
@@ -61,7 +62,7 @@ async function createDatabase(options) {
   const name = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
   await inSession(serverUrl, async (query) => {
     const [{ version }] = await query("SELECT current_setting('server_version_num')::int AS version")
-    // Nobody can be connected to template0, so nobody can be in the way. As files: a third of the server's work.
+    // No session can be connected to template0, so none can block this. As a file copy: a third of the server's work.
     await query(`CREATE DATABASE ${name} TEMPLATE template0${version >= 150_000 ? ' STRATEGY FILE_COPY' : ''}`)
     for (const [setting, value] of Object.entries(settings)) {
       await query(`ALTER DATABASE ${name} SET ${setting} = '${value}'`)
@@ -85,11 +86,11 @@ class Database {
     this.name = name
     const url = new URL(/** @type {string} */ (serverUrl))
     url.pathname = `/${name}`
-    /** As the server's administrator. */
+    /** With the server's administrator. */
     this.ownUrl = url.href
-    /** As an application. */
+    /** With an application's user. */
     this.url = adaptersUrl(url.href)
-    /** For what the tests themselves look at; pg's own pool, in the session's own settings. */
+    /** For the queries of the tests themselves: pg's own pool, with the session's own settings. */
     this.plain = this.pool({ connectionString: this.ownUrl, max: 4, ...OF_TESTS })
   }
 
@@ -100,7 +101,8 @@ class Database {
    */
   pool(options) {
     const pool = new pg.Pool({ connectionString: this.url, ...OF_ADAPTERS, ...options })
-    // Clients are cut off when the database is dropped, and say so: the idle through their pool, the others themselves.
+    // The drop of the database disconnects clients. They emit an error: idle ones through their pool, others
+    // themselves.
     pool.on('error', ignore)
     pool.on('acquire', (client) => {
       this.#checkedOut.add(client)
@@ -122,8 +124,8 @@ class Database {
   }
 
   /**
-   * A transaction that has run a statement and keeps its locks; over with the test at the latest, so that a test that
-   * fails holds up none that follow.
+   * A transaction that has run a statement and keeps its locks. It ends with the test at the latest, so that a failed
+   * test does not block a later one.
    *
    * @param {string} sql
    * @param {unknown[]} [params]
@@ -149,7 +151,7 @@ class Database {
   }
 
   /**
-   * Until as many sessions of this database wait for a lock.
+   * Waits until so many sessions of this database wait for a lock.
    *
    * @param {number} [count]
    */
@@ -161,7 +163,7 @@ class Database {
     })
   }
 
-  /** For how long the statement that has waited for a lock the longest is under way, in milliseconds. */
+  /** How long the statement that has waited for a lock the longest has been running, in milliseconds. */
   async longestWait() {
     const [{ ms }] =
       await this.query(`SELECT coalesce(extract(epoch FROM max(clock_timestamp() - query_start)) * 1e3, 0)::int
@@ -186,7 +188,7 @@ class Database {
 }
 
 /**
- * Cuts off whatever is connected, so it depends on nobody; DROP DATABASE ... WITH (FORCE) is since 13.
+ * Ends all sessions, so that no session can prevent the drop. DROP DATABASE ... WITH (FORCE) exists since version 13.
  *
  * @param {string} name
  */
@@ -196,7 +198,7 @@ async function dropDatabase(name) {
       await administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
       return true
     } catch (error) {
-      // The server gives the sessions that it ends five seconds to go.
+      // The server gives the sessions that it terminates five seconds to end.
       if (/** @type {any} */ (error).code === '55006') return false
       throw error
     }

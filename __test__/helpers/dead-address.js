@@ -1,6 +1,6 @@
 // @ts-check
-// An address that answers to nothing, as behind a firewall that drops packets: a listener that accepts no connection, and
-// whose queue is full. The kernel then drops what asks for another.
+// An address that never answers, as behind a firewall that drops packets: a listener that accepts no connection, and
+// whose queue is full. The kernel then drops further connection attempts.
 'use strict'
 
 const { fork } = require('node:child_process')
@@ -11,7 +11,7 @@ if (process.send) {
   const [host, port] = process.argv.slice(2)
   net.createServer().listen({ host, port: Number(port), backlog: 1 }, () => {
     process.send?.('listens')
-    // Once the message has gone, this process never comes back to its event loop.
+    // After the message has been sent, this process never returns to its event loop.
     setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 50)
   })
 }

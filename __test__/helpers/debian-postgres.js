@@ -1,5 +1,5 @@
 // @ts-check
-// Debian's PostgreSQL, which can compile plans (JIT); the one from npm cannot.
+// Debian's PostgreSQL, which can compile plans (JIT). The one from npm cannot.
 'use strict'
 
 const fs = require('node:fs')
@@ -8,13 +8,13 @@ const path = require('node:path')
 
 const FOLDER = '/usr/lib/postgresql/15'
 
-/** Why it is not to be had, if so. */
+/** Why it is not available, if it is not. */
 const missing = fs.existsSync(path.join(FOLDER, 'bin/initdb'))
   ? ''
   : 'PostgreSQL 15 with JIT is not installed (Debian 12: apt-get install postgresql)'
 
 /**
- * For `startPostgres`: a folder that has Debian's programs where a package from npm has its own.
+ * For `startPostgres`: a folder with Debian's programs in the place where a package from npm has its own.
  *
  * @returns {{ package: string, remove: () => void }}
  */
@@ -26,7 +26,7 @@ function debianPackage() {
   fs.writeFileSync(path.join(carrier, 'package.json'), '{ "version": "15.0.0", "main": "dist/index.js" }')
   fs.writeFileSync(path.join(carrier, 'dist/index.js'), '')
   fs.symlinkSync(FOLDER, path.join(carrier, 'native'))
-  // PostgreSQL runs as another user than root, and reads its own files through this folder.
+  // PostgreSQL runs as a user other than root, and reads its own files through this folder.
   fs.chmodSync(folder, 0o755)
   return { package: folder, remove: () => fs.rmSync(folder, { recursive: true, force: true }) }
 }

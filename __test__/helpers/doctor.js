@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { runCommand } = require('./command.js')
 
-/** The tests' own server is set to that on purpose: it is thrown away. */
+/** The tests' own server has these settings on purpose: it is thrown away. */
 const OF_THE_SERVER = 'durability'
 
 /**

@@ -1,6 +1,6 @@
 // @ts-check
-// Each operation of the adapters, in each way that it can go, as one call. They expect a lock under `busy` of the owner
-// `me`, and a result under `ran`.
+// Each operation of the adapters, once for each path that it can take, as one call. They expect a lock under `busy` of
+// the owner `me`, and a result under `ran`.
 'use strict'
 
 /**

@@ -1,5 +1,5 @@
 // @ts-check
-// Preloaded into a server: it ends when the process does that started it, however that ends, since their pipe does.
+// Preloaded into a server. It ends with the process that started it, however that ends, since their pipe closes.
 'use strict'
 
 process.stdin.on('end', () => process.exit(1)).resume()

@@ -1,6 +1,7 @@
 // @ts-check
-// Packages that the tests fetch from npm when they first need them, and keep in node_modules/.cache. They are no
-// devDependencies: a lockfile would ask every machine for builds of other platforms, some of which were never published.
+// Packages that the tests fetch from npm when they first need them, and keep in node_modules/.cache. They are not
+// devDependencies: a lockfile would make every machine ask for builds of other platforms, some of which were never
+// published.
 'use strict'
 
 const { spawnSync } = require('node:child_process')
@@ -11,7 +12,7 @@ const cache = path.join(__dirname, '../../node_modules/.cache/goscope-postgres')
 
 /**
  * @param {string} spec name and exact version
- * @param {object} [manifest] what the installing package.json says besides, such as overrides
+ * @param {object} [manifest] further content of the installing package.json, such as overrides
  * @returns {string} the folder of the package
  */
 function fetched(spec, manifest = {}) {
@@ -20,7 +21,7 @@ function fetched(spec, manifest = {}) {
   const installed = path.join(folder, 'node_modules', name)
   if (fs.existsSync(installed)) return installed
   fs.mkdirSync(cache, { recursive: true })
-  // Under its name once it is whole, so that neither a failure nor a second process can leave half of it there.
+  // It gets its name when it is complete, so neither a failure nor a second process can leave a partial package.
   const incoming = fs.mkdtempSync(path.join(cache, 'incoming-'))
   try {
     fs.writeFileSync(path.join(incoming, 'package.json'), JSON.stringify(manifest))

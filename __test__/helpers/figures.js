@@ -1,10 +1,10 @@
 // @ts-check
-// What the tests of faults count. The runner shows the lines, and the soak adds them up.
+// What the fault tests count. The runner shows the lines, and the soak adds them up.
 'use strict'
 
 const assert = require('node:assert/strict')
 
-/** How much longer than in `npm test` the tests of faults are to run: the soak's minutes for one file, or 0. */
+/** How much longer than in `npm test` the fault tests run: the soak's minutes for one file, or 0. */
 const SOAK_MINUTES = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0)
 
 /** @type {number | undefined} */
@@ -19,7 +19,7 @@ class Figures {
   #errors = new Map()
 
   /**
-   * An error that a caller was told, which must say in a code what it is.
+   * Records an error that a caller received. The error must have a code that names its cause.
    *
    * @param {any} error
    * @param {string} where
@@ -53,7 +53,7 @@ class Figures {
   }
 }
 
-/** Chance that can be had again: a run that fails tells its seed, and GOSCOPE_FAULT_SEED takes it. */
+/** Reproducible random numbers: a run that fails prints its seed, and GOSCOPE_FAULT_SEED sets it. */
 function chance() {
   const seed = Number(process.env.GOSCOPE_FAULT_SEED ?? Math.floor(Math.random() * 2 ** 31))
   lastSeed = seed

@@ -4,8 +4,8 @@
 const { spawn } = require('node:child_process')
 
 /**
- * Has a server end with this process, however that ends: a shell reads from a pipe of ours, which ends with us, and then
- * sends SIGQUIT. A process that is killed runs no hooks.
+ * Makes a server end with this process, however the process ends. A shell reads from our pipe, which closes with us,
+ * and then sends SIGQUIT. A process that is killed runs no hooks.
  *
  * @template {import('node:child_process').ChildProcess} Child
  * @param {Child} server
@@ -13,7 +13,7 @@ const { spawn } = require('node:child_process')
  */
 function guarded(server) {
   if (server.pid === undefined || process.platform === 'win32') return server
-  // A group of its own: Ctrl-C must not end the shell first.
+  // A process group of its own: Ctrl-C must not end the shell first.
   const shell = spawn('sh', ['-c', `read -r line; kill -QUIT ${server.pid}`], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -21,7 +21,7 @@ function guarded(server) {
   /** @type {any} */
   const pipe = shell.stdin
   for (const each of [shell, pipe]) each.unref()
-  // The number may be another's after that.
+  // After that, another process may have the same number.
   server.once('exit', () => shell.kill('SIGKILL'))
   return server
 }

@@ -1,6 +1,6 @@
 // @ts-check
-// Text as somebody would send it who means harm, or whose data just looks like it. `GOSCOPE_PROPERTY_RUNS` makes the
-// properties run for longer, `GOSCOPE_PROPERTY_SEED` repeats a run.
+// Text from an attacker, or text that only looks like an attack. `GOSCOPE_PROPERTY_RUNS` makes the properties run for
+// longer, `GOSCOPE_PROPERTY_SEED` repeats a run.
 'use strict'
 
 const fc = require('fast-check')
@@ -9,7 +9,7 @@ const { extent } = require('./variants.js')
 const RUNS = Number(process.env.GOSCOPE_PROPERTY_RUNS ?? extent(40, 20))
 const seed = process.env.GOSCOPE_PROPERTY_SEED
 
-/** In everything hostile, and in nothing that we write. */
+/** A mark that is in every hostile text, and in no text of ours. */
 const MARK = 'qzmarkqz'
 
 const PIECES = [

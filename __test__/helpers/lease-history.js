@@ -1,36 +1,36 @@
 // @ts-check
-// Whether a history of lock calls keeps to the lease model, judged by their times alone.
+// Checks whether a history of lock calls keeps to the lease model, from the times of the calls alone.
 //
-// Every call happens at one moment of the server's, which nobody knows, but which lies between the call and its
-// return: `from <= moment <= to`, on one monotonic clock that all processes share. From these bounds follow two
-// intervals for each lease, one inside of what was really held and one around it:
+// The server executes every call at one moment. The moment is unknown, but it lies between the call and its return:
+// `from <= moment <= to`, on one monotonic clock that all processes share. These bounds give two intervals for each
+// lease: one inside the time for which it was really held, and one around it:
 //
-// * It is *surely held* from the return of the `acquire` that granted it. It then ends no earlier than its TTL after
-//   that call was made, because the server counted from a later moment. A successful `extend` shows that it was held all
-//   the while, and moves that end to its own call plus its TTL, forward or backward. One whose outcome is unknown may
+// * It is *surely held* from the return of the `acquire` that granted it. It ends no earlier than its TTL after that
+//   call was made, because the server counted from a later moment. A successful `extend` shows that it was held until
+//   then, and moves that end to its own call plus its TTL, forward or backward. An `extend` with an unknown outcome may
 //   have shortened it. A `release` may take effect from the moment of its call.
-// * It is *possibly held* from the call of its `acquire`, and ends no later than its TTL after that call's return; a
-//   call that may have been carried out counts until `LATE_MS` after its caller gave it up. A `release` that returned
+// * It is *possibly held* from the call of its `acquire`, and ends no later than its TTL after that call's return. A
+//   call that may have been executed counts until `LATE_MS` after its caller abandoned it. A `release` that returned
 //   has ended it.
 //
-// Each owner takes a lock once, so these are violations, whatever the moments were:
+// Each owner acquires a lock once. So these are violations, whatever the moments were:
 //
-// 1. `overlap`: two leases on one key are surely held at the same time, or one is granted by a call that lies wholly
-//    within the other's sure time.
-// 2. `lost`: a lease that is surely held is refused an extension, or is said to be invalid.
-// 3. `undead`: a lease is extended, or said to be valid, after its last possible moment, or after somebody else was
-//    granted the lock behind it.
-// 4. `phantom`: an `acquire` is refused while nobody possibly holds the lock.
+// 1. `overlap`: two leases on one key are surely held at the same time, or a call that lies wholly within the sure time
+//    of one lease grants the other.
+// 2. `lost`: a lease that is surely held is refused an extension, or is reported as invalid.
+// 3. `undead`: a lease is extended, or reported as valid, after its last possible moment, or after another owner was
+//    granted the lock later.
+// 4. `phantom`: an `acquire` is refused while no owner possibly holds the lock.
 'use strict'
 
 /**
  * @typedef {object} Call
  * @property {'acquire' | 'extend' | 'isValid' | 'release'} op
  * @property {string} key
- * @property {string} owner taken once, and by one process
+ * @property {string} owner used once, and by one process
  * @property {number} ttl
  * @property {number} from when it was made, in milliseconds
- * @property {number} to when it returned, or when its process was gone
+ * @property {number} to when it returned, or when its process had ended
  * @property {'yes' | 'no' | 'unknown'} outcome
  *
  * @typedef {object} Lease
@@ -44,12 +44,12 @@
  * @typedef {{ kind: 'overlap' | 'lost' | 'undead' | 'phantom', text: string }} Violation
  */
 
-/** How long a server may take over a call that nobody waits for any more. */
+/** How long a server may take for a call that no caller waits for any more. */
 const LATE_MS = 30_000
 
 /**
  * @param {Call[]} calls in any order
- * @param {number} [drift] by how much the server's clock may have run away from the monotonic one, in milliseconds
+ * @param {number} [drift] by how much the server's clock may have drifted from the monotonic one, in milliseconds
  */
 function judgeHistory(calls, drift = 1) {
   /** @type {Violation[]} */
@@ -67,7 +67,7 @@ function judgeHistory(calls, drift = 1) {
       ofOwner.sort((a, b) => a.from - b.from)
       const [grant, ...rest] = ofOwner
       if (grant.outcome === 'no') refused.push(grant)
-      // Asked twice, and heard once, it may have held a lease that had run out when it was refused.
+      // If it was executed twice and answered once, it may have held a lease that had expired when it was refused.
       if (grant.outcome === 'no' && grant.to - grant.from < grant.ttl - drift) continue
       leases.push(leaseOf(grant, rest, drift, violations, affirmed))
     }
@@ -105,7 +105,7 @@ function leaseOf(grant, rest, drift, violations, affirmed) {
       lease.sureTo = Math.min(lease.sureTo, call.from)
       if (call.outcome === 'yes') lease.maybeTo = Math.min(lease.maybeTo, call.to)
     } else if (call.outcome === 'no') {
-      // One that is asked twice, and heard once, may have shortened the lease before it was refused.
+      // If it was executed twice and answered once, it may have shortened the lease before it was refused.
       const end = call.op === 'extend' ? Math.min(lease.sureTo, call.from + call.ttl - drift) : lease.sureTo
       if (call.to < end) violations.push(violation('lost', grant, call))
       lease.sureTo = Math.min(lease.sureTo, call.from)
@@ -132,7 +132,7 @@ function prolong(lease, call, drift) {
     lease.maybeTo = call.to + call.ttl + drift
   } else {
     lease.sureTo = Math.min(lease.sureTo, end)
-    // Only a lease that is still held is extended.
+    // Only a lease that is still held can be extended.
     lease.maybeTo = Math.max(lease.maybeTo, Math.min(latest(call), lease.maybeTo) + call.ttl + drift)
   }
 }
@@ -207,7 +207,7 @@ function findPhantoms(leases, refused, violations) {
 }
 
 /**
- * Of the leases whose `position` is not beyond a given one, that with the greatest `size`.
+ * Finds, among the leases whose `position` is not beyond a given one, the lease with the greatest `size`.
  *
  * @param {Lease[]} sorted by position
  * @param {(lease: Lease) => number} position

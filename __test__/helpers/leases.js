@@ -1,5 +1,5 @@
 // @ts-check
-// When a TTL begins and ends, by the server's clock alone: each moment is bounded by one before it and one after.
+// When a TTL begins and ends, by the server's clock alone. Each moment is bounded by an earlier and a later one.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -9,13 +9,13 @@ const { until } = require('./waiting.js')
 /** @typedef {Awaited<ReturnType<Database['hold']>>} Transaction */
 
 /**
- * Several times what the statements let pass before they write an expiry anew, and more than what a statement waits that
- * shares its connection: this one runs by itself.
+ * Several times the pause after which the statements write an expiry anew, and longer than the wait of a statement that
+ * shares its connection. This one runs alone.
  */
 const WAIT_MS = 350
 
 /**
- * That a row's TTL began at `since` or later, and has begun by now.
+ * Checks that a row's TTL began at `since` or later, and has begun by now.
  *
  * @param {Database} db
  * @param {string} table
@@ -30,7 +30,7 @@ async function assertLease(db, table, key, { ttl, since, tolerance = 0 }) {
 }
 
 /**
- * Makes a call that has to wait for a transaction, and ends that.
+ * Makes a call that has to wait for a transaction, and then ends the transaction.
  *
  * @template T
  * @param {Database} db
@@ -42,15 +42,15 @@ async function assertLease(db, table, key, { ttl, since, tolerance = 0 }) {
 async function afterWait(db, holder, how, call) {
   const pending = call()
   pending.catch(() => {})
-  await until('a wait of the statement itself', async () => (await db.longestWait()) >= WAIT_MS)
-  // Taken before the end is asked for: however long the answer takes, the wait ended later.
+  await until('the statement itself waits', async () => (await db.longestWait()) >= WAIT_MS)
+  // Taken before the end is requested: however long the answer takes, the wait ended later.
   const since = await db.clock()
   await holder[how]()
   return { since, result: await pending }
 }
 
 /**
- * That something is found as long as its TTL lasts, and not when that is over.
+ * Checks that something is found as long as its TTL lasts, and not after it.
  *
  * @param {Database} db
  * @param {string} table
@@ -79,7 +79,7 @@ async function assertLastsToItsEnd(db, table, key, isThere) {
  * @param {string} key as it is stored
  */
 async function endOf(db, table, key) {
-  // Of a TIMESTAMP, extract() takes the time as UTC, as it is meant.
+  // For a TIMESTAMP, extract() takes the time as UTC, as intended.
   const sql = `SELECT (extract(epoch FROM expires_at) * 1e6)::bigint AS ends FROM ${table} WHERE key = $1`
   const [row] = await db.query(sql, [key])
   assert.ok(row?.ends, `${key} has no end`)

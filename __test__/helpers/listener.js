@@ -4,7 +4,7 @@
 const net = require('node:net')
 
 /**
- * Something on a port of this machine that does nothing but what it is told to, for as long as `use` takes.
+ * A listener on a port of this machine that does only what `behave` does, for as long as `use` takes.
  *
  * @param {(socket: net.Socket) => void} behave
  * @param {(port: number) => Promise<unknown>} use

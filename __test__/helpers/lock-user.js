@@ -1,6 +1,6 @@
 // @ts-check
-// A process that uses a few locks until it is told to stop, or killed, and logs each call and each return by a clock that
-// all processes share.
+// A process that uses a few locks until it receives the order to stop, or is killed. It logs each call and each return
+// with a clock that all processes share.
 'use strict'
 
 const fs = require('node:fs')
@@ -59,7 +59,7 @@ async function logged(what, call, says) {
  */
 async function hold(handle, key, given, ttl, about) {
   for (let use = Math.floor(Math.random() * 4); use > 0; use--) {
-    // Beyond its end, now and then.
+    // Sometimes longer than the lease.
     await sleep(Math.random() * ttl * (Math.random() < 0.2 ? 1.3 : 0.5))
     if (Math.random() < 0.3) {
       await logged(about('isValid', ttl), () => handle.isValid(), Boolean)
@@ -70,7 +70,7 @@ async function hold(handle, key, given, ttl, about) {
     if (!(await logged(about('extend', next), extend, Boolean))) return
     ttl = next
   }
-  // The rest is left to run out.
+  // The remaining leases expire.
   if (Math.random() < 0.7)
     await logged(
       about('release', ttl),
@@ -84,7 +84,7 @@ async function use(key) {
   while (!stopping) {
     const ttl = Math.ceil(SHORTEST_TTL_MS + Math.random() * (LONGEST_TTL_MS - SHORTEST_TTL_MS))
     const owner = `${name}:${leases++}`
-    // The name under which the server holds it, or one that the adapter draws.
+    // The name under which the server holds it, or one that the adapter generates.
     const given = Math.random() < 0.5 ? owner : undefined
     const about = (/** @type {string} */ op, /** @type {number} */ length) => ({ op, key, owner, ttl: length })
     const handle = await logged(about('acquire', ttl), () => locks.acquire(key, ttl, given), Boolean)

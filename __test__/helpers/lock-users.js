@@ -1,5 +1,5 @@
 // @ts-check
-// Processes that use the same few locks, what befalls them, and the history of their calls.
+// Processes that use the same few locks, what happens to them, and the history of their calls.
 'use strict'
 
 const { fork, spawn, spawnSync } = require('node:child_process')
@@ -9,7 +9,7 @@ const path = require('node:path')
 const { inTime } = require('./waiting.js')
 
 /**
- * @typedef {object} Spec of one process; it may be killed, and another started in its place
+ * @typedef {object} Spec of one process, which may be killed and replaced by another
  * @property {string} url
  * @property {NodeJS.ProcessEnv} [env]
  * @property {import('pg').PoolConfig} [options]
@@ -22,14 +22,14 @@ const { inTime } = require('./waiting.js')
 
 const FAKETIME = spawnSync('faketime', ['--version']).status === 0
 
-/** libfaketime is a library to preload. It is asked for by its own program, which knows where it is. */
+/** libfaketime is a library to preload. Its own program knows its path. */
 function preload() {
   const asked = spawnSync('faketime', ['-f', '+1s', 'sh', '-c', 'printf %s "$LD_PRELOAD"'], { encoding: 'utf8' })
   return asked.stdout
 }
 
 /**
- * The environment of a process whose clock is off. The monotonic clock stays: it is what the history is told by.
+ * The environment of a process whose clock is wrong. The monotonic clock is unchanged: the history uses it.
  *
  * @param {string} offset such as `+5m`
  * @returns {NodeJS.ProcessEnv}
@@ -45,7 +45,7 @@ const offClock = (offset) => ({
 const now = () => Number(process.hrtime.bigint()) / 1e6
 
 class LockUsers {
-  /** @type {User[]} those that are there, and those that are gone */
+  /** @type {User[]} those that are running, and those that have ended */
   all = []
   #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-lock-users-'))
   #keys
@@ -93,7 +93,7 @@ class LockUsers {
   }
 
   /**
-   * Stops a process for a time with SIGSTOP. A third one wakes it, which it does even if this one is killed.
+   * Stops a process for a time with SIGSTOP. A third process wakes it, even if this one is killed.
    *
    * @param {User} user
    * @param {number} ms
@@ -115,7 +115,7 @@ class LockUsers {
     return this.start(user.spec)
   }
 
-  /** Lets all finish what they do. */
+  /** Lets all processes finish their work. */
   async finish() {
     for (const { child } of this.alive) child.send({ stop: true })
     await inTime('the end of the lock users', Promise.all(this.all.map(({ exited }) => exited)))
@@ -128,7 +128,7 @@ class LockUsers {
 
   cleanUp() {
     for (const { child } of this.alive) child.kill('SIGKILL')
-    // libfaketime's own, which a process that is killed leaves behind.
+    // Files of libfaketime, which a process that is killed leaves behind.
     for (const { child } of this.all) {
       for (const name of ['faketime_shm_', 'sem.faketime_sem_'])
         fs.rmSync(`/dev/shm/${name}${child.pid}`, { force: true })
@@ -143,7 +143,7 @@ function readLog({ log, goneAt, name, spec }) {
   const calls = new Map()
   /** @type {{ clock: number, at: number } | undefined} */
   let clock
-  // A process that was killed while it wrote leaves a part of a line.
+  // A process that was killed while it wrote leaves an incomplete line.
   const lines = fs.existsSync(log) ? fs.readFileSync(log, 'utf8').split('\n').slice(0, -1) : []
   for (const line of lines) {
     const entry = JSON.parse(line)

@@ -1,5 +1,5 @@
 // @ts-check
-// A PostgreSQL that can be killed and started again, on the same port and data. On Linux only: it looks into /proc.
+// A PostgreSQL that can be killed and started again, on the same port and data. Linux only: it reads /proc.
 'use strict'
 
 const { spawn } = require('node:child_process')
@@ -10,8 +10,8 @@ const { startPostgres } = require('../../embedded.js')
 const { until } = require('./waiting.js')
 
 /**
- * What the test process kills loses nothing that the server has handed to the kernel, so `fsync` stays off: it is about
- * machines that lose their power.
+ * When the test kills a process, no data that the server has handed to the kernel is lost. So `fsync` stays off: it
+ * protects against a power failure of the machine.
  *
  * @param {Record<string, string>} [settings]
  */
@@ -56,7 +56,7 @@ class MortalServer {
     await until('the end of the server', () => processes.every((pid) => !isAlive(pid)))
   }
 
-  /** Kills one session's process: the server then ends all others, and recovers by itself. */
+  /** Kills one session's process. The server then ends all others, and recovers by itself. */
   crashOneSession() {
     const sessions = childrenOf(this.#pid).filter((pid) => /\d+\.\d+\.\d+\.\d+\(/.test(nameOf(pid)))
     const pid = sessions[Math.floor(Math.random() * sessions.length)]
@@ -64,7 +64,7 @@ class MortalServer {
     return pid !== undefined
   }
 
-  /** A fast shutdown: sessions are told (57P01). */
+  /** A fast shutdown: sessions receive 57P01. */
   async shutDown() {
     const pid = this.#pid
     kill(pid, 'SIGINT')
@@ -83,11 +83,11 @@ class MortalServer {
       const lines = readline.createInterface({ input: keeper.stdout })
       const pid = Number(await new Promise((resolve) => lines.once('line', resolve)))
       lines.close()
-      // As the first server: it does not keep the process alive.
+      // Like the first server, it does not keep the process alive.
       keeper.unref()
       for (const stream of [keeper.stdin, keeper.stdout]) /** @type {any} */ (stream).unref()
       this.#pid = pid
-      // What an earlier server left in shared memory may keep the new one from starting.
+      // Remains of an earlier server in shared memory may prevent the new one from starting.
       await until('the state of the server', () => !isAlive(pid) || this.#state(pid) === 'ready')
       return isAlive(pid)
     })

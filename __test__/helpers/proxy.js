@@ -1,5 +1,5 @@
 // @ts-check
-// A TCP proxy on loopback that looks at what the client sends, and does harm on command: cuts, delays and silences
+// A TCP proxy on loopback that inspects the client's messages, and does damage on command: it cuts, delays and silences
 // connections, at any byte of a request or of its answer.
 'use strict'
 
@@ -10,7 +10,7 @@ const { ProxiedConnection, Strike } = require('./proxied-connection.js')
 /** @typedef {import('./proxied-connection.js').Fault} Fault */
 
 /**
- * A proxy that stops with the test, or with the file, that starts it.
+ * A proxy that stops with the test, or with the test file, that starts it.
  *
  * @param {string} serverUrl
  * @returns {Promise<FaultProxy>}
@@ -30,7 +30,7 @@ async function startProxy(serverUrl) {
 class FaultProxy {
   /** Where to connect instead of the server. */
   url = ''
-  /** The types of the protocol messages that clients have sent, such as `B` for Bind; the start-up is left out. */
+  /** The types of the protocol messages that clients have sent, such as `B` for Bind, without the start-up. */
   messages = ''
   /** The texts of the statements in their Parse messages. */
   /** @type {string[]} */
@@ -82,14 +82,14 @@ class FaultProxy {
     return this.#open.size
   }
 
-  /** Forgets what was seen so far. */
+  /** Forgets the messages seen so far. */
   reset() {
     this.messages = ''
     this.statements = []
   }
 
   /**
-   * Does harm to the next request that contains a text, or to its answer.
+   * Applies a fault to the next request that contains a text, or to its answer.
    *
    * @param {string} text
    * @param {Fault} fault
@@ -102,7 +102,7 @@ class FaultProxy {
 
   /**
    * Cuts the next connection on which a matching request is sent, after the server has answered and before the caller
-   * hears it.
+   * receives the answer.
    *
    * @param {string} text part of the request
    * @param {{ farewell?: Buffer, atOnce?: () => void }} [options] of a {@link Fault}
@@ -112,14 +112,14 @@ class FaultProxy {
   }
 
   /**
-   * Breaks one of the connections, whichever, when so many more bytes have gone one way.
+   * Breaks one of the connections when so many more bytes have been sent in one direction.
    *
-   * @param {number} which from 0 up to, and without, 1
+   * @param {number} which from 0 (inclusive) to 1 (exclusive)
    * @param {'client' | 'server'} to
    * @param {number} bytes
    * @param {'reset' | 'end' | 'silence' | 'hold'} how
-   * @param {number} [ms] after which the server gets what was held
-   * @returns {boolean} whether there was one
+   * @param {number} [ms] after which the server receives the held bytes
+   * @returns {boolean} whether there was a connection
    */
   cutOneAfter(which, to, bytes, how, ms) {
     const sound = [...this.#open].filter((connection) => !connection.isSilent)
@@ -133,23 +133,23 @@ class FaultProxy {
     for (const connection of this.#open) connection.cut()
   }
 
-  /** Lets nothing through any more, of old connections or new, and tells nobody, until told otherwise. */
+  /** Forwards nothing any more, of old connections or new, and closes none, until `stopSwallowing()`. */
   swallow() {
     this.#swallowing = true
     for (const connection of this.#open) connection.isSilent = true
   }
 
-  /** Lets new connections through again. The old ones stay silent, as after a router has forgotten them. */
+  /** Forwards new connections again. The old ones stay silent, as after a router has forgotten them. */
   stopSwallowing() {
     this.#swallowing = false
   }
 
-  /** Refuses new connections until told otherwise. */
+  /** Refuses new connections until `refuse(false)`. */
   refuse(refusing = true) {
     this.#refusing = refusing
   }
 
-  /** Lets new connections wait until told otherwise. */
+  /** Lets new connections wait until `letIn()`. */
   holdBack() {
     this.#gate = new Promise((resolve) => (this.#openGate = resolve))
   }

@@ -22,7 +22,7 @@ async function folderWith(registry, specs, options = []) {
 }
 
 /**
- * The recipe's files, where it is built.
+ * The recipe's files, in the folder in which it is built.
  *
  * @param {string} registry
  * @param {string} recipe

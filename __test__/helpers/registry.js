@@ -1,6 +1,6 @@
 // @ts-check
-// A registry on loopback, with this package in it as it would be published. All other packages come from the registry that
-// npm is configured with.
+// A registry on loopback that contains this package as it would be published. All other packages come from the registry
+// that npm is configured with.
 'use strict'
 
 const { execFileSync, spawn } = require('node:child_process')
@@ -14,14 +14,14 @@ const { fetched } = require('./fetched.js')
 const { released } = require('./released.js')
 const { until } = require('./waiting.js')
 
-/** As it is, it does not install: a package that it depends on depends on a node-fetch that there is not. */
+/** Unchanged, it does not install: one of its dependencies depends on a version of node-fetch that does not exist. */
 const verdaccio = () => path.join(fetched('verdaccio@6.8.0', { overrides: { 'node-fetch': '2.7.0' } }), 'bin/verdaccio')
 
 /**
  * @typedef {object} Registry
  * @property {string} url
- * @property {string} folder what was published
- * @property {string} npmrc who may publish
+ * @property {string} folder the published packages
+ * @property {string} npmrc the credentials for publishing
  */
 
 /**
@@ -36,7 +36,7 @@ async function publishedRegistry() {
   const folder = temporaryFolder()
   const { platform, addon } = await released()
   stageRoot(path.join(folder, 'root'))
-  // Package managers look at all of them before they choose one: the others have no addon here, but all else.
+  // Package managers look at all of them before they choose one. The others lack the addon here, but nothing else.
   const none = path.join(temporaryFolder(), 'none')
   fs.writeFileSync(none, 'This is a stand-in for the addon of another platform.\n')
   for (const each of PLATFORMS) {
@@ -49,7 +49,7 @@ async function publishedRegistry() {
 }
 
 /**
- * Publishes by the release's own script.
+ * Publishes with the release's own script.
  *
  * @param {Registry} registry
  */
@@ -59,7 +59,7 @@ function publish({ url, folder, npmrc }) {
   return succeed(run(process.execPath, [script, folder, `--registry=${url}`], { env, cwd: folder }), 'publishing')
 }
 
-/** Starts the registry, and resolves to its URL. It ends with the process. */
+/** Starts the registry. Resolves to its URL. The registry ends with the process. */
 async function startRegistry() {
   const folder = temporaryFolder()
   const upstream = execFileSync('npm', ['config', 'get', 'registry'], {
@@ -95,7 +95,7 @@ async function startRegistry() {
 }
 
 /**
- * Starts a server in Node that ends with this process at the latest, and does not keep it.
+ * Starts a server in Node that ends with this process at the latest, and does not keep the process alive.
  *
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions} options
@@ -105,7 +105,7 @@ function serve(args, options) {
   const server = spawn(process.execPath, [...preload, ...args], { ...options, stdio: 'pipe' })
   let output = ''
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (output += data))
-  // Before the folders are removed that it writes to.
+  // Before the removal of the folders that it writes to.
   process.prependListener('exit', () => server.kill('SIGKILL'))
   for (const handle of [server, server.stdin, server.stdout, server.stderr]) /** @type {any} */ (handle).unref()
   return {

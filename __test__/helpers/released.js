@@ -8,14 +8,14 @@ const { addonName, platform, root } = require('../../scripts/platforms.js')
 const { hasZig } = require('../../scripts/release/build.js')
 const { run, succeed } = require('./consumer.js')
 
-/** Why the addon that is released cannot be built here, or false. */
+/** Why the released addon cannot be built here, or false. */
 const unbuildable =
   process.platform === 'linux' && !hasZig()
     ? 'it needs zig: python3 -m pip install --target target/zig -r scripts/release/requirements.txt'
     : false
 
 /**
- * Where it cannot be built, the addon of the development build: the road to an installed package is the same.
+ * If it cannot be built, the addon of the development build. The steps to an installed package are the same.
  *
  * @returns {Promise<{ platform: string, addon: string }>}
  */

@@ -1,6 +1,6 @@
 // @ts-check
-// A primary and a streaming standby of it, which is copied from the running server as the manual's low-level base backup
-// says: no client program is needed. Linux only.
+// A primary and its streaming standby. The standby is copied from the running server with the manual's low-level base
+// backup, so no client program is needed. Linux only.
 'use strict'
 
 const { spawn, spawnSync } = require('node:child_process')
@@ -12,7 +12,7 @@ const { guarded } = require('./guard.js')
 const { freePort } = require('./pooler.js')
 const { until } = require('./waiting.js')
 
-/** As the standby calls itself, for `synchronous_standby_names`. */
+/** The standby's name, for `synchronous_standby_names`. */
 const STANDBY = 'standby'
 
 /**
@@ -61,7 +61,7 @@ class Replication {
     client.on('error', () => {})
     await client.connect()
     await client.query("SELECT pg_backup_start('standby', fast => true)")
-    // As the server's user, whose the copy must be.
+    // As the server's user, who must own the copy.
     const copied = spawnSync('cp', ['-a', primary.folder, folder], { ...primary.user, encoding: 'utf8' })
     if (copied.status !== 0) throw new Error(`the primary could not be copied: ${copied.error ?? copied.stderr}`)
     const { rows } = await client.query('SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)')
@@ -80,14 +80,14 @@ class Replication {
     await until('the standby streams', async () => (await primary.standbys()) === 1)
   }
 
-  /** What is written from here on does not reach the standby. */
+  /** Writes from here on do not reach the standby. */
   async cutOff() {
     await this.standby.query("ALTER SYSTEM SET primary_conninfo = ''")
     await this.standby.query('SELECT pg_reload_conf()')
     await until('the standby is cut off', async () => (await this.primary.standbys()) === 0)
   }
 
-  /** Until the standby has all that the primary has. */
+  /** Waits until the standby has everything that the primary has. */
   async caughtUp() {
     const [{ lsn }] = await this.primary.query('SELECT pg_current_wal_flush_lsn()::text AS lsn')
     await until('the standby has caught up', async () => {
@@ -103,7 +103,7 @@ class Replication {
   }
 
   async stop() {
-    // The first server is its keeper's to stop, unless it has been started anew.
+    // Its keeper stops the first server, unless the server has been started again.
     for (const server of [this.standby, this.primary]) await server.stop()
     await this.#kept.stop()
   }
@@ -138,7 +138,7 @@ class Server {
     const parent = path.dirname(this.folder)
     const all = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: parent, fsync: 'off' }
     const flags = Object.entries({ ...all, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    // After a crash its processes take a moment to go, and a new server waits for none.
+    // After a crash, the server's processes take a moment to end, and a new server does not wait for them.
     await until(`a server in ${this.folder}`, async () => {
       const options = { ...this.user, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, cwd: parent }
       const server = spawn(this.#program, ['-D', this.folder, ...flags], { ...options, stdio: ['ignore', log, log] })

@@ -13,7 +13,7 @@ const { until } = require('./waiting.js')
 
 const version = /version (\d+\.\d+)/.exec(spawnSync('pgpool', ['--version'], { encoding: 'utf8' }).stderr ?? '')
 
-/** What to say where there is none. */
+/** The reason to report if there is none. */
 const missing = version ? '' : 'pgpool is not installed (Debian: apt-get install pgpool2)'
 
 /**
@@ -64,7 +64,7 @@ health_check_period = 0
   file('pool_passwd', `${decodeURIComponent(username)}:TEXT${decodeURIComponent(password)}\n`)
   const start = async (/** @type {number} */ port, /** @type {number} */ control) => {
     const conf = configure(port, control)
-    // Nor does it run as root, and it is to read what it is given.
+    // It does not run as root either, and it must be able to read its files.
     for (const name of ['.', ...fs.readdirSync(folder)]) {
       const { uid, gid } = primary.user
       if (uid !== undefined && gid !== undefined) fs.chownSync(path.join(folder, name), uid, gid)
@@ -80,7 +80,7 @@ health_check_period = 0
     await until('Pgpool-II', async () => !runs() || (await answers(url.href)))
     return runs() ? { url: url.href, child, gone } : undefined
   }
-  // Another process may take a port between the look and the start.
+  // Another process may take a port between the check and the start.
   const running = await until('a Pgpool-II on ports of its own', async () => start(await freePort(), await freePort()))
   const stop = async () => {
     running.child.kill('SIGINT')

@@ -1,5 +1,5 @@
 // @ts-check
-// A process of its own that runs a few lines, with an adapter at hand: for what may end or hang a process.
+// A separate process that runs a few lines, with an adapter available: for tests that may end or hang a process.
 'use strict'
 
 const { spawn } = require('node:child_process')
@@ -7,11 +7,11 @@ const path = require('node:path')
 
 const root = path.join(__dirname, '../..')
 
-/** Far beyond any stall: only a process that hangs is ended by it. */
+/** Far longer than any stall. It ends only a process that hangs. */
 const LIFETIME_MS = 120_000
 
 /**
- * Starts the lines. `url`, `pg`, `goscope`, `adapter` (over `pool`), `say` (a line on stdout) and `until` are at hand.
+ * Starts the lines. Available: `url`, `pg`, `goscope`, `adapter` (over `pool`), `say` (a line on stdout) and `until`.
  *
  * @param {string} url
  * @param {string} body
@@ -37,7 +37,7 @@ function startScript(url, body, { flags = [], input = {}, lifetime = LIFETIME_MS
   child.stderr.on('data', (data) => (told.stderr += data))
   const kill = () => child.kill('SIGKILL')
   const impatience = setTimeout(kill, lifetime)
-  // One whose event loop is blocked does not notice that nobody waits for it any more.
+  // A process whose event loop is blocked does not notice that its parent no longer waits for it.
   process.once('exit', kill)
   /** @type {Promise<{ code: number | null, signal: string | null, stdout: string, stderr: string, said: any[] }>} */
   const ended = new Promise((resolve) =>
@@ -59,10 +59,10 @@ const linesOf = (text) =>
     .map((line) => JSON.parse(line))
 
 /**
- * Runs the lines to their end, which must be a good one.
+ * Runs the lines to their end. They must succeed.
  *
  * @param {Parameters<typeof startScript>} given
- * @returns {Promise<any[]>} what they said
+ * @returns {Promise<any[]>} what they printed
  */
 async function runScript(...given) {
   const { code, signal, said, stderr } = await startScript(...given).ended

@@ -1,6 +1,6 @@
 // @ts-check
-// Runs a server that has crashed anew, on the data that it left. Shuts it down when its standard input ends, so no server
-// outlives the tests, however these end.
+// Restarts a server that has crashed, on the data that it left. Shuts it down when its standard input ends, so no
+// server outlives the tests, however these end.
 'use strict'
 
 const { spawn } = require('node:child_process')

@@ -1,12 +1,15 @@
 // @ts-check
-// One configuration, two drivers: what the server sees of pg, and of us.
+// One configuration, two drivers: what the server sees of pg, and of this package.
 'use strict'
 
 const assert = require('node:assert/strict')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 
-/** What a session says of itself. Left out is what our sessions set for themselves (see src/engine/connection/handshake.rs). */
+/**
+ * How the server describes a session. Settings that our sessions make for themselves are left out (see
+ * src/engine/connection/handshake.rs).
+ */
 const SEEN = `
   SELECT current_user AS "user", current_database() AS database, a.application_name,
          a.client_addr IS NULL AS by_socket, s.ssl, s.version AS tls, s.client_dn,
@@ -46,7 +49,7 @@ async function seenOfTheirs(config) {
 }
 
 /**
- * What becomes of one configuration through pg, through a pool given to us, and through us without a pool: what the
+ * The result of one configuration through pg, through a pool given to us, and through us without a pool: what the
  * server sees, or the error's own fields.
  *
  * @param {pg.PoolConfig} config
@@ -60,12 +63,12 @@ async function outcomes(config) {
   const theirs = await outcome(seenOfTheirs(config))
   const ours = await outcome(seenOfOurs(new pg.Pool(config)))
   const withoutPool = await outcome(seenOfOurs(config))
-  // Without a pool there is no pg whose class it could be.
+  // Without a pool there is no pg whose class it could have.
   if ('refused' in withoutPool && withoutPool.refused.name === 'error') withoutPool.refused.class = 'DatabaseError'
   return { theirs, ours, withoutPool }
 }
 
-/** Values of rows as the server writes them, as our sessions' hooks get them. */
+/** Values of rows as the server writes them, in the form that our sessions' hooks receive. */
 const AS_TEXT = /** @type {any} */ ({ getTypeParser: () => (/** @type {string} */ text) => text })
 
 /**
@@ -125,7 +128,7 @@ const failureOf = (/** @type {Promise<unknown>} */ promise) =>
  * How each driver fails on one configuration.
  *
  * @param {pg.PoolConfig} config
- * @param {string} [sql] that pg is to fail at
+ * @param {string} [sql] at which pg must fail
  */
 async function failuresOfBoth(config, sql = 'SELECT 1') {
   const pools = [new pg.Pool(config), new pg.Pool(config)]
@@ -136,12 +139,12 @@ async function failuresOfBoth(config, sql = 'SELECT 1') {
   return [theirs, ours]
 }
 
-/** What can be compared of an error: its class, its message and its own fields, those of several causes, too. */
+/** The comparable parts of an error: its class, its message and its own fields, including those of several causes. */
 function fieldsOf(/** @type {any} */ error) {
   const { stack: _, ...fields } = Object.fromEntries(
     Object.getOwnPropertyNames(error).map((name) => [name, error[name]]),
   )
-  // `cert` is the certificate in all its parts, `cause` an error of its own.
+  // `cert` is the whole certificate, `cause` is a separate error.
   const { errors, cause: __, length: ___, cert: ____, ...rest } = fields
   return {
     class: error.constructor.name,
@@ -152,7 +155,7 @@ function fieldsOf(/** @type {any} */ error) {
   }
 }
 
-/** Messages of pg's that have no code there, and the code that they have here. */
+/** Messages of pg that have no code there, and the code that they have here. */
 const CODES_GIVEN = new Map([
   ['Connection terminated unexpectedly', 'ECONNRESET'],
   ['Connection terminated due to connection timeout', 'ETIMEDOUT'],
@@ -163,7 +166,7 @@ const CODES_GIVEN = new Map([
 ])
 
 /**
- * The fields of an error of pg's as they are here: the one known difference between the two.
+ * The fields of a pg error in the form that they have here: the one known difference between the two.
  *
  * @param {Record<string, any>} theirs
  */
@@ -175,7 +178,7 @@ function withGivenCode(theirs) {
 }
 
 /**
- * OpenSSL's messages begin with the number of a thread and hold the lines of its sources: what they say is compared.
+ * OpenSSL's messages begin with a thread number and contain source lines. Only their text is compared.
  *
  * @param {any} outcome
  */

@@ -1,5 +1,6 @@
 // @ts-check
-// What the tests' processes do. Each takes its input, `index` among its like, and `note`, which sends word to the test.
+// What the tests' processes do. Each receives its input, `index` among its peers, and `note`, which sends a message to
+// the test.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -8,7 +9,7 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
 
 /** @typedef {{ url: string, index: number, note: (note: unknown) => void }} Input */
 
-/** Several contenders for the same keys, all at once: who got which. */
+/** Several contenders for the same keys, all at once. Returns which contender got which key. */
 async function contend(/** @type {Input & { keys: string[], each: number }} */ { url, index, keys, each }) {
   const adapters = Array.from({ length: 3 }, () => new PostgresAdapter(new Pool({ connectionString: url, max: 3 })))
   await Promise.all(adapters.map((adapter) => adapter.connect()))
@@ -25,7 +26,7 @@ async function contend(/** @type {Input & { keys: string[], each: number }} */ {
   return won
 }
 
-/** Counts in a row that nothing but the lock protects. */
+/** Counts in a row that only the lock protects. */
 async function count(/** @type {Input & { rounds: number }} */ { url, rounds }) {
   const pool = new Pool({ connectionString: url, max: 2, allowExitOnIdle: true })
   const locks = new PostgresAdapter(pool)
@@ -53,13 +54,13 @@ async function countWaiting(/** @type {Input & { rounds: number }} */ { url, rou
   }
 }
 
-/** What a server that goes away says, in its own ways. */
+/** The errors of a server that goes away. */
 const isGone = (/** @type {any} */ { code, message }) =>
   /^(57P|08|ECONN|EPIPE|ETIMEDOUT|25006)/.test(code ?? '') || /terminated|timeout|Connection/.test(message)
 
 /**
- * Takes locks and lets them go in every way there is, and writes each token down where only its holder may: the lock
- * protects the order in which `witness` counts.
+ * Takes locks and gives them up in every possible way. Writes each token to a row that only its holder may write: the
+ * lock protects the order in which `witness` counts.
  */
 async function drawTokens(/** @type {Input & { keys: string[], ms: number }} */ { url, index, keys, ms }) {
   const pool = new Pool({ connectionString: url, max: keys.length })
@@ -85,7 +86,7 @@ async function drawTokens(/** @type {Input & { keys: string[], ms: number }} */ 
     const isShort = Math.random() < 0.3
     const handle = await locks.acquire(key, isShort ? 15 : 3_000)
     if (!handle) return
-    // Where it has run out by then, others have taken it, and the write must be refused.
+    // If it has expired by then, others have taken it, and the write must be refused.
     if (isShort && Math.random() < 0.5) await sleep(30)
     await write(key, handle.fencingToken).catch((error) => {
       if (error.code !== 'GF001') throw error
@@ -115,7 +116,7 @@ async function failing(/** @type {Input} */ { url }) {
   return await Promise.all(Array.from({ length: 40 }, () => circuits.recordFailure('processes', 1000)))
 }
 
-/** Several contenders for the probe of each breaker, all at once: which they got. */
+/** Several contenders for the probe of each breaker, all at once. Returns the probes that they got. */
 async function probe(/** @type {Input & { keys: string[], resetTimeout: number }} */ { url, keys, resetTimeout }) {
   const adapters = Array.from({ length: 3 }, () => new PostgresAdapter(new Pool({ connectionString: url, max: 2 })))
   await Promise.all(adapters.map((adapter) => adapter.connect()))
@@ -128,12 +129,12 @@ async function probe(/** @type {Input & { keys: string[], resetTimeout: number }
   return won
 }
 
-/** Sends word of each change of a breaker, until it is killed. */
+/** Sends a message for each change of a breaker, until it is killed. */
 async function listenToCircuit(/** @type {Input & { key: string }} */ { url, key, note }) {
   const adapter = new PostgresAdapter(new Pool({ connectionString: url }))
   await adapter.connect()
   adapter.subscribe(key, note)
-  // Only what comes after the subscription's first look is told.
+  // Only changes after the subscription's first read are reported.
   await adapter.getState(key)
   note('subscribed')
   await new Promise(() => setInterval(() => {}, 1000))
@@ -189,7 +190,7 @@ async function idle(/** @type {Input & { disconnect: boolean }} */ { url, discon
   if (disconnect) await adapter.disconnect()
 }
 
-/** Takes a lock and says so, then waits to be killed. */
+/** Takes a lock and reports it, then waits to be killed. */
 async function hold(/** @type {Input & { key: string, ttl: number }} */ { url, key, ttl, note }) {
   const adapter = new PostgresAdapter(new Pool({ connectionString: url }))
   note({ held: (await adapter.acquire(key, ttl)) !== null })
@@ -215,8 +216,8 @@ async function deleteAbsent(/** @type {Input} */ { url }) {
 }
 
 /**
- * Looks for a key while another client keeps the pooler's last server connection to itself, and again when that is free.
- * It has a connect hook.
+ * Looks for a key while another client occupies the pooler's last server connection, and again when that is free. It
+ * has a connect hook.
  */
 async function findKept(/** @type {Input} */ { url }) {
   const adapter = new PostgresAdapter(hooked(url))
@@ -241,7 +242,7 @@ function hooked(/** @type {string} */ url) {
 
 /**
  * 256 calls in flight all the time, of every kind, some of them bad, on keys of its own and on keys that all processes
- * share. What must hold of each call is looked at where the call ends.
+ * share. Each call is checked where it ends.
  */
 async function crowd(/** @type {Input & { rounds: number }} */ { url, index, rounds }) {
   const pool = new Pool({ connectionString: url, max: 4 })

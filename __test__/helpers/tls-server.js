@@ -1,5 +1,5 @@
 // @ts-check
-// A PostgreSQL server whose certificates and rules of access change while it runs.
+// A PostgreSQL server whose certificates and access rules change while it runs.
 'use strict'
 
 const fs = require('node:fs')
@@ -26,7 +26,7 @@ class TlsServer {
     const url = new URL(server.url)
     this.port = server.port
     this.password = decodeURIComponent(url.password)
-    /** What every client needs, but for `ssl`. */
+    /** What every client needs, except `ssl`. */
     this.config = {
       host: '127.0.0.1',
       port: server.port,
@@ -55,7 +55,7 @@ class TlsServer {
       ...settings,
     }
     const lines = Object.entries(all).map(([name, value]) => `${name} = '${value}'\n`)
-    // A setting that is different at every turn tells when the server has read the file.
+    // A setting that differs each time shows when the server has read the file.
     const turn = String(++this.#turn)
     this.#write('postgresql.auto.conf', `${lines.join('')}goscope.turn = '${turn}'\n`)
     this.#write('pg_hba.conf', ['local all all scram-sha-256', ...rules, ''].join('\n'))
@@ -67,7 +67,7 @@ class TlsServer {
   }
 
   /**
-   * Over the socket, where neither certificates nor the rules of `serve` matter.
+   * Over the Unix socket, where neither certificates nor the rules of `serve` apply.
    *
    * @param {string} sql
    * @param {unknown[]} [params]

@@ -1,12 +1,13 @@
 // @ts-check
-// What one run tries of a long list, and for how long. `npm test` tries the first of each list, a configuration of its own
-// in `npm run test:all` the others, and all at their full length. A file that is run alone does everything.
+// Which items of a long list one run tries, and for how long. `npm test` tries the first of each list. One
+// configuration of `npm run test:all` tries the others, and all at full length. A file that is run alone does
+// everything.
 'use strict'
 
 const which = process.env.GOSCOPE_TEST_VARIANTS
 
 /**
- * Versions and modes of other people's programs, kinds of keys, and the like.
+ * Versions and modes of external programs, kinds of keys, and the like.
  *
  * @template T
  * @param {readonly T[]} list the most used first
@@ -19,7 +20,7 @@ function variants(list, first = 1) {
 }
 
 /**
- * How long a test repeats something that goes wrong at some times only.
+ * How long a test repeats an operation that fails only at times.
  *
  * @param {number} full
  * @param {number} brief in `npm test`

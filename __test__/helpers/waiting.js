@@ -1,18 +1,19 @@
 // @ts-check
-// Waiting for what must come. Nothing here is quick or slow: a machine that stalls costs time and fails no test.
+// Waits for conditions that must come true. Nothing here depends on speed: a machine that stalls costs time and fails
+// no test.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
-/** Far beyond any stall. Only what never comes is waited for this long. */
+/** Far longer than any stall. The full time is spent only on a condition that never comes true. */
 const PATIENCE_MS = 60_000
-/** What the runner gives a file. The longest need three minutes on two idle cores. */
+/** The runner's limit for a file. The longest files need three minutes on two idle cores. */
 const FILE_LIMIT_MS = 900_000
 const PAUSE_MS = 10
 
 /**
  * @template T
- * @param {string} what must come to be
+ * @param {string} what must come true
  * @param {() => Promise<T> | T} condition
  * @returns {Promise<NonNullable<T>>} the first truthy value
  */
@@ -27,7 +28,7 @@ async function until(what, condition) {
 }
 
 /**
- * The outcome of something that must not wait for what is held up meanwhile.
+ * The outcome of something that must not wait for what is blocked meanwhile.
  *
  * @template T
  * @param {string} what
@@ -48,7 +49,7 @@ async function inTime(what, promise) {
   }
 }
 
-/** Of writes that follow each other within a millisecond not every one removes expired rows. After this the next does. */
+/** Of writes within one millisecond of each other, not every one removes expired rows. After this the next does. */
 const untilWritesSweep = () => sleep(5)
 
 module.exports = { FILE_LIMIT_MS, inTime, until, untilWritesSweep }

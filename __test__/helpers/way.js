@@ -1,6 +1,6 @@
 // @ts-check
-// How adapters reach the server where that is not as its administrator and directly: through a transaction pooler, or as
-// a role that has the rights that README says an application needs; or which shape the tables have.
+// How adapters reach the server if not directly and as its administrator: through a transaction pooler, or as a role
+// with the rights that README says an application needs. It may also set the form of the tables.
 'use strict'
 
 const crypto = require('node:crypto')
@@ -15,7 +15,7 @@ const pooler = require('./pooler.js')
 /** @type {Way} */
 const way = JSON.parse(process.env.GOSCOPE_TEST_WAY ?? '{}')
 
-/** Why a test cannot run this way, for its `skip`; false where it can. */
+/** Why a test cannot run this way, for its `skip`; false if it can. */
 const without = {
   /** The test has tables made by the adapter. */
   ddl: way.user ? 'this role may create nothing' : way.isPartitioned ? 'the tables are there already' : false,
@@ -28,7 +28,7 @@ const without = {
 }
 
 /**
- * Gives a pool a connect hook, where this way has one.
+ * Gives a pool a connect hook, if this configuration has one.
  *
  * @param {import('pg').Pool} pool
  */
@@ -61,8 +61,8 @@ function urlAs(url, role) {
 }
 
 /**
- * Makes in a new database what a role with few rights finds there: what is in `sql/`, as README has it. Or the same tables,
- * each partitioned by hash.
+ * Makes in a new database what a role with few rights finds there: the tables of `sql/`, as README has it. Or the same
+ * tables, each partitioned by hash.
  *
  * @param {(sql: string) => Promise<unknown>} query as the administrator
  * @param {{ migrated?: boolean, cacheTables?: string[] }} [what]
@@ -73,7 +73,7 @@ async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
     for (const sql of [migration('schema.sql'), ...tables]) await query(partitioned(sql))
   }
   if (!way.user) return
-  // Of what tests make by hand.
+  // Grants for the tables that tests make by hand.
   await query(`ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${way.user}`)
   if (!migrated) return
   await query(migration('schema.sql'))
