@@ -1,5 +1,5 @@
 // @ts-check
-// Bad arguments: what every method refuses, how it says so, and that nothing has happened then.
+// Bad arguments: what every method refuses, with which error, and that a refused call has no effect.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -20,7 +20,7 @@ class Account {
   password = 'hunter2'
 }
 
-/** Of no use as anything but a value. The optional arguments take the first two. @type {any[]} */
+/** Useful only as a value. The optional arguments accept the first two. @type {any[]} */
 const OF_NO_TYPE = [
   undefined,
   null,
@@ -40,7 +40,7 @@ const PRESENT = OF_NO_TYPE.slice(2)
 const INFINITE = [Number.NaN, Infinity, -Infinity]
 const NEGATIVE = [-1, -0.5, -Infinity, Number.NaN]
 const NO_SAFE_INTEGERS = [...INFINITE, 1.5, 2 ** 53, -(2 ** 53)]
-/** Beyond what a Date or a timestamp can say. */
+/** Beyond the range of a Date or a timestamp. */
 const NEVER = [...INFINITE, 8.64e15 + 1, -1e300]
 const OF_NO_NUMBER = ['5', '', 5n]
 
@@ -52,7 +52,7 @@ const LEASES = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE, Infinity]
 const LASTING = [...LEASES, 0]
 const TTLS = [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE]
 const CLAIM_TTLS = [...TTLS, 0, Infinity]
-/** Without a limit, failures are counted. */
+/** Without a limit, failures are only counted. */
 const LIMITS = [...OF_NO_TYPE.slice(1), ...OF_NO_NUMBER, ...NEGATIVE]
 const INTEGERS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
 const OPTIONAL_INTEGERS = [...PRESENT, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
@@ -69,7 +69,7 @@ const STATES = [...OF_NO_TYPE, '', 'ajar', 'OPEN', 'open ', 'half_open', 'halfOp
 /** The arguments that are numbers. */
 const NUMERIC = /ttl|wait|Count|Time|maxFailures|sequence|timestamp|progress|^by$/i
 
-/** What a message must show of a value: of an object its class alone, for there may be secrets in it. */
+/** What a message must show of a value: for an object only its class, because it may contain secrets. */
 function shown(/** @type {any} */ value) {
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'string') return `'${value.replace('\0', '\\x00')}'`
@@ -200,7 +200,7 @@ function cases(pool) {
   ]
 }
 
-/** The call gives a promise, and that rejects as it should for this argument. */
+/** The call returns a promise, which rejects as required for this argument. */
 async function isRefused(/** @type {Case} */ [method, argument, refused, call]) {
   for (const bad of refused) {
     const promise = call(bad) // a synchronous throw fails the test here
@@ -214,12 +214,12 @@ async function isRefused(/** @type {Case} */ [method, argument, refused, call]) 
     assert.match(error.message, new RegExp(`["']${argument.replace(/[.[\]]/g, '\\$&')}["']`), method)
     assert.ok(error.message.split('Received')[1]?.includes(shown(bad)), error.message)
     assert.doesNotMatch(error.message, /hunter2/)
-    // A number out of range is that; anything that is no number is of the wrong type.
+    // A number out of range is a range error. A value that is not a number has the wrong type.
     if (NUMERIC.test(argument)) assert.equal(error.code, typeof bad === 'number' ? RANGE : TYPE, error.message)
   }
 }
 
-test('no method is left out here', async () => {
+test('every method is covered here', async () => {
   const tested = cases((await database).pool({ max: 1 })).map(([method]) => method.replace('idempotency ', ''))
   const withoutArguments = [
     'constructor',
@@ -232,7 +232,7 @@ test('no method is left out here', async () => {
     'stats',
     'prune',
   ]
-  // It returns no promise, and so throws: beyond/circuit-events.test.js has its bad arguments.
+  // It returns no promise, so it throws: beyond/circuit-events.test.js has its bad arguments.
   const throwing = ['subscribe']
   for (const Adapter of CLASSES) {
     for (
@@ -247,7 +247,7 @@ test('no method is left out here', async () => {
   }
 })
 
-test('a bad argument rejects, named and shown, and is never thrown', async () => {
+test('a bad argument rejects with its name and value, and never throws', async () => {
   const pool = (await database).pool({ max: 2 })
   for (const each of cases(pool)) await isRefused(each)
 })
@@ -255,7 +255,7 @@ test('a bad argument rejects, named and shown, and is never thrown', async () =>
 test('a bad argument is refused before any connection is tried', async () => {
   const nowhere = new Pool({ host: '127.0.0.1', port: 1 })
   for (const each of cases(nowhere)) await isRefused(each)
-  // A good one is not.
+  // A good argument is not refused.
   await assert.rejects(new PostgresAdapter(nowhere).get('k'), {
     code: 'ECONNREFUSED',
     syscall: 'connect',
@@ -286,7 +286,7 @@ test('after bad arguments nothing is stored, and no table is made', { skip: with
   }
 })
 
-test('after bad arguments what was stored is as it was', async () => {
+test('bad arguments leave stored data unchanged', async () => {
   const pool = (await keptDatabase).pool({ max: 1 })
   const adapter = new PostgresAdapter(pool)
   await Promise.all([
@@ -320,7 +320,7 @@ test("the handle's extend refuses what is no TTL, and the lock stays as it is", 
   assert.equal(await handle.isValid(), true)
 })
 
-test('null is as good as absent for an optional argument', async () => {
+test('null is equivalent to an absent optional argument', async () => {
   const pool = (await keptDatabase).pool({ max: 1 })
   const absent = /** @type {any} */ (null)
   const adapter = new PostgresAdapter(pool, { keyPrefix: absent, defaultLockTTL: absent, createTables: absent })
@@ -356,10 +356,10 @@ test("setState takes the three states, a count to the column's end, and times fr
 })
 
 for (const Adapter of CLASSES) {
-  test(`${Adapter.name}: what is no pool is refused, and no secret of it is told`, async () => {
+  test(`${Adapter.name}: a value that is not a pool is refused, and no secret in it is shown`, async () => {
     const connectionString = 'postgresql://app:hunter2@db.internal/app'
     const config = { host: 'db.internal', user: 'app', password: 'hunter2', connectionString }
-    // What is absent or empty means the environment, and what has a password is a configuration.
+    // An absent or empty value means the environment, and an object with a password is a configuration.
     const wrong = OF_NO_TYPE.filter((value) => Object(value) !== value || Array.isArray(value)).slice(2)
     for (const pool of [...wrong, 5, { databse: 'app' }, new Date(), [config], { options: config }, { end() {} }]) {
       assert.throws(
@@ -404,14 +404,14 @@ for (const Adapter of CLASSES) {
   })
 }
 
-test('a long value is shown cut short', async () => {
+test('a long value is shown truncated', async () => {
   const adapter = new PostgresAdapter((await database).pool({ max: 1 }))
   const error = await adapter.get(`${'x'.repeat(1_000_000)}\0`).catch((/** @type {any} */ reason) => reason)
   assert.equal(error.code, VALUE)
   assert.ok(error.message.length < 1_000, `${error.message.length} characters`)
 })
 
-test('an argument that cannot even be looked at is refused as any other', async () => {
+test('an argument that cannot be inspected is refused like any other', async () => {
   const adapter = /** @type {any} */ (new PostgresAdapter((await database).pool({ max: 1 })))
   const { proxy, revoke } = Proxy.revocable({}, {})
   revoke()

@@ -1,5 +1,5 @@
 // @ts-check
-// What PostgresCacheAdapter does with its entries; cache-tables.test.js has what it does with tables and indexes.
+// What PostgresCacheAdapter does with its entries. cache-tables.test.js tests its tables and indexes.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -25,7 +25,7 @@ async function row(key) {
   return (await (await database).query('SELECT value, expires_at, xmin, ctid FROM cache WHERE key = $1', [key]))[0]
 }
 
-test('get, set, has and delete, under keyPrefix and key and nothing between', async () => {
+test('get, set, has and delete, under keyPrefix and key with nothing between them', async () => {
   const adapter = await cache({ keyPrefix: 'app:' })
   assert.equal(await adapter.get('k'), null)
   assert.equal(await adapter.has('k'), false)
@@ -66,7 +66,7 @@ test("TTLs: none for absent, null, 0 and Infinity, else by the server's clock; o
 })
 
 for (const keyPrefix of [undefined, 'a_p%:', 'back\\slash:', 'st*r:']) {
-  test(`keys: * is the wildcard, and %, _ and \\ mean themselves, keyPrefix ${keyPrefix}`, async () => {
+  test(`keys: * is the wildcard, and %, _ and \\ are literal, keyPrefix ${keyPrefix}`, async () => {
     const adapter = await cache({ tableName: 'patterns', keyPrefix })
     await adapter.clear()
     const names = ['user:1', 'user:2', 'user_1', 'userx1', '100%', '100x', 'a\\b', 'ab', 'a*b', ' ', '%', '\\']
@@ -102,7 +102,7 @@ for (const keyPrefix of [undefined, 'a_p%:', 'back\\slash:', 'st*r:']) {
   })
 }
 
-test('clear removes what is under its prefix, and without a prefix everything in the table', async () => {
+test('clear removes the entries under its prefix, and without a prefix everything in the table', async () => {
   const [all, one, two] = await Promise.all(
     ['', 'one:', 'one_'].map((keyPrefix) => cache({ tableName: 'cleared', keyPrefix })),
   )
@@ -135,7 +135,7 @@ test('stats: hits and misses are the gets of this instance, hitRatio their share
   assert.deepEqual(await second.stats(), { hits: 0, misses: 0, size: 1, hitRatio: 0 })
 })
 
-test('stats: size counts what is live under this prefix only', async () => {
+test('stats: size counts only the live entries under this prefix', async () => {
   const [all, prefixed, alike] = await Promise.all(
     ['', 'a_:', 'ab:'].map((keyPrefix) => cache({ tableName: 'sized', keyPrefix })),
   )
@@ -150,7 +150,7 @@ test('stats: size counts what is live under this prefix only', async () => {
   assert.equal(typeof (await all.stats()).size, 'number')
 })
 
-test('prune removes the expired entries under its prefix, and says how many', async () => {
+test('prune removes the expired entries under its prefix, and returns their number', async () => {
   const [all, prefixed, alike] = await Promise.all(
     ['', 'a_:', 'ab:'].map((keyPrefix) => cache({ tableName: 'pruned', keyPrefix })),
   )
@@ -189,11 +189,11 @@ test('expiry is computed after the wait for an insert that is rolled back', asyn
   await adapter.initialize()
   const holder = await db.hold("INSERT INTO cache (key, value) VALUES ('rolled-back', '1')")
   const { since } = await afterWait(db, holder, 'rollback', () => adapter.set('rolled-back', 'new', 60_000))
-  // So much of its TTL an entry may lose while its insert waits.
+  // An entry may lose this much of its TTL while its insert waits.
   await assertLease(db, 'cache', 'rolled-back', { ttl: 60_000, since, tolerance: 50 })
 })
 
-test('calls keep their order, those on the whole table too', async () => {
+test('calls keep their order, also those on the whole table', async () => {
   const adapter = await cache({ tableName: 'ordered' })
   const [, first, , listed, stats, , empty, pruned, , last] = await Promise.all([
     adapter.set('a', 1),
@@ -221,7 +221,7 @@ test('reads write nothing', async () => {
   assert.deepEqual([after.xmin, after.ctid], [xmin, ctid])
 })
 
-/** Forwards to the server and counts what asks it for an answer: each Sync or Query is a round trip. */
+/** Forwards to the server, and counts the requests for an answer: each Sync or Query is a round trip. */
 async function countingServer() {
   const target = new URL((await database).url)
   const counter = { trips: 0, url: '', stop: () => {} }
@@ -269,7 +269,7 @@ test('get is one round trip', async () => {
     const before = counter.trips
     for (let n = 0; n < 20; n++) assert.equal(await adapter.get('k'), 1)
     assert.equal(counter.trips - before, 20)
-    // What one round trip looks like to this count.
+    // How one round trip appears in this count.
     await counted.query('SELECT 1')
     assert.equal(counter.trips - before, 21)
   } finally {

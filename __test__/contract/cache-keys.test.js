@@ -1,5 +1,5 @@
 // @ts-check
-// PostgresAdapter.keys and clear: patterns, prefixes, what is listed and what is taken away.
+// PostgresAdapter.keys and clear: patterns, prefixes, what is listed and what is removed.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const { useDatabase } = require('../helpers/database.js')
 const database = useDatabase()
 const pool = database.then((db) => db.pool())
 
-/** `clear` without a prefix takes everything away, and `keys` without one looks at much: a database for these. */
+/** `clear` without a prefix removes everything, and `keys` without one reads much. So they use a separate database. */
 const ownDatabase = useDatabase()
 
 /** @param {string} [keyPrefix] */
@@ -46,7 +46,7 @@ const PATTERNS = [
 ]
 
 for (const keyPrefix of [undefined, 'app:', 'a_p%:', 'back\\slash:', "it's:"]) {
-  test(`keys takes SQL's LIKE patterns on the keys as they were given, keyPrefix ${keyPrefix}`, async () => {
+  test(`keys applies SQL's LIKE patterns to the keys as given, keyPrefix ${keyPrefix}`, async () => {
     const adapter = new PostgresAdapter((await ownDatabase).pool({ max: 2 }), { keyPrefix })
     await adapter.clear()
     await Promise.all(NAMES.map((name) => adapter.set(name, name)))
@@ -59,7 +59,7 @@ for (const keyPrefix of [undefined, 'app:', 'a_p%:', 'back\\slash:', "it's:"]) {
   })
 }
 
-test('a pattern that ends in a lone backslash rejects as in SQL, and harms no other call', async () => {
+test('a pattern that ends in a lone backslash rejects as in SQL, and affects no other call', async () => {
   const adapter = await cache('lone:')
   await adapter.set('abc', 1)
   const results = await Promise.allSettled([
@@ -148,7 +148,7 @@ test('clear with a prefix leaves locks, circuits and checkpoints of the same pre
   assert.equal((await adapter.load('checkpoint'))?.data, 1)
 })
 
-test('clear keeps its place among the calls on the keys, and keys sees all that came before it', async () => {
+test('clear keeps its place among the calls on the keys, and keys sees all earlier calls', async () => {
   const adapter = await cache('order:')
   const [, , , listed, , empty, , , last] = await Promise.all([
     adapter.set('a', 1),
@@ -157,7 +157,7 @@ test('clear keeps its place among the calls on the keys, and keys sees all that 
     adapter.keys(),
     adapter.clear(),
     adapter.keys(),
-    // It waits for the keys before it; a write of a key would not.
+    // It waits for the earlier keys calls. A write of a key would not.
     adapter.clear(),
     adapter.set('c', 4),
     adapter.keys(),

@@ -12,7 +12,7 @@ const { assertLastsToItsEnd, assertLease } = require('../helpers/leases.js')
 const database = useDatabase()
 const pool = database.then((db) => db.pool())
 
-/** Databases of their own for the tests of names that could collide. */
+/** Separate databases for the tests of names that could collide. */
 const [pgBased, bothAdapters, cacheFirst, serverNamed] = Array.from({ length: 4 }, useDatabase)
 
 /** @param {import('goscope-postgres').PostgresCacheAdapterOptions} [options] */
@@ -40,7 +40,7 @@ async function expiryIndexes(where, table) {
   return (await where).query(sql, [table])
 }
 
-/** A round of every method. @param {PostgresCacheAdapter} adapter */
+/** One call of every method. @param {PostgresCacheAdapter} adapter */
 async function worksWith(adapter) {
   await adapter.set('k', { v: 1 }, 60_000)
   await adapter.set('k', { v: 2 }, 60_000)
@@ -77,7 +77,7 @@ test("initialize makes the documented table, 'cache' by default, and leaves it a
   assert.equal((await expiryIndexes(database, 'cache')).length, 1)
 })
 
-test('without initialize the table is made on first need, whatever is called first', async () => {
+test('without initialize the table is made on first use, whichever method is called first', async () => {
   /** @type {[string, (adapter: PostgresCacheAdapter) => Promise<any>, any][]} */
   const calls = [
     ['get', (adapter) => adapter.get('k'), null],
@@ -107,7 +107,7 @@ test('any number of adapters and calls may need the table first', async () => {
   assert.equal((await expiryIndexes(database, 'raced')).length, 1)
 })
 
-test('createTables: false makes no table; its calls reject with 42P01 until somebody makes it', async () => {
+test('createTables: false makes no table; its calls reject with 42P01 until the table is made', async () => {
   const adapter = await cache({ tableName: 'not_made', createTables: false })
   await adapter.initialize()
   await assert.rejects(adapter.set('k', 1), { name: 'error', code: '42P01' })
@@ -162,7 +162,7 @@ test('schema.table is a table in a schema that exists', async () => {
   await assert.rejects((await cache({ tableName: 'missing.entries' })).initialize(), { name: 'error', code: '3F000' })
 })
 
-test('a name that is no identifier is refused when the adapter is made', async () => {
+test('a name that is not an identifier is refused when the adapter is made', async () => {
   const options = (/** @type {any} */ tableName) => ({ tableName })
   for (const name of [
     '',
@@ -203,13 +203,13 @@ test('a table that unquoted SQL would have folded to lower case is found', async
     await adapter.initialize()
   }
   assert.equal(await tableExists('MyCache'), false)
-  // Where both exist, the letter wins.
+  // If both exist, the exact name wins.
   await db.query('CREATE TABLE "MyCache" (LIKE mycache INCLUDING ALL)')
   assert.equal(await (await cache({ tableName: 'MyCache' })).get('theirs'), null)
   assert.equal(await (await cache({ tableName: 'mycache' })).get('theirs'), 1)
 })
 
-test('where it is there to the letter, the schema that it would fold to may be closed to the role', async () => {
+test('if the exact name exists, the role needs no access to the schema that the name would fold to', async () => {
   const db = await database
   const role = `${db.name}_app`
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
@@ -256,7 +256,7 @@ for (const [order, where] of /** @type {const} */ ([
   })
 }
 
-test('index names do not collide: a cache of the pg-based adapter, whose index has the name already', async () => {
+test('index names do not collide: a cache of the pg-based adapter whose index already has the name', async () => {
   const db = await pgBased
   await db.query(`CREATE TABLE cache (key VARCHAR(512) PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP,
     created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, accessed_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)`)
@@ -280,7 +280,7 @@ test('index names do not collide: a cache of the pg-based adapter, whose index h
   assert.equal(await adapter.get('k'), 1)
 })
 
-test('an existing table that lacks the index gets one at initialize, the names it might have being taken', async () => {
+test('initialize adds a missing index to an existing table, even if its usual names are taken', async () => {
   const db = await serverNamed
   await db.query(
     'CREATE TABLE bare (key TEXT PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP, accessed_at TIMESTAMP)',
@@ -289,7 +289,7 @@ test('an existing table that lacks the index gets one at initialize, the names i
   const adapter = new PostgresCacheAdapter(db.pool({ max: 2 }), { tableName: 'bare' })
   await adapter.initialize()
   await worksWith(adapter)
-  // Not through sessions that are shared: see `doctor`.
+  // Not through shared sessions: see `doctor`.
   const made = without.sessions ? 0 : 1
   assert.equal((await expiryIndexes(serverNamed, 'bare')).length, made)
   await adapter.initialize()
@@ -321,7 +321,7 @@ test('a VARCHAR(512) key column, as the pg-based adapter makes it, takes keys of
   }
 })
 
-test('and so it does under a prefix that is itself nearly as wide, or wider', async () => {
+test('the same holds under a prefix that is nearly as wide as the column, or wider', async () => {
   await (await database).query(`CREATE TABLE narrow_prefixed (key VARCHAR(512) PRIMARY KEY, value JSONB NOT NULL,
     expires_at TIMESTAMP, accessed_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)`)
   for (const keyPrefix of ['p'.repeat(450), 'p'.repeat(512), 'p'.repeat(1_000)]) {
@@ -337,7 +337,7 @@ test('and so it does under a prefix that is itself nearly as wide, or wider', as
   }
 })
 
-test('expiry is as right in a table with TIMESTAMPTZ columns', async () => {
+test('expiry is also correct in a table with TIMESTAMPTZ columns', async () => {
   const db = await database
   await db.query(`CREATE TABLE zoned (key TEXT PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMPTZ,
     created_at TIMESTAMPTZ DEFAULT now(), accessed_at TIMESTAMPTZ DEFAULT now())`)

@@ -41,7 +41,7 @@ test('a missing key is null, for get and has', async () => {
   assert.equal(await adapter.has('missing'), false)
 })
 
-test('a value is stored under its key, comes back, and is replaced', async () => {
+test('a value is stored under its key, is returned, and is replaced', async () => {
   const adapter = await cache({ keyPrefix: 'app:' })
   assert.equal(await adapter.set('replaced', { a: [1] }), undefined)
   assert.deepEqual(await adapter.get('replaced'), { a: [1] })
@@ -50,7 +50,7 @@ test('a value is stored under its key, comes back, and is replaced', async () =>
   assert.equal(await adapter.get('replaced'), 'plain')
 })
 
-test('has tells a stored null from a miss', async () => {
+test('has distinguishes a stored null from a miss', async () => {
   const adapter = await cache()
   await adapter.set('null', null)
   assert.equal(await adapter.get('null'), null)
@@ -59,7 +59,7 @@ test('has tells a stored null from a miss', async () => {
   assert.equal(await adapter.has('null'), false)
 })
 
-test('an entry is gone when its TTL is over', async () => {
+test('an entry is gone when its TTL has expired', async () => {
   const adapter = await cache()
   for (const isThere of [async () => (await adapter.get('short')) === 1, () => adapter.has('short')]) {
     await adapter.set('short', 1, 400)
@@ -110,7 +110,7 @@ test('a TTL that is negative or NaN rejects and stores nothing', async () => {
   assert.equal(await adapter.get('kept'), 'old')
 })
 
-test('a fractional TTL counts, be it far below a millisecond', async () => {
+test('a fractional TTL counts, even far below a millisecond', async () => {
   const db = await database
   const adapter = await cache()
   const since = await db.clock()
@@ -135,7 +135,7 @@ test('a huge TTL works, and the pg-based adapter can read its end as a Date', as
   }
 })
 
-test('overwriting replaces the expiry, whichever is longer', async () => {
+test('overwriting replaces the expiry, whether it is longer or shorter', async () => {
   const db = await database
   const adapter = await cache()
   for (const ttl of [60_000, 5_000, 60_000, undefined, 60_000]) {
@@ -155,7 +155,7 @@ test('an expired entry can be set again', async () => {
   assert.equal(await adapter.get('revived'), 'new')
 })
 
-test('delete removes its key only, and an absent key without complaint', async () => {
+test('delete removes its key only, and accepts an absent key', async () => {
   const adapter = await cache()
   await adapter.set('deleted', 1)
   await adapter.set('deleted:not', 2)
@@ -246,7 +246,7 @@ test('each set removes a bounded number of expired rows, until none is left, and
     await untilWritesSweep()
     await adapter.set('sweep:again', sets)
     const now = await count("key LIKE 'old:%'")
-    assert.ok(now < left, 'some go each time')
+    assert.ok(now < left, 'each set removes some')
     assert.ok(left - now <= 100, `${left - now} went at once`)
     left = now
   }
@@ -270,11 +270,11 @@ test("removing expired rows waits for nobody's row lock", async () => {
   const holder = await db.hold("SELECT * FROM go_goscope_cache WHERE key = 'held-up' FOR UPDATE")
   await untilWritesSweep()
   await inTime('a set beside a locked row', adapter.set('held-up:not', 1))
-  assert.equal(await count("key = 'held-up'"), 1, 'the locked row was left alone')
+  assert.equal(await count("key = 'held-up'"), 1, 'the locked row is unchanged')
   await holder.rollback()
   await untilWritesSweep()
   await adapter.set('held-up:not', 2)
-  assert.equal(await count("key = 'held-up'"), 0, 'and goes when it is free')
+  assert.equal(await count("key = 'held-up'"), 0, 'the row is removed once it is unlocked')
 })
 
 test('expiry is computed after the wait for a row', async () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// What loadLatest costs the server, by the plan that it has for the statement: no time is measured.
+// The cost of loadLatest for the server, according to its plan for the statement. No time is measured.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -55,6 +55,6 @@ test('loadLatest reads only the checkpoints of the highest sequence, and only on
 
 /**
  * @param {any} node of a plan
- * @returns {any[]} it and all below it
+ * @returns {any[]} it and all nodes below it
  */
 const allNodes = (node) => [node, ...(node.Plans ?? []).flatMap(allNodes)]

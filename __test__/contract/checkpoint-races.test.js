@@ -1,5 +1,5 @@
 // @ts-check
-// Checkpoints at once: the pattern of a task that does not wait, and adapters that save and clean up side by side.
+// Concurrent checkpoints: a task that does not wait for its calls, and adapters that save and clean up concurrently.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const { afterWait } = require('../helpers/leases.js')
 const database = useDatabase()
 const pools = database.then((db) => Array.from({ length: 6 }, () => db.pool({ max: 3 })))
 
-/** Adapters with a pool each, as processes would have. */
+/** Adapters with a pool each, as separate processes would have. */
 async function adapters() {
   return (await pools).map((pool) => new PostgresAdapter(pool))
 }
@@ -37,7 +37,7 @@ const checkpoint = (taskId, sequence, id = `${taskId}:${sequence}`) => ({
 const range = (from, to) => Array.from({ length: to - from }, (_, n) => from + n)
 
 /**
- * Makes a call that has to wait for a row, and changes that row before it lets the call go on.
+ * Makes a call that has to wait for a row, and changes that row before the call can continue.
  *
  * @param {string} id
  * @param {string} change
@@ -49,7 +49,7 @@ async function changeWhileWaiting(id, change, call) {
   await afterWait(db, holder, 'commit', call)
 }
 
-test('a task that awaits nothing finds its calls in the order in which it made them', async () => {
+test('the calls of a task that awaits nothing take effect in the order in which it made them', async () => {
   const [adapter] = await adapters()
   const pending = []
   for (const sequence of range(0, 60)) {
@@ -74,7 +74,7 @@ test('save, save, cleanup, loadLatest and deleteAll, all at once and in order, w
         adapter.save(checkpoint(task, 2)),
         adapter.save(checkpoint(task, 1)),
         adapter.cleanup(task, 1),
-        // It sees what came before it, and holds back nothing.
+        // It sees the earlier writes, and delays no call.
         adapter.load(`${task}:1`),
         adapter.loadLatest(task),
         adapter.save(checkpoint(task, 3, `${task}:2`)),
@@ -94,7 +94,7 @@ test('save, save, cleanup, loadLatest and deleteAll, all at once and in order, w
   }
 })
 
-test('64 saves at once over several adapters are all there', async () => {
+test('64 concurrent saves over several adapters are all stored', async () => {
   const all = await adapters()
   await Promise.all(range(0, 64).map((n) => all[n % all.length].save(checkpoint('at once', n))))
   assert.deepEqual(
@@ -103,7 +103,7 @@ test('64 saves at once over several adapters are all there', async () => {
   )
 })
 
-test('64 saves at once of one id leave one of them, whole', async () => {
+test('64 concurrent saves of one id leave one of them, complete', async () => {
   const all = await adapters()
   await Promise.all(range(0, 64).map((n) => all[n % all.length].save(checkpoint('one id', n, 'one id'))))
   const left = await all[0].list('one id')
@@ -131,7 +131,7 @@ test('a clean-up that races with the re-save of an old id under a newer sequence
   const tasks = range(0, 40).map((n) => `re-saved:${n}`)
   await Promise.all(tasks.flatMap((task) => range(0, 5).map((n) => saver.save(checkpoint(task, n)))))
   for (let round = 0; round < 60; round++) {
-    // Of each task's five ids the oldest becomes the newest, while others would still count it out.
+    // The oldest of each task's five ids becomes the newest, while other adapters would still remove it.
     const newest = tasks.map((task) => checkpoint(task, 5 + round, `${task}:${round % 5}`))
     await Promise.all([
       ...newest.map((saved) => saver.save(saved)),
@@ -144,7 +144,7 @@ test('a clean-up that races with the re-save of an old id under a newer sequence
   }
 })
 
-test('a clean-up that waited for an old id leaves it when it has become the newest', async () => {
+test('a clean-up that waited for an old id keeps it if it has become the newest', async () => {
   const [adapter] = await adapters()
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('waited', n))))
   await changeWhileWaiting('waited:0', 'sequence = 9', () => adapter.cleanup('waited', 1))
@@ -154,7 +154,7 @@ test('a clean-up that waited for an old id leaves it when it has become the newe
   )
 })
 
-test('a clean-up that waited for an id leaves it when it has moved to another task', async () => {
+test('a clean-up that waited for an id keeps it if it has moved to another task', async () => {
   const [adapter] = await adapters()
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('moved', n))))
   await changeWhileWaiting('moved:0', "task_id = 'moved to'", () => adapter.cleanup('moved', 0))
@@ -165,7 +165,7 @@ test('a clean-up that waited for an id leaves it when it has moved to another ta
   )
 })
 
-test('deleteAll that waited for an id leaves it when it has moved to another task', async () => {
+test('a deleteAll that waited for an id keeps it if it has moved to another task', async () => {
   const [adapter] = await adapters()
   await Promise.all(range(0, 3).map((n) => adapter.save(checkpoint('left', n))))
   await changeWhileWaiting('left:0', "task_id = 'left for'", () => adapter.deleteAll('left'))

@@ -1,5 +1,5 @@
 // @ts-check
-// What checkpoints promise one call at a time; checkpoint-races.test.js has them at once.
+// The contract of checkpoints, one call at a time. checkpoint-races.test.js tests concurrent calls.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -63,7 +63,7 @@ test('connect creates the documented table and an index on (task_id, sequence)',
   assert.ok(indexes.some(({ indexdef }) => /\(task_id, sequence\)/.test(indexdef)))
 })
 
-test('a checkpoint comes back whole', async () => {
+test('a checkpoint is returned complete', async () => {
   const checkpoints = await adapter()
   const whole = { ...checkpoint('whole', 3), progress: 33.25, data: { row: [3, null] }, estimatedTimeRemaining: 4_200 }
   assert.equal(await checkpoints.save(whole), undefined)
@@ -81,7 +81,7 @@ test('a missing checkpoint is undefined, and a missing task has none', async () 
   assert.equal(await checkpoints.deleteAll('missing'), undefined)
 })
 
-test('save replaces every column, the task too', async () => {
+test('save replaces every column, including the task', async () => {
   const checkpoints = await adapter()
   const first = {
     id: 'same',
@@ -102,9 +102,9 @@ test('save replaces every column, the task too', async () => {
   assert.deepEqual(await checkpoints.load('same'), first)
 })
 
-test('where sequence and timestamp are equal, list, loadLatest and cleanup agree on the order', async () => {
+test('if sequence and timestamp are equal, list, loadLatest and cleanup agree on the order', async () => {
   const checkpoints = await adapter()
-  // Not in the order of any locale, and written in another.
+  // In the order of no locale, and written in another order.
   const ids = ['b', 'Z', 'ä', 'a1', 'a-2', 'A', '_', 'ß', '😀', '\uffee', 'a_3']
   for (const taskId of ['tied', 'tied too']) {
     for (const id of ids) {
@@ -197,7 +197,7 @@ test('deleteAll removes the checkpoints of its task only', async () => {
   assert.deepEqual(await sequences(checkpoints, 'gone not'), [1, 2, 3])
 })
 
-test('numbers come back exactly, as numbers', async () => {
+test('numbers are returned exactly, as numbers', async () => {
   const checkpoints = await adapter()
   const { MAX_SAFE_INTEGER, MIN_SAFE_INTEGER, MAX_VALUE, MIN_VALUE, EPSILON } = Number
   for (const [n, [integer, float]] of [
@@ -303,11 +303,11 @@ test('ids and task ids of any length and script round-trip', async () => {
     '\udc00x',
     '\ufffd',
   ]
-  // Eight bytes each: around what a B-tree row holds, and 10,000 characters.
+  // Eight bytes each: around the size limit of a B-tree row, and 10,000 characters.
   for (const times of [322, 323, 324, 325, 326, 2_000]) names.push('ab¢🙂'.repeat(times))
   for (const [n, id] of names.entries()) {
     for (const [m, taskId] of names.entries()) {
-      if (n !== m && n > 1 && m > 1) continue // each with itself and with two plain ones
+      if (n !== m && n > 1 && m > 1) continue // each with itself and with two plain names
       const saved = { id: `${id}|${m}`, taskId, sequence: n, timestamp: 1, progress: 1, data: { n } }
       await checkpoints.save(saved)
       assert.deepEqual(await checkpoints.load(saved.id), saved)
@@ -328,7 +328,7 @@ test('ids and task ids of any length and script round-trip', async () => {
   }
 })
 
-test('data that looks like what stands beside a long id is data', async () => {
+test('data that looks like the record beside a long id is data', async () => {
   const db = await digested
   const checkpoints = new PostgresAdapter(db.pool({ max: 1 }))
   const long = {
@@ -361,7 +361,7 @@ test('a table made by hand, with narrower ids and numbers and without created_at
   assert.equal(
     indexes.some(({ indexdef }) => /\(task_id, sequence\)/.test(indexdef)),
     !without.sessions,
-    'and gets the index that it lacks, but not through sessions that are shared',
+    'and gets the index that it lacks, but not through shared sessions',
   )
   const theirs = {
     id: 'theirs',

@@ -19,7 +19,7 @@ test('an unknown breaker is null', async () => {
   assert.equal(await (await adapter()).getState('unknown'), null)
 })
 
-test('setState and getState round-trip to the millisecond; absent stays absent, 0 stays 0', async () => {
+test('setState and getState round-trip to the millisecond; an absent time stays absent, 0 stays 0', async () => {
   const circuits = await adapter()
   for (const state of /** @type {const} */ ([
     { state: 'closed', failureCount: 0 },
@@ -33,7 +33,7 @@ test('setState and getState round-trip to the millisecond; absent stays absent, 
   }
 })
 
-test('null times are as good as absent', async () => {
+test('null times are equivalent to absent ones', async () => {
   const circuits = await adapter()
   const state = /** @type {any} */ ({ state: 'open', failureCount: 1, lastFailureTime: null, lastSuccessTime: null })
   await circuits.setState('nulls', state)
@@ -69,7 +69,7 @@ test('recordFailure counts, opens at the limit, and takes the time from the serv
   assert.equal((await circuits.getState('opens'))?.state, 'open')
 })
 
-test('recordFailure opens at the first failure where the limit is one, and never below the limit', async () => {
+test('recordFailure opens at the first failure if the limit is one, and never below the limit', async () => {
   const circuits = await adapter()
   await circuits.recordFailure('one', 1)
   assert.equal((await circuits.getState('one'))?.state, 'open')
@@ -88,13 +88,13 @@ test("recordFailure keeps 'half-open' and 'open' below the limit", async () => {
   }
 })
 
-test('the count stops at its last number instead of failing', async () => {
+test('the count stays at its maximum instead of failing', async () => {
   const circuits = await adapter()
   await circuits.setState('last', { state: 'open', failureCount: 2 ** 31 - 1 })
   assert.equal(await circuits.recordFailure('last', 5), 2 ** 31 - 1)
 })
 
-test('counts up to the last number are distinct within a batch, and then stay at it', async () => {
+test('counts up to the maximum are distinct within a batch, and then stay at the maximum', async () => {
   const breakers = await adapter()
   const keys = ['near', 'nearer', 'far']
   const start = [2_147_483_640, 2_147_483_645, 5]
@@ -137,7 +137,7 @@ test('200 concurrent failures of one breaker are all counted, each with its own 
   assert.equal((await adapters[0].getState('concurrent'))?.state, 'open')
 })
 
-test('as many from several processes', async () => {
+test('200 concurrent failures from several processes are all counted', async () => {
   const { url } = await database
   const results = await inProcesses(5, 'failing', { url })
   assert.deepEqual(
@@ -146,7 +146,7 @@ test('as many from several processes', async () => {
   )
 })
 
-test('batches of many breakers with limits of their own', async () => {
+test('batches of many breakers, each with its own limit', async () => {
   const circuits = await adapter()
   const counts = await Promise.all(
     Array.from({ length: 100 }, (_, n) => circuits.recordFailure(`many:${n}`, (n % 3) + 1)),

@@ -1,6 +1,6 @@
 // @ts-check
-// The end of an adapter while others depend on it: work that closes the adapter of other work, and locks that are granted when
-// their adapter is being closed.
+// An adapter ends while others depend on it: work that closes the adapter of other work, and locks that are granted
+// while their adapter is being closed.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -13,13 +13,17 @@ const database = useDatabase()
 const CLOSED = { code: 'ERR_ADAPTER_CLOSED' }
 const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
 
-/** Ways to do work that the end of an adapter waits for. @type {[string, any, (adapter: any, work: () => unknown) => Promise<any>][]} */
+/**
+ * Ways to do work that the end of an adapter waits for.
+ *
+ * @type {[string, any, (adapter: any, work: () => unknown) => Promise<any>][]}
+ */
 const WORK = [
   ['run()', PostgresIdempotencyAdapter, (adapter, work) => adapter.run('work', work)],
   ['getOrSet()', PostgresCacheAdapter, (adapter, work) => adapter.getOrSet('work', work)],
 ]
 
-/** A point that several must reach before any goes on. */
+/** A point that several tasks must reach before any of them continues. */
 function meeting(/** @type {number} */ count) {
   let isComplete = () => {}
   const complete = new Promise((/** @type {(nothing: void) => void} */ resolve) => (isComplete = resolve))
@@ -44,7 +48,7 @@ for (const [name, Class, work] of WORK) {
           work(adapter, async () => {
             await haveBegun()
             await adapters[(n + 1) % count][method]()
-            // Calls of the work itself are not refused before it is over.
+            // Calls of the work itself are not refused before the work has ended.
             return (await adapter.get('other')) ?? n
           }),
         )
@@ -106,7 +110,7 @@ const TAKES = [
 
 for (const [name, take] of TAKES) {
   for (const method of /** @type {const} */ (['close', 'disconnect'])) {
-    test(`a lock that ${name} is granted during ${method}() is free when that resolves`, async () => {
+    test(`a lock that ${name} is granted during ${method}() is free when the call resolves`, async () => {
       const db = await database
       const pool = db.pool()
       const [adapter, other] = [new PostgresAdapter(pool), new PostgresAdapter(pool)]
@@ -127,7 +131,7 @@ for (const [name, take] of TAKES) {
   }
 }
 
-test('an owner that the application names keeps a lock that it is granted during close()', async () => {
+test('an owner named by the application keeps a lock that is granted during close()', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   await adapter.connect()

@@ -1,6 +1,6 @@
 // @ts-check
-// close(), Symbol.asyncDispose and ping() of all three classes: closing one adapter ends nothing that was given to it, and no
-// other adapter.
+// close(), Symbol.asyncDispose and ping() of all three classes. Closing one adapter ends no object that was given to
+// it, and no other adapter.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -22,7 +22,7 @@ const CLASSES = [
   [PostgresIdempotencyAdapter, (adapter) => adapter.set('k', 1), (adapter) => adapter.get('k')],
 ]
 
-/** How many sessions there are under an application name. */
+/** The number of sessions under an application name. */
 const sessions = async (/** @type {string} */ name) => {
   const sql = 'SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = $1'
   return (await (await database).query(sql, [name]))[0].n
@@ -31,7 +31,7 @@ const sessions = async (/** @type {string} */ name) => {
 for (const [Class, write, read] of CLASSES) {
   const title = Class.name
 
-  test(`${title}: close() waits for its calls, refuses later ones, and leaves the pool and other adapters alone`, async () => {
+  test(`${title}: close() waits for its calls, refuses later ones, and does not affect the pool and other adapters`, async () => {
     const db = await database
     const name = `closing ${title}`
     const pool = db.pool({ application_name: name, idleTimeoutMillis: 0 })
@@ -57,7 +57,7 @@ for (const [Class, write, read] of CLASSES) {
     assert.equal(other.metrics().pool.open, 0)
     assert.equal((await pool.query('SELECT 1 AS n')).rows[0].n, 1)
     if (!without.sessions) await until('only the pool of pg is connected', async () => (await sessions(name)) === 1)
-    // A new adapter on the pool connects anew.
+    // A new adapter on the pool connects again.
     const later = new Class(pool)
     assert.ok(await read(later))
     await later.disconnect()
@@ -90,7 +90,7 @@ for (const [Class, write, read] of CLASSES) {
     assert.deepEqual(Object.keys(adapter), [])
   })
 
-  test(`${title}: ping() asks the server`, async () => {
+  test(`${title}: ping() makes a request to the server`, async () => {
     const db = await database
     const proxy = await startProxy(db.url)
     const adapter = new Class(db.pool({ connectionString: proxy.url, max: 1 }))
@@ -109,7 +109,7 @@ for (const [Class, write, read] of CLASSES) {
   })
 }
 
-test('close() ends waits and subscriptions of its own, and waits for work that has begun', async () => {
+test('close() ends waits and subscriptions of its own, and waits for running work', async () => {
   const db = await database
   const pool = db.pool()
   const [locks, other] = [new PostgresAdapter(pool), new PostgresAdapter(pool)]
@@ -139,7 +139,7 @@ test('close() ends waits and subscriptions of its own, and waits for work that h
   const begun = new Promise((/** @type {(nothing: void) => void} */ resolve) => (begin = resolve))
   const working = results.run('work', async () => {
     begin()
-    // Within the work it returns at once, and calls of the work are not refused.
+    // Within the work, it returns at once, and calls of the work are not refused.
     await results.close()
     assert.equal(await results.get('work'), null)
     hasEnded = true
@@ -152,11 +152,11 @@ test('close() ends waits and subscriptions of its own, and waits for work that h
   assert.equal(await working, 'done')
   await refused
   assert.equal((await new PostgresIdempotencyAdapter(pool).get('work'))?.value, 'done')
-  // Its subscription would still ask when the database is dropped, and PgBouncer has a client wait for one that is gone.
+  // Its subscription would still poll when the database is dropped, and PgBouncer makes a client of a missing one wait.
   await other.disconnect()
 })
 
-test('a lease of an adapter that is closed is not renewed, and runs out', async () => {
+test('a lease of an adapter that is closed is not renewed, and expires', async () => {
   const pool = (await database).pool()
   const [adapter, other] = [new PostgresAdapter(pool), new PostgresAdapter(pool)]
   const lease = await adapter.lock('left', { ttl: 300 })
@@ -176,7 +176,7 @@ test('many adapters in turn on one pool leave nothing on it', async () => {
   assert.equal(pool.end, end)
 })
 
-test('adapters that overlap on one pool leave nothing on it, and its end ends those that are open', async () => {
+test('adapters that overlap on one pool leave nothing on it, and the end of the pool ends the open ones', async () => {
   const pool = (await database).pool()
   const { end } = pool
   const visit = async () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// Who gets a lock when many want it: adapters and processes, absent, expired and just released rows.
+// Which contender gets a contested lock: adapters and processes; absent, expired and just released rows.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -16,7 +16,7 @@ const CONTENDERS = 64
 
 const database = useDatabase()
 
-/** @param {string} sql makes the rows as the contenders find them */
+/** @param {string} sql makes the rows that the contenders find */
 const contest = async (sql) => {
   const db = await database
   await new PostgresAdapter(db.pool()).connect()
@@ -31,7 +31,7 @@ const contest = async (sql) => {
   assert.deepEqual(
     new Map(rows.map(({ key, owner }) => [key, owner])),
     new Map(winners.map(([key, owner]) => [`lock:${key}`, owner])),
-    'and the rows hold the winners',
+    'the rows contain the winners',
   )
 }
 
@@ -44,7 +44,7 @@ test('66 contenders in 6 processes for expired locks: one wins each, the rest ge
                  SELECT 'lock:k' || n, 'gone', timezone('UTC', now()) - interval '1 second' FROM generate_series(0, 19) AS n`)
 })
 
-test('64 contenders over 8 adapters in one process, round after round over one just released lock', async () => {
+test('64 contenders over 8 adapters in one process, repeatedly over one just released lock', async () => {
   const db = await database
   const adapters = Array.from({ length: 8 }, () => new PostgresAdapter(db.pool({ max: 4 })))
   await adapters[0].connect()
@@ -81,7 +81,7 @@ test('no update is lost under the lock, over 6 processes', async () => {
   assert.equal((await db.query('SELECT n FROM counter'))[0].n, PROCESSES * rounds)
 })
 
-test('processes that sweep and want the same locks do not deadlock', { skip: without.sessions }, async () => {
+test('processes that clean up and acquire the same locks do not deadlock', { skip: without.sessions }, async () => {
   const db = await database
   const log = async () =>
     (await db.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()'))[0].deadlocks
@@ -94,7 +94,7 @@ test('processes that sweep and want the same locks do not deadlock', { skip: wit
     await Promise.all(adapters.map((adapter) => Promise.all(shuffled().map((key) => adapter.acquire(key, 5)))))
     await sleep(8)
   }
-  // A session has reported all of its statistics when it ends; PostgreSQL 13 takes a moment to hand them on.
+  // A session has reported all of its statistics when it ends. PostgreSQL 13 takes a moment to publish them.
   await Promise.all(adapters.map((adapter) => adapter.disconnect()))
   await until('the end of the sessions', async () => {
     const left = await db.query("SELECT FROM pg_stat_activity WHERE application_name = 'sweeper'")

@@ -1,9 +1,10 @@
 // @ts-check
-// What an application sees when this package takes the place of the pg-based one: random sequences of operations, and
-// scenarios, run on a pg-written reference and on us. All that differs is in one list, and all that is in the list
-// differs. In every configuration, because ours must agree with a reference in UTC whatever the zones are.
+// What an application sees when this package replaces the pg-based one. Random sequences of operations, and scenarios,
+// run on a reference written with pg, and on this package. One list contains all differences, and everything in the
+// list is a difference. It runs in every configuration, because our results must agree with a reference in UTC in any
+// time zone.
 //
-//   GOSCOPE_TEST_SEEDS=2000        that many sequences, or, as 2000-2999, those of these seeds
+//   GOSCOPE_TEST_SEEDS=2000        the number of sequences, or, as 2000-2999, the sequences of these seeds
 //   GOSCOPE_TEST_REPLAY=17:0,4,9   the operations 0, 4 and 9 of the sequence of seed 17, as a failure prints it
 'use strict'
 
@@ -23,7 +24,7 @@ const DEFAULT_SEQUENCES = 90
 const OPERATIONS = 40
 const REPLAY = process.env.GOSCOPE_TEST_REPLAY
 
-/** Whether these are fewer sequences than those in which every difference is known to be seen. */
+/** Whether there are fewer sequences than the number that is known to show every difference. */
 const isPartial = REPLAY !== undefined || sequences().length < DEFAULT_SEQUENCES
 
 const database = useDatabase()
@@ -42,13 +43,13 @@ before(async () => {
       await side.cache().initialize()
     })
   }
-  // It has checkpoint methods, and makes no table for them.
+  // It has checkpoint methods, but makes no table for them.
   await db.query('CREATE TABLE reference.go_goscope_checkpoints (LIKE ours.go_goscope_checkpoints INCLUDING ALL)')
   const allowed = differences.map(({ id }) => ({ id, explain: explanations[id] }))
   comparison = new Comparison(db, reference, ours, allowed)
 })
 
-test('random sequences of operations differ from the reference as listed, and in nothing else', async () => {
+test('random sequences of operations differ from the reference only as listed', async () => {
   const all = sequences()
   for (const [seed, sequence] of all) {
     if (await comparison.run(sequence)) assert.fail(await report(seed, sequence))
@@ -58,7 +59,7 @@ test('random sequences of operations differ from the reference as listed, and in
   console.log(`# figure: differences as listed: ${seen.join(', ')}`)
 })
 
-test('every difference that the sequences may show, they show', { skip: isPartial }, () => {
+test('the sequences show every difference that they may show', { skip: isPartial }, () => {
   const unseen = Object.keys(explanations).filter((id) => !comparison.seen.has(id))
   assert.deepEqual(unseen, [])
 })
@@ -79,7 +80,7 @@ for (const [id, { run, theirs, ours, settings }] of Object.entries(scenarios)) {
   })
 }
 
-test('after disconnect(), every method of both rejects in the same words', async () => {
+test('after disconnect(), every method of both rejects with the same message', async () => {
   const db = await database
   const refusals = async (/** @type {'reference' | 'ours'} */ name) => {
     const side = new Side(db, name)
@@ -126,7 +127,7 @@ test("the README's table of differences is the list", () => {
   )
 })
 
-test('what is listed is promised', () => {
+test('every listed difference is promised', () => {
   const flat = (/** @type {string} */ text) => text.replace(/\n\s*(\* )?/g, ' ')
   const promised = flat(file('README.md')) + flat(file('index.d.ts'))
   const unpromised = differences.filter(({ promise }) => !promised.includes(promise))

@@ -1,5 +1,5 @@
 // @ts-check
-// Failures look as they do through pg: same class, fields and codes.
+// Failures look the same as through pg: same class, fields and codes.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -18,7 +18,7 @@ const failureOf = (/** @type {Promise<unknown>} */ promise) =>
     (error) => error,
   )
 
-/** Both ways to the same server: what pg says, and what we say. */
+/** Both routes to the same server: pg's error, and ours. */
 async function both(/** @type {pg.PoolConfig} */ config) {
   const pools = [new pg.Pool(config), new pg.Pool(config)]
   const theirs = await failureOf(pools[0].query('SELECT 1'))
@@ -39,7 +39,7 @@ test("a server error is an instance of the application's DatabaseError, with its
   }
 })
 
-test('constraint, schema, table and column are told', async () => {
+test('an error names constraint, schema, table and column', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   await adapter.connect()
@@ -51,7 +51,7 @@ test('constraint, schema, table and column are told', async () => {
   assert.match(error.detail, /evil/)
 })
 
-test('in a batch, the bad call alone gets the error', async () => {
+test('in a batch, only the bad call gets the error', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const results = await Promise.allSettled(
     Array.from({ length: 300 }, (_, n) => adapter.set(`b${n}`, n === 137 ? '\0' : n)),
@@ -80,7 +80,7 @@ test('the stack leads to the line of the caller', async () => {
   assert.match(argument.stack, /errors\.test\.js/)
 })
 
-test('nobody listens: ECONNREFUSED', async () => {
+test('no listener: ECONNREFUSED', async () => {
   const [theirs, ours] = await both({ host: '127.0.0.1', port: 1, user: 'x' })
   for (const field of ['name', 'message', 'code', 'errno', 'syscall', 'address', 'port'])
     assert.equal(ours[field], theirs[field], field)
@@ -145,7 +145,7 @@ test('a server that accepts and says nothing: connectionTimeoutMillis', async ()
 
 test('statement_timeout of the pool applies: 57014', { skip: without.sessions }, async () => {
   const db = await database
-  // For the one call that must fail; on a slow machine any other may, too.
+  // Only for the call that must fail. On a slow machine any other call may fail, too.
   const hasty = new PostgresAdapter(db.pool({ statement_timeout: 150 }))
   const adapter = new PostgresAdapter(db.pool())
   await adapter.set('slow', 1)
@@ -155,7 +155,7 @@ test('statement_timeout of the pool applies: 57014', { skip: without.sessions },
   assert.equal(await adapter.get('slow'), 1)
 })
 
-test('a connection that is killed under a write: its code, and the pool goes on', async () => {
+test('a connection that is killed under a write: its code, and the pool continues', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool({ application_name: 'killed' }))
   await adapter.set('killed', 1)

@@ -1,5 +1,5 @@
 // @ts-check
-// What go-go-scope does with an adapter, by its documentation and its code.
+// How go-go-scope uses an adapter, according to its documentation and its code.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const database = useDatabase()
 
 const makeAdapter = async (options = {}) => createPostgresAdapter((await database).pool(), options)
 
-test('the property `lock` of an adapter is a method, and the provider that go-go-scope takes', async () => {
+test('the property `lock` of an adapter is a method, and the provider that go-go-scope accepts', async () => {
   const adapter = await makeAdapter({ keyPrefix: 'provider:', defaultLockTTL: 60_000 })
   // As in `provider: s.persistence?.lock`, and then detached from it.
   const provider = adapter.lock
@@ -50,21 +50,21 @@ test('a subclass may replace the methods that the provider has', async () => {
   await adapter.disconnect()
 })
 
-test('a TTL of 0 is a lease that has run out already, as the scheduler asks for it by `timeout: 0`', async () => {
+test('a TTL of 0 is a lease that has already expired, as the scheduler requests with `timeout: 0`', async () => {
   const adapter = await makeAdapter()
   const over = await adapter.acquire('due', 0, 'scheduler')
   assert.ok(over)
   assert.equal(await over.isValid(), false)
   assert.equal(over.signal.aborted, true)
   assert.equal(await over.extend(60_000), false)
-  // It keeps no other from the lock, and of that it is refused.
+  // It does not block another owner, and it is refused while another owner holds the lock.
   const next = await adapter.acquire('due', 60_000, 'another')
   assert.equal(await next?.isValid(), true)
   assert.equal(await adapter.acquire('due', 0, 'scheduler'), null)
   assert.equal(await adapter.extend('due', 0, 'scheduler'), false)
   await over.release()
   assert.equal(await next?.isValid(), true)
-  // And ends a lease that is extended by it.
+  // An extension with it ends the lease.
   assert.equal(await adapter.extend('due', 0, 'another'), true)
   assert.equal(await next?.isValid(), false)
   const last = await adapter.acquire('due', 60_000)
@@ -74,7 +74,7 @@ test('a TTL of 0 is a lease that has run out already, as the scheduler asks for 
   await adapter.disconnect()
 })
 
-test('recordFailure without a maximum counts, and leaves the state as it is', async () => {
+test('recordFailure without a maximum counts, and leaves the state unchanged', async () => {
   const adapter = await makeAdapter()
   assert.equal(await adapter.recordFailure('counted'), 1)
   assert.equal(await adapter.recordFailure('counted', undefined), 2)
@@ -84,7 +84,7 @@ test('recordFailure without a maximum counts, and leaves the state as it is', as
   await adapter.disconnect()
 })
 
-test('a Date is a time of a breaker’s state', async () => {
+test('a breaker’s state accepts a Date as a time', async () => {
   const adapter = await makeAdapter()
   const [failed, succeeded] = [new Date(1_600_000_000_123), new Date(-1)]
   await adapter.setState('dated', {

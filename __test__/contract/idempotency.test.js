@@ -49,7 +49,7 @@ test('connect creates the documented table, with a partial index on the expiry',
       ['expires_at', 'timestamp with time zone', 'YES', null],
       ['created_at', 'timestamp with time zone', 'YES', 'CURRENT_TIMESTAMP'],
       ['updated_at', 'timestamp with time zone', 'YES', 'CURRENT_TIMESTAMP'],
-      // Beyond what is documented, and nullable.
+      // Additional to the documented columns, and nullable.
       ['fingerprint', 'text', 'YES', null],
     ],
   )
@@ -80,7 +80,7 @@ test('a stored null is not a miss', async () => {
   assert.deepEqual(await results.get('null'), { value: null })
 })
 
-test('expiresAt is absent where there is no TTL', async () => {
+test('expiresAt is absent if there is no TTL', async () => {
   const results = await adapter()
   for (const ttl of /** @type {any[]} */ ([undefined, null, 0, -0, Infinity])) {
     await results.set('endless', 1, 60_000)
@@ -130,7 +130,7 @@ test('an expired entry is null and can be set again', async () => {
   assert.equal((await results.get('short'))?.value, 2)
 })
 
-test('fractional and huge TTLs; negative and NaN reject and leave what is there', async () => {
+test('fractional and huge TTLs; negative and NaN ones reject and leave the entry unchanged', async () => {
   const results = await adapter()
   await results.set('ttl', 1, 0.25)
   await sleep(1)
@@ -182,7 +182,7 @@ const ERRORS = [
   ['an old-style subclass', Object.create(Error.prototype, { message: { value: 'failed' } })],
 ]
 
-test('a failed Result is not stored, and drops an older entry', async () => {
+test('a failed Result is not stored, and deletes an older entry', async () => {
   const results = await adapter()
   for (const [title, error] of ERRORS) {
     const kinds = [[error, undefined], vm.runInNewContext('(e) => [e, undefined]')(error)]
@@ -205,7 +205,7 @@ test('a successful Result is stored, and replayed as one', async () => {
   }
 })
 
-test('what merely looks like a failed Result is stored', async () => {
+test('a value that only looks like a failed Result is stored', async () => {
   const results = await adapter()
   const error = new Error('failed')
   for (const value of [
@@ -235,7 +235,7 @@ test('a failed Result with a bad TTL rejects, and the older entry stays', async 
   assert.deepEqual(await results.get('bad ttl'), { value: 'old' })
 })
 
-test('calls on one key keep their order, failed Results too', async () => {
+test('calls on one key keep their order, also with failed Results', async () => {
   const results = await adapter()
   const [, one, , none, , two] = await Promise.all([
     results.set('order', 1),
@@ -271,7 +271,7 @@ test('keys of any length', async () => {
   await everyLength(results)
 })
 
-test('keys of any length where the table has VARCHAR(255), as the pg-based adapter makes it', async () => {
+test('keys of any length work if the table has VARCHAR(255), as the pg-based adapter makes it', async () => {
   const db = await withTheirTable(pgBased)
   await db.query(`INSERT INTO go_goscope_idempotency (key, value, expires_at) VALUES
     ('live', '[null, {"n": 1}]', now() + interval '1 minute'), ('over', '1', now() - interval '1 millisecond')`)
@@ -288,14 +288,14 @@ test('keys of any length where the table has VARCHAR(255), as the pg-based adapt
   assert.deepEqual(indexes, [{ indexname: 'idx_idempotency_expires' }])
 })
 
-test('and there under a long prefix too', async () => {
+test('the same holds under a long prefix', async () => {
   const own = (await withTheirTable(pgBased)).pool({ max: 1 })
   for (const length of [150, 200, 255, 300]) {
     await everyLength(new PostgresIdempotencyAdapter(own, { keyPrefix: 'p'.repeat(length) }))
   }
 })
 
-test('expiry is as right where the columns are TIMESTAMP', async () => {
+test('expiry is also correct if the columns are TIMESTAMP', async () => {
   const db = await zoneless
   await db.query(`CREATE TABLE go_goscope_idempotency (key TEXT PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP,
     created_at TIMESTAMP, updated_at TIMESTAMP)`)
@@ -321,7 +321,7 @@ for (const [what, sql] of [
     await (sql.startsWith('UPDATE') ? results.set('waited', 'old') : results.delete('waited'))
     const holder = await db.hold(sql)
     const { since } = await afterWait(db, holder, 'rollback', () => results.set('waited', 'new', 60_000))
-    // So much of its TTL an entry may lose while its insert waits.
+    // An entry may lose this much of its TTL while its insert waits.
     await assertLease(db, 'go_goscope_idempotency', 'waited', { ttl: 60_000, since, tolerance: 50 })
   })
 }

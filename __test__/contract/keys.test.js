@@ -1,5 +1,6 @@
 // @ts-check
-// Keys, owners, ids and task ids: any string without U+0000, of any length; prefixes.test.js has what stands before.
+// Keys, owners, ids and task ids: any string without U+0000, of any length. prefixes.test.js tests the prefix before
+// them.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -33,7 +34,7 @@ function forEachStore(promise, check, except) {
   }
 }
 
-/** The names are all different: each holds what was put under it and nothing else. */
+/** The names are all different: each holds only the value that was stored under it. */
 async function areDistinct(/** @type {import('./stores.js').Store} */ store, /** @type {string[]} */ names) {
   assert.equal(new Set(names).size, names.length, 'the test itself')
   await Promise.all(names.map((name, n) => store.put(name, n)))
@@ -51,7 +52,7 @@ async function areDistinct(/** @type {import('./stores.js').Store} */ store, /**
 const brief = (/** @type {string} */ name) =>
   name.length > 100 ? `${name.slice(0, 20)}...(${name.length})...${name.slice(-20)}` : name
 
-/** What is stored in the table's column, of the rows that hold `like`. */
+/** The stored values in the table's column, of the rows that contain `like`. */
 async function storedNames(/** @type {import('./stores.js').Store} */ { table, column }, /** @type {string} */ start) {
   const rows = await (await database).query(`SELECT ${column} AS name FROM ${table} WHERE starts_with(${column}, $1)`, [
     start,
@@ -102,7 +103,7 @@ forEachStore('numbers and bigints are their decimal text', async (store) => {
   }
 })
 
-test('numbers and bigints are their decimal text: owners, and what comes back', async () => {
+test('numbers and bigints are their decimal text: owners, and the returned names', async () => {
   const adapter = new PostgresAdapter(await pool, { keyPrefix: 'numeric:' })
   const any = (/** @type {any} */ value) => value
   const handle = await adapter.acquire(any(5), 60_000, any(7))
@@ -117,7 +118,7 @@ test('numbers and bigints are their decimal text: owners, and what comes back', 
 })
 
 /**
- * Every method that takes a name, and the argument it must name.
+ * Every method that takes a name, and the argument that its error must name.
  *
  * @typedef {[method: string, argument: string, call: (name: any) => Promise<unknown>]} Naming
  * @returns {Promise<Naming[]>}
@@ -160,7 +161,7 @@ async function namingMethods() {
   ]
 }
 
-test('a name with U+0000 rejects, named', async () => {
+test('a name with U+0000 rejects with the name of the argument', async () => {
   for (const [method, argument, call] of await namingMethods()) {
     for (const name of ['\0', 'a\0b', `${'x'.repeat(5_000)}\0`, '\0"\\ud800"']) {
       await assert.rejects(call(name), (/** @type {any} */ error) => {
@@ -173,7 +174,7 @@ test('a name with U+0000 rejects, named', async () => {
   }
 })
 
-test('NaN and Infinity are no names', async () => {
+test('NaN and Infinity are refused as names', async () => {
   for (const [method, argument, call] of await namingMethods()) {
     for (const name of [Number.NaN, Infinity, -Infinity]) {
       await assert.rejects(call(name), (/** @type {any} */ error) => {
@@ -185,7 +186,7 @@ test('NaN and Infinity are no names', async () => {
   }
 })
 
-/** Distinct, and each of them easily taken for another. */
+/** Distinct names that are easily confused. */
 // biome-ignore format: one line each would be a page
 const ODD = [
   '', ' ', '  ', '\t', '\n', '\r\n', '\u00a0', '\ufeff', '\u200b', 'a', 'A', 'a ', ' a', 'a\n', 'å', 'a\u030a', 'ß', 'ss',
@@ -200,14 +201,14 @@ forEachStore('odd names are different names, and come back exactly', async (stor
   await areDistinct(store, ODD)
 })
 
-/** Text that does not compress: each character from anywhere in Unicode but U+0000 and the surrogates. */
+/** Text that does not compress: each character is any Unicode character except U+0000 and the surrogates. */
 const noise = (/** @type {number} */ characters) =>
   Array.from({ length: characters }, () => {
     const point = crypto.randomInt(1, 0x10f800)
     return String.fromCodePoint(point < 0xd800 ? point : point + 0x800)
   }).join('')
 
-/** As many bytes in hexadecimal digits: they compress to half, which may or may not fit an index. */
+/** As many bytes in hexadecimal digits. They compress to half, which may or may not fit an index. */
 const digits = (/** @type {number} */ bytes) =>
   crypto
     .randomBytes(Math.ceil(bytes / 2))
@@ -246,7 +247,7 @@ forEachStore('what a long or an odd name is stored as is, as a name, another', a
   await areDistinct(store, names)
 })
 
-test('names of any length where the columns are VARCHAR(100), with and without a prefix', {
+test('names of any length work if the columns are VARCHAR(100), with and without a prefix', {
   skip: without.plainKeys,
 }, async () => {
   const db = await narrowDatabase
@@ -257,12 +258,12 @@ test('names of any length where the columns are VARCHAR(100), with and without a
   }
   const names = [0, 1, 50, 85, 86, 87, 90, 94, 95, 99, 100, 101, 255, 3_000].map((length) => 'é'.repeat(length))
   for (const keyPrefix of ['p:', 'long prefix:']) {
-    // Another pool: what this one knows of the tables is from before.
+    // Another pool: this one's knowledge of the tables is from before.
     for (const store of storesOf(db.pool({ max: 2 }), keyPrefix)) await areDistinct(store, names)
   }
 })
 
-/** A checkpoint goes with its task. */
+/** A checkpoint is removed with its task. */
 const NOT_REMOVED = 'checkpoint ids'
 
 forEachStore(
@@ -295,7 +296,7 @@ for (const title of ['cache', 'PostgresCacheAdapter']) {
     }
   }
 
-  test(`${title}: patterns find long and odd keys as they are given`, async () => {
+  test(`${title}: patterns match long and odd keys as given`, async () => {
     const names = [`find ${shared} me`, 'find "quoted" me', 'find \u0001 me', '\u0001#find me', 'find nothing']
     await finds('patterns:', names, [
       ['find*me', names.slice(0, 3)],
@@ -306,7 +307,7 @@ for (const title of ['cache', 'PostgresCacheAdapter']) {
     ])
   })
 
-  test(`${title}: patterns find keys with lone surrogates as they are given`, async () => {
+  test(`${title}: patterns match keys with lone surrogates as given`, async () => {
     const names = ['find \ud800 me', 'find \udfff', '\udfff me', 'find me']
     await finds('surrogates:', names, [
       ['*', names],

@@ -15,7 +15,7 @@ const skip = without.sessions
 const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
 
 /**
- * Sessions on the server under an application name.
+ * Counts the sessions on the server under an application name.
  *
  * @param {string} name
  */
@@ -55,7 +55,7 @@ test('adapters on one pool share one native pool, within its max, opened lazily'
   let most = 0
   let isOver = false
   const watch = async () => {
-    // Once more when all is over: the connections are open still.
+    // Once more after all calls have ended: the connections are still open.
     for (let isLast = false; !isLast; ) {
       isLast = isOver
       most = Math.max(most, await sessions('shared'))
@@ -92,7 +92,7 @@ test('idleTimeoutMillis: 0 keeps them', { skip }, async () => {
   await adapter.disconnect()
 })
 
-test('disconnect waits for the calls under way, closes the connections, and ends the given pool once', async () => {
+test('disconnect waits for the calls in flight, closes the connections, and ends the given pool once', async () => {
   const db = await database
   const pool = db.pool({ application_name: 'ends' })
   let ended = 0
@@ -134,7 +134,7 @@ test('disconnect waits for the calls under way, closes the connections, and ends
   assert.equal(n, 200)
 })
 
-test('a handle of a disconnected adapter rejects as the adapter does', async () => {
+test('a handle of a disconnected adapter rejects like the adapter', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const handle = await adapter.acquire('handle', 60_000)
   await adapter.disconnect()
@@ -147,7 +147,7 @@ test('disconnect before any call', async () => {
   await assert.rejects(adapter.get('x'), ENDED)
 })
 
-test('a pool that the application ended itself takes the native connections with it', async () => {
+test('a pool that the application ends also closes the native connections', async () => {
   const db = await database
   const pool = db.pool({ application_name: 'ended by the application' })
   const adapter = new PostgresAdapter(pool)
@@ -159,7 +159,7 @@ test('a pool that the application ended itself takes the native connections with
   await adapter.disconnect()
 })
 
-test('a promise resolves only after the commit: what it wrote is there for everybody', async () => {
+test('a promise resolves only after the commit: every session sees what it wrote', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   for (let n = 0; n < 50; n++) {

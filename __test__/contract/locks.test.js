@@ -25,7 +25,7 @@ async function row(key) {
 }
 
 /**
- * A lease of a moment, by the time it is over.
+ * Acquires a lease of a moment, and waits for its end.
  *
  * @param {PostgresAdapter} locks
  * @param {string} key
@@ -38,7 +38,7 @@ async function expired(locks, key, owner) {
   return handle
 }
 
-test('a free lock is taken under its key, and for the TTL by the server clock', async () => {
+test('a free lock is acquired under its key, for the TTL on the clock of the server', async () => {
   const db = await database
   const locks = await adapter()
   const since = await db.clock()
@@ -49,7 +49,7 @@ test('a free lock is taken under its key, and for the TTL by the server clock', 
   assert.equal(await handle.isValid(), true)
 })
 
-test('a live lock of another owner is null, and its row is not touched', async () => {
+test('acquiring a live lock of another owner returns null, and its row is unchanged', async () => {
   const locks = await adapter()
   assert.ok(await locks.acquire('busy', 60_000, 'first'))
   const before = await (await database).query("SELECT xmin, ctid FROM go_goscope_locks WHERE key = 'lock:busy'")
@@ -59,7 +59,7 @@ test('a live lock of another owner is null, and its row is not touched', async (
   assert.deepEqual(after, before)
 })
 
-test('the owner defaults to a UUIDv4, another each time', async () => {
+test('the owner defaults to a UUIDv4, a new one each time', async () => {
   const locks = await adapter()
   await locks.acquire('uuid:1', 60_000)
   await locks.acquire('uuid:2', 60_000, /** @type {any} */ (null))
@@ -69,7 +69,7 @@ test('the owner defaults to a UUIDv4, another each time', async () => {
   assert.notEqual(one, two)
 })
 
-test('the same owner re-acquires and replaces the expiry, shorter too', async () => {
+test('the same owner re-acquires and replaces the expiry, also with a shorter one', async () => {
   const db = await database
   const locks = await adapter()
   for (const ttl of [600_000, 60_000, 900_000]) {
@@ -79,7 +79,7 @@ test('the same owner re-acquires and replaces the expiry, shorter too', async ()
   }
 })
 
-test('a lease lasts for its TTL, and is over then', async () => {
+test('a lease lasts for its TTL, and no longer', async () => {
   const locks = await adapter()
   const handle = await locks.acquire('lasts', 500)
   assert.ok(handle)
@@ -94,7 +94,7 @@ test('an expired lock is free', async () => {
   assert.equal((await row('lock:expires')).owner, 'second')
 })
 
-test('the default TTL is the option, and without one its absence is a TypeError', async () => {
+test('the default TTL is the option, and without the option an absent TTL is a TypeError', async () => {
   const db = await database
   const locks = await adapter({ defaultLockTTL: 30_000 })
   for (const absent of [undefined, null]) {
@@ -109,7 +109,7 @@ test('the default TTL is the option, and without one its absence is a TypeError'
   })
 })
 
-test('extend: the owner of a live lock only; it may shorten', async () => {
+test('extend: only the owner of a live lock may extend it, or shorten it', async () => {
   const db = await database
   const locks = await adapter()
   await locks.acquire('extend', 300_000, 'me')
@@ -143,7 +143,7 @@ test('the handle: methods work detached, release twice is harmless', async () =>
   assert.equal(await row('lock:handle'), undefined)
 })
 
-test('the handle: release leaves a lock that somebody else has taken since', async () => {
+test('the handle: release does not affect a lock that another owner has acquired since', async () => {
   const locks = await adapter()
   const stale = await expired(locks, 'stale', 'first')
   const fresh = await locks.acquire('stale', 60_000, 'second')
@@ -152,7 +152,7 @@ test('the handle: release leaves a lock that somebody else has taken since', asy
   assert.equal(await fresh?.isValid(), true)
 })
 
-test('forceRelease frees whoever holds, and an absent lock without complaint', async () => {
+test('forceRelease frees the lock of any holder, and accepts an absent lock', async () => {
   const locks = await adapter()
   const handle = await locks.acquire('forced', 60_000, 'me')
   assert.equal(await locks.forceRelease('forced'), undefined)
@@ -178,8 +178,8 @@ test('acquire cleans up expired locks, a bounded number, and no live one', async
   await untilWritesSweep()
   await locks.acquire('sweep:two', 60_000)
   const some = await db.query("SELECT count(*)::int AS n FROM go_goscope_locks WHERE key LIKE 'lock:old:%'")
-  // 66 in one run of the statement, of which there are up to four where the server stalls in the middle of one.
-  assert.ok(some[0].n >= 1000 - 4 * 66 && some[0].n < 1000, `${some[0].n} are left for later`)
+  // 66 in one execution of the statement, which is executed up to four times if the server stalls in the middle of one.
+  assert.ok(some[0].n >= 1000 - 4 * 66 && some[0].n < 1000, `${some[0].n} are left`)
 })
 
 test("the clean-up waits for nobody's row lock", async () => {
@@ -190,11 +190,11 @@ test("the clean-up waits for nobody's row lock", async () => {
   )
   await db.hold("SELECT * FROM go_goscope_locks WHERE key = 'lock:held-up' FOR UPDATE")
   assert.ok(await inTime('an acquire beside a locked row', locks.acquire('not-held-up', 60_000)))
-  assert.ok(await row('lock:held-up'), 'the locked row was left alone')
+  assert.ok(await row('lock:held-up'), 'the locked row is unchanged')
 })
 
 test('the clean-up finds its rows through the index, however large the table', async () => {
-  // Nobody else reads this table, so what is counted in it was read by the calls.
+  // No other session reads this table, so the calls read all rows that are counted in it.
   const db = await indexed
   const locks = new PostgresAdapter(db.pool())
   await locks.connect()
@@ -202,7 +202,7 @@ test('the clean-up finds its rows through the index, however large the table', a
                     FROM generate_series(1, 50000) AS n`)
   await db.query('ANALYZE go_goscope_locks')
   for (let n = 0; n < 20; n++) await locks.acquire(`indexed:${n}`, 600_000)
-  // A session reports what it has counted now and then, and all of it when it ends.
+  // A session reports its counts from time to time, and all of them when it ends.
   await Promise.all([locks.disconnect(), db.plain.end()])
   db.plain = db.pool({ max: 1, application_name: 'goscope_tests' })
   const { scanned } = await until('the statistics of 50,020 rows', async () => {
@@ -226,7 +226,7 @@ test('expiry is computed after the wait for a row', async () => {
   await assertLease(db, TABLE, 'lock:waited', { ttl: 60_000, since })
 })
 
-// A short lease is whole, too: not over before its caller hears of it.
+// A short lease is also granted in full: it does not end before its caller gets the result.
 for (const ttl of [60_000, 200, 50, 20]) {
   test(`expiry is computed after the wait for an insert that is rolled back: ${ttl} ms`, async () => {
     const db = await database
@@ -242,7 +242,7 @@ for (const ttl of [60_000, 200, 50, 20]) {
   })
 }
 
-test('a lease that ran out while its extension waited is not extended', async () => {
+test('a lease that expired while its extension waited is not extended', async () => {
   const db = await database
   const locks = await adapter()
   for (let ttl = 1_000, hasRunOutWaiting = false; !hasRunOutWaiting; ttl *= 2) {
@@ -251,7 +251,7 @@ test('a lease that ran out while its extension waited is not extended', async ()
     const end = await endOf(db, TABLE, 'lock:late')
     const pending = locks.extend('late', 600_000, 'me')
     await db.untilWaiting()
-    // Else the machine was slow, the lease over too soon, and the next one is longer.
+    // Otherwise the machine was slow and the lease expired too soon. The next one is longer.
     hasRunOutWaiting = (await db.clock()) < end
     await until('the end of the lease', async () => (await db.clock()) > end)
     await holder.commit()

@@ -1,7 +1,7 @@
 // @ts-check
 // A rolling upgrade: processes on the pg-based adapter and processes on this one share the tables. The statements here
-// are those that the pg-based adapter issues, with its own times (JS dates, on a host whose zone is UTC, as that
-// adapter needs), run through plain `pg`.
+// are those of the pg-based adapter, with its own times (JS dates, on a host whose zone is UTC, as that adapter needs).
+// They run through plain `pg`.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -21,7 +21,7 @@ const inUtc = async (/** @type {() => Promise<any>} */ work) => {
   try {
     return await work()
   } finally {
-    // Several may be under way, and none may find itself in another zone half-way.
+    // Several may be in flight, and none may see the zone change halfway.
     if (--inUtcNow === 0) process.env.TZ = zone
   }
 }
@@ -56,7 +56,7 @@ async function pgAcquire(/** @type {string} */ key, /** @type {number} */ ttl, /
   }
 }
 
-test('a lock that the pg-based adapter holds is busy for us, and ours for it', async () => {
+test('a lock that the pg-based adapter holds is busy for us, and our lock is busy for it', async () => {
   const locks = new PostgresAdapter((await database).pool())
   await locks.connect()
   assert.equal(await pgAcquire('lock:theirs', 60_000, 'them'), true)
@@ -71,7 +71,7 @@ test('a lock that the pg-based adapter holds is busy for us, and ours for it', a
   assert.equal(await pgAcquire('lock:ours', 60_000, 'them'), true)
 })
 
-test('each takes over what has expired of the other', async () => {
+test('each side acquires expired locks of the other', async () => {
   const locks = new PostgresAdapter((await database).pool())
   assert.equal(await pgAcquire('lock:their-expired', 50, 'them'), true)
   await sleep(80)
@@ -82,7 +82,7 @@ test('each takes over what has expired of the other', async () => {
   assert.equal(await pgAcquire('lock:our-expired', 60_000, 'them'), true)
 })
 
-test('their clean-up leaves our live locks, and removes the expired', async () => {
+test('their clean-up leaves our live locks, and removes the expired ones', async () => {
   const db = await database
   const locks = new PostgresAdapter(db.pool())
   const live = await locks.acquire('cleaned:live', 60_000)
@@ -93,11 +93,11 @@ test('their clean-up leaves our live locks, and removes the expired', async () =
   assert.deepEqual(await db.query("SELECT key FROM go_goscope_locks WHERE key = 'lock:cleaned:expired'"), [])
 })
 
-test('32 of each race for one lock: it has one holder', async () => {
+test('32 contenders of each side race for one lock: it has one holder', async () => {
   const db = await database
   const adapters = Array.from({ length: 4 }, () => new PostgresAdapter(db.pool({ max: 4 })))
   for (let round = 0; round < 10; round++) {
-    // Theirs fails where two of them insert at once (or, serializable, meet at all): that counts as not taken.
+    // Theirs fails if two of them insert at once (or, if serializable, conflict at all): that counts as not acquired.
     const theirs = Array.from({ length: 32 }, (_, n) =>
       pgAcquire(`lock:race:${round}`, 60_000, `them:${n}`).catch((error) =>
         assert.ok(['23505', '40001'].includes(error.code), error.stack),
@@ -109,7 +109,7 @@ test('32 of each race for one lock: it has one holder', async () => {
   }
 })
 
-test('circuit state: theirs is read, ours is read by their statement', async () => {
+test('circuit state: we read theirs, and their statement reads ours', async () => {
   const db = await database
   const circuits = new PostgresAdapter(db.pool())
   await circuits.connect()
@@ -144,7 +144,7 @@ test('circuit state: theirs is read, ours is read by their statement', async () 
   )
 })
 
-test('cache: theirs is read, ours is read by their statement', async () => {
+test('cache: we read theirs, and their statement reads ours', async () => {
   const db = await database
   const cache = new PostgresAdapter(db.pool())
   await cache.connect()
@@ -157,7 +157,7 @@ test('cache: theirs is read, ours is read by their statement', async () => {
   assert.equal(await cache.get('their-expired'), null)
   assert.equal(await cache.get('theirs-for-good'), 'text')
 
-  // They compare with NOW() in the session's zone, so this holds where that is UTC.
+  // They compare with NOW() in the session's zone, so this holds if the zone is UTC.
   await cache.set('ours', [1, 'é'], 60_000)
   await cache.set('our-expired', 1, 20)
   await sleep(40)
@@ -188,7 +188,7 @@ test("a cache table as PostgresCacheAdapter's forerunner makes it", async () => 
   assert.equal(await cache.get(long), 3)
 })
 
-test('idempotency: the table with VARCHAR(255), theirs read, ours read by their statement', async () => {
+test('idempotency: the table with VARCHAR(255), we read theirs, and their statement reads ours', async () => {
   const db = await database
   await db.query('DROP TABLE IF EXISTS go_goscope_idempotency')
   await db.query(`CREATE TABLE go_goscope_idempotency (key VARCHAR(255) PRIMARY KEY, value JSONB NOT NULL,
@@ -216,7 +216,7 @@ test('idempotency: the table with VARCHAR(255), theirs read, ours read by their 
   assert.equal((await results.get(long))?.value, 1)
 })
 
-test('checkpoints: theirs is read, ours is read by their statement', async () => {
+test('checkpoints: we read theirs, and their statement reads ours', async () => {
   const db = await database
   const checkpoints = new PostgresAdapter(db.pool())
   await checkpoints.connect()

@@ -1,5 +1,5 @@
 // @ts-check
-// Rows that look like what this package stores under digests, and are not: they are data, and harm no call.
+// Rows that look like the rows that this package stores under digests, but are not: they are data, and affect no call.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const { useDatabase } = require('../helpers/database.js')
 
 const database = useDatabase({ cacheTables: ['long_prefix', 'theirs_0', 'theirs_1', 'theirs_2', 'theirs_3'] })
 
-/** Values whose fields could be taken for what stands beside a digest. */
+/** Values whose fields could be confused with the record beside a digest. */
 const VALUES = [
   { literal: 'no JSON' },
   { literal: '1,2' },
@@ -24,7 +24,8 @@ const VALUES = [
 ]
 
 /**
- * What a process of its own gets from the calls, made all at once: one that is never answered ends with it.
+ * The results of the calls in a separate process, all made at once. A call that is never answered ends with the
+ * process.
  *
  * @param {string} calls an array of promises, in terms of `adapter` and `entries`
  * @param {string} tableName
@@ -50,7 +51,7 @@ async function inProcess(calls, tableName) {
   return JSON.parse(stdout)
 }
 
-test('what a long prefix is stored as is no key of an adapter without a prefix', async () => {
+test('the stored form of a long prefix is no key of an adapter without a prefix', async () => {
   const tableName = 'long_prefix'
   const entries = new PostgresCacheAdapter((await database).pool({ max: 1 }), {
     tableName,

@@ -22,7 +22,7 @@ const misspellings = (name) => [
   name.length > 8 ? name.slice(2) : name.slice(0, -1),
 ]
 
-/** What takes options, by the name in lib/options.js: makes the call, or the adapter. */
+/** The calls that take options, by their name in lib/options.js. Each makes the call, or the adapter. */
 const takers = async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
@@ -42,7 +42,7 @@ const takers = async () => {
   ])
 }
 
-test('a misspelling of an option is refused, and names the option that is meant', async () => {
+test('a misspelling of an option is refused, and the error names the intended option', async () => {
   const all = await takers()
   assert.deepEqual([...new Set(all.map(([taker]) => taker))].sort(), Object.keys(NAMES).sort())
   let refused = 0
@@ -61,7 +61,7 @@ test('a misspelling of an option is refused, and names the option that is meant'
   console.log(`  ${refused} misspellings were refused`)
 })
 
-test('with a misspelt keyPrefix no adapter is made whose clear() would empty every cache', async () => {
+test('a misspelt keyPrefix makes no adapter, because its clear() would empty every cache', async () => {
   const db = await database
   const other = new PostgresAdapter(db.pool(), { keyPrefix: 'other:' })
   await other.set('k', 1)
@@ -74,7 +74,7 @@ test('with a misspelt keyPrefix no adapter is made whose clear() would empty eve
   assert.equal(await other.get('k'), 1)
 })
 
-test('any other unknown option is ignored, and so is one that is undefined', async () => {
+test('any other unknown option is ignored, and so is an undefined one', async () => {
   const db = await database
   const options = /** @type {any} */ ({
     ...{ logger: console, timeout: 5, url: 'x', keyprefix: undefined, table: null, other: 1, retries: 3 },

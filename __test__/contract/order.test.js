@@ -42,7 +42,7 @@ test('set, delete, has and set again', async () => {
   assert.deepEqual([before, after, again], [true, false, 2])
 })
 
-test('calls over the whole cache stand in line with calls on its keys', async () => {
+test('calls on the whole cache keep their order with calls on its keys', async () => {
   const cache = new PostgresAdapter((await database).pool(), { keyPrefix: 'whole:' })
   for (let round = 0; round < 10; round++) {
     const results = await Promise.all([
@@ -52,7 +52,7 @@ test('calls over the whole cache stand in line with calls on its keys', async ()
       cache.clear(),
       cache.keys(),
       cache.get('a'),
-      // Without this the keys could show the write that follows: they hold back no write of a key.
+      // Without this, the keys could show the later write: they delay no write of a key.
       cache.clear(),
       cache.set('c', 3),
       cache.keys(),
@@ -103,7 +103,7 @@ test('checkpoints of one task, and loads by id', async () => {
     save(2),
     checkpoints.load('c2'),
     save(3),
-    // No load is under way whose checkpoint this removes: a load holds back no cleanup.
+    // No load is in flight whose checkpoint this removes: a load delays no cleanup.
     checkpoints.cleanup('task', 2),
     checkpoints.load('c1'),
     checkpoints.list('task'),
@@ -153,7 +153,7 @@ test('idempotency: set, get, set a failure, get', async () => {
   assert.deepEqual([kept, dropped], [{ value: [null, 1] }, null])
 })
 
-test('a rejected call does not hold up or overtake its successors', async () => {
+test('a rejected call does not delay or overtake later calls', async () => {
   const cache = await adapter()
   const results = await Promise.allSettled([
     cache.set('rejected', 'first'),

@@ -1,5 +1,5 @@
 // @ts-check
-// keyPrefix: a namespace for everything that an adapter stores, and data, never a pattern.
+// keyPrefix: a namespace for everything that an adapter stores. It is data, never a pattern.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -13,12 +13,13 @@ const { TITLES, storesOf } = require('./stores.js')
 const database = useDatabase({ cacheTables: ['beginnings'] })
 const pool = database.then((db) => db.pool())
 
-/** Where names must be the whole table's: what is stored, what is cleared. */
+/** For tests that need the whole table: what is stored, what is cleared. */
 const ownDatabase = useDatabase({ cacheTables: ['wild'] })
 
 /**
- * Prefixes are apart: what is put under one name in each is there, each lists its own, and what is removed from the
- * last stays in the others. None may begin with another: 'a' with the key 'bc' is 'ab' with the key 'c', as documented.
+ * Prefixes are separate: each has its own value under the same name, each lists its own names, and what is removed from
+ * the last one stays in the others. None may begin with another: 'a' with the key 'bc' is 'ab' with the key 'c', as
+ * documented.
  *
  * @param {any[]} prefixes
  * @param {string[]} names
@@ -70,7 +71,7 @@ test('a prefix may be very long, and long prefixes differ at their ends', async 
   )
 })
 
-test('a prefix that looks like what a long prefix is stored as is another prefix', async () => {
+test('a prefix that looks like the stored form of a long prefix is a different prefix', async () => {
   const long = 'p'.repeat(5_000)
   for (const [at, title] of TITLES.entries()) {
     const store = storesOf(await pool, long)[at]
@@ -79,7 +80,7 @@ test('a prefix that looks like what a long prefix is stored as is another prefix
       `SELECT ${store.column} AS name FROM ${store.table} WHERE ${store.column} LIKE '%imposter'`,
     )
     const storedPrefix = name.slice(0, name.length - `${store.namespace}imposter`.length)
-    assert.ok(storedPrefix.length < 1_000, 'the prefix is stored as something else')
+    assert.ok(storedPrefix.length < 1_000, 'the prefix is stored in another form')
     const imposter = storesOf(await pool, storedPrefix)[at]
     assert.equal(await imposter.holds('imposter', 1), false, title)
     await imposter.remove('imposter')
@@ -88,7 +89,7 @@ test('a prefix that looks like what a long prefix is stored as is another prefix
   }
 })
 
-test('a prefix that begins as long prefixes are stored sees nothing of them', async () => {
+test('a prefix that begins like the stored form of long prefixes does not see their keys', async () => {
   const tableName = 'beginnings'
   const long = new PostgresCacheAdapter(await pool, { tableName, keyPrefix: 'q'.repeat(5_000) })
   await long.set('beginning', 1)
@@ -103,7 +104,7 @@ test('a prefix that begins as long prefixes are stored sees nothing of them', as
   }
 })
 
-test('a prefix that is absent, null or empty is none', async () => {
+test('an absent, null or empty prefix means no prefix', async () => {
   for (const [n, keyPrefix] of [undefined, null, ''].entries()) {
     for (const [at, title] of TITLES.entries()) {
       await storesOf(await pool, keyPrefix)[at].remove('unprefixed')
@@ -130,7 +131,7 @@ test('a number or bigint as a prefix is its decimal text', async () => {
 })
 
 for (const Adapter of [PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter]) {
-  test(`${Adapter.name}: what is no text is no prefix`, async () => {
+  test(`${Adapter.name}: a value that is not text is refused as a prefix`, async () => {
     const made = async (/** @type {any} */ keyPrefix) => new Adapter(await pool, { keyPrefix })
     for (const prefix of [
       {},
@@ -206,7 +207,7 @@ test('clear, keys, stats and prune keep to a prefix with wildcards in it', async
   }
 })
 
-test('one name in two prefixes is two names: neither waits for the other', async () => {
+test('one name in two prefixes is two names: calls on them do not wait for each other', async () => {
   const db = await database
   const [one, two] = ['one:', 'two:'].map((keyPrefix) => new PostgresAdapter(db.pool({ max: 2 }), { keyPrefix }))
   await Promise.all([one.set('shared', 1), two.set('shared', 2)])
@@ -221,7 +222,7 @@ test('one name in two prefixes is two names: neither waits for the other', async
   assert.equal(await one.get('shared'), 3)
 })
 
-test('adapters of one pool and one prefix keep the order of the calls on a key, whichever is called', async () => {
+test('adapters of one pool and one prefix keep the order of the calls on a key, across adapters', async () => {
   const own = await pool
   const stores = Array.from({ length: 4 }, () => storesOf(own, 'ordered:'))
   for (const [at, title] of TITLES.entries()) {
@@ -230,7 +231,7 @@ test('adapters of one pool and one prefix keep the order of the calls on a key, 
       pending.push(stores[n % 4][at].remove('k'), stores[(n + 1) % 4][at].put('k', n))
       const look = stores[(n + 2) % 4][at].holds('k', n).then((held) => assert.ok(held, `${title}: ${n}`))
       pending.push(look)
-      // A `load` may see writes that were made after it.
+      // A `load` may see later writes.
       if (title === 'checkpoint ids') await look
     }
     await Promise.all(pending)
@@ -249,13 +250,13 @@ test('prefixes of which one begins with another share rows, as documented; the r
   await short.clear()
   assert.equal(await long.has('1'), false)
 
-  // Of what stands behind the prefix alone; in the tables of a PostgresAdapter a word follows it.
+  // Only from the part behind the prefix. In the tables of a PostgresAdapter a word follows the prefix.
   const checkpoint = { id: '1', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 }
   await new PostgresAdapter(await pool, { keyPrefix: 'over:' }).save(checkpoint)
   const shared = await new PostgresAdapter(await pool, { keyPrefix: 'over' }).load(':1')
   assert.deepEqual(shared, { ...checkpoint, id: ':1', taskId: ':t' })
   for (const [at, title] of TITLES.entries()) {
-    // Its task's id shows the prefix, too.
+    // The id of its task shows the prefix, too.
     if (title === 'checkpoint ids') continue
     const [one, other] = [storesOf(await pool, 'over')[at], storesOf(await pool, 'over:')[at]]
     await other.put('2', 7)

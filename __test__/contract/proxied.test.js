@@ -1,5 +1,5 @@
 // @ts-check
-// Adapters behind a Proxy, as code for pg has one around its stores: for tracing, for mocks, for lazy access.
+// Adapters behind a Proxy, as code for pg wraps its stores: for tracing, for mocks, for lazy access.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -74,7 +74,7 @@ for (const [title, proxied] of PROXIES) {
   })
 }
 
-test('a subclass behind a Proxy calls what it inherits', async () => {
+test('a subclass behind a Proxy calls inherited methods', async () => {
   class Counting extends PostgresAdapter {
     calls = 0
 
@@ -89,7 +89,7 @@ test('a subclass behind a Proxy calls what it inherits', async () => {
   assert.equal(adapter.calls, 1)
 })
 
-test('what lets methods work there is not seen', async () => {
+test('the mechanism that lets methods work there is not visible', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   assert.deepEqual(Object.keys(adapter), [])
   assert.deepEqual({ ...adapter }, {})

@@ -1,5 +1,5 @@
 // @ts-check
-// What `connect()` makes, and what it leaves alone.
+// What `connect()` creates, and what it does not change.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -70,7 +70,8 @@ test('the documented schema: columns, types, indexes', async () => {
       'go_goscope_idempotency.expires_at timestamp with time zone',
       'go_goscope_idempotency.created_at timestamp with time zone',
       'go_goscope_idempotency.updated_at timestamp with time zone',
-      // Beyond what is documented, and nullable: whoever knows only the documented columns can go on writing.
+      // Additional to the documented columns, and nullable: software that knows only the documented columns can still
+      // write.
       'go_goscope_idempotency.fingerprint text',
       'go_goscope_locks.key text NOT NULL',
       'go_goscope_locks.owner text NOT NULL',
@@ -94,7 +95,7 @@ test('the documented schema: columns, types, indexes', async () => {
   )
 })
 
-test('connect makes what is missing and nothing else', async () => {
+test('connect creates only what is missing', async () => {
   const db = await documented
   const before = await relations(db)
   const oids = () => db.query("SELECT oid FROM pg_class WHERE relname LIKE 'go_goscope%' ORDER BY 1")
@@ -109,7 +110,7 @@ test('connect makes what is missing and nothing else', async () => {
   assert.deepEqual(await relations(db), before)
 })
 
-test('a method used before connect makes its table on first need', async () => {
+test('a method used before connect makes its table on first use', async () => {
   const db = await lazy
   const pool = db.pool()
   const adapter = new PostgresAdapter(pool)
@@ -135,7 +136,7 @@ test('a method used before connect makes its table on first need', async () => {
   }
 })
 
-test('a table that is dropped while the adapter runs is made again on next need', async () => {
+test('a table that is dropped while the adapter runs is made again on next use', async () => {
   const db = await lazy
   const adapter = new PostgresAdapter(db.pool())
   await adapter.set('before', 1)
@@ -145,7 +146,7 @@ test('a table that is dropped while the adapter runs is made again on next need'
   assert.equal(await adapter.get('before'), null)
 })
 
-test('createTables: false creates nothing, and says what is missing', async () => {
+test('createTables: false creates nothing, and the error names what is missing', async () => {
   const db = await bare
   const options = { createTables: false }
   const adapter = new PostgresAdapter(db.pool(), options)
@@ -153,7 +154,7 @@ test('createTables: false creates nothing, and says what is missing', async () =
   await assert.rejects(adapter.get('x'), { code: '42P01' })
   await assert.rejects(adapter.acquire('x', 1000), { code: '42P01', message: /go_goscope_locks/ })
   assert.deepEqual(await relations(db), [])
-  // A migration makes the table; no restart is needed.
+  // A migration makes the table. No restart is needed.
   await db.query(
     'CREATE TABLE go_goscope_cache (key TEXT PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMPTZ, accessed_at TIMESTAMPTZ)',
   )
@@ -161,7 +162,7 @@ test('createTables: false creates nothing, and says what is missing', async () =
   assert.equal(await adapter.get('x'), 1)
 })
 
-test('where the tables exist, no DDL rights are needed', async () => {
+test('if the tables exist, no DDL rights are needed', async () => {
   const db = await restricted
   await new PostgresAdapter(db.pool()).connect()
   const role = `${db.name}_app`
@@ -189,7 +190,7 @@ test('where the tables exist, no DDL rights are needed', async () => {
   }
 })
 
-test('connect locks out no writer, waits for none, and takes no advisory lock where nothing is missing', async () => {
+test('connect locks out no writer, waits for none, and takes no advisory lock if nothing is missing', async () => {
   const db = await documented
   const writer = await db.plain.connect()
   await writer.query('BEGIN')
@@ -198,7 +199,7 @@ test('connect locks out no writer, waits for none, and takes no advisory lock wh
   try {
     const adapter = new PostgresAdapter(db.pool())
     await inTime('connect beside a writer', adapter.connect())
-    // Somebody who holds our advisory lock holds up nobody who has nothing to create.
+    // A session that holds our advisory lock does not block a process that has nothing to create.
     await writer.query('SELECT pg_advisory_xact_lock($1)', [0x676f7363_6f706531n.toString()])
     await inTime('connect beside an advisory lock', new PostgresAdapter(db.pool()).connect())
   } finally {
@@ -220,7 +221,7 @@ test('an index that an existing table lacks is made without locking out writers'
   assert.ok((await relations(db)).includes('idx_cache_expires'))
 })
 
-test('through a pooler that shares sessions no index is made beside old transactions, and connect() does not wait', {
+test('through a pooler that shares sessions, no index is made beside old transactions, and connect() does not wait', {
   skip: !without.sessions && 'the sessions are its own',
 }, async () => {
   const db = await indexless
@@ -288,7 +289,7 @@ test('tables with other widths, integer types and TIMESTAMPTZ columns still work
   assert.deepEqual(await adapter.keys('kkk%'), [long])
 })
 
-test('an index name that somebody else has taken does no harm', async () => {
+test('an index name that is already taken does no harm', async () => {
   const db = await taken
   await db.query(
     'CREATE TABLE cache (key VARCHAR(512) PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP, created_at TIMESTAMP, accessed_at TIMESTAMP)',

@@ -1,5 +1,5 @@
 // @ts-check
-// Every kind of name that the package stores something under, put and looked for in one way.
+// Every kind of name that the package stores a value under, with one interface to store and look up.
 'use strict'
 
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
@@ -8,9 +8,9 @@ const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = re
  * @typedef {object} Store
  * @property {string} title
  * @property {string} table
- * @property {string} column where the name is stored
- * @property {string} namespace what stands between keyPrefix and name there
- * @property {(name: any, n: number) => Promise<unknown>} put puts a number under a name
+ * @property {string} column that stores the name
+ * @property {string} namespace the part between keyPrefix and name there
+ * @property {(name: any, n: number) => Promise<unknown>} put stores a number under a name
  * @property {(name: any, n: number) => Promise<boolean>} holds whether that number is there
  * @property {(name: any) => Promise<unknown>} remove
  * @property {((pattern?: string) => Promise<string[]>) | undefined} keys

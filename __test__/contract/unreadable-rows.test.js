@@ -1,6 +1,6 @@
 // @ts-check
-// Tables made by hand may hold what the adapter cannot read. Such a row rejects the calls that read it, with a code and
-// the names of table and column. It harms no other call and not the process.
+// Tables made by hand may contain values that the adapter cannot read. Such a row rejects the calls that read it, with
+// a code and the names of table and column. It affects no other call and not the process.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -34,7 +34,7 @@ const LOOSE = `
 
 const loose = database.then((db) => db.query(LOOSE).then(() => db))
 
-// Without the check, `1,0,N,"x"` would be read as the answer of the call that waits in slot N.
+// Without the check, `1,0,N,"x"` would be read as the answer to the call that waits in slot N.
 const NOT_JSON = ['hello world', '', '{', '1,2', '1],[2', ...Array.from({ length: 20 }, (_, n) => `1,0,${n},"forged"`)]
 
 test('a value that is not JSON rejects its own call, and the calls beside it get their own answers', async () => {
@@ -69,7 +69,7 @@ test('a value that is not JSON rejects its own call, and the calls beside it get
       unreadable(table, 'value'),
     )
     await assert.rejects(adapter.getMany(['good', 'bad0']), unreadable(table, 'value'))
-    // What needs no value works.
+    // Calls that need no value succeed.
     assert.equal(await adapter.has('bad0'), true)
     assert.equal((await adapter.keys()).length, NOT_JSON.length + 2)
     await adapter.set('bad0', 'mended')
@@ -90,7 +90,7 @@ test('a value that is not JSON under a key that is stored as a digest', async ()
     await db.query("UPDATE cache SET value = $1 WHERE starts_with(key, 'digest:')", [text])
     await assert.rejects(adapter.get(key), unreadable('cache', 'value', /not JSON/))
   }
-  // JSON, but not what stands beside a digest: it is the value.
+  // JSON, but not the record beside a digest: it is the value.
   await db.query(`UPDATE cache SET value = '{"a": 2}' WHERE starts_with(key, 'digest:')`)
   assert.deepEqual(await adapter.get(key), { a: 2 })
   assert.equal((await adapter.keys()).length, 1)
@@ -108,7 +108,7 @@ test('results', async () => {
   let runs = 0
   const run = results.run('text', async () => ++runs)
   await assert.rejects(inTime('run', run), unreadable('go_goscope_idempotency', 'value'))
-  assert.equal(runs, 0, 'what may have been done is not done again')
+  assert.equal(runs, 0, 'work that may have been done is not repeated')
 })
 
 test('circuits', async () => {
@@ -166,7 +166,7 @@ test('locks', async () => {
   const adapter = new PostgresAdapter(db.pool())
   await db.query(`INSERT INTO go_goscope_locks VALUES ('lock:endless', 'x', NULL), ('lock:nobody', NULL, 'infinity'),
     ('lock:infinity', 'x', 'infinity'), ('lock:past', 'x', '-infinity'), ('lock:bc', NULL, '0044-03-15 BC')`)
-  // Busy, and it is not known for how long.
+  // Busy, for an unknown time.
   assert.equal(await adapter.acquire('endless', 1_000), null)
   await assert.rejects(
     inTime('lock', adapter.lock('endless', { ttl: 1_000 })),
@@ -194,7 +194,7 @@ test('locks', async () => {
   assert.equal(await handle?.isValid(), true)
 })
 
-test('a column whose type changes while the adapter runs: what is not JSON then fails its own call', async () => {
+test('a column whose type changes while the adapter runs: a value that is not JSON fails its own call', async () => {
   const db = await database
   await db.query(
     'CREATE TABLE changing (key text PRIMARY KEY, value jsonb, expires_at timestamp, accessed_at timestamp)',

@@ -1,5 +1,6 @@
 // @ts-check
-// What goes in as JSON.stringify writes it comes out as JSON.parse reads it, for every provider that stores values.
+// A value is stored as JSON.stringify writes it and returned as JSON.parse reads it, for every provider that stores
+// values.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -81,7 +82,7 @@ function forEachProvider(/** @type {string} */ promise, /** @type {(provider: Pr
   }
 }
 
-/** Every value comes back as `JSON.parse(JSON.stringify(value))`, under a plain key and under one that is too long. */
+/** Every value is returned as `JSON.parse(JSON.stringify(value))`, under a plain key and under one that is too long. */
 async function roundTrips(
   /** @type {Provider} */ { write, read },
   /** @type {string} */ name,
@@ -232,7 +233,7 @@ const REFUSED = [
 ]
 
 forEachProvider(
-  'undefined, functions, symbols, cycles and BigInts reject, and what is there stays',
+  'undefined, functions, symbols, cycles and BigInts reject, and the stored value stays',
   async (provider) => {
     const argument = provider.title === 'PostgresAdapter.save' ? 'checkpoint.data' : 'value'
     await provider.write('refused:old', 'old')
@@ -253,7 +254,7 @@ forEachProvider(
 )
 
 forEachProvider(
-  'what JSONB cannot hold rejects with its code among 200 good values, and harms none of them',
+  'a value that JSONB cannot hold rejects with its code among 200 good values, and affects none of them',
   async (provider) => {
     const { write, read } = provider
     /** @type {[any, string][]} */
@@ -289,7 +290,7 @@ forEachProvider(
     const rows = await (await database).query(
       `SELECT count(*)::int AS n FROM ${provider.table} WHERE (${provider.table}.*)::text LIKE '%bad:%'`,
     )
-    assert.equal(rows[0].n, 1, 'of the bad ones nothing is stored')
+    assert.equal(rows[0].n, 1, 'no bad value is stored')
   },
 )
 

@@ -1,6 +1,6 @@
 // @ts-check
-// Reads of a whole table (`keys`, `stats`) and `load(id)` wait for the earlier writes that they must see, and delay no call
-// after them.
+// Reads of a whole table (`keys`, `stats`) and `load(id)` wait for the earlier writes that they must see. They delay no
+// later call.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -22,7 +22,7 @@ async function isPending(promise) {
   return (await Promise.race([promise, Promise.resolve(pending)])) === pending
 }
 
-test('keys() and stats() behind a blocked write see it in the end, and calls after them do not wait', async () => {
+test('keys() and stats() behind a blocked write finally see it, and later calls do not wait', async () => {
   const db = await database
   const cache = new PostgresCacheAdapter(db.pool(), { tableName: 'scanned' })
   await cache.initialize()
@@ -44,7 +44,7 @@ test('keys() and stats() behind a blocked write see it in the end, and calls aft
   assert.equal(size, 50)
 })
 
-test('clear() still waits for the reads before it, and holds back what follows', async () => {
+test('clear() still waits for earlier reads, and delays later calls', async () => {
   const cache = new PostgresCacheAdapter((await database).pool(), { tableName: 'scanned' })
   await cache.initialize()
   await cache.clear()
@@ -61,11 +61,11 @@ test('clear() still waits for the reads before it, and holds back what follows',
 })
 
 for (const max of [2, 3]) {
-  test(`a stats() that takes long shares its connection with no get or set, max ${max}`, {
+  test(`a slow stats() shares its connection with no get or set, max ${max}`, {
     skip: without.sessions || without.ddl,
   }, async () => {
     const db = await database
-    // In place of the server's own function, which only reads of a whole table call: they take as long as the test wants.
+    // Replaces the server's own function, which only reads of a whole table call. They take as long as the test needs.
     await db.query(`CREATE FUNCTION public.starts_with(text, text) RETURNS boolean LANGUAGE sql VOLATILE
       AS 'SELECT pg_advisory_lock_shared(7) IS NOT NULL AND pg_advisory_unlock_shared(7) AND pg_catalog.starts_with($1, $2)'`)
     const options = '-c search_path=public,pg_catalog'
@@ -95,7 +95,7 @@ for (const max of [2, 3]) {
   })
 }
 
-test('load() waits for the writes that can change its checkpoint, and for no other', async () => {
+test('load() waits for the writes that can change its checkpoint, and for no other write', async () => {
   const db = await database
   const checkpoints = new PostgresAdapter(db.pool())
   const save = (/** @type {string} */ id, /** @type {string} */ taskId, /** @type {unknown} */ data) =>

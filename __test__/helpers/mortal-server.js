@@ -49,7 +49,7 @@ class MortalServer {
     }
   }
 
-  /** Kills every process of the server, as the kernel does when it is out of memory, or a container when it is stopped. */
+  /** Kills every process of the server, as the kernel does when memory runs out, or a container when it stops. */
   async crash() {
     const processes = [this.#pid, ...childrenOf(this.#pid)]
     for (const pid of processes) kill(pid, 'SIGKILL')
