@@ -1,5 +1,5 @@
 // @ts-check
-// Hosts with several addresses, some of which swallow what is sent to them: the next is tried, as Node and so pg do it.
+// Hosts with several addresses, some of which drop all packets: the next address is tried, as in Node and so in pg.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -21,7 +21,7 @@ const onlyLinux = isLinux ? false : 'all of 127.0.0.0/8 is this machine where it
 const onlyIPv6 = isLinux && hasIPv6 ? false : 'this machine has no IPv6 on its loopback'
 
 /**
- * Has a name stand for some addresses.
+ * Makes a name resolve to some addresses.
  *
  * @param {import('node:test').TestContext} t
  * @param {string[]} all
@@ -58,9 +58,9 @@ for (const [title, dead, skip] of /** @type {[string, string, string | false][]}
   })
 }
 
-test('three addresses of two families are tried in turns of the families', { skip: onlyIPv6 }, async (t) => {
+test('three addresses of two families are tried with alternating families', { skip: onlyIPv6 }, async (t) => {
   const config = await configuration()
-  // In the order of the lookup the live one would be the last, behind two limits.
+  // In the order of the lookup, the live address would be the last, after two time limits.
   for (const dead of ['::1', '127.0.0.3']) await deadAddress(dead, config.port)
   resolveTo(t, ['::1', '127.0.0.3', '127.0.0.1'])
   const adapter = new PostgresAdapter(new pg.Pool(config))
@@ -68,7 +68,7 @@ test('three addresses of two families are tried in turns of the families', { ski
   await adapter.disconnect()
 })
 
-test('all addresses dead: connectionTimeoutMillis ends it, or the last address says what is wrong', {
+test('all addresses dead: connectionTimeoutMillis ends the attempt, or the error is that of the last address', {
   skip: onlyLinux,
 }, async (t) => {
   const config = await configuration()

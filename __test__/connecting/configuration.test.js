@@ -21,7 +21,7 @@ const WEIRD_PASSWORD = 'p@ss:w/o?r#d %41\'"\\'
 
 /** @type {{ host: string, port: number, user: string, password: string, database: string }} */
 let at
-/** The folder of the server's socket, where it is on this machine. */
+/** The folder of the server's Unix socket, if it is on this machine. */
 let socket = ''
 /** @type {string} */
 let authority
@@ -144,7 +144,7 @@ for (const [title, configuration] of CONFIGURATIONS) {
     if (!config) return t.skip('the server has no Unix socket')
     const [theirs, ours] = await seenOfBoth(config)
     assert.deepEqual(ours, { ...theirs })
-    // As well without a pool: the same keys mean the same.
+    // Also without a pool: the same keys have the same meaning.
     assert.deepEqual(await seenOfOurs(config), { ...theirs })
   })
 }
@@ -152,7 +152,7 @@ for (const [title, configuration] of CONFIGURATIONS) {
 test('a path and a database', async (t) => {
   if (socket === '') return t.skip('the server has no Unix socket')
   const { user, password, port } = at
-  // A connection string without one takes away the password that a field has.
+  // A connection string without a password removes the password of a field.
   await withEnvironment({ PGPASSWORD: password }, async () => {
     const config = { connectionString: `${socket} ${at.database}`, user, port, password: 'wrong' }
     const [theirs, ours] = await seenOfBoth(config)
@@ -176,7 +176,7 @@ test('PG* environment variables', async () => {
     assert.deepEqual(ours, { ...theirs })
     assert.deepEqual([ours.user, ours.application_name, ours.work_mem], ['odd user', 'of the environment', '7MB'])
     assert.deepEqual(await seenOfOurs({}), ours)
-    // Fields come first.
+    // Fields take precedence.
     const [named, named2] = await seenOfBoth({ user: at.user, password: at.password, application_name: 'mine' })
     assert.deepEqual(named2, { ...named })
     assert.equal(named2.application_name, 'mine')
@@ -243,7 +243,7 @@ test('a rotated password is used by the next connection', async () => {
     password = 'second'
     await db.query("ALTER ROLE rotating PASSWORD 'second'")
     await db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotating'")
-    await until('a new connection asks again', async () => {
+    await until('a new connection requests the password again', async () => {
       assert.equal(await adapter.get('rotated'), 1)
       return asked >= 2
     })
@@ -254,7 +254,7 @@ test('a rotated password is used by the next connection', async () => {
 })
 
 for (const method of ['md5', 'scram-sha-256']) {
-  test(`a role whose password is kept as ${method}`, async () => {
+  test(`a role whose password is stored as ${method}`, async () => {
     const db = await database
     const admin = await db.plain.connect()
     await admin.query(`SET password_encryption = '${method}'`)
@@ -262,7 +262,7 @@ for (const method of ['md5', 'scram-sha-256']) {
     await admin.query('RESET password_encryption')
     admin.release()
     try {
-      // A server that asks for SCRAM has no use for md5: both drivers hear the same.
+      // A server that requires SCRAM does not accept md5: both drivers receive the same error.
       const config = { ...at, user: 'kept', password: 'secret' }
       const outcome = (/** @type {Promise<any>} */ seen) =>
         seen.then(
@@ -297,7 +297,7 @@ test('keepAlive is set on the socket, and is off by default', { skip: process.pl
       .map((line) => line.trim().split(/\s+/))
     const ours = sockets.find(([, address]) => address?.endsWith(local))
     if (!ours) return t.skip('the server is on another machine or in another network namespace')
-    // The sixth column is the running timer; 02 is that of keepalive.
+    // The sixth column is the running timer; 02 is the keepalive timer.
     assert.equal(ours[5].split(':')[0] === '02', keepAlive, ours.join(' '))
     await adapter.disconnect()
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Each failure is provoked through pg and through us, and is the same error.
+// Each failure is provoked through pg and through this package, and gives the same error.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -26,7 +26,7 @@ async function config() {
 }
 
 /**
- * Fields that tell of the statement and the moment, not of the failure. (The statements differ: pg's is the test's.)
+ * Fields that describe the statement and the moment, not the failure. (The statements differ: pg's is the test's.)
  */
 const OF_THE_STATEMENT = ['length', 'position', 'where', 'client']
 
@@ -45,8 +45,8 @@ function assertSame([theirs, ours], expected) {
 }
 
 /**
- * As {@link failuresOfBoth}, where pg leaves its connection open after the failure (for the server to close in a
- * minute): through a proxy that closes it.
+ * Like {@link failuresOfBoth}, for failures after which pg leaves its connection open (for the server to close in a
+ * minute): through a proxy that closes the connection.
  *
  * @param {import('pg').PoolConfig} settings
  */
@@ -68,7 +68,7 @@ test('server down', async () => {
 })
 
 test('server down at each of several addresses', { skip: process.platform !== 'linux' }, async (t) => {
-  // All of 127.0.0.0/8 is this machine, where it is Linux; the name is in nobody's hosts file.
+  // On Linux, all of 127.0.0.0/8 is this machine. The name is in no hosts file.
   const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }))
   const lookup = (/** @type {string} */ _, /** @type {any} */ __, /** @type {Function} */ found) =>
     process.nextTick(found, null, addresses)
@@ -119,7 +119,7 @@ for (const [title, password] of /** @type {[string, any][]} */ ([
   })
 }
 
-test("a password function's own error is the caller's, as it is", async () => {
+test("a password function's own error reaches the caller unchanged", async () => {
   const mine = new RangeError('the vault is closed')
   const password = async () => {
     throw mine
@@ -186,7 +186,8 @@ test('every connection is busy: connectionTimeoutMillis', async () => {
   await db.query(`CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(8); RETURN NEW; END';
     CREATE TRIGGER sleep BEFORE UPDATE ON go_goscope_cache FOR EACH ROW EXECUTE FUNCTION sleep()`)
   const slow = ours.set('busy', 2)
-  // The one connection is busy for longer than a caller may wait. (A statement that waits for a lock would be put aside.)
+  // The one connection is busy for longer than a caller may wait. (A statement that waits for a lock would be moved
+  // aside.)
   await until('the statement sleeps', async () => {
     const sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
     return (await db.query(sleeping)).length > 0
@@ -195,7 +196,7 @@ test('every connection is busy: connectionTimeoutMillis', async () => {
   assertSame([expected, error], { message: 'timeout exceeded when trying to connect' })
   await slow
   await db.query('DROP TRIGGER sleep ON go_goscope_cache')
-  assert.equal(await ours.get('busy'), 2, 'the call that had a connection was not given up')
+  assert.equal(await ours.get('busy'), 2, 'the call that had a connection was not abandoned')
 })
 
 test('query_timeout', async () => {
@@ -214,16 +215,16 @@ test('query_timeout', async () => {
       () => true,
       () => false,
     )
-  await until('the pool goes on', served)
+  await until('the pool serves again', served)
 })
 
 /** @typedef {(at: { db: Awaited<typeof database>, name: string }) => Promise<unknown>} Meanwhile */
 
 /**
- * Waits for a row that somebody holds, through pg and through us.
+ * Waits for a row that another session holds, through pg and through this package.
  *
  * @param {import('pg').PoolConfig} settings
- * @param {Meanwhile} [meanwhile] done while it waits
+ * @param {Meanwhile} [meanwhile] called while it waits
  */
 async function failuresAtARow(settings, meanwhile) {
   const db = await database

@@ -1,5 +1,5 @@
 // @ts-check
-// The first argument without a pool: a connection string, a configuration, nothing; and with no pg at all.
+// The first argument without a pool: a connection string, a configuration, nothing. Also without pg installed.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -35,7 +35,7 @@ test('a connection string, for every adapter', async () => {
   assert.equal(await cache.has('x'), false)
 })
 
-test('text in a configuration that is none rejects by its name, with a code', async () => {
+test('a setting with invalid text rejects with its name, with a code', async () => {
   const { url } = await database
   for (const name of ['application_name', 'database', 'options', 'user']) {
     for (const [value, code] of /** @type {[any, string][]} */ ([
@@ -49,7 +49,7 @@ test('text in a configuration that is none rejects by its name, with a code', as
   }
 })
 
-test('a configuration is copied: what becomes of the object later does not matter', async () => {
+test('a configuration is copied: later changes of the object have no effect', async () => {
   const { url } = await database
   const config = { connectionString: url, application_name: 'copied' }
   const adapter = new PostgresAdapter(config)
@@ -97,7 +97,7 @@ test('settings of the pool apply without a pool, too', async () => {
   await adapter.disconnect()
 })
 
-test('what is wrong with a connection string is said, and no secret in it', async () => {
+test('an error names the fault of a connection string, and shows no secret in it', async () => {
   for (const [text, message] of /** @type {[string, RegExp][]} */ ([
     ['app:hunter2@db.internal/app', /must begin with postgres:\/\//],
     ['host=db password=hunter2', /must begin with postgres:\/\//],
@@ -128,7 +128,7 @@ test('DatabaseError without pg: the same name and fields on an Error', async () 
 })
 
 test('with no pg installed', async () => {
-  // A copy of the package with its dependencies alone, where no pg can be found.
+  // A copy of the package with only its dependencies, from which pg cannot be found.
   const root = path.join(__dirname, '../..')
   const home = path.join(folder, 'node_modules')
   const copy = path.join(home, 'goscope-postgres')
@@ -156,7 +156,7 @@ test('with no pg installed', async () => {
 })
 
 /**
- * The names of the packages that these need at run time, and those that they need.
+ * The names of the packages that these need at run time, and of those that they need in turn.
  *
  * @param {string[]} names
  * @param {string} root
@@ -209,7 +209,7 @@ test('several hosts: the first that accepts', async () => {
   }
 })
 
-test('several hosts: what is wrong with each, where none will do', async () => {
+test('several hosts: if none is usable, the error names the fault of each', async () => {
   const { url } = await database
   const at = new URL(url)
   const source = `postgres://${at.username}:${at.password}@127.0.0.1:1,${at.host}${at.pathname}?target_session_attrs=standby`
@@ -228,7 +228,7 @@ test('several hosts: what is wrong with each, where none will do', async () => {
   await adapter.disconnect()
 })
 
-test('several hosts: one that refuses the user is not passed over', async () => {
+test('several hosts: one that refuses the user is not skipped', async () => {
   const { url } = await database
   const at = new URL(url)
   const adapter = new PostgresAdapter(`postgres://${at.username}:wrong@${at.host},${at.host}${at.pathname}`)
@@ -236,7 +236,7 @@ test('several hosts: one that refuses the user is not passed over', async () => 
   await adapter.disconnect()
 })
 
-test('a server that has become read-only is left for one that is not', async () => {
+test('a connection moves from a server that has become read-only to one that is not', async () => {
   const db = await database
   const url = new URL(db.url)
   const source = `postgres://${url.username}:${url.password}@${url.host}/${db.name}?target_session_attrs=read-write`
@@ -249,7 +249,7 @@ test('a server that has become read-only is left for one that is not', async () 
         'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()',
       )
       .catch(() => {})
-    // A session that is told to end may take its time, and fail a write with its last word.
+    // A session that is being terminated may take its time, and fail a write with its last message.
     const error = await until('the server is refused', async () => {
       const outcome = await adapter.set('writable', 2).catch((reason) => reason)
       return outcome?.code === 'ERR_GOSCOPE_TARGET_SESSION' && outcome

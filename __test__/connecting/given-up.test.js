@@ -1,6 +1,6 @@
 // @ts-check
-// A connection that is given up while it is being set up closes its socket at once, whatever the server is busy with, so that
-// neither the server's session nor a pooler's server connection is left to it.
+// A connection that is abandoned during its set-up closes its socket at once, whatever the server is busy with. So it
+// leaves no server session behind, and no server connection of a pooler.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -102,7 +102,7 @@ for (const [kind, withHook] of KINDS) {
       client.query(SLOW)
       throw new RangeError('not like this')
     }
-    // Not as a promise of an async function: it is to throw where pg's pool calls it.
+    // Not as a promise of an async function: it must throw at the place where pg's pool calls it.
     const options = kind === 'verify' ? { verify: hook } : withHook(hook)
     const adapter = new PostgresAdapter(await hookedPool(options))
     const error = await inTime('the call', failureOf(adapter.has('x')))
@@ -180,7 +180,7 @@ test('the end of the pool closes a connection that is still being set up', async
   const db = await database
   await new PostgresAdapter(db.pool()).set('held', 1)
   let shown = 0
-  // The second is never set up.
+  // The set-up of the second connection never finishes.
   const pool = await hookedPool({ max: 2, onConnect: (/** @type {any} */ client) => shown++ > 0 && client.query(SLOW) })
   const adapter = new PostgresAdapter(pool)
   await adapter.get('held')
@@ -202,7 +202,7 @@ test('the end of the pool closes a connection that is still being set up', async
   )
 })
 
-test('a TLS handshake for which Node signs is given up with its connection', async () => {
+test('a TLS handshake for which Node signs is abandoned with its connection', async () => {
   const { keyPem, pem } = certificate({
     name: 'client',
     issuer: certificate({ name: 'issuer', ca: true }),
@@ -210,7 +210,7 @@ test('a TLS handshake for which Node signs is given up with its connection', asy
   })
   /** @type {Set<net.Socket>} */
   const sockets = new Set()
-  // Agrees to TLS, and then says nothing.
+  // Agrees to TLS, and then sends nothing.
   const server = net.createServer((socket) => {
     sockets.add(socket)
     socket.once('data', () => socket.write('S'))

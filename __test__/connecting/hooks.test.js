@@ -1,5 +1,5 @@
 // @ts-check
-// The application's hooks for new connections run on native ones, before anybody uses them.
+// The application's hooks for new connections run on native connections, before any call uses them.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -14,7 +14,7 @@ const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 
-/** In which schema the adapter's table was made: that of the session's search_path. */
+/** The schema in which the adapter's table was made: that of the session's search_path. */
 async function schemaOfCache() {
   const rows = await (await database).query("SELECT schemaname FROM pg_tables WHERE tablename = 'go_goscope_cache'")
   return rows.map(({ schemaname }) => schemaname).sort()
@@ -33,7 +33,7 @@ test("pool.on('connect') sets up the session: search_path", async () => {
   await adapter.disconnect()
 })
 
-test('an asynchronous listener is waited for, statement by statement', async () => {
+test('an asynchronous listener is awaited, statement by statement', async () => {
   const db = await database
   await db.query('CREATE SCHEMA slow')
   const pool = db.pool()
@@ -72,7 +72,7 @@ test('each new connection is shown once, and all hooks in pg-pool’s order', as
   await db.query(
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()',
   )
-  // A session that is told to end may take its time.
+  // A session that is being terminated may take its time.
   await until('another connection serves', async () => (await adapter.has('x')) || calls.length > 4)
   assert.deepEqual(calls.slice(4), ['onConnect', 'connect', 'verify'])
 })
@@ -111,7 +111,7 @@ test('what the hooks see: rows, values, several statements, callbacks, errors wi
   assert.equal(seen.literal, "'a''b'")
 })
 
-test('a query with values that fails in a hook leaves the next to work, and no statement behind', async () => {
+test('after a hook query with values fails, the next one works, and no statement is left behind', async () => {
   const pool = (await database).pool({ max: 1 })
   /** @type {any[]} */
   const codes = []
@@ -124,7 +124,7 @@ test('a query with values that fails in a hook leaves the next to work, and no s
         (/** @type {any} */ error) => error.code,
       )
     codes.push(await code('SELECT 1/$1::int', [0]), await code('SELECT 1/$1::int', [0]), await code('SELEC $1', [0]))
-    // Also in a transaction that has failed.
+    // Also in a failed transaction.
     await client.query('BEGIN')
     codes.push(await code('SELECT 1/$1::int', [0]), await code('SELECT $1::int', [1]))
     await client.query('ROLLBACK')
@@ -137,7 +137,7 @@ test('a query with values that fails in a hook leaves the next to work, and no s
   assert.equal(await new PostgresAdapter(pool).has('x'), false)
   assert.deepEqual(codes, ['22012', '22012', '42601', '22012', '25P02'])
   assert.deepEqual(seen.rows, [{ n: '3' }])
-  // That of the failed transaction: nothing can be removed in one.
+  // The statement of the failed transaction: nothing can be removed in such a transaction.
   assert.deepEqual(seen.left, [{ n: '1' }])
 })
 
@@ -154,7 +154,7 @@ for (const [title, hooks] of /** @type {[string, any][]} */ ([
     },
   ],
 ])) {
-  test(`what ${title} objects to rejects the call, and the connection is not used`, async () => {
+  test(`an error from ${title} rejects the call, and the connection is not used`, async () => {
     const db = await database
     const { listener, ...options } = hooks
     const pool = db.pool({ ...options, application_name: 'objected to' })
@@ -200,7 +200,7 @@ test('a hook may read what it may read of a pg client, and any other name', asyn
   assert.deepEqual([seen.detached, seen.derived], [[{ one: '1' }], [{ two: '2' }]])
 })
 
-/** All that a client of pg's has a value under. */
+/** All property names for which a pg client has a value. */
 function pgMembers() {
   const client = new pg.Client()
   const names = []
@@ -226,7 +226,7 @@ for (const [name, use] of /** @type {[string, (client: any) => unknown][]} */ ([
   })
 }
 
-test('a hook cannot take from our statements what they rely on', async () => {
+test('a hook cannot remove settings that our statements rely on', async () => {
   const db = await database
   const pool = db.pool()
   pool.on('connect', (client) => {

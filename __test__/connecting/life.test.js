@@ -1,5 +1,5 @@
 // @ts-check
-// Connections come and go with the pool that the application has.
+// Connections open and close with the application's pool.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -46,7 +46,7 @@ for (const [form, end] of /** @type {[string, (pool: any) => Promise<unknown>][]
   })
 }
 
-test('a caller that makes one call after the other has one connection', async () => {
+test('a caller that makes one call after another uses one connection', async () => {
   const db = await database
   const counts = []
   for (let round = 0; round < 12; round++) {
@@ -73,7 +73,7 @@ test('disconnect and pool.end() at once: both resolve', async () => {
   assert.equal(pool.ended, true)
 })
 
-test('maxUses replaces a connection after so many leases', async () => {
+test('maxUses replaces a connection after so many checkouts', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool({ application_name: 'uses', max: 1, maxUses: 3 }))
   const pids = new Set()
@@ -96,13 +96,13 @@ test('maxLifetimeSeconds replaces a connection', async () => {
   })
 })
 
-test('min keeps so many open when they are idle', async () => {
+test('min keeps that many idle connections open', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool({ application_name: 'least', min: 1, max: 4, idleTimeoutMillis: 100 }))
   const holder = await db.plain.connect()
   await adapter.set('held', 0)
   await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:held' FOR UPDATE")
-  // Whoever waits for the row has a connection to itself.
+  // A call that waits for the row has a connection to itself.
   const blocked = adapter.set('held', 1)
   await db.untilWaiting(1)
   await until('a second connection is open', async () => {
@@ -136,7 +136,7 @@ for (const [title, code] of [
       cwd: ROOT,
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    // A process that stays is killed, and has failed.
+    // A process that does not exit is killed, and counts as failed.
     const late = setTimeout(() => child.kill('SIGKILL'), 60_000)
     const [status, signal] = await new Promise((resolve) => child.once('exit', (...how) => resolve(how)))
     clearTimeout(late)

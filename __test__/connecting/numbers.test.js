@@ -1,5 +1,5 @@
 // @ts-check
-// Options that are numbers take any number: none freezes the event loop or the pool, whatever it comes to.
+// Options that are numbers accept any number: none freezes the event loop or the pool, whatever its effect.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -37,7 +37,7 @@ const OPTIONS = [
   'keepAliveInitialDelayMillis',
 ]
 
-/** What pg has for a time that ran out, and what the server has for a setting that makes no sense. */
+/** pg's error for an expired time limit, and the server's error for an invalid setting. */
 const REFUSALS = new Set(['ETIMEDOUT', '22023', '57014', '55P03'])
 
 for (const option of OPTIONS) {
@@ -46,7 +46,7 @@ for (const option of OPTIONS) {
     for (const value of NUMBERS) {
       const configuration = { connectionString: url, keepAlive: true, max: 2, [option]: value }
       const adapter = new PostgresAdapter(/** @type {any} */ (configuration))
-      // More than one statement carries, so that calls wait for their turn, and are watched.
+      // More calls than one statement holds, so that calls have to wait, and their time limits apply.
       const calls = Array.from({ length: 600 }, (_, n) => (n % 2 ? adapter.get(`k${n}`) : adapter.set(`k${n}`, n)))
       const outcomes = await inTime(`${option} ${value}`, Promise.allSettled(calls))
       for (const outcome of outcomes) {
@@ -54,7 +54,7 @@ for (const option of OPTIONS) {
         const { code, message } = outcome.reason
         assert.ok(REFUSALS.has(code), `${option} ${value}: ${code} ${message}`)
       }
-      // A limit that is out of reach is none.
+      // A limit that is never reached has no effect.
       if (value >= 1e22)
         assert.ok(outcomes.every(({ status }) => status === 'fulfilled') || option.endsWith('_timeout'))
       await inTime(`the end, ${option} ${value}`, adapter.disconnect())
@@ -62,7 +62,7 @@ for (const option of OPTIONS) {
   })
 }
 
-test('a connection timeout that is out of reach is none, also while a certificate is verified', async () => {
+test('a connection timeout that is never reached has no effect, also while a certificate is verified', async () => {
   const { timeoutOf } = require('../../lib/connecting/certificate-verifier.js')
   assert.deepEqual(
     [0, -1, Number.NaN, 0.5, 1e22, Number.POSITIVE_INFINITY, 2 ** 31].map((ms) => timeoutOf(ms)),

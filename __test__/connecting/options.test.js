@@ -12,7 +12,7 @@ const { failureOf } = require('../helpers/sides.js')
 const database = useDatabase()
 
 /**
- * A pooler that answers a start-up with `options` by an error, as several do, and passes everything else on.
+ * A pooler that answers a start-up with `options` with an error, as several do, and forwards everything else.
  *
  * @param {string} serverUrl
  * @param {{ code: string, atQuery?: boolean }} how `atQuery`: it accepts the start-up, and refuses the first query
@@ -31,7 +31,7 @@ async function startRefusing(serverUrl, { code, atQuery }) {
       upstream.on('error', () => client.destroy())
       upstream.write(packet)
       client.on('data', (data) => {
-        // `p` is a password; what comes after is the first query.
+        // `p` is a password. The next message is the first query.
         if (has && data[0] !== 0x70) client.end(refusal(code))
         else upstream.write(data)
       })
@@ -63,7 +63,7 @@ for (const code of ['08P01', '0A000', '22021', '22023', '42501', '42704', 'XX000
         assert.equal(await adapter.get('k'), n)
       }
       await adapter.disconnect()
-      // It is remembered: the first connection alone fails first.
+      // The refusal is remembered: only the first connection fails first.
       assert.equal(starts.withOptions, 1)
       assert.ok(starts.without > 1, String(starts.without))
     })
@@ -71,7 +71,7 @@ for (const code of ['08P01', '0A000', '22021', '22023', '42501', '42704', 'XX000
 }
 
 for (const code of ['28P01', '28000', '3D000', '53300', '57P03']) {
-  test(`${code} is no refusal of options, and is not asked for twice`, async () => {
+  test(`${code} is no refusal of options, and is not retried`, async () => {
     const { url, starts } = await startRefusing((await database).url, { code })
     const adapter = new PostgresAdapter((await database).pool({ connectionString: url }))
     assert.equal((await failureOf(adapter.get('k'))).code, code)
@@ -79,7 +79,7 @@ for (const code of ['28P01', '28000', '3D000', '53300', '57P03']) {
   })
 }
 
-test('a default isolation level of its own does not reach the statements, and costs none where there is none', async () => {
+test('a default isolation level of its own does not reach the statements, and costs nothing if there is none', async () => {
   const db = await database
   for (const isolation of ['serializable', 'repeatable read', 'read committed']) {
     const escaped = isolation.replace(' ', '\\ ')

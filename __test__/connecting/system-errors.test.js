@@ -1,5 +1,5 @@
 // @ts-check
-// Errors of the operating system have Node's code, number and call, whichever they are.
+// Every error of the operating system has Node's code, number and call.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -37,7 +37,7 @@ for (const [title, host, code] of [
   })
 }
 
-/** Uses up its descriptors, and tells what either side makes of a connection then. */
+/** Uses up its descriptors, and prints the errors of both drivers for a connection attempt. */
 const WITHOUT_DESCRIPTORS = `
 const fs = require('node:fs')
 const { Pool } = require('pg')
@@ -93,7 +93,7 @@ async function main() {
 main()
 `
 
-test('no descriptor is left at the first lock(), run() and getOrSet(): no file of ours is read then', {
+test('no descriptor is left at the first lock(), run() and getOrSet(): none of our files is read at that time', {
   skip,
 }, async () => {
   const { stdout } = await promisify(execFile)(
@@ -109,7 +109,7 @@ test('no descriptor is left at the first lock(), run() and getOrSet(): no file o
   }
 })
 
-test('every error of the system has the name that Node gives it', () => {
+test('every system error has the name that Node gives it', () => {
   const { systemErrors } = require('../../lib/system-errors.js')
   const names = systemErrors()
   for (const number of Object.values(os.constants.errno)) {
@@ -121,7 +121,7 @@ test('every error of the system has the name that Node gives it', () => {
 /** @param {number} number */
 function nameOf(number) {
   const name = util.getSystemErrorName(-number)
-  // Node has no name for a few that the system has.
+  // Node has no name for a few of the system's errors.
   const own = Object.entries(os.constants.errno).find(([, known]) => known === number)?.[0]
   return /^E[A-Z0-9]+$/.test(name) ? name : own
 }

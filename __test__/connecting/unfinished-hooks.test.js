@@ -1,5 +1,5 @@
 // @ts-check
-// Connect hooks that do not come to an end, or leave a transaction open.
+// Connect hooks that never finish, or leave a transaction open.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -34,7 +34,7 @@ test('a listener whose promise never settles holds no connection for ever, also 
   process.off('warning', note)
   const codes = warnings.map(({ code }) => code).filter((code) => code === 'GOSCOPE_CONNECT_HOOK')
   assert.deepEqual(codes, ['GOSCOPE_CONNECT_HOOK'])
-  // The session is in use, and the listener's later query does not run between the calls.
+  // The session is in use. A later query of the listener does not run between the calls.
   for (const client of clients) {
     await assert.rejects(client.query('SELECT 1'), { code: 'ERR_GOSCOPE_CONNECTION', message: /no longer/ })
   }

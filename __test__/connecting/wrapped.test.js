@@ -1,6 +1,6 @@
 // @ts-check
-// The first argument as a pool that the application has wrapped by hand, and as a client of pg: what the pg-based adapter
-// takes. Their configuration is read, their `end` is called, and they are not queried.
+// The first argument as a pool that the application has wrapped by hand, and as a pg client: the forms that the
+// pg-based adapter accepts. Their configuration is read, their `end` is called, and they are not queried.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -16,7 +16,7 @@ const database = useDatabase()
 const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
 
 /**
- * What is documented of a pool, and no more; it counts what it is asked.
+ * Only what is documented of a pool. It counts the requests that it receives.
  *
  * @param {pg.Pool} inner
  * @param {object} [more]
@@ -44,13 +44,13 @@ function wrap(inner, more) {
   return { wrapper, asked }
 }
 
-/** How the sessions of an application are known to the server. */
+/** The server's name for the sessions of an application. */
 async function sessionsOf(/** @type {string} */ name) {
   const sql = 'SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = $1'
   return (await (await database).query(sql, [name]))[0].n
 }
 
-test('a wrapped pool without options lends one client, which is read and given back', async () => {
+test('a wrapped pool without options lends one client, whose configuration is read before its release', async () => {
   const inner = (await database).pool({ application_name: 'lent' })
   const { wrapper, asked } = wrap(inner)
   const adapter = createPostgresAdapter(wrapper, { keyPrefix: 'wrapped:' })
@@ -78,7 +78,7 @@ test('a wrapped pool with options is not asked for a client; its settings apply'
   await Promise.all(Array.from({ length: 50 }, (_, n) => adapter.set(`key ${n}`, n)))
   assert.equal(await sessionsOf('by options'), 1)
   assert.deepEqual(asked, { connect: 0, query: 0, end: 0 })
-  // Ended by the application, it ends the native connections, too.
+  // When the application ends it, the native connections end, too.
   await wrapper.end()
   assert.equal(asked.end, 1)
   await assert.rejects(adapter.get('key'), ENDED)
@@ -86,7 +86,7 @@ test('a wrapped pool with options is not asked for a client; its settings apply'
   assert.equal(asked.end, 1)
 })
 
-test('options that name no server are settings of the pool: where it is, a client says', async () => {
+test('options that name no server are settings of the pool, and a client names the server', async () => {
   const { wrapper, asked } = wrap((await database).pool({ application_name: 'elsewhere' }), { options: { max: 1 } })
   const adapter = new PostgresAdapter(wrapper)
   await Promise.all(Array.from({ length: 50 }, (_, n) => adapter.set(`key ${n}`, n)))
@@ -95,13 +95,13 @@ test('options that name no server are settings of the pool: where it is, a clien
   await adapter.disconnect()
 })
 
-test('a password that is given anew is used after the server has refused the old one', async () => {
+test('a new password is used after the server has refused the old one', async () => {
   const db = await database
   const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'old'`)
   let password = 'old'
   const url = new URL(db.url)
-  // A connection string would have pg ignore the function.
+  // With a connection string, pg would ignore the function.
   const where = {
     connectionString: undefined,
     host: url.hostname,
@@ -168,7 +168,7 @@ test('a client whose password is wrong is refused with the server’s code', asy
   assert.equal(error.code, '28P01')
 })
 
-test('what has the methods of a pool and lends no client of pg is refused, and says what is missing', async () => {
+test('a pool-like object that lends no pg client is refused, and the error names what is missing', async () => {
   const query = async () => ({ rows: [] })
   const other = { connect: async () => ({ query }), query, end: async () => {}, totalCount: 0 }
   await assert.rejects(new PostgresAdapter(other).get('key'), {
@@ -177,7 +177,7 @@ test('what has the methods of a pool and lends no client of pg is refused, and s
   })
   const failing = { ...other, connect: () => Promise.reject(new RangeError('no client today')) }
   await assert.rejects(new PostgresAdapter(failing).get('key'), { name: 'RangeError', message: 'no client today' })
-  // A socket that is not Node's own, and that native connections could not use.
+  // A socket that is not Node's own, so native connections could not use it.
   const net = require('node:net')
   class Tunnel extends net.Socket {}
   const tunnelled = new pg.Client(/** @type {any} */ ({ stream: () => new Tunnel() }))
@@ -187,7 +187,7 @@ test('what has the methods of a pool and lends no client of pg is refused, and s
   })
 })
 
-test('the end of a frozen wrapper is noticed at the next call, where it or its pool says so', async () => {
+test('the end of a frozen wrapper is noticed at the next call, if it or its pool reports it', async () => {
   const inner = (await database).pool()
   const { wrapper } = wrap(inner)
   const says = { ...wrapper, connect: wrapper.connect }
