@@ -1,6 +1,6 @@
 // @ts-check
-// Servers that change, balance, lie or sit in the middle. Trust is never carried over to a certificate that nobody has
-// judged, and nothing is ever sent in plaintext.
+// Servers that change, balance, lie or sit in the middle. Trust is never transferred to a certificate that was not
+// verified, and nothing is ever sent in plaintext.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -39,7 +39,7 @@ test('a certificate that is exchanged for another of the same CA', async () => {
   await adapter.disconnect()
 })
 
-test('a certificate that nobody vouches for, after one that was good', async () => {
+test('an untrusted certificate, after a trusted one', async () => {
   const server = await started
   await server.serve(trusted)
   const pool = new pg.Pool({ ...server.config, ...EACH, ssl: { ca: ca.pem } })
@@ -50,7 +50,7 @@ test('a certificate that nobody vouches for, after one that was good', async () 
   const error = await failureOf(adapter.get('exchanged'))
   assert.deepEqual([error.code, error.message], [expected.code, expected.message])
   assert.equal(error.code, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE')
-  // It is the server that has changed, not we who are broken.
+  // The server has changed. The client is not broken.
   await server.serve(trusted)
   assert.equal(await adapter.get('exchanged'), 1)
   await adapter.disconnect()
@@ -75,7 +75,7 @@ test('servers of several certificates that take turns, as behind a load balancer
       for (let n = 0; n < 10; n++) assert.equal(await adapter.has('x'), false)
       await adapter.disconnect()
 
-      // The judge sees one of them, and the connection meets the other, which nobody vouches for.
+      // The verifier sees one certificate, and the connection meets the other, which is untrusted.
       await servers[1].serve(untrusted, { rules })
       turn = 0
       const cautious = new PostgresAdapter(new pg.Pool(config))
@@ -94,7 +94,7 @@ test("a forged certificate: the trusted names and key, and nobody's signature", 
   const adapter = new PostgresAdapter(new pg.Pool({ ...server.config, ...EACH, ssl: { ca: ca.pem } }))
   await adapter.set('proof', 1)
   const { theirs, ours } = await (async () => {
-    // By its issuer's name it looks like the trusted one.
+    // By its issuer's name, it looks like the trusted one.
     const forged = certificate({ name: 'db', issuer: { ...stranger, name: ca.name }, names: NAMES, key: trusted.key })
     await server.serve(forged)
     return outcomes({ ...server.config, ssl: { ca: ca.pem } })
@@ -116,7 +116,7 @@ for (const [title, behave] of /** @type {[string, (socket: net.Socket) => void][
   ],
   ['closes', (socket) => socket.once('data', () => socket.end())],
 ])) {
-  test(`a server that ${title}: refused as by pg, and nothing was sent but the question`, async () => {
+  test(`a server that ${title}: refused as by pg, and only the TLS request was sent`, async () => {
     /** @type {Buffer[]} */
     const received = []
     const listen = (/** @type {net.Socket} */ socket) => {
@@ -145,12 +145,12 @@ for (const [title, behave] of /** @type {[string, (socket: net.Socket) => void][
       }
     })
     const plain = Buffer.concat(received).toString('latin1')
-    assert.ok(!plain.includes('secret') && !plain.includes('user'), 'a start-up packet went out in plaintext')
+    assert.ok(!plain.includes('secret') && !plain.includes('user'), 'a start-up packet was sent in plaintext')
   })
 }
 
 /**
- * Ends the client's TLS with a certificate that it trusts, and makes its own to the server.
+ * Terminates the client's TLS with a certificate that the client trusts, and opens its own TLS to the server.
  *
  * @param {number} port of the server
  */
@@ -174,7 +174,7 @@ function intercept(port) {
 }
 
 for (const hash of /** @type {const} */ (['sha256', 'sha384', 'sha512'])) {
-  test(`channel binding (${hash}) tells the server from somebody in the middle whose certificate is trusted`, async () => {
+  test(`channel binding (${hash}) detects a man in the middle with a trusted certificate`, async () => {
     const server = await started
     await server.serve(certificate({ name: 'db', issuer: ca, names: NAMES, hash }))
     const config = { ...server.config, ssl: { ca: ca.pem } }
@@ -185,7 +185,7 @@ for (const hash of /** @type {const} */ (['sha256', 'sha384', 'sha512'])) {
       const bound = await outcomes({ ...config, port, enableChannelBinding: true })
       assert.ok('refused' in bound.theirs)
       assert.deepEqual([bound.ours, bound.withoutPool], [bound.theirs, bound.theirs])
-      // Without binding, as is the default, nobody notices, pg no more than we.
+      // Without binding, which is the default, neither pg nor this package notices.
       const unbound = await outcomes({ ...config, port })
       assert.ok('seen' in unbound.theirs)
       assert.deepEqual(unbound.ours, unbound.theirs)
@@ -193,7 +193,7 @@ for (const hash of /** @type {const} */ (['sha256', 'sha384', 'sha512'])) {
   })
 }
 
-test('a certificate that has been judged is not looked at again for each connection', async () => {
+test('a verified certificate is not verified again for each connection', async () => {
   const server = await started
   await server.serve(trusted)
   let connections = 0
@@ -209,7 +209,7 @@ test('a certificate that has been judged is not looked at again for each connect
     const start = Date.now()
     for (let n = 0; n < 6; n++) await adapter.has('x')
     await adapter.disconnect()
-    // One for the judge in each minute, and one for each call.
+    // One connection for the verifier in each minute, and one for each call.
     const minutes = Math.floor((Date.now() - start) / 60_000)
     assert.ok(connections >= 3 && connections <= 7 + minutes, `${connections} connections`)
   })

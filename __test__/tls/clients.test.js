@@ -1,5 +1,5 @@
 // @ts-check
-// Certificates of clients, and passwords over TLS: what the server makes of pg it makes of us.
+// Client certificates, and passwords over TLS: the server's result for pg and for this package is the same.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -76,7 +76,7 @@ for (const version of ['TLSv1.3', 'TLSv1.2']) {
   }
 }
 
-test('a server that asks for a certificate besides the password', async () => {
+test('a server that requires a certificate in addition to the password', async () => {
   const database = await started
   await database.serve(server, {
     clientCa: ca.pem,
@@ -110,7 +110,7 @@ for (const [method, rules, settings] of /** @type {[string, string[], Record<str
   })
 }
 
-test('a server that lets nobody in without TLS', async () => {
+test('a server that accepts no session without TLS', async () => {
   const database = await started
   await database.serve(server, { rules: ['hostssl all all all scram-sha-256'] })
   const { theirs, ours } = await outcomes({ ...database.config, ssl: false })

@@ -1,5 +1,5 @@
 // @ts-check
-// Handshakes that fail: each with a code, and with a message that says why.
+// Handshakes that fail: each with a code, and with a message that gives the reason.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -20,7 +20,7 @@ after(async () => (await started).stop())
 const ca = certificate({ name: 'Test CA', ca: true })
 const identity = certificate({ name: 'db', issuer: ca, names: ['127.0.0.1', 'localhost'] })
 
-/** All alerts of TLS that are errors, and numbers that mean nothing. https://www.rfc-editor.org/rfc/rfc8446#section-6 */
+/** All TLS alerts that are errors, and undefined numbers. https://www.rfc-editor.org/rfc/rfc8446#section-6 */
 const ALERTS = [
   ...[0, 10, 20, 21, 22, 30, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 60, 70, 71, 80, 86, 90, 100, 109, 110],
   ...[111, 112, 113, 114, 115, 116, 120, 121, 200, 255],
@@ -87,7 +87,7 @@ function accept(/** @type {net.Socket} */ socket) {
   secure.on('error', () => {})
 }
 
-test('a signature that is changed on its way names the reason and the key', async () => {
+test('the error for a signature changed in transit names the reason and the key', async () => {
   const server = await started
   await server.serve(identity, { settings: { ssl_max_protocol_version: 'TLSv1.2' } })
   let connections = 0
@@ -107,7 +107,7 @@ test('a signature that is changed on its way names the reason and the key', asyn
   })
 })
 
-/** The last byte of the signature in a ServerKeyExchange, with which a ServerHelloDone follows. */
+/** The last byte of the signature in a ServerKeyExchange that is followed by a ServerHelloDone. */
 function withOtherSignature(/** @type {Buffer} */ data) {
   const done = data.lastIndexOf(Buffer.from([0x16, 3, 3, 0, 4, 14, 0, 0, 0]))
   const changed = Buffer.from(data)
@@ -128,7 +128,7 @@ test("a client's DSA key is refused by its type", async () => {
   }
 })
 
-test('a server without TLS, and one that answers otherwise, are refused with a code', async () => {
+test('a server without TLS, and one with an unexpected answer, are refused with a code', async () => {
   for (const [answer, message] of /** @type {[string, RegExp][]} */ ([
     ['N', /does not support SSL/],
     ['E', /error establishing an SSL/],

@@ -1,6 +1,7 @@
 // @ts-check
-// Keys of every type that pg accepts, of servers and of clients. Native TLS has no code for some: Node's `crypto` checks and
-// makes those signatures. What stays impossible fails with a code, and a message that names the key.
+// Keys of every type that pg accepts, of servers and of clients. Native TLS does not implement some types: Node's
+// `crypto` checks and makes those signatures. What is still impossible fails with a code and a message that names the
+// key.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -45,10 +46,10 @@ const KEYS = {
   Ed25519: crypto.generateKeyPairSync('ed25519').privateKey,
 }
 
-/** What no TLS 1.2 of ours can do: the curve is no group of its key exchange, or the signature is none of its ciphers'. */
+/** What our TLS 1.2 cannot do: the curve is no group of its key exchange, or no cipher of ours has the signature. */
 const ONLY_TLS13 = ['P-521', 'Ed448', 'RSA-PSS', 'RSA-PSS with SHA-256', 'RSA-PSS with SHA-384', 'secp256k1']
 
-/** What worked, of servers and clients. @type {string[]} */
+/** The types that worked, of servers and clients. @type {string[]} */
 const worked = []
 after(() => console.log(`# figure: ${worked.join(', ')}`))
 
@@ -103,7 +104,7 @@ for (const [type, key] of variants(Object.entries(KEYS), 3)) {
   }
 }
 
-test('many connections at once with a client key that Node signs with, from an event loop that is busy', async () => {
+test('many connections at once with a client key that Node signs with, from a busy event loop', async () => {
   const database = await started
   await database.serve(certificate({ name: 'db', issuer: ca, names: NAMES, key: KEYS['P-521'] }), {
     clientCa: ca.pem,
@@ -127,7 +128,7 @@ test('a server that cannot prove its key: refused before anything of the session
   for (const type of /** @type {const} */ (['P-521', 'RSA-PSS', 'Ed448'])) {
     const identity = certificate({ name: 'db', issuer: ca, names: NAMES, key: KEYS[type] })
     await database.serve(identity, { settings: settingsOf('TLSv1.3') })
-    // A server with the certificate and without its key has some other signature: here, the message is another.
+    // A server with the certificate but without its key has another signature. Here the message differs.
     const { isSigned } = signatures
     const checked = t.mock.method(signatures, 'isSigned', (/** @type {any} */ proof) =>
       isSigned({ ...proof, message: Buffer.from('another').toString('base64') }),

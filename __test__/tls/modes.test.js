@@ -1,5 +1,5 @@
 // @ts-check
-// The ways to ask for TLS without an `ssl` object: the connection string and the environment.
+// The ways to request TLS without an `ssl` object: the connection string and the environment.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -65,7 +65,7 @@ for (const [title, identity] of SERVERS) {
         assert.deepEqual(withoutPool, expected, `${mode} ${more}`)
         if (!('seen' in ours)) continue
         accepted++
-        // Plaintext where it was asked for, and nowhere else.
+        // Plaintext only if it was requested.
         assert.equal(ours.seen.ssl, mode === 'disable' ? 'f' : 't', `${mode} ${more}`)
       }
     }
@@ -113,7 +113,7 @@ test('sslnegotiation=direct', async () => {
   assert.deepEqual([ours, withoutPool], [theirs, theirs])
 })
 
-test('a root certificate file that is not there', async () => {
+test('a root certificate file that does not exist', async () => {
   const server = await started
   const { host, port, user, password, database } = server.config
   const connectionString = `postgres://${user}:${password}@${host}:${port}/${database}?sslrootcert=${folder}/none`

@@ -1,5 +1,5 @@
 // @ts-check
-// What pg accepts of a server's certificate we accept, what pg refuses we refuse, with the same error.
+// This package accepts exactly the server certificates that pg accepts, and refuses the others with the same error.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -87,18 +87,18 @@ for (const [title, { identity, ...serving }] of variants(Object.entries(SERVERS)
         }
       }
     }
-    // Each certificate is accepted where nobody looks, and refused where no root is known.
+    // Each certificate is accepted without verification, and refused if no root is known.
     assert.ok(accepted >= 2 && refused >= 2, `${accepted} accepted, ${refused} refused`)
   })
 }
 
-test('servername names whom an address is asked for', async () => {
+test('servername is the name that is verified for an address', async () => {
   const server = await started
   await server.serve(certificate({ name: 'db', issuer: ca, names: ['db.example.com'] }))
   for (const [host, servername] of [
     ['127.0.0.1', 'db.example.com'],
     ['127.0.0.1', 'other.example.com'],
-    // pg asks for the host, whatever else is said.
+    // pg verifies the host, whatever else is set.
     ['localhost', 'db.example.com'],
   ]) {
     const { theirs, ours } = await outcomes({ ...server.config, host, ssl: { ca: ca.pem, servername } })
@@ -106,7 +106,7 @@ test('servername names whom an address is asked for', async () => {
   }
 })
 
-test('checkServerIdentity decides, and its own error is the caller’s', async () => {
+test('checkServerIdentity decides, and its own error reaches the caller', async () => {
   const server = await started
   const identity = certificate({ name: 'db', issuer: ca, names: ['db.example.com'] })
   await server.serve(identity)
@@ -133,10 +133,10 @@ test('checkServerIdentity decides, and its own error is the caller’s', async (
   assert.deepEqual([refusing.ours.refused.class, refusing.ours.refused.code], ['NotPinned', 'ERR_PIN'])
 })
 
-test('a list of revocations that cannot be read', async () => {
+test('a certificate revocation list that cannot be read', async () => {
   const server = await started
   await server.serve(certificate({ name: 'db', issuer: ca, names: HOSTS }))
-  // A list of revocations that Node cannot use is an error, not passed over.
+  // A revocation list that Node cannot use is an error. It is not ignored.
   const { theirs, ours } = await outcomes({ ...server.config, ssl: { ca: ca.pem, crl: 'no such list' } })
   assert.ok('refused' in theirs)
   assert.deepEqual(ours, theirs)
@@ -169,7 +169,7 @@ for (const [option, value] of Object.entries({
   sigalgs: 'RSA+SHA256',
   maxVersion: 'TLSv1.1',
 })) {
-  test(`ssl.${option}, which native TLS cannot keep, is refused by name`, async () => {
+  test(`ssl.${option}, which native TLS does not support, is refused by name`, async () => {
     const server = await started
     const { ours } = await outcomes({ ...server.config, ssl: { rejectUnauthorized: false, [option]: value } })
     assert.ok('refused' in ours)
