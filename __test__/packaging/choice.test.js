@@ -1,5 +1,5 @@
 // @ts-check
-// Which platforms' packages are installed, where package managers are told to install others, or none.
+// Which platforms' packages are installed if package managers are configured to install others, or none.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -23,7 +23,7 @@ before(async () => {
   platform = (await released()).platform
 })
 
-test('installed without optional dependencies, it says so', { skip: missing }, async () => {
+test('installed without optional dependencies, the package reports it', { skip: missing }, async () => {
   for (const manager of managersOf(RUNTIME).filter(({ name }) => /^p?npm/.test(name))) {
     const omit = manager.name.startsWith('npm') ? '--omit=optional' : '--no-optional'
     const { node: inNode } = await installed(registry.url, manager, node(RUNTIME), { options: [omit] })
@@ -33,7 +33,7 @@ test('installed without optional dependencies, it says so', { skip: missing }, a
   }
 })
 
-test('pnpm and Yarn install for the platforms that they are told', { skip: missing }, async () => {
+test('pnpm and Yarn install for the configured platforms', { skip: missing }, async () => {
   const settings = '\nsupportedArchitectures: { os: [linux], cpu: [x64, arm64], libc: [musl] }\n'
   for (const manager of managersOf(RUNTIME).filter(({ settings }) => settings)) {
     const { application } = await installed(registry.url, manager, node(RUNTIME), { settings })
@@ -45,7 +45,7 @@ test('pnpm and Yarn install for the platforms that they are told', { skip: missi
   }
 })
 
-test('npm installs for another platform where it is told to', async () => {
+test('npm installs for another platform if it is configured to', async () => {
   for (const [cpu, libc, expected] of [
     ['arm64', 'glibc', 'linux-arm64-gnu'],
     ['x64', 'musl', 'linux-x64-musl'],

@@ -1,5 +1,5 @@
 // @ts-check
-// The examples, with the package installed from a registry, on each Node.
+// The examples, with the package installed from a registry, on each Node version.
 'use strict'
 
 const assert = require('node:assert/strict')

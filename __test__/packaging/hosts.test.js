@@ -28,7 +28,7 @@ before(async () => {
 /**
  * @param {Consumer} built
  * @param {string} bundle
- * @param {string} beside what is installed where the bundle runs
+ * @param {string} beside the packages installed where the bundle runs
  * @param {string} expected
  */
 async function deploy(built, bundle, beside, expected) {
@@ -73,7 +73,7 @@ test('AWS Lambda: a zip archive, unpacked and run elsewhere', { skip: zip }, asy
     import { handler } from './handler.mjs'
     for (const order of [1, 2]) console.log(JSON.stringify(await handler({ order })))`
   deployed.write('runtime.mjs', invoke)
-  // It ends by itself: nothing keeps a frozen environment awake.
+  // It ends by itself: nothing keeps a frozen environment active.
   assert.deepEqual((await deployed.succeed(['runtime.mjs'], { env: await url() })).trim().split('\n'), [
     '{"statusCode":200,"body":"order 1 done"}',
     '{"statusCode":200,"body":"order 2 done"}',

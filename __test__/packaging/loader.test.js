@@ -1,5 +1,5 @@
 // @ts-check
-// Which addon is loaded, and what is said where there is none or the wrong one.
+// Which addon is loaded, and the message if there is none or the wrong one.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -23,7 +23,7 @@ const LOAD = "console.log(JSON.stringify(require('goscope-postgres/lib/native.js
 function application() {
   const consumer = new Consumer()
   stageRoot(consumer.path('node_modules/goscope-postgres'))
-  // So that a file of its can be loaded by itself, without what the others depend on.
+  // So that one of its files can be loaded alone, without the dependencies of the others.
   edit(consumer, 'goscope-postgres', (manifest) => delete manifest.exports)
   return consumer
 }
@@ -58,7 +58,7 @@ async function loaded(consumer, env) {
 }
 
 /**
- * What a program that loads the package dies of.
+ * The error that ends a program that loads the package.
  *
  * @param {Consumer} consumer
  * @param {{ env?: NodeJS.ProcessEnv, before?: string }} [options]
@@ -75,7 +75,7 @@ test("the platform's package is loaded", async () => {
   assert.deepEqual(await loaded(consumer), { version, target: here.target, features: [] })
 })
 
-test('nothing is installed: it says what is missing, and what to do', async () => {
+test('nothing is installed: the error names what is missing, and what to do', async () => {
   const output = await failure(application())
   assert.match(output, /code: 'ERR_MODULE_NOT_FOUND'/)
   for (const said of [
@@ -102,7 +102,7 @@ test("another platform's package is installed: it says which", async () => {
   assert.ok((await failure(consumer)).includes(`\nInstalled is ${packageName(other)}.\n`))
 })
 
-test('the package for the other C library is installed: it says so', { skip: !twin }, async () => {
+test('the package for the other C library is installed: the error says so', { skip: !twin }, async () => {
   assert.ok(twin)
   const consumer = application()
   install(consumer, twin)
@@ -111,14 +111,14 @@ test('the package for the other C library is installed: it says so', { skip: !tw
   assert.ok(output.includes(said), output)
 })
 
-test('a platform without a package: it names those that have one', async () => {
+test('a platform without a package: the error names those that have one', async () => {
   const before = "Object.defineProperty(process, 'platform', { value: 'freebsd' })"
   const output = await failure(application(), { before })
   assert.ok(output.includes(`goscope-postgres has no native addon for freebsd-${process.arch}.`), output)
   for (const { name } of PLATFORMS) assert.ok(output.includes(name))
 })
 
-test('GOSCOPE_POSTGRES_NATIVE comes before all else, relative to the working folder', async () => {
+test('GOSCOPE_POSTGRES_NATIVE takes precedence, relative to the working folder', async () => {
   const consumer = application()
   assert.equal((await loaded(consumer, { GOSCOPE_POSTGRES_NATIVE: addon })).target, here.target)
   install(consumer, here)
@@ -129,7 +129,7 @@ test('GOSCOPE_POSTGRES_NATIVE comes before all else, relative to the working fol
   assert.match(output, /code: 'ERR_DLOPEN_FAILED'/)
 })
 
-test('a file that is no addon: it says which, and why', async () => {
+test('a file that is no addon: the error names the file and the reason', async () => {
   const consumer = application()
   install(consumer, here, __filename)
   const output = await failure(consumer)
@@ -146,7 +146,7 @@ test('an addon of another version is refused', async () => {
   assert.ok(output.includes(said), output)
 })
 
-test('each platform that there is a package for is looked for', () => {
+test('each platform that has a package is looked for', () => {
   assert.deepEqual([...LOADED].sort(), PLATFORMS.map(({ name }) => name).sort())
 })
 
@@ -167,7 +167,7 @@ test("a Linux program's C library is that of its dynamic linker", () => {
 })
 
 /**
- * As much of a program as says what its dynamic linker is; that comes far behind the header, as after a patchelf.
+ * The part of a program that names its dynamic linker. That part is far behind the header, as after a patchelf.
  *
  * @param {string} linker or none
  */

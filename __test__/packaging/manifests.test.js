@@ -1,5 +1,5 @@
 // @ts-check
-// All packages say the same of platforms and versions, and a release changes all of them together.
+// All packages name the same platforms and versions, and a release changes all of them together.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -68,7 +68,7 @@ test('the workflows build each platform, and test what they build', () => {
   for (const { name } of PLATFORMS) assert.ok(workflow.match(new RegExp(`platform: ${name},`, 'g'))?.length !== 1, name)
 })
 
-test('the addon says what it is, and nothing can change what it said', () => {
+test('the addon identifies itself, and its identification cannot be changed', () => {
   assert.equal(buildInfo.version, manifest.version)
   assert.ok(PLATFORMS.some(({ target }) => target === buildInfo.target))
   assert.deepEqual(buildInfo.features, [])
@@ -110,7 +110,7 @@ test('a new version is one of all packages, of the crate and of the changelog', 
 })
 
 /**
- * The lines of a file, or of a folder's files, that another has not.
+ * The lines of a file, or of a folder's files, that another lacks.
  *
  * @param {string} before
  * @param {string} after

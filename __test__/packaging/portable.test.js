@@ -1,5 +1,5 @@
 // @ts-check
-// The addon that is released: it runs on any Linux since glibc 2.17, and carries nothing that it should not.
+// The released addon: it runs on any Linux since glibc 2.17, and contains nothing that it should not.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -27,8 +27,8 @@ test('it is fit to be released', { skip: unbuildable }, (t) => {
   t.diagnostic(`figure: ${addonName(here)}: ${fs.statSync(addon).size} bytes`)
 })
 
-test('what makes an addon unfit is found', { skip: unbuildable }, () => {
-  // The development build is for this machine alone.
+test('each fault that makes an addon unfit is found', { skip: unbuildable }, () => {
+  // The development build is only for this machine.
   const development = faults(here, path.join(root, addonName(here)))
   assert.ok(development.some((fault) => fault.startsWith('it tells where it was built: ')))
   const spoilt = path.join(temporaryFolder(), addonName(here))
@@ -44,7 +44,7 @@ test('what makes an addon unfit is found', { skip: unbuildable }, () => {
   }
 })
 
-test('a program built here needs a newer glibc, or has symbols, and is found out', {
+test('a program built here needs a newer glibc, or has symbols, and is detected', {
   skip: process.platform !== 'linux',
 }, async () => {
   const folder = temporaryFolder()
@@ -56,7 +56,7 @@ test('a program built here needs a newer glibc, or has symbols, and is found out
   assert.match(found, /^it needs glibc 2\.(1[89]|[2-9]\d), not 2\.17$/m)
 })
 
-test('it loads, and says what it is', { skip: unbuildable }, async () => {
+test('it loads, and identifies itself', { skip: unbuildable }, async () => {
   const show = "console.log(JSON.stringify(require('goscope-postgres').buildInfo))"
   const env = { ...process.env, GOSCOPE_POSTGRES_NATIVE: addon }
   const output = await succeed(run(process.execPath, ['-e', show], { cwd: root, env }), show)

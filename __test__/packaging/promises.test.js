@@ -1,5 +1,5 @@
 // @ts-check
-// Tests of what the methods promise, with the package installed from a registry, on each Node.
+// Tests of the methods' contract, with the package installed from a registry, on each Node version.
 'use strict'
 
 const assert = require('node:assert/strict')

@@ -1,6 +1,6 @@
 // @ts-check
-// The road from the build to an application: published to a registry by the release's scripts, and installed from there
-// by each package manager, on each Node, where there is a Node on the PATH and nothing that could build anything.
+// The steps from the build to an application: the release's scripts publish to a registry, and each package manager
+// installs from it, on each Node version, with only a Node on the PATH and nothing that could build anything.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -53,7 +53,7 @@ for (const runtime of variants(NODES)) {
   }
 }
 
-test('what is published is not published again', { skip: missing }, async () => {
+test('a published version is not published again', { skip: missing }, async () => {
   const output = await publish(registry)
   assert.equal(output.match(/ is published already$/gm)?.length, 9)
 })

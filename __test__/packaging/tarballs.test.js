@@ -1,5 +1,5 @@
 // @ts-check
-// What is packed is what is meant: each tarball's files, one by one, and what tools that check packages say of it.
+// Each tarball contains exactly the intended files, one by one. Tools that check packages find no fault.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -57,7 +57,7 @@ async function pack(staged) {
   return { ...packed, files: packed.files.map((/** @type {{ path: string }} */ file) => file.path).sort() }
 }
 
-test('the root package: its public files, those of lib and cli that are committed, and what it says of itself', async () => {
+test('the root package: its public files, those of lib and cli that are committed, and its manifest', async () => {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'cli', 'lib'], {
     cwd: root,
   })
@@ -68,7 +68,7 @@ test('the root package: its public files, those of lib and cli that are committe
 })
 
 for (const platform of PLATFORMS) {
-  test(`${packageName(platform)}: the addon, and what it says of itself`, async () => {
+  test(`${packageName(platform)}: the addon, and its manifest`, async () => {
     const packed = await pack(platform.name)
     assert.deepEqual([packed.name, packed.version], [packageName(platform), version])
     const files = ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.txt', addonName(platform), 'package.json']
@@ -76,7 +76,7 @@ for (const platform of PLATFORMS) {
   })
 }
 
-test('no file tells of the machine that packed it, or maps to sources', () => {
+test('no file names the machine that packed it, or maps to sources', () => {
   for (const name of fs.readdirSync(path.join(folder, 'root'), { recursive: true }).map(String)) {
     const file = path.join(folder, 'root', name)
     if (fs.statSync(file).isDirectory()) continue
