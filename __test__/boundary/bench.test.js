@@ -1,5 +1,5 @@
 // @ts-check
-// The benchmark as its user meets it. It brings its own server; the figures of windows this short mean nothing.
+// The benchmark as a user runs it. It brings its own server. The figures of such short windows mean nothing.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -26,7 +26,7 @@ function bench(...args) {
   return spawnSync(process.execPath, ['bench/main.js', ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 })
 }
 
-test('--help tells every option', () => {
+test('--help lists every option', () => {
   const { status, stdout } = bench('--help')
   assert.equal(status, 0)
   const options =
@@ -99,7 +99,7 @@ test('a run writes one JSON and the plots, and the next is compared with it', ()
   )
 })
 
-test('a change counts where no pair of windows of the one run is within those of the other', () => {
+test('a change counts if no pair of windows of one run is within those of the other', () => {
   const run = (/** @type {number} */ low, /** @type {number} */ high) => ({
     rates: {
       scale: [],
@@ -139,7 +139,7 @@ test('a blocked event loop shows in its delay, by the length of the block', asyn
     delay.start()
     for (let turn = 0; turn < 20; turn++) {
       const end = performance.now() + blockMs
-      // In microtasks: no turn of the loop comes between them.
+      // In microtasks: the event loop does not advance between them.
       while (performance.now() < end) await undefined
       await sleep(20)
     }
@@ -148,7 +148,7 @@ test('a blocked event loop shows in its delay, by the length of the block', asyn
   }
   const [idle, blocked] = [await measured(0), await measured(20)]
   delay.close()
-  // Half of the time it is blocked for 20 ms, and what comes then waits for 10 ms on average.
+  // It is blocked for 20 ms half of the time, and what arrives then waits for 10 ms on average.
   assert.ok(blocked > 10, `${blocked} ms`)
   assert.ok(blocked > idle, `${blocked} ms, ${idle} ms without`)
 })

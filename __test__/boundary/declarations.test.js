@@ -1,5 +1,5 @@
 // @ts-check
-// What the declarations say at compile time is what is there at run time.
+// The compile-time declarations agree with the run time.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -24,7 +24,7 @@ test('the tuple of operations lists the operations, in their order', () => {
   assert.deepEqual(literals(declared), operations)
 })
 
-/** The interfaces in which options are declared, by what takes them. @type {Record<keyof typeof NAMES, string[]>} */
+/** The interfaces in which options are declared, by their user. @type {Record<keyof typeof NAMES, string[]>} */
 const INTERFACES = {
   PostgresAdapter: ['PersistenceAdapterOptions'],
   PostgresCacheAdapter: ['PostgresCacheAdapterOptions'],
@@ -41,17 +41,17 @@ function properties(name) {
   return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, property]) => property)
 }
 
-test('the options that are declared are the ones whose names are known', () => {
+test('the declared options are the known options', () => {
   for (const [taker, interfaces] of Object.entries(INTERFACES)) {
     const declared = interfaces.flatMap(properties)
     assert.deepEqual(declared.sort(), [...NAMES[/** @type {keyof typeof NAMES} */ (taker)]].sort(), taker)
   }
 })
 
-/** Codes of Node and OpenSSL that are passed on, and those of a package that is not there. */
+/** Codes of Node and OpenSSL that are forwarded, and the code for a missing package. */
 const FOREIGN = ['ERR_SOCKET_BAD_PORT', 'ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'ERR_TLS_CERT_ALTNAME_INVALID']
 
-test('the codes that are declared are the codes of the errors', () => {
+test('the declared codes are the codes of the errors', () => {
   const files = ['cli', 'lib', 'src'].flatMap((folder) =>
     fs.readdirSync(path.join(root, folder), { recursive: true }).map((file) => path.join(folder, String(file))),
   )

@@ -1,5 +1,5 @@
 // @ts-check
-// The throwaway server in other programs than a plain one of Node: other runtimes, a deep temporary folder, fake timers.
+// The throwaway server in programs other than plain Node: other runtimes, a deep temporary folder, fake timers.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -15,7 +15,7 @@ const { until } = require('../helpers/waiting.js')
 
 const root = path.join(__dirname, '../..')
 
-/** Starts a server, uses it over TCP and its Unix socket, and stops it or just ends. */
+/** Starts a server, uses it over TCP and its Unix socket, and stops it or just exits. */
 const program = (/** @type {boolean} */ stops) => `
   const { startPostgres } = require(${JSON.stringify(path.join(root, 'embedded.js'))})
   const { PostgresAdapter } = require(${JSON.stringify(path.join(root, 'index.js'))})
@@ -34,7 +34,7 @@ const program = (/** @type {boolean} */ stops) => `
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-programs-'))
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
-// The server's user, where that is another, has to get through it.
+// The server's user, if it is another one, must be able to enter it.
 fs.chmodSync(folder, 0o755)
 
 /**
@@ -63,7 +63,7 @@ for (const [name, runtime, args] of /** @type {[string, () => string, string[]][
   ['Deno', deno, ['run', '--allow-all']],
 ])) {
   for (const stops of [true, false]) {
-    test(`in ${name} a server ${stops ? 'is stopped' : 'goes with its process'}`, { skip: missing }, async () => {
+    test(`in ${name} a server ${stops ? 'is stopped' : 'ends with its process'}`, { skip: missing }, async () => {
       await untilGone(await run(runtime(), args, stops))
     })
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// The throwaway server: starts, stops, and never outlives its user.
+// The throwaway server: it starts, stops, and never outlives its user.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -38,7 +38,7 @@ function runs(pid) {
 const untilGone = ({ pid, socketDirectory }) =>
   until('the end of the server and its folder', () => !runs(pid) && !fs.existsSync(socketDirectory))
 
-test('a real server in two lines; settings apply; stop takes it and its folder away; twice is fine', async () => {
+test('a real server in two lines; settings apply; stop removes it and its folder; stopping twice is fine', async () => {
   const server = await startPostgres({ settings: { TimeZone: 'Asia/Tokyo', max_connections: 17 } })
   assert.ok((await version(server.url)) >= 180000)
   const client = new pg.Client(server.url)
@@ -87,13 +87,13 @@ test('an older version from another package; a Unix socket', async () => {
   }
 })
 
-test('several at once', async () => {
+test('several servers at once', async () => {
   const servers = await Promise.all([startPostgres(), startPostgres(), startPostgres()])
   assert.equal(new Set(servers.map(({ port }) => port)).size, 3)
   await Promise.all(servers.map((server) => server.stop()))
 })
 
-test('a setting that PostgreSQL refuses is told, with its words', async () => {
+test('a setting that PostgreSQL refuses is reported with the message of PostgreSQL', async () => {
   await assert.rejects(startPostgres({ settings: { no_such_setting: 1 } }), /no_such_setting/)
 })
 
@@ -107,7 +107,7 @@ test('without the optional package, the message says what to install', async () 
 const START =
   "require('goscope-postgres/embedded').startPostgres().then((server) => { console.log(JSON.stringify(server));"
 
-test('an idle server lets its process exit, and goes with it', async () => {
+test('an idle server lets its process exit, and ends with it', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', `${START} })`], { cwd: root, timeout: 120_000 })
   const server = JSON.parse(stdout)
   await untilGone(server)

@@ -1,5 +1,5 @@
 // @ts-check
-// One statement, one round trip: what goes over the wire, and what the server logs, for each operation.
+// One statement, one round trip: the messages that each operation sends, and the statements that the server logs.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -13,12 +13,12 @@ const { startProxy } = require('../helpers/proxy.js')
 const { OPERATIONS } = require('../helpers/documented-operations.js')
 const { until } = require('../helpers/waiting.js')
 
-// The extended protocol's messages: Parse, Bind, Describe, Execute, Sync. A Sync ends a round trip.
+// The messages of the extended protocol: Parse, Bind, Describe, Execute, Sync. A Sync ends a round trip.
 const FIRST_RUN = 'PBDES'
 const LATER_RUN = 'BES'
-// Each new connection finds out once whose session it has.
+// Each new connection finds out once whether it has a session of its own.
 const SESSION = 'PBDES'
-/** The limit to waits for locks: sent with a session's first statement, in the same round trip. */
+/** The limit for lock waits: sent with a session's first statement, in the same round trip. */
 const LOCK_TIMEOUT = 'Q'
 
 const MAX_RUNS = 50
@@ -49,10 +49,10 @@ test('each operation is one statement and one round trip', async (t) => {
     for (const [name, operation] of Object.entries(OPERATIONS)) {
       await t.test(name, async () => {
         const runs = []
-        // Some statements have run before, as part of another operation; the second run on a connection prepares.
+        // Some statements have run before, as part of another operation. The second execution on a connection prepares.
         for (let run = 0; run < 2; run++) runs.push(await observe(operation))
         assert.match(runs[0].messages, /^(PDSBES|PBDES|BES)/)
-        // Where the server stalls in the middle of a statement, its expiry is written anew: a round trip more.
+        // If the server stalls in the middle of a statement, its expiry is written anew: one more round trip.
         do runs.push(await observe(operation), await observe(operation))
         while (runs.length < MAX_RUNS && !areOneStatement(runs.slice(-2)))
         assert.ok(areOneStatement(runs.slice(-2)), JSON.stringify(runs))
@@ -72,13 +72,13 @@ test('a first call on a fresh connection costs one round trip beyond those for t
     const adapter = new PostgresAdapter(pool)
     proxy.reset()
     await adapter.get('x')
-    // Before them come the password messages.
+    // The password messages come before them.
     assert.equal(proxy.messages.replace(/^p+/, ''), SESSION + FIRST_RUN + LOCK_TIMEOUT + FIRST_RUN)
     await adapter.disconnect()
   })
 })
 
-test('connect() looks at all of its tables in one round trip, where they are there', async () => {
+test('connect() checks all of its tables in one round trip, if they exist', async () => {
   await using_(async (_, proxy) => {
     const first = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url, max: 1 }))
     await first.connect()
@@ -94,13 +94,13 @@ test('connect() looks at all of its tables in one round trip, where they are the
   })
 })
 
-test('the connections say goodbye with a Terminate', async () => {
+test('the connections end with a Terminate', async () => {
   await using_(async (_, proxy) => {
     const adapter = new PostgresAdapter(new pg.Pool({ connectionString: proxy.url }))
     await adapter.get('x')
     proxy.reset()
     await adapter.disconnect()
-    // The connection is closed; the proxy may yet have to read it.
+    // The connection is closed, but the proxy may not have read it yet.
     await until('a message', () => proxy.messages !== '')
     assert.equal(proxy.messages, 'X')
   })
@@ -116,7 +116,7 @@ test('calls that wait together share statements', async () => {
     await holder.query("BEGIN; SELECT * FROM go_goscope_cache WHERE key = 'cache:first' FOR UPDATE")
     proxy.reset()
     const first = adapter.set('first', 1)
-    // The only connection is taken by a call that waits, so the others wait together however slowly they are made.
+    // A waiting call occupies the only connection, so the others wait together however slowly they are made.
     await until('its statement', () => proxy.messages.includes('E'))
     proxy.reset()
     const others = Array.from({ length: 256 }, (_, n) => adapter.set(`k${n}`, n))
@@ -130,7 +130,7 @@ test('calls that wait together share statements', async () => {
   })
 })
 
-test('writers in two halves, each with a flush of its own, come together', async () => {
+test('writers in two halves, each with its own flush, merge into one batch', async () => {
   await using_(
     async (server) => {
       const adapter = new PostgresAdapter(new pg.Pool({ connectionString: server.url }))
@@ -156,10 +156,10 @@ test('writers in two halves, each with a flush of its own, come together', async
       await adapter.disconnect()
       const median = means.sort((a, b) => a - b)[4]
       console.log(`# figure: 16 writers in two halves: ${median?.toFixed(1)} calls a statement`)
-      // Where the halves stay apart it is 8.
+      // If the halves stay apart, it is 8.
       assert.ok(Number(median) > 12, means.join())
     },
-    // A flush takes 3 ms at least: beside that the callers' turn is short, however busy the machine is elsewhere.
+    // A flush takes at least 3 ms. In comparison, the callers take little time, however busy the machine is otherwise.
     { fsync: 'on', commit_delay: '3000', commit_siblings: '0' },
   )
 })
@@ -172,7 +172,7 @@ test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {
     await plain.connect()
     const locks = new PostgresAdapter(pool)
     await locks.acquire('busy', 600_000, 'holder')
-    // The catalogue, too: new connections read it, and would tidy what they find.
+    // The catalogue, too: new connections read it, and would clean up dead rows in it.
     await plain.query('VACUUM')
     await plain.query('CHECKPOINT')
     const look = async () => {
@@ -191,7 +191,7 @@ test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {
   })
 })
 
-test('a release is seen at once and does not wait for the disk; the next acquire does', async () => {
+test('a release is visible at once and does not wait for the disk; the next acquire does', async () => {
   await using_(async (server) => {
     const plain = new pg.Client({ connectionString: server.url })
     plain.on('error', () => {})
@@ -204,7 +204,7 @@ test('a release is seen at once and does not wait for the disk; the next acquire
     }
     await locks.connect()
     let waits
-    // The server flushes by itself every ten seconds, which may come in between.
+    // The server flushes by itself every ten seconds, which may happen in between.
     for (let round = 0; round < 3 && waits !== false; round++) {
       const handle = await locks.acquire('released', 60_000)
       assert.deepEqual(await look(), { flushed: true, locks: 1 })
@@ -222,7 +222,7 @@ test('a release is seen at once and does not wait for the disk; the next acquire
 })
 
 /**
- * A quiet server of its own, which logs each statement, behind a proxy.
+ * A quiet server of its own that logs each statement, behind a proxy.
  *
  * @param {(server: any, proxy: Awaited<ReturnType<typeof startProxy>>) => Promise<void>} work
  * @param {Record<string, string>} [settings]

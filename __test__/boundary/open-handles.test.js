@@ -1,5 +1,5 @@
 // @ts-check
-// What the package is to those who look for what keeps a process alive, through `async_hooks`.
+// How the package appears, through `async_hooks`, to tools that look for what keeps a process alive.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -9,7 +9,7 @@ const { useDatabase } = require('../helpers/database.js')
 
 const database = useDatabase()
 
-test('the package is an open handle while a call is under way, and not before or after', async () => {
+test('the package is an open handle while a call is in flight, and not before or after', async () => {
   /** @type {any[]} */
   const resources = []
   const hook = createHook({

@@ -1,6 +1,6 @@
 // @ts-check
-// A call that panics natively rejects, and the process goes on. The addon is built once more for this, with a call
-// that panics on purpose; no release binary has it.
+// A call that panics natively rejects, and the process continues. The addon is built once more for this test, with a
+// call that panics on purpose. No release binary has this call.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -24,7 +24,7 @@ const LIBRARIES = /** @type {Record<string, string>} */ ({
   darwin: 'libgoscope_postgres.dylib',
 })
 
-// Built while the file loads, as the addon itself is, so that the compiled dependencies are shared.
+// Built while the file loads, like the addon itself, so that the compiled dependencies are shared.
 const built = (async () => {
   const target = hostTarget()
   const args = ['build', '--release', '--quiet', '--lib', '--features', 'panic-probe', '--target', target, ...QUICKLY]
@@ -48,7 +48,7 @@ async function script(body) {
   return promisify(execFile)(process.execPath, ['-e', code], { cwd: root, env, timeout: 120_000 })
 }
 
-test('in the native runtime: the call rejects, others go on, nothing is printed', async () => {
+test('in the native runtime: the call rejects, other calls continue, nothing is printed', async () => {
   await built
   const { stdout, stderr } = await script(`
     await adapter.set('x', 1)

@@ -1,5 +1,5 @@
 // @ts-check
-// What the addon does to the process it lives in.
+// The effects of the addon on its process.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -17,7 +17,7 @@ const database = useDatabase()
 const run = promisify(execFile)
 
 /**
- * Runs a script in a process of its own, with `adapter` and `pool` at hand.
+ * Runs a script in a separate process, with `adapter` and `pool` available.
  *
  * @param {string} body
  */
@@ -58,7 +58,7 @@ test('a pending call keeps the process alive until it is answered', async () => 
   const exited = new Promise((resolve) => child.once('exit', resolve))
   await db.untilWaiting()
   const early = await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 1_500, 'pending'))])
-  assert.equal(early, 'pending', 'the process ended with its call under way')
+  assert.equal(early, 'pending', 'the process ended with its call in flight')
   await holder.commit()
   assert.equal(await exited, 0)
   assert.equal(output, 'answered\n')

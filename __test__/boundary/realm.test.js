@@ -1,6 +1,6 @@
 // @ts-check
-// Under jest the package's JavaScript runs in a vm context, and the addon outside of it. What callers get must belong
-// to the context: `instanceof` and `toStrictEqual` look at prototypes.
+// Under jest, the package's JavaScript runs in a vm context, and the addon outside of it. All results must belong to
+// the context, because `instanceof` and `toStrictEqual` compare prototypes.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -17,7 +17,7 @@ const { useDatabase } = require('../helpers/database.js')
 const root = path.join(__dirname, '../..')
 const database = useDatabase()
 
-/** Loads the package the way jest does: its modules compiled in the context, everything else from outside. */
+/** Loads the package like jest: its modules are compiled in the context, everything else comes from outside. */
 function loadIn(/** @type {vm.Context} */ context) {
   /** @type {Map<string, any>} */
   const loaded = new Map()
@@ -69,7 +69,7 @@ test('promises, arrays, values and errors belong to the realm of the caller', as
   ]) {
     assert.ok(error instanceof inside(type), `${error.stack} is no ${type} of the context`)
   }
-  // A server's error is an instance of the application's own DatabaseError, whatever realm that lives in.
+  // A server's error is an instance of the application's own DatabaseError, in any realm.
   assert.ok((await failure(adapter.set('x', '\0'))) instanceof pg.DatabaseError)
   await adapter.disconnect()
   assert.ok((await failure(adapter.get('x'))) instanceof inside('Error'))
@@ -87,7 +87,7 @@ test('several contexts in one environment, each with its own queue', async () =>
   assert.equal(new Set(counts).size, 200)
 })
 
-test('a copy of the package is collected with its context, and not before', async () => {
+test('a copy of the package is garbage-collected with its context, and not before', async () => {
   v8.setFlagsFromString('--expose-gc')
   const collectGarbage = vm.runInNewContext('gc')
   const db = await database

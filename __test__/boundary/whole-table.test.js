@@ -1,6 +1,6 @@
 // @ts-check
-// Statements that read a whole table scan it, though our sessions avoid sequential scans: no index serves them. Those of a
-// few keys use the index.
+// Statements that read a whole table scan it, although our sessions avoid sequential scans: no index serves them.
+// Statements for a few keys use the index.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -27,7 +27,7 @@ test('stats() and keys() scan the table, get() and set() use its index', { skip:
     )
     return row.n
   }
-  // The server counts up to a second later.
+  // The server counts with up to a second of delay.
   const before = await scans()
   const runs = 3
   for (let n = 0; n < runs; n++) {
@@ -39,7 +39,7 @@ test('stats() and keys() scan the table, get() and set() use its index', { skip:
     await cache.set('key 1', n)
     assert.equal(await cache.get('key 1'), n)
   }
-  // What comes after them is counted with them or later. ANALYZE scans, too.
+  // Later statements are counted together with them, or later. ANALYZE scans, too.
   await cache.stats()
   await until('the last scan', async () => (await scans()) > before + 2 * runs)
   assert.ok((await scans()) < before + 2 * runs + 10, 'a call on one key scanned the table')

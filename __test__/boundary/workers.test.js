@@ -1,5 +1,5 @@
 // @ts-check
-// Worker threads: an environment each, one native runtime for all.
+// Worker threads: each has its own environment, and all share one native runtime.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -50,7 +50,7 @@ test('several worker threads and the main thread at once', async () => {
   for (const code of await Promise.all(workers.map(({ ended }) => ended))) assert.equal(code, 0)
 })
 
-test('threads that come and go, with the main thread never using the addon', async () => {
+test('threads that start and end, while the main thread never uses the addon', async () => {
   const { url } = await database
   for (let round = 0; round < 5; round++) {
     const workers = Array.from({ length: 3 }, () =>
@@ -64,7 +64,7 @@ test('threads that come and go, with the main thread never using the addon', asy
   }
 })
 
-test('threads that are terminated in the middle of their calls leave the others and the process whole', async () => {
+test('threads that are terminated in the middle of their calls do not harm other threads or the process', async () => {
   const { url } = await database
   const main = new PostgresAdapter((await database).pool())
   await main.connect()
@@ -80,7 +80,7 @@ test('threads that are terminated in the middle of their calls leave the others 
   assert.equal(await main.get('m99'), 99)
 })
 
-test('threads that are terminated while they connect', async () => {
+test('threads terminated while they connect do no harm', async () => {
   const { url } = await database
   for (let round = 0; round < 10; round++) {
     const workers = Array.from({ length: 3 }, () => thread(url, 'await adapter.get("x")'))
@@ -111,7 +111,7 @@ test('the native runtime has one thread, and ends with the last environment', {
   assert.equal(stdout, '1\n0\n')
 })
 
-test('the package is not kept by a global that outlives an environment', () => {
+test('no global that outlives an environment keeps the package', () => {
   const sources = fs
     .readdirSync(path.join(root, 'src/node'))
     .map((name) => fs.readFileSync(path.join(root, 'src/node', name), 'utf8'))
