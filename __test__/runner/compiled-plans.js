@@ -1,15 +1,15 @@
 // @ts-check
-// Whether a server that compiles plans (JIT) compiled one of ours, by what its module auto_explain logs of each plan. To
-// compile takes hundreds of milliseconds, at each run of a statement.
+// Reports whether a server that compiles plans (JIT) compiled one of ours. The module auto_explain logs each plan. To
+// compile takes hundreds of milliseconds at each execution of a statement.
 'use strict'
 
 const fs = require('node:fs')
 const readline = require('node:readline')
 
-/** The name that the pools of tests give their sessions, so that the log tells them from the tests' own. */
+/** The session name of the tests' pools. In the log, it distinguishes these sessions from the tests' own sessions. */
 const APPLICATION = 'goscope_tests_adapter'
 
-/** Of the server: it compiles whatever it may, and logs each plan with the session's application before it. */
+/** Settings of the server: it compiles every plan, and logs each plan preceded by the session's application name. */
 const SETTINGS = {
   jit_above_cost: '0',
   shared_preload_libraries: 'auto_explain',
@@ -28,7 +28,7 @@ async function compiledPlans(logFile) {
   let plan = ''
   const lines = readline.createInterface({ input: fs.createReadStream(logFile), crlfDelay: Number.POSITIVE_INFINITY })
   for await (const line of lines) {
-    // What belongs to an entry follows on lines that begin with a tab.
+    // Further lines of an entry begin with a tab.
     if (!line.startsWith('\t')) {
       plan = line.startsWith(`${APPLICATION}|`) && line.includes('plan:') ? line : ''
       if (plan) plans++

@@ -1,5 +1,5 @@
 // @ts-check
-// What the tests run against: each a server, and the way on which the adapters reach it.
+// The configurations of the tests: each is a server, and the route on which the adapters reach it.
 'use strict'
 
 const pooler = require('../helpers/pooler.js')
@@ -16,17 +16,17 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
  * @property {Record<string, string>} [leavesOut] files, and why
  * @property {string[]} [files] if not all of the folders
  * @property {'first' | 'rest'} [variants] which of the variants, if not all; see helpers/variants.js
- * @property {string[]} [whole] files that are run with all of their variants all the same
+ * @property {string[]} [whole] files that are nevertheless run with all of their variants
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
  * @typedef {{ missing: string } | { way: import('../helpers/way.js').Way, stop: () => Promise<void> }} Detour
  */
 
 const CONTRACT = ['contract']
-/** Those with the longest files first, so that no long one is left for the end. */
+/** Configurations with the longest files come first, so that no long one is left for the end. */
 const EVERYTHING = ['consumers', 'packaging', 'boundary', 'faults', 'tls', 'beyond', 'connecting', 'contract']
 
-/** Files whose tests are for a list of versions or modes, or repeat something; see helpers/variants.js. */
+/** Files whose tests cover a list of versions or modes, or repeat something; see helpers/variants.js. */
 const WITH_VARIANTS = [
   'beyond/examples',
   'beyond/tokens',
@@ -41,7 +41,7 @@ const WITH_VARIANTS = [
   'tls/keys',
   'tls/verification',
 ].map((name) => `${name}.test.js`)
-/** Files that try another program, or another mode, than one that `npm test` runs; each takes a core 5 to 60 seconds. */
+/** Files that test another program or mode than those that `npm test` runs. Each takes a core 5 to 60 seconds. */
 const ONLY_IN_ALL = Object.fromEntries(
   Object.entries({
     'beyond/cli-doctor-columns': 'doctor on other tables; here cli-doctor and cli-doctor-failing run',
@@ -60,9 +60,9 @@ const ONLY_IN_ALL = Object.fromEntries(
     'tls/clients': 'other certificates of clients; here tls/keys and tls/modes run',
   }).map(([name, what]) => [`${name}.test.js`, `npm run test:all has it: ${what}`]),
 )
-/** What a pooler in transaction mode cannot be asked for. */
+/** Features that a pooler in transaction mode cannot provide. */
 const BY_POOLER = { 'contract/differential.test.js': 'each side’s schema is a setting of its sessions' }
-/** What is about tables that adapters make. */
+/** Tests of the tables that adapters make. */
 const OF_MAKING = {
   'contract/cache-tables.test.js': 'it is about making tables',
   'contract/differential.test.js': 'each side makes its tables',

@@ -1,22 +1,23 @@
 // @ts-check
-// How many test files run at once. Most wait for servers, locks and timers most of the time, some keep a core busy: a fixed
-// number leaves the cores idle among the first and is too many among the second, or where the machine has other work.
+// How many test files run at once. Most files mainly wait for servers, locks and timers, and some keep a core busy. A
+// fixed number would leave cores idle among the former, and be too high among the latter or on a machine with other
+// work.
 'use strict'
 
 const os = require('node:os')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-/** Files at once, whatever the cores do. */
+/** Files at once, whatever the load of the cores. */
 const AT_LEAST = 3
-/** A bound for what they need of the server: connections, memory, and a disk that is written to. */
+/** A limit for the files' use of the server: connections, memory, and disk writes. */
 const AT_MOST = 8
-/** One more is started where this share of all cores has been idle. */
+/** Another file is started if this share of all cores has been idle. */
 const IDLE_SHARE = 0.1
-/** Between two looks at the cores, in milliseconds: what was started last is busy by then. */
+/** The time between two checks of the cores, in milliseconds: the file started last is busy by then. */
 const INTERVAL_MS = 500
 
 /**
- * Runs a task for each item, as many at once as the cores have time for. A task does not reject.
+ * Runs a task for each item, as many at once as the cores can handle. A task does not reject.
  *
  * @template T
  * @param {T[]} items
@@ -40,7 +41,7 @@ async function forEachAtPace(items, task) {
   await Promise.all(running)
 }
 
-/** What the cores have spent since the machine started, in milliseconds. */
+/** The time that the cores have used since the machine started, in milliseconds. */
 function coreTimes() {
   const sum = { idle: 0, total: 0 }
   for (const { times } of os.cpus()) {

@@ -1,8 +1,9 @@
 // @ts-check
-// What came of the tests. It is said while they run, and the failures and skips once more at the end, where they are read.
+// The results of the tests. They are printed during the run. Failures and skips are repeated at the end, for the
+// reader.
 'use strict'
 
-/** In a test's reason to be skipped: there is no such program, but the system's package manager has it. */
+/** In a test's reason to be skipped: the program is missing, but the system's package manager has it. */
 const NOT_INSTALLED = / (is|are) not installed \(/
 
 class Report {
@@ -12,7 +13,7 @@ class Report {
   /** @type {{ where: string, title: string, reason: string }[]} */
   skips = []
 
-  /** @param {{ mayLackPrograms: boolean }} options false where every program that can be installed must be there */
+  /** @param {{ mayLackPrograms: boolean }} options false if every program that can be installed must be there */
   constructor({ mayLackPrograms }) {
     this.mayLackPrograms = mayLackPrograms
   }

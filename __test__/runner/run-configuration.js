@@ -1,5 +1,5 @@
 // @ts-check
-// The test files in one configuration: starts its server, and the way to it, and ends both.
+// The test files in one configuration: starts its server and the route to it, and ends both.
 'use strict'
 
 const fs = require('node:fs')

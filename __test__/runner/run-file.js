@@ -1,5 +1,5 @@
 // @ts-check
-// One file of tests, in a process of its own.
+// One test file, in a separate process.
 'use strict'
 
 const { spawn } = require('node:child_process')
@@ -7,7 +7,7 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { FILE_LIMIT_MS } = require('../helpers/waiting.js')
 
-// Unless it was asked for more than usual.
+// Unless a longer run than usual was requested.
 const SOAK_MS = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0) * 60_000
 const AT_LENGTH = ['TEST_SEEDS', 'FAILOVERS', 'THREAD_ROUNDS', 'LEAK_OPERATIONS', 'LEAK_CYCLES', 'PROPERTY_RUNS']
 const isLong = AT_LENGTH.some((name) => process.env[`GOSCOPE_${name}`])
@@ -25,7 +25,7 @@ async function runFile(file, env, report, configuration) {
   const child = spawn(process.execPath, ['--test-reporter=tap', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
-  // A long run shows how far it has come.
+  // A long run shows its progress.
   if (SOAK_MS > 0) readline.createInterface({ input: child.stdout }).on('line', showNote)
   const timer = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT_MS)
   const code = await new Promise((resolve) => child.once('close', (status, signal) => resolve(signal ?? status)))
@@ -35,7 +35,7 @@ async function runFile(file, env, report, configuration) {
   const where = `${name} (${configuration})`
   const passed = Number(output.match(/^# pass (\d+)$/m)?.[1] ?? 0)
   const { failed, skipped } = titles(output)
-  // A file that ends early, or that tests nothing, has failed whatever it counted.
+  // A file that ends early, or that tests nothing, has failed whatever its counts.
   const hasRun = passed + failed.length + skipped.length > 0
   if ((code !== 0 && failed.length === 0) || !hasRun)
     failed.push({ title: `the file itself (exit ${code})`, error: '' })
@@ -55,7 +55,7 @@ async function runFile(file, env, report, configuration) {
 }
 
 /**
- * The titles of a file's tests that failed or were skipped. Only of tests at the top: a test fails with its subtests.
+ * The titles of a file's tests that failed or were skipped. Only top-level tests: a test fails with its subtests.
  *
  * @param {string} output TAP
  */
@@ -88,7 +88,7 @@ function showNote(line) {
 }
 
 /**
- * What failed of a file's TAP, or the end of it if that does not say.
+ * The failures of a file's TAP, or the end of the TAP if it names none.
  *
  * @param {string} output
  */

@@ -6,7 +6,7 @@ const path = require('node:path')
 const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
 
 /**
- * The Rust side's own tests, with the dependencies as they were compiled for the addon.
+ * The Rust side's own tests, with the dependencies that were compiled for the addon.
  *
  * @param {import('./report.js').Report} report
  */

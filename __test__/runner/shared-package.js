@@ -1,13 +1,13 @@
 // @ts-check
-// The package as it is packed and as it is published, made once for all test files that install it: to publish it takes a
-// core 20 seconds.
+// The package as it is packed and as it is published, made once for all test files that install it. To publish it takes
+// a core 20 seconds.
 'use strict'
 
 const path = require('node:path')
 const { tarball } = require('../helpers/consumer.js')
 const { publishedRegistry } = require('../helpers/registry.js')
 
-/** What tells a test file of what there is already, by its folder. @type {Record<string, () => Promise<NodeJS.ProcessEnv>>} */
+/** How a test file learns of the shared result, by its folder. @type {Record<string, () => Promise<NodeJS.ProcessEnv>>} */
 const MAKERS = {
   consumers: async () => ({ GOSCOPE_TEST_TARBALL: await tarball() }),
   packaging: async () => ({ GOSCOPE_TEST_REGISTRY: JSON.stringify(await publishedRegistry()) }),
@@ -18,8 +18,8 @@ const made = new Map()
 const folderOf = (/** @type {string} */ file) => path.basename(path.dirname(file))
 
 /**
- * Begins to make what several of the files need. A file alone makes it itself, as it does where this failed: it is the
- * one to report why.
+ * Begins to make what several of the files need. A file that runs alone makes it itself. A file also does so if this
+ * failed, and then reports the reason.
  *
  * @param {string[]} files that are about to run
  * @returns {(file: string) => Promise<NodeJS.ProcessEnv>} what to add to a file's environment
