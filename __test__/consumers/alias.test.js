@@ -1,6 +1,6 @@
 // @ts-check
-// An application of @go-go-scope/persistence-postgres, in TypeScript, which names nothing else: it gets this package
-// under that name, by the command that the README gives, and none of its files changes.
+// A TypeScript application of @go-go-scope/persistence-postgres that names no other package. It gets this package under
+// that name, with the command from the README, and none of its files changes.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -21,7 +21,7 @@ const application = new Consumer({ type: 'module' })
 before(async () => {
   fs.cpSync(SOURCES, application.folder, { recursive: true })
   await application.install([PG, '@types/pg@8.23.1', '@types/node@26.6.6', 'typescript@5.9.3'])
-  // An alias names a package of a registry, which this one is not in yet: one that has nothing else stands in.
+  // An alias names a package of a registry. This one is not in a registry yet, so a registry with only it stands in.
   const registry = await serve(await tarball())
   try {
     await application.install([ALIAS], [`--registry=${registry.url}`])
@@ -55,7 +55,7 @@ async function serve(file) {
   }
 }
 
-test('its sources know only the name that they have always had', () => {
+test('its sources contain only the original name', () => {
   const sources = fs.readdirSync(path.join(SOURCES, 'src')).map((file) => path.join(SOURCES, 'src', file))
   const text = sources.map((file) => fs.readFileSync(file, 'utf8')).join('')
   assert.ok(text.includes("'@go-go-scope/persistence-postgres'"))
@@ -65,7 +65,7 @@ test('its sources know only the name that they have always had', () => {
   assert.match(dependencies['@go-go-scope/persistence-postgres'], /^npm:goscope-postgres@/)
 })
 
-test('it compiles, fails where payments fail, and goes on where it was', async () => {
+test('it compiles, fails when payments fail, and resumes at its checkpoint', async () => {
   await application.succeed(['node_modules/typescript/bin/tsc', '-p', '.'])
   const env = { APP_DATABASE_URL: (await database).url }
   const run = async (/** @type {string[]} */ args, more = {}) =>
@@ -88,7 +88,7 @@ test('it compiles, fails where payments fail, and goes on where it was', async (
   assert.deepEqual(await run([]), ['from 4', 'all charged', 'prices: 0 hits, 0 misses'])
 })
 
-test('while another process has its lock, it leaves the work to that', async () => {
+test('while another process holds its lock, it leaves the work to that process', async () => {
   const db = await database
   await db.query('TRUNCATE go_goscope_checkpoints, go_goscope_idempotency')
   const { PostgresAdapter } = require('goscope-postgres')

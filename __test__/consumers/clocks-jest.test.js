@@ -1,5 +1,5 @@
 // @ts-check
-// The packed package under jest's fake timers, which do not move, and in a window of jsdom's; see clocks.test.js.
+// The packed package under jest's fake timers, which do not advance, and in a jsdom window; see clocks.test.js.
 'use strict'
 
 const assert = require('node:assert/strict')

@@ -1,6 +1,6 @@
 // @ts-check
-// The packed package in test runs whose clock and timers are fakes that do not move: no call may depend on them, whenever
-// they were installed. Those of jest are in clocks-jest.test.js.
+// The packed package in test runs with a fake clock and fake timers that do not advance. No call may depend on them,
+// whenever they were installed. clocks-jest.test.js tests those of jest.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -27,7 +27,7 @@ for (const pool of variants(['forks', 'vmThreads'])) {
   })
 }
 
-/** By default (all) sinon fakes process.nextTick, too, which stops pg and all that Node sends. */
+/** By default (all), sinon also fakes process.nextTick, which stops pg and everything that Node sends. */
 const SINON = [
   ['before', 'hooks', 'timers'],
   ['before', 'plain', 'all'],

@@ -18,7 +18,7 @@ before(async () => {
   application = await makeConsumer('plain', [PG, 'esbuild@0.28.2'])
 })
 
-test('the tarball holds what runs, and neither sources nor tests', () => {
+test('the tarball contains the program files, and neither sources nor tests', () => {
   const installed = fs.readdirSync(application.path('node_modules/goscope-postgres'), { recursive: true }).map(String)
   const addons = installed.filter((file) => file.endsWith('.node'))
   assert.equal(addons.length, 1, `one addon, the one built here: ${addons}`)
@@ -40,8 +40,8 @@ test('node:test', async () => {
   assert.match(output, /^# pass 3$/m)
 })
 
-// What a bundle leaves out is all that is installed where it runs.
-test('an esbuild bundle, the package left out of it', async () => {
+// Only the packages that a bundle leaves out are installed where it runs.
+test('an esbuild bundle without the package', async () => {
   const deployed = new Consumer()
   await deployed.install([await tarball()])
   const bundle = deployed.path('bundle.cjs')
@@ -65,7 +65,7 @@ test('an esbuild bundle, the package left out of it', async () => {
   assert.match(await npx('doctor'), /^ok {4}connection: /m)
 })
 
-test('an esbuild bundle of ES modules, all packages left out of it', async () => {
+test('an esbuild bundle of ES modules without any package', async () => {
   const build = [
     'bundled.ts',
     '--bundle',

@@ -1,5 +1,5 @@
 // @ts-check
-// The packed types, as each of TypeScript's ways to resolve a package finds them.
+// The packed types, found with each of TypeScript's ways to resolve a package.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -10,7 +10,7 @@ const { PG, makeConsumer } = require('../helpers/consumer.js')
 const { useDatabase } = require('../helpers/database.js')
 const { variants } = require('../helpers/variants.js')
 
-/** The compilers, by the folders that they are installed in. */
+/** The compilers, by their folders. */
 const COMPILERS = { 'typescript-5': '5.9.3', 'typescript-7': '7.0.2' }
 const RESOLUTIONS = [
   { module: 'node16', moduleResolution: 'node16' },
@@ -54,7 +54,7 @@ const WAYS = Object.entries(COMPILERS).flatMap(([compiler, version]) =>
   RESOLUTIONS.map((resolution) => ({ compiler, version, resolution })),
 )
 for (const { compiler, version, resolution } of variants(WAYS)) {
-  // With the declarations checked, too, which is what `skipLibCheck` leaves out.
+  // The declarations are checked, too, which `skipLibCheck` would skip.
   test(`TypeScript ${version}, ${resolution.moduleResolution}`, async () => {
     const options = { ...resolution, skipLibCheck: false, exactOptionalPropertyTypes: true, types: ['node'] }
     const files = ['shop.ts', 'shop.mts', 'assignable.ts', 'stored.ts', 'esm.mts']

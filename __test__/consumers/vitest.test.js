@@ -11,7 +11,7 @@ const { variants } = require('../helpers/variants.js')
 
 const VERSIONS = [
   { version: '4.1.12', skip: false, runtime: () => process.execPath },
-  // Not for Node 20, which may be what runs this.
+  // Not for Node 20, which may be the version that runs this.
   { version: '5.1.1', skip: missing, runtime: () => node('24.21.0') },
 ]
 
