@@ -1,5 +1,5 @@
 // @ts-check
-// subscribe: who hears of a breaker's changes, whoever makes them.
+// subscribe(): subscribers are notified of every state change of a breaker, from any writer.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -18,16 +18,16 @@ const { inTime, until } = require('../helpers/waiting.js')
 const database = useDatabase()
 const retyped = useDatabase()
 
-/** Several times what a change takes to be told, and a fraction of what polling would take. */
+/** Several times what a notification takes, and a fraction of what polling would take. */
 const BOUND_MS = 400
 
-/** Long enough that what is told wrongly has been told. */
+/** Long enough that an unwanted notification would have arrived. */
 const settle = () => sleep(300)
 
-/** @type {Map<PostgresAdapter, string>} those that are connected, and the name of their sessions */
+/** @type {Map<PostgresAdapter, string>} the connected adapters, and the name of their sessions */
 const names = new Map()
 
-// Here, and not where a test ends well: who goes on listening after a failed one would be seen by those that follow.
+// Here, and not at the end of each test: the listening sessions of a failed test would disturb the tests after it.
 afterEach(async () => {
   const adapters = [...names.keys()]
   names.clear()
@@ -47,7 +47,7 @@ async function connected(options, adapterOptions) {
 }
 
 /**
- * What a subscription has been told, as `state` and count.
+ * What a subscription has received, as `state` and count.
  *
  * @param {PostgresAdapter} adapter
  * @param {string} key
@@ -62,12 +62,12 @@ function listen(adapter, key) {
     states,
     unsubscribe,
     /** @param {string} state */
-    until: (state) => until(`'${state}' is told`, () => told.at(-1)?.state === state),
+    until: (state) => until(`'${state}' is received`, () => told.at(-1)?.state === state),
   }
 }
 
 /**
- * The sessions that listen: all, or those of one adapter.
+ * The sessions that listen: of all adapters, or of one.
  *
  * @param {PostgresAdapter} [adapter]
  */
@@ -82,17 +82,17 @@ async function listeners(adapter) {
 }
 
 /**
- * Until an adapter with a subscription hears what is told: only then is a change told, rather than found.
+ * Waits until an adapter with a subscription receives notifications. Before that, it finds changes by reading the row.
  *
  * @param {PostgresAdapter} adapter
  */
 async function hearing(adapter) {
   await until('it listens', async () => (await listeners(adapter)).length > 0)
-  // Of what was subscribed to before that, the state at which hearing begins has been looked at.
+  // For each earlier subscription, the adapter has by now read the state at the moment when notifications begin.
   await settle()
 }
 
-test('every change is told whole, and mere counts are not', async () => {
+test('every state change is reported with the whole row; a change of counts alone is not reported', async () => {
   const circuits = await connected()
   const { told, until } = listen(circuits, 'whole')
   await circuits.recordFailure('whole', 3)
@@ -122,7 +122,7 @@ test('every change is told whole, and mere counts are not', async () => {
   assert.equal(told[0].failureCount, 3)
 })
 
-test('a change is told from the state at subscribing on, which is not told itself', async () => {
+test('changes are reported relative to the state when subscribing; that state itself is not reported', async () => {
   const circuits = await connected()
   await circuits.setState('from', { state: 'open', failureCount: 1 })
   const from = listen(circuits, 'from')
@@ -130,7 +130,7 @@ test('a change is told from the state at subscribing on, which is not told itsel
   assert.deepEqual(from.told, [])
   await circuits.recordSuccess('from')
   await from.until('closed')
-  // Made in the same moment: the subscription has its place among the calls on its key.
+  // Made in the same moment: the subscription keeps its order among the calls on its key.
   const late = listen(circuits, 'moment')
   const opened = circuits.setState('moment', { state: 'open', failureCount: 1 })
   const later = listen(circuits, 'moment')
@@ -140,7 +140,7 @@ test('a change is told from the state at subscribing on, which is not told itsel
   assert.deepEqual([late.states(), later.states()], [['open'], []])
 })
 
-test('it is told whoever makes the change: other pools, other processes, the pg-based adapter, SQL by hand', async () => {
+test('changes by any writer are reported: other pools, other processes, the pg-based adapter, manual SQL', async () => {
   const db = await database
   const [here, there] = [await connected(), await connected()]
   const worker = new Worker('listenToCircuit', { url: db.url, key: 'whoever' })
@@ -172,7 +172,7 @@ test('it is told whoever makes the change: other pools, other processes, the pg-
     const note = worker.note()
     await change()
     for (const listener of [own, others]) await listener.until(state)
-    const heard = await inTime(`the other process hears what ${who} does`, note)
+    const heard = await inTime(`the other process receives the change by ${who}`, note)
     assert.equal(heard.state, state, who)
   }
   const expected = changes.map(([, , state]) => state)
@@ -182,7 +182,7 @@ test('it is told whoever makes the change: other pools, other processes, the pg-
   worker.kill()
 })
 
-test('on an idle server it takes a few milliseconds', async () => {
+test('on an idle server a notification takes a few milliseconds', async () => {
   const [here, there] = [await connected(), await connected()]
   /** @type {(now: number) => void} */
   let heard = () => {}
@@ -193,7 +193,7 @@ test('on an idle server it takes a few milliseconds', async () => {
     const told = new Promise((resolve) => (heard = resolve))
     const changed = here.setState('latency', { state: n % 2 === 0 ? 'open' : 'closed', failureCount: n })
     const begun = performance.now()
-    latencies.push((await inTime('a change is told', told)) - begun)
+    latencies.push((await inTime('a change is received', told)) - begun)
     await changed
   }
   latencies.sort((a, b) => a - b)
@@ -201,11 +201,11 @@ test('on an idle server it takes a few milliseconds', async () => {
   console.log(
     `# note: from the call of setState to the callback in another pool: median ${median} ms, longest ${longest} ms`,
   )
-  // The promise is 50 ms on an idle server, and a machine that runs tests is none.
+  // The documented limit is 50 ms on an idle server. A machine that runs tests is not idle.
   assert.ok(latencies[10] < BOUND_MS, `the median is ${median} ms`)
 })
 
-test('one connection listens, however many subscriptions, on top of max; it goes when the last has gone', async () => {
+test('one connection beyond max listens for all subscriptions, and closes after the last of them', async () => {
   const db = await database
   const pool = db.pool({ max: 1, application_name: 'one listens' })
   const adapters = Array.from({ length: 5 }, (_, n) => new PostgresAdapter(pool, { keyPrefix: `${n}:` }))
@@ -220,14 +220,14 @@ test('one connection listens, however many subscriptions, on top of max; it goes
   assert.ok(sessions.length <= 2, `${sessions.length} sessions`)
   for (const end of ends) end()
   await until('the connection is closed', async () => (await listeners()).length === 0)
-  // And comes back with the next.
+  // The next subscription opens it again.
   const again = listen(adapters[0], 'again')
   await hearing(adapters[0])
   await adapters[0].recordFailure('again', 1)
   await again.until('open')
 })
 
-test('what ends a subscription ends it: no call after that, twice is harmless, others go on', async () => {
+test('unsubscribe ends one subscription: no callback follows, a second call is harmless, others continue', async () => {
   const circuits = await connected()
   const [one, two] = [listen(circuits, 'ends'), listen(circuits, 'ends')]
   await hearing(circuits)
@@ -239,7 +239,7 @@ test('what ends a subscription ends it: no call after that, twice is harmless, o
   await two.until('closed')
   await settle()
   assert.deepEqual(one.states(), ['open'])
-  // From within a callback, too.
+  // Also from within a callback.
   let calls = 0
   const stop = circuits.subscribe('ends', () => {
     calls++
@@ -254,7 +254,7 @@ test('what ends a subscription ends it: no call after that, twice is harmless, o
   assert.equal(calls, 1)
 })
 
-test('after a loss it is connected again, and what changed meanwhile is told once', async () => {
+test('after a connection loss it reconnects, and reports each breaker that changed meanwhile once', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const circuits = await connected({ connectionString: proxy.url })
@@ -263,7 +263,7 @@ test('after a loss it is connected again, and what changed meanwhile is told onc
   for (const state of ['open', 'half-open', 'closed', 'open']) {
     proxy.refuse()
     proxy.cutAll()
-    await until('nobody listens', async () => (await listeners()).length === 0)
+    await until('no session listens', async () => (await listeners()).length === 0)
     await db.query(
       `INSERT INTO go_goscope_circuit (key, state) VALUES ('circuit:loss:changed', $1), ('circuit:loss:back', 'open')
        ON CONFLICT (key) DO UPDATE SET state = excluded.state`,
@@ -273,7 +273,7 @@ test('after a loss it is connected again, and what changed meanwhile is told onc
     proxy.refuse(false)
     await changed.until(state)
   }
-  // And by the server's own hand, with no pause between.
+  // Now the server ends the connection, with no pause between.
   await hearing(circuits)
   for (const { pid } of await listeners()) await db.query('SELECT pg_terminate_backend($1)', [pid])
   await db.query("UPDATE go_goscope_circuit SET state = 'closed' WHERE key = 'circuit:loss:changed'")
@@ -284,10 +284,10 @@ test('after a loss it is connected again, and what changed meanwhile is told onc
   assert.equal((await listeners()).length, 1)
 })
 
-test('a connection that is dead without a word is found dead', async () => {
+test('a connection that died silently is detected', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
-  // A limit for the pool's own connections, which are as dead: without one, a look over them would wait for good.
+  // A limit for the pool's own connections, which are dead as well: without one, a query on them would wait forever.
   const circuits = await connected({ connectionString: proxy.url, query_timeout: 500 })
   const silent = listen(circuits, 'silent')
   await hearing(circuits)
@@ -300,7 +300,7 @@ test('a connection that is dead without a word is found dead', async () => {
   proxy.cutAll()
 })
 
-test('many breakers that change at once are looked at together', async () => {
+test('many breakers that change at once are read together', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const circuits = await connected({ connectionString: proxy.url })
@@ -315,7 +315,7 @@ test('many breakers that change at once are looked at together', async () => {
   assert.ok(statements < 100, `${statements} statements for 300 breakers`)
 })
 
-test('many processes that change one breaker: each listener hears an order without repeats, and the end', async () => {
+test('many processes change one breaker: listeners receive no state twice in a row, and the last one', async () => {
   const db = await database
   const circuits = await Promise.all(Array.from({ length: 4 }, () => connected()))
   const all = circuits.flatMap((adapter) => [listen(adapter, 'contended'), listen(adapter, 'contended')])
@@ -327,7 +327,7 @@ test('many processes that change one breaker: each listener hears an order witho
     }`
   await Promise.all(Array.from({ length: 4 }, () => runScript(db.url, body)))
   const last = (await circuits[0].getState('contended'))?.state
-  for (const { told } of all) await until('the last write is told', () => (told.at(-1)?.state ?? 'closed') === last)
+  for (const { told } of all) await until('the last write is received', () => (told.at(-1)?.state ?? 'closed') === last)
   const end = last === 'open' ? 'half-open' : 'open'
   await circuits[0].setState('contended', { state: end, failureCount: 1_000 })
   for (const listener of all) {
@@ -342,7 +342,7 @@ test('many processes that change one breaker: each listener hears an order witho
   console.log(`# note: 400 writes of 4 processes; told: ${all.map(({ told }) => told.length).join(', ')}`)
 })
 
-test('who does not change the state notifies nobody', async () => {
+test('a write that does not change the state sends no notification', async () => {
   const db = await database
   const circuits = await connected()
   const client = new pg.Client({ connectionString: db.ownUrl })
@@ -356,13 +356,13 @@ test('who does not change the state notifies nobody', async () => {
   await circuits.recordSuccess('quiet')
   await db.query("DELETE FROM go_goscope_circuit WHERE key = 'circuit:quiet'")
   await circuits.recordFailure('quiet', 1)
-  await until('a notice', () => notices.length > 0)
+  await until('a notification', () => notices.length > 0)
   assert.equal(notices.length, 1)
   assert.match(String(notices[0]), /circuit:quiet$/)
   await client.end()
 })
 
-test('a key that is too long to be told can still be written by others', async () => {
+test('other writers can write a key that is too long for a notification', async () => {
   const db = await database
   await connected()
   const key = `circuit:${'x'.repeat(9_000)}`
@@ -370,7 +370,7 @@ test('a key that is too long to be told can still be written by others', async (
   await db.query("UPDATE go_goscope_circuit SET state = 'closed' WHERE key = $1", [key])
 })
 
-test('any string is a key, prefixes keep breakers apart, and so do schemas', async () => {
+test('any string is a key; prefixes and schemas keep breakers apart', async () => {
   const db = await database
   await db.query('CREATE SCHEMA "Its own"')
   const elsewhere = await connected({ options: '-c search_path="Its\\ own"' })
@@ -389,7 +389,7 @@ test('any string is a key, prefixes keep breakers apart, and so do schemas', asy
   }
 })
 
-test('where the table has no trigger the state is looked at instead, until it has one', async () => {
+test('if the table has no trigger, the adapter polls the state until there is one', async () => {
   const db = await database
   const circuits = await connected()
   const triggers = await db.query(
@@ -413,7 +413,7 @@ test('where the table has no trigger the state is looked at instead, until it ha
   await comes('open')
 })
 
-test('subscribing before the tables are there begins when they are', async () => {
+test('a subscription made before the tables exist begins when they exist', async () => {
   const db = await database
   await db.query('CREATE SCHEMA later')
   const options = '-c search_path=later'
@@ -425,7 +425,7 @@ test('subscribing before the tables are there begins when they are', async () =>
   await told('open')
 })
 
-test('what a callback throws is unhandled, and keeps no other from being told', async () => {
+test('an error that a callback throws is unhandled; other callbacks are still called', async () => {
   const db = await database
   const lines = await runScript(
     db.url,
@@ -445,7 +445,7 @@ test('what a callback throws is unhandled, and keeps no other from being told', 
   )
   const count = (/** @type {string} */ word) => lines.filter((line) => line.includes(word)).length
   assert.deepEqual(['thrown', 'rejected', 'open', 'closed'].map(count), [2, 2, 1, 1], JSON.stringify(lines))
-  // And where nobody handles it, it ends the process, as what an event's listener throws does.
+  // If the process has no handler, the error ends it, like an error thrown in an event listener.
   const run = startScript(
     db.url,
     `
@@ -472,11 +472,11 @@ test('subscriptions do not keep the process alive', async () => {
     await until(async () => (await client.query(listening)).rows.length > 0)
     await client.end()`,
   )
-  // Nor at once, before anything is connected.
+  // Also right after subscribing, before anything is connected.
   await runScript(db.url, "adapter.subscribe('at once', () => {})")
 })
 
-test('disconnect ends them, and with them their connection; after that there are none to be had', async () => {
+test('disconnect ends subscriptions and their connection; subscribe() throws after that', async () => {
   const circuits = await connected()
   const { told } = listen(circuits, 'disconnected')
   await hearing(circuits)
@@ -488,7 +488,7 @@ test('disconnect ends them, and with them their connection; after that there are
   assert.deepEqual(told, [])
   assert.throws(() => circuits.subscribe('x', () => {}), { message: /after calling end on the pool/ })
   await other.disconnect()
-  // The application's own end of its pool is as good.
+  // If the application ends its own pool, the same happens.
   const pool = (await database).pool()
   const theirs = new PostgresAdapter(pool)
   listen(theirs, 'x')
@@ -499,7 +499,7 @@ test('disconnect ends them, and with them their connection; after that there are
   assert.throws(() => theirs.subscribe('x', () => {}), { message: /after calling end on the pool/ })
 })
 
-test('a thread that ends with subscriptions takes them with it', async () => {
+test('the end of a thread ends its subscriptions and their connections', async () => {
   const db = await database
   await runScript(
     db.url,
@@ -528,7 +528,7 @@ test('a thread that ends with subscriptions takes them with it', async () => {
   await until('their connections are closed', async () => (await listeners()).length === 0)
 })
 
-test('arguments that are none throw at once: no promise is returned', async () => {
+test('invalid arguments throw synchronously: subscribe() returns no promise', async () => {
   const circuits = /** @type {any} */ (await connected())
   const type = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }
   for (const key of [undefined, null, {}, true]) assert.throws(() => circuits.subscribe(key, () => {}), type)
@@ -538,9 +538,9 @@ test('arguments that are none throw at once: no promise is returned', async () =
   assert.equal(circuits.subscribe(7n, () => {})(), undefined)
 })
 
-test('the key’s type may change under a session that has told of changes', async () => {
+test('the type of the key column may change under a session that has sent notifications', async () => {
   const db = await retyped
-  // Of one connection, which remembers what it has planned.
+  // One connection, which caches its plans.
   const circuits = new PostgresAdapter(db.pool({ max: 1 }))
   await circuits.connect()
   await circuits.setState('k', { state: 'open', failureCount: 1 })

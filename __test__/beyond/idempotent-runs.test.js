@@ -1,5 +1,5 @@
 // @ts-check
-// run(): work under a key is done once among all processes, its result remembered, its failure not.
+// run(): all processes together run the work of a key once. Its result is stored; a failure is not.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -34,7 +34,7 @@ async function runs(key) {
 
 const never = () => assert.fail('it ran a second time')
 
-test('the first call runs the work, later ones have its result as it was stored', async () => {
+test('the first call runs the work; later calls get the stored result', async () => {
   const db = await database
   const results = await make({ keyPrefix: 'p_%:' })
   const since = await db.clock()
@@ -52,7 +52,7 @@ test('the first call runs the work, later ones have its result as it was stored'
   assert.equal(await results.run('k', () => 'again'), 'again')
 })
 
-test('what set() has stored is a result, and run() gives way to an entry that has expired', async () => {
+test('run() returns what set() has stored, and runs the work again after the entry has expired', async () => {
   const db = await database
   const results = await make()
   await results.set('stored', { by: 'set' }, 60_000)
@@ -62,7 +62,7 @@ test('what set() has stored is a result, and run() gives way to an entry that ha
   assert.equal(await results.run('short', never), 'second')
 })
 
-test('a result of undefined is remembered, and given, as null; one that JSON cannot hold rejects', async () => {
+test('a result of undefined is stored and returned as null; a result that JSON cannot represent rejects', async () => {
   const results = await make()
   assert.equal(await results.run('nothing', () => undefined), null)
   assert.equal(await results.run('nothing', never), null)
@@ -81,7 +81,7 @@ test('a result of undefined is remembered, and given, as null; one that JSON can
   assert.equal(await results.get('zero'), null)
 })
 
-test('a failure is not remembered: its caller hears it, and the next runs', async () => {
+test('a failure is not stored: its caller gets the error, and the next caller runs the work', async () => {
   const results = await make()
   let tries = 0
   const work = async () => {
@@ -101,7 +101,7 @@ test('a failure is not remembered: its caller hears it, and the next runs', asyn
   assert.equal(await results.run('throws', () => 'then it works'), 'then it works')
 })
 
-test('a failed Result of go-go-scope is given to its caller as it is, and not remembered', async () => {
+test('a failed Result of go-go-scope is returned to its caller unchanged, and not stored', async () => {
   const results = await make()
   const failure = new Error('declined')
   const failed = /** @type {any} */ (await results.run('result', async () => [failure, undefined]))
@@ -110,7 +110,7 @@ test('a failed Result of go-go-scope is given to its caller as it is, and not re
   assert.deepStrictEqual(await results.run('result', never), [null, 'paid'])
 })
 
-test('callers of one process run the work once', async () => {
+test('concurrent callers of one process run the work once', async () => {
   const results = await make()
   let ran = 0
   const work = async () => {
@@ -121,7 +121,7 @@ test('callers of one process run the work once', async () => {
   assert.deepStrictEqual(values, Array(50).fill(1))
 })
 
-test('bad arguments reject, and nothing runs', async () => {
+test('invalid arguments reject, and nothing runs', async () => {
   const results = await make()
   const work = () => assert.fail('it ran')
   /** @type {[any, any, any, string][]} */
@@ -138,7 +138,7 @@ test('bad arguments reject, and nothing runs', async () => {
     await assert.rejects(results.run(key, callback, options), { code })
 })
 
-test('a key that comes again with another fingerprint is refused, before and while the work runs', async () => {
+test('a key that is reused with another fingerprint is rejected, while the work runs and after it', async () => {
   const results = await make()
   const mismatch = { code: 'ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH', message: /"order:1"/ }
   /** @type {(() => void) | undefined} */
@@ -155,19 +155,19 @@ test('a key that comes again with another fingerprint is refused, before and whi
   await assert.rejects(results.run('order:1', never, { fingerprint: 'amount=2' }), mismatch)
   assert.equal(await results.run('order:1', never, { fingerprint: 'amount=1' }), 'done')
   assert.equal(await results.run('order:1', never), 'done')
-  // An entry without one may be anybody's.
+  // An entry without a fingerprint matches every fingerprint.
   await results.set('order:1', 'by set')
   assert.equal(await results.run('order:1', never, { fingerprint: 'amount=2' }), 'by set')
   await results.run('order:2', () => 'without')
   assert.equal(await results.run('order:2', never, { fingerprint: 'f' }), 'without')
-  // An expired one has no say.
+  // The fingerprint of an expired entry is ignored.
   await results.run('order:3', () => 1, { ttl: 1, fingerprint: 'old' })
   await sleep(5)
   assert.equal(await results.run('order:3', () => 2, { fingerprint: 'new' }), 2)
   await assert.rejects(results.run('order:3', never, { fingerprint: 'old' }), /another fingerprint/)
 })
 
-test('of several processes one runs the work, and all have its result', async () => {
+test('one of several processes runs the work, and all get its result', async () => {
   const db = await database
   await witness
   const keys = Array.from({ length: 5 }, (_, n) => `together${n}`)
@@ -177,7 +177,7 @@ test('of several processes one runs the work, and all have its result', async ()
   for (const other of told) assert.deepStrictEqual(other, told[0])
 })
 
-test('work that outlasts its claim’s length is not run again', async () => {
+test('work that takes longer than claimTtl is not run again', async () => {
   const db = await database
   await witness
   const input = { url: db.url, keys: ['renewed'], each: 2, ms: 3_000, options: { claimTtl: 1_000 } }
@@ -185,7 +185,7 @@ test('work that outlasts its claim’s length is not run again', async () => {
   assert.equal(await runs('renewed'), 1)
 })
 
-test('a process that is killed at work leaves its claim for claimTtl; then one of the others runs it', async () => {
+test('the claim of a process that is killed lasts for claimTtl; then another process runs the work', async () => {
   const db = await database
   await witness
   const input = { url: db.url, keys: ['killed'], each: 2, ms: 1, options: { claimTtl: 2_000 } }
@@ -202,14 +202,14 @@ test('a process that is killed at work leaves its claim for claimTtl; then one o
   assert.equal(await runs('killed'), 2)
   for (const each of told.flat()) assert.deepStrictEqual(each, told[0][0])
   assert.notEqual(told[0][0].by, 1)
-  // It was renewed at two thirds at the earliest, and nobody came before it ended.
+  // It was renewed at two thirds at the earliest, and no other process ran the work before it ended.
   const [{ stored }] = await db.query(
     `SELECT (extract(epoch FROM created_at) * 1e3)::float8 AS stored FROM ${TABLE} WHERE key = 'killed'`,
   )
   assert.ok(stored >= since + 2_000 * 0.5, `another ran it after ${stored - since} ms`)
 })
 
-test('many processes that are killed over and over run each key’s work to its end once', async () => {
+test('with processes that are killed repeatedly, the work of each key is completed once', async () => {
   const db = await database
   await witness
   const keys = Array.from({ length: 3 }, (_, n) => `mortal${n}`)
@@ -219,7 +219,7 @@ test('many processes that are killed over and over run each key’s work to its 
     await Promise.all(doomed.map((worker) => worker.ready))
     const began = Promise.race(doomed.map((worker) => worker.note()))
     for (const worker of doomed) worker.start()
-    await inTime('somebody at work', began)
+    await inTime('a process at work', began)
     for (const worker of doomed) worker.kill()
     await Promise.all(doomed.map((worker) => worker.exited))
   }
@@ -230,14 +230,14 @@ test('many processes that are killed over and over run each key’s work to its 
     rows.map(({ id }) => Number(id)),
     told[0].map((/** @type {any} */ value) => value.id),
   )
-  // Nobody ran it after that.
+  // No process ran it after that.
   for (const { key, id } of rows) {
     const [{ last }] = await db.query('SELECT max(id)::int AS last FROM witness WHERE key = $1', [key])
     assert.equal(Number(id), last)
   }
 })
 
-test('a result that comes after somebody else’s is not stored: all callers hear the first', async () => {
+test('a result that arrives after another process’s result is not stored: all callers get the first', async () => {
   const db = await database
   const [results, others] = [await make(), await make()]
   /** @type {AbortSignal | undefined} */
@@ -246,7 +246,7 @@ test('a result that comes after somebody else’s is not stored: all callers hea
     'claim lost',
     async ({ signal }) => {
       seen = signal
-      // As if this process had been frozen until its claim ran out.
+      // As if this process had been frozen until its claim expired.
       await until('the claim', async () => {
         const sql = `DELETE FROM go_goscope_locks WHERE key = 'run:claim lost' RETURNING key`
         return (await db.query(sql)).length === 1
@@ -262,14 +262,14 @@ test('a result that comes after somebody else’s is not stored: all callers hea
   assert.equal(await others.run('claim lost', never), 'first')
 })
 
-test('the result is stored though the connection is lost, before or after the commit', async () => {
+test('the result is stored even if the connection is lost, before or after the commit', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const results = new PostgresIdempotencyAdapter(db.pool({ connectionString: proxy.url, max: 2 }))
   await results.run('warm', () => 1, { fingerprint: 'f' })
   let ran = 0
   const answered = await results.run('lost answer', () => {
-    // The statement is prepared by now, and known by its text no more; the key is.
+    // The statement is prepared by now, so its text is no longer sent. The key is.
     proxy.loseNextAnswerTo('lost answer')
     return ++ran
   })
@@ -285,7 +285,7 @@ test('the result is stored though the connection is lost, before or after the co
   assert.equal(ran, 2)
 })
 
-test('a table without the column for fingerprints serves run() without one, and refuses one before the work', async () => {
+test('without the fingerprint column, run() works without a fingerprint, and rejects one before the work', async () => {
   const db = await documented
   const pool = db.pool()
   await db.query(`CREATE TABLE ${TABLE} (
@@ -300,7 +300,7 @@ test('a table without the column for fingerprints serves run() without one, and 
     message: /connect\(\).*sql\/schema\.sql/,
   })
   await assert.rejects(results.run('k', never, { fingerprint: 'f' }), { code: 'ERR_FINGERPRINT_UNAVAILABLE' })
-  // Somebody who may, connects.
+  // An adapter whose role may add the column connects.
   const owner = new PostgresIdempotencyAdapter(pool)
   await owner.connect()
   assert.equal(await owner.run('f', () => 2, { fingerprint: 'f' }), 2)
@@ -309,7 +309,7 @@ test('a table without the column for fingerprints serves run() without one, and 
   await assert.rejects(results.run('f', never, { fingerprint: 'g' }), /another fingerprint/)
 })
 
-test('the pg-based way of writing, which knows no fingerprints, goes on beside it', async () => {
+test('writes by the pg-based adapter, which knows no fingerprints, work beside it', async () => {
   const db = await fewRights
   const results = new PostgresIdempotencyAdapter(db.pool())
   await results.connect()
@@ -325,7 +325,7 @@ test('the pg-based way of writing, which knows no fingerprints, goes on beside i
   await client.end()
 })
 
-test('claims are given back, and are no locks of the application', async () => {
+test('claims are released, and are no locks of the application', async () => {
   const db = await database
   const results = await make()
   const locks = new PostgresAdapter(db.pool())
@@ -337,14 +337,14 @@ test('claims are given back, and are no locks of the application', async () => {
   }
   assert.equal(await results.run('nested', inner), 1)
   const left = async () => (await db.query("SELECT FROM go_goscope_locks WHERE key LIKE '%nested'")).length
-  await until('the claim to be given back', async () => (await left()) === 0)
+  await until('the claim is released', async () => (await left()) === 0)
 })
 
 for (const [file, start] of Object.entries({
   'README.md': /const results = new PostgresIdempotencyAdapter\(pool, .*\n/,
   'index.d.ts': / \* const results = new PostgresIdempotencyAdapter\(new Pool\(\)\)\n/,
 })) {
-  test(`the first example of ${file} charges once, also when several call it at the same time`, async () => {
+  test(`the first example of ${file} charges once, also with several concurrent callers`, async () => {
     const text = fs.readFileSync(path.join(__dirname, '../..', file), 'utf8')
     const [, after] = text.split(start)
     const code = after

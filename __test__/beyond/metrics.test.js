@@ -1,5 +1,5 @@
 // @ts-check
-// What metrics() tells agrees with what was done, call by call.
+// metrics() agrees with the calls that were made, call by call.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -41,10 +41,10 @@ function assertWhole(metrics) {
   }
 }
 
-/** Those that are made of other operations, and counted as these. */
+/** Operations that are composed of other operations, and are counted as these. */
 const COMPOSED = ['cache.getOrSet', 'idempotency.run']
 
-/** The errors of one operation must have these codes, and the callers must have seen the same. */
+/** Counts the codes with which calls reject. The errors in the metrics of their operation must have the same counts. */
 async function failed(/** @type {Promise<unknown>[]} */ calls) {
   /** @type {Record<string, number>} */
   const codes = {}
@@ -56,7 +56,7 @@ async function failed(/** @type {Promise<unknown>[]} */ calls) {
   return codes
 }
 
-test('a pool that has done nothing', async () => {
+test('the metrics of an unused pool are zero', async () => {
   const metrics = new PostgresAdapter((await database).pool({ max: 7 })).metrics()
   assert.deepEqual(metrics.pool, { open: 0, idle: 0, waiting: 0, max: 7 })
   assert.equal(metrics.listening, 0)
@@ -68,7 +68,7 @@ test('a pool that has done nothing', async () => {
   assertWhole(metrics)
 })
 
-test('each operation is counted under its name, once for each call', async () => {
+test('each call is counted once, under the name of its operation', async () => {
   const pool = (await database).pool()
   const main = new PostgresAdapter(pool)
   const entries = new PostgresCacheAdapter(pool)
@@ -125,7 +125,7 @@ test('each operation is counted under its name, once for each call', async () =>
     .map((name) => [name, name === 'connect' ? 3 : isTwice(name) ? 2 : 1])
   assert.deepEqual(callsOf(metrics), Object.fromEntries(expected))
   for (const { errors, retries } of Object.values(metrics.operations)) assert.deepEqual([errors, retries], [{}, 0])
-  // One statement each; connect() and ping() send what they need by themselves.
+  // One statement each. connect() and ping() send their statements by themselves.
   const calls = sum(Object.values(callsOf(metrics))) - 4
   assert.deepEqual([metrics.statements.count, metrics.statements.sum], [calls, calls])
   assert.ok(metrics.batches >= calls)
@@ -134,11 +134,11 @@ test('each operation is counted under its name, once for each call', async () =>
   assert.deepEqual(new PostgresAdapter((await database).pool()).metrics().operations, {}, 'and those on another do not')
 })
 
-test('getOrSet and run are counted as what they are made of', async () => {
+test('getOrSet and run are counted as the operations that they are composed of', async () => {
   const db = await database
   const counted = async (/** @type {PostgresAdapter | PostgresIdempotencyAdapter} */ adapter) => {
-    // Nobody waits for the release of a claim.
-    await until('the claim is given back', () => adapter.metrics().operations['locks.release']?.calls === 1)
+    // No caller waits for the release of a claim.
+    await until('the claim is released', () => adapter.metrics().operations['locks.release']?.calls === 1)
     return callsOf(adapter.metrics())
   }
   const cache = new PostgresAdapter(db.pool())
@@ -147,13 +147,13 @@ test('getOrSet and run are counted as what they are made of', async () => {
     await cache.getOrSet('computed', () => 1)
     await results.run('run', () => 1)
   }
-  // The first looks before it has the claim, and under it; the second finds what is there.
+  // The first call looks before it has the claim, and again under the claim. The second call finds the stored value.
   const claim = { 'locks.lock': 1, 'locks.release': 1 }
   assert.deepEqual(await counted(cache), { 'cache.get': 3, 'cache.set': 1, ...claim })
   assert.deepEqual(await counted(results), { 'idempotency.get': 3, 'idempotency.set': 1, ...claim })
 })
 
-test('the sizes of statements add up to the calls', async () => {
+test('the sum of the statement sizes is the number of calls', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('x', 1)
   await Promise.all(Array.from({ length: 1_000 }, (_, n) => adapter.get(`k${n}`)))
@@ -164,13 +164,13 @@ test('the sizes of statements add up to the calls', async () => {
   assert.equal(statements.sum, 1_501)
   assert.equal(sum(statements.counts), statements.count)
   assert.ok(statements.count < 300, `${statements.count} statements`)
-  // What each bucket can have held.
+  // The least and the most that each bucket can stand for.
   const least = statements.counts.map((count, at) => count * (at === 0 ? 1 : Number(statements.bounds[at - 1]) + 1))
   const most = statements.counts.map((count, at) => count * (statements.bounds[at] ?? Infinity) || 0)
   assert.ok(sum(least) <= 1_501 && 1_501 <= sum(most))
 })
 
-test('errors are counted by their codes, as callers see them', async () => {
+test('errors are counted by the codes that callers see', async () => {
   const missing = new PostgresCacheAdapter((await database).pool(), { tableName: 'no_such', createTables: false })
   assert.deepEqual(
     await failed([missing.get('a'), missing.get('b')]),
@@ -198,10 +198,10 @@ const UNREACHABLE = [
 const coded = (/** @type {string} */ code) => Object.assign(new Error(code), { code })
 
 for (const [code, config] of UNREACHABLE) {
-  test(`a server that cannot be had: ${code}`, async () => {
+  test(`a server that cannot be reached is counted as ${code}`, async () => {
     const adapter = new PostgresAdapter(config)
     const seen = await failed([adapter.get('a')])
-    // A resolver without a network says so in another way.
+    // A resolver without a network reports another code.
     const expected = code === 'ENOTFOUND' ? String(Object.keys(seen)[0]) : code
     assert.deepEqual(seen, { [expected]: 1 })
     const metrics = adapter.metrics()
@@ -213,7 +213,7 @@ for (const [code, config] of UNREACHABLE) {
   })
 }
 
-test('however many codes there are, few are told apart', async () => {
+test('at most 32 error codes are counted separately, and the rest as _OTHER', async () => {
   let failures = 0
   const adapter = new PostgresAdapter({
     host: '127.0.0.1',
@@ -228,19 +228,19 @@ test('however many codes there are, few are told apart', async () => {
   await adapter.disconnect()
 })
 
-test('what is tried again is counted as such', async () => {
+test('retries are counted', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('x', 1)
   const before = adapter.metrics().statements
   const calls = [adapter.set('a', 1), adapter.set('b', '\0'), adapter.set('c', 1)]
   await Promise.allSettled(calls)
   const { statements, operations } = adapter.metrics()
-  assert.equal(operations['cache.set']?.retries, 3, 'each by itself, after the statement with all of them')
+  assert.equal(operations['cache.set']?.retries, 3, 'each is retried by itself, after the statement with all of them')
   assert.deepEqual([statements.count - before.count, statements.sum - before.sum], [4, 6])
   assert.deepEqual(operations['cache.set']?.errors, { '22P05': 1 })
 })
 
-test('a call that is held up is in flight, its pipeline blocked, and its wait in its latency', async () => {
+test('a blocked call is in flight, its pipeline is blocked, and its latency includes the wait', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('held', 1)
   await adapter.get('held')
@@ -272,7 +272,7 @@ test('a call that is held up is in flight, its pipeline blocked, and its wait in
   await until('the pipelines end', () => adapter.metrics().pipelines.active === 0)
 })
 
-test('latencies are those that callers see, less the wait for the event loop', async () => {
+test('latencies are those that callers see, without the wait for the event loop', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.get('a')
   const before = adapter.metrics().operations['cache.get']?.latency.sum ?? 0
@@ -292,7 +292,7 @@ test('latencies are those that callers see, less the wait for the event loop', a
   assert.ok(told <= median * 1.3 && told >= median / 10, `${told} ms told, ${median} ms seen`)
 })
 
-test('numbers only go up, and agree at any moment', async () => {
+test('counters only increase, and are consistent at any moment', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   let isOver = false
   const work = Promise.all(
@@ -315,13 +315,13 @@ test('numbers only go up, and agree at any moment', async () => {
   assert.equal(adapter.metrics().operations['cache.set']?.calls, 2_000)
 })
 
-test('what was rejected before it went out is not counted', async () => {
+test('a call that is rejected before it is sent is not counted', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await assert.rejects(adapter.get(/** @type {any} */ ({})), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.deepEqual(adapter.metrics().operations, {})
 })
 
-test('after the end there are the last numbers', async () => {
+test('after disconnect, metrics() returns the last numbers', async () => {
   const adapter = new PostgresAdapter((await database).pool({ max: 3 }))
   await adapter.set('a', 1)
   assert.equal(adapter.metrics().pool.open, 1)
@@ -333,7 +333,7 @@ test('after the end there are the last numbers', async () => {
   assert.deepEqual(metrics.pool, { open: 0, idle: 0, waiting: 0, max: 3 })
 })
 
-test('memory: as many numbers after 20,000 keys as after one', async () => {
+test('memory: metrics() has as many numbers after 20,000 keys as after one', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.get('a')
   const shape = (/** @type {import('goscope-postgres').Metrics} */ metrics) =>
@@ -346,7 +346,7 @@ test('memory: as many numbers after 20,000 keys as after one', async () => {
   assert.equal(adapter.metrics().operations['cache.get']?.calls, 20_001)
 })
 
-test('worker threads count for themselves', async () => {
+test('each worker thread has its own counts', async () => {
   const { url } = await database
   const body = `
     const { parentPort, workerData } = require('node:worker_threads')
@@ -370,7 +370,7 @@ test('worker threads count for themselves', async () => {
   assert.deepEqual(told.map(callsOf), [{ 'cache.get': 30 }, { 'cache.get': 40 }, { 'cache.get': 50 }])
 })
 
-test('the names that native code counts under are among the operations', () => {
+test('the names under which native code counts are among the operations', () => {
   const source = fs.readFileSync(path.join(__dirname, '../../src/node/operation.rs'), 'utf8')
   const counted = [...source.matchAll(/ = "([\w.]+)",/g)].map(([, name]) => String(name))
   assert.ok(counted.length > 20)
@@ -381,14 +381,14 @@ test('the names that native code counts under are among the operations', () => {
   assert.equal(new Set(counted).size, counted.length)
 })
 
-test('quantiles', () => {
+test('quantile() interpolates within buckets, and rejects invalid arguments', () => {
   const histogram = { bounds: [10, 20, 40], counts: [0, 4, 4, 2], sum: 300, count: 10 }
   assert.equal(quantile(histogram, 0), 10)
   assert.equal(quantile(histogram, 0.2), 15)
   assert.equal(quantile(histogram, 0.4), 20)
   assert.equal(quantile(histogram, 0.6), 30)
   assert.equal(quantile(histogram, 0.8), 40)
-  assert.equal(quantile(histogram, 1), 40, 'above the last bound nothing more is known')
+  assert.equal(quantile(histogram, 1), 40, 'nothing is known above the last bound')
   assert.equal(quantile({ ...histogram, counts: [2, 0, 0, 0] }, 0.5), 5)
   assert.ok(Number.isNaN(quantile({ ...histogram, counts: [0, 0, 0, 0] }, 0.5)))
   assert.throws(() => quantile(histogram, 1.1), { code: 'ERR_OUT_OF_RANGE' })

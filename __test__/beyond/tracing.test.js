@@ -1,5 +1,5 @@
 // @ts-check
-// Every operation tells of its calls through the channels of node:diagnostics_channel, and costs nothing else.
+// Every operation publishes its calls on the channels of node:diagnostics_channel, with no other effect.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -25,7 +25,7 @@ afterEach(() => {
 })
 
 /**
- * What is told from here on, until the test ends or the subscription.
+ * Collects the events from here on, until the end of the test or of the subscription.
  *
  * @param {readonly string[]} [of]
  * @param {readonly (typeof EVENTS)[number][]} [events]
@@ -50,14 +50,14 @@ function listen(of = operations, events = EVENTS) {
 
 const eventsOf = (/** @type {Told[]} */ told) => told.map(({ event }) => event)
 
-/** By the names that tests of faults give them, where a method is not called as its operation is. */
+/** Operations by the names in the fault tests, for methods whose name differs from their operation. */
 const NAMES = new Map([
   ['acquire', 'locks.acquire'],
   ['acquire by name', 'locks.acquire'],
   ['acquire of a busy lock', 'locks.acquire'],
 ])
 
-test('every operation tells when it starts and when it is answered, once for each call', async () => {
+test('every operation publishes its start and its outcome, once for each call', async () => {
   const on = adaptersOn((await database).pool())
   await Promise.all([on.main.connect(), on.results.connect(), on.entries.initialize()])
   /** @type {Set<string>} */
@@ -80,11 +80,11 @@ test('every operation tells when it starts and when it is answered, once for eac
   assert.deepEqual(
     operations.filter((name) => !seen.has(name) && !['connect', 'ping', 'close', 'disconnect'].includes(name)),
     [],
-    'operations that faults/operations.js does not have',
+    'operations that are missing in faults/operations.js',
   )
 })
 
-test('of a call that is made of others, these are not told', async () => {
+test('a composed call is published; the calls that it makes are not', async () => {
   const on = adaptersOn((await database).pool())
   const { told } = listen(operations, ['start'])
   assert.equal(await on.main.getOrSet('made', () => 1), 1)
@@ -95,7 +95,7 @@ test('of a call that is made of others, these are not told', async () => {
   )
 })
 
-test('connecting and the end are told, too', async () => {
+test('connect, close and disconnect are published, too', async () => {
   const pool = (await database).pool()
   const main = new PostgresAdapter(pool)
   const { told } = listen()
@@ -111,8 +111,8 @@ test('connecting and the end are told, too', async () => {
   assert.deepEqual(started, ['connect', 'connect', 'connect', 'ping', 'close', 'disconnect'])
 })
 
-test('the table of operations has every method that returns a promise', () => {
-  // What returns no promise, and what is not public.
+test('the table of operations contains every method that returns a promise', () => {
+  // Methods that return no promise, and methods that are not public.
   const others = ['constructor', 'isConnected', 'metrics', 'subscribe', '_count', '_like', '_checkDurability']
   const CacheProvider = Object.getPrototypeOf(PostgresAdapter)
   const LifeCycle = Object.getPrototypeOf(CacheProvider)
@@ -125,7 +125,7 @@ test('the table of operations has every method that returns a promise', () => {
   assert.ok(Object.isFrozen(operations))
 })
 
-test('the methods look as they did', () => {
+test('traced methods keep their name, length and property attributes', () => {
   const lengths = { acquire: 3, extend: 3, get: 1, set: 3, keys: 1, save: 1, recordFailure: 2, connect: 0 }
   for (const [name, length] of Object.entries(lengths)) {
     const owner = name in PostgresAdapter.prototype && PostgresAdapter.prototype
@@ -141,7 +141,7 @@ test('the methods look as they did', () => {
   assert.deepEqual(rest, { writable: true, enumerable: false, configurable: true })
 })
 
-test('what a call is about', async () => {
+test('the context names the operation, the key and the server, and contains no values or prefixes', async () => {
   const { url, name } = await database
   const adapter = new PostgresAdapter((await database).pool(), { keyPrefix: 'hidden:' })
   const { told } = listen(operations, ['start'])
@@ -179,7 +179,7 @@ test('what a call is about', async () => {
   assert.doesNotMatch(JSON.stringify(told), /secret|hidden/)
 })
 
-test('where it goes is told for every form of the first argument', async () => {
+test('host, port and database are published for every form of the first argument', async () => {
   const { told } = listen(['cache.get'], ['start'])
   const sources = [
     'postgres://me@127.0.0.1:1/app',
@@ -197,7 +197,7 @@ test('where it goes is told for every form of the first argument', async () => {
   assert.doesNotMatch(JSON.stringify(told), /secret/)
 })
 
-test('a failure is told with its error, which is the caller’s', async () => {
+test('a failure is published with the same error that the caller gets', async () => {
   const adapter = new PostgresAdapter({ host: '127.0.0.1', port: 1 })
   const { told } = listen()
   const error = await adapter.get('a').catch((error) => error)
@@ -206,7 +206,7 @@ test('a failure is told with its error, which is the caller’s', async () => {
   for (const { context } of told) assert.equal(context.error, error)
 })
 
-test('a bad argument is told as well, and nothing is thrown', async () => {
+test('an invalid argument is published as well, and nothing is thrown', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const { told } = listen()
   const calls = [
@@ -221,7 +221,7 @@ test('a bad argument is told as well, and nothing is thrown', async () => {
   assert.ok(told.every(({ context }) => context.key === undefined || context.key === 'a'))
 })
 
-test('an argument that cannot be looked at rejects as it does untraced', async () => {
+test('an argument whose getter throws rejects the call as without tracing', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const thrown = new Error('not to be looked at')
   const checkpoint = {
@@ -234,7 +234,7 @@ test('an argument that cannot be looked at rejects as it does untraced', async (
   await assert.rejects(call, (error) => error === thrown)
 })
 
-test('Node’s own TracingChannel gets it, and any one event can be had alone', async () => {
+test('Node’s own TracingChannel receives the events, and each event can be subscribed to alone', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   for (const event of EVENTS) {
     const { told, stop } = listen(['cache.get'], [event])
@@ -244,7 +244,7 @@ test('Node’s own TracingChannel gets it, and any one event can be had alone', 
     assert.equal(length, event === 'error' ? 1 : 2, event)
     stop()
     await adapter.get('a')
-    assert.equal(told.length, length, 'nothing after the subscription')
+    assert.equal(told.length, length, 'no event after the end of the subscription')
   }
   /** @type {string[]} */
   const heard = []
@@ -256,7 +256,7 @@ test('Node’s own TracingChannel gets it, and any one event can be had alone', 
   assert.deepEqual(heard, ['start', 'end', 'asyncStart', 'asyncEnd'])
 })
 
-test('a store that is bound to the start holds for what the call runs of the application', async () => {
+test('a store that is bound to the start channel is active in application code that the call runs', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const storage = new AsyncLocalStorage()
   const { start } = tracingChannel('goscope-postgres:cache.set')
@@ -271,7 +271,7 @@ test('a store that is bound to the start holds for what the call runs of the app
   assert.equal(inside, 'a')
 })
 
-test('a traced call gives the same: value, promise, error, stack', async () => {
+test('a traced call has the same value, promise, error and stack', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const { told } = listen()
   await adapter.set('a', { n: 1 })
@@ -294,7 +294,7 @@ test('a traced call gives the same: value, promise, error, stack', async () => {
   assert.ok(told.length > 0)
 })
 
-test('untraced, an error’s stack leads to the caller, and nobody is told', async () => {
+test('without subscribers, an error’s stack leads to the caller and does not contain tracing.js', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   async function whoCalls() {
     await adapter.set('a', '\0')
@@ -304,7 +304,7 @@ test('untraced, an error’s stack leads to the caller, and nobody is told', asy
   assert.doesNotMatch(error.stack, /tracing\.js/)
 })
 
-test('calls at once are told apart', async () => {
+test('concurrent calls have a context each', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const { told } = listen(['cache.get'])
   await Promise.all(Array.from({ length: 300 }, (_, n) => adapter.get(`k${n}`)))
@@ -316,7 +316,7 @@ test('calls at once are told apart', async () => {
   for (const events of calls.values()) assert.deepEqual(events, ['start', 'end', 'asyncStart', 'asyncEnd'])
 })
 
-test('a subscriber that throws harms no call', async () => {
+test('a subscriber that throws affects no call', async () => {
   const { url } = await database
   const body = `
     const { channel } = require('node:diagnostics_channel')

@@ -1,5 +1,5 @@
 // @ts-check
-// Waiting for a busy lock: who is woken when, in which order, and what ends a wait.
+// Waiting for a busy lock: which waiter is woken when, in which order, and what ends a wait.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -19,7 +19,7 @@ const [database, quiet] = [useDatabase(), useDatabase()]
 const pooler = missing ? undefined : database.then(({ url }) => startPooler(url))
 after(async () => (await pooler)?.stop())
 
-/** How often a lock is looked at while its release is told: far more than a notice takes, on any machine. */
+/** How often a waiter polls a lock whose release is announced: far longer than a notification takes, on any machine. */
 const SELDOM_MS = 5_000
 
 const TTL = { ttl: 600_000 }
@@ -27,23 +27,23 @@ const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
 
 const makeAdapter = async (options = {}) => new PostgresAdapter((await database).pool(options))
 
-/** Until somebody has asked to be told of a lock's release. */
+/** Waits until a waiter has marked a lock, so that its release sends a notification. */
 const untilAwaited = async (/** @type {string} */ key) => {
   const db = await database
-  await until('somebody who waits', async () => {
+  await until('a waiter has marked the lock', async () => {
     const sql = 'SELECT awaited FROM go_goscope_locks WHERE key = $1'
     return (await db.query(sql, [`lock:${key}`]))[0]?.awaited === true
   })
 }
 
-test('a release wakes those who wait in other processes long before they would look', async () => {
+test('a release wakes waiters in other processes long before their next poll', async () => {
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   const times = []
   for (let round = 0; round < 5; round++) {
     const lease = await holder.lock('woken', TTL)
     const next = waiter.lock('woken', TTL)
     await untilAwaited('woken')
-    // Anywhere between two looks.
+    // Anywhere between two polls.
     await sleep(round * 50)
     const released = performance.now()
     await lease.release()
@@ -55,7 +55,7 @@ test('a release wakes those who wait in other processes long before they would l
   assert.ok(times[4] < SELDOM_MS / 2, `${times}`)
 })
 
-test('so does the end of a lease that nobody releases, a forced release, and one by the pg-based adapter', async () => {
+test('expiry, forceRelease and a pg-based release each wake waiters', async () => {
   const db = await database
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   for (const [n, end] of /** @type {((key: string) => Promise<unknown>)[]} */ ([
@@ -74,7 +74,7 @@ test('so does the end of a lease that nobody releases, a forced release, and one
   }
 })
 
-test('a release is told only where somebody waits', async () => {
+test('a release sends a notification only if there is a waiter', async () => {
   const db = await quiet
   const adapter = new PostgresAdapter(db.pool())
   const other = new PostgresAdapter(db.pool())
@@ -90,7 +90,7 @@ test('a release is told only where somebody waits', async () => {
   const first = await adapter.acquire('awaited', 600_000)
   const next = other.lock('awaited', TTL)
   await until('the mark', async () => (await db.query('SELECT FROM go_goscope_locks WHERE awaited')).length === 1)
-  // Taken again by its holder, it is still awaited; taken over, no more.
+  // If its holder acquires it again, the lock still has waiters. After the takeover it has none.
   await adapter.acquire('awaited', 600_000, first?.owner)
   await first?.release()
   const second = await next
@@ -102,7 +102,7 @@ test('a release is told only where somebody waits', async () => {
   await client.end()
 })
 
-test('those who wait through one pool have the lock in the order in which they came', async () => {
+test('waiters that share a pool acquire the lock first-in, first-out', async () => {
   const pool = (await database).pool({ max: 3 })
   const adapters = [new PostgresAdapter(pool), new PostgresAdapter(pool)]
   const held = await adapters[0].lock('in order', TTL)
@@ -123,7 +123,7 @@ test('those who wait through one pool have the lock in the order in which they c
   )
 })
 
-test('only the first of those who wait asks the server, and seldom', async () => {
+test('only the first of the waiters polls the server, and seldom', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   try {
@@ -146,7 +146,7 @@ test('only the first of those who wait asks the server, and seldom', async () =>
   }
 })
 
-test('of many processes that wait, one at a time has it, and none is forgotten', async () => {
+test('many waiting processes hold the lock one at a time, and each acquires it', async () => {
   const db = await database
   await (await makeAdapter()).connect()
   await db.query('CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)')
@@ -154,7 +154,7 @@ test('of many processes that wait, one at a time has it, and none is forgotten',
   assert.deepEqual(await db.query('SELECT n FROM counter'), [{ n: 150 }])
 })
 
-test('a wait that takes too long rejects, and says who holds the lock', async () => {
+test('a wait that exceeds its limit rejects, and names the holder of the lock', async () => {
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   const lease = await holder.lock('late', { ...TTL, owner: 'the holder' })
   for (const wait of [0, 1, 150]) {
@@ -171,7 +171,7 @@ test('a wait that takes too long rejects, and says who holds the lock', async ()
   await (await waiter.lock('late', { ...TTL, wait: 0 })).release()
 })
 
-test('who gives up leaves the line, and those behind move on', async () => {
+test('a waiter that gives up leaves the queue, and the waiters behind it move up', async () => {
   const adapter = await makeAdapter()
   const held = await adapter.lock('left', TTL)
   const controllers = Array.from({ length: 4 }, () => new AbortController())
@@ -196,7 +196,7 @@ test('who gives up leaves the line, and those behind move on', async () => {
   await inTime('the others', Promise.all([waits[1], waits[3]]))
   assert.deepEqual(order, [1, 3])
   await assert.rejects(adapter.lock('left', { ...TTL, signal: AbortSignal.abort(reason) }), (error) => error === reason)
-  // It has no say in what was granted.
+  // The signal does not affect a lock that was granted.
   const controller = new AbortController()
   const lease = await adapter.lock('left', { ...TTL, signal: controller.signal })
   controller.abort()
@@ -205,7 +205,7 @@ test('who gives up leaves the line, and those behind move on', async () => {
   await lease.release()
 })
 
-test('a lock that is granted at the moment when nobody wants it any more is given back', async () => {
+test('a lock that is granted at the moment when its waiter gives up is released', async () => {
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   let [granted, refused] = [0, 0]
   for (let round = 0; round < 60; round++) {
@@ -227,14 +227,14 @@ test('a lock that is granted at the moment when nobody wants it any more is give
   }
   console.log(`# figure: ${granted} granted, ${refused} given up, in a race of the two`)
   assert.ok(refused > 0)
-  await (await inTime('what nobody holds', holder.lock('raced', TTL))).release()
+  await (await inTime('a lock without a holder', holder.lock('raced', TTL))).release()
 })
 
-test('a try that the server holds up is given up all the same, and what comes of it is given back', async () => {
+test('an attempt that is blocked in the server can be given up, and a lock that it acquires is released', async () => {
   const db = await database
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   const lease = await holder.acquire('held up', 3_000)
-  // While the lease lasts: once it is over, another acquisition may sweep its row.
+  // While the lease lasts: after its end, another acquisition may sweep its row.
   const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:held up' FOR UPDATE")
   await until('its end', async () => !(await lease?.isValid()))
   await assert.rejects(inTime('the wait', waiter.lock('held up', { ...TTL, wait: 200 })), {
@@ -246,10 +246,10 @@ test('a try that the server holds up is given up all the same, and what comes of
   controller.abort()
   await assert.rejects(inTime('the wait', wait), { name: 'AbortError' })
   await row.commit()
-  await (await inTime('what nobody holds', holder.lock('held up', TTL))).release()
+  await (await inTime('a lock without a holder', holder.lock('held up', TTL))).release()
 })
 
-test('so is a wait whose mark is held up: a live lock, whose row somebody keeps locked', async () => {
+test('a wait whose mark is blocked can be given up: a transaction locks the row of a live lock', async () => {
   const db = await database
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   const lease = await holder.lock('row locked', { ...TTL, renew: false })
@@ -261,7 +261,7 @@ test('so is a wait whose mark is held up: a live lock, whose row somebody keeps 
   await lease.release()
 })
 
-test('disconnect() ends the waits, and does not wait for them', async () => {
+test('disconnect() rejects the waits, and does not wait for the lock', async () => {
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   await holder.lock('ended', TTL)
   const waits = Array.from({ length: 3 }, () => waiter.lock('ended', TTL))
@@ -272,7 +272,7 @@ test('disconnect() ends the waits, and does not wait for them', async () => {
   await assert.rejects(waiter.lock('ended', TTL), ENDED)
 })
 
-test('a wait keeps the process alive; a killed holder’s lock is had when its lease is over', async () => {
+test('a wait keeps the process alive; the lock of a killed holder is granted when its lease expires', async () => {
   const db = await database
   const other = await makeAdapter()
   const holder = startScript(
@@ -292,7 +292,7 @@ test('a wait keeps the process alive; a killed holder’s lock is had when its l
   assert.deepEqual([code, said, stderr], [0, [2], ''])
 })
 
-test('through a pooler that shares sessions it is looked for often', { skip: missing || false }, async () => {
+test('through a pooler that shares sessions, waiters poll often', { skip: missing || false }, async () => {
   const connectionString = /** @type {any} */ (await pooler).url
   const [holder, waiter] = [await makeAdapter({ connectionString }), await makeAdapter({ connectionString })]
   for (let round = 0; round < 3; round++) {
@@ -307,7 +307,7 @@ test('through a pooler that shares sessions it is looked for often', { skip: mis
   }
 })
 
-test('a lease without end, by hand, is told, and waited for without asking all the time', async () => {
+test('a manual lease without an end is reported by holder(), and waiters poll it seldom', async () => {
   const [adapter, db] = [await makeAdapter(), await database]
   await adapter.connect()
   await db.query("INSERT INTO go_goscope_locks (key, owner, expires_at) VALUES ('lock:pinned', 'ops', 'infinity')")
@@ -317,12 +317,12 @@ test('a lease without end, by hand, is told, and waited for without asking all t
     code: 'ERR_LOCK_WAIT_TIMEOUT',
     holder: 'ops',
   })
-  // Unheard, it is looked for every 50 to 250 ms at first, with two statements.
+  // Without notifications, a waiter polls every 50 to 250 ms at first, with two statements.
   const asked = adapter.metrics().statements.count - before
   assert.ok(asked < 40, `${asked} statements`)
 })
 
-test('a table without what tells of a release is looked at often', async () => {
+test('if the table lacks what announces a release, waiters poll often', async () => {
   const db = await quiet
   await db.query('ALTER TABLE go_goscope_locks DROP COLUMN awaited CASCADE')
   const options = { createTables: false }
@@ -336,7 +336,7 @@ test('a table without what tells of a release is looked at often', async () => {
   assert.ok(performance.now() - released < SELDOM_MS / 2, `${performance.now() - released}`)
 })
 
-test('a wait outlives the server’s restart', { skip: process.platform !== 'linux' }, async () => {
+test('a wait survives a restart of the server', { skip: process.platform !== 'linux' }, async () => {
   const server = await startMortalServer()
   try {
     const [holder, waiter] = [new PostgresAdapter(server.url), new PostgresAdapter(server.url)]
@@ -359,7 +359,7 @@ test('a wait outlives the server’s restart', { skip: process.platform !== 'lin
   }
 })
 
-test('a server that cannot be reached rejects the first try, as it does any call', async () => {
+test('if the server cannot be reached, the first attempt rejects, like any call', async () => {
   const adapter = new PostgresAdapter('postgresql://127.0.0.1:1/none')
   await assert.rejects(adapter.lock('k', TTL), { code: 'ECONNREFUSED' })
   await adapter.disconnect()
