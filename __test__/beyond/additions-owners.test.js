@@ -1,6 +1,6 @@
 // @ts-check
-// A role that may create in the schema makes functions, triggers, sequences and tables under our names before we do. They
-// must not be used: they would run with the rights of each role that writes.
+// A role that may create in the schema creates functions, triggers, sequences and tables under our names before we do.
+// They must not be used: they would run with the rights of each role that writes.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -32,7 +32,7 @@ async function asStranger(db, sql) {
   await client.query(sql).finally(() => client.end())
 }
 
-/** What a function does that is not ours: with the rights of a superuser it makes one of its owner. */
+/** The body of a foreign function: if a superuser runs it, it makes its owner a superuser. */
 const ATTACK = `BEGIN EXECUTE 'ALTER ROLE ${stranger} SUPERUSER'; RETURN NULL; EXCEPTION WHEN OTHERS THEN RETURN NULL; END`
 
 /** @param {Database} db */
@@ -63,7 +63,7 @@ async function doctor(db, name, url = db.ownUrl) {
 /** @param {Database} db */
 const missing = async (db) => (await runCommand(['schema', '--missing'], { DATABASE_URL: db.ownUrl })).stdout
 
-test('functions of another role are not used, and doctor names them; without them connect() makes its own', async () => {
+test('functions of another role are not used, and doctor names them; if absent, connect() creates ours', async () => {
   const db = await functions
   const names = ['go_goscope_notify', 'go_goscope_notify_all']
   for (const name of names) {
@@ -84,7 +84,7 @@ test('functions of another role are not used, and doctor names them; without the
     assert.equal(status, 'warning')
     assert.match(message, new RegExp(`go_goscope_notify is of the role ${stranger}`))
   }
-  // The migration does not adopt them, either: not even as a superuser, whom nothing stops.
+  // The migration does not adopt them, either. This holds even for a superuser, who is allowed everything.
   await assert.rejects(db.query(migration('schema.sql')), { message: new RegExp(stranger) })
   await assert.rejects(db.query(await missing(db)), { message: new RegExp(stranger) })
 
@@ -95,7 +95,7 @@ test('functions of another role are not used, and doctor names them; without the
   await work(adapter)
 })
 
-test('a function that is given to another role later is not used any more', async () => {
+test('a function whose owner changes to another role is no longer used', async () => {
   const db = await functions
   await db.query(
     `GRANT CREATE ON SCHEMA public TO ${stranger}; ALTER FUNCTION go_goscope_notify() OWNER TO ${stranger}`,
@@ -107,7 +107,7 @@ test('a function that is given to another role later is not used any more', asyn
   await db.query(`DROP OWNED BY ${stranger}`)
 })
 
-test('a sequence of another role is not used: locks have no tokens, and doctor says why', async () => {
+test('a sequence of another role is not used: locks have no tokens, and doctor reports the reason', async () => {
   const db = await sequences
   await asStranger(db, 'CREATE SEQUENCE go_goscope_locks_fencing_token_seq')
   const adapter = adapterOf(db)
@@ -142,11 +142,11 @@ test('a trigger with our name that runs another function is replaced', async () 
   await db.query(`DROP OWNED BY ${stranger}`)
 })
 
-test('functions of ours find nothing that another role has put on the session’s search path', async () => {
+test('our functions do not find objects that another role has put on the session’s search path', async () => {
   const db = await paths
   const adapter = adapterOf(db)
   await adapter.connect()
-  // A closer match than the server's own, which takes any arguments.
+  // A closer match than the server's own function, which takes any arguments.
   await asStranger(
     db,
     `CREATE FUNCTION format(text, name, name, text) RETURNS text LANGUAGE plpgsql AS $$
@@ -167,7 +167,7 @@ const bodies = async (db) =>
     (row) => row.prosrc,
   )
 
-test('an older version is replaced by connect() and by schema --missing, and a later one is not', async () => {
+test('connect() and schema --missing replace an older version, and keep a later one', async () => {
   const db = await versions
   await adapterOf(db).connect()
   await new PostgresIdempotencyAdapter(db.pool({ connectionString: db.ownUrl })).connect()
@@ -176,7 +176,7 @@ test('an older version is replaced by connect() and by schema --missing, and a l
     $$ BEGIN PERFORM pg_notify('go_goscope', '*'); RETURN NULL; END $$`
   await db.query(older)
   assert.match((await doctor(db, 'go_goscope_circuit additions')).message, /go_goscope_notify is of an older version/)
-  // It serves, until the table's owner connects.
+  // The older version is used until the table's owner connects.
   await work(adapterOf(db))
   assert.notDeepEqual(await bodies(db), current)
   await adapterOf(db).connect()
@@ -197,7 +197,7 @@ test('an older version is replaced by connect() and by schema --missing, and a l
   assert.equal(await missing(db), '-- Nothing is missing.\n')
 })
 
-/** A table under one of our names whose trigger makes a superuser of its owner. @param {Database} db @param {string} table */
+/** A table with our name, whose trigger makes its owner a superuser. @param {Database} db @param {string} table */
 const trap = (db, table) =>
   asStranger(
     db,
@@ -207,7 +207,7 @@ const trap = (db, table) =>
      GRANT ALL ON ${table} TO PUBLIC`,
   )
 
-test('a superuser does not use a table that another role has made first, before connect() or after it', async () => {
+test('a superuser does not use a table that another role created first, before connect() or after it', async () => {
   const db = await tables
   await trap(db, 'go_goscope_locks')
   const refused = { code: 'ERR_GOSCOPE_TABLE_OWNER', table: 'public.go_goscope_locks', message: new RegExp(stranger) }
@@ -229,7 +229,7 @@ test('a superuser does not use a table that another role has made first, before 
   assert.ok(await adapter.acquire('k', 60_000))
 })
 
-test('a superuser who has taken the role of an application does not use such a table, either', async () => {
+test('a superuser with SET ROLE to the role of an application does not use such a table, either', async () => {
   const db = await takenRole
   const role = `${stranger}_app`
   await db.query(`CREATE ROLE ${role}`)
@@ -242,9 +242,9 @@ test('a superuser who has taken the role of an application does not use such a t
   await db.query(`DROP OWNED BY ${stranger}`)
 })
 
-test('a table that another role makes while we make it is not used', async () => {
+test('a table that another role creates while we create it is not used', async () => {
   const db = await raced
-  // Our creation waits for the lock that all of ours take. Meanwhile the table comes, and ours finds it.
+  // Our CREATE waits for the lock that all our creations take. Meanwhile the table is created, and our CREATE finds it.
   const client = new pg.Client({ connectionString: db.ownUrl })
   await client.connect()
   await client.query(`SELECT pg_advisory_lock(${0x676f_7363_6f70_6531n})`)
@@ -260,7 +260,7 @@ test('a table that another role makes while we make it is not used', async () =>
   await db.query(`DROP OWNED BY ${stranger}`)
 })
 
-test('tables and functions of the role that makes migrations serve an application of another role', async () => {
+test('an application of another role can use tables and functions of the role that runs migrations', async () => {
   const db = await migrated
   await asStranger(db, migration('schema.sql'))
   const role = `${stranger}_user`
@@ -271,14 +271,14 @@ test('tables and functions of the role that makes migrations serve an applicatio
   await adapter.connect()
   assert.equal(typeof (await adapter.acquire('k', 60_000))?.fencingToken, 'bigint')
   assert.equal((await doctor(db, 'go_goscope_locks additions', urlAs(db.ownUrl, role))).status, 'ok')
-  // It cannot be told from a role that came first, so doctor asks.
+  // It cannot be distinguished from a role that was first, so doctor asks.
   const { status, message } = await doctor(db, 'go_goscope_locks owner', urlAs(db.ownUrl, role))
   assert.equal(status, 'warning')
   assert.match(message, new RegExp(`${stranger} owns it`))
   await db.query(`DROP OWNED BY ${stranger}; DROP OWNED BY ${role}`)
 })
 
-test('tables of the owner of the schema, or of the database, serve a superuser', async () => {
+test('a superuser can use tables of the owner of the schema or of the database', async () => {
   const db = await owned
   await asStranger(db, migration('schema.sql'))
   for (const what of [

@@ -1,6 +1,6 @@
 // @ts-check
-// getOrSet() and writes meanwhile: a computed value is stored only if nothing was written or deleted under its key since the
-// computation began, by whatever process.
+// getOrSet() and concurrent writes: a computed value is stored only if no process has written or deleted its key since
+// the computation began.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -18,7 +18,7 @@ const PREFIX = 'p_%:'
 
 /** @typedef {PostgresAdapter | PostgresCacheAdapter} Cache */
 
-/** A promise, and what resolves it. */
+/** A promise, and the function that resolves it. */
 function gate() {
   let open = () => {}
   const opened = new Promise((/** @type {(nothing: void) => void} */ resolve) => (open = resolve))
@@ -34,7 +34,7 @@ for (const own of [false, true]) {
   const make = async () => new Class((await database).pool({ max: 3 }), { keyPrefix: PREFIX })
 
   /**
-   * Begins a computation, and says when it is under way and how it is to go on.
+   * Begins a computation, waits until it runs, and returns its value and a function that lets it continue.
    *
    * @param {any} cache
    * @param {string} key
@@ -60,7 +60,11 @@ for (const own of [false, true]) {
       : new reference.PostgresAdapter(pool, { keyPrefix: PREFIX })
   }
 
-  /** What is done under the key while it is computed, and what is there afterwards. @type {[string, (key: string, cache: any) => Promise<unknown>, unknown][]} */
+  /**
+   * The write to the key during the computation, and the value that must be stored afterwards.
+   *
+   * @type {[string, (key: string, cache: any) => Promise<unknown>, unknown][]}
+   */
   const writes = [
     ['set()', (key, cache) => cache.set(key, 'written'), 'written'],
     ['set() and delete()', (key, cache) => cache.set(key, 'written').then(() => cache.delete(key)), null],
@@ -90,7 +94,7 @@ for (const own of [false, true]) {
 
   for (const [name, write, after] of writes) {
     for (const state of ['absent', 'expired']) {
-      test(`${of}: ${name} while an ${state} entry is computed stands`, async () => {
+      test(`${of}: ${name} during the computation of an ${state} entry is kept`, async () => {
         const [cache, other] = [await make(), await make()]
         const key = `${name} ${state}`
         if (state === 'expired') await cache.set(key, 'expired', 1).then(() => sleep(20))
@@ -99,15 +103,15 @@ for (const own of [false, true]) {
         goOn()
         assert.equal(await value, 'computed')
         assert.equal(await other.get(key), after)
-        // Computed again where there is none, and then stored.
+        // If there is no entry, it is computed again, and then stored.
         assert.equal(await other.getOrSet(key, () => 'again'), after ?? 'again')
         assert.equal(await cache.get(key), after ?? 'again')
       })
     }
 
-    // Of a stale entry, which is live, absent is not what is there.
+    // These two writes expect an absent entry; a stale entry is live.
     if (name === 'increment()' || name === 'compareAndSet()') continue
-    test(`${of}: ${name} while a stale entry is computed anew stands`, async () => {
+    test(`${of}: ${name} during the refresh of a stale entry is kept`, async () => {
       const [cache, other] = [await make(), await make()]
       const key = `${name} stale`
       await cache.set(key, 'stale', 600_000)
@@ -115,7 +119,7 @@ for (const own of [false, true]) {
       assert.equal(await value, 'stale')
       await write(key, other)
       goOn()
-      await until('the claim is given back', async () => !(await isClaimed(key)))
+      await until('the claim is released', async () => !(await isClaimed(key)))
       assert.equal(await other.get(key), after)
     })
   }
@@ -125,7 +129,7 @@ for (const own of [false, true]) {
     return rows.some((row) => row.key.endsWith(`:${key}`))
   }
 
-  test(`${of}: a stale entry is given out while it is computed anew, and then replaced`, async () => {
+  test(`${of}: a stale entry is returned during its refresh, and then replaced`, async () => {
     const [cache, other] = [await make(), await make()]
     await cache.set('served', 'stale', 600_000)
     const options = { ttl: 600_000, staleTtl: 599_999_999 }
@@ -137,7 +141,7 @@ for (const own of [false, true]) {
     await until('it is replaced', async () => (await other.get('served')) === 'computed')
   })
 
-  test(`${of}: ordinary writes, their sweeps and prune() leave a computation under way alone, and no reader sees it`, async () => {
+  test(`${of}: writes, their sweeps and prune() do not affect a computation, and no reader sees it`, async () => {
     const db = await database
     const [cache, other] = [await make(), await make()]
     const { value, goOn } = await begin(cache, 'swept', { ttl: 600_000 })
@@ -163,7 +167,7 @@ for (const own of [false, true]) {
     assert.equal(await other.get('swept'), 'computed')
   })
 
-  test(`${of}: a failed computation leaves nothing behind, and what a crash leaves behind is removed`, async () => {
+  test(`${of}: a failed computation leaves no row, and the row that a crash leaves is removed`, async () => {
     const db = await database
     const cache = await make()
     const failed = cache.getOrSet('fails', async () => {
@@ -186,7 +190,7 @@ for (const own of [false, true]) {
     goOn()
   })
 
-  test(`${of}: a set() that commits while the computed value waits for its row stands`, async () => {
+  test(`${of}: a set() that commits while the computed value waits for its row is kept`, async () => {
     const db = await database
     const cache = await make()
     const { value, goOn } = await begin(cache, 'waits')
@@ -200,19 +204,19 @@ for (const own of [false, true]) {
     assert.equal(await cache.get('waits'), 'written')
   })
 
-  test(`${of}: who asks after a delete() does not get what was computed before it, in the same process either`, async () => {
+  test(`${of}: a call after a delete() gets no value computed before it, also in the same process`, async () => {
     const [cache, other] = [await make(), await make()]
     const { value, goOn } = await begin(cache, 'joined')
     await other.delete('joined')
     const later = cache.getOrSet('joined', () => 'newer')
-    // It has joined by then: its lookup is answered.
+    // The call has joined by then: its lookup is answered.
     await cache.get('joined')
     goOn()
     assert.deepEqual(await Promise.all([value, later]), ['computed', 'newer'])
     assert.equal(await other.get('joined'), 'newer')
   })
 
-  test(`${of}: many entries computed at once are stored, each under its own condition`, async () => {
+  test(`${of}: many concurrent computations are stored, each under its own condition`, async () => {
     const [cache, other] = [await make(), await make()]
     const keys = Array.from({ length: 64 }, (_, n) => `many ${n}`)
     const all = await Promise.all(keys.map((key) => begin(cache, key, { ttl: 600_000 })))
@@ -225,7 +229,7 @@ for (const own of [false, true]) {
     )
   })
 
-  test(`${of}: processes that read through the cache never bring an old value back after a delete()`, async () => {
+  test(`${of}: processes that read through the cache never restore an old value after a delete()`, async () => {
     const db = await database
     await db.query('DROP TABLE IF EXISTS source')
     await db.query('CREATE TABLE source (n int NOT NULL, is_done boolean NOT NULL)')
@@ -239,7 +243,7 @@ for (const own of [false, true]) {
       await db.query('UPDATE source SET n = $1', [round])
       if (round % 3 === 0) await cache.set('through', round)
       else await cache.delete('through')
-      // What was read from before the update must not come back, however late it is stored.
+      // A value that was read before the update must not come back, however late it is stored.
       const found = await cache.get('through')
       if (found !== null && found < round) old++
       await sleep(Math.random() * 30)

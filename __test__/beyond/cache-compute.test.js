@@ -1,5 +1,5 @@
 // @ts-check
-// getOrSet: what is missing is computed by one caller of all processes; what is stale is given out and computed anew.
+// getOrSet: one caller of all processes computes a missing value. A stale value is returned and refreshed.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -41,7 +41,7 @@ for (const own of [false, true]) {
     const compute = async () => ({ at: ++computed, date: new Date(0) })
     const since = await db.clock()
     const first = await cache.getOrSet('k', compute, { ttl: 40_000, staleTtl: 20_000 })
-    // As it comes out of the cache, whoever has computed it.
+    // The same value as from the cache, also for the caller that computed it.
     assert.deepStrictEqual(first, { at: 1, date: '1970-01-01T00:00:00.000Z' })
     await assertLease(db, table, stored('k'), { ttl: 60_000, since })
     assert.deepStrictEqual(await cache.getOrSet('k', compute, { ttl: 40_000, staleTtl: 20_000 }), first)
@@ -60,7 +60,7 @@ for (const own of [false, true]) {
     }
   })
 
-  test(`${title}: callers of one process share a computation, and each has a copy of its value`, async () => {
+  test(`${title}: callers of one process share a computation, and each gets a copy of its value`, async () => {
     const cache = await make()
     let computed = 0
     const compute = async () => {
@@ -73,7 +73,7 @@ for (const own of [false, true]) {
     assert.equal(new Set(values).size, 50)
   })
 
-  test(`${title}: a failure rejects all who waited for it, and is not stored`, async () => {
+  test(`${title}: a failure rejects all waiting callers, and is not stored`, async () => {
     const cache = await make()
     let computed = 0
     const compute = async () => {
@@ -96,7 +96,7 @@ for (const own of [false, true]) {
     assert.equal(await cache.getOrSet('fails', () => 'now it does not'), 'now it does not')
   })
 
-  test(`${title}: bad arguments reject, and nothing is computed`, async () => {
+  test(`${title}: invalid arguments reject, and nothing is computed`, async () => {
     const cache = await make()
     const compute = () => assert.fail('it was called')
     /** @type {[any, any, any, string][]} */
@@ -115,7 +115,7 @@ for (const own of [false, true]) {
     }
   })
 
-  test(`${title}: a stale value is given out at once, while one caller computes it anew`, async () => {
+  test(`${title}: a stale value is returned at once, while one caller refreshes it`, async () => {
     const cache = await make()
     let computed = 0
     let finish = () => {}
@@ -129,7 +129,7 @@ for (const own of [false, true]) {
     const values = await Promise.all(Array.from({ length: 20 }, () => cache.getOrSet('stale', compute, options)))
     assert.deepStrictEqual(values, Array(20).fill('old'))
     await until('the computation', () => computed > 0)
-    // It goes on while nobody waits for it.
+    // The computation continues although no caller waits for it.
     assert.equal(await cache.getOrSet('stale', compute, options), 'old')
     finish()
     await until('the new value', async () => (await cache.get('stale')) === 'new 1')
@@ -137,7 +137,7 @@ for (const own of [false, true]) {
     assert.equal(computed, 1)
   })
 
-  test(`${title}: a refresh that fails is tried again, and rejects nobody as long as the stale value stands`, async () => {
+  test(`${title}: a failed refresh is retried, and rejects no caller while the stale value is live`, async () => {
     const cache = await make()
     let computed = 0
     const compute = async () => {
@@ -151,7 +151,7 @@ for (const own of [false, true]) {
     })
   })
 
-  test(`${title}: of several processes one computes`, async () => {
+  test(`${title}: one of several processes computes`, async () => {
     const db = await database
     await witness
     const keys = Array.from({ length: 5 }, (_, n) => name(`together${n}`))
@@ -164,7 +164,7 @@ for (const own of [false, true]) {
     assert.equal(new Set(values).size, keys.length)
   })
 
-  test(`${title}: others hear of a value as soon as it is there, long before the claim would end`, async () => {
+  test(`${title}: other processes get a value as soon as it is stored, long before the claim would end`, async () => {
     const db = await database
     await witness
     const keys = [name('woken')]
@@ -174,7 +174,7 @@ for (const own of [false, true]) {
     assert.deepStrictEqual(await computations(keys), [1])
   })
 
-  test(`${title}: a computation that outlasts its claim's length is not repeated`, async () => {
+  test(`${title}: a computation that takes longer than claimTtl is not repeated`, async () => {
     const db = await database
     await witness
     const keys = [name('renewed')]
@@ -183,7 +183,7 @@ for (const own of [false, true]) {
     assert.deepStrictEqual(await computations(keys), [1])
   })
 
-  test(`${title}: where one process fails, another tries in turn`, async () => {
+  test(`${title}: if one process fails, another one computes`, async () => {
     const db = await database
     await witness
     const keys = [name('in turn')]
@@ -203,7 +203,7 @@ for (const own of [false, true]) {
     assert.deepStrictEqual(await computations(keys), [2])
   })
 
-  test(`${title}: a process that is killed while it computes keeps others waiting for its claim's length`, async () => {
+  test(`${title}: if a process is killed while it computes, others wait until its claim expires`, async () => {
     const db = await database
     await witness
     const keys = [name('killed')]
@@ -221,7 +221,7 @@ for (const own of [false, true]) {
     assert.deepStrictEqual(await computations(keys), [2])
   })
 
-  test(`${title}: among several processes a stale value is computed anew once`, async () => {
+  test(`${title}: several processes refresh a stale value once`, async () => {
     const db = await database
     await witness
     const cache = await make()
@@ -236,7 +236,7 @@ for (const own of [false, true]) {
   })
 }
 
-test('a claim that is taken away aborts the signal; the value is stored all the same', async () => {
+test('the loss of a claim aborts the signal; the value is still stored', async () => {
   const db = await database
   const cache = new PostgresAdapter(db.pool(), { keyPrefix: 'signal:' })
   /** @type {AbortSignal | undefined} */
@@ -260,7 +260,7 @@ test('a claim that is taken away aborts the signal; the value is stored all the 
   assert.equal(await cache.get('k'), 'ERR_LEASE_LOST')
 })
 
-test('a claim is nobody else’s lock: not the application’s, not another table’s', async () => {
+test('a claim conflicts neither with the application’s locks nor with the claims of another table', async () => {
   const db = await database
   const pool = db.pool()
   const adapter = new PostgresAdapter(pool)
@@ -270,7 +270,7 @@ test('a claim is nobody else’s lock: not the application’s, not another tabl
     new PostgresCacheAdapter(pool, { tableName: 'two' }),
   ]
   let depth = 0
-  // Each computes within the other: were two of the claims one, this would never end.
+  // The computations are nested: if two of them shared a claim, this would never end.
   const nested = caches.reduceRight(
     (inner, cache) => () =>
       cache.getOrSet('same', async () => {
@@ -285,7 +285,7 @@ test('a claim is nobody else’s lock: not the application’s, not another tabl
     },
   )
   assert.equal(await inTime('the value', nested()), 3)
-  await until('the claims to be given back', async () => (await db.query('SELECT FROM go_goscope_locks')).length === 0)
+  await until('the claims are released', async () => (await db.query('SELECT FROM go_goscope_locks')).length === 0)
 })
 
 test('a lookup counts as one hit or miss, and a stale value as a hit', async () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// Many entries in one call, counters, and writes that depend on what is there: the same in both caches.
+// Many entries in one call, counters, and conditional writes: the same in both caches.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -33,11 +33,11 @@ const CACHES = [
   },
 ]
 
-/** Longer than any index row holds, so that it is stored as a digest, its value beside it. */
+/** Longer than any index row holds, so that it is stored as a digest, with its value beside it. */
 const LONG = 'k'.repeat(5_000)
 
 for (const { title, table, stored, make } of CACHES) {
-  test(`${title}: getMany gives the values in the order of the keys, null for a miss, duplicates included`, async () => {
+  test(`${title}: getMany returns values in the order of the keys, null for a miss, duplicates included`, async () => {
     const cache = await make()
     await cache.set('a', { v: [1, null] })
     await cache.set('null', null)
@@ -57,7 +57,7 @@ for (const { title, table, stored, make } of CACHES) {
     )
   })
 
-  test(`${title}: setMany stores entries, each with its TTL; of two under one key the later wins`, async () => {
+  test(`${title}: setMany stores entries, each with its TTL; of two with one key the later wins`, async () => {
     const db = await database
     const cache = await make()
     const since = await db.clock()
@@ -99,7 +99,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.deepStrictEqual(await cache.getMany(['d1', 'd2', 'd3', LONG]), [null, 2, null, null])
   })
 
-  test(`${title}: calls on many keys keep their place among other calls on each of them`, async () => {
+  test(`${title}: calls on many keys keep their order among the other calls on each key`, async () => {
     const cache = await make()
     for (let round = 0; round < 50; round++) {
       const read = await Promise.all([
@@ -119,7 +119,7 @@ for (const { title, table, stored, make } of CACHES) {
     }
   })
 
-  test(`${title}: a bad argument is named with its place, and nothing is stored`, async () => {
+  test(`${title}: the error names an invalid argument and its position, and nothing is stored`, async () => {
     const cache = await make()
     /** @type {[() => Promise<unknown>, string, RegExp][]} */
     const calls = [
@@ -153,7 +153,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.has('bad'), false)
   })
 
-  test(`${title}: an entry that the server refuses rejects setMany, when the others are stored`, async () => {
+  test(`${title}: an entry that the server refuses rejects setMany, after the others are stored`, async () => {
     const cache = await make()
     const refused = cache.setMany([
       ['r1', 1],
@@ -184,7 +184,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.increment('huge', 1e307), 1.1e308)
   })
 
-  test(`${title}: increment leaves alone what it cannot add to`, async () => {
+  test(`${title}: increment rejects a value that it cannot add to, and keeps that value`, async () => {
     const cache = await make()
     for (const value of ['1', null, true, [1], { value: 1 }]) {
       await cache.set('no number', value)
@@ -203,7 +203,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.increment('no number', 3), 3)
   })
 
-  test(`${title}: increment sets the expiry where it starts, and keeps it after that`, async () => {
+  test(`${title}: increment sets the expiry when it creates the counter, and keeps it after that`, async () => {
     const db = await database
     const cache = await make()
     const since = await db.clock()
@@ -223,7 +223,7 @@ for (const { title, table, stored, make } of CACHES) {
     await assertLease(db, table, stored('anew'), { ttl: 60_000, since: later })
   })
 
-  test(`${title}: after a wait for somebody else's insert the TTL begins when the wait ends`, async () => {
+  test(`${title}: after a wait for another insert, the TTL begins at the end of the wait`, async () => {
     const db = await database
     const cache = await make()
     /** @type {(() => Promise<number | boolean>)[]} */
@@ -237,12 +237,12 @@ for (const { title, table, stored, make } of CACHES) {
       const holder = await db.hold(sql, [stored('waited')])
       const { since, result } = await afterWait(db, holder, 'rollback', call)
       assert.ok(result === 2 || result === true)
-      // What the statements let pass before they write an expiry anew.
+      // The time that the statements let pass before they write a new expiry.
       await assertLease(db, table, stored('waited'), { ttl: 10_000, since, tolerance: 50 })
     }
   })
 
-  test(`${title}: increments of expired entries' neighbours remove those in the end`, async () => {
+  test(`${title}: increment and compareAndSet sweep expired entries of other keys`, async () => {
     const db = await database
     const cache = await make()
     const keys = Array.from({ length: 50 }, (_, n) => `swept${n}`)
@@ -259,7 +259,7 @@ for (const { title, table, stored, make } of CACHES) {
     }
   })
 
-  test(`${title}: concurrent increments of several processes add up, each with a number of its own`, async () => {
+  test(`${title}: concurrent increments of several processes add up, and each returns its own number`, async () => {
     const db = await database
     const cache = await make()
     const input = { url: db.url, own: title === 'PostgresCacheAdapter', key: 'together', each: 250 }
@@ -271,7 +271,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.get('together'), 1_000)
   })
 
-  test(`${title}: compareAndSet replaces what is equal as JSON, and nothing else`, async () => {
+  test(`${title}: compareAndSet replaces a value that is equal as JSON, and no other`, async () => {
     const db = await database
     const cache = await make()
     for (const key of ['cas', LONG.slice(2)]) {
@@ -309,7 +309,7 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.get('expires'), null)
   })
 
-  test(`${title}: compareAndSet sees what somebody else commits while it waits`, async () => {
+  test(`${title}: compareAndSet sees a value that another transaction commits while it waits`, async () => {
     const db = await database
     const cache = await make()
     const change = `UPDATE ${table} SET value = '"theirs"' WHERE key = $1`
@@ -328,7 +328,7 @@ for (const { title, table, stored, make } of CACHES) {
     }
   })
 
-  test(`${title}: among several processes one compareAndSet after the other succeeds`, async () => {
+  test(`${title}: among several processes, compareAndSet calls succeed one after the other`, async () => {
     const db = await database
     const cache = await make()
     const input = { url: db.url, own: title === 'PostgresCacheAdapter', keys: ['cas1', 'cas2', 'cas3'], each: 30 }
@@ -342,7 +342,7 @@ for (const { title, table, stored, make } of CACHES) {
   })
 }
 
-test('hits and misses of getMany are counted, each key by itself', async () => {
+test('hits and misses of getMany are counted for each key', async () => {
   const cache = new PostgresCacheAdapter(await pool, { keyPrefix: 'counted:' })
   await cache.set('hit', null)
   await cache.getMany(['hit', 'miss', 'hit'])
@@ -350,14 +350,14 @@ test('hits and misses of getMany are counted, each key by itself', async () => {
   assert.deepStrictEqual([hits, misses], [2, 1])
 })
 
-test('calls on as many keys as share a statement are one round trip', async () => {
+test('a call takes one round trip if its keys fit into one statement', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const cache = new PostgresAdapter(db.pool({ connectionString: proxy.url, max: 1 }))
   const entries = Array.from({ length: 100 }, (_, n) => /** @type {[string, number]} */ ([`trip${n}`, n]))
   const keys = entries.map(([key]) => key)
   const calls = [() => cache.setMany(entries), () => cache.getMany(keys), () => cache.deleteMany(keys)]
-  // The second run on a connection prepares.
+  // The second run on a connection prepares the statement.
   for (const call of [...calls, ...calls]) await call()
   for (const call of calls) {
     proxy.reset()

@@ -1,5 +1,5 @@
 // @ts-check
-// getOrSet with `onError: 'compute'`: while the database cannot be reached, callers get computed values all the same.
+// getOrSet with `onError: 'compute'`: while the database cannot be reached, callers still get computed values.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,11 +11,11 @@ const { inTime, until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
 const COMPUTE = /** @type {const} */ ({ onError: 'compute' })
-/** Shorter than the 30 s for which a wait otherwise retries what passes, and far beyond any stall. */
+/** Shorter than the 30 s for which a wait otherwise retries transient failures, and far longer than any stall. */
 const LIMIT_MS = 25_000
 
 for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
-  /** A cache whose server can be taken away. */
+  /** A cache whose server can become unreachable. */
   const setUp = async (/** @type {any} */ { max = 2, ...options } = {}) => {
     const db = await database
     const proxy = await startProxy(db.url)
@@ -40,7 +40,7 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
     }
     await assert.rejects(cache.getOrSet('k', compute), (/** @type {any} */ error) => /^ECONN/.test(error.code))
     assert.equal(computed, 0)
-    // As it would come out of the cache.
+    // The same value as from the cache.
     const value = { date: '1970-01-01T00:00:00.000Z', aborted: false }
     assert.deepStrictEqual(await inTime('the value', cache.getOrSet('k', compute, COMPUTE)), value)
     assert.equal(computed, 1)
@@ -54,7 +54,7 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
     assert.equal(await cache.get('k'), 'stored')
   })
 
-  test(`${title}: a value that was computed before the connection was lost is given, and not computed again`, async () => {
+  test(`${title}: a value computed before the connection loss is returned, and not computed again`, async () => {
     const { cache, takeAway } = await setUp()
     await cache.getOrSet('warm', () => 1)
     let computed = 0
@@ -68,7 +68,7 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
 
   for (const first of [COMPUTE, {}]) {
     const whose = 'onError' in first ? 'computes in that case, too' : 'wants the failure'
-    test(`${title}: a value that could not be stored serves all who joined; its first caller ${whose}`, async () => {
+    test(`${title}: a value that is not stored goes to all joined callers; its first caller ${whose}`, async () => {
       const { cache, takeAway } = await setUp({ max: 1 })
       await cache.getOrSet('warm', () => 1)
       let computed = 0
@@ -90,7 +90,7 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
         cache.getOrSet('joined', compute),
         cache.getOrSet('joined', compute, COMPUTE),
       )
-      // One connection, so that they have looked when this is answered.
+      // One connection, so their lookups are done when this is answered.
       await cache.get('other')
       await new Promise((resolve) => setImmediate(resolve))
       goOn()
@@ -148,7 +148,7 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
     })
   }
 
-  test(`${title}: other failures reject, those of compute itself among them`, async () => {
+  test(`${title}: other failures reject, including those of compute itself`, async () => {
     const { cache, takeAway } = await setUp({ createTables: false, tableName: 'absent', keyPrefix: 'x:' })
     if (Cache === PostgresCacheAdapter) {
       await assert.rejects(

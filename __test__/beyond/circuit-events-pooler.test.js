@@ -1,5 +1,5 @@
 // @ts-check
-// subscribe through PgBouncer in transaction mode, which passes no notices on to whom they are for.
+// subscribe() through PgBouncer in transaction mode, which does not forward notifications to the subscriber.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -14,7 +14,7 @@ const database = useDatabase()
 const pooler = skip ? undefined : database.then(({ url }) => startPooler(url))
 after(async () => (await pooler)?.stop())
 
-test('changes are found by looking, and no session of the pooler is left listening', { skip }, async () => {
+test('changes are found by polling, and no session of the pooler remains listening', { skip }, async () => {
   const db = await database
   const { url } = /** @type {any} */ (await pooler)
   const [through, direct] = [url, db.url].map((connectionString) => new PostgresAdapter(db.pool({ connectionString })))
@@ -25,7 +25,7 @@ test('changes are found by looking, and no session of the pooler is left listeni
   await through.getState('one')
   for (const state of /** @type {const} */ (['open', 'half-open', 'closed'])) {
     await direct.setState('one', { state, failureCount: 1 })
-    await until(`'${state}' is told`, () => told.one.at(-1) === state)
+    await until(`'${state}' is received`, () => told.one.at(-1) === state)
   }
   assert.deepEqual(told, { one: ['open', 'half-open', 'closed'], two: [] })
   assert.deepEqual(

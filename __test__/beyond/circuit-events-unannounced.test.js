@@ -1,5 +1,5 @@
 // @ts-check
-// Changes that no trigger announces, and settings of the writer or the subscriber that change how names are quoted.
+// Changes without a notification by a trigger, and settings of writer or subscriber that change the quoting of names.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -33,7 +33,7 @@ async function subscribe(db, key) {
   return { states, adapter }
 }
 
-/** The SQL of another application, with a setting of its own. @param {Database} db @param {string} setting @param {string} sql */
+/** SQL of another application with its own setting. @param {Database} db @param {string} setting @param {string} sql */
 async function write(db, setting, sql) {
   const client = await db.plain.connect()
   await client.query(`SET ${setting}`)
@@ -41,7 +41,7 @@ async function write(db, setting, sql) {
   client.release(true)
 }
 
-test('a change under session_replication_role = replica, which runs no trigger, is found', async () => {
+test('a change under session_replication_role = replica, which fires no trigger, is found', async () => {
   const db = await silent
   const { states } = await subscribe(db, 'k')
   await write(db, 'session_replication_role = replica', "UPDATE go_goscope_circuit SET state = 'half-open'")
@@ -49,7 +49,7 @@ test('a change under session_replication_role = replica, which runs no trigger, 
   assert.deepEqual(states, ['open', 'half-open'])
 })
 
-test('notices of a writer with quote_all_identifiers = on have the same topic', async () => {
+test('notifications of a writer with quote_all_identifiers = on have the same topic', async () => {
   const db = await quoting
   await subscribe(db, 'k')
   const listener = await db.plain.connect()
@@ -58,12 +58,12 @@ test('notices of a writer with quote_all_identifiers = on have the same topic', 
   listener.on('notification', ({ payload }) => notices.push(String(payload)))
   await listener.query('LISTEN go_goscope')
   await write(db, 'quote_all_identifiers = on', "UPDATE go_goscope_circuit SET state = 'half-open'")
-  await until('a notice', async () => notices.length > 0)
+  await until('a notification', async () => notices.length > 0)
   assert.deepEqual(notices, ['public.go_goscope_circuit:circuit:k'])
   listener.release()
 })
 
-test('a database with quote_all_identifiers = on: connect(), subscribe, lock() and values work as ever', async () => {
+test('with quote_all_identifiers = on in the database, connect(), subscribe, lock() and values work', async () => {
   const db = await quoted
   await db.query(`ALTER DATABASE ${db.name} SET quote_all_identifiers = on`)
   const { states, adapter } = await subscribe(db, 'k')
@@ -75,7 +75,7 @@ test('a database with quote_all_identifiers = on: connect(), subscribe, lock() a
   await adapter.setState('k', { state: 'closed', failureCount: 0 })
   await until('the second change', async () => states.length === 2)
   // The subscriber has a connection of its own, and may be the first.
-  await until('a notice', async () => topics.length > 0)
+  await until('a notification', async () => topics.length > 0)
   assert.deepEqual(topics, ['public.go_goscope_circuit:circuit:k'])
   const held = await adapter.lock('k', { ttl: 600_000 })
   const next = adapter.lock('k', { ttl: 600_000 })
@@ -83,7 +83,7 @@ test('a database with quote_all_identifiers = on: connect(), subscribe, lock() a
   await (await next).release()
   await adapter.set('k', { a: [1] })
   assert.deepEqual(await adapter.get('k'), { a: [1] })
-  // A second connect() finds everything, and makes nothing.
+  // A second connect() finds everything, and creates nothing.
   const indexes = async () => (await db.query("SELECT FROM pg_indexes WHERE tablename LIKE 'go_goscope%'")).length
   const before = await indexes()
   await new PostgresAdapter(db.pool()).connect()

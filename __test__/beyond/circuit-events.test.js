@@ -519,7 +519,7 @@ test('the end of a thread ends its subscriptions and their connections', async (
       worker.on('message', (message) => messages.push(message))
       await until(() => messages.includes('connected'))
       await adapter.setState('thread', { state: n % 2 ? 'open' : 'half-open', failureCount: 1 })
-      // Once it is told, and once in the middle of that.
+      // Once after its notification, and once in the middle of it.
       if (n % 2) await until(() => messages.includes('told'))
       await worker.terminate()
     }

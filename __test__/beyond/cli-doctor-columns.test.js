@@ -1,5 +1,5 @@
 // @ts-check
-// `goscope-postgres doctor`, on tables that lack something: each is named, and what no adapter needs fails nothing.
+// `goscope-postgres doctor`, on incomplete tables: it names each gap. A gap that affects no adapter does not fail.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -16,7 +16,7 @@ const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 
-test('a column that is missing is named, also where the rows are counted by it', async () => {
+test('a missing column is named, also if rows are counted by it', async () => {
   const db = await renamed
   await db.query(migration('schema.sql'))
   for (const [table, column] of [
@@ -51,7 +51,7 @@ test('created_at, which no adapter uses, may be missing', async () => {
   assert.deepEqual([code, failed], [0, []])
 })
 
-test('no USAGE of the schema, and no EXECUTE of the fencing check, are named with what to grant', async () => {
+test('a lack of USAGE on the schema or EXECUTE on the fencing check is named, with the grant', async () => {
   const db = await refused
   await made
   await db.query(`${migration('schema.sql')}; ${grants(role)}`)

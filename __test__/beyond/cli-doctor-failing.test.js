@@ -30,7 +30,7 @@ async function examine(url, ...args) {
 }
 
 /**
- * Whether an adapter can do what it is for.
+ * Whether an adapter works.
  *
  * @param {Database} db
  * @param {string} url
@@ -40,7 +40,7 @@ async function works(db, url, options) {
   const adapter = new PostgresAdapter(db.pool({ connectionString: url }), options)
   try {
     await adapter.connect()
-    // Alone, and many at once, which go another way through a pooler.
+    // Alone, and many at once: these take another path through a pooler.
     await adapter.set('k', 1, 60_000)
     await Promise.all(Array.from({ length: 20 }, (_, n) => adapter.set(`k${n}`, n)))
     return (await adapter.acquire('k', 60_000, 'me')) !== null
@@ -49,7 +49,7 @@ async function works(db, url, options) {
   }
 }
 
-test('missing tables: it fails for a role that may not make them, and for adapters that do not', async () => {
+test('missing tables fail for a role that may not create them, and for adapters that do not create them', async () => {
   await made
   const db = await empty
   const url = urlAs(db.ownUrl, role)
@@ -64,7 +64,7 @@ test('missing tables: it fails for a role that may not make them, and for adapte
   assert.match(String(without.check('go_goscope_locks')?.advice), /schema \| psql/)
   assert.equal((await examine(db.ownUrl)).code, 0)
 
-  // What the application does not use need not be there.
+  // Tables that the application does not use may be missing.
   await db.query((await runCommand(['schema', '--only', 'locks,cache', '--role', role])).stdout)
   assert.deepEqual((await examine(url, '--only', 'locks,cache')).failed, [])
   assert.deepEqual(
@@ -77,7 +77,7 @@ test('missing tables: it fails for a role that may not make them, and for adapte
   await db.query(`DROP OWNED BY ${role}`)
 })
 
-test('what is no table, or has rules, fails; row-level security is a warning', async () => {
+test('a relation that is no table, or has rules, fails; row-level security is a warning', async () => {
   await made
   const db = await shapes
   await new PostgresAdapter(db.pool()).connect()
@@ -116,7 +116,7 @@ test('what is no table, or has rules, fails; row-level security is a warning', a
   await db.query(`DROP OWNED BY ${role}`)
 })
 
-test('columns that cannot serve fail, and those that can do not', async () => {
+test('unusable columns fail, and usable ones do not', async () => {
   const db = await odd
   await new PostgresAdapter(db.pool()).connect()
   await db.query('DROP TABLE go_goscope_locks CASCADE')
@@ -153,14 +153,14 @@ test('columns that cannot serve fail, and those that can do not', async () => {
   }
 })
 
-test('a column whose type is no time fails, and the other checks are made', async () => {
+test('a column whose type is no time fails, and the other checks still run', async () => {
   const db = await typed
   await db.query('CREATE TABLE own (key text PRIMARY KEY, value jsonb, expires_at text, accessed_at timestamp)')
   const { code, failed } = await examine(db.ownUrl, '--only', 'locks', '--table', 'own')
   assert.deepEqual([code, failed], [1, ['own columns']])
 })
 
-test('partitions that are missing, at any level, fail', async () => {
+test('missing partitions, at any level, fail', async () => {
   const db = await partitions
   await db.query(`CREATE TABLE go_goscope_cache (key text PRIMARY KEY, value jsonb NOT NULL, expires_at timestamp,
     created_at timestamp DEFAULT now(), accessed_at timestamp DEFAULT now()) PARTITION BY HASH (key)`)
@@ -186,8 +186,8 @@ test('partitions that are missing, at any level, fail', async () => {
   assert.equal((await examine(db.ownUrl, '--only', 'cache')).code, 0)
 })
 
-// The extension itself is not at hand: this is its catalogue, as its documentation has it.
-test('tables that the catalogue of Citus lists as distributed: connect() and doctor say so', async () => {
+// The extension itself is not available here. This is its catalogue, as in its documentation.
+test('connect() and doctor report tables that the catalogue of Citus lists as distributed', async () => {
   const db = await citus
   await new PostgresAdapter(db.pool()).connect()
   const client = await db.plain.connect()

@@ -1,5 +1,5 @@
 // @ts-check
-// `goscope-postgres doctor`, on what makes writes fail, wait or get lost although the tables are as documented.
+// `goscope-postgres doctor`, on causes of failing, waiting or lost writes although the tables are as documented.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -39,7 +39,7 @@ async function attempt(db, url, act) {
 const acquire = (/** @type {PostgresAdapter} */ adapter) => adapter.acquire('k', 60_000, 'me')
 const release = async (/** @type {PostgresAdapter} */ adapter) => (await adapter.acquire('k', 60_000, 'me'))?.release()
 
-test('functions of the server that the role may not execute fail, and the advice helps', async () => {
+test('functions of the server that the role may not execute fail, and the advice fixes it', async () => {
   const db = await rights
   const url = await migrate(db)
   assert.deepEqual((await examine(url)).failed, [])
@@ -101,7 +101,7 @@ test('a trigger that runs before each row is named, also on a partition', async 
   await db.query(`DROP OWNED BY ${role}`)
 })
 
-test('constraints that are not documented are named; a default that this role may not draw fails', async () => {
+test('undocumented constraints are named; a default whose sequence this role may not use fails', async () => {
   const db = await held
   const url = await migrate(db)
   await db.query(`
@@ -131,10 +131,10 @@ test('constraints that are not documented are named; a default that this role ma
   await db.query(`DROP OWNED BY ${role}`)
 })
 
-test('limits of connections that one pool can reach, of the role and of the database', async () => {
+test('connection limits of the role and of the database that one pool can reach are reported', async () => {
   const db = await limited
   await migrate(db)
-  // One of its own: idle connections of the other tests are open for a while.
+  // A database of its own: idle connections of the other tests stay open for a while.
   const few = `${role}_few`
   await db.query(`CREATE ROLE ${few} LOGIN PASSWORD 'secret'; ${grants(few)}`)
   const url = urlAs(db.ownUrl, few)
@@ -150,7 +150,7 @@ test('limits of connections that one pool can reach, of the role and of the data
   await db.query(`DROP OWNED BY ${role}, ${few}; DROP ROLE ${few}`)
 })
 
-test('synchronous standbys that are not connected: each write would wait, so it fails', async () => {
+test('disconnected synchronous standbys fail, because each write would wait', async () => {
   const server = await startPostgres()
   try {
     await administer(migration('schema.sql'), server.url)
@@ -174,7 +174,7 @@ test('synchronous standbys that are not connected: each write would wait, so it 
   }
 })
 
-test('columns that pad keys are a warning, and those that take unlike keys for one fail', async () => {
+test('columns that pad keys are a warning; columns that treat different keys as equal fail', async () => {
   const db = await padded
   const locks = (/** @type {string} */ key) =>
     db.query(`DROP TABLE IF EXISTS go_goscope_locks CASCADE; CREATE TABLE go_goscope_locks (

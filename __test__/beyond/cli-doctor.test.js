@@ -1,5 +1,5 @@
 // @ts-check
-// `goscope-postgres doctor`: each check, on a server where it is well and on one where it is not; and its advice helps.
+// `goscope-postgres doctor`: each check, on a server where it passes and on one where it does not. Its advice fixes it.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -53,10 +53,10 @@ async function connect(db) {
   await new PostgresIdempotencyAdapter(pool).connect()
 }
 
-/** What the tests' own server is set to, on purpose: it is thrown away. */
+/** Settings that the tests' own server has on purpose, because it is temporary. */
 const OF_THE_SERVER = ['durability']
 
-test('nothing is wrong: exit code 0, and each check says so', async () => {
+test('on a sound database the exit code is 0, and each check passes', async () => {
   const db = await sound
   await connect(db)
   const { ok, bad, check } = await examine(db.ownUrl)
@@ -69,7 +69,7 @@ test('nothing is wrong: exit code 0, and each check says so', async () => {
   }
 })
 
-test('for people: a line per check, folded, and a sum', async () => {
+test('text output has a folded line per check, and a summary', async () => {
   const db = await sound
   const { code, stdout } = await runCommand(['doctor'], { DATABASE_URL: db.ownUrl })
   assert.equal(code, 0)
@@ -78,14 +78,14 @@ test('for people: a line per check, folded, and a sum', async () => {
   assert.match(stdout, /^\d+ checks: 0 failed, 1 warning\n$/m)
 })
 
-test('tables that are not there yet, and will be made', async () => {
+test('missing tables that will be created are reported as such', async () => {
   const db = await broken
   const { ok, check } = await examine(db.ownUrl)
   assert.ok(ok)
   for (const table of TABLES) assert.match(check(table).message, /is missing; connect\(\) or the first use makes it/)
 })
 
-test('each right that is missing is found, and the advice gives it', async () => {
+test('each missing privilege is found, and the advice grants it', async () => {
   const db = await narrow
   const role = `goscope_doctor_${db.name.slice(-12)}`
   await connect(db)
@@ -98,7 +98,7 @@ test('each right that is missing is found, and the advice gives it', async () =>
       [role],
     )
     assert.equal(granted.length, 5 * 4 - 1)
-    // Each at once, on one table after the other: what is left is found all the same.
+    // All at once, one table after the other: the remaining ones are still found.
     for (const table of TABLES) {
       const rights = granted
         .filter(({ table_name }) => table_name === table)
@@ -116,7 +116,7 @@ test('each right that is missing is found, and the advice gives it', async () =>
 
     await db.query(`REVOKE USAGE ON SCHEMA public FROM PUBLIC, ${role}`)
     const { ok, check } = await examine(url)
-    // Out of a schema that it may not use, the role sees no table.
+    // The role sees no table of a schema that it may not use.
     assert.match(
       check('go_goscope_locks').message,
       /is not found: goscope_doctor_\w+ may use no schema of its search_path/,
@@ -128,7 +128,7 @@ test('each right that is missing is found, and the advice gives it', async () =>
   }
 })
 
-test('columns and keys that an adapter fails with, and indexes that it is slow without', async () => {
+test('columns and keys that break an adapter are found, and missing indexes that make it slow', async () => {
   const db = await broken
   await connect(db)
   await db.query(`
@@ -153,7 +153,7 @@ test('columns and keys that an adapter fails with, and indexes that it is slow w
   assert.equal(check('go_goscope_cache indexes').status, 'warning')
 })
 
-test('additions that are missing or may not be used: what is documented works, so it is a warning', async () => {
+test('additions that are missing or unusable are a warning, because the documented API works', async () => {
   const db = await narrow
   await db.query('DROP TRIGGER go_goscope_released ON go_goscope_locks; DROP FUNCTION go_goscope_check_fencing_token')
   const lacking = await examine(db.ownUrl)
@@ -182,7 +182,7 @@ test('additions that are missing or may not be used: what is documented works, s
   }
 })
 
-test('a table that the pg-based adapter made, and nobody has added to', async () => {
+test('a table of the pg-based adapter without additions passes with a warning', async () => {
   const db = await pgBased
   await db.query(`CREATE TABLE go_goscope_locks (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at TIMESTAMP NOT NULL);
     CREATE INDEX idx_locks_expires ON go_goscope_locks (expires_at)`)
@@ -234,7 +234,7 @@ test('settings of the database', async () => {
   await db.query(`SET default_transaction_read_only = off; ALTER DATABASE ${db.name} RESET ALL`)
 })
 
-test('dead rows that nobody vacuums, and expired ones that nobody removes', async () => {
+test('dead rows without a vacuum are reported, and expired rows that are not removed', async () => {
   const db = await set
   await db.query(`
     ALTER TABLE go_goscope_locks SET (autovacuum_enabled = off);
@@ -257,7 +257,7 @@ test('dead rows that nobody vacuums, and expired ones that nobody removes', asyn
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-doctor-'))
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
 
-test('clocks that differ, either way', async () => {
+test('clock differences in either direction are reported', async () => {
   const db = await sound
   for (const [minutes, wanted] of /** @type {[number, RegExp][]} */ ([
     [5, /server’s clock is (5 min|4 min 59 s).* behind this machine’s/],
@@ -272,14 +272,14 @@ test('clocks that differ, either way', async () => {
   }
 })
 
-test('time zones are told, and harmless', async () => {
+test('time zones are reported, and harmless', async () => {
   const db = await sound
   const { check } = await examine(db.ownUrl, [], { TZ: 'Asia/Tokyo' })
   assert.deepEqual(check('time zones').status, 'ok')
   assert.match(check('time zones').message, /session in UTC, process in Asia\/Tokyo/)
 })
 
-test('a server that is durable, and has few connections left', async () => {
+test('a durable server with few free connections is reported', async () => {
   const server = await startPostgres({
     settings: { max_connections: 10, fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on' },
   })

@@ -1,5 +1,5 @@
 // @ts-check
-// The command when its output cannot be written: /dev/full is a disk without room.
+// The command when its output cannot be written: /dev/full acts as a full disk.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -51,13 +51,13 @@ for (const args of [
   ['locks', '--watch', '1'],
   ['locks', '--watch', '1', '--json'],
 ]) {
-  test(`${args.join(' ')} on a full disk says so in one line, and exits with 1`, { skip }, async () => {
+  test(`${args.join(' ')} on a full disk reports it in one line, and exits with 1`, { skip }, async () => {
     const { code, told } = await run(args, 'stdout')
     assert.equal(told, 'goscope-postgres: the output could not be written: the disk is full (ENOSPC)\n')
     assert.equal(code, 1)
   })
 }
 
-test('the exit code stays right if messages cannot be written', { skip }, async () => {
+test('the exit code stays the same if messages cannot be written', { skip }, async () => {
   assert.deepEqual(await run(['frobnicate'], 'stderr'), { code: 2, told: '' })
 })

@@ -1,5 +1,5 @@
 // @ts-check
-// `goscope-postgres release`: frees exactly what was shown, and only when somebody has said so.
+// `goscope-postgres release`: frees exactly the lock that was shown, and only after a confirmation.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -25,7 +25,7 @@ async function start(options) {
   return { db, adapter, env, isFree }
 }
 
-test('--yes releases, and says whose it was', async () => {
+test('--yes releases the lock, and names its owner', async () => {
   const { adapter, env, isFree } = await start()
   await adapter.acquire('stuck', HOUR, 'worker-1')
   const { code, stdout, stderr } = await runCommand(['release', 'stuck', '--yes'], env)
@@ -34,7 +34,7 @@ test('--yes releases, and says whose it was', async () => {
   assert.ok(await adapter.acquire('stuck', HOUR, 'worker-2'))
 })
 
-test('--json', async () => {
+test('--json prints the released lock', async () => {
   const { adapter, env } = await start()
   await adapter.acquire('json', HOUR, 'me')
   const { code, stdout } = await runCommand(['release', 'json', '-y', '--json'], env)
@@ -43,7 +43,7 @@ test('--json', async () => {
   assert.deepEqual([lock.owner, lock.state, lock.storedKey], ['me', 'held', 'lock:json'])
 })
 
-test('a key of any length, and one that looks like an option', async () => {
+test('a key may have any length, or look like an option', async () => {
   const { adapter, env } = await start()
   for (const key of ['x'.repeat(5_000), '--yes', 'a*b%_\\', 'ключ 漢字']) {
     assert.ok(await adapter.acquire(key, HOUR, 'me'))
@@ -53,7 +53,7 @@ test('a key of any length, and one that looks like an option', async () => {
   }
 })
 
-test('a lock that is not there: exit code 1, and a hint at another prefix', async () => {
+test('a missing lock: exit code 1, and a hint at another prefix', async () => {
   const { adapter, env, isFree } = await start({ keyPrefix: 'shop:' })
   await adapter.acquire('elsewhere', HOUR, 'me')
   const missing = await runCommand(['release', 'elsewhere', '--yes'], env)
@@ -69,7 +69,7 @@ test('a lock that is not there: exit code 1, and a hint at another prefix', asyn
   assert.equal(await isFree('elsewhere'), true)
 })
 
-test('nobody to ask, and no --yes: exit code 2, and nothing is released', async () => {
+test('without a terminal and without --yes: exit code 2, and nothing is released', async () => {
   const { adapter, env, isFree } = await start()
   await adapter.acquire('asked', HOUR, 'me')
   for (const input of [undefined, 'y\n']) {
@@ -80,7 +80,7 @@ test('nobody to ask, and no --yes: exit code 2, and nothing is released', async 
   assert.equal(await isFree('asked'), false)
 })
 
-test('asks at a terminal: only a yes is one', { skip: noTerminal }, async () => {
+test('on a terminal it asks, and releases only after a yes', { skip: noTerminal }, async () => {
   const { adapter, env, isFree } = await start()
   await adapter.acquire('mine', HOUR, 'evil\x1b[2J')
   const answers = /** @type {[string, boolean][]} */ ([
@@ -104,7 +104,7 @@ test('asks at a terminal: only a yes is one', { skip: noTerminal }, async () => 
   }
 })
 
-test('a lock that changes hands while somebody thinks is left to its new holder', { skip: noTerminal }, async () => {
+test('a lock that changes its holder before the answer stays with the new holder', { skip: noTerminal }, async () => {
   const { db, adapter, env } = await start()
   await adapter.acquire('moving', HOUR, 'first')
   const command = startOnTerminal(['release', 'moving'], env, { columns: 200 })
@@ -119,7 +119,7 @@ test('a lock that changes hands while somebody thinks is left to its new holder'
   await db.query("DELETE FROM go_goscope_locks WHERE key = 'lock:moving'")
 })
 
-test('a lock that somebody waits for is released, whoever has it the next moment', async () => {
+test('a lock with a waiter is released, even if the waiter acquires it at once', async () => {
   const { adapter, env } = await start()
   for (let round = 0; round < 5; round++) {
     await adapter.acquire('awaited', HOUR, 'old')
@@ -132,7 +132,7 @@ test('a lock that somebody waits for is released, whoever has it the next moment
   }
 })
 
-test('of many who take the lock meanwhile, none loses it: --yes frees only what was found', async () => {
+test('a holder that acquires the lock meanwhile keeps it: --yes frees only the lock that was found', async () => {
   const { adapter, env } = await start()
   for (let round = 0; round < 5; round++) {
     await adapter.acquire('hot', HOUR, `old-${round}`)
@@ -150,14 +150,14 @@ test('of many who take the lock meanwhile, none loses it: --yes frees only what 
     const { code, stdout, stderr } = await runCommand(['release', 'hot', '--yes'], env)
     isOver = true
     const handle = await taken
-    // Either told of the next holder or gone before there was one; that holder has it still.
+    // The command either names the next holder, or it ended before there was one. That holder still has the lock.
     assert.ok(code === 0 || /just been taken by new-/.test(stderr), stdout + stderr)
     if (handle) assert.equal(await handle.isValid(), true)
     await adapter.forceRelease('hot')
   }
 })
 
-test('without the right to delete: the server’s word, exit code 1', async () => {
+test('without the right to delete: the server’s error, exit code 1', async () => {
   const { db, adapter } = await start()
   await adapter.acquire('kept', HOUR, 'me')
   const role = `goscope_reader_${db.name.slice(-12)}`

@@ -1,5 +1,5 @@
 // @ts-check
-// `goscope-postgres schema`: what it prints makes what connect() makes, and `--missing` no more than is not there.
+// `goscope-postgres schema`: its output creates the same as connect(), and with `--missing` only what is missing.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -52,16 +52,16 @@ const shapeOf = async (/** @type {Database} */ db) => ({
   sequences: await db.query("SELECT relname FROM pg_class WHERE relkind = 'S' ORDER BY 1"),
 })
 
-test('without a server it prints the migration, to the letter', async () => {
+test('without a server it prints the migration unchanged', async () => {
   const nowhere = { DATABASE_URL: 'postgres://u@127.0.0.1:1/x' }
   assert.equal(await schema([], nowhere), fs.readFileSync(path.join(__dirname, '../../sql/schema.sql'), 'utf8'))
 })
 
-test('needs no addon, either', async () => {
+test('it works without the addon', async () => {
   assert.match(await schema([], { GOSCOPE_POSTGRES_NATIVE: '/nowhere/at.all' }), /^CREATE TABLE/m)
 })
 
-test('what it prints makes what connect() makes; then nothing is missing', async () => {
+test('its output creates the same as connect(); then nothing is missing', async () => {
   const [ours, theirs] = await Promise.all([printed, connected])
   const pool = theirs.pool({ connectionString: theirs.ownUrl })
   await new PostgresAdapter(pool).connect()
@@ -73,7 +73,7 @@ test('what it prints makes what connect() makes; then nothing is missing', async
   for (const db of [ours, theirs]) assert.equal(await missing(db, ['--table', 'sessions']), NOTHING)
 })
 
-test('--missing: all of it, where there is nothing; run, it is all', async () => {
+test('--missing on an empty database prints everything, and running it is sufficient', async () => {
   const [ours, db] = await Promise.all([printed, partial])
   const sql = await missing(db, ['--table', 'sessions'])
   await db.query(sql)
@@ -81,7 +81,7 @@ test('--missing: all of it, where there is nothing; run, it is all', async () =>
   assert.equal(await missing(db, ['--table', 'sessions']), NOTHING)
 })
 
-test('--missing: a table, an index, a column, and nothing else', async () => {
+test('--missing prints a missing table, index or column, and nothing else', async () => {
   const db = await partial
   await db.query(`DROP TABLE go_goscope_circuit; DROP INDEX idx_locks_expires;
     ALTER TABLE go_goscope_checkpoints DROP COLUMN created_at`)
@@ -98,14 +98,14 @@ test('--missing: a table, an index, a column, and nothing else', async () => {
   assert.equal(await missing(db), NOTHING)
 })
 
-test('an index of another name, and columns of other types, serve as well', async () => {
+test('an index with another name, and columns with other types, are accepted', async () => {
   const db = await partial
   await db.query(`ALTER INDEX idx_locks_expires RENAME TO theirs;
     ALTER TABLE go_goscope_locks ALTER COLUMN expires_at TYPE TIMESTAMPTZ USING expires_at AT TIME ZONE 'UTC'`)
   assert.equal(await missing(db), NOTHING)
 })
 
-test('--only: each table by itself can be made, with what it needs', async () => {
+test('--only prints one table with its dependencies, and each can be created by itself', async () => {
   const db = await odd
   for (const [word, table] of [
     ['locks', 'go_goscope_locks'],
@@ -149,7 +149,7 @@ test('--table: a name is never SQL', async () => {
   assert.equal((await db.query("SELECT FROM pg_class WHERE relname = 'x'")).length, 1)
 })
 
-test('--role: the rights that are enough, for the tables that are meant', async () => {
+test('--role prints sufficient grants, for the selected tables', async () => {
   const db = await odd
   const role = `Goscope "role" ${db.name.slice(-12)}`
   const quoted = `"${role.replaceAll('"', '""')}"`

@@ -1,5 +1,5 @@
 // @ts-check
-// What the commands show does not depend on settings of the role or the database.
+// The output of the commands does not depend on settings of the role or the database.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -43,11 +43,11 @@ const COMMANDS = [
   ['checkpoints', '--task', `t${'x'.repeat(3000)}`],
 ]
 
-/** What passes between two runs, in milliseconds: far more than any stall. */
+/** The greatest time between two runs, in milliseconds: far more than any stall. */
 const APART = 120_000
 
 /**
- * Fails unless two answers are the same but for the time that has passed, and the role's name.
+ * Fails unless two answers are equal, except for the elapsed time and the role's name.
  *
  * @param {any} one
  * @param {any} other
@@ -56,7 +56,7 @@ const APART = 120_000
 function sameButForTime(one, other, where) {
   if (one !== null && typeof one === 'object') {
     assert.deepEqual(Object.keys(other ?? {}), Object.keys(one), where)
-    // The schema in which a missing table would be made is the first of the search path. The right to make it depends on that.
+    // A missing table would be created in the first schema of the search path. The right to create it depends on that.
     for (const key of Object.keys(one).filter((key) => !/^(schema|mayCreate)$/.test(key)))
       sameButForTime(one[key], other[key], `${where}.${key}`)
   } else if (typeof one === 'number' && /Ms$/.test(where)) {
@@ -74,7 +74,7 @@ function sameButForTime(one, other, where) {
   }
 }
 
-test('each command shows the same as with the usual settings', async () => {
+test('each command prints the same as with the usual settings', async () => {
   await roles
   const db = await made
   await db.query('CREATE SCHEMA "odd; ""schema"""')

@@ -1,5 +1,5 @@
 // @ts-check
-// What the command shows of the tables: for programs to the letter, for people on a terminal that obeys no key.
+// The command's output about tables: exact for programs, and safe on a terminal, which must not obey stored keys.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const { useDatabase } = require('../helpers/database.js')
 const [database, zoned, empty] = Array.from({ length: 3 }, () => useDatabase())
 
 const HOUR = 3_600_000
-/** Would clear a screen, colour it, turn the line around, go back, and end a line. */
+/** Would clear the screen, set a colour, reverse the line, move the cursor back, and end the line. */
 const HOSTILE = 'a\x1b[2Jb\x9b31mc\u202ed\re\nf\x07'
 const LONG = 'k'.repeat(5_000)
 
@@ -30,7 +30,7 @@ before(async () => {
   await plain.acquire('漢字', HOUR, '👩‍👩‍👧')
   await plain.acquire(LONG, HOUR, 'long')
   await shop.acquire('nightly', 2 * HOUR, 'worker-2')
-  // Past every sweep: it is the last to be written.
+  // After every sweep: this is the last write.
   await db.query(`INSERT INTO go_goscope_locks VALUES ('lock:old', 'gone', timezone('UTC', now()) - interval '1 hour')`)
 
   await plain.recordFailure('payments', 1)
@@ -108,7 +108,7 @@ test('locks --json', async () => {
   assert.ok(long.storedKey.startsWith('lock:\u0001#'))
 })
 
-test('locks: what has expired, by prefix, pattern and limit', async () => {
+test('locks: expired locks, and selection by prefix, pattern and limit', async () => {
   const all = await jsonOf('locks', '--all')
   assert.equal(all.length, 6)
   const old = all.find((/** @type {any} */ { key }) => key === 'old')
@@ -126,7 +126,7 @@ test('locks: what has expired, by prefix, pattern and limit', async () => {
   assert.equal((await runCommand(['locks', '--json', '--limit', '5'], { DATABASE_URL: url })).stderr, '')
 })
 
-test('locks for people', async () => {
+test('locks: text output', async () => {
   const lines = (await textOf('locks', '--all')).split('\n')
   assert.match(lines[0], /^KEY +OWNER +EXPIRES IN$/)
   assert.match(lines.join('\n'), /^nightly +worker-1 +\d\d min( \d+ s)?$/m)
@@ -135,7 +135,7 @@ test('locks for people', async () => {
   assert.match(lines.join('\n'), /^\(digest\) [\w-]{43} +long /m)
 })
 
-test('no key, and no owner, reaches the terminal as a command to it', async () => {
+test('keys and owners never reach the terminal as control sequences', async () => {
   const views = [await textOf('locks'), (await runCommand(['locks', '--json'], { DATABASE_URL: url })).stdout]
   const { stderr } = await runCommand(['release', `${HOSTILE}?`, '--yes'], { DATABASE_URL: url })
   for (const text of [...views, stderr]) assert.doesNotMatch(text, /(?!\n)\p{Cc}|[\u202a-\u202e]/u)
@@ -153,7 +153,7 @@ test('columns fit a terminal, wide characters counted twice', { skip: noTerminal
   assert.equal(ends(wide), lines[0].length, `${lines[0]}\n${wide}`)
 })
 
-test('colours only where they are wanted', { skip: noTerminal }, async () => {
+test('colours are printed only if they are wanted', { skip: noTerminal }, async () => {
   const coloured = /\p{Cc}\[31mopen/u
   const env = { DATABASE_URL: url }
   assert.doesNotMatch((await runCommand(['circuits'], env)).stdout, coloured)
@@ -186,7 +186,7 @@ test('circuits', async () => {
   assert.equal(await textOf('circuits', '-p', 'nobody', '-s', 'open'), 'No circuit breakers are open.\n')
 })
 
-test('checkpoints: the newest of each task, and all of one', async () => {
+test('checkpoints: the newest of each task, and all of one task', async () => {
   const tasks = await jsonOf('checkpoints')
   assert.deepEqual(
     tasks.map((/** @type {any} */ { taskId, id, checkpoints }) => [taskId, id, checkpoints]),
@@ -210,7 +210,7 @@ test('checkpoints: the newest of each task, and all of one', async () => {
   assert.match(text, /^shop_%:export .* ██████████ 250 % .* 1 min 30 s +/m)
 })
 
-test('cache: counts, sizes, the largest', async () => {
+test('cache: counts, sizes and the largest entries', async () => {
   const cache = await jsonOf('cache')
   assert.deepEqual([cache.table, cache.live, cache.withoutExpiry, cache.expired], ['public.go_goscope_cache', 4, 2, 1])
   assert.equal(cache.largest[0].key, 'large')
@@ -239,7 +239,7 @@ test('cache --keys', async () => {
   assert.match(await textOf('cache', '--keys'), /^small +\d+ B +never$/m)
 })
 
-test('cache --table: the table of a PostgresCacheAdapter, under the name that it has', async () => {
+test('cache --table: the table of a PostgresCacheAdapter, under its exact name', async () => {
   assert.equal((await jsonOf('cache', '--table', 'Sessions')).table, 'public.Sessions')
   assert.deepEqual(keysOf(await jsonOf('cache', '--table', 'public.Sessions', '--keys')), ['s:1'])
   const missing = await runCommand(['cache', '--table', 'sessions'], { DATABASE_URL: url })
@@ -271,14 +271,14 @@ test('status', async () => {
   assert.match(text, /^server +PostgreSQL \d+/m)
 })
 
-test('status counts no large table, and says so', async () => {
+test('status does not count a large table, and marks the number as an estimate', async () => {
   const db = await empty
   await new PostgresAdapter(db.pool({ connectionString: db.ownUrl })).connect()
   await db.query(`INSERT INTO go_goscope_locks
     SELECT 'lock:' || n, 'o', now() + interval '1 hour' FROM generate_series(1, 201000) AS n`)
   await db.query('ANALYZE go_goscope_locks')
   const { stdout } = await runCommand(['status'], { DATABASE_URL: db.ownUrl })
-  // An estimate, which the server's own upkeep makes anew at any time.
+  // An estimate, which autovacuum can renew at any time.
   assert.match(stdout, /^go_goscope_locks +~\d{3},\d{3} +\d+(\.\d)? MiB +too large to count$/m)
   await db.query('TRUNCATE go_goscope_locks')
 })
@@ -295,7 +295,7 @@ test('empty tables', async () => {
   assert.match(await run('cache'), /^live +0, of which 0 without expiry$/m)
 })
 
-test('other types of columns, in a server elsewhere: the same times', async () => {
+test('other column types, and a server in another time zone, give the same times', async () => {
   const db = await zoned
   await db.query(
     'CREATE TABLE go_goscope_locks (key VARCHAR(255) PRIMARY KEY, owner VARCHAR(255), expires_at TIMESTAMPTZ)',

@@ -1,5 +1,5 @@
 // @ts-check
-// `--watch`: in place on a terminal, which is left as it was found; a document per line for programs.
+// `--watch`: redraws in place on a terminal, and restores it at the end. Programs get a document per line.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -33,7 +33,7 @@ const documents = (stdout) =>
     .filter(Boolean)
     .map((line) => JSON.parse(line))
 
-test('--json: a document per line, until Ctrl-C, which is fine', async () => {
+test('--json prints a document per line until Ctrl-C, which is no error', async () => {
   const { adapter, env } = await start()
   const command = startCommand(['locks', '--watch', '0.1', '--json'], env)
   await until('nothing is held', () => documents(command.told.stdout).length > 1)
@@ -47,7 +47,7 @@ test('--json: a document per line, until Ctrl-C, which is fine', async () => {
   assert.deepEqual([code, signal, stderr], [0, null, ''])
 })
 
-test('to a pipe, one after the other', async () => {
+test('to a pipe, tables are printed one after the other', async () => {
   const { adapter, env } = await start()
   await adapter.acquire('k', HOUR, 'me')
   const command = startCommand(['locks', '-w', '0.1'], env)
@@ -59,14 +59,14 @@ test('to a pipe, one after the other', async () => {
   assert.ok(!stdout.includes('\x1b'))
 })
 
-test('on a terminal: drawn in place, changes pointed at, the terminal restored', { skip: noTerminal }, async () => {
+test('on a terminal: redraws in place, highlights changes, restores the terminal', { skip: noTerminal }, async () => {
   const { adapter, env } = await start()
   await adapter.recordFailure('payments', 3)
   const command = startOnTerminal(['circuits', '--watch', '0.1'], env)
   const frames = () => command.told.stdout.split('\x1b[H').slice(1)
   await until('two frames', () => frames().length > 2)
   assert.ok(command.told.stdout.startsWith(ENTER))
-  // Ages tick, and are no change.
+  // A growing age is not a change.
   for (const frame of frames()) assert.ok(!frame.includes(INVERSE), frame)
   await adapter.recordFailure('payments', 2)
   await until('the state changes in colour', () => frames().some((frame) => frame.includes(`${INVERSE}\x1b[31mopen`)))
@@ -81,7 +81,7 @@ test('on a terminal: drawn in place, changes pointed at, the terminal restored',
   assert.equal(stdout.split(ENTER).length, 2)
 })
 
-test('more rows than the terminal has: it says how many', { skip: noTerminal }, async () => {
+test('if there are more rows than fit the terminal, it prints how many', { skip: noTerminal }, async () => {
   const { adapter, env } = await start()
   await Promise.all(Array.from({ length: 30 }, (_, n) => adapter.acquire(`k${n}`, HOUR, 'me')))
   const command = startOnTerminal(['locks', '--watch=0.1'], env, { rows: 10, columns: 40 })
@@ -93,7 +93,7 @@ test('more rows than the terminal has: it says how many', { skip: noTerminal }, 
   assert.match(frame, /… 25 lines more/)
 })
 
-test('the terminal is restored where the command ends with an error', { skip: noTerminal }, async () => {
+test('the terminal is restored if the command ends with an error', { skip: noTerminal }, async () => {
   const { db, adapter, env } = await start()
   const command = startOnTerminal(['locks', '--watch', '0.1'], env)
   await until('a frame', () => command.told.stdout.includes('\x1b[H'))
@@ -105,7 +105,7 @@ test('the terminal is restored where the command ends with an error', { skip: no
   await adapter.connect()
 })
 
-test('a server that goes away is waited for', async () => {
+test('if the server becomes unreachable, it retries', async () => {
   const { db, adapter } = await start()
   await adapter.acquire('k', HOUR, 'me')
   const proxy = await startProxy(db.ownUrl)
@@ -123,7 +123,7 @@ test('a server that goes away is waited for', async () => {
   assert.ok(documents(stdout).every(([lock]) => lock.key === 'k'))
 })
 
-test('on a terminal the last table stays, and what is wrong stands above it', { skip: noTerminal }, async () => {
+test('on a terminal the last table stays, with the error above it', { skip: noTerminal }, async () => {
   const { db, adapter } = await start()
   await adapter.acquire('kept-in-sight', HOUR, 'me')
   const proxy = await startProxy(db.ownUrl)

@@ -1,5 +1,5 @@
 // @ts-check
-// The command `goscope-postgres`: its help, its exit codes, and what it says where it cannot do what it was asked.
+// The command `goscope-postgres`: its help, its exit codes, and its error messages.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -27,7 +27,7 @@ test('--help names each command and each exit code', async () => {
 })
 
 for (const name of COMMANDS) {
-  test(`${name} --help says what the command takes, and fits 120 columns`, async () => {
+  test(`${name} --help lists the options of the command, and fits 120 columns`, async () => {
     const [asked, told] = await Promise.all([runCommand([name, '--help']), runCommand(['help', name])])
     assert.deepEqual([asked.code, asked.stderr], [0, ''])
     assert.equal(told.stdout, asked.stdout)
@@ -77,7 +77,7 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
   })
 }
 
-/** Nobody listens there, since somebody just did. @returns {Promise<number>} */
+/** A port on which no server listens: a server just closed it. @returns {Promise<number>} */
 const deadPort = () =>
   new Promise((resolve) => {
     const server = net.createServer().listen(0, '127.0.0.1', () => {
@@ -87,7 +87,7 @@ const deadPort = () =>
   })
 
 for (const command of ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'doctor']) {
-  test(`exit code 3 where the server cannot be reached: ${command}`, async () => {
+  test(`exit code 3 if the server cannot be reached: ${command}`, async () => {
     const url = `postgres://somebody:${PASSWORD}@127.0.0.1:${await deadPort()}/app`
     const { code, stdout, stderr } = await runCommand([command, '--url', url])
     assert.equal(code, 3)
@@ -96,7 +96,7 @@ for (const command of ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'd
   })
 }
 
-test('what is wrong with a connection is said with its code and with advice, and never the password', async () => {
+test('a connection error is reported with its code and advice, and never with the password', async () => {
   const db = await database
   const to = (/** @type {(url: URL) => void} */ change) => {
     const url = new URL(db.ownUrl)
@@ -122,7 +122,7 @@ test('what is wrong with a connection is said with its code and with advice, and
   }
 })
 
-test('a server that says nothing is waited for as long as was said', async () => {
+test('a server that does not answer is waited for until --connect-timeout', async () => {
   const silent = net.createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => silent.once('listening', resolve))
   const { port } = /** @type {net.AddressInfo} */ (silent.address())
@@ -145,7 +145,7 @@ test('a server that says nothing is waited for as long as was said', async () =>
   }
 })
 
-test('somebody at a terminal is told what takes so long', { skip: noTerminal }, async () => {
+test('on a terminal, a slow connection attempt is reported', { skip: noTerminal }, async () => {
   const silent = net.createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => silent.once('listening', resolve))
   const { port } = /** @type {net.AddressInfo} */ (silent.address())
@@ -154,7 +154,7 @@ test('somebody at a terminal is told what takes so long', { skip: noTerminal }, 
   await until('it says so', () => /Connecting, for \d s …/.test(command.told.stdout))
   const { code, stdout } = await command.ended
   assert.equal(code, 3)
-  // Taken back before the error is told.
+  // The report is erased before the error is printed.
   const [last] = stdout.split('…\x1b[K').slice(-1)
   assert.ok(last.startsWith('\r\x1b[Kgoscope-postgres: '), JSON.stringify(stdout))
   assert.match(last, /ETIMEDOUT/)
@@ -203,7 +203,7 @@ test('PGOPTIONS, and options in the URL, set the schema to look in', async () =>
   }
 })
 
-test('a missing table is an answer, exit code 1, and status shows it', async () => {
+test('a missing table: exit code 1 and advice, and status shows it', async () => {
   const db = await database
   for (const command of ['locks', 'circuits', 'checkpoints', 'cache']) {
     const { code, stdout, stderr } = await runCommand([command], { DATABASE_URL: db.ownUrl })
@@ -216,7 +216,7 @@ test('a missing table is an answer, exit code 1, and status shows it', async () 
 })
 
 const skip = noPooler || false
-/** Each session that the pooler starts shows a mark, as if another client's start-up packet had carried it. */
+/** Each session of the pooler shows a mark, as if the start-up packet of another client had set it. */
 const pooler = skip
   ? undefined
   : database.then(async (db) => {
@@ -235,7 +235,7 @@ test('a session that a pooler shares is reported as shared, even if it shows the
   assert.deepEqual([code, JSON.parse(stdout).server.isOwnSession], [0, false])
 })
 
-test('a reader that has had enough is no error', async () => {
+test('a reader that closes the pipe early is no error', async () => {
   const db = await database
   const { stdout } = await runPipe(
     `${process.execPath} bin/goscope-postgres.js status --watch=0.1 | head -n 1`,

@@ -1,5 +1,5 @@
 // @ts-check
-// What a cache's durability costs, and what it gives: by the server's log, and by servers that crash.
+// The cost and the effect of a cache's durability, measured with the server's log and with servers that crash.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -14,7 +14,7 @@ const { until } = require('../helpers/waiting.js')
 
 /** @typedef {import('goscope-postgres').CacheDurability} CacheDurability */
 
-/** A crash is a crash of the machine only where the server hands nothing to the kernel before it must. */
+/** A server crash equals a machine crash only if the server hands nothing to the kernel before it must. */
 const onLinux = { skip: process.platform === 'linux' ? false : 'it looks into /proc' }
 
 const [fresh, logged, unlogged] = Array.from({ length: 3 }, useDatabase)
@@ -48,7 +48,7 @@ async function works(cache) {
   assert.deepEqual(await cache.keys(), [])
 }
 
-test('each durability serves every operation, and makes the table that it says', async () => {
+test('each durability supports every operation, and creates the matching table', async () => {
   const db = await fresh
   for (const durability of ALL) {
     const cache = new PostgresCacheAdapter(db.pool(), { tableName: `c_${durability}`, durability })
@@ -57,21 +57,21 @@ test('each durability serves every operation, and makes the table that it says',
     assert.equal(await persistence(fresh, `c_${durability}`), durability === 'unlogged' ? 'u' : 'p')
   }
   const cacheDurability = 'unlogged'
-  // Without connect: made on first need.
+  // Without connect: the table is created on first use.
   await works(new PostgresAdapter(db.pool(), { cacheDurability }))
   await new PostgresAdapter(db.pool(), { cacheDurability }).acquire('lock', 1000)
   assert.equal(await persistence(fresh, 'go_goscope_cache'), 'u')
   assert.equal(await persistence(fresh, 'go_goscope_locks'), 'p')
 })
 
-test('a durability of another name is refused by the constructor', async () => {
+test('the constructor rejects an unknown durability', async () => {
   const db = await fresh
   const bad = { code: 'ERR_INVALID_ARG_VALUE', message: /urability' must be one of 'full', 'async', 'unlogged'/ }
   assert.throws(() => new PostgresAdapter(db.pool(), { cacheDurability: /** @type {any} */ ('none') }), bad)
   assert.throws(() => new PostgresCacheAdapter(db.pool(), { durability: /** @type {any} */ (true) }), bad)
 })
 
-test('a table that exists is used as it is; a logged one that was to be unlogged is warned of once', async () => {
+test('an existing table is used unchanged; one warning is given if it is logged instead of unlogged', async () => {
   const db = await logged
   await new PostgresAdapter(db.pool()).connect()
   const [warnings] = await runScript(
@@ -79,7 +79,7 @@ test('a table that exists is used as it is; a logged one that was to be unlogged
     `
     const warnings = []
     process.on('warning', (warning) => warnings.push([warning.code, warning.message, warning.detail]))
-    // Not on the process's stderr, which is to stay empty.
+    // Not on the process's stderr, which must stay empty.
     process.removeAllListeners('warning')
     process.on('warning', (warning) => warnings.push([warning.code, warning.message, warning.detail]))
     for (const cacheDurability of ['unlogged', 'unlogged', 'async']) {
@@ -102,7 +102,7 @@ test('a table that exists is used as it is; a logged one that was to be unlogged
   await works(new PostgresAdapter(db.pool(), { cacheDurability: 'full' }))
 })
 
-test('writes of an unlogged table leave next to nothing in the log, and those of the others do', async () => {
+test('writes to an unlogged table add almost nothing to the log; writes to the others do', async () => {
   const db = await unlogged
   const values = Array.from({ length: 200 }, (_, n) => /** @type {[string, string]} */ ([`k${n}`, 'v'.repeat(1_000)]))
   /** @type {Record<string, number>} */
@@ -118,16 +118,16 @@ test('writes of an unlogged table leave next to nothing in the log, and those of
     bytes[durability] = Number(logged)
   }
   console.log(`# figure: bytes in the log for 200 entries: ${JSON.stringify(bytes)}`)
-  // The server may log something of its own meanwhile; the entries' keys and rows alone are more than this.
+  // The server may log something of its own meanwhile. The keys and rows of the entries alone exceed this limit.
   assert.ok(bytes.unlogged < bytes.full / 3, JSON.stringify(bytes))
   assert.ok(bytes.async > bytes.full / 3, JSON.stringify(bytes))
 })
 
-/** No background process flushes the log by itself for so long. */
+/** For this time, no background process flushes the log by itself. */
 const WRITER_DELAY_MS = 10_000
 
 test(
-  'a crash takes the last writes of an asynchronous cache, all of an unlogged one, and nothing else',
+  'a crash loses the last writes of an asynchronous cache, all of an unlogged one, and nothing else',
   onLinux,
   async () => {
     const server = await startMortalServer({ wal_writer_delay: `${WRITER_DELAY_MS}ms` })
@@ -143,17 +143,17 @@ test(
         await adapter.initialize()
         await adapter.set('early', 1)
       }
-      // Whatever commits to disk takes all of the log before it along.
+      // A commit to disk flushes all of the log before it.
       await full.set('flushed', 1)
 
       for (let tries = 1; ; tries++) {
         const began = performance.now()
         await volatile.set('late', 1)
         await full.set('late', tries)
-        // On the connection of relaxed writes, what is not the cache's waits for the disk as ever.
+        // On the connection of relaxed writes, other writes than the cache's still wait for the disk.
         await both.set('k', 1)
         assert.notEqual(await both.acquire(`lock${tries}`, 600_000, 'me'), null)
-        // Several kinds of write, each of which is not to wait for the disk.
+        // Several kinds of write, none of which may wait for the disk.
         await relaxed.set('late', tries)
         await relaxed.setMany([
           ['late2', tries],
@@ -174,7 +174,7 @@ test(
         assert.equal(await answered(() => both.extend(`lock${tries}`, 600_000, 'me')), true)
         assert.deepEqual(await answered(() => volatile.getMany(['early', 'late'])), [null, null])
         await answered(() => volatile.set('early', 1))
-        // On a machine that stalled, the server may have come to write it meanwhile.
+        // If the machine stalled, the server may have written it meanwhile.
         if (took < WRITER_DELAY_MS / 4 || tries > 5) {
           assert.deepEqual([late, late2, late3, sum, added, early], [null, null, null, null, null, 1])
           break

@@ -1,5 +1,5 @@
 // @ts-check
-// Each example program runs, and says what README says that it says.
+// Each example program runs, and prints what README shows.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -11,14 +11,14 @@ const { variants } = require('../helpers/variants.js')
 
 const root = path.join(__dirname, '..', '..')
 const examples = path.join(root, 'examples')
-// Those are tested where they belong: `npm run demo`, and packaging/hosts.test.js.
+// These are tested elsewhere: `npm run demo`, and packaging/hosts.test.js.
 const ELSEWHERE = ['demo', 'hosts']
 
 const names = fs.readdirSync(examples).filter((name) => !ELSEWHERE.includes(name))
 for (const name of variants(names, 3)) {
   test(`examples/${name}`, () => {
     const program = path.join(examples, name, 'main.js')
-    // A server of its own, as on the machine of somebody who tries it.
+    // A server of its own, as on the machine of a reader who tries it.
     const { DATABASE_URL: _, ...env } = process.env
     const run = spawnSync(process.execPath, [program], { cwd: root, env, encoding: 'utf8', timeout: 120_000 })
     assert.equal(run.status, 0, `${run.stdout}${run.stderr}`)

@@ -1,5 +1,5 @@
 // @ts-check
-// The end of `await using`: a release that fails there does not fail the work before it, unless that is asked for.
+// The end of `await using`: a release that fails there does not fail the work before it, unless an option requests it.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -10,10 +10,10 @@ const { startProxy } = require('../helpers/proxy.js')
 const { until } = require('../helpers/waiting.js')
 
 const database = useDatabase()
-// Before it has it as a method of its own, Node 20 has no `await using` either.
+// A Node 20 without Symbol.asyncDispose has no `await using` either.
 const skip = Symbol.asyncDispose === undefined
 
-/** An adapter whose server can be taken away, and one that always reaches it. */
+/** An adapter whose server can become unreachable, and one that always reaches it. */
 async function setUp() {
   const db = await database
   const proxy = await startProxy(db.url)
@@ -35,7 +35,7 @@ for (const [title, take] of /** @type {[string, Take][]} */ ([
   ['lock()', (adapter, key) => adapter.lock(key, { ttl: 600_000 })],
   ['acquire()', (adapter, key) => adapter.acquire(key, 600_000)],
 ])) {
-  test(`${title}: it resolves, and the lock is given back when the server can be reached`, { skip }, async () => {
+  test(`${title}: disposal resolves, and the lock is released when the server can be reached`, { skip }, async () => {
     const { adapter, other, takeAway, giveBack } = await setUp()
     const lease = await take(adapter, title)
     takeAway()
@@ -47,7 +47,7 @@ for (const [title, take] of /** @type {[string, Take][]} */ ([
   })
 }
 
-test('with a given owner nothing is given back behind its back: it may have acquired the lock again', {
+test('with a given owner there is no background release: the owner may have acquired the lock again', {
   skip,
 }, async () => {
   const { adapter, other, takeAway, giveBack } = await setUp()
@@ -56,12 +56,12 @@ test('with a given owner nothing is given back behind its back: it may have acqu
   await dispose(lease)
   const again = await other.acquire('named', 600_000, 'me')
   giveBack()
-  // What would be given back in the background is given back before the pool's end.
+  // A background release would be done before the pool's end.
   await adapter.disconnect()
   assert.equal(await again?.isValid(), true)
 })
 
-test("onReleaseError: 'throw' throws what release() rejects with, and release() itself always rejects", {
+test("onReleaseError: 'throw' throws the error of release(), and release() itself always rejects", {
   skip,
 }, async () => {
   const { adapter, takeAway } = await setUp()
@@ -85,7 +85,7 @@ for (const [how, wrap] of /** @type {[string, (lease: any) => any][]} */ ([
   ],
   ['Object.create', (lease) => Object.create(lease)],
 ])) {
-  test(`a handle behind ${how} says what it says without, and is disposed of`, async () => {
+  test(`a handle behind ${how} has the same properties, and can be disposed`, async () => {
     const { adapter, other } = await setUp()
     for (const lease of [
       await adapter.lock(how, { ttl: 600_000 }),
@@ -112,7 +112,7 @@ for (const [how, wrap] of /** @type {[string, (lease: any) => any][]} */ ([
   })
 }
 
-test('[Symbol.asyncDispose] works detached from its handle, as its methods do', { skip }, async () => {
+test('[Symbol.asyncDispose] works detached from its handle, like its methods', { skip }, async () => {
   const { adapter, other } = await setUp()
   const lease = await adapter.lock('detached', { ttl: 600_000 })
   const detached = /** @type {any} */ (lease)[Symbol.asyncDispose]

@@ -1,5 +1,5 @@
 // @ts-check
-// What a lease says of itself, and what renews it.
+// The properties of a lease, and its renewal.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -35,13 +35,13 @@ async function taken(adapter, key, ttl = 60_000) {
 /** @param {Lease} lease */
 const untilLost = (lease) => until('the signal', () => lease.signal.aborted && /** @type {any} */ (lease.signal.reason))
 
-test('key, owner and expiresAt, which follows an extension', async () => {
+test('a lease has its key, its owner, and an expiresAt that follows extensions', async () => {
   const adapter = await makeAdapter()
   const before = Date.now()
   const lease = await adapter.acquire('told', 60_000, 'me')
   assert.ok(lease)
   assert.deepEqual([lease.key, lease.owner], ['told', 'me'])
-  // Counted from before the request, and so by the time of the answer no more than its length ahead.
+  // Counted from before the request. So at the time of the response it is at most the length of the lease ahead.
   assert.ok(lease.expiresAt >= before + 60_000 - 1 && lease.expiresAt <= Date.now() + 60_000, `${lease.expiresAt}`)
   assert.equal(await lease.extend(10_000), true)
   assert.ok(lease.expiresAt <= Date.now() + 10_000)
@@ -69,7 +69,7 @@ test('the estimate never outlasts the lease', async () => {
   }
 })
 
-test('holder() tells who holds a lock until when by the server’s clock, and null of a free one', async () => {
+test('holder() returns the owner and the expiry by the server’s clock, and null for a free lock', async () => {
   const adapter = await makeAdapter()
   const db = await database
   assert.equal(await adapter.holder('held'), null)
@@ -86,7 +86,7 @@ test('holder() tells who holds a lock until when by the server’s clock, and nu
   await assert.rejects(adapter.holder(/** @type {any} */ (null)), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
-test('the signal aborts when the time is over, and not before, as extensions move it', async () => {
+test('the signal aborts at the end of the lease, and not before, also after extensions', async () => {
   const adapter = await makeAdapter()
   const lease = await taken(adapter, 'timed', 300)
   const { signal } = lease
@@ -100,14 +100,14 @@ test('the signal aborts when the time is over, and not before, as extensions mov
   assert.ok(reason instanceof Error)
 })
 
-test('a signal that is first asked for when all is over has aborted', async () => {
+test('a signal that is first read after the end of the lease has aborted', async () => {
   const adapter = await makeAdapter()
   const lease = await taken(adapter, 'late', 1)
   await sleep(5)
   assert.equal(lease.signal.aborted, true)
 })
 
-test('the signal aborts when extend or isValid say that the lease is lost', async () => {
+test('the signal aborts when extend or isValid report that the lease is lost', async () => {
   const adapter = await makeAdapter()
   for (const look of /** @type {((lease: Lease) => Promise<boolean>)[]} */ ([
     (lease) => lease.extend(1000),
@@ -118,13 +118,13 @@ test('the signal aborts when extend or isValid say that the lease is lost', asyn
     assert.equal(await look(lease), true)
     assert.equal(lease.signal.aborted, false)
     await adapter.forceRelease('looked at')
-    assert.equal(lease.signal.aborted, false, 'nobody has looked')
+    assert.equal(lease.signal.aborted, false, 'the loss is not known yet')
     assert.equal(await look(lease), false)
     assert.equal(/** @type {any} */ (lease.signal.reason).code, 'ERR_LEASE_LOST')
   }
 })
 
-test('releasing aborts nothing, then or later; Symbol.asyncDispose releases', async () => {
+test('a release does not abort the signal, then or later; Symbol.asyncDispose releases', async () => {
   const adapter = await makeAdapter()
   const lease = await taken(adapter, 'released', 2_000)
   const renewed = await adapter.lock('released too', { ttl: 2_000 })
@@ -158,7 +158,7 @@ test('a lease of lock() is renewed until it is released', async () => {
   assert.equal(lease.fencingToken, token)
   assert.equal(signal.aborted, false)
   assert.ok(lease.expiresAt <= Date.now() + 1_000)
-  // From here on it is as long as was last asked for.
+  // From here on, renewals use the length of the last extension.
   assert.equal(await lease.extend(3_000), true)
   const holder = async () => (await adapter.holder('renewed'))?.expiresAt ?? 0
   const extended = await holder()
@@ -166,16 +166,16 @@ test('a lease of lock() is renewed until it is released', async () => {
   await lease.release()
   assert.equal(await adapter.holder('renewed'), null)
   const next = await taken(adapter, 'renewed', 300)
-  await until('its end: nobody renews it', async () => !(await next.isValid()))
+  await until('its end, without a renewal', async () => !(await next.isValid()))
 })
 
-test('an extension is not undone by a renewal that was on its way with the length of before', async () => {
+test('an extension is not undone by a pending renewal with the previous length', async () => {
   const adapter = await makeAdapter()
   const db = await database
   const lease = await adapter.lock('extended', { ttl: 6_000 })
   const row = await db.hold("SELECT FROM go_goscope_locks WHERE key = 'lock:extended' FOR UPDATE")
   const extended = lease.extend(60_000)
-  // A third of the length, and more: a renewal waits behind the extension.
+  // A third of the length or more: a renewal waits behind the extension.
   await sleep(3_000)
   await row.commit()
   assert.equal(await extended, true)
@@ -186,7 +186,7 @@ test('an extension is not undone by a renewal that was on its way with the lengt
   await lease.release()
 })
 
-test('renew: false leaves a lease to its ttl', async () => {
+test('with renew: false, a lease ends after its ttl', async () => {
   const adapter = await makeAdapter()
   const lease = await adapter.lock('unrenewed', { ttl: 300, renew: false })
   assert.ok(lease.expiresAt <= Date.now() + 300)
@@ -194,7 +194,7 @@ test('renew: false leaves a lease to its ttl', async () => {
   await until('its end', async () => (await adapter.holder('unrenewed')) === null)
 })
 
-test('a renewed lease that somebody frees, or takes, is lost at its next renewal', async () => {
+test('a renewed lease whose lock is freed or taken over is lost at its next renewal', async () => {
   const [adapter, other] = [await makeAdapter(), await makeAdapter()]
   const freed = await adapter.lock('freed', { ttl: 600 })
   const signal = freed.signal
@@ -206,13 +206,13 @@ test('a renewed lease that somebody frees, or takes, is lost at its next renewal
   const thief = await taken(other, 'robbed')
   await untilLost(robbed)
   assert.equal(await thief.isValid(), true)
-  // Asked for late, it says the same.
+  // A signal that is read later reports the same.
   const unwatched = await adapter.lock('unwatched', { ttl: 600 })
   await other.forceRelease('unwatched')
   await until('its loss', () => unwatched.signal.aborted)
 })
 
-test('a lease that cannot be renewed is taken to be lost at its end: a row that somebody keeps locked', async () => {
+test('a lease whose renewal is blocked, here by a row lock, counts as lost at its end', async () => {
   const adapter = await makeAdapter()
   const db = await database
   const lease = await adapter.lock('stuck', { ttl: 1_000 })
@@ -221,11 +221,11 @@ test('a lease that cannot be renewed is taken to be lost at its end: a row that 
   const started = performance.now()
   await untilLost(lease)
   assert.ok(signal.aborted)
-  assert.ok(performance.now() - started >= 300, 'it is not given up while something is left of it')
+  assert.ok(performance.now() - started >= 300, 'it is not lost before its end')
   await holder.commit()
 })
 
-test('disconnect() ends renewals and leaves the lease to its ttl; the signal follows', async () => {
+test('disconnect() ends renewals, and the lease ends after its ttl; the signal follows', async () => {
   const adapter = await makeAdapter()
   const other = await makeAdapter()
   const lease = await adapter.lock('disconnected', { ttl: 900 })
@@ -236,14 +236,14 @@ test('disconnect() ends renewals and leaves the lease to its ttl; the signal fol
   await until('its end', async () => (await other.holder('disconnected')) === null)
 })
 
-test('disconnect() leaves the end of a lease where its last renewal has put it', async () => {
+test('disconnect() keeps the end of a lease that its last renewal has set', async () => {
   const adapter = await makeAdapter()
   const lease = await adapter.lock('left behind', { ttl: 6_000 })
   const first = lease.expiresAt
   await until('a renewal', () => lease.expiresAt > first + 1_000)
   const { signal, expiresAt } = lease
   await adapter.disconnect()
-  // Of two clocks.
+  // The two values are from different clocks.
   assert.ok(lease.expiresAt >= expiresAt - 50, `${lease.expiresAt} after ${expiresAt}`)
   assert.equal(signal.aborted, false)
 })
@@ -277,7 +277,7 @@ test('a blocked event loop does not lose a renewed lease', async () => {
   assert.ok(await other.acquire('blocked', 1))
 })
 
-test('a process ends with a renewed lease that it holds, and a signal that it watches; what is left runs out', async () => {
+test('a renewed lease and a watched signal do not keep the process alive; the lease then expires', async () => {
   const db = await database
   const other = await makeAdapter()
   const said = await runScript(
@@ -288,10 +288,10 @@ test('a process ends with a renewed lease that it holds, and a signal that it wa
     say([lease.signal.aborted, watched.signal.aborted])`,
   )
   assert.deepEqual(said, [[false, false]])
-  assert.ok(await inTime('the lock of a process that is gone', other.lock('left', { ttl: 1_000 })))
+  assert.ok(await inTime('the lock of an ended process', other.lock('left', { ttl: 1_000 })))
 })
 
-test('bad arguments reject, with Node’s codes, and nothing is sent', async () => {
+test('invalid arguments reject, with Node’s codes, and nothing is sent', async () => {
   const adapter = await makeAdapter()
   const lock = (/** @type {any} */ key, /** @type {any} */ options) => adapter.lock(key, options)
   /** @type {[string, any, any][]} */

@@ -284,12 +284,12 @@ test('latencies are those that callers see, without the wait for the event loop'
   }
   const { latency } = /** @type {any} */ (adapter.metrics().operations['cache.get'])
   assert.equal(latency.count, 301)
-  assert.ok(latency.sum - before <= sum(seen), `${latency.sum - before} ms told, ${sum(seen)} ms seen`)
+  assert.ok(latency.sum - before <= sum(seen), `${latency.sum - before} ms reported, ${sum(seen)} ms seen`)
   assert.ok(latency.sum - before >= sum(seen) / 10)
   const median = Number(seen.sort((a, b) => a - b)[150])
   // A bucket is a quarter wide, and the first call opened the connection.
   const told = quantile(latency, 0.5)
-  assert.ok(told <= median * 1.3 && told >= median / 10, `${told} ms told, ${median} ms seen`)
+  assert.ok(told <= median * 1.3 && told >= median / 10, `${told} ms reported, ${median} ms seen`)
 })
 
 test('counters only increase, and are consistent at any moment', async () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// The parts of examples/opentelemetry make of calls what OpenTelemetry wants.
+// The parts of examples/opentelemetry report calls as OpenTelemetry requires.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -35,7 +35,7 @@ async function spansOf(/** @type {() => Promise<unknown>} */ work) {
   return exporter.getFinishedSpans()
 }
 
-test('a call is a client span, with the attributes of databases', async () => {
+test('a call is a client span, with the attributes for databases', async () => {
   const { url, name } = await database
   const adapter = new PostgresAdapter(url)
   const [span, ...others] = await spansOf(() => adapter.set('a', 'secret'))
@@ -54,7 +54,7 @@ test('a call is a client span, with the attributes of databases', async () => {
   })
 })
 
-test('the span that is active where the call is made is its parent, also among calls at once', async () => {
+test('the span that is active at the call is its parent, also for concurrent calls', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const names = ['a', 'b', 'c', 'd']
   const spans = await spansOf(() =>
@@ -75,7 +75,7 @@ test('the span that is active where the call is made is its parent, also among c
   }
 })
 
-test('a failure is an error, with its code', async () => {
+test('a failed call has the error status, with its code', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const [span] = await spansOf(() => adapter.set('a', '\0').catch(() => {}))
   assert.equal(span?.attributes['error.type'], '22P05')
@@ -104,7 +104,7 @@ test('a span takes as long as its call', async () => {
   assert.ok(took >= held - 1 && took <= all + 1, `${took} ms, held for ${held} of ${all} ms`)
 })
 
-test('the metrics are the adapter’s', async () => {
+test('the metrics agree with those of the adapter', async () => {
   const adapter = new PostgresAdapter((await database).pool({ max: 5 }))
   const metrics = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
   const metricProducers = [new LatencyProducer(adapter)]

@@ -1,6 +1,6 @@
 // @ts-check
-// Tables whose partitions are partitioned again, with rows: `schema --missing` prints statements that make their indexes,
-// on the oldest PostgreSQL and on the one that the tests run on.
+// Tables with rows whose partitions are partitioned again: `schema --missing` prints statements that create their
+// indexes, on the oldest PostgreSQL and on the one that the tests run on.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -85,7 +85,7 @@ async function check(url) {
     const { stdout, stderr, code } = await runCommand(['schema', '--missing', ...GIVEN], { DATABASE_URL: url })
     assert.equal(code, 0, stderr)
     assert.equal(stdout.match(/INDEX CONCURRENTLY/g)?.length, 6, stdout)
-    // As psql does: statement by statement. Some of them may have run before.
+    // Like psql: statement by statement. Some of them may have run before.
     const statements = stdout.split(/(?<=;)\n/).filter((sql) => sql.trim() !== '')
     for (const sql of statements.slice(0, 6)) await client.query(sql)
     for (const sql of statements) await client.query(sql)
@@ -100,7 +100,7 @@ async function check(url) {
   }
 }
 
-test('two and three levels of partitions: the printed statements make valid indexes', async () => {
+test('two and three levels of partitions: the printed statements create valid indexes', async () => {
   await check((await here).ownUrl)
 })
 

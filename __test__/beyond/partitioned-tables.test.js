@@ -1,5 +1,5 @@
 // @ts-check
-// Tables that a migration has partitioned by hash: all operations, what goes beyond the documented API, indexes, and
+// Tables that a migration has partitioned by hash: all operations, features beyond the documented API, indexes, and
 // `doctor`. The contract suite runs on such tables in configurations of its own.
 'use strict'
 
@@ -72,11 +72,11 @@ const indexes = async (db) =>
                      WHERE relkind = 'I' AND NOT indisprimary ORDER BY 1`)
   ).map(({ name, valid }) => `${name} ${valid}`)
 
-test('every documented operation works, also where a partition has its columns in another order', async () => {
+test('every documented operation works, also if a partition has its columns in another order', async () => {
   const db = await attached
   await migrate(db)
   for (const [table, key] of TABLES) {
-    // One that was made by itself, and attached later.
+    // A partition that was created by itself, and attached later.
     await db.query(`
       DO $do$ DECLARE columns text; BEGIN
         SELECT string_agg(format('%I %s %s', attname, format_type(atttypid, atttypmod),
@@ -89,7 +89,7 @@ test('every documented operation works, also where a partition has its columns i
       END $do$`)
   }
   const { adapter, cache, results } = adapters(db)
-  // So that each operation meets each partition.
+  // So that each operation uses each partition.
   for (let round = 0; round < 8; round++) {
     const prefixed = (/** @type {any} */ provider) =>
       new provider.constructor(db.pool({ max: 2 }), { keyPrefix: `${round}:` })
@@ -107,7 +107,7 @@ test('every documented operation works, also where a partition has its columns i
   }
 })
 
-test('values, counts, tokens and results are those of an ordinary table', async () => {
+test('values, counts, tokens and results are the same as with an ordinary table', async () => {
   const db = await made
   await migrate(db)
   const { adapter, results } = adapters(db)
@@ -144,7 +144,7 @@ test('values, counts, tokens and results are those of an ordinary table', async 
   assert.equal(runs, keys.length)
 })
 
-test('notices name the table, not the partition: a release and a change of state are announced', async () => {
+test('notifications of a release and of a state change name the table, not the partition', async () => {
   const db = await notified
   await migrate(db)
   const listener = await db.plain.connect()
@@ -168,7 +168,7 @@ test('notices name the table, not the partition: a release and a change of state
   /** @type {string[]} */
   const states = []
   const unsubscribe = other.subscribe('breaker', ({ state }) => states.push(state))
-  // Its own first look comes before this one.
+  // The subscription's own first read comes before this one.
   await other.getState('breaker')
   await adapter.setState('breaker', { state: 'open', failureCount: 1 })
   // Either may come first: the subscriber has a connection of its own.
@@ -178,7 +178,7 @@ test('notices name the table, not the partition: a release and a change of state
   listener.release()
 })
 
-test('connect() makes the indexes of empty tables, and everything that goes beyond the documented schema', async () => {
+test('connect() creates the indexes of empty tables, and everything beyond the documented schema', async () => {
   const db = await bare
   await makeBare(db)
   const { adapter, results } = adapters(db)
@@ -194,7 +194,7 @@ test('connect() makes the indexes of empty tables, and everything that goes beyo
   assert.deepEqual(await doctor(db.url), { code: 0, bad: [] })
 })
 
-test('connect() locks no writer out of a table with rows: doctor names what makes the index, and that does', async () => {
+test('connect() blocks no writers of a table with rows: doctor prints statements that create the index', async () => {
   const db = await filled
   await makeBare(db)
   for (const [table, key] of TABLES.slice(0, 1)) {
@@ -213,13 +213,13 @@ test('connect() locks no writer out of a table with rows: doctor names what make
   const { stdout } = await runCommand(['schema', '--missing'], { DATABASE_URL: db.url })
   assert.match(stdout, /ON ONLY "public"\."go_goscope_locks"/)
   assert.equal(stdout.match(/CREATE INDEX CONCURRENTLY/g)?.length, 3)
-  // As psql does: statement by statement.
+  // Like psql: statement by statement.
   for (const sql of stdout.split(/(?<=;)\n/)) await db.query(sql)
   assert.ok((await indexes(db)).includes('idx_locks_expires true'))
   assert.deepEqual(await doctor(db.url), { code: 0, bad: [] })
 })
 
-test('the same for the table of a PostgresCacheAdapter, with rows and with unlike names', async () => {
+test('the same for the table of a PostgresCacheAdapter, with rows and with other names', async () => {
   const db = await cacheTable
   await db.query('CREATE SCHEMA "My ""schema"""')
   const name = '"My ""schema"""."Cache"'

@@ -1,5 +1,5 @@
 // @ts-check
-// tryProbe: who gets to try when a breaker's time has come.
+// tryProbe: which caller may try when a breaker's reset timeout has passed.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -31,7 +31,7 @@ async function age(/** @type {string} */ key, /** @type {number} */ ms) {
   )
 }
 
-test('an open breaker lets one through when its time has come, and not before', async () => {
+test('an open breaker lets one caller through after its reset timeout, and none before', async () => {
   const circuits = await adapter()
   await circuits.recordFailure('opens', 1)
   assert.equal(await circuits.tryProbe('opens', LONG), false)
@@ -42,7 +42,7 @@ test('an open breaker lets one through when its time has come, and not before', 
   assert.equal(await circuits.tryProbe('opens', LONG), false)
 })
 
-test('what the probe finds decides: a success closes, a failure opens for as long again', async () => {
+test('the outcome of the probe decides: a success closes, a failure opens for the same time again', async () => {
   const circuits = await adapter()
   for (const succeeds of [true, false]) {
     const key = `decides:${succeeds}`
@@ -56,7 +56,7 @@ test('what the probe finds decides: a success closes, a failure opens for as lon
   }
 })
 
-test('there is nothing to try where a breaker is closed, or was never stored', async () => {
+test('a breaker that is closed or was never stored grants no probe', async () => {
   const circuits = await adapter()
   await circuits.setState('closed', { state: 'closed', failureCount: 4, lastFailureTime: 0 })
   await age('closed', 10 * LONG)
@@ -65,7 +65,7 @@ test('there is nothing to try where a breaker is closed, or was never stored', a
   assert.equal(await circuits.getState('never stored'), null)
 })
 
-test('a probe that nobody reports on is free again after the time, for one', async () => {
+test('a probe without a reported outcome is granted again after the reset timeout, to one caller', async () => {
   const circuits = await adapter()
   await circuits.recordFailure('lost', 1)
   await age('lost', LONG)
@@ -75,7 +75,7 @@ test('a probe that nobody reports on is free again after the time, for one', asy
   assert.equal(await circuits.tryProbe('lost', LONG), false)
 })
 
-test('an open breaker without a last failure is as old as its row; one set with an old failure is due', async () => {
+test('an open breaker without a last failure is as old as its row; with an old failure it is due', async () => {
   const circuits = await adapter()
   await circuits.setState('by hand', { state: 'open', failureCount: 0 })
   assert.equal(await circuits.tryProbe('by hand', LONG), false)
@@ -85,7 +85,7 @@ test('an open breaker without a last failure is as old as its row; one set with 
   assert.equal(await circuits.tryProbe('old', LONG), true)
 })
 
-test('the span is measured by the server: a short one passes, the longest never does', async () => {
+test('the server measures the reset timeout: a short one passes, the longest never does', async () => {
   const circuits = await adapter()
   await circuits.recordFailure('span', 1)
   assert.equal(await circuits.tryProbe('span', Number.MAX_VALUE), false)
@@ -93,7 +93,7 @@ test('the span is measured by the server: a short one passes, the longest never 
   assert.equal(await circuits.tryProbe('span', 10), true)
 })
 
-test('columns that are TIMESTAMPTZ are measured likewise', async () => {
+test('TIMESTAMPTZ columns are measured likewise', async () => {
   const db = await database
   await db.query(`CREATE SCHEMA zoned;
     CREATE TABLE zoned.go_goscope_circuit (key TEXT PRIMARY KEY, state TEXT NOT NULL,
@@ -120,7 +120,7 @@ test('prefixes keep breakers apart, and any string is a key', async () => {
   }
 })
 
-test('who asks in vain writes nothing and locks nothing', async () => {
+test('a denied probe writes nothing and locks nothing', async () => {
   const db = await database
   const circuits = await adapter()
   await circuits.setState('vain:open', { state: 'open', failureCount: 1, lastFailureTime: await db.clock() })
@@ -135,14 +135,14 @@ test('who asks in vain writes nothing and locks nothing', async () => {
   for (const key of keys) assert.equal(await circuits.tryProbe(key, LONG), false)
   assert.deepEqual(await Promise.all(keys.map((key) => circuits.tryProbe(key, LONG))), [false, false, false])
   assert.deepEqual(await rows(), before)
-  // Nor do they wait for who holds the row.
+  // They also do not wait for the transaction that holds the row.
   const holder = await db.hold("SELECT FROM go_goscope_circuit WHERE key LIKE 'circuit:vain%' FOR UPDATE")
   const answers = inTime('a probe that is not due', Promise.all(keys.map((key) => circuits.tryProbe(key, LONG))))
   assert.deepEqual(await answers, [false, false, false])
   await holder.rollback()
 })
 
-test('the condition is asked again after a wait for the row', async () => {
+test('the condition is evaluated again after a wait for the row', async () => {
   const db = await database
   const circuits = await adapter()
   /** @type {[name: string, change: string, granted: boolean][]} */
@@ -165,13 +165,13 @@ test('the condition is asked again after a wait for the row', async () => {
       assert.deepEqual(
         await answers,
         keys.map(() => granted),
-        `somebody ${name}`,
+        `another process ${name}`,
       )
     }
   }
 })
 
-test('of 5 processes with 3 adapters each, exactly one gets to try, round after round', async () => {
+test('of 5 processes with 3 adapters each, exactly one may try in each round', async () => {
   const db = await database
   const circuits = await adapter()
   const ROUNDS = 40
@@ -186,7 +186,7 @@ test('of 5 processes with 3 adapters each, exactly one gets to try, round after 
   console.log(`# note: ${ROUNDS} rounds of 15 contenders, one winner each`)
 })
 
-test('many probes at once: each has its own answer, with time-outs of its own', async () => {
+test('concurrent probes with different reset timeouts each get their own answer', async () => {
   const db = await database
   const circuits = await adapter()
   const keys = Array.from({ length: 100 }, (_, n) => `many:${n}`)
@@ -204,14 +204,14 @@ test('many probes at once: each has its own answer, with time-outs of its own', 
   assert.ok(granted.includes(true) && granted.includes(false))
 })
 
-test('calls on one key take their turns: of many at once one is let through', async () => {
+test('calls on one key are serialized: one of many concurrent calls is let through', async () => {
   const circuits = await adapter()
   await circuits.setState('turns', { state: 'open', failureCount: 1, lastFailureTime: 0 })
   const granted = await Promise.all(Array.from({ length: 50 }, () => circuits.tryProbe('turns', LONG)))
   assert.deepEqual(granted, [true, ...Array(49).fill(false)])
 })
 
-test('an answer that is lost is a rejection, not a no, and the probe is free again after the time', async () => {
+test('a lost answer rejects instead of resolving to false; the probe is free again after the timeout', async () => {
   const db = await database
   const proxy = await startProxy(db.url)
   const [cut, sound] = [new PostgresAdapter(db.pool({ connectionString: proxy.url })), await adapter()]
@@ -225,7 +225,7 @@ test('an answer that is lost is a rejection, not a no, and the probe is free aga
   assert.equal(await cut.tryProbe('lost answer', LONG), true)
 })
 
-test('arguments that are none reject, and nothing is sent', async () => {
+test('invalid arguments reject, and nothing is sent', async () => {
   const circuits = /** @type {any} */ (await adapter())
   const type = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }
   const range = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }

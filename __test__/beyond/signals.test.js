@@ -1,6 +1,6 @@
 // @ts-check
-// The AbortSignals that callers give: of Node, and of polyfills that know neither `reason` nor `throwIfAborted`; one for
-// many calls.
+// The AbortSignals that callers pass: of Node, and of polyfills without `reason` and `throwIfAborted`. One signal may
+// serve many calls.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -13,7 +13,7 @@ const database = useDatabase()
 
 const TTL = { ttl: 60_000 }
 
-/** As the package `abort-controller` makes it: an event target with `aborted`, and no more. */
+/** Like a signal of the package `abort-controller`: an event target with `aborted`, and no more. */
 class OldSignal {
   aborted = false
   /** @type {Set<Function>} */
@@ -34,7 +34,7 @@ class OldSignal {
   }
 }
 
-test('a signal without `throwIfAborted` and `reason` ends a wait, and refuses one that has not begun', async () => {
+test('a signal without `throwIfAborted` and `reason` ends a wait, and prevents one that has not begun', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const held = await adapter.lock('old', TTL)
   const old = new OldSignal()
@@ -53,7 +53,7 @@ test('a signal without `throwIfAborted` and `reason` ends a wait, and refuses on
   await adapter.disconnect()
 })
 
-test('50 locks that wait on one signal make one listener, no warning, and leave nothing on the signal', async () => {
+test('50 waits with one signal add one listener, cause no warning, and leave nothing on the signal', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   /** @type {Error[]} */
   const warnings = []
@@ -75,7 +75,7 @@ test('50 locks that wait on one signal make one listener, no warning, and leave 
   const waits = Array.from({ length: 50 }, () => adapter.lock('many', { ...TTL, signal }))
   const outcomes = Promise.allSettled(waits)
   assert.equal(listeners, 1)
-  // Ten of them are granted, and take their callbacks away.
+  // Ten of them are granted, and remove their callbacks.
   await held.release()
   for (const wait of waits.slice(0, 10)) await (await inTime('a lock', wait)).release()
   const last = await inTime('a lock', /** @type {Promise<any>} */ (waits[10]))
@@ -92,7 +92,7 @@ test('50 locks that wait on one signal make one listener, no warning, and leave 
 })
 
 for (const title of ['run', 'getOrSet']) {
-  test(`50 calls of ${title} that wait on one signal make one listener, and an old one ends them`, async () => {
+  test(`50 calls of ${title} with one signal add one listener, and an old signal ends them`, async () => {
     const pool = (await database).pool()
     const [adapter, results] = [new PostgresAdapter(pool), new PostgresIdempotencyAdapter(pool)]
     const start = (/** @type {() => unknown} */ work, options = {}) =>

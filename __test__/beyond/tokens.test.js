@@ -1,5 +1,5 @@
 // @ts-check
-// Fencing tokens: they grow in the order in which a lock is held, and a stale holder cannot write.
+// Fencing tokens: they increase in the order of the holders of a lock, and a stale holder cannot write.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -19,7 +19,7 @@ const [database, contended, documented, narrow, wide, zoned, forged] = Array.fro
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const tokenless = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 after(() => administer(`DROP ROLE IF EXISTS ${tokenless}`))
-// The database's drop, which its grants go with, comes before: hooks run in the order in which they were made.
+// The database, with its grants, is dropped before: hooks run in the order in which they were registered.
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 
 /** @typedef {Awaited<typeof database>} Database */
@@ -48,7 +48,7 @@ function grow(tokens) {
   for (const [n, token] of tokens.entries()) assert.ok(n === 0 || token > tokens[n - 1], `${tokens}`)
 }
 
-test('tokens grow over release, expiry, force and being taken again; an extension keeps them', async () => {
+test('tokens increase after release, expiry, forceRelease and reacquisition; an extension keeps them', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   const tokens = []
@@ -71,7 +71,7 @@ test('tokens grow over release, expiry, force and being taken again; an extensio
   grow(tokens)
 })
 
-test('many keys at once have a token each, and each is right', async () => {
+test('concurrent acquisitions of many keys each get their own valid token', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   const keys = Array.from({ length: 300 }, (_, n) => `many${n}`)
@@ -84,7 +84,7 @@ test('many keys at once have a token each, and each is right', async () => {
   await assert.rejects(check(db, 'many0', second[1].fencingToken), { code: 'GF001' })
 })
 
-test('a poll of a busy lock draws nothing', async () => {
+test('a poll of a busy lock draws no token', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   await taken(adapter, 'busy')
@@ -96,7 +96,7 @@ test('a poll of a busy lock draws nothing', async () => {
   assert.equal(await drawn(), before)
 })
 
-/** The number that is stored is drawn before the row is in place; this makes the time between long, and unlike. */
+/** The stored number is drawn before the row is in place. This makes the time between the two long and irregular. */
 const SLOW_INSERTS = `
   CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN PERFORM pg_sleep(random() * random() * 0.02); RETURN NEW; END $$;
@@ -112,7 +112,7 @@ async function judge(query) {
   return { writes: rows.length, keys: keys.size, processes: new Set(rows.map(({ by }) => by)).size }
 }
 
-test('of many processes that take, lose, free and leave the same locks, each has a greater token than those before', async () => {
+test('many processes acquire, lose, free and abandon the same locks: each token exceeds those before', async () => {
   const db = await contended
   await new PostgresAdapter(db.pool()).connect()
   await db.query(SLOW_INSERTS)
@@ -173,12 +173,12 @@ test('the same, while processes are killed, and the server crashes and recovers'
   }
 })
 
-test('a stale holder cannot write, whoever has taken the lock since, and however', async () => {
+test('a stale holder cannot write, no matter which process has acquired the lock since, and how', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   /** @type {[string, (key: string) => Promise<unknown>][]} */
   const successions = [
-    ['nobody', async () => {}],
+    ['no process', async () => {}],
     ['a holder with a token', (key) => taken(adapter, key)],
     [
       'the pg-based adapter',
@@ -190,7 +190,7 @@ test('a stale holder cannot write, whoever has taken the lock since, and however
       },
     ],
     [
-      'somebody who updates the row, and knows nothing of tokens',
+      'a process that updates the row, and does not know tokens',
       (key) =>
         db.query("UPDATE go_goscope_locks SET owner = 'other', expires_at = 'infinity' WHERE key = $1", [
           `lock:${key}`,
@@ -213,7 +213,7 @@ test('a stale holder cannot write, whoever has taken the lock since, and however
   }
 })
 
-test('until the transaction that has checked a token ends, nobody takes the lock over, and its holder may extend it', async () => {
+test('a transaction that has checked a token blocks takeovers until its end; the holder may still extend', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool())
   const lease = await taken(adapter, 'guarded', 60_000)
@@ -236,7 +236,7 @@ test('until the transaction that has checked a token ends, nobody takes the lock
   await inTime('the release', released)
 })
 
-test('that holds for a takeover by a role that may draw no tokens', async () => {
+test('a transaction that has checked a token also blocks takeovers by roles that may not draw tokens', async () => {
   const db = await database
   const lease = await taken(new PostgresAdapter(db.pool()), 'unequal', 60_000)
   await db.query(`CREATE ROLE ${tokenless} LOGIN PASSWORD 'secret'`)
@@ -259,7 +259,7 @@ test('that holds for a takeover by a role that may draw no tokens', async () => 
 })
 
 for (const [n, how] of ['sql/schema.sql', 'connect()'].entries()) {
-  test(`a temporary table forges no token where ${how} has made the check`, async () => {
+  test(`a temporary table cannot forge a token if ${how} has created the check`, async () => {
     const db = await forged
     await db.query(`CREATE SCHEMA s${n}; ALTER DATABASE ${db.name} SET search_path = s${n}`)
     const client = new pg.Client({ connectionString: db.ownUrl })
@@ -295,7 +295,7 @@ test('keys of any kind and prefixes, as the adapter stores them', async () => {
   }
 })
 
-test('tables with narrow keys, TIMESTAMPTZ, and in another schema than others of the same name', async () => {
+test('tables with narrow keys, with TIMESTAMPTZ, and with the same name in another schema have tokens', async () => {
   const db = await zoned
   await db.query(`
     CREATE SCHEMA one; CREATE SCHEMA "Two's";
@@ -317,7 +317,7 @@ test('tables with narrow keys, TIMESTAMPTZ, and in another schema than others of
   await assert.rejects(checkIn('one', two.fencingToken), { code: 'GF001' })
 })
 
-test('a table that has what is documented and no more: all of that works, there is no token, and connect() mends it', async () => {
+test('on a documented table without additions the documented API works, and connect() adds tokens', async () => {
   const db = await documented
   const documentedTable = `
     CREATE TABLE go_goscope_locks (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at TIMESTAMP NOT NULL);
@@ -330,12 +330,12 @@ test('a table that has what is documented and no more: all of that works, there 
   assert.equal(await reader.acquire('k', 1000, 'other'), null)
   assert.equal(await lease.extend(60_000), true)
 
-  // Somebody keeps the table busy: connect() does not wait for long, and takes it as it is.
+  // A writer keeps the table busy: connect() does not wait for long, and uses the table unchanged.
   const writer = await db.hold("INSERT INTO go_goscope_locks VALUES ('w', 'w', 'infinity')")
   const owner = new PostgresAdapter(db.pool())
   let isConnected = false
   const connected = inTime('connect() beside a writer', owner.connect()).then(() => (isConnected = true))
-  // Nor does it hold up those who write beside it, for as long as it tries.
+  // It also does not block concurrent writers while it tries.
   for (let n = 0; !isConnected; n++) {
     await inTime('a write', db.query(`INSERT INTO go_goscope_locks VALUES ('beside${n}', 'w', 'infinity')`))
   }
@@ -346,20 +346,20 @@ test('a table that has what is documented and no more: all of that works, there 
 
   await owner.connect()
   grow([(await taken(owner, 'x', 1000, without.owner)).fencingToken])
-  // Whoever connected before goes on without, and must not pass another's token on.
+  // An adapter that connected before continues without tokens, and must not return another holder's token.
   const held = await taken(owner, 'y', 100)
   await until('its end', async () => (await owner.holder('y')) === null)
   const unknowing = await taken(reader, 'y')
   assert.throws(() => unknowing.fencingToken, { code: 'ERR_FENCING_UNAVAILABLE' })
   await assert.rejects(check(db, 'y', held.fencingToken), { code: 'GF001' })
 
-  // A table that is dropped, and made again without, under an adapter that knew it otherwise.
+  // The table is dropped, and created again without additions, while an adapter expects them.
   await db.query(`DROP TABLE go_goscope_locks; ${documentedTable}`)
   const found = await taken(owner, 'z')
   assert.throws(() => found.fencingToken, { code: 'ERR_FENCING_UNAVAILABLE' })
 })
 
-test('20 processes connect at once to a table that has what is documented and no more', async () => {
+test('20 processes connect at once to a documented table without additions', async () => {
   const db = await wide
   await db.query(
     'CREATE TABLE go_goscope_locks (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at TIMESTAMP NOT NULL)',
@@ -370,7 +370,7 @@ test('20 processes connect at once to a table that has what is documented and no
   await check(db, 'k', (await taken(adapter)).fencingToken)
 })
 
-test('a role with the rights of sql/role.sql draws tokens; without the sequence it goes on without', async () => {
+test('a role with the rights of sql/role.sql draws tokens; without the sequence it works without tokens', async () => {
   const db = await narrow
   await db.query(migration('schema.sql'))
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)

@@ -1,5 +1,5 @@
 // @ts-check
-// How long run() and getOrSet() wait for other callers: never for themselves, and no longer than `wait` and `signal` say.
+// How long run() and getOrSet() wait for other callers: never for themselves, within the limits `wait` and `signal`.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -15,7 +15,7 @@ const TIMEOUT = { code: 'ERR_WORK_WAIT_TIMEOUT', message: /"[^"]+" was not done 
 
 /** @typedef {(key: string, work: (context: any) => any, options?: any) => Promise<any>} Do */
 
-/** Who does work under a key; each call of `make` gives one with connections of its own. */
+/** The functions that do work under a key. Each call of `make` returns one with connections of its own. */
 const DOERS = {
   'run()': {
     make: (/** @type {any} */ pool, /** @type {string} */ keyPrefix) => {
@@ -37,7 +37,7 @@ const DOERS = {
   },
 }
 
-/** A promise, and what resolves it. */
+/** A promise, and the function that resolves it. */
 function gate() {
   let open = () => {}
   const opened = new Promise((/** @type {(nothing: void) => void} */ resolve) => (open = resolve))
@@ -47,14 +47,14 @@ function gate() {
 let prefixes = 0
 
 for (const [title, { make }] of Object.entries(DOERS)) {
-  /** Two that know nothing of each other but what the server says, under a prefix of their own. */
+  /** Two that share nothing but the server, under a prefix of their own. */
   const two = async () => {
     const db = await database
     const prefix = `${prefixes++}:`
     return [make(db.pool({ max: 3 }), prefix), make(db.pool({ max: 3 }), prefix)]
   }
 
-  test(`${title} within the work under the same key rejects at once, however deep`, async () => {
+  test(`${title} within the work of the same key rejects at once, at any depth`, async () => {
     const [once] = await two()
     const work = async () => {
       await assert.rejects(
@@ -71,7 +71,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
       })
     }
     assert.equal(await inTime('the work', once('a', work)), 'deep')
-    // Where it is not caught, the work fails, and the next caller does it.
+    // If the error is not caught, the work fails, and the next caller does it.
     await assert.rejects(
       once('fails', () => once('fails', () => 1)),
       { code: OWN.code },
@@ -79,7 +79,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
     assert.equal(await once('fails', () => 2), 2)
   })
 
-  test(`${title} of the same key is served when the work is over, and under another prefix`, async () => {
+  test(`${title} of the same key works after the end of the work, and under another prefix`, async () => {
     const db = await database
     const pool = db.pool({ max: 3 })
     const [once, other] = [make(pool, `${prefixes++}:`), make(pool, `${prefixes++}:`)]
@@ -87,14 +87,14 @@ for (const [title, { make }] of Object.entries(DOERS)) {
     /** @type {Promise<any> | undefined} */
     let later
     const work = async () => {
-      // Not awaited by the work: it goes on when that is over.
+      // The work does not await this call, which continues after the end of the work.
       later = opened.then(() => once('a', () => assert.fail('there is a result')))
       return await other('a', () => 'of the other prefix')
     }
     assert.equal(await inTime('the work', once('a', work)), 'of the other prefix')
     open()
     assert.equal(
-      await inTime('the call that the work has left behind', /** @type {any} */ (later)),
+      await inTime('the call that the work did not await', /** @type {any} */ (later)),
       'of the other prefix',
     )
   })
@@ -103,7 +103,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
     ['through one pool', true],
     ['through two', false],
   ])) {
-    test(`${title}: two that wait for each other crosswise end by "wait", ${where}`, async () => {
+    test(`${title}: two calls that wait for each other end by "wait", ${where}`, async () => {
       const [first, second] = await two()
       const other = isShared ? first : second
       const [a, b] = [gate(), gate()]
@@ -155,7 +155,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
     const controller = new AbortController()
     const work = async () => {
       controller.abort()
-      // Another caller's time is up meanwhile, so this one's is, too.
+      // Another caller's wait has ended meanwhile, so this one's limit has passed, too.
       await assert.rejects(
         other('own', () => assert.fail('it ran'), { wait: 100 }),
         TIMEOUT,
@@ -166,7 +166,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
     assert.equal(await once('own at once', () => 'done', { wait: 0 }), 'done')
   })
 
-  test(`${title}: the others of a process go on waiting when the first of them gives up`, async () => {
+  test(`${title}: if the first waiter of a process gives up, the others continue to wait`, async () => {
     const [first, second] = await two()
     const { open, opened } = gate()
     const began = gate()
@@ -186,7 +186,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
   })
 }
 
-test('a compute that an entry refreshes in the background may ask for the entry whose compute has begun that', async () => {
+test('a background refresh may request the entry whose compute has begun the refresh', async () => {
   const cache = new PostgresAdapter((await database).pool(), { keyPrefix: 'refresh:' })
   const options = { ttl: 1, staleTtl: 600_000 }
   const mayEnd = gate()
@@ -216,7 +216,7 @@ test('a compute that an entry refreshes in the background may ask for the entry 
   assert.equal(seen, 'of a')
 })
 
-test('bad limits reject, and nothing runs', async () => {
+test('invalid limits reject, and nothing runs', async () => {
   const results = new PostgresIdempotencyAdapter((await database).pool())
   const cache = new PostgresCacheAdapter((await database).pool())
   const never = () => assert.fail('it ran')
@@ -242,7 +242,7 @@ test('a wait that has ended does not keep the process alive', async () => {
     return 'done'
   })
   await began.opened
-  // It ends while the work goes on, or is killed.
+  // The process ends while the work still runs, or it is killed.
   const said = await runScript(
     db.url,
     `const results = new PostgresIdempotencyAdapter(new pg.Pool({ connectionString: url }))
