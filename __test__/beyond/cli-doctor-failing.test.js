@@ -238,7 +238,7 @@ for (const [mode, isFine, message] of /** @type {const} */ ([
       assert.deepEqual([code, check('pooler')?.status], isFine ? [0, 'warning'] : [1, 'failed'])
       assert.match(String(check('pooler')?.message), message)
       if (!isFine) {
-        // Many at once take a transaction of three statements.
+        // Many concurrent calls are sent as a transaction of three statements.
         const adapter = new PostgresAdapter(db.pool({ connectionString: pooler.url }))
         const writes = Array.from({ length: 20 }, (_, n) => adapter.set(`k${n}`, n))
         await assert.rejects(Promise.all(writes), { code: '08P01', message: /not allowed in statement pooling mode/ })

@@ -193,7 +193,7 @@ test('a table of the pg-based adapter without additions passes with a warning', 
   assert.equal(stdout, '[]\n')
 })
 
-test('--table: the table of a PostgresCacheAdapter', async () => {
+test('--table checks the table of a PostgresCacheAdapter', async () => {
   const db = await sound
   await new PostgresCacheAdapter(db.pool({ connectionString: db.ownUrl }), { tableName: 'Sessions' }).initialize()
   const well = await examine(db.ownUrl, ['--table', 'Sessions'])
@@ -211,7 +211,7 @@ test('--table: the table of a PostgresCacheAdapter', async () => {
   assert.match((await examine(db.ownUrl, ['--table', 'nowhere'])).check('nowhere').message, /is missing/)
 })
 
-test('settings of the database', async () => {
+test('settings of the database that limit or endanger writes are reported', async () => {
   const db = await set
   await connect(db)
   const alter = (/** @type {string} */ sql) => db.query(`ALTER DATABASE ${db.name} SET ${sql}`)
@@ -300,7 +300,7 @@ const skip = noPooler || false
 const pooler = skip ? undefined : sound.then(({ ownUrl }) => startPooler(ownUrl))
 after(async () => (await pooler)?.stop())
 
-test('a transaction pooler', { skip }, async () => {
+test('a transaction pooler is a warning', { skip }, async () => {
   const { url } = /** @type {any} */ (await pooler)
   const { ok, check } = await examine(url)
   assert.ok(ok)

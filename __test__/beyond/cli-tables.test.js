@@ -283,7 +283,7 @@ test('status does not count a large table, and marks the number as an estimate',
   await db.query('TRUNCATE go_goscope_locks')
 })
 
-test('empty tables', async () => {
+test('empty tables are reported as empty', async () => {
   const db = await empty
   await new PostgresAdapter(db.pool({ connectionString: db.ownUrl })).connect()
   const run = async (/** @type {string[]} */ ...args) => (await runCommand(args, { DATABASE_URL: db.ownUrl })).stdout

@@ -38,7 +38,7 @@ for (const name of COMMANDS) {
   })
 }
 
-test('--version', async () => {
+test('--version prints the version', async () => {
   assert.deepEqual((await runCommand(['--version'])).stdout, `${version}\n`)
 })
 

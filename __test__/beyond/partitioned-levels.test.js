@@ -104,7 +104,7 @@ test('two and three levels of partitions: the printed statements create valid in
   await check((await here).ownUrl)
 })
 
-test('the same on PostgreSQL 13', async () => {
+test('the printed statements create valid indexes on PostgreSQL 13, too', async () => {
   const server = await startPostgres({ package: postgresPackage(13) })
   try {
     await check(server.url)

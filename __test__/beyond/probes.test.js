@@ -11,7 +11,7 @@ const { inProcesses } = require('../helpers/processes.js')
 const { startProxy } = require('../helpers/proxy.js')
 const { inTime } = require('../helpers/waiting.js')
 
-/** A span that does not pass during a test. */
+/** A reset timeout that does not pass during a test. */
 const LONG = 600_000
 
 const database = useDatabase()

@@ -127,7 +127,7 @@ test('many processes acquire, lose, free and abandon the same locks: each token 
   assert.ok(refused > 0, 'no lease ran out')
 })
 
-test('the same, while processes are killed, and the server crashes and recovers', {
+test('tokens of a lock increase while processes are killed, and the server crashes and recovers', {
   skip: process.platform !== 'linux',
 }, async () => {
   const server = await startMortalServer()
@@ -280,7 +280,7 @@ for (const [n, how] of ['sql/schema.sql', 'connect()'].entries()) {
   })
 }
 
-test('keys of any kind and prefixes, as the adapter stores them', async () => {
+test('the check accepts keys of any kind and prefixes, as the adapter stores them', async () => {
   const db = await database
   const long = 'x'.repeat(10_000)
   for (const keyPrefix of ['', 'app:', '%_\\', long, '\u0001#']) {
@@ -385,7 +385,7 @@ test('a role with the rights of sql/role.sql draws tokens; without the sequence 
   const without = await taken(adapter, 'other')
   assert.throws(() => without.fencingToken, { code: 'ERR_FENCING_UNAVAILABLE', message: /sql\/role\.sql/ })
   assert.equal(await without.isValid(), true)
-  // Numbers that are drawn ahead are not in order.
+  // A sequence with CACHE draws numbers ahead, and they are not in order.
   await db.query(`GRANT USAGE ON SEQUENCE go_goscope_locks_fencing_token_seq TO ${role}`)
   await db.query('ALTER SEQUENCE go_goscope_locks_fencing_token_seq CACHE 10')
   await adapter.connect()

@@ -150,7 +150,7 @@ for (const [title, { make }] of Object.entries(DOERS)) {
     })
   }
 
-  test(`${title}: neither ends the caller's own work`, async () => {
+  test(`${title}: "wait" and "signal" do not end the caller's own work`, async () => {
     const [once, other] = await two()
     const controller = new AbortController()
     const work = async () => {
