@@ -219,7 +219,7 @@ test('connect() blocks no writers of a table with rows: doctor prints statements
   assert.deepEqual(await doctor(db.url), { code: 0, bad: [] })
 })
 
-test('doctor and schema --missing find the indexes of a PostgresCacheAdapter table with rows and quoted names', async () => {
+test('doctor and schema --missing handle a PostgresCacheAdapter table with quoted names', async () => {
   const db = await cacheTable
   await db.query('CREATE SCHEMA "My ""schema"""')
   const name = '"My ""schema"""."Cache"'
