@@ -7,7 +7,7 @@ const { settled } = require('./bridge.js')
 const { ComputedEntries } = require('./computed-entries.js')
 const { LifeCycle } = require('./life-cycle.js')
 const { coded } = require('./errors.js')
-const { OneAtATime } = require('./one-at-a-time.js')
+const { SingleFlight } = require('./single-flight.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider extends LifeCycle {
@@ -21,7 +21,7 @@ class CacheProvider extends LifeCycle {
   /**
    * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Cache} cache
-   * @param {import('./one-at-a-time.js').Claims} claims
+   * @param {import('./single-flight.js').Claims} claims
    * @param {string} durability
    */
   constructor(connection, cache, claims, durability) {
@@ -131,7 +131,7 @@ class CacheProvider extends LifeCycle {
   }
 
   #compute() {
-    return new ComputedEntries(this.#connection, this.#cache, new OneAtATime(this.#connection, this.#claims))
+    return new ComputedEntries(this.#connection, this.#cache, new SingleFlight(this.#connection, this.#claims))
   }
 
   /**

@@ -5,7 +5,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { pause } = require('./clock.js')
 const { isUnreachable } = require('./unreachable.js')
-const { Patience } = require('./one-at-a-time.js')
+const { OutageTolerance } = require('./single-flight.js')
 const { optionsOf } = require('./options.js')
 const { isRefusal } = require('./adapter-connection.js')
 const { coded } = require('./errors.js')
@@ -47,8 +47,8 @@ const LOOKS = 8
 class ComputedEntries {
   #connection
   #cache
-  #oneAtATime
-  /** @type {Map<string, { outcome: Promise<Computed>, limit: WaitLimit, patience: Patience }>} with the limit of the caller that began it */
+  #singleFlight
+  /** @type {Map<string, { outcome: Promise<Computed>, limit: WaitLimit, tolerance: OutageTolerance }>} with the limit of the caller that began it */
   #computing = new Map()
   /** @type {Set<string>} */
   #refreshing = new Set()
@@ -60,12 +60,12 @@ class ComputedEntries {
   /**
    * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Cache} cache
-   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
+   * @param {import('./single-flight.js').SingleFlight} singleFlight
    */
-  constructor(connection, cache, oneAtATime) {
+  constructor(connection, cache, singleFlight) {
     this.#connection = connection
     this.#cache = cache
-    this.#oneAtATime = oneAtATime
+    this.#singleFlight = singleFlight
   }
 
   /**
@@ -76,7 +76,7 @@ class ComputedEntries {
    */
   async getOrSet(key, compute, options, count) {
     const { limit: given, ...asked } = wantedBy(key, compute, options)
-    this.#oneAtATime.assertNotWithin(asked.name, asked.key)
+    this.#singleFlight.assertNotWithin(asked.name, asked.key)
     const limit = new WaitLimit(asked.key, given)
     try {
       limit.throwIfReached()
@@ -117,7 +117,7 @@ class ComputedEntries {
     const { signal } = new AbortController()
     const work = () => this.#jsonOf(compute, signal)
     computing = this.#connection
-      .during(() => this.#oneAtATime.withoutClaim(name, work))
+      .during(() => this.#singleFlight.withoutClaim(name, work))
       .finally(() => this.#computingAnyway.delete(name))
     this.#computingAnyway.set(name, computing)
     return computing
@@ -157,10 +157,10 @@ class ComputedEntries {
     const { name, limit } = wanted
     let computing = this.#computing.get(name)
     if (!computing) {
-      const patience = new Patience()
-      const work = { ...this.#work(wanted, false), patience }
-      const outcome = this.#oneAtATime.do(work).finally(() => this.#computing.delete(name))
-      computing = { outcome, limit, patience }
+      const tolerance = new OutageTolerance()
+      const work = { ...this.#work(wanted, false), tolerance }
+      const outcome = this.#singleFlight.do(work).finally(() => this.#computing.delete(name))
+      computing = { outcome, limit, tolerance }
       this.#computing.set(name, computing)
     }
     return computing
@@ -186,7 +186,7 @@ class ComputedEntries {
       if (!isFirst) limit.beforeWaiting()
       const computing = this.#computed(wanted)
       // The wait for another caller is not worth a wait for the database: this caller computes by itself.
-      if (wanted.computesAnyway) computing.patience.lose()
+      if (wanted.computesAnyway) computing.tolerance.end()
       try {
         const { json, isStored, loss } = await limit.race(computing.outcome)
         if (loss && !wanted.computesAnyway) throw loss
@@ -211,7 +211,7 @@ class ComputedEntries {
     if (this.#refreshing.has(name)) return
     this.#refreshing.add(name)
     const limit = new WaitLimit(wanted.key, { wait: null, signal: undefined })
-    outsideWork(() => this.#oneAtATime.tryTo(this.#work({ ...wanted, limit }, true)))
+    outsideWork(() => this.#singleFlight.tryTo(this.#work({ ...wanted, limit }, true)))
       .catch(() => {})
       .finally(() => this.#refreshing.delete(name))
   }
@@ -219,7 +219,7 @@ class ComputedEntries {
   /**
    * @param {Wanted} wanted
    * @param {boolean} isRefresh whether a stale value is to be replaced
-   * @returns {import('./one-at-a-time.js').Work<Computed>}
+   * @returns {import('./single-flight.js').Work<Computed>}
    */
   #work(wanted, isRefresh) {
     const { name, key, compute, ttl, staleTtl, claimTtl, limit } = wanted

@@ -9,7 +9,7 @@ const { adapterOptions } = require('./options.js')
 const { LifeCycle } = require('./life-cycle.js')
 const { isFailedResult } = require('./failed-result.js')
 const { IdempotentRuns } = require('./idempotent-runs.js')
-const { OneAtATime } = require('./one-at-a-time.js')
+const { SingleFlight } = require('./single-flight.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter extends LifeCycle {
@@ -74,7 +74,7 @@ class PostgresIdempotencyAdapter extends LifeCycle {
    * @param {unknown} [options]
    */
   async run(key, work, options) {
-    this.#runs ??= new IdempotentRuns(this.#connection, this.#results, new OneAtATime(this.#connection, this.#claims))
+    this.#runs ??= new IdempotentRuns(this.#connection, this.#results, new SingleFlight(this.#connection, this.#claims))
     return await this.#runs.run(key, work, options)
   }
 }

@@ -32,19 +32,19 @@ const NO_PLACE =
 class IdempotentRuns {
   #connection
   #results
-  #oneAtATime
+  #singleFlight
   /** @type {Map<string, Promise<void>>} what this process works at, or waits for another's; each ends, and never fails */
   #running = new Map()
 
   /**
    * @param {import('./adapter-connection.js').AdapterConnection} connection
    * @param {import('../native').Idempotency} results
-   * @param {import('./one-at-a-time.js').OneAtATime} oneAtATime
+   * @param {import('./single-flight.js').SingleFlight} singleFlight
    */
-  constructor(connection, results, oneAtATime) {
+  constructor(connection, results, singleFlight) {
     this.#connection = connection
     this.#results = results
-    this.#oneAtATime = oneAtATime
+    this.#singleFlight = singleFlight
   }
 
   /**
@@ -55,7 +55,7 @@ class IdempotentRuns {
   async run(key, work, options) {
     const { limit: given, ...wanted } = runOf(key, work, options)
     this.#connection.assertOpen()
-    this.#oneAtATime.assertNotWithin(wanted.name, wanted.key)
+    this.#singleFlight.assertNotWithin(wanted.name, wanted.key)
     const limit = new WaitLimit(wanted.key, given)
     try {
       limit.throwIfReached()
@@ -85,7 +85,7 @@ class IdempotentRuns {
     const find = () => this.#find(run)
     const begin = () => this.#find(run, true)
     const work = (/** @type {AbortSignal} */ signal) => this.#work(run, signal)
-    const outcome = this.#oneAtATime.do({ name, key, claimTtl, limit, find, begin, work })
+    const outcome = this.#singleFlight.do({ name, key, claimTtl, limit, find, begin, work })
     const isOver = () => {
       this.#running.delete(name)
     }

@@ -116,11 +116,11 @@ class Lease {
   async #extend(ttl) {
     const length = leaseTtl('ttl', ttl, this.#defaultTtl)
     // While the lease lasts, a failure is no reason to give it up; when it is over, another try is of no use.
-    const patience = Math.max(this.#left(), 0)
+    const retryTime = Math.max(this.#left(), 0)
     const called = now()
     const isExtended = settled(
       await this.#connection.send((slot) =>
-        this.#locks.extend(slot, this.#name, length, this.#owner, patience, this.#renewal.number, this.#token),
+        this.#locks.extend(slot, this.#name, length, this.#owner, retryTime, this.#renewal.number, this.#token),
       ),
     )
     if (isExtended) {

@@ -11,7 +11,7 @@ use super::computing;
 use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
 use super::entries::{self, Write};
-use super::gather::Gather;
+use super::join::Join;
 use super::keys::{self, MARKER, Prefix};
 use super::table::{Definition, Durability, Index, Table};
 use super::template::Template;
@@ -240,9 +240,9 @@ impl Cache {
         reply: Reply,
         call: impl Fn(T, Reply),
     ) {
-        let Some(gather) = Gather::new(items.len(), json, reply) else { return };
+        let Some(join) = Join::new(items.len(), json, reply) else { return };
         for (number, item) in items.into_iter().enumerate() {
-            call(item, gather.reply(number));
+            call(item, join.reply(number));
         }
     }
 
@@ -345,13 +345,13 @@ fn read_count(rows: &[Row]) -> Result<Answer, Error> {
 fn read_keys(rows: &[Row]) -> Result<Answer, Error> {
     let key = |row: &Row| {
         let tail: String = row.cell(0)?;
-        let told = match row.cell::<Option<&str>>(1)? {
+        let original = match row.cell::<Option<&str>>(1)? {
             Some(name) if tail.starts_with(MARKER) => {
                 keys::told_by(&tail, name, row.cell(2)?).map(Cow::into_owned)
             }
             _ => None,
         };
-        Ok(told.unwrap_or_else(|| keys::json(&tail).into_owned()))
+        Ok(original.unwrap_or_else(|| keys::json(&tail).into_owned()))
     };
     let keys: Vec<String> = rows.iter().map(key).collect::<Result<_, Error>>()?;
     Ok(Answer::Done(list(keys.into_iter())))

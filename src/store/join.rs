@@ -8,7 +8,7 @@ use crate::sync::lock;
 /// The outcomes of some calls, in the order in which the calls were made. The caller gets the outcome when the last
 /// call has finished. So when the caller sees a failure, no call is still under way. If several calls fail, the
 /// caller gets the failure of the first of them in that order.
-pub(super) struct Gather<J> {
+pub(super) struct Join<J> {
     state: Mutex<State<J>>,
 }
 
@@ -16,10 +16,10 @@ struct State<J> {
     waiting_for: usize,
     outcomes: Vec<String>,
     failure: Option<(usize, Error)>,
-    told: Option<(J, Reply)>,
+    asked_by: Option<(J, Reply)>,
 }
 
-impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Gather<J> {
+impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Join<J> {
     /// `json` joins the results of the calls into one text.
     pub(super) fn new(calls: usize, json: J, reply: Reply) -> Option<Arc<Self>> {
         if calls == 0 {
@@ -30,15 +30,15 @@ impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Gather<J> {
             waiting_for: calls,
             outcomes: vec![String::new(); calls],
             failure: None,
-            told: Some((json, reply)),
+            asked_by: Some((json, reply)),
         };
         Some(Arc::new(Self { state: Mutex::new(state) }))
     }
 
     /// The reply that gets the outcome of the call with this number.
     pub(super) fn reply(self: &Arc<Self>, number: usize) -> Reply {
-        let gather = self.clone();
-        Reply::new(move |outcome| gather.take(number, outcome))
+        let join = self.clone();
+        Reply::new(move |outcome| join.take(number, outcome))
     }
 
     fn take(&self, number: usize, outcome: Outcome) {
@@ -54,7 +54,7 @@ impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Gather<J> {
         if state.waiting_for > 0 {
             return;
         }
-        let Some((json, reply)) = state.told.take() else { return };
+        let Some((json, reply)) = state.asked_by.take() else { return };
         let outcome = match state.failure.take() {
             Some((_, error)) => Err(error),
             None => Ok(json(std::mem::take(&mut state.outcomes))),
@@ -74,8 +74,8 @@ mod tests {
         let reply = Reply::new(move |outcome| {
             *lock(&hears) = Some(outcome.map_err(|error| format!("{error:?}")));
         });
-        let gather = Gather::new(2, |outcomes| outcomes.join("+"), reply).expect("there are calls");
-        let replies: Vec<_> = outcomes.iter().map(|(number, _)| gather.reply(*number)).collect();
+        let join = Join::new(2, |outcomes| outcomes.join("+"), reply).expect("there are calls");
+        let replies: Vec<_> = outcomes.iter().map(|(number, _)| join.reply(*number)).collect();
         for (reply, (_, outcome)) in replies.into_iter().zip(outcomes) {
             reply.settle(outcome);
         }
@@ -100,7 +100,7 @@ mod tests {
         let heard = Arc::new(Mutex::new(None));
         let hears = heard.clone();
         let reply = Reply::new(move |outcome| *lock(&hears) = outcome.ok());
-        assert!(Gather::new(0, |outcomes| outcomes.len().to_string(), reply).is_none());
+        assert!(Join::new(0, |outcomes| outcomes.len().to_string(), reply).is_none());
         assert_eq!(lock(&heard).take(), Some("0".into()));
     }
 }

@@ -19,7 +19,7 @@ const LONGEST_PAUSE_MS = 250
  * @property {string} key as the caller knows it
  * @property {number} claimTtl how long the claim of a process that crashes lasts
  * @property {import('./wait-limit.js').WaitLimit} limit how long its caller waits for others
- * @property {Patience} [patience] of its wait for others; absent: it retries transient failures
+ * @property {OutageTolerance} [tolerance] of its wait for others; absent: it retries transient failures
  * @property {() => Promise<F | undefined>} find what has come of the work already
  * @property {() => Promise<F | undefined>} [begin] in place of `find`, by the process that has the claim
  * @property {(signal: AbortSignal) => Promise<F>} work it must leave behind what `find` finds; not begun any more once the
@@ -27,25 +27,25 @@ const LONGEST_PAUSE_MS = 250
  */
 
 /**
- * Whether a wait for others continues while the database cannot be reached, or fails at once. The patience can be
- * lost in the middle of the wait, which then begins again.
+ * Whether a wait for others continues while the database cannot be reached, or fails at once. The
+ * tolerance can end in the middle of the wait, which then begins again.
  */
-class Patience {
-  #isLost = false
+class OutageTolerance {
+  #hasEnded = false
   #lookAgain = () => {}
 
-  get isPatient() {
-    return !this.#isLost
+  get isTolerant() {
+    return !this.#hasEnded
   }
 
-  lose() {
-    if (this.#isLost) return
-    this.#isLost = true
+  end() {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
     this.#lookAgain()
   }
 
-  /** @param {() => void} lookAgain ends the wait without a failure; called if the patience is lost in the middle of it */
-  whenLost(lookAgain) {
+  /** @param {() => void} lookAgain ends the wait without a failure; called if the tolerance ends in the middle of it */
+  whenEnded(lookAgain) {
     this.#lookAgain = lookAgain
   }
 }
@@ -56,7 +56,7 @@ class Patience {
  * Work that one process at a time does, under a claim, while the others wait for its outcome. The claim is a lock of
  * a namespace of its own.
  */
-class OneAtATime {
+class SingleFlight {
   #connection
   #claims
   /** The text before a key in the name of its claim. */
@@ -127,7 +127,7 @@ class OneAtATime {
   /** @param {Work<any>} work */
   async #untilFree(work) {
     work.limit.beforeWaiting()
-    if (work.patience?.isPatient === false) {
+    if (work.tolerance?.isTolerant === false) {
       try {
         return await this.#waitForClaim(work, false)
       } catch (error) {
@@ -140,12 +140,12 @@ class OneAtATime {
 
   /**
    * @param {Work<any>} work
-   * @param {boolean} isPatient
+   * @param {boolean} retries
    */
-  async #waitForClaim({ name, limit, patience }, isPatient) {
-    const start = (/** @type {number} */ slot) => this.#claims.untilFree(slot, name, isPatient)
+  async #waitForClaim({ name, limit, tolerance }, retries) {
+    const start = (/** @type {number} */ slot) => this.#claims.untilFree(slot, name, retries)
     const free = sendWait(start, (start) => this.#connection.send(start))
-    patience?.whenLost(free.giveUp)
+    tolerance?.whenEnded(free.giveUp)
     try {
       settled(await this.#connection.unlessEnded(limit.race(free.outcome)))
     } finally {
@@ -209,4 +209,4 @@ class OneAtATime {
   }
 }
 
-module.exports = { OneAtATime, Patience }
+module.exports = { SingleFlight, OutageTolerance }
