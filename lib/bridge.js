@@ -14,7 +14,7 @@ const { codeOf, registerError } = require('./error-registry.js')
 const RESOLVED = 0
 const REJECTED = 1
 const NOTHING = 3
-const TOLD = 4
+const NOTIFIED = 4
 
 /** @type {(Settle | undefined)[]} */
 const slots = []
@@ -177,7 +177,7 @@ function drain() {
     if (kind === RESOLVED) leave(number)?.(content)
     else if (kind === NOTHING) leave(number)?.(undefined)
     else if (kind === REJECTED) fail(number, content)
-    else if (kind === TOLD) tell(number, content)
+    else if (kind === NOTIFIED) notify(number, content)
     else answer(number, content)
   }
 }
@@ -217,7 +217,7 @@ function parsedAlone(text) {
     // As for more items than three.
   }
   const [kind, number] = text.split(',', 2).map(Number)
-  return kind === TOLD ? [] : [REJECTED, number, { kind: 'message' }]
+  return kind === NOTIFIED ? [] : [REJECTED, number, { kind: 'message' }]
 }
 
 /**
@@ -257,7 +257,7 @@ function unsubscribe(subscription) {
  * @param {number} subscription
  * @param {unknown} news
  */
-function tell(subscription, news) {
+function notify(subscription, news) {
   soon.then(() => subscribers.get(subscription)?.(news))
 }
 

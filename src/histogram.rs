@@ -86,10 +86,10 @@ mod tests {
         for value in [0, 1, 2, 3, 4, 5, 16, 17, 1_000_000] {
             sizes.add(value, 1);
         }
-        let told = sizes.snapshot(1.0);
-        assert_eq!(told.bounds, [1.0, 2.0, 4.0, 8.0, 16.0]);
-        assert_eq!(told.counts, [2, 1, 2, 1, 1, 2]);
-        assert_eq!((told.count, told.sum), (9, 1_000_048.0));
+        let found = sizes.snapshot(1.0);
+        assert_eq!(found.bounds, [1.0, 2.0, 4.0, 8.0, 16.0]);
+        assert_eq!(found.counts, [2, 1, 2, 1, 1, 2]);
+        assert_eq!((found.count, found.sum), (9, 1_000_048.0));
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
     fn what_is_told_is_in_the_wanted_unit() {
         let times = Times::default();
         times.add(20, 3);
-        let told = times.snapshot(10.0);
-        assert_eq!((told.bounds[1], told.counts[1], told.sum, told.count), (2.0, 3, 6.0, 3));
+        let found = times.snapshot(10.0);
+        assert_eq!((found.bounds[1], found.counts[1], found.sum, found.count), (2.0, 3, 6.0, 3));
     }
 }

@@ -12,9 +12,9 @@
 async function passwordFor(parameters, receiver) {
   const given = parameters.password
   if (typeof given === 'function') {
-    const told = await given.call(receiver, parameters)
-    if (told !== undefined && typeof told !== 'string') throw new TypeError('Password must be a string')
-    return told
+    const password = await given.call(receiver, parameters)
+    if (password !== undefined && typeof password !== 'string') throw new TypeError('Password must be a string')
+    return password
   }
   if (given != null) return typeof given === 'string' ? given : undefined
   // Loaded only here: it costs more at start than the rest of this folder, and few applications need it.

@@ -105,8 +105,8 @@ class Session extends EventEmitter {
    * @param {string} [rowMode]
    */
   async #run(text, params, rowMode) {
-    const told = params?.length ? await this.#runWith(text, params) : await this.#runQuery(text)
-    const shaped = told.map((/** @type {any} */ result) => shape(result, text, rowMode))
+    const results = params?.length ? await this.#runWith(text, params) : await this.#runQuery(text)
+    const shaped = results.map((/** @type {any} */ result) => shape(result, text, rowMode))
     return shaped.length === 1 ? shaped[0] : shaped
   }
 

@@ -49,7 +49,7 @@ enum Message {
     /// `[2, id, question]`: describe how to connect, or look at a new session.
     Asked { id: u32, question: Question },
     /// `[4, subscription, value]`: there is a notification for the subscriber.
-    Told { subscription: u32, json: String },
+    Notified { subscription: u32, json: String },
 }
 
 /// Wakes JavaScript, or returns false if it cannot.
@@ -147,8 +147,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn tell(&self, subscription: u32, json: String) {
-        self.push([Message::Told { subscription, json }]);
+    pub(super) fn notify(&self, subscription: u32, json: String) {
+        self.push([Message::Notified { subscription, json }]);
     }
 
     pub(super) fn ask(&self, id: u32, question: Question) {
@@ -369,7 +369,7 @@ impl Drop for Bridge {
 impl Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Resolved { json, .. } | Self::Told { json, .. } => json.len() + 16,
+            Self::Resolved { json, .. } | Self::Notified { json, .. } => json.len() + 16,
             Self::Rejected { .. } => 256,
             Self::Asked { question: Question::Crypto { .. }, .. } => 8192,
             Self::Asked { .. } => 32,
@@ -385,7 +385,7 @@ impl Message {
                     .unwrap_or_else(|error| format!("{{\"kind\":\"other\",\"message\":\"{error}\"}}"));
                 write!(text, "1,{slot},{error}")
             }
-            Self::Told { subscription, json } => write!(text, "4,{subscription},{json}"),
+            Self::Notified { subscription, json } => write!(text, "4,{subscription},{json}"),
             Self::Asked { id, question } => write!(text, "2,{id},{}", question.json()),
         };
     }

@@ -43,7 +43,7 @@ struct Counted {
 }
 
 #[derive(Serialize)]
-struct Told {
+struct OperationStats {
     calls: u64,
     errors: BTreeMap<String, u64>,
     retries: u64,
@@ -54,7 +54,7 @@ struct Told {
 pub(super) struct Metrics {
     #[serde(flatten)]
     engine: Stats,
-    operations: BTreeMap<&'static str, Told>,
+    operations: BTreeMap<&'static str, OperationStats>,
 }
 
 impl Calls {
@@ -88,7 +88,7 @@ impl Calls {
     /// Everything that has been counted, together with the engine's own. An operation is included after its
     /// first call that was answered, or retried.
     pub(super) fn metrics(&self, engine: Stats) -> Metrics {
-        let of = |(name, counted): (&&'static str, &OnceLock<Counted>)| Some((*name, counted.get()?.told()));
+        let of = |(name, counted): (&&'static str, &OnceLock<Counted>)| Some((*name, counted.get()?.stats()));
         Metrics { engine, operations: OPERATIONS.iter().zip(&self.counted).filter_map(of).collect() }
     }
 
@@ -131,10 +131,15 @@ impl Counted {
         *errors.entry(code.to_owned()).or_default() += 1;
     }
 
-    fn told(&self) -> Told {
+    fn stats(&self) -> OperationStats {
         // Read before the calls, so that there are never more errors than calls.
         let errors = lock(&self.errors).clone();
         let latency = self.latency.snapshot(MICROS_A_MILLISECOND);
-        Told { calls: latency.count, errors, retries: self.repetitions.load(Ordering::Relaxed), latency }
+        OperationStats {
+            calls: latency.count,
+            errors,
+            retries: self.repetitions.load(Ordering::Relaxed),
+            latency,
+        }
     }
 }

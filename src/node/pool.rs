@@ -97,8 +97,9 @@ impl Pool {
     /// The pool's current state, and its totals since it was made, as JSON.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Result<String> {
-        serde_json::to_string(&self.calls.metrics(self.engine.stats()))
-            .map_err(|error| NapiError::from_reason(format!("the metrics cannot be told: {error}")))
+        serde_json::to_string(&self.calls.metrics(self.engine.stats())).map_err(|error| {
+            NapiError::from_reason(format!("the metrics cannot be written as JSON: {error}"))
+        })
     }
 
     /// Answers when the pool owes nothing to the server, or the limit for that has passed.

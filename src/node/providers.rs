@@ -75,7 +75,7 @@ impl Locks {
         let queue = Arc::downgrade(&self.calls.queue);
         let lost = move || {
             if let Some(queue) = queue.upgrade() {
-                queue.tell(lease, "null".into());
+                queue.notify(lease, "null".into());
             }
         };
         self.store.lock(lease, wanted, lost, self.calls.reply(slot, Operation::Lock));
@@ -198,12 +198,12 @@ impl Circuits {
         // A weak reference: the environment's end does not wait for a subscription that may still have a
         // notification.
         let queue = Arc::downgrade(&self.calls.queue);
-        let tell = move |state| {
+        let notify = move |state| {
             if let Some(queue) = queue.upgrade() {
-                queue.tell(subscription, state);
+                queue.notify(subscription, state);
             }
         };
-        lock(&self.subscriptions).insert(subscription, self.store.subscribe(key, tell));
+        lock(&self.subscriptions).insert(subscription, self.store.subscribe(key, notify));
     }
 
     #[napi(catch_unwind)]

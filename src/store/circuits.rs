@@ -233,13 +233,13 @@ impl Circuits {
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
-    /// Calls `tell` with the breaker's state after each change, no matter which process makes it.
+    /// Calls `report` with the breaker's state after each change, no matter which process makes it.
     pub fn subscribe(
         &self,
         key: String,
-        tell: impl Fn(String) + Send + Sync + 'static,
+        report: impl Fn(String) + Send + Sync + 'static,
     ) -> CircuitSubscription {
-        subscription::subscribe(self, key, tell)
+        subscription::subscribe(self, key, report)
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {

@@ -68,39 +68,39 @@ impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Join<J> {
 mod tests {
     use super::*;
 
-    fn gathered(outcomes: Vec<(usize, Outcome)>) -> Option<Result<String, String>> {
-        let heard = Arc::new(Mutex::new(None));
-        let hears = heard.clone();
+    fn joined(outcomes: Vec<(usize, Outcome)>) -> Option<Result<String, String>> {
+        let received = Arc::new(Mutex::new(None));
+        let receiver = received.clone();
         let reply = Reply::new(move |outcome| {
-            *lock(&hears) = Some(outcome.map_err(|error| format!("{error:?}")));
+            *lock(&receiver) = Some(outcome.map_err(|error| format!("{error:?}")));
         });
         let join = Join::new(2, |outcomes| outcomes.join("+"), reply).expect("there are calls");
         let replies: Vec<_> = outcomes.iter().map(|(number, _)| join.reply(*number)).collect();
         for (reply, (_, outcome)) in replies.into_iter().zip(outcomes) {
             reply.settle(outcome);
         }
-        lock(&heard).take()
+        lock(&received).take()
     }
 
     #[test]
     fn the_last_answer_tells_all_in_order() {
-        assert_eq!(gathered(vec![(1, Ok("b".into()))]), None);
-        assert_eq!(gathered(vec![(1, Ok("b".into())), (0, Ok("a".into()))]), Some(Ok("a+b".into())));
+        assert_eq!(joined(vec![(1, Ok("b".into()))]), None);
+        assert_eq!(joined(vec![(1, Ok("b".into())), (0, Ok("a".into()))]), Some(Ok("a+b".into())));
     }
 
     #[test]
     fn the_first_call_that_failed_says_why() {
         let failure = |message: &str| Err(Error::other(message));
-        let heard = gathered(vec![(1, failure("later")), (0, failure("earlier"))]);
-        assert!(heard.is_some_and(|outcome| outcome.is_err_and(|error| error.contains("earlier"))));
+        let received = joined(vec![(1, failure("later")), (0, failure("earlier"))]);
+        assert!(received.is_some_and(|outcome| outcome.is_err_and(|error| error.contains("earlier"))));
     }
 
     #[test]
     fn no_calls_are_answered_at_once() {
-        let heard = Arc::new(Mutex::new(None));
-        let hears = heard.clone();
-        let reply = Reply::new(move |outcome| *lock(&hears) = outcome.ok());
+        let received = Arc::new(Mutex::new(None));
+        let receiver = received.clone();
+        let reply = Reply::new(move |outcome| *lock(&receiver) = outcome.ok());
         assert!(Join::new(0, |outcomes| outcomes.len().to_string(), reply).is_none());
-        assert_eq!(lock(&heard).take(), Some("0".into()));
+        assert_eq!(lock(&received).take(), Some("0".into()));
     }
 }

@@ -191,7 +191,7 @@ pub(super) fn lock_when_free(
     locks.engine().in_background(async move {
         let end = waiting.run().await;
         lock(&waiting.locks.leases().waiting).remove(&number);
-        reply.settle(end.map(|end| waiting.tell(end, number, lost)));
+        reply.settle(end.map(|end| waiting.report(end, number, lost)));
     });
 }
 
@@ -267,7 +267,7 @@ impl Waiting {
                 Ok(None) | Err(_) => LAST_POLL,
             };
             tokio::select! {
-                heard = changes.wait(left) => heard?,
+                changed = changes.wait(left) => changed?,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             }
         }
@@ -312,7 +312,7 @@ impl Waiting {
         }
     }
 
-    fn tell(&self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> String {
+    fn report(&self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> String {
         match end {
             End::GivenUp => "null".into(),
             End::TimeIsUp => {

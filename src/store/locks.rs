@@ -492,9 +492,9 @@ impl Locks {
             Some(retry_time) => request.retrying_for(retry_time),
             None => request,
         });
-        let told = outcome.await?;
-        let told: Option<(String, f64)> = serde_json::from_str(&told).unwrap_or(None);
-        Ok(told.map(|(owner, left)| (owner, millis(left))))
+        let json = outcome.await?;
+        let holder: Option<(String, f64)> = serde_json::from_str(&json).unwrap_or(None);
+        Ok(holder.map(|(owner, left)| (owner, millis(left))))
     }
 
     /// Subscribes to notifications about a lock; none if the table sends none.

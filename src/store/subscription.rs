@@ -36,15 +36,15 @@ pub struct CircuitSubscription {
     _ends_when_dropped: oneshot::Sender<()>,
 }
 
-/// Calls `tell` with a breaker's state, in the form of `get_state`, after each change.
+/// Calls `report` with a breaker's state, in the form of `get_state`, after each change.
 pub(super) fn subscribe(
     circuits: &Circuits,
     key: String,
-    tell: impl Fn(String) + Send + Sync + 'static,
+    report: impl Fn(String) + Send + Sync + 'static,
 ) -> CircuitSubscription {
     let (ends_when_dropped, dropped) = oneshot::channel();
     let first = look(circuits, &key);
-    let watch = Watch { circuits: circuits.clone(), key, known: None, is_behind: false, tell };
+    let watch = Watch { circuits: circuits.clone(), key, known: None, is_behind: false, report };
     circuits.engine().in_background(async move {
         tokio::select! {
             () = watch.run(first) => {}
@@ -68,7 +68,7 @@ struct Watch<T> {
     known: Option<String>,
     /// Whether the last read failed, so that a change may have been missed.
     is_behind: bool,
-    tell: T,
+    report: T,
 }
 
 impl<T: Fn(String)> Watch<T> {
@@ -109,7 +109,7 @@ impl<T: Fn(String)> Watch<T> {
         };
         self.known = Some(state.into_owned());
         if is_news {
-            (self.tell)(circuit);
+            (self.report)(circuit);
         }
         is_news
     }

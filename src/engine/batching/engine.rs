@@ -350,9 +350,9 @@ mod tests {
     use crate::engine::connection::signing::ToSign;
     use crate::engine::connection::verifier::Proof;
 
-    struct Nobody;
+    struct NoApplication;
 
-    impl Application for Nobody {
+    impl Application for NoApplication {
         fn describe(&self, _: u32, _: bool) -> Answered<'_, Description> {
             unreachable!("nothing polls the pipelines")
         }
@@ -371,7 +371,7 @@ mod tests {
     fn a_panic_under_the_lock_freezes_nothing() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
-        let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
+        let engine = Engine::new(settings, Arc::new(NoApplication), runtime.handle().clone());
         engine.state().pipelines = 1;
         engine.enter([Request::for_test(0, Accesses::new(&[]), None)]);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -389,7 +389,7 @@ mod tests {
     fn the_home_thread_looks_at_the_sockets_again_though_a_pipeline_on_its_way_out_may_take_the_call() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
-        let engine = Engine::new(settings, Arc::new(Nobody), runtime.handle().clone());
+        let engine = Engine::new(settings, Arc::new(NoApplication), runtime.handle().clone());
         engine.allow_on_loop();
         let request = |resource| {
             let access = Access { resource, mode: AccessMode::Exclusive };

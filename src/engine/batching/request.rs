@@ -353,7 +353,7 @@ mod for_test {
 
     impl Call for Tagged {
         fn bind(&mut self, _: usize) -> Arc<Statement> {
-            unreachable!("nobody sends it")
+            unreachable!("it is not sent")
         }
         fn args(&self) -> &[Arg] {
             &self.tag

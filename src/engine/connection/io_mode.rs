@@ -88,10 +88,10 @@ pub struct Readiness {
     drained: AtomicBool,
     gone: AtomicBool,
     reader: AtomicWaker,
-    when_gone: Mutex<Option<Tell>>,
+    when_gone: Mutex<Option<Notify>>,
 }
 
-type Tell = Box<dyn FnOnce() + Send>;
+type Notify = Box<dyn FnOnce() + Send>;
 
 impl Readiness {
     pub(crate) fn of(stream: &Stream, mode: &Arc<IoMode>) -> Result<Arc<Self>> {
@@ -128,8 +128,8 @@ impl Readiness {
 
     /// Has the poller notified, from any thread, when the connection [is gone](Self::is_gone). It is not notified if
     /// the connection is gone already.
-    pub fn when_gone(&self, tell: impl FnOnce() + Send + 'static) {
-        *lock(&self.when_gone) = Some(Box::new(tell));
+    pub fn when_gone(&self, notify: impl FnOnce() + Send + 'static) {
+        *lock(&self.when_gone) = Some(Box::new(notify));
     }
 
     /// Reports that there is no poller any more.
@@ -160,9 +160,9 @@ impl Readiness {
     /// The connection is closed.
     pub(crate) fn set_gone(&self) {
         self.gone.store(true, Ordering::Release);
-        let tell = lock(&self.when_gone).take();
-        if let Some(tell) = tell {
-            tell();
+        let notify = lock(&self.when_gone).take();
+        if let Some(notify) = notify {
+            notify();
         }
     }
 
