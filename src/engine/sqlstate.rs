@@ -5,6 +5,8 @@
 
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";
 pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// The session was terminated: by `pg_terminate_backend`, or since the server shuts down.
+pub(crate) const ADMIN_SHUTDOWN: &str = "57P01";
 pub(crate) const IN_FAILED_TRANSACTION: &str = "25P02";
 
 /// What follows when a statement fails.
@@ -67,7 +69,7 @@ pub(crate) fn recovery(code: &str) -> Recovery {
 /// Whether another host of the same configuration may accept the connection that this one has refused: it is starting,
 /// shutting down, full, or out of reach.
 pub(crate) fn is_of_one_host(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08")
+    matches!(code, ADMIN_SHUTDOWN | "57P02" | "57P03" | "53300") || code.starts_with("08")
 }
 
 /// Whether the server may have refused our start-up options, and not the application. Poolers and other servers have

@@ -19,7 +19,7 @@ use crate::engine::connection::lock_wait::{
 };
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
-use crate::engine::sqlstate::{self, LOCK_NOT_AVAILABLE, Recovery};
+use crate::engine::sqlstate::{self, ADMIN_SHUTDOWN, LOCK_NOT_AVAILABLE, Recovery};
 
 /// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
 const BATCH_BYTES: usize = 1 << 20;
@@ -278,10 +278,14 @@ fn may_be_under_way(error: &Error) -> bool {
 }
 
 /// Whether a call that got no connection is retried. It is if its first run may have reached the server and it is
-/// harmless to repeat, or if it has a retry time of its own.
+/// harmless to repeat, or if it has a retry time of its own. It also is if the session was terminated while it was
+/// being set up: an administrator has ended the application's sessions, and a session that serves calls is replaced,
+/// too.
 pub(crate) fn is_hopeful(engine: &Engine, request: &Request, error: &Error) -> bool {
-    let has_run = (request.failures > 0 || request.maybe_done) && request.failures < MAX_FAILURES;
-    (has_run || can_retry(engine, request)) && !matches!(error, Error::Closed)
+    let was_terminated = error.sqlstate() == Some(ADMIN_SHUTDOWN);
+    let has_begun = request.failures > 0 || request.maybe_done || was_terminated;
+    let may_repeat = has_begun && request.failures < MAX_FAILURES;
+    (may_repeat || can_retry(engine, request)) && !matches!(error, Error::Closed)
 }
 
 /// Whether a retry may resolve a failure, and can do no harm.
