@@ -28,7 +28,7 @@ const BLOCKS = {
 }
 
 /**
-  * Waits until the cache's table holds so many keys under a prefix.
+ * Waits until the cache's table holds so many keys under a prefix.
  *
  * @param {ReturnType<typeof startScript>} running
  * @param {string} prefix

@@ -99,7 +99,7 @@ function parametersOf(pool) {
 }
 
 /**
-  * How pg parses it.
+ * How pg parses it.
  *
  * @param {string} connectionString
  */
@@ -187,7 +187,7 @@ test('a call through any of them fails with an error that names the cause and co
 })
 
 /**
-  * The hosts of a connection string, and every part of it that is not its password.
+ * The hosts of a connection string, and every part of it that is not its password.
  *
  * @param {string} text
  */

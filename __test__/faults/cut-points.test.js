@@ -28,7 +28,7 @@ before(async () => {
 })
 
 /**
-  * A route through a proxy. Every statement is prepared, as in a program that has run for a while.
+ * A route through a proxy. Every statement is prepared, as in a program that has run for a while.
  *
  * @param {import('pg').PoolConfig} [options]
  * @returns {Promise<Route>}
@@ -72,7 +72,7 @@ async function attempt(operation, { proxy, through }, fault) {
 }
 
 /**
-  * The result of an operation without a fault, and the length of its messages.
+ * The result of an operation without a fault, and the length of its messages.
  *
  * @param {import('./operations.js').Operation} operation
  * @param {Route} route
@@ -86,7 +86,7 @@ async function undisturbed(operation, route) {
 }
 
 /**
-  * Whether the outcome that the caller received, and the rows in the tables, are right.
+ * Whether the outcome that the caller received, and the rows in the tables, are right.
  *
  * @param {Figures} figures
  * @param {import('./operations.js').Operation} operation

@@ -34,7 +34,7 @@ async function start() {
 }
 
 /**
-  * The statements that were compiled since the last call.
+ * The statements that were compiled since the last call.
  *
  * @param {pg.Client} client
  */

@@ -37,7 +37,7 @@ async function throughProxy(options) {
 }
 
 /**
-  * Makes the network keep the next request that contains a text, and resets its connection.
+ * Makes the network keep the next request that contains a text, and resets its connection.
  *
  * @param {Awaited<ReturnType<typeof startProxy>>} proxy
  * @param {string} text

@@ -147,7 +147,7 @@ const OPERATIONS = {
 }
 
 /**
-  * The SQLSTATEs of the operations on a table that fail.
+ * The SQLSTATEs of the operations on a table that fail.
  *
  * @param {Adapters} on
  * @param {string} table

@@ -164,7 +164,7 @@ async function underAllFaults(ms, figures, random) {
 }
 
 /**
-  * Every process has ended, so each lock is free when its lease has expired.
+ * Every process has ended, so each lock is free when its lease has expired.
  *
  * @param {string} url
  * @param {Figures} figures
@@ -200,7 +200,7 @@ test('processes whose clocks are five minutes fast or slow took part', { skip: w
 })
 
 /**
-  * A run in which the rules are broken on purpose. The checker is worth as much as it finds here.
+ * A run in which the rules are broken on purpose. The checker is worth as much as it finds here.
  *
  * @param {import('../helpers/lock-users.js').Spec[]} specs
  * @param {(() => Promise<unknown>) | undefined} [meddle] runs all the while

@@ -364,7 +364,7 @@ async function standing(db, key) {
 const DRAWN = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g
 
 /**
-  * A result or rows as text that does not depend on the key, the generated owner or the moment.
+ * A result or rows as text that does not depend on the key, the generated owner or the moment.
  *
  * @param {unknown} value
  * @param {string} key

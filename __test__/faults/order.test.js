@@ -87,7 +87,7 @@ test('un-awaited sets and gets of a few keys, with a connection cut among them',
   }
 
   /**
-    * A read sees the last earlier set that took effect: an acknowledged one, or a later one whose outcome is unknown.
+   * A read sees the last earlier set that took effect: an acknowledged one, or a later one whose outcome is unknown.
    *
    * @param {PostgresAdapter} cache
    * @param {string} key

@@ -67,7 +67,7 @@ test('with connect hooks, shared sessions keep their settings, and no statement 
 })
 
 /**
-  * What other clients find in the sessions of a pooler that has two sessions for all clients.
+ * What other clients find in the sessions of a pooler that has two sessions for all clients.
  *
  * @param {string} url
  */

@@ -35,8 +35,8 @@ async function startWriters(body, prefix, writers) {
 }
 
 /**
-  * Checks that each value is whole and not older than the acknowledged one, and that the server has no session of the
-  * process left.
+ * Checks that each value is whole and not older than the acknowledged one, and that the server has no session of the
+ * process left.
  *
  * @param {string} prefix
  * @param {any[]} said

@@ -23,7 +23,7 @@ const MOST = 4 * 3 * 3 * 4
 /** @typedef {Awaited<typeof locks>} Database */
 
 /**
-  * Tables of the administrator, whose policies hide every row from the UPDATE with which a waiter marks it.
+ * Tables of the administrator, whose policies hide every row from the UPDATE with which a waiter marks it.
  *
  * @param {Database} db
  * @param {string} [seen] when SELECT sees a row
