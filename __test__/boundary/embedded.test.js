@@ -97,7 +97,7 @@ test('a setting that PostgreSQL refuses is reported with the message of PostgreS
   await assert.rejects(startPostgres({ settings: { no_such_setting: 1 } }), /no_such_setting/)
 })
 
-test('without the optional package, the message says what to install', async () => {
+test('without the optional package, the message names the package to install', async () => {
   await assert.rejects(startPostgres({ package: 'embedded-postgres-none' }), {
     code: 'ERR_MODULE_NOT_FOUND',
     message: /npm install --save-dev embedded-postgres-none/,

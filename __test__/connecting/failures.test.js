@@ -319,7 +319,7 @@ test('an ended pool', async () => {
   })
 })
 
-test("stacks point at the caller's line, for whatever fails", async () => {
+test("stacks point at the caller's line, for every failure", async () => {
   const db = await database
   const refused = new PostgresAdapter({ host: '127.0.0.1', port: 1, user: 'x' })
   const nowhere = new PostgresAdapter({ host: 'no-such-host.invalid', user: 'x' })

@@ -164,7 +164,7 @@ for (const [title, hooks] of /** @type {[string, any][]} */ ([
   })
 }
 
-test('a hook may read what it may read of a pg client, and any other name', async () => {
+test('a hook may read every property of a pg client, and any other name', async () => {
   const db = await database
   /** @type {any} */
   const seen = {}

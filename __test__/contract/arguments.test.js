@@ -307,7 +307,7 @@ test('bad arguments leave stored data unchanged', async () => {
   )
 })
 
-test("the handle's extend refuses what is no TTL, and the lock stays as it is", async () => {
+test("the handle's extend refuses an invalid TTL, and the lock is unchanged", async () => {
   const locks = new PostgresAdapter((await keptDatabase).pool({ max: 1 }))
   const handle = /** @type {any} */ (await locks.acquire('handle', 600_000))
   const expiry = async () =>
@@ -341,7 +341,7 @@ test('null is equivalent to an absent optional argument', async () => {
   assert.equal(await byDefault.extend('null by default', absent, 'me'), true)
 })
 
-test("setState takes the three states, a count to the column's end, and times from 0, each kept as it is", async () => {
+test("setState stores the three states, counts up to the maximum, and times from 0, exactly", async () => {
   const circuits = new PostgresAdapter((await keptDatabase).pool({ max: 1 }))
   for (const [n, state] of /** @type {any[]} */ ([
     { state: 'closed', failureCount: 0, lastFailureTime: 0, lastSuccessTime: 0 },

@@ -54,7 +54,7 @@ async function worksWith(adapter) {
   assert.deepEqual(await adapter.keys(), [])
 }
 
-test("initialize makes the documented table, 'cache' by default, and leaves it at that the second time", async () => {
+test("initialize makes the documented table, 'cache' by default, and changes nothing the second time", async () => {
   const adapter = await cache()
   assert.equal(await adapter.initialize(), undefined)
   const columns = await (await database).query(`

@@ -67,7 +67,7 @@ test('an entry is gone when its TTL has expired', async () => {
   }
 })
 
-test("the server's clock decides, not the process's", async () => {
+test("the server's clock is used, not the process's", async () => {
   const db = await database
   const adapter = await cache()
   const now = Date.now
@@ -262,7 +262,7 @@ test('short-lived entries do not pile up', async () => {
   assert.ok(left < 400, `${left} of 1,000 entries are left`)
 })
 
-test("removing expired rows waits for nobody's row lock", async () => {
+test("removing expired rows waits for no row lock", async () => {
   const db = await database
   const adapter = await cache()
   await adapter.set('held-up:not', 0)

@@ -114,7 +114,7 @@ test('wrong password and no such database: the SQLSTATE', { skip: without.sessio
     assert.equal(our3D[field], their3D[field], field)
 })
 
-test("a password function's own error rejects the call as it is", async () => {
+test("a password function's own error rejects the call unchanged", async () => {
   const mine = new RangeError('the vault is closed')
   const url = new URL((await database).url)
   const config = { host: url.hostname, port: Number(url.port), user: url.username, database: url.pathname.slice(1) }

@@ -36,7 +36,7 @@ const BLOCKS = {
  */
 async function carriedOut(running, prefix, count) {
   const db = await database
-  await until('the calls are carried out', async () => {
+  await until('the calls are executed', async () => {
     assert.equal(running.child.exitCode, null, 'the process has ended')
     const sql = 'SELECT count(*)::int AS n FROM go_goscope_cache WHERE starts_with(key, $1)'
     const rows = await db.query(sql, [`cache:${prefix}`]).catch(() => [{ n: 0 }])

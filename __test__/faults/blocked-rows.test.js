@@ -166,7 +166,7 @@ for (const max of [1, 2, 10]) {
   })
 }
 
-test("the user's own limits count for the whole wait, also where blocked calls take turns", async () => {
+test("the user's own limits count for the whole wait, also if blocked calls alternate", async () => {
   const db = await database
   for (const [options, code] of /** @type {[import('pg').PoolConfig, string][]} */ ([
     [{ lock_timeout: 700, max: 1 }, '55P03'],

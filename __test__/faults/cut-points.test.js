@@ -267,7 +267,7 @@ test('a peer that falls silent, without a time limit: the call waits until the c
   await sleep(500)
   if (isSettled) throw new Error('no limit was set, and yet the call did not wait')
   way.proxy.cutAll()
-  if ((await inTime('the answer', pending)) !== 1) throw new Error('the read was not asked again')
+  if ((await inTime('the answer', pending)) !== 1) throw new Error('the read was not retried')
 })
 
 test('a generated owner whose acquire fails because of a silent peer holds nothing in the end', async () => {

@@ -23,8 +23,10 @@ const SYNCHRONOUS = { synchronous_standby_names: STANDBY, synchronous_commit: 'o
 const CALLS_BEFORE = 300
 const CALLS_AFTER = 300
 
-/** The errors that a call may fail with while no server accepts writes: SQLSTATEs, Node's codes, and pg's message
- * without a code. */
+/**
+ * The errors that a call may fail with while no server accepts writes: SQLSTATEs, Node's codes, and pg's message
+ * without a code.
+ */
 const ALLOWED =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|57P0[123]|08006|08003|25006|ERR_GOSCOPE_TARGET_SESSION|Connection terminated unexpectedly|Connection terminated due to connection timeout)$/
 

@@ -1,6 +1,7 @@
 // @ts-check
 // Statements that reach the server after the client has lost their connection: the network keeps the bytes, the client
-// sees a reset, and the bytes arrive later. They must not take effect after a retry, or after later calls on their keys.
+// sees a reset, and the bytes arrive later. They must not take effect after a retry, or after later calls on their
+// keys.
 'use strict'
 
 const assert = require('node:assert/strict')

@@ -83,7 +83,7 @@ for (const [
     'phantom',
     [A, call('release', 'a', [20, 30], 'yes'), call('acquire', 'b', [40, 50], 'no')],
   ],
-  ['a refusal after everybody has run out', 'phantom', [A, call('acquire', 'b', [140, 150], 'no')]],
+  ['a refusal after every lease has expired', 'phantom', [A, call('acquire', 'b', [140, 150], 'no')]],
   ['a refusal of the first', 'phantom', [call('acquire', 'b', [140, 150], 'no')]],
 ])) {
   test(`a planted violation is found: ${title}`, () => {

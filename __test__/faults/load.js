@@ -139,7 +139,7 @@ class Load {
   async #lock(key) {
     const taken = await this.#do('acquire', () => this.on.main.acquire(key, TTL_MS, key))
     if (!taken) return
-    if (!taken.result) return this.figures.violation(`acquire: ${key} is held by nobody else, and was refused`)
+    if (!taken.result) return this.figures.violation(`acquire: ${key} is held by no other owner, and was refused`)
     const { extend, release } = taken.result
     for (let n = 0; n < 3; n++) {
       const extended = await this.#do('extend', () => extend(TTL_MS))

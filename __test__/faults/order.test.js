@@ -129,10 +129,10 @@ test('failures counted in one batch: all calls resolve or none, and each failure
       else figures.error(one.reason, 'recordFailure')
     }
     const count = (await circuits.getState(key))?.failureCount ?? 0
-    if (new Set(told).size !== told.length) figures.violation(`${key}: told ${told}`)
+    if (new Set(told).size !== told.length) figures.violation(`${key}: received ${told}`)
     if (told.some((n, at) => at > 0 && n <= told[at - 1])) figures.violation(`${key}: out of order, ${told}`)
     if (count < told.length + 1 || count > calls.length + 1)
-      figures.violation(`${key}: ${count} of ${told.length} told`)
+      figures.violation(`${key}: ${count} of ${told.length} received`)
   }
   await circuits.disconnect()
   figures.report('failures of one breaker counted together')

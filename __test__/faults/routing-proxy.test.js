@@ -155,7 +155,7 @@ async function examine(url) {
   return { code, routing: find('routing'), writes: find('writes') }
 }
 
-test('doctor warns of a proxy that routes reads, and fails where sessions reach several servers', {
+test('doctor warns of a proxy that routes reads, and fails if sessions reach several servers', {
   skip,
 }, async () => {
   const { proxy, primary, standby } = await servers()

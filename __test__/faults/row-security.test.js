@@ -16,7 +16,7 @@ const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 const made = administer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
 after(() => administer(`DROP ROLE IF EXISTS ${role}`))
 
-/** How long a wait is observed, and how many transactions it may take: 4 polls a second of 3 statements, and a margin. */
+/** How long a wait is observed, and its limit of transactions: 4 polls a second of 3 statements, and a margin. */
 const WATCHED_MS = 3_000
 const MOST = 4 * 3 * 3 * 4
 

@@ -218,7 +218,7 @@ test('no output of a crashing process contains it', async () => {
   }
 })
 
-test("the server's log has not heard of it", () => {
+test("the server's log does not contain it", () => {
   const log = fs.readFileSync(server.logFile, 'utf8').split('\n')
   assert.ok(log.some((line) => line.includes('user=holder')))
   for (const line of log) assert.ok(!line.includes(SECRET), line)

@@ -127,7 +127,7 @@ test('no connection left (53300): connected pools continue, others receive the e
       (thrown) => thrown,
     )
     figures.operations++
-    if (error?.code !== '53300') figures.violation(`not told of 53300: ${error}`)
+    if (error?.code !== '53300') figures.violation(`the call did not receive 53300: ${error}`)
     else figures.error(error, 'set')
   }
   const burst = await Promise.allSettled(Array.from({ length: 300 }, (_, n) => working.on.main.set(`burst${n}`, n)))

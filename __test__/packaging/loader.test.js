@@ -94,7 +94,7 @@ test('nothing is installed: the error names what is missing, and what to do', as
   assert.doesNotMatch(output, /Installed is/)
 })
 
-test("another platform's package is installed: it says which", async () => {
+test("another platform's package is installed: the error names it", async () => {
   const consumer = application()
   const [other] = PLATFORMS.filter(({ os }) => os !== here.os)
   assert.ok(other)

@@ -15,7 +15,7 @@ const { buildInfo } = require('goscope-postgres')
 const json = (file) => JSON.parse(fs.readFileSync(file, 'utf8'))
 const manifest = json(path.join(root, 'package.json'))
 
-test("each platform's package says what it is for", () => {
+test("each platform's package declares its platform", () => {
   const folders = fs.readdirSync(path.join(root, 'npm')).sort()
   assert.deepEqual(folders, PLATFORMS.map(({ name }) => name).sort())
   assert.deepEqual(
@@ -52,7 +52,7 @@ test("the root package depends on exactly its own version of them, and the repos
   assert.equal(manifest.optionalDependencies, undefined)
 })
 
-test('the workflows build each platform, and test what they build', () => {
+test('the workflows build each platform, and test the builds', () => {
   const workflow = fs.readFileSync(path.join(root, '.github/workflows/build.yml'), 'utf8')
   const [, built, tested] = workflow.split(/^ {4}strategy:/m).map((job) => {
     return [...job.matchAll(/platform: ([\w-]+),.*?(?:target: ([\w-]+))?(?: \}|, image)/g)].map(([, name, target]) => ({
