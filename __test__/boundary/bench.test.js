@@ -119,7 +119,7 @@ test('a change counts if no pair of windows of one run is within those of the ot
   )
 })
 
-test("each window of another side is next to one of ours, and no side is always the first", () => {
+test('each window of another side is next to one of ours, and no side is always the first', () => {
   const sides = ['ours', 'a', 'b', 'c'].map((name) => ({ name }))
   const names = (/** @type {number} */ round) => schedule(sides, round).map((group) => group.map(({ name }) => name))
   assert.deepEqual(names(0), [

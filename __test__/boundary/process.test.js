@@ -90,7 +90,7 @@ test('a blocked event loop and 10,000 abandoned promises do no harm', async () =
   assert.equal(stdout, '9999\n')
 })
 
-test("an unhandled rejection reaches the application", async () => {
+test('an unhandled rejection reaches the application', async () => {
   const failed = await script("void adapter.acquire('x', -1)").catch((error) => error)
   assert.match(failed.stderr, /ERR_OUT_OF_RANGE/)
 })

@@ -341,7 +341,7 @@ test('null is equivalent to an absent optional argument', async () => {
   assert.equal(await byDefault.extend('null by default', absent, 'me'), true)
 })
 
-test("setState stores the three states, counts up to the maximum, and times from 0, exactly", async () => {
+test('setState stores the three states, counts up to the maximum, and times from 0, exactly', async () => {
   const circuits = new PostgresAdapter((await keptDatabase).pool({ max: 1 }))
   for (const [n, state] of /** @type {any[]} */ ([
     { state: 'closed', failureCount: 0, lastFailureTime: 0, lastSuccessTime: 0 },

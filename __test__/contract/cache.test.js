@@ -262,7 +262,7 @@ test('short-lived entries do not pile up', async () => {
   assert.ok(left < 400, `${left} of 1,000 entries are left`)
 })
 
-test("removing expired rows waits for no row lock", async () => {
+test('removing expired rows waits for no row lock', async () => {
   const db = await database
   const adapter = await cache()
   await adapter.set('held-up:not', 0)

@@ -182,7 +182,7 @@ test('acquire cleans up expired locks, a bounded number, and no live one', async
   assert.ok(some[0].n >= 1000 - 4 * 66 && some[0].n < 1000, `${some[0].n} are left`)
 })
 
-test("the clean-up waits for no row lock", async () => {
+test('the clean-up waits for no row lock', async () => {
   const db = await database
   const locks = await adapter()
   await db.query(

@@ -167,7 +167,7 @@ test('cache: we read theirs, and their statement reads ours', async () => {
   assert.deepEqual(await db.query(read, ['cache:our-expired']), [])
 })
 
-test("a cache table made by the predecessor of PostgresCacheAdapter works", async () => {
+test('a cache table made by the predecessor of PostgresCacheAdapter works', async () => {
   const db = await database
   await db.query('DROP TABLE IF EXISTS cache')
   await db.query(`CREATE TABLE cache (key VARCHAR(512) PRIMARY KEY, value JSONB NOT NULL, expires_at TIMESTAMP,

@@ -36,7 +36,7 @@ test('the operations work', { skip }, async () => {
   }
 })
 
-test("no process ever executes a statement of another: reads delete nothing", { skip }, async () => {
+test('no process ever executes a statement of another: reads delete nothing', { skip }, async () => {
   const db = await database
   const { url } = /** @type {any} */ (await pooler)
   const adapter = new PostgresAdapter(db.pool())

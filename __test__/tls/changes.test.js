@@ -88,7 +88,7 @@ test('servers of several certificates that take turns, as behind a load balancer
   }
 })
 
-test("a forged certificate: the trusted names and key, without a valid signature", async () => {
+test('a forged certificate: the trusted names and key, without a valid signature', async () => {
   const server = await started
   await server.serve(trusted)
   const adapter = new PostgresAdapter(new pg.Pool({ ...server.config, ...EACH, ssl: { ca: ca.pem } }))
