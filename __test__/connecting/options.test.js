@@ -79,7 +79,7 @@ for (const code of ['28P01', '28000', '3D000', '53300', '57P03']) {
   })
 }
 
-test('a default isolation level of its own does not reach the statements, and costs nothing if there is none', async () => {
+test('a default isolation level of its own does not affect the statements, and costs nothing if absent', async () => {
   const db = await database
   for (const isolation of ['serializable', 'repeatable read', 'read committed']) {
     const escaped = isolation.replace(' ', '\\ ')

@@ -33,7 +33,7 @@ const ROUTES = [
 
 for (const [title, open, skip] of ROUTES) {
   for (const max of [1, 2, 10]) {
-    test(`a transaction with a checked token can await a cache write beside an acquire of that lock, ${title}, max ${max}`, {
+    test(`with a checked token, a transaction can await a cache write beside an acquire, ${title}, max ${max}`, {
       skip,
     }, async (t) => {
       const db = await database

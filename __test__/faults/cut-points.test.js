@@ -255,7 +255,7 @@ test('a peer that falls silent: query_timeout bounds the wait, and the connectio
   figures.report('each operation at a peer that falls silent')
 })
 
-test('a peer that falls silent, without a time limit: the call waits until the connection ends, as with pg', async () => {
+test('a silent peer, without a time limit: the call waits until the connection ends, as with pg', async () => {
   const way = await route()
   await way.through.main.set('patience', 1)
   const strike = way.proxy.strikeNext('patience', { in: 'answer', how: 'silence' })

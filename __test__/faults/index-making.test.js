@@ -35,7 +35,7 @@ const OLD = {
 }
 
 for (const [what, sql] of Object.entries(OLD)) {
-  test(`beside an old transaction ${what}: connect() does not wait for it, and the next one repairs the index`, async () => {
+  test(`beside an old transaction ${what}: connect() does not wait, and the next one repairs the index`, async () => {
     const db = await lacking(what.includes('written') ? writer : reader)
     const old = await db.hold(`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ${sql}`)
     const pool = db.pool({ max: 1 })

@@ -236,7 +236,7 @@ for (const [title, setUp, onConnect] of OTHER_ROLES) {
   })
 }
 
-test(`through ${pooler.title}, which shares sessions: a late release or extension does not change what the same owner has acquired since`, {
+test(`through ${pooler.title}: a late release or extension does not affect a newer lease of the same owner`, {
   skip: pooler.missing || false,
 }, async (t) => {
   const pooled = await pooler.startPooler((await database).url, '')

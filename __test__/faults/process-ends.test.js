@@ -68,7 +68,7 @@ const MOMENTS = [
 ]
 
 for (const writers of [1, 40]) {
-  test(`SIGTERM and SIGKILL during writes, ${writers} at a time: acknowledged values are there, and whole`, async () => {
+  test(`SIGTERM and SIGKILL during writes, ${writers} at a time: acknowledged values are stored whole`, async () => {
     let acknowledged = 0
     for (const signal of /** @type {const} */ (['SIGTERM', 'SIGKILL', 'SIGINT'])) {
       const prefix = `${signal}${writers}:`

@@ -7,7 +7,7 @@ const path = require('node:path')
 const { tarball } = require('../helpers/consumer.js')
 const { publishedRegistry } = require('../helpers/registry.js')
 
-/** How a test file learns of the shared result, by its folder. @type {Record<string, () => Promise<NodeJS.ProcessEnv>>} */
+/** The environment with the shared result, by folder. @type {Record<string, () => Promise<NodeJS.ProcessEnv>>} */
 const MAKERS = {
   consumers: async () => ({ GOSCOPE_TEST_TARBALL: await tarball() }),
   packaging: async () => ({ GOSCOPE_TEST_REGISTRY: JSON.stringify(await publishedRegistry()) }),
