@@ -31,7 +31,7 @@ const sessions = async (/** @type {string} */ name) => {
 for (const [Class, write, read] of CLASSES) {
   const title = Class.name
 
-  test(`${title}: close() waits for its calls, refuses later ones, and leaves pool and other adapters open`, async () => {
+  test(`${title}: close() waits for its calls, refuses later ones, leaves pool and other adapters open`, async () => {
     const db = await database
     const name = `closing ${title}`
     const pool = db.pool({ application_name: name, idleTimeoutMillis: 0 })

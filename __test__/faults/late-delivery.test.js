@@ -236,6 +236,7 @@ for (const [title, setUp, onConnect] of OTHER_ROLES) {
   })
 }
 
+// The pooler shares sessions between its clients.
 test(`through ${pooler.title}: a late release or extension does not affect a newer lease of the same owner`, {
   skip: pooler.missing || false,
 }, async (t) => {

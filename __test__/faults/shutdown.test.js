@@ -287,6 +287,7 @@ test('disconnect() within the work does not wait for the work; the pool ends whe
   assert.equal((await new PostgresIdempotencyAdapter(again).get('ends the pool'))?.value, 'done')
 })
 
+// Such work never begins.
 test('work that waits for another process is refused at once, while other work continues', async () => {
   const db = await database
   await tables
