@@ -50,7 +50,7 @@ const ONLY_IN_ALL = Object.fromEntries(
     'boundary/panic': 'an addon that panics on purpose, which is built for this',
     'consumers/clocks-jest': "jest's fake timers; here those of vitest, sinon and Node are tried",
     'consumers/jest': 'under jest; here ava and vitest run',
-    'consumers/next': 'the recipe for Next.js',
+    'packaging/next': 'the recipe for Next.js',
     'consumers/runtimes': 'other runtimes',
     'consumers/vitest': 'the versions and modes of vitest; here one of them runs, in consumers/clocks',
     'packaging/examples': 'the examples as installed; here they run where they are',

@@ -59,6 +59,7 @@ async function runConfiguration(configuration, only, report) {
  */
 async function runOn(serverUrl, configuration, files, report) {
   const { title, TZ, settings, detour, leavesOut, isDebian, variants, whole } = configuration
+  Object.keys(leavesOut ?? {}).forEach(existing)
   const found = await detour?.(serverUrl)
   if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
   const env = {
@@ -115,11 +116,18 @@ async function checkPlans(logFile, where, report) {
  */
 function filesOf({ folders, files }, only) {
   if (only.length > 0) return only
-  if (files) return files.map((name) => path.join(TESTS, name))
+  if (files) return files.map(existing)
   return folders.flatMap((folder) => {
     const names = fs.readdirSync(path.join(TESTS, folder)).filter((name) => name.endsWith('.test.js'))
     return names.map((name) => path.join(TESTS, folder, name))
   })
+}
+
+/** @param {string} name of a test file, from a list that a renamed file may have left behind */
+function existing(name) {
+  const file = path.join(TESTS, name)
+  if (!fs.existsSync(file)) throw new Error(`there is no test file ${name}: see runner/configurations.js`)
+  return file
 }
 
 module.exports = { filesOf, runConfiguration }
