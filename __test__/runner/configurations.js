@@ -14,8 +14,9 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
  * @property {string[]} folders
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
  * @property {Record<string, string>} [leavesOut] files, and why
+ * @property {Record<string, string>} [leftToOthers] files that another configuration runs, and why; run here if they are named
  * @property {string[]} [files] if not all of the folders
- * @property {'first' | 'rest'} [variants] which of the variants, if not all; see helpers/variants.js
+ * @property {'first' | 'rest'} [variants] which of the variants, if not all and no file is named; see helpers/variants.js
  * @property {string[]} [whole] files that are nevertheless run with all of their variants
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
@@ -125,7 +126,7 @@ const CONFIGURATIONS = [
  */
 function onVersion(version) {
   const plain = configuration(version, 'UTC', 'UTC', 'read committed', EVERYTHING)
-  return { ...plain, variants: 'first', leavesOut: ONLY_IN_ALL }
+  return { ...plain, variants: 'first', leftToOthers: ONLY_IN_ALL }
 }
 
 /**

@@ -43,7 +43,7 @@ async function runConfiguration(configuration, only, report) {
         settings: { ...settings, ...limits, ...(isDebian && plans.SETTINGS) },
       })
   try {
-    await runOn(server.url, configuration, files, report)
+    await runOn(server.url, only.length > 0 ? whollyOf(configuration) : configuration, files, report)
     if (isDebian) await checkPlans(server.logFile, title, report)
   } finally {
     await server.stop()
@@ -58,8 +58,9 @@ async function runConfiguration(configuration, only, report) {
  * @param {Report} report
  */
 async function runOn(serverUrl, configuration, files, report) {
-  const { title, TZ, settings, detour, leavesOut, isDebian, variants, whole } = configuration
-  Object.keys(leavesOut ?? {}).forEach(existing)
+  const { title, TZ, settings, detour, isDebian, variants, whole } = configuration
+  const leavesOut = { ...configuration.leavesOut, ...configuration.leftToOthers }
+  Object.keys(leavesOut).forEach(existing)
   const found = await detour?.(serverUrl)
   if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
   const env = {
@@ -71,7 +72,7 @@ async function runOn(serverUrl, configuration, files, report) {
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
   }
   const waiting = files.filter((file) => {
-    const reason = leavesOut?.[nameOf(file)]
+    const reason = leavesOut[nameOf(file)]
     if (reason !== undefined) report.skip(title, nameOf(file), reason)
     return reason === undefined
   })
@@ -121,6 +122,15 @@ function filesOf({ folders, files }, only) {
     const names = fs.readdirSync(path.join(TESTS, folder)).filter((name) => name.endsWith('.test.js'))
     return names.map((name) => path.join(TESTS, folder, name))
   })
+}
+
+/**
+ * For files that were named: all of their variants, also if other configurations run them otherwise.
+ *
+ * @param {Configuration} configuration
+ */
+function whollyOf({ variants: _, leftToOthers: __, ...configuration }) {
+  return configuration
 }
 
 /** @param {string} name of a test file, from a list that a renamed file may have left behind */
