@@ -12,7 +12,9 @@ const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
  */
 async function runRustTests(report) {
   const started = Date.now()
-  const child = spawn('cargo', ['test', '--release', '--quiet', '--target', hostTarget(), ...QUICKLY], {
+  // `--lib`: all Rust tests are unit tests. Without it the addon's own library would be built again with these settings,
+  // and the next build of the addon would find it changed.
+  const child = spawn('cargo', ['test', '--lib', '--release', '--quiet', '--target', hostTarget(), ...QUICKLY], {
     cwd: path.join(__dirname, '../..'),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
