@@ -1,6 +1,7 @@
 //! The few functions of libuv that watch a socket and wake its loop, as the running program provides them. Node-API
 //! guarantees its event loop, but not these functions. A runtime that lacks them is served without.
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::mem::transmute_copy;
 
@@ -50,19 +51,20 @@ impl Uv {
     }
 }
 
-/// Memory for a handle, of the size that the running libuv requires.
-pub(super) struct HandleMemory(Box<[u64]>);
+/// Memory for a handle, of the size that the running libuv requires. libuv writes to it while this side holds only
+/// shared references.
+pub(super) struct HandleMemory(Box<[UnsafeCell<u64>]>);
 
 impl HandleMemory {
     pub(super) fn new(uv: &Uv, handle_type: c_uint) -> Self {
         // SAFETY: it reads only its argument.
         let bytes = unsafe { (uv.handle_size)(handle_type) };
         // In machine words, for their alignment.
-        Self(vec![0; bytes.div_ceil(size_of::<u64>())].into_boxed_slice())
+        Self((0..bytes.div_ceil(size_of::<u64>())).map(|_| UnsafeCell::new(0)).collect())
     }
 
     pub(super) fn handle(&self) -> *mut Handle {
-        self.0.as_ptr().cast_mut().cast()
+        UnsafeCell::raw_get(self.0.as_ptr()).cast()
     }
 }
 
