@@ -1,4 +1,4 @@
-//! Locks that outlive a panic, and threads that can be distinguished.
+//! Locks that outlive a panic, work that outlives it, and threads that can be distinguished.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -6,6 +6,20 @@ use std::sync::{Mutex, MutexGuard};
 /// it is right to continue, and wrong to refuse every later call.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Runs `work` when the returned value is dropped: at the end of a scope, also after a panic.
+#[must_use]
+pub(crate) fn at_end<F: FnMut()>(work: F) -> AtEnd<F> {
+    AtEnd(work)
+}
+
+pub(crate) struct AtEnd<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// A thread, identified by something that it alone has.

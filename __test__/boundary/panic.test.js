@@ -1,55 +1,26 @@
 // @ts-check
-// A call that panics natively rejects, and the process continues. The addon is built once more for this test, with a
-// call that panics on purpose. No release binary has this call.
+// Native code that panics: a call rejects, a function that C calls is reported, and the process continues. The addon is
+// built once more for this test, with functions that panic on purpose.
 'use strict'
 
 const assert = require('node:assert/strict')
-const { execFile } = require('node:child_process')
-const fs = require('node:fs')
-const os = require('node:os')
-const path = require('node:path')
 const { test, after } = require('node:test')
-const { promisify } = require('node:util')
-const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
 const { useDatabase } = require('../helpers/database.js')
+const { buildProbeAddon, runWithProbe } = require('../helpers/probe-addon.js')
 
-const root = path.join(__dirname, '../..')
 const database = useDatabase()
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-panic-'))
-const addon = path.join(folder, 'probe.node')
-after(() => fs.rmSync(folder, { recursive: true, force: true }))
+const built = buildProbeAddon(after)
+built.catch(() => {}) // each test reports it
 
-const LIBRARIES = /** @type {Record<string, string>} */ ({
-  win32: 'goscope_postgres.dll',
-  darwin: 'libgoscope_postgres.dylib',
-})
-
-// Built while the file loads, like the addon itself, so that the compiled dependencies are shared.
-const built = (async () => {
-  const target = hostTarget()
-  const args = ['build', '--release', '--quiet', '--lib', '--features', 'panic-probe', '--target', target, ...QUICKLY]
-  await promisify(execFile)('cargo', args, { cwd: root })
-  const library = LIBRARIES[process.platform] ?? 'libgoscope_postgres.so'
-  fs.copyFileSync(path.join(root, 'target', target, 'release', library), addon)
-})()
-
-/** @param {string} body */
-async function script(body) {
-  const { url } = await database
-  const code = `
-    const { Pool } = require('pg')
-    const { PostgresAdapter } = require('goscope-postgres')
-    const { bridge, send, settled } = require('./lib/bridge.js')
-    const call = async (start) => settled(await send(start))
-    const probe = require(${JSON.stringify(addon)})
-    const adapter = new PostgresAdapter(new Pool({ connectionString: ${JSON.stringify(url)} }))
-    ;(async () => { ${body} })()`
-  const env = { ...process.env, GOSCOPE_POSTGRES_NATIVE: addon }
-  return promisify(execFile)(process.execPath, ['-e', code], { cwd: root, env, timeout: 120_000 })
+/**
+ * @param {string} body
+ * @param {Parameters<typeof runWithProbe>[3]} [options]
+ */
+async function script(body, options) {
+  return runWithProbe(await built, (await database).url, body, options)
 }
 
 test('in the native runtime: the call rejects, other calls continue, nothing is printed', async () => {
-  await built
   const { stdout, stderr } = await script(`
     await adapter.set('x', 1)
     const around = Promise.all(Array.from({ length: 50 }, (_, n) => adapter.set('k' + n, n)))
@@ -61,10 +32,67 @@ test('in the native runtime: the call rejects, other calls continue, nothing is 
 })
 
 test('on the JavaScript thread: the call rejects', async () => {
-  await built
   const { stdout } = await script(`
     const error = await call((slot) => probe.panicOnJsThread(slot)).catch((caught) => caught)
     await adapter.set('x', 2)
     console.log(JSON.stringify([error instanceof Error, /on purpose/.test(error.message), await adapter.get('x')]))`)
   assert.deepEqual(JSON.parse(stdout), [true, true, 2])
 })
+
+/** Only calls that many are answered by the runtime's worker, which wakes the event loop. */
+const MANY = 600
+
+/**
+ * What has C call each of the functions. `panics` has its next run panic.
+ *
+ * @type {Record<string, { body: string, options?: Parameters<typeof runWithProbe>[3] }>}
+ */
+const CALLED_BY_C = {
+  on_ready: { body: "panics('on_ready'); await few()" },
+  on_wakeup: { body: "panics('on_wakeup'); await many()" },
+  call: {
+    body: "panics('call'); await few()",
+    // A runtime that has no libuv gets a threadsafe function.
+    options: { before: "Object.defineProperty(process.versions, 'bun', { value: '1.0.0' })" },
+  },
+  close: { body: "panics('close'); await adapter.disconnect()" },
+  on_closed: { body: "panics('on_closed'); await adapter.disconnect()" },
+  clean_up: { body: "await adapter.disconnect(); panics('clean_up')" },
+  finalize: { body: "await adapter.disconnect(); panics('finalize')" },
+  'the finalizer of Pool': { body: "await adapter.disconnect(); panics('the finalizer of Pool')" },
+}
+
+for (const [name, { body, options }] of Object.entries(CALLED_BY_C)) {
+  test(`in a function that C calls, ${name}: it is reported, and every call settles`, async () => {
+    const { stdout, stderr } = await script(
+      `
+      const panics = (name) => probe.panicInCallback(name)
+      const few = async () => { for (let n = 0; n < 20; n++) { await adapter.set('few', n); check(await adapter.get('few'), n) } }
+      const many = async () => {
+        await Promise.all(Array.from({ length: ${MANY} }, (_, n) => adapter.set('many' + n, n)))
+        const found = await Promise.all(Array.from({ length: ${MANY} }, (_, n) => adapter.get('many' + n)))
+        found.forEach(check)
+      }
+      let checked = 0
+      const check = (found, expected) => { require('node:assert/strict').equal(found, expected); checked++ }
+      await few()
+      await many()
+      ${body}
+      if (!${JSON.stringify(body)}.includes('disconnect')) {
+        await few()
+        await many()
+        await adapter.disconnect()
+      }
+      console.log(checked)`,
+      options,
+    )
+    assert.ok(Number(stdout) >= 20 + MANY, stdout)
+    const lines = stderr.trimEnd().split('\n')
+    assert.equal(
+      lines.filter((line) => line.startsWith(`goscope-postgres: internal error in ${name}, `)).length,
+      1,
+      stderr,
+    )
+    assert.match(stderr, /a panic on purpose/)
+  })
+}

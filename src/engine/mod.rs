@@ -24,4 +24,5 @@ pub use errno::know_names;
 pub use error::{Error, ServerError};
 pub use notifications::notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
+pub(crate) use panics::last as last_panic;
 pub use sqlstate::{LOCK_NOT_AVAILABLE, is_of_a_creation_race};

@@ -27,7 +27,7 @@ use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use crate::engine::{Caller, Engine, Error, Outcome, Reply, ReplySink, know_names};
-use crate::sync::{Thread, lock};
+use crate::sync::{Thread, at_end, lock};
 use crate::time::millis;
 
 /// How much text one drain hands over, in addition to its last message. V8's strings end at half a gigabyte, and a
@@ -90,8 +90,9 @@ impl Queue {
     /// being woken.
     pub(super) fn while_polling(&self, poll: impl FnOnce()) {
         let outer = self.is_polling.swap(true, Ordering::Relaxed);
+        // Also after a panic. Otherwise the messages that follow would wake nothing.
+        let _restore = at_end(|| self.is_polling.store(outer, Ordering::Relaxed));
         poll();
-        self.is_polling.store(outer, Ordering::Relaxed);
     }
 
     /// Has JavaScript drain the messages that have come, from its event loop.
@@ -169,7 +170,7 @@ impl ReplySink for Queue {
     }
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Bridge {
     queue: Arc<Queue>,
     pub(super) runtime: Arc<SharedRuntime>,

@@ -8,7 +8,7 @@ use super::bridge::Queue;
 use super::pool::Pool;
 use crate::store;
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Inspection {
     store: store::Inspection,
     queue: Arc<Queue>,

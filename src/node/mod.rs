@@ -6,11 +6,13 @@
 //! prototype 121,000 calls/s against 335,000, and 13 µs of CPU a call against 4.5.)
 //!
 //! Panics are caught: on the JavaScript thread by `catch_unwind` at each export, and in the runtime by tokio. There
-//! the call's reply is dropped without an outcome, and rejects. The process never aborts.
+//! the call's reply is dropped without an outcome, and rejects. A panic in a function that C calls is reported on
+//! stderr (`unwind`). The process never aborts.
 
 mod bridge;
 mod build_info;
 mod calls;
+mod finalizers;
 mod inspection;
 mod operation;
 #[cfg_attr(not(unix), path = "no_poller.rs")]
@@ -21,6 +23,7 @@ mod probe;
 mod providers;
 mod questions;
 mod runtime;
+mod unwind;
 #[cfg(unix)]
 mod uv;
 mod waits;

@@ -19,6 +19,7 @@ use napi::bindgen_prelude::Env;
 use napi::sys;
 
 use super::bridge::Queue;
+use super::unwind::{caught, caught_or_again};
 use super::uv::{Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
 use super::wakeup::Wakeup;
 use crate::engine::{Engine, Readiness};
@@ -244,7 +245,7 @@ impl PolledSocket {
 
     /// Has libuv close the handle. It is no longer in the list, or is being removed from it.
     fn close(&self) {
-        self.readiness.deregister();
+        caught("close", || self.readiness.deregister());
         // SAFETY: it is closed once: the caller has removed it from the list.
         unsafe { (self.poller.uv.close)(self.handle(), on_closed) };
     }
@@ -253,6 +254,20 @@ impl PolledSocket {
 unsafe extern "C" fn on_ready(handle: *mut Handle, status: c_int, _: c_int) {
     // SAFETY: libuv calls this on the loop's thread, with a handle that is not closed and holds what `open` gave it.
     let polled = unsafe { &*handle_data(handle) };
+    let (poller, engine) = (polled.poller.clone(), polled.engine.clone());
+    if !caught("on_ready", || read(polled, status)) {
+        // The worker continues, and the answers that have been read are delivered.
+        caught("on_ready", || {
+            if let Some(engine) = engine.upgrade() {
+                engine.leave_loop();
+            }
+            poller.queue.wake_if_any();
+        });
+    }
+}
+
+/// Reads what the server has sent, and delivers it. The socket is ready, or has failed.
+fn read(polled: &PolledSocket, status: c_int) {
     let poller = polled.poller.clone();
     let engine = polled.engine.upgrade();
     if polled.readiness.is_on_loop()
@@ -279,8 +294,8 @@ unsafe extern "C" fn on_closed(handle: *mut Handle) {
     // SAFETY: libuv no longer uses the handle, nor what `open` gave it.
     let polled = unsafe { Box::from_raw(handle_data(handle)) };
     let poller = polled.poller.clone();
-    drop(polled);
-    poller.closed_one();
+    caught("on_closed", || drop(polled));
+    caught("on_closed", || poller.closed_one());
 }
 
 unsafe fn handle_data(handle: *mut Handle) -> *mut PolledSocket {
@@ -295,5 +310,5 @@ unsafe extern "C" fn clean_up(_: sys::napi_async_cleanup_hook_handle, kept: *mut
         Rc::increment_strong_count(kept.cast::<Inner>());
         Rc::from_raw(kept.cast::<Inner>())
     };
-    inner.end();
+    caught_or_again("clean_up", || inner.end());
 }

@@ -39,7 +39,7 @@ impl Application for JsApplication {
     }
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Pool {
     pub(super) engine: Arc<Engine>,
     pub(super) calls: Arc<Calls>,

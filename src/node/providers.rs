@@ -12,7 +12,7 @@ use super::pool::Pool;
 use crate::store;
 use crate::sync::lock;
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Locks {
     pub(super) store: store::Locks,
     calls: Arc<Calls>,
@@ -139,7 +139,7 @@ impl Drop for Locks {
     }
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Circuits {
     pub(super) store: store::Circuits,
     calls: Arc<Calls>,
@@ -212,7 +212,7 @@ impl Circuits {
     }
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Cache {
     pub(super) store: store::Cache,
     calls: Arc<Calls>,
@@ -358,7 +358,7 @@ impl Cache {
     }
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Checkpoints {
     pub(super) store: store::Checkpoints,
     calls: Arc<Calls>,
@@ -418,7 +418,7 @@ impl Checkpoints {
     }
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct Idempotency {
     pub(super) store: store::Idempotency,
     calls: Arc<Calls>,

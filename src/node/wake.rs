@@ -20,6 +20,8 @@ use napi::bindgen_prelude::{Env, Function, JsObjectValue, JsValue, Object, Resul
 use napi::threadsafe_function::ThreadsafeFunctionHandle;
 use napi::{Error, sys};
 
+use super::unwind::caught_or_again;
+
 const NAME: &str = "goscope-postgres";
 
 pub(super) struct Wake {
@@ -142,13 +144,15 @@ impl Wake {
 }
 
 unsafe extern "C" fn finalize(env: sys::napi_env, handle: *mut c_void, function: *mut c_void) {
-    // SAFETY: they were made by `Wake::new`, and are released once, on the environment's thread.
-    unsafe {
-        if let Some(handle) = Weak::from_raw(handle.cast::<ThreadsafeFunctionHandle>()).upgrade() {
+    // SAFETY: it was made by `Wake::new`, and is released once.
+    let handle = unsafe { Weak::from_raw(handle.cast::<ThreadsafeFunctionHandle>()) };
+    caught_or_again("finalize", || {
+        if let Some(handle) = handle.upgrade() {
             handle.with_write_aborted(|mut gone| *gone = true);
         }
-        sys::napi_delete_reference(env, function.cast());
-    }
+    });
+    // SAFETY: as above, on the environment's thread.
+    unsafe { sys::napi_delete_reference(env, function.cast()) };
 }
 
 unsafe extern "C" fn call(env: sys::napi_env, _: sys::napi_value, function: *mut c_void, _: *mut c_void) {
@@ -156,12 +160,14 @@ unsafe extern "C" fn call(env: sys::napi_env, _: sys::napi_value, function: *mut
     if env.is_null() {
         return;
     }
-    // SAFETY: Node calls this on the environment's thread, in a scope of its own, and not after `finalize`.
-    unsafe {
-        call_referenced(env, function.cast(), |this, callee, result| {
-            sys::napi_call_function(env, this, callee, 0, ptr::null(), result)
-        });
-    }
+    caught_or_again("call", || {
+        // SAFETY: Node calls this on the environment's thread, in a scope of its own, and not after `finalize`.
+        unsafe {
+            call_referenced(env, function.cast(), |this, callee, result| {
+                sys::napi_call_function(env, this, callee, 0, ptr::null(), result)
+            });
+        }
+    });
 }
 
 /// Calls the function that a reference refers to. No caller can catch what it throws.

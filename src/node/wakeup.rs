@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use napi::sys;
 
+use super::unwind::{caught, caught_or_again};
 use super::uv::{Handle, HandleMemory, TYPE_ASYNC, Uv};
 use crate::sync::lock;
 
@@ -75,13 +76,16 @@ impl Wakeup {
 
 unsafe extern "C" fn on_wakeup(handle: *mut Handle) {
     // SAFETY: libuv calls this on the loop's thread, with a handle that is not closed and holds what `open` gave it.
-    unsafe { ((**handle.cast::<*mut Shared>()).callback)() }
+    let callback = unsafe { &(**handle.cast::<*mut Shared>()).callback };
+    caught_or_again("on_wakeup", callback);
 }
 
 unsafe extern "C" fn on_closed(handle: *mut Handle) {
     // SAFETY: libuv no longer uses the handle, nor what `open` gave it.
     let mut shared = unsafe { Box::from_raw(*handle.cast::<*mut Shared>()) };
-    if let Some(closed) = shared.closed.take() {
-        closed();
+    let closed = shared.closed.take();
+    caught("on_closed", || drop(shared));
+    if let Some(closed) = closed {
+        caught("on_closed", closed);
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::connection::pool::{Application, Pool};
 use crate::engine::error::Error;
 use crate::engine::notifications::listening;
 use crate::engine::notifications::notifier::{Notifier, Subscription};
-use crate::sync::{Thread, lock};
+use crate::sync::{Thread, at_end, lock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -200,8 +200,8 @@ impl Engine {
     pub fn poll_from(&self, readiness: &Readiness) {
         let _context = self.runtime.enter();
         self.reports_next.store(true, Ordering::Relaxed);
+        let _restore = at_end(|| self.reports_next.store(false, Ordering::Relaxed));
         self.io.executor.poll(|| readiness.read_again());
-        self.reports_next.store(false, Ordering::Relaxed);
     }
 
     /// The answered callers have had their access, and their next calls have been flushed. There may be work for
@@ -221,6 +221,11 @@ impl Engine {
     /// The sockets of the connections that are open.
     pub fn sockets(&self) -> Vec<Arc<Readiness>> {
         self.io.mode.sockets()
+    }
+
+    /// Has the runtime's worker do all the work, until the next call that may choose otherwise.
+    pub fn leave_loop(&self) {
+        self.io.mode.leave_loop();
     }
 
     pub(crate) fn choose_io_mode(&self, was_idle: bool, in_flight: usize) {

@@ -21,7 +21,7 @@ use futures_util::task::{ArcWake, AtomicWaker, waker_ref};
 use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 
-use crate::sync::lock;
+use crate::sync::{at_end, lock};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -138,8 +138,9 @@ thread_local! {
 impl Signal {
     fn while_polling(self: &Arc<Self>, poll: impl FnOnce()) {
         let outer = POLLING.replace(Arc::as_ptr(self));
+        // Also after a panic. Otherwise this thread's later wake-ups would reach no thread.
+        let _restore = at_end(|| POLLING.set(outer));
         poll();
-        POLLING.set(outer);
     }
 
     fn wake_up(&self) {
