@@ -13,12 +13,12 @@ use crate::engine::batching::request::Request;
 use crate::engine::batching::stats::Traffic;
 use crate::engine::connection::description::PoolSettings;
 use crate::engine::connection::executor::Executor;
-use crate::engine::connection::io_mode::{Io, IoMode, Readiness};
+use crate::engine::connection::io_mode::{Io, IoMode};
 use crate::engine::connection::pool::{Application, Pool};
 use crate::engine::error::Error;
 use crate::engine::notifications::listening;
 use crate::engine::notifications::notifier::{Notifier, Subscription};
-use crate::sync::{Thread, at_end, lock};
+use crate::sync::{Thread, lock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -177,68 +177,12 @@ impl Engine {
         subscription
     }
 
-    /// Allows this thread, which made the engine and makes its calls, to carry them as well, while they are few. It
-    /// must then [`poll`](Self::poll) when [`wants_poll`](Self::wants_poll) returns true, and watch the
-    /// [`sockets`](Self::sockets).
-    pub fn allow_on_loop(&self) {
-        self.may_run_on_loop.store(true, Ordering::Release);
-    }
-
-    /// Whether there is work that waits for a [`poll`](Self::poll). The question resets it.
-    pub fn wants_poll(&self) -> bool {
-        self.wants_poll.swap(false, Ordering::AcqRel)
-    }
-
-    /// Does on this thread what can be done at once.
-    pub fn poll(&self) {
-        let _context = self.runtime.enter();
-        self.io.executor.poll(|| ());
-    }
-
-    /// As [`poll`](Self::poll), after something has come from the server. This thread then reports to the callers who
-    /// were answered, and confirms that with [`callers_were_answered`](Self::callers_were_answered).
-    pub fn poll_from(&self, readiness: &Readiness) {
-        let _context = self.runtime.enter();
-        self.reports_next.store(true, Ordering::Relaxed);
-        let _restore = at_end(|| self.reports_next.store(false, Ordering::Relaxed));
-        self.io.executor.poll(|| readiness.read_again());
-    }
-
     /// The answered callers have had their access, and their next calls have been flushed. There may be work for
     /// [`poll`](Self::poll) now.
     pub fn callers_were_answered(self: &Arc<Self>) {
         let mut state = self.state();
         if state.ready.end_turn() {
             self.start_pipeline(&mut state);
-        }
-    }
-
-    /// Whether answered callers get their outcome as soon as this thread returns from polling.
-    pub(crate) fn reports_next(&self) -> bool {
-        self.reports_next.load(Ordering::Relaxed) && Thread::current() == self.home
-    }
-
-    /// The sockets of the connections that are open.
-    pub fn sockets(&self) -> Vec<Arc<Readiness>> {
-        self.io.mode.sockets()
-    }
-
-    /// Has the runtime's worker do all the work, until the next call that may choose otherwise.
-    pub fn leave_loop(&self) {
-        self.io.mode.leave_loop();
-    }
-
-    pub(crate) fn choose_io_mode(&self, was_idle: bool, in_flight: usize) {
-        if in_flight > self.max_on_loop {
-            self.io.mode.leave_loop();
-        } else if was_idle
-            && self.may_run_on_loop.load(Ordering::Acquire)
-            && Thread::current() == self.home
-            && self.io.mode.enter_loop()
-        {
-            // The sockets must be watched again, even if no pipeline is to start: a pipeline that is ending may take
-            // the call.
-            self.wants_poll.store(true, Ordering::Release);
         }
     }
 

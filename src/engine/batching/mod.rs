@@ -2,6 +2,7 @@ pub(crate) mod batch;
 pub(crate) mod closing;
 pub(crate) mod engine;
 pub(crate) mod further_pipeline;
+pub(crate) mod io;
 pub(crate) mod isolation;
 pub(crate) mod key_scheduler;
 pub(crate) mod lost_sessions;

@@ -5,6 +5,7 @@ pub(crate) mod handshake;
 pub(crate) mod io_mode;
 pub(crate) mod lock_wait;
 pub(crate) mod pool;
+pub(crate) mod readiness;
 pub(crate) mod routing;
 pub(crate) mod session;
 pub(crate) mod set_up;

@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
-use crate::engine::connection::io_mode::{IoMode, Readiness};
+use crate::engine::connection::io_mode::IoMode;
+use crate::engine::connection::readiness::Readiness;
 use crate::engine::connection::stream::{BareLocalStream, LocalStream, Stream};
 
 type Bare = Either<std::net::TcpStream, BareLocalStream>;
