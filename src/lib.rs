@@ -25,7 +25,8 @@
 //! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
 //!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
 //!
-//! With few calls in flight JavaScript's own thread does all of this (`engine::io_mode`, `node::poller`), and the
+//! With few calls in flight JavaScript's own thread does all of this (`engine::connection::mode`,
+//! `node::poller`), and the
 //! runtime's worker does only what has to wait. With many calls the worker does 4 and 5.
 
 pub mod engine;

@@ -177,3 +177,34 @@ test('a continuation that blocks the loop does not stop the calls queued behind 
   const { code, signal, stderr, said } = await running.ended
   assert.deepEqual({ code, signal, stderr, said }, { code: 0, signal: null, stderr: '', said: ['answered'] })
 })
+
+test('a call stuck on a row lock and the call behind it: they execute while the loop is blocked', async () => {
+  const db = await database
+  const file = path.join(folder, 'stuck')
+  const warm = new PostgresAdapter(db.pool())
+  await warm.set('stuck', 0)
+  await warm.disconnect()
+  const holder = await db.hold("SELECT FROM go_goscope_cache WHERE key = 'cache:stuck' FOR UPDATE", [])
+  const running = startScript(
+    db.url,
+    `
+    await adapter.connect()
+    const calls = [adapter.set('stuck', 1), adapter.set('stuck', 2)]
+    // Other calls are answered meanwhile, so the event loop's thread has the work of the others.
+    for (const end = Date.now() + 500; Date.now() < end; ) await adapter.get('free')
+    say('blocked')
+    ${BLOCKS['a busy loop']}
+    await Promise.all(calls)
+    await adapter.disconnect()`,
+    { input: { file } },
+  )
+  await until('the loop is blocked', () => running.said().length > 0 || running.child.exitCode !== null)
+  await holder.commit()
+  await until('the calls are executed', async () => {
+    const [row] = await db.query("SELECT value::text FROM go_goscope_cache WHERE key = 'cache:stuck'")
+    return row.value === '2'
+  })
+  fs.writeFileSync(file, '')
+  const { code, signal, stderr, said } = await running.ended
+  assert.deepEqual({ code, signal, stderr, said }, { code: 0, signal: null, stderr: '', said: ['blocked'] })
+})

@@ -1,10 +1,10 @@
-//! Watches the sockets of direct calls in the application's own event loop, so that the thread that waits for an
-//! answer also reads it.
+//! Watches the sockets in the application's own event loop while the work is on the loop, so that the thread that waits
+//! for an answer also reads it.
 //!
-//! * A socket is polled by a libuv handle of its own, on a descriptor of its own, from the first direct call until its
+//! * A socket is polled by a libuv handle of its own, on a descriptor of its own, from the first such call until its
 //!   connection ends.
 //! * The handles are not referenced: an idle adapter lets the process exit.
-//! * While the engine's calls do not go directly, a handle waits for nothing. The wakeup reports the connection's end.
+//! * While a socket is not on the loop, its handle waits for nothing. The wakeup reports the connection's end.
 //! * libuv requires every handle to be closed before an environment ends, and closes it asynchronously: hence the
 //!   cleanup hook.
 
@@ -43,7 +43,7 @@ struct Inner {
 /// One socket's handle, and its context. libuv keeps it until it is closed.
 struct PolledSocket {
     memory: HandleMemory,
-    waits_for: Cell<c_int>,
+    is_watching: Cell<bool>,
     readiness: Arc<Readiness>,
     engine: Weak<Engine>,
     poller: Rc<Inner>,
@@ -119,8 +119,7 @@ impl Inner {
     /// loop would do nothing else.
     fn poll(self: &Rc<Self>, engine: &Arc<Engine>) {
         if engine.wants_poll() {
-            self.queue.while_polling(|| engine.poll());
-            self.register_sockets(engine);
+            self.queue.while_polling(|| engine.poll(|| self.register_sockets(engine)));
             self.queue.wake_if_any();
         }
     }
@@ -142,8 +141,8 @@ impl Inner {
         let polled = self.polled.borrow();
         // SAFETY: the handles in the list are not closed.
         for polled in polled.iter().map(|polled| unsafe { &**polled }) {
-            if polled.readiness.is_on_loop() {
-                polled.wait_for(READABLE);
+            if polled.readiness.may_watch() {
+                polled.watch();
             }
         }
     }
@@ -166,7 +165,7 @@ impl Inner {
         let socket = readiness.socket().as_raw_fd();
         let polled = Box::into_raw(Box::new(PolledSocket {
             memory: HandleMemory::new(&self.uv, TYPE_POLL),
-            waits_for: Cell::new(0),
+            is_watching: Cell::new(false),
             readiness,
             engine: Arc::downgrade(engine),
             poller: self.clone(),
@@ -229,18 +228,23 @@ impl PolledSocket {
         self.memory.handle()
     }
 
-    fn wait_for(&self, events: c_int) {
-        if self.waits_for.replace(events) == events {
+    fn watch(&self) {
+        if self.is_watching.get() {
             return;
         }
-        let uv = self.poller.uv;
         // SAFETY: the handle is not closed, and this is its loop's thread.
-        unsafe {
-            match events {
-                0 => (uv.poll_stop)(self.handle()),
-                events => (uv.poll_start)(self.handle(), events, on_ready),
-            }
-        };
+        if unsafe { (self.poller.uv.poll_start)(self.handle(), READABLE, on_ready) } == 0 {
+            self.is_watching.set(true);
+            self.readiness.watch();
+        }
+    }
+
+    fn unwatch(&self) {
+        self.readiness.unwatch();
+        if self.is_watching.replace(false) {
+            // SAFETY: as for `watch`.
+            unsafe { (self.poller.uv.poll_stop)(self.handle()) };
+        }
     }
 
     /// Has libuv close the handle. It is no longer in the list, or is being removed from it.
@@ -273,6 +277,8 @@ fn read(polled: &PolledSocket, status: c_int) {
     if polled.readiness.is_on_loop()
         && let Some(engine) = &engine
     {
+        #[cfg(feature = "panic-probe")]
+        super::probe::count_read_on_loop();
         poller.queue.while_polling(|| engine.poll_from(&polled.readiness));
     }
     if polled.readiness.is_gone() || engine.is_none() || status < 0 {
@@ -280,7 +286,7 @@ fn read(polled: &PolledSocket, status: c_int) {
         polled.close();
     } else if !polled.readiness.is_on_loop() {
         // The worker reads now.
-        polled.wait_for(0);
+        polled.unwatch();
     }
     // JavaScript may end all this: from here on only what is held here is used.
     poller.queue.deliver(poller.env);

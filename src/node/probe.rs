@@ -1,6 +1,7 @@
-//! For the boundary tests, in a separate build: native code that panics.
+//! For the boundary tests, in a separate build: native code that panics, and what no metric shows.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi_derive::napi;
 
@@ -8,6 +9,7 @@ use super::bridge::Bridge;
 use crate::sync::lock;
 
 static REQUESTED: Mutex<Option<String>> = Mutex::new(None);
+static READS_ON_LOOP: AtomicU32 = AtomicU32::new(0);
 
 /// Panics in the native runtime, on behalf of the call in `slot`.
 #[napi(catch_unwind)]
@@ -39,4 +41,15 @@ pub(super) fn panic_if_requested(function: &str) {
     if lock(&REQUESTED).take_if(|requested| requested == function).is_some() {
         panic!("a panic on purpose");
     }
+}
+
+/// How many times the event loop's thread has read what a server had sent.
+#[napi(catch_unwind)]
+#[allow(unreachable_pub, dead_code)] // exported to JavaScript
+pub fn reads_on_loop() -> u32 {
+    READS_ON_LOOP.load(Ordering::Relaxed)
+}
+
+pub(super) fn count_read_on_loop() {
+    READS_ON_LOOP.fetch_add(1, Ordering::Relaxed);
 }

@@ -42,10 +42,6 @@ pub struct Engine {
     pub(crate) home: Thread,
     pub(crate) is_flushed: AtomicBool,
     pub(crate) submitted: Mutex<Vec<Request>>,
-    pub(crate) may_run_on_loop: AtomicBool,
-    pub(crate) max_on_loop: usize,
-    /// Work has been left for the next [`poll`](Self::poll).
-    pub(crate) wants_poll: AtomicBool,
     /// The home thread carries calls, and will report the outcomes to the callers when it has.
     pub(crate) reports_next: AtomicBool,
     pub(crate) traffic: Traffic,
@@ -95,9 +91,6 @@ impl Engine {
             home: Thread::current(),
             is_flushed: AtomicBool::new(false),
             submitted: Mutex::default(),
-            may_run_on_loop: AtomicBool::new(false),
-            max_on_loop: crate::engine::connection::io_mode::max_on_loop(),
-            wants_poll: AtomicBool::new(false),
             reports_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
@@ -137,7 +130,7 @@ impl Engine {
 
     pub(crate) fn enter(self: &Arc<Self>, requests: impl IntoIterator<Item = Request>) {
         let mut state = self.state();
-        let was_idle = state.in_flight == 0;
+        let was_ready = !state.ready.is_empty();
         let State { key_scheduler, ready, in_flight, is_closing, closed, .. } = &mut *state;
         let mut refused = Vec::new();
         for mut request in requests {
@@ -151,7 +144,7 @@ impl Engine {
         }
         ready.sort();
         ready.stop_lingering();
-        self.choose_io_mode(was_idle, state.in_flight);
+        self.begin_calls(was_ready, &state.ready);
         self.start_pipeline(&mut state);
         drop(state);
         refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
@@ -210,7 +203,7 @@ impl Engine {
             let pipeline = Box::pin(crate::engine::batching::pipeline::run(self.clone()));
             if self.io.mode.is_on_loop() && Thread::current() == self.home {
                 self.io.executor.spawn_quietly(pipeline);
-                self.wants_poll.store(true, Ordering::Release);
+                self.io.mode.want_poll();
             } else {
                 self.io.executor.spawn(pipeline);
             }
@@ -243,6 +236,7 @@ impl Engine {
             key_scheduler.leave(&accesses, ready.incoming());
         }
         ready.sort();
+        self.calls_are_ready(ready);
         if state.in_flight == 0 {
             self.idle.notify_waiters();
         }

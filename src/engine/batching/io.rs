@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::batching::engine::Engine;
+use crate::engine::batching::ready::Ready;
+use crate::engine::batching::request::Request;
 use crate::engine::connection::readiness::Readiness;
 use crate::sync::{Thread, at_end};
 
@@ -12,18 +14,18 @@ impl Engine {
     /// must then [`poll`](Self::poll) when [`wants_poll`](Self::wants_poll) returns true, and watch the
     /// [`sockets`](Self::sockets).
     pub fn allow_on_loop(&self) {
-        self.may_run_on_loop.store(true, Ordering::Release);
+        self.io.mode.allow_loop();
     }
 
     /// Whether there is work that waits for a [`poll`](Self::poll). The question resets it.
     pub fn wants_poll(&self) -> bool {
-        self.wants_poll.swap(false, Ordering::AcqRel)
+        self.io.mode.wants_poll()
     }
 
-    /// Does on this thread what can be done at once.
-    pub fn poll(&self) {
+    /// Does on this thread what can be done at once, after `first`.
+    pub fn poll(&self, first: impl FnOnce()) {
         let _context = self.runtime.enter();
-        self.io.executor.poll(|| ());
+        self.io.executor.poll(first);
     }
 
     /// As [`poll`](Self::poll), after something has come from the server. This thread then reports to the callers who
@@ -50,17 +52,13 @@ impl Engine {
         self.io.mode.leave_loop();
     }
 
-    pub(crate) fn choose_io_mode(&self, was_idle: bool, in_flight: usize) {
-        if in_flight > self.max_on_loop {
-            self.io.mode.leave_loop();
-        } else if was_idle
-            && self.may_run_on_loop.load(Ordering::Acquire)
-            && Thread::current() == self.home
-            && self.io.mode.enter_loop()
-        {
-            // The sockets must be watched again, even if no pipeline is to start: a pipeline that is ending may take
-            // the call.
-            self.wants_poll.store(true, Ordering::Release);
-        }
+    /// Chooses the mode as requests enter. `was_ready`: whether others were ready before.
+    pub(crate) fn begin_calls(&self, was_ready: bool, ready: &Ready) {
+        self.io.mode.begin(Thread::current() == self.home, was_ready, ready.iter().map(Request::calls));
+    }
+
+    /// Chooses the mode as others have ended.
+    pub(crate) fn calls_are_ready(&self, ready: &Ready) {
+        self.io.mode.become_ready(ready.iter().map(Request::calls));
     }
 }

@@ -102,9 +102,10 @@ pub(crate) fn isolate(engine: &Arc<Engine>, mut request: Request) {
 async fn wait_alone(slot: Slot, mut request: Request) {
     let engine = &slot.0;
     while let Some((checkout, wanting)) = connection_for(engine, request).await {
+        let on_worker = checkout.keep_on_worker();
         let Unsettled { again, .. } =
             run_batch(engine, &checkout, vec![wanting], Some(LockWait::Users)).await;
-        drop(checkout);
+        drop((on_worker, checkout));
         match again.into_iter().next() {
             Some(left) => request = left,
             None => return,
@@ -161,6 +162,7 @@ async fn take_turns(attending: Attending) {
             continue;
         };
         requests.push_front(first);
+        let on_worker = checkout.keep_on_worker();
         let wait = if requests.len() == 1 { ALONE } else { TOGETHER };
         let Unsettled { again, blocked } = run_batch(&engine, &checkout, requests.into(), Some(wait)).await;
         let is_over = blocked.is_empty();
@@ -176,7 +178,7 @@ async fn take_turns(attending: Attending) {
                 None => attending.put_back(request),
             }
         }
-        drop(checkout);
+        drop((on_worker, checkout));
         let runs_again = !again.is_empty();
         again.into_iter().for_each(|request| attending.put_back(request));
         if !is_over || runs_again {

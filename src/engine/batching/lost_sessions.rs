@@ -294,13 +294,13 @@ enum Asked {
 
 /// Asks once. `is_fresh`: over a new connection. `limit`: how long to open that may take, and how long the answer.
 async fn terminate(engine: &Engine, lost: &[Backend], is_fresh: bool, limit: Duration) -> Asked {
-    // JavaScript's thread may be busy, and these calls must not wait for it.
-    engine.io.mode.leave_loop();
     let connection = match timeout(limit, engine.pool.spare(&engine.io, is_fresh)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Asked::Refused(error),
         Err(_) => return Asked::Lost,
     };
+    // JavaScript's thread may be busy, and these calls must not wait for it.
+    let _on_worker = connection.keep_on_worker();
     let pids: Vec<i32> = lost.iter().map(|backend| backend.pid).collect();
     let starts: Vec<&str> = lost.iter().map(|backend| backend.started.as_str()).collect();
     let params: [(&(dyn ToSql + Sync), Type); 2] = [(&pids, Type::INT4_ARRAY), (&starts, Type::TEXT_ARRAY)];

@@ -54,7 +54,7 @@ struct Running {
 }
 
 impl Running {
-    /// The thread that carries this batch directly may not come back to it soon.
+    /// The event loop's thread may not come back to this batch soon.
     fn mark_blocked(&mut self) {
         self.engine.io.mode.leave_loop();
         let engine = self.engine.clone();
@@ -154,11 +154,14 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         };
         let (began, calls) = (Instant::now(), requests.iter().map(Request::calls).sum());
         let unsettled = {
+            let carried = engine.io.mode.carry(calls);
             let running_batch = run_batch(&engine, &connection, requests, None);
             tokio::pin!(running_batch);
             tokio::select! {
                 unsettled = &mut running_batch => unsettled,
                 () = sleep(BLOCKED_AFTER) => {
+                    drop(carried);
+                    let _on_worker = connection.keep_on_worker();
                     running.mark_blocked();
                     running_batch.await
                 }

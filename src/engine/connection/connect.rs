@@ -19,6 +19,7 @@ use crate::engine::connection::handshake::{
 use crate::engine::connection::io_mode::Io;
 use crate::engine::connection::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
 use crate::engine::connection::pool::Application;
+use crate::engine::connection::readiness::{OnWorker, Readiness};
 use crate::engine::connection::routing::to_primary;
 use crate::engine::connection::session::{Backend, Mark, Session};
 use crate::engine::connection::set_up::{SetUp, carry};
@@ -37,6 +38,9 @@ pub struct Connection {
     session: Session,
     /// After `client`, which must be dropped first.
     set_up: SetUp,
+    readiness: Arc<Readiness>,
+    /// Kept while the connection is set up.
+    on_worker: Mutex<Option<OnWorker>>,
     /// A connect hook has begun a COPY that nothing here can carry.
     has_copied: AtomicBool,
     lock_timeout: LockTimeout,
@@ -71,7 +75,7 @@ impl Connection {
     ) -> Result<Self, Failure> {
         // Before the client, which must be dropped first.
         let (set_up, outcome) = SetUp::begin();
-        let Handshake { client, carrier } =
+        let Handshake { client, carrier, on_worker } =
             shake_hands(description, application, &io.mode, mark, payloads).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
@@ -94,6 +98,8 @@ impl Connection {
             lock_timeout: LockTimeout::of_session(session.limits),
             session,
             set_up,
+            readiness: on_worker.readiness().clone(),
+            on_worker: Mutex::new(Some(on_worker)),
             has_copied: AtomicBool::new(false),
             uses: AtomicU64::new(0),
             spoilt: AtomicBool::new(false),
@@ -110,6 +116,13 @@ impl Connection {
     /// The connection is set up, and serves calls from here on.
     pub(crate) fn serve(&self) {
         self.set_up.finish();
+        lock(&self.on_worker).take();
+    }
+
+    /// Has the runtime watch the socket, for as long as the returned value is kept: for what no limit of time reports
+    /// as blocked.
+    pub(crate) fn keep_on_worker(&self) -> OnWorker {
+        OnWorker::new(&self.readiness)
     }
 
     /// Runs a statement, and waits for its answer no longer than the configuration allows.

@@ -1,8 +1,8 @@
 //! The work that an engine has under way, its pipelines and its connections, as one future that either of two threads
 //! may poll.
 //!
-//! The runtime's worker polls it whenever it is woken. JavaScript's thread polls it, too, while calls go directly
-//! (see `direct`): a call begins and ends there, and each change of threads costs a wake-up.
+//! The runtime's worker polls it whenever it is woken. JavaScript's thread polls it, too, while the work is
+//! [on the loop](crate::engine::connection::mode).
 //!
 //! * The polling thread holds the lock. JavaScript's thread never waits for it, but leaves the work to the worker.
 //! * A task that the poll itself wakes is polled before the poll ends, and wakes no other thread.

@@ -14,6 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use crate::engine::connection::description::Description;
 use crate::engine::connection::io_mode::IoMode;
 use crate::engine::connection::pool::Application;
+use crate::engine::connection::readiness::OnWorker;
 use crate::engine::connection::session::{MARK_SETTING, Mark};
 use crate::engine::connection::socket::Socket;
 use crate::engine::connection::startup::{StartUp, StartingTls};
@@ -54,6 +55,7 @@ pub(crate) type Payloads = UnboundedSender<String>;
 pub(crate) struct Handshake {
     pub(crate) client: Client,
     pub(crate) carrier: Carrier,
+    pub(crate) on_worker: OnWorker,
 }
 
 /// Why there is no session.
@@ -85,10 +87,9 @@ pub(crate) async fn shake_hands(
 ) -> Result<Handshake, Failure> {
     let start = StartUp::new(description.parameters.clone().into_iter().collect());
     let options = mark.map_or_else(String::new, session_options);
-    match try_hands(description, application, mode, &options, &start, payloads).await {
-        Ok((client, carrier)) => Ok(Handshake { client, carrier }),
-        Err(error) => Err(Failure { error, was_answered: start.was_answered() }),
-    }
+    try_hands(description, application, mode, &options, &start, payloads)
+        .await
+        .map_err(|error| Failure { error, was_answered: start.was_answered() })
 }
 
 fn session_options(mark: &Mark) -> String {
@@ -115,15 +116,19 @@ async fn try_hands(
     session: &str,
     start: &StartUp,
     payloads: Option<Payloads>,
-) -> Result<(Client, Carrier), Error> {
+) -> Result<Handshake, Error> {
     let mut stream = stream::open(description).await?;
     let mut config = config(description, session);
-    let socket = |stream| Socket::new(stream, mode).map_err(|error| Error::from_io(&error, "dup", None));
+    let socket = |stream| match mode.track(&stream) {
+        Ok(on_worker) => Ok((Socket::new(stream, on_worker.readiness()), on_worker)),
+        Err(error) => Err(Error::from_io(&error, "dup", None)),
+    };
     let Some(tls) = &description.tls else {
         config.ssl_mode(SslMode::Disable);
-        let started = config.connect_raw(start.over(socket(stream)?), NoTls).await;
+        let (socket, on_worker) = socket(stream)?;
+        let started = config.connect_raw(start.over(socket), NoTls).await;
         let (client, connection) = started.map_err(|error| Error::from_protocol(&error))?;
-        return Ok((client, carrier(connection, payloads)));
+        return Ok(Handshake { client, carrier: carrier(connection, payloads), on_worker });
     };
     if !tls.direct {
         tls::request(&mut stream).await?;
@@ -142,8 +147,11 @@ async fn try_hands(
         application: application.clone(),
         waits_for_node,
     };
-    match config.connect_raw(socket(stream)?, connect).await {
-        Ok((client, connection)) => Ok((client, carrier(connection, payloads))),
+    let (socket, on_worker) = socket(stream)?;
+    match config.connect_raw(socket, connect).await {
+        Ok((client, connection)) => {
+            Ok(Handshake { client, carrier: carrier(connection, payloads), on_worker })
+        }
         Err(error) => Err(match Error::from_protocol(&error) {
             Error::Terminated if is_of_handshake(&error) => Error::TlsEnded { host: tls.host.clone() },
             // "alert 40" and the like: each side lacks what the other requires.

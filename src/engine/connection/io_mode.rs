@@ -1,19 +1,16 @@
-//! Calls that go directly: the thread that makes them also writes to the server and reads its answers.
-//!
-//! Through the runtime's worker a call changes threads two times more than it does in the server itself. On an idle
-//! machine each change is a wake-up of tens of microseconds: more than the server needs for the statement. So while few
-//! calls are in flight, the thread of the application's event loop polls the
-//! [`executor`](crate::engine::connection::executor) itself, and watches the sockets instead of the runtime. With many
-//! calls in flight two threads are faster. If that thread does not return to its event loop, the worker takes over.
+//! What an engine's two threads share of its I/O: the current [mode](crate::engine::connection::mode), the sockets, and
+//! how many calls are in batches.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::engine::connection::executor::Executor;
-use crate::engine::connection::readiness::Readiness;
-use crate::sync::lock;
+use crate::engine::connection::mode::{Choice, Event, Mode};
+use crate::engine::connection::readiness::{LoopState, OnWorker, Readiness};
+use crate::engine::connection::stream::Stream;
+use crate::sync::{AtEnd, at_end, lock};
 
-/// With more calls in flight than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
+/// With more active calls than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
 /// on one (280,000 a second against 196,000 with 64 in flight). More than that would keep an event loop from its
 /// other work.
 const MAX_ON_LOOP: usize = 64;
@@ -22,7 +19,7 @@ const MAX_ON_LOOP: usize = 64;
 /// second with 256 in flight on one thread against 302,000 on two. More calls than this were not measured.
 const MAX_ON_LOOP_OF_FEW_CORES: usize = 512;
 
-pub(crate) fn max_on_loop() -> usize {
+fn max_on_loop() -> usize {
     match std::thread::available_parallelism() {
         Ok(cores) if cores.get() <= 2 => MAX_ON_LOOP_OF_FEW_CORES,
         _ => MAX_ON_LOOP,
@@ -36,30 +33,99 @@ pub(crate) struct Io {
     pub(crate) mode: Arc<IoMode>,
 }
 
-/// Whether an engine's calls go directly, and the sockets that a poller must watch then.
-#[derive(Default)]
 pub(crate) struct IoMode {
-    on: AtomicBool,
-    pub(crate) sockets: Mutex<Vec<Weak<Readiness>>>,
+    choice: Mutex<Choice>,
+    loop_state: Arc<LoopState>,
+    sockets: Mutex<Vec<Weak<Readiness>>>,
+    /// How many calls are in batches that are not blocked.
+    carried: AtomicUsize,
+}
+
+impl Default for IoMode {
+    fn default() -> Self {
+        Self {
+            choice: Mutex::new(Choice::with_limit(max_on_loop())),
+            loop_state: Arc::default(),
+            sockets: Mutex::default(),
+            carried: AtomicUsize::new(0),
+        }
+    }
 }
 
 impl IoMode {
+    /// There is an event loop that can watch the sockets.
+    pub(crate) fn allow_loop(&self) {
+        lock(&self.choice).allow_loop();
+    }
+
     pub(crate) fn is_on_loop(&self) -> bool {
-        self.on.load(Ordering::Acquire)
+        self.loop_state.is_on_loop()
     }
 
-    /// False if it was on already.
-    pub(crate) fn enter_loop(&self) -> bool {
-        !self.on.swap(true, Ordering::AcqRel)
+    /// Leaves work for the event loop's thread.
+    pub(crate) fn want_poll(&self) {
+        self.loop_state.want_poll();
     }
 
-    /// From here on the runtime watches the sockets.
+    /// Whether there is work for that thread. The question resets it.
+    pub(crate) fn wants_poll(&self) -> bool {
+        self.loop_state.wants_poll()
+    }
+
+    /// Calls begin. `on_loop`: the event loop's thread makes them. `was_ready`: whether others were ready before.
+    /// `ready`: the calls in each request that is ready now.
+    pub(crate) fn begin(&self, on_loop: bool, was_ready: bool, ready: impl Iterator<Item = usize>) {
+        let mut choice = lock(&self.choice);
+        let carried = self.carried.load(Ordering::Relaxed);
+        let all = active(carried, ready, choice.limit());
+        let others = carried + usize::from(was_ready);
+        self.set(choice.after(&Event::Begun { on_loop, others, all }));
+    }
+
+    /// Other calls have become ready.
+    pub(crate) fn become_ready(&self, ready: impl Iterator<Item = usize>) {
+        if self.is_on_loop() {
+            let mut choice = lock(&self.choice);
+            let carried = self.carried.load(Ordering::Relaxed);
+            let active = active(carried, ready, choice.limit());
+            self.set(choice.after(&Event::Active(active)));
+        }
+    }
+
+    /// A batch takes longer than it should, so the event loop's thread may not return to it soon.
     pub(crate) fn leave_loop(&self) {
-        if self.on.swap(false, Ordering::AcqRel) {
-            for readiness in lock(&self.sockets).iter().filter_map(Weak::upgrade) {
-                readiness.read_again();
+        let mut choice = lock(&self.choice);
+        self.set(choice.after(&Event::Blocked));
+    }
+
+    /// Counts the calls of a batch, until the returned value is dropped.
+    pub(crate) fn carry(&self, calls: usize) -> AtEnd<impl FnMut() + '_> {
+        self.carried.fetch_add(calls, Ordering::Relaxed);
+        at_end(move || _ = self.carried.fetch_sub(calls, Ordering::Relaxed))
+    }
+
+    /// Under the lock of `choice`.
+    fn set(&self, mode: Mode) {
+        if self.loop_state.set(mode) {
+            match mode {
+                // The sockets must be watched again, even if no pipeline is to start: one that is ending may take the
+                // calls.
+                Mode::OnLoop => self.want_poll(),
+                // From here on the runtime watches the sockets.
+                Mode::Worker => {
+                    for readiness in lock(&self.sockets).iter().filter_map(Weak::upgrade) {
+                        readiness.read_again();
+                    }
+                }
             }
         }
+    }
+
+    /// What the event loop's thread may watch of a socket. It may not while the returned value is kept.
+    pub(crate) fn track(&self, stream: &Stream) -> std::io::Result<OnWorker> {
+        let readiness = Readiness::of(stream, &self.loop_state)?;
+        lock(&self.sockets).push(Arc::downgrade(&readiness));
+        Ok(OnWorker::of_new(readiness))
     }
 
     pub(crate) fn sockets(&self) -> Vec<Arc<Readiness>> {
@@ -67,4 +133,10 @@ impl IoMode {
         sockets.retain(|readiness| readiness.strong_count() > 0);
         sockets.iter().filter_map(Weak::upgrade).collect()
     }
+}
+
+/// How many calls are active, at least up to one more than the limit.
+fn active(carried: usize, ready: impl Iterator<Item = usize>, limit: usize) -> usize {
+    // Each request that is ready has a call.
+    carried + ready.take((limit + 1).saturating_sub(carried)).sum::<usize>()
 }

@@ -4,6 +4,7 @@ pub(crate) mod executor;
 pub(crate) mod handshake;
 pub(crate) mod io_mode;
 pub(crate) mod lock_wait;
+pub(crate) mod mode;
 pub(crate) mod pool;
 pub(crate) mod readiness;
 pub(crate) mod routing;

@@ -1,4 +1,5 @@
-//! A stream whose readiness comes from its poller while calls go directly, and from the runtime otherwise.
+//! A stream whose readiness comes from its poller while it is [on the loop](Readiness::is_on_loop), and from the runtime
+//! otherwise.
 //!
 //! A socket is registered with only one of the two at a time. If it were registered with both, each answer would wake
 //! both threads. On two cores the thread that has nothing to do may then run first.
@@ -14,7 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
-use crate::engine::connection::io_mode::IoMode;
 use crate::engine::connection::readiness::Readiness;
 use crate::engine::connection::stream::{BareLocalStream, LocalStream, Stream};
 
@@ -34,9 +34,8 @@ enum Held {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: Stream, mode: &Arc<IoMode>) -> Result<Self> {
-        let readiness = Readiness::of(&stream, mode)?;
-        Ok(Self { held: Some(Held::ByRuntime(stream)), is_full: false, readiness })
+    pub(crate) fn new(stream: Stream, readiness: &Arc<Readiness>) -> Self {
+        Self { held: Some(Held::ByRuntime(stream)), is_full: false, readiness: readiness.clone() }
     }
 
     /// The stream, held by the side that must hold it now.
