@@ -31,7 +31,10 @@
 
 pub mod engine;
 mod histogram;
+#[cfg(test)]
+mod models;
 mod node;
+mod primitives;
 pub mod store;
 mod sync;
 mod time;

@@ -13,7 +13,7 @@
 //! jest loads a copy per test file into one environment.) No global variable holds any of it.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Instant;
 
@@ -21,13 +21,14 @@ use napi::bindgen_prelude::{Env, Function, Result};
 use napi::{Error as NapiError, JsString, sys};
 use napi_derive::napi;
 
+use super::completions::Completions;
 use super::poller::Poller;
 use super::questions::{Question, Questions};
 use super::runtime::SharedRuntime;
 use super::waits::{Wait, Waits};
 use super::wake::Wake;
 use crate::engine::{Caller, Engine, Error, Outcome, Reply, ReplySink, know_names};
-use crate::sync::{Thread, at_end, lock};
+use crate::sync::lock;
 use crate::time::millis;
 
 /// How much text one drain hands over, in addition to its last message. V8's strings end at half a gigabyte, and a
@@ -56,14 +57,10 @@ enum Message {
 type Ring = Box<dyn Fn() -> bool + Send + Sync>;
 
 pub(super) struct Queue {
-    messages: Mutex<Vec<Message>>,
+    completions: Completions<Message>,
     wake: Wake,
     /// Wakes JavaScript instead of `wake`, if it is set.
     wakeup: OnceLock<Ring>,
-    /// The thread that drains.
-    home: Thread,
-    /// Whether that thread is about to drain anyway.
-    is_polling: AtomicBool,
     engines: Mutex<Vec<Weak<Engine>>>,
     started: Instant,
     /// When the first call since the last flush was made; 0 if there was none.
@@ -74,14 +71,7 @@ pub(super) struct Queue {
 
 impl Queue {
     fn push(&self, more: impl IntoIterator<Item = Message>) {
-        let was_empty = {
-            let mut messages = lock(&self.messages);
-            let was_empty = messages.is_empty();
-            messages.extend(more);
-            was_empty
-        };
-        let is_seen_to = || self.is_polling.load(Ordering::Relaxed) && Thread::current() == self.home;
-        if was_empty && !is_seen_to() {
+        if self.completions.push(more) {
             self.wake();
         }
     }
@@ -89,21 +79,18 @@ impl Queue {
     /// Runs `poll`, which may push messages, on the thread that drains. That thread handles them afterwards without
     /// being woken.
     pub(super) fn while_polling(&self, poll: impl FnOnce()) {
-        let outer = self.is_polling.swap(true, Ordering::Relaxed);
-        // Also after a panic. Otherwise the messages that follow would wake nothing.
-        let _restore = at_end(|| self.is_polling.store(outer, Ordering::Relaxed));
-        poll();
+        self.completions.while_polling(poll);
     }
 
     /// Has JavaScript drain the messages that have come, from its event loop.
     pub(super) fn deliver(&self, env: sys::napi_env) {
-        if !lock(&self.messages).is_empty() {
+        if !self.completions.is_empty() {
             self.wake.call_back(env);
         }
     }
 
     pub(super) fn wake_if_any(&self) {
-        if !lock(&self.messages).is_empty() {
+        if !self.completions.is_empty() {
             self.wake();
         }
     }
@@ -188,11 +175,9 @@ impl Bridge {
     pub fn new(env: Env, wake: Function<'_, (), ()>, is_node: bool, errors: String) -> Result<Self> {
         know_names(serde_json::from_str(&errors).unwrap_or_default());
         let queue = Arc::new(Queue {
-            messages: Mutex::default(),
+            completions: Completions::new(),
             wake: Wake::new(env, &wake)?,
             wakeup: OnceLock::new(),
-            home: Thread::current(),
-            is_polling: AtomicBool::new(false),
             engines: Mutex::default(),
             started: Instant::now(),
             moment: AtomicU64::new(0),
@@ -227,19 +212,17 @@ impl Bridge {
     /// items for each; null if there is none. JavaScript is woken once more if these are not all.
     #[napi(catch_unwind)]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Option<JsString<'env>>> {
-        let messages = {
-            let mut waiting = lock(&self.queue.messages);
-            let mut bytes = 0;
-            let is_full = |(number, message): (usize, &Message)| {
-                bytes += message.bytes();
-                bytes > DRAIN_BYTES || number + 1 >= DRAIN_MESSAGES
-            };
-            match waiting.iter().enumerate().position(is_full) {
-                Some(last) => waiting.drain(..=last).collect(),
-                None => std::mem::take(&mut *waiting),
-            }
+        let mut bytes = 0;
+        let is_full = |(number, message): (usize, &Message)| {
+            bytes += message.bytes();
+            bytes > DRAIN_BYTES || number + 1 >= DRAIN_MESSAGES
         };
-        self.queue.wake_if_any();
+        let (messages, are_more) = self.queue.completions.take(|waiting| {
+            waiting.iter().enumerate().position(is_full).map_or(waiting.len(), |last| last + 1)
+        });
+        if are_more {
+            self.queue.wake();
+        }
         if messages.is_empty() {
             return Ok(None);
         }

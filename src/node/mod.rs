@@ -12,6 +12,7 @@
 mod bridge;
 mod build_info;
 mod calls;
+mod completions;
 mod finalizers;
 mod inspection;
 mod operation;
@@ -30,3 +31,5 @@ mod waits;
 mod wake;
 #[cfg(unix)]
 mod wakeup;
+
+use crate::primitives;

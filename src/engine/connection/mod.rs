@@ -1,6 +1,7 @@
 pub(crate) mod connect;
 pub(crate) mod description;
 pub(crate) mod executor;
+mod hand_over;
 pub(crate) mod handshake;
 pub(crate) mod io_mode;
 pub(crate) mod lock_wait;
@@ -17,3 +18,5 @@ pub(crate) mod startup;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod verifier;
+
+use crate::primitives;
