@@ -15,17 +15,6 @@ use crate::sync::{AtEnd, at_end, lock};
 /// other work.
 const MAX_ON_LOOP: usize = 64;
 
-/// As [`MAX_ON_LOOP`], if a second thread of this process would only take the server's core from it: 372,000 `get`s a
-/// second with 256 in flight on one thread against 302,000 on two. More calls than this were not measured.
-const MAX_ON_LOOP_OF_FEW_CORES: usize = 512;
-
-fn max_on_loop() -> usize {
-    match std::thread::available_parallelism() {
-        Ok(cores) if cores.get() <= 2 => MAX_ON_LOOP_OF_FEW_CORES,
-        _ => MAX_ON_LOOP,
-    }
-}
-
 /// What polls an engine's connections, and what watches their sockets.
 #[derive(Clone)]
 pub(crate) struct Io {
@@ -44,7 +33,7 @@ pub(crate) struct IoMode {
 impl Default for IoMode {
     fn default() -> Self {
         Self {
-            choice: Mutex::new(Choice::with_limit(max_on_loop())),
+            choice: Mutex::new(Choice::with_limit(MAX_ON_LOOP)),
             loop_state: Arc::default(),
             sockets: Mutex::default(),
             carried: AtomicUsize::new(0),
