@@ -7,7 +7,7 @@ use std::sync::{MutexGuard, TryLockError};
 
 pub(crate) use futures_util::task::AtomicWaker;
 pub(crate) use std::sync::Mutex;
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 pub(crate) use crate::sync::{Thread, lock};
 

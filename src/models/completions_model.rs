@@ -33,7 +33,7 @@ impl Bridge {
 
 #[test]
 fn messages_of_the_worker_and_of_the_event_loops_own_thread_all_arrive() {
-    check(|| {
+    check(3, || {
         let bridge = Arc::new(Bridge { completions: Completions::new(), event_loop: Notify::new() });
         let worker = {
             let bridge = bridge.clone();
@@ -54,7 +54,7 @@ fn messages_of_the_worker_and_of_the_event_loops_own_thread_all_arrive() {
 
 #[test]
 fn a_message_that_comes_while_the_event_loops_thread_polls_without_a_message_of_its_own_arrives() {
-    check(|| {
+    check(3, || {
         let bridge = Arc::new(Bridge { completions: Completions::new(), event_loop: Notify::new() });
         let worker = {
             let bridge = bridge.clone();

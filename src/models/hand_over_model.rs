@@ -73,7 +73,7 @@ fn waiting_for(event: &Arc<Event>) -> (Arc<HandOver<Tasks>>, thread::JoinHandle<
 
 #[test]
 fn a_task_that_a_third_thread_wakes_is_polled_though_the_home_thread_polls_meanwhile() {
-    check(|| {
+    check(3, || {
         let event = Event::new();
         let (executor, worker) = waiting_for(&event);
         let third = thread::spawn(move || event.happen());
@@ -85,7 +85,7 @@ fn a_task_that_a_third_thread_wakes_is_polled_though_the_home_thread_polls_meanw
 
 #[test]
 fn a_task_that_the_home_thread_wakes_is_polled_whichever_thread_polls_then() {
-    check(|| {
+    check(3, || {
         let event = Event::new();
         let (executor, worker) = waiting_for(&event);
         executor.poll_at_home(|| event.happen());
@@ -95,7 +95,7 @@ fn a_task_that_the_home_thread_wakes_is_polled_whichever_thread_polls_then() {
 
 #[test]
 fn a_task_that_the_home_thread_adds_is_polled_and_so_are_those_that_it_adds_and_wakes() {
-    check(|| {
+    check(3, || {
         let event = Event::new();
         let (executor, worker) = waiting_for(&event);
         let again = executor.clone();

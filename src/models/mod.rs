@@ -7,6 +7,7 @@
 mod completions_model;
 mod hand_over_model;
 mod primitives;
+mod watching_model;
 
 #[allow(dead_code, clippy::duplicate_mod)] // no model needs all of it
 #[path = "../node/completions.rs"]
@@ -14,3 +15,9 @@ mod completions;
 #[allow(dead_code, clippy::duplicate_mod)]
 #[path = "../engine/connection/hand_over.rs"]
 mod hand_over;
+#[allow(dead_code, clippy::duplicate_mod)]
+#[path = "../engine/connection/mode.rs"]
+mod mode;
+#[allow(dead_code, clippy::duplicate_mod)]
+#[path = "../engine/connection/watching.rs"]
+mod watching;

@@ -9,7 +9,7 @@ use loom::sync::{Condvar, MutexGuard};
 use loom::thread::ThreadId;
 
 pub(super) use loom::sync::Mutex;
-pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
+pub(super) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -116,10 +116,10 @@ loom::thread_local! {
     pub(super) static POLLING: Cell<*const ()> = Cell::new(ptr::null());
 }
 
-/// Runs a model to its end. loom explores every execution with at most three preemptions, and fails if one of them
+/// Runs a model to its end. loom explores every execution with at most so many preemptions, and fails if one of them
 /// cannot continue: a lost wake-up is a thread that waits for ever.
-pub(super) fn check(model: impl Fn() + Sync + Send + 'static) {
+pub(super) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut checker = loom::model::Builder::new();
-    checker.preemption_bound = Some(3);
+    checker.preemption_bound = Some(preemptions);
     checker.check(model);
 }

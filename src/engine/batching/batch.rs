@@ -229,6 +229,7 @@ fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Req
             Err(_) => {}
         }
     }
+    let _answered = engine.io.mode.answer(done.iter().map(|(_, calls)| calls).sum());
     // First the callers, then the next in line: see `Request::settle`.
     drop(completions);
     engine.leave(done);

@@ -130,7 +130,7 @@ impl Engine {
 
     pub(crate) fn enter(self: &Arc<Self>, requests: impl IntoIterator<Item = Request>) {
         let mut state = self.state();
-        let was_ready = !state.ready.is_empty();
+        let others = self.active_calls(&state);
         let State { key_scheduler, ready, in_flight, is_closing, closed, .. } = &mut *state;
         let mut refused = Vec::new();
         for mut request in requests {
@@ -144,7 +144,7 @@ impl Engine {
         }
         ready.sort();
         ready.stop_lingering();
-        self.begin_calls(was_ready, &state.ready);
+        self.begin_calls(others, &state);
         self.start_pipeline(&mut state);
         drop(state);
         refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
@@ -236,7 +236,7 @@ impl Engine {
             key_scheduler.leave(&accesses, ready.incoming());
         }
         ready.sort();
-        self.calls_are_ready(ready);
+        self.calls_are_active(&state);
         if state.in_flight == 0 {
             self.idle.notify_waiters();
         }

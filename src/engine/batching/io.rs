@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::engine::batching::engine::Engine;
-use crate::engine::batching::ready::Ready;
+use crate::engine::batching::engine::{Engine, State};
 use crate::engine::batching::request::Request;
+use crate::engine::connection::mode_choice::Event;
 use crate::engine::connection::readiness::Readiness;
 use crate::sync::{Thread, at_end};
 
@@ -34,7 +34,7 @@ impl Engine {
         let _context = self.runtime.enter();
         self.reports_next.store(true, Ordering::Relaxed);
         let _restore = at_end(|| self.reports_next.store(false, Ordering::Relaxed));
-        self.io.executor.poll(|| readiness.read_again());
+        self.io.executor.poll(|| readiness.watching().read_again());
     }
 
     /// Whether answered callers get their outcome as soon as this thread returns from polling.
@@ -49,16 +49,23 @@ impl Engine {
 
     /// Has the runtime's worker do all the work, until the next call that may choose otherwise.
     pub fn leave_loop(&self) {
-        self.io.mode.leave_loop();
+        self.io.mode.after(&Event::Blocked);
     }
 
-    /// Chooses the mode as requests enter. `was_ready`: whether others were ready before.
-    pub(crate) fn begin_calls(&self, was_ready: bool, ready: &Ready) {
-        self.io.mode.begin(Thread::current() == self.home, was_ready, ready.iter().map(Request::calls));
+    pub(crate) fn active_calls(&self, state: &State) -> usize {
+        self.io.mode.active(state.in_flight, state.ready.iter().map(Request::calls))
     }
 
-    /// Chooses the mode as others have ended.
-    pub(crate) fn calls_are_ready(&self, ready: &Ready) {
-        self.io.mode.become_ready(ready.iter().map(Request::calls));
+    /// Chooses the mode as requests have entered. `others`: how many calls were active before.
+    pub(crate) fn begin_calls(&self, others: usize, state: &State) {
+        let on_loop = Thread::current() == self.home;
+        self.io.mode.after(&Event::Begun { on_loop, others, all: self.active_calls(state) });
+    }
+
+    /// Chooses the mode as other calls have ended.
+    pub(crate) fn calls_are_active(&self, state: &State) {
+        if self.io.mode.is_on_loop() {
+            self.io.mode.after(&Event::Active(self.active_calls(state)));
+        }
     }
 }

@@ -56,7 +56,7 @@ struct Running {
 impl Running {
     /// The event loop's thread may not come back to this batch soon.
     fn mark_blocked(&mut self) {
-        self.engine.io.mode.leave_loop();
+        self.engine.leave_loop();
         let engine = self.engine.clone();
         let mut state = engine.state();
         // Another pipeline may write meanwhile.

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::engine::connection::executor::Executor;
-use crate::engine::connection::mode::{Choice, Event, Mode};
-use crate::engine::connection::readiness::{LoopState, OnWorker, Readiness};
+use crate::engine::connection::mode::Mode;
+use crate::engine::connection::mode_choice::{Choice, Event};
+use crate::engine::connection::readiness::{OnWorker, Readiness};
 use crate::engine::connection::stream::Stream;
+use crate::engine::connection::watching::LoopState;
 use crate::sync::{AtEnd, at_end, lock};
 
 /// With more active calls than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
@@ -28,15 +30,18 @@ pub(crate) struct IoMode {
     sockets: Mutex<Vec<Weak<Readiness>>>,
     /// How many calls are in batches that are not blocked.
     carried: AtomicUsize,
+    /// How many of those have their answers, and are about to leave.
+    answered: AtomicUsize,
 }
 
 impl Default for IoMode {
     fn default() -> Self {
         Self {
             choice: Mutex::new(Choice::with_limit(MAX_ON_LOOP)),
-            loop_state: Arc::default(),
+            loop_state: Arc::new(LoopState::new()),
             sockets: Mutex::default(),
             carried: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
         }
     }
 }
@@ -61,36 +66,31 @@ impl IoMode {
         self.loop_state.wants_poll()
     }
 
-    /// Calls begin. `on_loop`: the event loop's thread makes them. `was_ready`: whether others were ready before.
-    /// `ready`: the calls in each request that is ready now.
-    pub(crate) fn begin(&self, on_loop: bool, was_ready: bool, ready: impl Iterator<Item = usize>) {
+    /// Changes the mode if this event does.
+    pub(crate) fn after(&self, event: &Event) {
         let mut choice = lock(&self.choice);
+        let mode = choice.after(event);
+        self.set(mode);
+    }
+
+    /// How many calls are active, at least up to one more than the limit. `ready`: the calls in each request that is
+    /// ready. A batch counts as a whole until its last statement is answered, so there may be fewer `in_flight`.
+    pub(crate) fn active(&self, in_flight: usize, ready: impl Iterator<Item = usize>) -> usize {
         let carried = self.carried.load(Ordering::Relaxed);
-        let all = active(carried, ready, choice.limit());
-        let others = carried + usize::from(was_ready);
-        self.set(choice.after(&Event::Begun { on_loop, others, all }));
-    }
-
-    /// Other calls have become ready.
-    pub(crate) fn become_ready(&self, ready: impl Iterator<Item = usize>) {
-        if self.is_on_loop() {
-            let mut choice = lock(&self.choice);
-            let carried = self.carried.load(Ordering::Relaxed);
-            let active = active(carried, ready, choice.limit());
-            self.set(choice.after(&Event::Active(active)));
-        }
-    }
-
-    /// A batch takes longer than it should, so the event loop's thread may not return to it soon.
-    pub(crate) fn leave_loop(&self) {
-        let mut choice = lock(&self.choice);
-        self.set(choice.after(&Event::Blocked));
+        // Each request that is ready has a call.
+        let ready = ready.take((MAX_ON_LOOP + 1).saturating_sub(carried)).sum::<usize>();
+        in_flight.min(carried + ready).saturating_sub(self.answered.load(Ordering::Relaxed))
     }
 
     /// Counts the calls of a batch, until the returned value is dropped.
     pub(crate) fn carry(&self, calls: usize) -> AtEnd<impl FnMut() + '_> {
-        self.carried.fetch_add(calls, Ordering::Relaxed);
-        at_end(move || _ = self.carried.fetch_sub(calls, Ordering::Relaxed))
+        count(&self.carried, calls)
+    }
+
+    /// These calls are not active any more, though they leave the engine only after their callers have been notified.
+    /// The callers may be faster, and call again.
+    pub(crate) fn answer(&self, calls: usize) -> AtEnd<impl FnMut() + '_> {
+        count(&self.answered, calls)
     }
 
     /// Under the lock of `choice`.
@@ -103,7 +103,7 @@ impl IoMode {
                 // From here on the runtime watches the sockets.
                 Mode::Worker => {
                     for readiness in lock(&self.sockets).iter().filter_map(Weak::upgrade) {
-                        readiness.read_again();
+                        readiness.watching().read_again();
                     }
                 }
             }
@@ -124,8 +124,8 @@ impl IoMode {
     }
 }
 
-/// How many calls are active, at least up to one more than the limit.
-fn active(carried: usize, ready: impl Iterator<Item = usize>, limit: usize) -> usize {
-    // Each request that is ready has a call.
-    carried + ready.take((limit + 1).saturating_sub(carried)).sum::<usize>()
+/// Until the returned value is dropped.
+fn count(counter: &AtomicUsize, calls: usize) -> AtEnd<impl FnMut() + '_> {
+    counter.fetch_add(calls, Ordering::Relaxed);
+    at_end(move || _ = counter.fetch_sub(calls, Ordering::Relaxed))
 }

@@ -6,6 +6,7 @@ pub(crate) mod handshake;
 pub(crate) mod io_mode;
 pub(crate) mod lock_wait;
 pub(crate) mod mode;
+pub(crate) mod mode_choice;
 pub(crate) mod pool;
 pub(crate) mod readiness;
 pub(crate) mod routing;
@@ -18,5 +19,6 @@ pub(crate) mod startup;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod verifier;
+pub(crate) mod watching;
 
 use crate::primitives;

@@ -9,59 +9,24 @@
 use std::io::Result;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
 
-use futures_util::task::AtomicWaker;
 use tokio_util::either::Either;
 
-use crate::engine::connection::mode::{Mode, SharedMode};
+use crate::engine::connection::mode::Mode;
 use crate::engine::connection::stream::Stream;
+use crate::engine::connection::watching::{LoopState, Watching};
 use crate::sync::lock;
-
-/// What an engine's sockets have in common.
-#[derive(Default)]
-pub(crate) struct LoopState {
-    mode: SharedMode,
-    /// Work has been left for the event loop's thread.
-    wants_poll: AtomicBool,
-}
-
-impl LoopState {
-    pub(crate) fn is_on_loop(&self) -> bool {
-        self.mode.is_on_loop()
-    }
-
-    /// Whether it was another mode.
-    pub(crate) fn set(&self, mode: Mode) -> bool {
-        self.mode.set(mode)
-    }
-
-    pub(crate) fn want_poll(&self) {
-        self.wants_poll.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn wants_poll(&self) -> bool {
-        self.wants_poll.swap(false, Ordering::AcqRel)
-    }
-}
 
 pub struct Readiness {
     /// A descriptor of its own: the poller's event loop must not keep one that has been closed, and perhaps reused
     /// for something else.
     #[cfg(unix)]
     socket: OwnedFd,
-    engine: Arc<LoopState>,
+    watching: Watching,
     has_poller: AtomicBool,
-    /// What watches it, as far as the poller knows.
-    watched_by: SharedMode,
-    /// How many [`OnWorker`]s there are.
-    kept: AtomicUsize,
-    /// Nothing was left to read. Reading is of no use until the poller sees that more has come.
-    drained: AtomicBool,
     gone: AtomicBool,
-    reader: AtomicWaker,
     when_gone: Mutex<Option<Notify>>,
 }
 
@@ -76,13 +41,9 @@ impl Readiness {
                 Either::Left(tcp) => tcp.as_fd().try_clone_to_owned()?,
                 Either::Right(local) => local.as_fd().try_clone_to_owned()?,
             },
-            engine: engine.clone(),
+            watching: Watching::new(engine),
             has_poller: AtomicBool::new(false),
-            watched_by: SharedMode::default(),
-            kept: AtomicUsize::new(1),
-            drained: AtomicBool::new(false),
             gone: AtomicBool::new(false),
-            reader: AtomicWaker::new(),
             when_gone: Mutex::default(),
         }))
     }
@@ -111,40 +72,27 @@ impl Readiness {
 
     /// Whether the poller may watch now.
     pub fn may_watch(&self) -> bool {
-        self.engine.is_on_loop() && self.kept.load(Ordering::Acquire) == 0
+        self.watching.may_watch()
     }
 
     /// The poller watches.
     pub fn watch(&self) {
-        if self.watched_by.set(Mode::OnLoop) {
-            self.read_again();
-        }
+        self.watching.watch(Mode::OnLoop);
     }
 
     /// The poller does not watch any more.
     pub fn unwatch(&self) {
-        if self.watched_by.set(Mode::Worker) {
-            self.read_again();
-        }
+        self.watching.watch(Mode::Worker);
     }
 
     /// Whether the poller watches, and may.
     pub fn is_on_loop(&self) -> bool {
-        self.watched_by.is_on_loop() && self.may_watch()
+        self.watching.is_on_loop()
     }
 
     /// Whether the connection is closed, and there is nothing left to watch for.
     pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
-    }
-
-    /// Nothing was left to read.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.drained.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_drained(&self, drained: bool) {
-        self.drained.store(drained, Ordering::Release);
     }
 
     /// The connection is closed.
@@ -156,14 +104,8 @@ impl Readiness {
         }
     }
 
-    /// Sets the waker that is woken when there may be more to read.
-    pub(crate) fn set_reader(&self, reader: &Waker) {
-        self.reader.register(reader);
-    }
-
-    pub(crate) fn read_again(&self) {
-        self.drained.store(false, Ordering::Release);
-        self.reader.wake();
+    pub(crate) fn watching(&self) -> &Watching {
+        &self.watching
     }
 }
 
@@ -172,9 +114,7 @@ pub(crate) struct OnWorker(Arc<Readiness>);
 
 impl OnWorker {
     pub(crate) fn new(readiness: &Arc<Readiness>) -> Self {
-        if readiness.kept.fetch_add(1, Ordering::AcqRel) == 0 {
-            readiness.read_again();
-        }
+        readiness.watching.keep();
         Self(readiness.clone())
     }
 
@@ -190,8 +130,6 @@ impl OnWorker {
 
 impl Drop for OnWorker {
     fn drop(&mut self) {
-        if self.0.kept.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.engine.want_poll();
-        }
+        self.0.watching.release();
     }
 }

@@ -64,12 +64,12 @@ impl AsyncRead for Socket {
     ) -> Poll<Result<()>> {
         let readiness = self.readiness.clone();
         // First, so that no report from the poller is missed from here on.
-        readiness.set_reader(context.waker());
+        readiness.watching().set_reader(context.waker());
         let bare = match self.held()? {
             Held::ByRuntime(stream) => return Pin::new(stream).poll_read(context, buffer),
             Held::ByPoller(bare) => bare,
         };
-        if readiness.is_drained() {
+        if readiness.watching().is_drained() {
             return Poll::Pending;
         }
         let room = buffer.initialize_unfilled();
@@ -78,7 +78,7 @@ impl AsyncRead for Socket {
             Either::Right(local) => local.read(room),
         }))?;
         // A read that did not fill its buffer has taken everything: the next read would get nothing.
-        readiness.set_drained(read > 0 && read < room.len());
+        readiness.watching().set_drained(read > 0 && read < room.len());
         buffer.advance(read);
         Poll::Ready(Ok(()))
     }
