@@ -348,9 +348,9 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::engine::batching::key_scheduler::Accesses;
     use crate::engine::batching::reply::Reply;
     use crate::engine::batching::request::{Answer, Call, NothingToPrepare};
+    use crate::engine::batching::scheduling::key_scheduler::Accesses;
 
     /// Its answer always asks for another run.
     struct AsksAgain;

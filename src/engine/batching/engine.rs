@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::engine::batching::isolation::Isolation;
-use crate::engine::batching::key_scheduler::{Accesses, KeyScheduler};
 use crate::engine::batching::lost_sessions::LostSessions;
 use crate::engine::batching::owed::Owed;
-use crate::engine::batching::ready::Ready;
 use crate::engine::batching::request::Request;
+use crate::engine::batching::scheduling::key_scheduler::{Accesses, KeyScheduler};
+use crate::engine::batching::scheduling::ready::Ready;
 use crate::engine::batching::stats::Traffic;
 use crate::engine::connection::description::PoolSettings;
 use crate::engine::connection::executor::Executor;
@@ -276,7 +276,7 @@ impl Engine {
     pub(crate) fn watch_writes(self: &Arc<Self>) {
         let watched = Arc::downgrade(self);
         self.runtime.spawn(async move {
-            tokio::time::sleep(crate::engine::batching::ready::MAX_LINGER).await;
+            tokio::time::sleep(crate::engine::batching::scheduling::ready::MAX_LINGER).await;
             if let Some(engine) = watched.upgrade() {
                 let mut state = engine.state();
                 state.ready.let_writes_go();
@@ -343,7 +343,7 @@ impl Drop for Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::batching::key_scheduler::{Access, AccessMode};
+    use crate::engine::batching::scheduling::key_scheduler::{Access, AccessMode};
     use crate::engine::connection::connect::Connection;
     use crate::engine::connection::description::Description;
     use crate::engine::connection::pool::Answered;
@@ -398,7 +398,7 @@ mod tests {
 
         // Its callers have got their outcome.
         engine.state().pipelines = 1;
-        engine.state().ready.begin(crate::engine::batching::ready::BatchKind::Writes);
+        engine.state().ready.begin(crate::engine::batching::scheduling::ready::BatchKind::Writes);
         engine.enter([request(1)]);
         assert!(engine.io.mode.is_on_loop() && engine.wants_poll());
         engine.enter([request(2)]);

@@ -28,8 +28,8 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::engine::batching::batch::{is_hopeful, pause};
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::key_scheduler::Access;
 use crate::engine::batching::request::Request;
+use crate::engine::batching::scheduling::key_scheduler::Access;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::session::{Backend, STARTED};
 use crate::engine::error::Error;

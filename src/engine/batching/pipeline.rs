@@ -22,8 +22,8 @@ use crate::engine::batching::batch::{is_hopeful, pause, run_batch};
 use crate::engine::batching::engine::{EAGER_PIPELINES, Engine, State};
 use crate::engine::batching::further_pipeline;
 use crate::engine::batching::isolation::isolate;
-use crate::engine::batching::ready::BatchKind;
 use crate::engine::batching::request::Request;
+use crate::engine::batching::scheduling::ready::BatchKind;
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
 

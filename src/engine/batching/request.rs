@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::key_scheduler::Accesses;
 use crate::engine::batching::reply::{Completions, Outcome, Reply};
+use crate::engine::batching::scheduling::key_scheduler::Accesses;
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::connection::connect::Connection;
 use crate::engine::error::Error;

@@ -236,7 +236,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::engine::batching::key_scheduler::{Access, AccessMode, Accesses};
+    use crate::engine::batching::scheduling::key_scheduler::{Access, AccessMode, Accesses};
 
     fn ready(requests: &[(i64, AccessMode)]) -> Ready {
         let mut ready = Ready::default();

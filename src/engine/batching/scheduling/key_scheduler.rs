@@ -5,7 +5,7 @@
 //! of one key, or calls on different keys of one table. A write of the whole table (`clear`, `prune`) waits for all
 //! calls on the table that came before it, and delays those that come after. A read of the whole table (`keys`,
 //! `stats`) waits for the writes that came before it, and delays nothing but such a write (see
-//! [`scans`](crate::engine::batching::scans)).
+//! [`scans`](crate::engine::batching::scheduling::scans)).
 //!
 //! A request takes its place in all of its lines at once, when it is submitted. So if two requests meet in several
 //! lines, the earlier is ahead in each, and they cannot wait for each other in a circle. Resources are 64-bit hashes.
@@ -19,7 +19,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
 use crate::engine::batching::request::Request;
-use crate::engine::batching::scans::Scans;
+use crate::engine::batching::scheduling::scans::Scans;
 
 /// How a request uses a resource, as the modes of a lock table. Requests of one mode use it at once, unless that is
 /// exclusive; of any other pair the later waits.
