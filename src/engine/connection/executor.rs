@@ -62,6 +62,11 @@ impl Executor {
         lock(&self.arrivals).push(Box::pin(task));
     }
 
+    /// Does what wakes tasks, without waking the worker for them. The calling thread must [`poll`](Self::poll) soon.
+    pub(crate) fn without_waking(&self, wakes: impl FnOnce()) {
+        self.signal.while_polling(wakes);
+    }
+
     /// Polls on this thread the tasks that are ready, after `first` has woken some of them. If the worker is polling,
     /// the work is left to it.
     pub(crate) fn poll(&self, first: impl FnOnce()) {
