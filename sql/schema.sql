@@ -49,13 +49,13 @@ CREATE TABLE IF NOT EXISTS go_goscope_idempotency (
 );
 CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON go_goscope_idempotency (expires_at) WHERE expires_at IS NOT NULL;
 
--- What follows is beyond the documented schema: fencing tokens for locks, and a word to those who wait or listen.
--- Everything documented works without it, and beside the pg-based adapter, which does not know of it.
+-- What follows is beyond the documented schema: fencing tokens for locks, and notifications for waiters and subscribers.
+-- Everything documented works without it, and the pg-based adapter, which knows nothing of it, is not affected.
 --
--- The functions run with the rights of the role that writes or asks, on a search path of their own.
+-- The functions run with the rights of the role that writes or calls them, on a search path of their own.
 
--- A function of one of these names that another role owns would be kept as that role's, which could change it later. This
--- stops there, and says what to do.
+-- A function of one of these names that another role owns would stay that role's, which could change it later. The
+-- migration stops at such a function, and says what to do.
 DO $guard$
 DECLARE
   theirs text;
@@ -75,7 +75,7 @@ END $guard$;
 -- Notifies subscribers that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION go_goscope_notify() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 3
+-- goscope-postgres additions 4
 DECLARE
   -- By the row as a whole: a session keeps its plans, and NEW.key fails in them when the column's type has been changed.
   changed CONSTANT jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
@@ -96,10 +96,10 @@ BEGIN
 END $$;
 
 
--- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
--- part less the lower (see go_goscope_check_fencing_token).
+-- The number that acquire drew for the holder; NULL if the holder took the lock without one. Of a fencing token it is
+-- the upper part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
--- For whom: whoever takes the lock over without knowing of tokens must not inherit the last holder's.
+-- The owner that it was drawn for: software without tokens that takes the lock over must not inherit the last holder's.
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS go_goscope_locks_fencing_token_seq;
@@ -107,17 +107,17 @@ ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fenc
 
 
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
--- the transaction ends, nobody takes the lock over, releases it or sweeps it away, even when its lease runs out: that
--- waits for FOR KEY SHARE. An extension does not.
+-- the transaction ends, no process takes the lock over, releases it or sweeps it away, even if its lease runs out:
+-- all of these wait for FOR KEY SHARE. An extension does not.
 --
--- Its table is named with the schema, so that a temporary table of that name forges no token; and its clock fits the type of
+-- Its table is named with the schema, so that a temporary table of that name forges no token. Its clock has the type of
 -- the column.
 DO $do$
 BEGIN
   EXECUTE replace(replace(replace($sql$
 CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 3
+-- goscope-postgres additions 4
 DECLARE
   -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
   drawn CONSTANT bigint := (token >> 12) - (token & 4095);
@@ -136,7 +136,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
       USING ERRCODE = 'GF001',
-            DETAIL = 'Its lease has run out, or somebody else has taken it since.',
+            DETAIL = 'Its lease has run out, or another holder has taken the lock since.',
             HINT = 'Roll back, and do the work again under a lock that was newly acquired.';
   END IF;
 END $$$sql$,
@@ -150,24 +150,40 @@ END $$$sql$,
 END $do$;
 
 
--- Whether somebody waits for the lock; only then its release is told.
-ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS awaited BOOLEAN;
-DROP TRIGGER IF EXISTS go_goscope_released ON go_goscope_locks;
-CREATE TRIGGER go_goscope_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
-  WHEN (OLD.awaited)
+-- Whether the lock has waiters; only then its release sends a notification.
+--
+-- Versions before this column mark `awaited`, and their trigger is `go_goscope_released`. If a table has both, neither
+-- is changed here, so processes of both versions can run side by side:
+--
+-- 1. A release is the DELETE of the row, by any process. Each column has a trigger of its own, so a release notifies
+--    the waiters that have marked either. If both are marked, the server sends one notification, since the two are
+--    equal.
+-- 2. A takeover of an expired lease clears the mark of the version that takes the lock over. A mark of the other
+--    version that stays costs a notification at the next release, and no more: waiters read the row again.
+-- 3. If only the old column exists, since the role may not alter the table or nothing has altered it yet, newer
+--    processes mark the old column, and its trigger notifies them.
+-- 4. An older process that connects makes its own column and trigger where they are missing. It replaces a trigger
+--    of that name, so this one has another name.
+--
+-- When no process of an older version is left:
+--   DROP TRIGGER go_goscope_released ON go_goscope_locks; ALTER TABLE go_goscope_locks DROP COLUMN awaited;
+ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS has_waiters BOOLEAN;
+DROP TRIGGER IF EXISTS go_goscope_lock_released ON go_goscope_locks;
+CREATE TRIGGER go_goscope_lock_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
+  WHEN (OLD.has_waiters)
   EXECUTE FUNCTION go_goscope_notify();
 
--- Tells all who listen that something has happened to all rows.
+-- Notifies all subscribers that something has happened to all rows.
 CREATE OR REPLACE FUNCTION go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 3
+-- goscope-postgres additions 4
 BEGIN
   PERFORM pg_notify('go_goscope', '*');
   RETURN NULL;
 END $$;
 
--- Tells of each change of a breaker's state, whoever makes it. A breaker that has no row is closed. Counting failures
--- costs the comparison and no more.
+-- Notifies subscribers of each change of a breaker's state, by any software. A breaker without a row is closed.
+-- Counting failures costs the comparison and no more.
 DROP TRIGGER IF EXISTS go_goscope_inserted ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_inserted AFTER INSERT ON go_goscope_circuit FOR EACH ROW
   WHEN (NEW.state <> 'closed')
@@ -184,5 +200,5 @@ DROP TRIGGER IF EXISTS go_goscope_truncated ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON go_goscope_circuit FOR EACH STATEMENT
   EXECUTE FUNCTION go_goscope_notify_all();
 
--- What identifies the request that gave the result, as given to run(); NULL where none was given.
+-- What identifies the request that gave the result, as given to run(); NULL if none was given.
 ALTER TABLE go_goscope_idempotency ADD COLUMN IF NOT EXISTS fingerprint TEXT;

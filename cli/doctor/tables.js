@@ -217,6 +217,12 @@ const drops = (objects) =>
     ? `\`DROP INDEX CONCURRENTLY ${quote([invalid(objects)[0]])};\`, unless it is being built. `
     : ''
 
+/** What older versions have made in the place of some additions: it is used as long as these are missing. */
+const REPLACED = /** @type {Record<string, string>} */ ({
+  has_waiters: 'awaited',
+  go_goscope_lock_released: 'go_goscope_released',
+})
+
 /**
  * Checks the additions to the documented schema; everything documented works without them.
  *
@@ -245,7 +251,9 @@ function additions(name, statements, objects) {
       `Find out who made it. Then \`${theirs.map(({ name, kind }) => `DROP ${kind} ${name};`).join(' ')}\`, and let the table’s owner connect() once, or run \`goscope-postgres schema --missing | psql\`.`,
     )
   }
-  const isOld = (/** @type {string} */ name) => objects.functions.some((known) => known.name === name)
+  const isOld = (/** @type {string} */ name) =>
+    objects.functions.some((known) => known.name === name) ||
+    [...objects.columns, ...objects.triggers].some((known) => known.name === REPLACED[name])
   if (lacks.every(isOld)) {
     return warning(
       title,

@@ -1,5 +1,5 @@
--- What goes beyond the documented schema: nullable columns, sequences, functions and triggers. Everything documented
--- works without them, and whoever knows only the documented columns need not know of them.
+-- Additions to the documented schema: nullable columns, sequences, functions and triggers. Everything documented works
+-- without them, and software that knows only the documented columns is not affected by them.
 --
 -- `{table}` is the quoted name with its schema, `{schema}` the schema's with a dot; sections are read by `schema.rs`. The
 -- same statements are in `sql/schema.sql`, and may be run again.
@@ -7,14 +7,14 @@
 -- Each function says which version of the additions it is of. A change of a function gives all of them the next
 -- number, here and in `sql/schema.sql`, so that `connect()` and `schema --missing` replace older ones.
 --
--- Functions run with the rights of the role that writes or asks. So each has a search path of its own: on the session's,
+-- Functions run with the rights of the role that writes or calls them. So each has a search path of its own: on the session's,
 -- another role could have put functions and operators that are found first.
 
 -- section: notify
 -- Notifies subscribers that something has happened to a row: `<schema>.<table>:<the stored key>`.
 CREATE OR REPLACE FUNCTION {schema}go_goscope_notify() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 3
+-- goscope-postgres additions 4
 DECLARE
   -- By the row as a whole: a session keeps its plans, and NEW.key fails in them when the column's type has been changed.
   changed CONSTANT jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
@@ -35,10 +35,10 @@ BEGIN
 END $$;
 
 -- section: fencing
--- What acquire drew for whoever holds the lock; NULL where they took it without. Of a fencing token it is the upper
--- part less the lower (see go_goscope_check_fencing_token).
+-- The number that acquire drew for the holder; NULL if the holder took the lock without one. Of a fencing token it is
+-- the upper part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
--- For whom: whoever takes the lock over without knowing of tokens must not inherit the last holder's.
+-- The owner that it was drawn for: software without tokens that takes the lock over must not inherit the last holder's.
 ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS {schema}go_goscope_locks_fencing_token_seq;
@@ -46,11 +46,11 @@ ALTER SEQUENCE {schema}go_goscope_locks_fencing_token_seq OWNED BY {table}.fenci
 
 -- section: fencing check
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
--- the transaction ends, nobody takes the lock over, releases it or sweeps it away, even when its lease runs out: that
--- waits for FOR KEY SHARE. An extension does not.
+-- the transaction ends, no process takes the lock over, releases it or sweeps it away, even if its lease runs out:
+-- all of these wait for FOR KEY SHARE. An extension does not.
 CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 3
+-- goscope-postgres additions 4
 DECLARE
   -- The row has what was drawn before it was in place; the token has how many were drawn from then until it was.
   drawn CONSTANT bigint := (token >> 12) - (token & 4095);
@@ -69,32 +69,48 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
       USING ERRCODE = 'GF001',
-            DETAIL = 'Its lease has run out, or somebody else has taken it since.',
+            DETAIL = 'Its lease has run out, or another holder has taken the lock since.',
             HINT = 'Roll back, and do the work again under a lock that was newly acquired.';
   END IF;
 END $$;
 
 -- section: waking
--- Whether somebody waits for the lock; only then its release is told.
-ALTER TABLE {table} ADD COLUMN IF NOT EXISTS awaited BOOLEAN;
-DROP TRIGGER IF EXISTS go_goscope_released ON {table};
-CREATE TRIGGER go_goscope_released AFTER DELETE ON {table} FOR EACH ROW
-  WHEN (OLD.awaited)
+-- Whether the lock has waiters; only then its release sends a notification.
+--
+-- Versions before this column mark `awaited`, and their trigger is `go_goscope_released`. If a table has both, neither
+-- is changed here, so processes of both versions can run side by side:
+--
+-- 1. A release is the DELETE of the row, by any process. Each column has a trigger of its own, so a release notifies
+--    the waiters that have marked either. If both are marked, the server sends one notification, since the two are
+--    equal.
+-- 2. A takeover of an expired lease clears the mark of the version that takes the lock over. A mark of the other
+--    version that stays costs a notification at the next release, and no more: waiters read the row again.
+-- 3. If only the old column exists, since the role may not alter the table or nothing has altered it yet, newer
+--    processes mark the old column, and its trigger notifies them.
+-- 4. An older process that connects makes its own column and trigger where they are missing. It replaces a trigger
+--    of that name, so this one has another name.
+--
+-- When no process of an older version is left:
+--   DROP TRIGGER go_goscope_released ON go_goscope_locks; ALTER TABLE go_goscope_locks DROP COLUMN awaited;
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS has_waiters BOOLEAN;
+DROP TRIGGER IF EXISTS go_goscope_lock_released ON {table};
+CREATE TRIGGER go_goscope_lock_released AFTER DELETE ON {table} FOR EACH ROW
+  WHEN (OLD.has_waiters)
   EXECUTE FUNCTION {schema}go_goscope_notify();
 
 -- section: notify all
--- Tells all who listen that something has happened to all rows.
+-- Notifies all subscribers that something has happened to all rows.
 CREATE OR REPLACE FUNCTION {schema}go_goscope_notify_all() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
--- goscope-postgres additions 3
+-- goscope-postgres additions 4
 BEGIN
   PERFORM pg_notify('go_goscope', '*');
   RETURN NULL;
 END $$;
 
 -- section: changes
--- Tells of each change of a breaker's state, whoever makes it. A breaker that has no row is closed. Counting failures
--- costs the comparison and no more.
+-- Notifies subscribers of each change of a breaker's state, by any software. A breaker without a row is closed.
+-- Counting failures costs the comparison and no more.
 DROP TRIGGER IF EXISTS go_goscope_inserted ON {table};
 CREATE TRIGGER go_goscope_inserted AFTER INSERT ON {table} FOR EACH ROW
   WHEN (NEW.state <> 'closed')
@@ -112,5 +128,5 @@ CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON {table} FOR EACH STATEMENT
   EXECUTE FUNCTION {schema}go_goscope_notify_all();
 
 -- section: fingerprint
--- What identifies the request that gave the result, as given to run(); NULL where none was given.
+-- What identifies the request that gave the result, as given to run(); NULL if none was given.
 ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fingerprint TEXT;

@@ -39,8 +39,8 @@ pub(super) static HOLDER_UNTIL: Template = Template::of_one(
 pub(super) static AWAIT: Template = Template::of_one(
     r#"
 {with waking}WITH marked AS (
-  UPDATE {table} SET awaited = true
-   WHERE key = $1 AND expires_at > {now:expires_at} AND awaited IS NOT TRUE
+  UPDATE {table} SET {mark} = true
+   WHERE key = $1 AND expires_at > {now:expires_at} AND {mark} IS NOT TRUE
   RETURNING key, owner, expires_at
 )
 SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
@@ -49,7 +49,7 @@ SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch F
  UNION ALL {end}
 SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
        ''
-  FROM {table} WHERE key = $1 AND (expires_at > {now:expires_at}{with waking} AND awaited{end} OR expires_at IS NULL)"#,
+  FROM {table} WHERE key = $1 AND (expires_at > {now:expires_at}{with waking} AND {mark}{end} OR expires_at IS NULL)"#,
     &[Kind::Text],
 );
 

@@ -13,7 +13,7 @@ use super::keys::Prefix;
 use super::leases::{LAST_POLL, Leases, Wanted, lock_when_free};
 use super::relation::Addition;
 use super::table::{Definition, Index, Table};
-use super::template::{DELETE_BY_KEY, Template};
+use super::template::{DELETE_BY_KEY, OLD_MARK, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::engine::{
@@ -55,8 +55,8 @@ use crate::time::millis;
 /// * `key` stands in `SET` so that the row is locked as for a change of its key. A transaction that has had a token
 ///   checked holds the row `FOR KEY SHARE`, and no other owner takes the lock over before it ends. For a role
 ///   that may draw no tokens the statement does the same: another role may have had its token checked.
-/// * If the same owner takes the lock again, the row keeps its `awaited`; the waiters of a new holder mark the row
-///   again.
+/// * If the same owner takes the lock again, the row keeps its mark `has_waiters`; the waiters of a new holder mark
+///   the row again.
 ///
 /// The engine finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
@@ -69,7 +69,7 @@ ON CONFLICT (key) DO UPDATE
   SET key = {noting excluded.key}, owner = excluded.owner,
       expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
-      {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
+      {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
           {inserted} AND clock_timestamp() - statement_timestamp()
@@ -87,7 +87,7 @@ ON CONFLICT (key) DO UPDATE
   SET key = {noting excluded.key}, owner = excluded.owner,
       expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
-      {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
+      {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
           {inserted} AND clock_timestamp() - statement_timestamp()
@@ -193,10 +193,18 @@ static DEFINITION: Definition = Definition {
             ..Addition::named("fencing check", &["fencing check"])
         },
         Addition {
+            columns: &["has_waiters"],
+            triggers: &["go_goscope_lock_released"],
+            functions: &["go_goscope_notify"],
+            ..Addition::named(WAKING, &["notify", "waking"])
+        },
+        // Made by versions before the column `has_waiters`; see `additions.sql`.
+        Addition {
             columns: &["awaited"],
             triggers: &["go_goscope_released"],
             functions: &["go_goscope_notify"],
-            ..Addition::named(WAKING, &["notify", "waking"])
+            replaced_by: Some(WAKING),
+            ..Addition::named(OLD_MARK, &[])
         },
     ],
     touched: "",

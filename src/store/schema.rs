@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
-use super::relation::{Addition, Column, Function, Relation};
+use super::relation::{Column, Function, Relation};
 use super::table::{Definition, Durability};
 use super::template::render;
 use super::{indexes, owner};
@@ -187,8 +187,7 @@ pub(super) async fn supplement(
     definition: &Definition,
     relation: &Relation,
 ) -> Result<bool, Error> {
-    let is_done = |addition: &Addition| addition.is_current(relation) || addition.is_foreign(relation);
-    if !relation.is_ours || definition.additions.iter().all(is_done) {
+    if !relation.is_ours || definition.additions.iter().all(|addition| addition.is_settled(relation)) {
         return Ok(false);
     }
     for tries in 1.. {
@@ -219,7 +218,7 @@ async fn add(connection: &Connection, name: &str, definition: &Definition) -> Re
     for addition in definition.additions {
         // Read again each time: by now another process may have made it.
         let Some(relation) = find(connection, name).await? else { return Ok(()) };
-        if addition.is_current(&relation) || addition.is_foreign(&relation) {
+        if addition.is_settled(&relation) {
             continue;
         }
         connection.execute("SAVEPOINT addition").await?;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use super::relation::{Addition, Relation};
+use super::relation::{Addition, Relation, usable_additions};
 use super::template::{RELAXED, Template, render};
 use super::{citus, indexes, owner, schema};
 use crate::engine::{Access, AccessMode, Connection, Error, Prepare, Statement};
@@ -61,9 +61,8 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn new(definition: &'static Definition, name: &str, durability: Durability, relation: Relation) -> Self {
-        let usable = definition.additions.iter().filter(|addition| addition.is_usable(&relation));
-        let relaxed = (durability == Durability::Async).then_some(RELAXED);
-        let additions = usable.map(|addition| addition.name).chain(relaxed).collect();
+        let mut additions = usable_additions(definition.additions, &relation);
+        additions.extend((durability == Durability::Async).then_some(RELAXED));
         Self {
             definition,
             name: name.to_owned(),

@@ -12,6 +12,7 @@ use crate::engine::{Kind, Statement};
 ///   allows that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only if a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` enclose text for tables that have the addition, if the role
 ///   may use it, or for the other tables. `{draw:column}` is the next number of the column's sequence.
+/// * `{mark}` is the column that says whether a lock has waiters: see [`OLD_MARK`].
 /// * `{inserted}`, in a `RETURNING`, is whether the row was inserted, and not updated. Each `DO UPDATE` of such a
 ///   statement has one assignment with `{noting value}`, which is that value; a value is a column, or a token without
 ///   its braces. `{writer}` is the transaction that has written the row, as `xmin::text` of the table has it. (See
@@ -67,6 +68,10 @@ const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
 /// The name that stands among the additions if [`RELAX`] is wanted.
 pub(super) const RELAXED: &str = "relaxed";
 
+/// The name that stands among the additions if waiters mark the column `awaited`, as versions before the column
+/// `has_waiters` do.
+pub(super) const OLD_MARK: &str = "old mark";
+
 /// If rows are in partitions, `RETURNING` of an `INSERT` has no system columns (0A000), so `xmax` cannot distinguish
 /// an inserted row from an updated one. There `DO UPDATE` notes the key in a setting, and `RETURNING` of the same row
 /// compares. This works because the server evaluates both row by row, and each key is in a statement once. The
@@ -112,6 +117,8 @@ pub(super) fn render(
             ("table", _) => text.push_str(name),
             ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
             ("touched", _) => text.push_str(touched),
+            ("mark", _) if additions.contains(&OLD_MARK) => text.push_str("awaited"),
+            ("mark", _) => text.push_str("has_waiters"),
             ("inserted", _) if relation.is_partitioned => text.push_str(INSERTED_IN_PARTITION),
             ("inserted", _) => text.push_str("xmax = '0'::xid"),
             ("writer", _) if relation.is_partitioned => text.push_str("pg_current_xact_id()::xid::text"),

@@ -112,6 +112,7 @@ macro_rules! list {
     };
 }
 
+/// A lock has waiters if either mark is set: the one of older versions is `awaited`.
 macro_rules! lock_columns {
     () => {
         concat!(
@@ -120,7 +121,7 @@ macro_rules! lock_columns {
             " AS \"expiresAt\",\n       ",
             ms_between!("stored.expires_at", "{now:expires_at}"),
             " AS \"expiresInMs\",\n       ",
-            "(to_jsonb(stored)->>'awaited')::bool AS awaited"
+            "(to_jsonb(stored)->>'has_waiters')::bool OR (to_jsonb(stored)->>'awaited')::bool AS \"hasWaiters\""
         )
     };
 }
