@@ -110,11 +110,10 @@ ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fenc
 -- the transaction ends, no process takes the lock over, releases it or sweeps it away, even if its lease runs out:
 -- all of these wait for FOR KEY SHARE. An extension does not.
 --
--- Its table is named with the schema, so that a temporary table of that name forges no token. Its clock has the type of
--- the column.
+-- Its table is named with the schema, so that a temporary table of that name forges no token.
 DO $do$
 BEGIN
-  EXECUTE replace(replace(replace($sql$
+  EXECUTE replace($sql$
 CREATE OR REPLACE FUNCTION {schema}go_goscope_check_fencing_token(key text, token bigint, key_prefix text DEFAULT '')
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 -- goscope-postgres additions 4
@@ -129,9 +128,10 @@ DECLARE
     SELECT prefix || 'lock:' || name
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
-  PERFORM FROM {table} AS lock
+  PERFORM FROM {schema}go_goscope_locks AS lock
     WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
-      AND lock.expires_at > {now:expires_at}
+      -- In seconds since the epoch: these are the same for a TIMESTAMP that holds UTC and for a TIMESTAMPTZ.
+      AND extract(epoch FROM lock.expires_at) > extract(epoch FROM clock_timestamp())
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
@@ -139,14 +139,8 @@ BEGIN
             DETAIL = 'Its lease has run out, or another holder has taken the lock since.',
             HINT = 'Roll back, and do the work again under a lock that was newly acquired.';
   END IF;
-END $$$sql$,
-    '{schema}', quote_ident(current_schema()) || '.'),
-    '{table}', quote_ident(current_schema()) || '.go_goscope_locks'),
-    '{now:expires_at}', (
-      SELECT CASE WHEN atttypid = 'timestamptz'::regtype THEN 'clock_timestamp()'
-                  ELSE 'timezone(''UTC'', clock_timestamp())' END
-        FROM pg_attribute
-       WHERE attrelid = (quote_ident(current_schema()) || '.go_goscope_locks')::regclass AND attname = 'expires_at'));
+END $$;
+$sql$, '{schema}', quote_ident(current_schema()) || '.');
 END $do$;
 
 

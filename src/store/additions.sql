@@ -62,9 +62,10 @@ DECLARE
     SELECT prefix || 'lock:' || name
       FROM unnest(ARRAY[key_prefix, digests[1]]) AS prefix, unnest(ARRAY[key, digests[2]]) AS name);
 BEGIN
-  PERFORM FROM {table} AS lock
+  PERFORM FROM {schema}go_goscope_locks AS lock
     WHERE lock.key = ANY (stored) AND lock.fencing_token = drawn AND lock.fencing_owner = lock.owner
-      AND lock.expires_at > {now:expires_at}
+      -- In seconds since the epoch: these are the same for a TIMESTAMP that holds UTC and for a TIMESTAMPTZ.
+      AND extract(epoch FROM lock.expires_at) > extract(epoch FROM clock_timestamp())
     FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lock "%" is not held with fencing token %', key, token
