@@ -71,7 +71,7 @@ test('the migrations make the same tables as connect(), defaults included, and c
 })
 
 test('the migrations and the source make additions with the same statements', () => {
-  const source = fs.readFileSync(path.join(__dirname, '../../src/store/additions.sql'), 'utf8')
+  const source = fs.readFileSync(path.join(__dirname, '../../sql/source/additions.sql'), 'utf8')
   const [, ...sections] = source.split(/^-- section: .*\n/m)
   assert.ok(sections.length > 0)
   const tables = ['go_goscope_locks', 'go_goscope_circuit', 'go_goscope_idempotency']
@@ -88,7 +88,7 @@ test('the migrations and the source make additions with the same statements', ()
 })
 
 test('the migrations comment each column as the source does', () => {
-  const source = fs.readFileSync(path.join(__dirname, '../../src/store/schema.sql'), 'utf8')
+  const source = fs.readFileSync(path.join(__dirname, '../../sql/source/tables.sql'), 'utf8')
   const columns = (/** @type {string} */ sql) =>
     sql
       .split('\n')

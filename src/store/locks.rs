@@ -198,7 +198,7 @@ static DEFINITION: Definition = Definition {
             functions: &["go_goscope_notify"],
             ..Addition::named(WAKING, &["notify", "waking"])
         },
-        // Made by versions before the column `has_waiters`; see `additions.sql`.
+        // Made by versions before the column `has_waiters`; see `sql/source/additions.sql`.
         Addition {
             columns: &["awaited"],
             triggers: &["go_goscope_released"],

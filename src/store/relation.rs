@@ -30,7 +30,7 @@ pub(super) struct Function {
     pub(super) version: u32,
 }
 
-/// The version of the additions in `additions.sql`.
+/// The version of the additions in `sql/source/additions.sql`.
 pub(super) const ADDITIONS_VERSION: u32 = 4;
 
 pub(super) struct Column {
@@ -58,7 +58,7 @@ impl Relation {
 /// refer to it by its name.
 pub(super) struct Addition {
     pub(super) name: &'static str,
-    /// Its sections in `additions.sql`, which make it, in their order.
+    /// Its sections in `sql/source/additions.sql`, which make it, in their order.
     pub(super) sections: &'static [&'static str],
     pub(super) columns: &'static [&'static str],
     /// The column of these that has a sequence.

@@ -5,7 +5,7 @@
 //!    lets only one process create at a time, however many start at once (`CREATE TABLE IF NOT EXISTS` alone fails
 //!    with 23505 on `pg_type` when two run it together). The second look, at read committed, sees the tables that the
 //!    first process has made.
-//! 3. The additions to the documented schema (`additions.sql`) are made with a new table. For an existing table,
+//! 3. The additions to the documented schema (`sql/source/additions.sql`) are made with a new table. For an existing table,
 //!    `connect()` adds them, if the role owns it and no other session keeps the table busy.
 //! 4. Functions and triggers count only if the table's owner owns the functions: see [`Function`].
 //! 5. An application that does not take our lock, such as the pg-based adapter, may still create between look and
@@ -22,8 +22,8 @@ use super::template::render;
 use super::{indexes, owner};
 use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
 
-const SCHEMA: &str = include_str!("schema.sql");
-const ADDITIONS: &str = include_str!("additions.sql");
+const SCHEMA: &str = include_str!("../../sql/source/tables.sql");
+const ADDITIONS: &str = include_str!("../../sql/source/additions.sql");
 
 /// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike the choices of others.
 const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;

@@ -27,7 +27,7 @@ pub enum Durability {
 
 /// What the store knows of a table before it has read the catalogue.
 pub(super) struct Definition {
-    /// Its section in `schema.sql`.
+    /// Its section in `sql/source/tables.sql`.
     pub(super) section: &'static str,
     pub(super) indexes: &'static [Index],
     /// What the table may have beyond the documented schema.
