@@ -1,17 +1,18 @@
 -- Everything that goscope-postgres stores, for `createTables: false`: run this as the tables' owner, in the schema where
 -- the application's search_path finds them. It may be run again, and leaves alone what is there.
 --
--- `TIMESTAMP` columns hold UTC. The table of a PostgresCacheAdapter is in cache-table.sql, the rights in role.sql.
+-- `TIMESTAMP` columns hold UTC. In the comments on keys, <keyPrefix> and <key> are what the application gives. The table of a
+-- PostgresCacheAdapter is in cache-table.sql, the rights in role.sql.
 
 CREATE TABLE IF NOT EXISTS go_goscope_locks (
-  key        TEXT PRIMARY KEY,          -- ${keyPrefix}lock:${key}
+  key        TEXT PRIMARY KEY,          -- <keyPrefix>lock:<key>
   owner      TEXT NOT NULL,             -- as given to acquire(), or the UUID it drew
   expires_at TIMESTAMP NOT NULL         -- the lease's end by the server's clock; written by acquire and extend
 );
 CREATE INDEX IF NOT EXISTS idx_locks_expires ON go_goscope_locks (expires_at);
 
 CREATE TABLE IF NOT EXISTS go_goscope_circuit (
-  key               TEXT PRIMARY KEY,   -- ${keyPrefix}circuit:${key}
+  key               TEXT PRIMARY KEY,   -- <keyPrefix>circuit:<key>
   state             TEXT NOT NULL,      -- closed, open or half-open
   failure_count     INTEGER NOT NULL DEFAULT 0,
   last_failure_time TIMESTAMP,          -- the server's time in recordFailure, the caller's in setState
@@ -21,7 +22,7 @@ CREATE TABLE IF NOT EXISTS go_goscope_circuit (
 CREATE INDEX IF NOT EXISTS idx_circuit_updated ON go_goscope_circuit (updated_at);
 
 CREATE TABLE IF NOT EXISTS go_goscope_cache (
-  key         TEXT PRIMARY KEY,         -- ${keyPrefix}cache:${key}
+  key         TEXT PRIMARY KEY,         -- <keyPrefix>cache:<key>
   value       JSONB NOT NULL,
   expires_at  TIMESTAMP,                -- NULL: never
   accessed_at TIMESTAMP DEFAULT NOW()   -- the last set(); reads write nothing
@@ -29,8 +30,8 @@ CREATE TABLE IF NOT EXISTS go_goscope_cache (
 CREATE INDEX IF NOT EXISTS idx_cache_expires ON go_goscope_cache (expires_at);
 
 CREATE TABLE IF NOT EXISTS go_goscope_checkpoints (
-  id                       TEXT PRIMARY KEY,            -- ${keyPrefix}${id}
-  task_id                  TEXT NOT NULL,               -- ${keyPrefix}${taskId}
+  id                       TEXT PRIMARY KEY,            -- <keyPrefix><id>
+  task_id                  TEXT NOT NULL,               -- <keyPrefix><taskId>
   sequence                 BIGINT NOT NULL,
   timestamp                BIGINT NOT NULL,             -- ms since the epoch, the caller's
   progress                 DOUBLE PRECISION NOT NULL DEFAULT 0,
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS go_goscope_checkpoints (
 CREATE INDEX IF NOT EXISTS idx_checkpoints_task ON go_goscope_checkpoints (task_id, sequence);
 
 CREATE TABLE IF NOT EXISTS go_goscope_idempotency (
-  key        TEXT PRIMARY KEY,                          -- ${keyPrefix}${key}
+  key        TEXT PRIMARY KEY,                          -- <keyPrefix><key>
   value      JSONB NOT NULL,
   expires_at TIMESTAMP WITH TIME ZONE,                  -- NULL: never
   created_at TIMESTAMP WITH TIME ZONE DEFAULT CURRENT_TIMESTAMP,
@@ -95,16 +96,16 @@ BEGIN
   RETURN NULL;
 END $$;
 
-
 -- The number that acquire drew for the holder; NULL if the holder took the lock without one. Of a fencing token it is
 -- the upper part less the lower (see go_goscope_check_fencing_token).
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
+
 -- The owner that it was drawn for: software without tokens that takes the lock over must not inherit the last holder's.
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
+
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS go_goscope_locks_fencing_token_seq;
 ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fencing_token;
-
 
 -- For the application's own transaction, before it writes: raises GF001 unless the lock is held with this token. Until
 -- the transaction ends, no process takes the lock over, releases it or sweeps it away, even if its lease runs out:
@@ -143,11 +144,10 @@ END $$;
 $sql$, '{schema}', quote_ident(current_schema()) || '.');
 END $do$;
 
-
 -- Whether the lock has waiters; only then its release sends a notification.
 --
--- Versions before this column mark `awaited`, and their trigger is `go_goscope_released`. If a table has both, neither
--- is changed here, so processes of both versions can run side by side:
+-- Versions before this column mark `awaited`, and their trigger is `go_goscope_released`. A table that has those keeps
+-- them unchanged, so processes of both versions can run side by side:
 --
 -- 1. A release is the DELETE of the row, by any process. Each column has a trigger of its own, so a release notifies
 --    the waiters that have marked either. If both are marked, the server sends one notification, since the two are
@@ -162,6 +162,7 @@ END $do$;
 -- When no process of an older version is left:
 --   DROP TRIGGER go_goscope_released ON go_goscope_locks; ALTER TABLE go_goscope_locks DROP COLUMN awaited;
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS has_waiters BOOLEAN;
+
 DROP TRIGGER IF EXISTS go_goscope_lock_released ON go_goscope_locks;
 CREATE TRIGGER go_goscope_lock_released AFTER DELETE ON go_goscope_locks FOR EACH ROW
   WHEN (OLD.has_waiters)
@@ -182,14 +183,17 @@ DROP TRIGGER IF EXISTS go_goscope_inserted ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_inserted AFTER INSERT ON go_goscope_circuit FOR EACH ROW
   WHEN (NEW.state <> 'closed')
   EXECUTE FUNCTION go_goscope_notify();
+
 DROP TRIGGER IF EXISTS go_goscope_changed ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_changed AFTER UPDATE ON go_goscope_circuit FOR EACH ROW
   WHEN (OLD.state <> NEW.state)
   EXECUTE FUNCTION go_goscope_notify();
+
 DROP TRIGGER IF EXISTS go_goscope_deleted ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_deleted AFTER DELETE ON go_goscope_circuit FOR EACH ROW
   WHEN (OLD.state <> 'closed')
   EXECUTE FUNCTION go_goscope_notify();
+
 DROP TRIGGER IF EXISTS go_goscope_truncated ON go_goscope_circuit;
 CREATE TRIGGER go_goscope_truncated AFTER TRUNCATE ON go_goscope_circuit FOR EACH STATEMENT
   EXECUTE FUNCTION go_goscope_notify_all();

@@ -10,7 +10,7 @@ use super::call::{Found, KeyCall, nothing};
 use super::cells::Cells;
 use super::json::{Identified, is_string, number};
 use super::keys::{self, Prefix};
-use super::table::{Definition, Index, Table};
+use super::table::{Definition, Durability, Table};
 use super::template::Template;
 use super::{Place, TableRef};
 use crate::engine::{AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement};
@@ -111,16 +111,8 @@ DELETE FROM {table} WHERE id = ANY (ARRAY(
     &[Kind::Text],
 );
 
-static DEFINITION: Definition = Definition {
-    section: "checkpoints",
-    indexes: &[Index {
-        name: Some("idx_checkpoints_task"),
-        leads_with: "task_id",
-        on: "(task_id, sequence)",
-    }],
-    additions: &[],
-    touched: "",
-};
+static DEFINITION: Definition =
+    Definition { documented: "go_goscope_checkpoints", additions: &[], touched: "" };
 
 /// A checkpoint as the caller gives it; `data` is JSON text, times are milliseconds.
 pub struct Checkpoint {
@@ -142,7 +134,7 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_checkpoints", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 

@@ -10,7 +10,7 @@ use super::json::{self, Object, time};
 use super::keys::Prefix;
 use super::relation::Addition;
 use super::subscription::{self, CircuitSubscription};
-use super::table::{Definition, Index, Table};
+use super::table::{Definition, Durability, Table};
 use super::template::Template;
 use super::{Place, TableRef};
 use crate::engine::{
@@ -148,8 +148,7 @@ RETURNING key::text"#,
 .sharing(1);
 
 static DEFINITION: Definition = Definition {
-    section: "circuits",
-    indexes: &[Index { name: Some("idx_circuit_updated"), leads_with: "updated_at", on: "(updated_at)" }],
+    documented: "go_goscope_circuit",
     additions: &[Addition {
         triggers: &[
             "go_goscope_inserted",
@@ -158,7 +157,7 @@ static DEFINITION: Definition = Definition {
             "go_goscope_truncated",
         ],
         functions: &["go_goscope_notify", "go_goscope_notify_all"],
-        ..Addition::named(CHANGES, &["notify", "notify all", "changes"])
+        ..Addition::named(CHANGES)
     }],
     touched: "",
 };
@@ -189,7 +188,7 @@ pub struct Circuits {
 
 impl Circuits {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_circuit", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "circuit:")) }
     }
 

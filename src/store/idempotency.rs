@@ -8,7 +8,7 @@ use super::entries::{self, SWEEP, Write};
 use super::json::{self, Object};
 use super::keys::Prefix;
 use super::relation::Addition;
-use super::table::{Definition, Index, Table};
+use super::table::{Definition, Durability, Table};
 use super::template::Template;
 use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Engine, Kind, Reply, Retry};
@@ -65,13 +65,8 @@ RETURNING entry.key::text,
 .sweeping(SWEEP);
 
 static DEFINITION: Definition = Definition {
-    section: "idempotency",
-    indexes: &[Index {
-        name: Some("idx_idempotency_expires"),
-        leads_with: "expires_at",
-        on: "(expires_at) WHERE expires_at IS NOT NULL",
-    }],
-    additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT, &[FINGERPRINT]) }],
+    documented: "go_goscope_idempotency",
+    additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT) }],
     touched: "updated_at",
 };
 
@@ -84,7 +79,7 @@ pub struct Idempotency {
 
 impl Idempotency {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_idempotency", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 

@@ -12,7 +12,7 @@ use super::json;
 use super::keys::Prefix;
 use super::leases::{LAST_POLL, Leases, Wanted, lock_when_free};
 use super::relation::Addition;
-use super::table::{Definition, Index, Table};
+use super::table::{Definition, Durability, Table};
 use super::template::{DELETE_BY_KEY, OLD_MARK, Template};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
@@ -180,23 +180,19 @@ static RELEASE_ONE: Template = Template::of_one(
 );
 
 static DEFINITION: Definition = Definition {
-    section: "locks",
-    indexes: &[Index { name: Some("idx_locks_expires"), leads_with: "expires_at", on: "(expires_at)" }],
+    documented: "go_goscope_locks",
     additions: &[
         Addition {
             columns: &["fencing_token", "fencing_owner"],
             drawn: Some("fencing_token"),
-            ..Addition::named(FENCING, &["fencing"])
+            ..Addition::named(FENCING)
         },
-        Addition {
-            functions: &["go_goscope_check_fencing_token"],
-            ..Addition::named("fencing check", &["fencing check"])
-        },
+        Addition { functions: &["go_goscope_check_fencing_token"], ..Addition::named("fencing check") },
         Addition {
             columns: &["has_waiters"],
             triggers: &["go_goscope_lock_released"],
             functions: &["go_goscope_notify"],
-            ..Addition::named(WAKING, &["notify", "waking"])
+            ..Addition::named(WAKING)
         },
         // Made by versions before the column `has_waiters`; see `sql/source/additions.sql`.
         Addition {
@@ -204,7 +200,7 @@ static DEFINITION: Definition = Definition {
             triggers: &["go_goscope_released"],
             functions: &["go_goscope_notify"],
             replaced_by: Some(WAKING),
-            ..Addition::named(OLD_MARK, &[])
+            ..Addition::named(OLD_MARK)
         },
     ],
     touched: "",
@@ -239,7 +235,7 @@ pub struct Locks {
 impl Locks {
     /// `namespace` stands between prefix and key; the application's own locks have `lock:`.
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, namespace: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_locks", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
     }
 

@@ -1,5 +1,7 @@
 //! A table as read from the catalogue, and its additions to the documented schema.
 
+use super::source::{self, ADDITIONS_VERSION};
+
 #[derive(Default)]
 pub(super) struct Relation {
     /// Quoted if necessary, as is `name`.
@@ -30,9 +32,6 @@ pub(super) struct Function {
     pub(super) version: u32,
 }
 
-/// The version of the additions in `sql/source/additions.sql`.
-pub(super) const ADDITIONS_VERSION: u32 = 4;
-
 pub(super) struct Column {
     pub(super) name: String,
     /// The type as SQL writes it, without a width.
@@ -58,8 +57,6 @@ impl Relation {
 /// refer to it by its name.
 pub(super) struct Addition {
     pub(super) name: &'static str,
-    /// Its sections in `sql/source/additions.sql`, which make it, in their order.
-    pub(super) sections: &'static [&'static str],
     pub(super) columns: &'static [&'static str],
     /// The column of these that has a sequence.
     pub(super) drawn: Option<&'static str>,
@@ -72,8 +69,8 @@ pub(super) struct Addition {
 
 impl Addition {
     /// Nothing yet, to be filled in.
-    pub(super) const fn named(name: &'static str, sections: &'static [&'static str]) -> Self {
-        Self { name, sections, columns: &[], drawn: None, triggers: &[], functions: &[], replaced_by: None }
+    pub(super) const fn named(name: &'static str) -> Self {
+        Self { name, columns: &[], drawn: None, triggers: &[], functions: &[], replaced_by: None }
     }
 
     /// Whether there is nothing to make: it is current, is replaced by another addition, or must be left alone.
@@ -84,13 +81,25 @@ impl Addition {
     /// Whether no part of it is missing, or of an older version.
     pub(super) fn is_current(&self, relation: &Relation) -> bool {
         self.is_made(relation)
-            && self.functions_of(relation).all(|function| function.version >= ADDITIONS_VERSION)
+            && self.functions_of(relation).all(|function| function.version >= *ADDITIONS_VERSION)
     }
 
     /// Whether another role has a function under the name of one of ours. Then the addition is left alone: our
     /// version under that name would belong to that role.
     fn is_foreign(&self, relation: &Relation) -> bool {
         self.functions_of(relation).any(|function| !function.is_trusted)
+    }
+
+    /// The statements that make it, for a table by its documented name.
+    pub(super) fn sql(&self, documented: &str, Relation { schema, name, .. }: &Relation) -> String {
+        let sequence = self.drawn.map(|column| format!("{documented}_{column}_seq"));
+        let of = |kind, names: &'static [&str]| names.iter().map(move |name| (kind, *name));
+        let wanted: Vec<_> = of("function", self.functions)
+            .chain(of("column", self.columns))
+            .chain(sequence.as_deref().map(|name| ("sequence", name)))
+            .chain(of("trigger", self.triggers))
+            .collect();
+        source::additions(&wanted, schema, &format!("{schema}.{name}"))
     }
 
     fn functions_of<'a>(&'a self, relation: &'a Relation) -> impl Iterator<Item = &'a Function> {
@@ -139,9 +148,9 @@ mod tests {
     use super::*;
 
     static ADDITIONS: [Addition; 3] = [
-        Addition { columns: &["new"], ..Addition::named("new", &["new"]) },
-        Addition { columns: &["old"], replaced_by: Some("new"), ..Addition::named("old", &[]) },
-        Addition { columns: &["other"], ..Addition::named("other", &["other"]) },
+        Addition { columns: &["new"], ..Addition::named("new") },
+        Addition { columns: &["old"], replaced_by: Some("new"), ..Addition::named("old") },
+        Addition { columns: &["other"], ..Addition::named("other") },
     ];
 
     fn relation(names: &[&str], is_usable: impl Fn(&str) -> bool) -> Relation {

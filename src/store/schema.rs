@@ -18,12 +18,8 @@ use tokio_postgres::types::Type;
 
 use super::relation::{Column, Function, Relation};
 use super::table::{Definition, Durability};
-use super::template::render;
-use super::{indexes, owner};
+use super::{indexes, owner, source};
 use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
-
-const SCHEMA: &str = include_str!("../../sql/source/tables.sql");
-const ADDITIONS: &str = include_str!("../../sql/source/additions.sql");
 
 /// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike the choices of others.
 const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
@@ -165,14 +161,10 @@ async fn create_once(
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
     if find(connection, name).await?.is_none() {
-        let documented = section(SCHEMA, definition.section);
-        let wanted = match durability {
-            Durability::Unlogged => documented.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"),
-            Durability::Full | Durability::Async => documented.to_owned(),
-        };
-        connection.execute(&wanted.replace("{table}", name)).await?;
-        for index in definition.indexes {
-            indexes::make(connection, name, index, "").await?;
+        let is_unlogged = durability == Durability::Unlogged;
+        connection.execute(&source::table(definition.documented, name, is_unlogged)).await?;
+        for index in source::indexes(definition.documented) {
+            indexes::make(connection, name, &index, "").await?;
         }
         add(connection, name, definition).await?;
     }
@@ -222,9 +214,7 @@ async fn add(connection: &Connection, name: &str, definition: &Definition) -> Re
             continue;
         }
         connection.execute("SAVEPOINT addition").await?;
-        let sql: String = addition.sections.iter().map(|title| section(ADDITIONS, title)).collect();
-        let table = format!("{}.{}", relation.schema, relation.name);
-        match connection.execute(&render(&sql, &table, definition.touched, &relation, &[])).await {
+        match connection.execute(&addition.sql(definition.documented, &relation)).await {
             // Another role may have made a function in between. Its body was replaced, but that role still owns it.
             Ok(()) => match find(connection, name).await?.is_some_and(|now| addition.is_current(&now)) {
                 true => connection.execute("RELEASE SAVEPOINT addition").await?,
@@ -235,30 +225,4 @@ async fn add(connection: &Connection, name: &str, definition: &Definition) -> Re
         }
     }
     Ok(())
-}
-
-fn section(file: &'static str, title: &str) -> &'static str {
-    let head = format!("-- section: {title}\n");
-    let start = file.find(&head).expect("the file has the section") + head.len();
-    let body = &file[start..];
-    &body[..body.find("\n-- section:").map_or(body.len(), |end| end + 1)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::relation::ADDITIONS_VERSION;
-    use super::*;
-
-    #[test]
-    fn each_function_is_of_the_version_that_is_looked_for() {
-        let mark = format!("-- goscope-postgres additions {ADDITIONS_VERSION}\n");
-        assert_eq!(ADDITIONS.matches(&mark).count(), ADDITIONS.matches("CREATE OR REPLACE FUNCTION").count());
-    }
-
-    #[test]
-    fn sections_hold_one_table_each() {
-        for title in ["locks", "circuits", "cache", "cache table", "checkpoints", "idempotency"] {
-            assert_eq!(section(SCHEMA, title).matches("CREATE TABLE {table}").count(), 1, "{title}");
-        }
-    }
 }

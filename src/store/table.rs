@@ -27,22 +27,12 @@ pub enum Durability {
 
 /// What the store knows of a table before it has read the catalogue.
 pub(super) struct Definition {
-    /// Its section in `sql/source/tables.sql`.
-    pub(super) section: &'static str,
-    pub(super) indexes: &'static [Index],
+    /// The documented name, by which `sql/source/` has it.
+    pub(super) documented: &'static str,
     /// What the table may have beyond the documented schema.
     pub(super) additions: &'static [Addition],
     /// The column that holds the time of the last write, if the templates name it.
     pub(super) touched: &'static str,
-}
-
-pub(super) struct Index {
-    /// The documented name; the server picks one if none is documented or the name is taken.
-    pub(super) name: Option<&'static str>,
-    /// The column with which an existing index must begin to be suitable.
-    pub(super) leads_with: &'static str,
-    /// The text after `ON table`.
-    pub(super) on: &'static str,
 }
 
 /// A table whose columns are known, and its statements for these columns.
@@ -153,8 +143,12 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table under its documented name.
-    pub(super) fn documented(definition: &'static Definition, name: &str, create: bool) -> Arc<Self> {
-        Self::named(definition, &[name.to_owned()], create, Durability::Full)
+    pub(super) fn documented(
+        definition: &'static Definition,
+        create: bool,
+        durability: Durability,
+    ) -> Arc<Self> {
+        Self::named(definition, &[definition.documented.to_owned()], create, durability)
     }
 
     /// A table under a name that the application chose, in its parts: `schema.table` or `table`.

@@ -115,7 +115,6 @@ pub(super) fn render(
             ("end", _) => is_left_out = false,
             _ if is_left_out => {}
             ("table", _) => text.push_str(name),
-            ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
             ("touched", _) => text.push_str(touched),
             ("mark", _) if additions.contains(&OLD_MARK) => text.push_str("awaited"),
             ("mark", _) => text.push_str("has_waiters"),
@@ -220,7 +219,7 @@ mod tests {
              timezone('UTC', statement_timestamp()) FROM \"t\""
         );
         assert_eq!(render("{int:a}, {int:b}, {float:a}", "", "", &table, &[]), "a::int8, b::text, a::float8");
-        assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
+        assert_eq!(render("{draw:a}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass)");
     }
 
     #[test]
