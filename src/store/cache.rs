@@ -14,13 +14,15 @@ use super::entries::{self, Write};
 use super::join::Join;
 use super::keys::{self, MARKER, Prefix};
 use super::table::{Definition, Durability, Table};
-use super::template::Template;
+use super::template::{Template, one_or_many};
 use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Kind, Reply, Retry};
 
-static HAS: Template = Template::of_both(
-    "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
-    "SELECT key::text FROM {table} WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})",
+static HAS: Template = one_or_many!(
+    "SELECT key::text FROM {table} WHERE ",
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     &[Kind::Text],
 );
 

@@ -1,12 +1,14 @@
 //! Reads the holder of a lock, and when its lease ends.
 
-use super::template::Template;
+use super::template::{Template, one_or_many};
 use crate::engine::Kind;
 
 /// The holder of each key, for owners that check whether they hold it.
-pub(super) static HOLDER: Template = Template::of_both(
-    "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
-    "SELECT key::text, owner::text FROM {table} WHERE key = ANY ($1) AND expires_at > {now:expires_at}",
+pub(super) static HOLDER: Template = one_or_many!(
+    "SELECT key::text, owner::text FROM {table} WHERE ",
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND expires_at > {now:expires_at}",
     &[Kind::Text],
 );
 

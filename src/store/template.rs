@@ -17,6 +17,8 @@ use crate::engine::{Kind, Statement};
 ///   statement has one assignment with `{noting value}`, which is that value; a value is a column, or a token without
 ///   its braces. `{writer}` is the transaction that has written the row, as `xmin::text` of the table has it. (See
 ///   [`NOTE_UPDATE`].)
+/// * `{stale_expiry}`, in a `RETURNING`, is the `{writer}` of an inserted row whose expiry may be stale, else NULL: see
+///   [`STALE_EXPIRY`].
 /// * `{int:column}` and `{float:column}` are the column as a number. They are text if its type has values that the
 ///   server refuses to cast, for [`Cells`](super::cells::Cells) to read.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
@@ -62,6 +64,19 @@ impl Template {
     }
 }
 
+/// A [`Template`] whose texts for one call and for many differ in one place, most often in where the rows come from.
+/// The rest is there once.
+macro_rules! one_or_many {
+    ($before:expr, one: $one:expr, many: $many:expr, $after:expr, $params:expr $(,)?) => {
+        crate::store::template::Template::of_both(
+            concat!($before, $one, $after),
+            concat!($before, $many, $after),
+            $params,
+        )
+    };
+}
+pub(super) use one_or_many;
+
 /// A sub-select, so that it is evaluated once however many rows there are.
 const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
 
@@ -82,6 +97,11 @@ pub(super) const OLD_MARK: &str = "old mark";
 const NOTE_UPDATE: &str = "set_config('goscope_postgres.updated', '=' || excluded.key, true)";
 const INSERTED_IN_PARTITION: &str =
     "current_setting('goscope_postgres.updated', true) IS DISTINCT FROM '=' || key";
+
+/// The expiry of an inserted row counts from the statement's start. That start may be out of date after a wait for
+/// another inserter that then rolls back.
+const STALE_EXPIRY: &str = "CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END";
 
 /// Deletes the rows under these keys, no matter which process wrote them, in the order in which each can be locked.
 pub(super) static DELETE_BY_KEY: Template = Template::of_both(
@@ -122,6 +142,9 @@ pub(super) fn render(
             ("inserted", _) => text.push_str("xmax = '0'::xid"),
             ("writer", _) if relation.is_partitioned => text.push_str("pg_current_xact_id()::xid::text"),
             ("writer", _) => text.push_str("xmin::text"),
+            ("stale_expiry", _) => {
+                text.push_str(&render(STALE_EXPIRY, name, touched, relation, additions));
+            }
             ("noting", value) if relation.is_partitioned => {
                 let value = expression(value, touched, relation);
                 text.push_str(&format!("CASE WHEN {NOTE_UPDATE} IS NOT NULL THEN {value} END"));
