@@ -16,7 +16,7 @@ const lockOf = (row, given) => ({
   state: row.expiresInMs <= 0 ? 'expired' : 'held',
   expiresAt: iso(row.expiresAt),
   expiresInMs: whole(row.expiresInMs),
-  awaited: row.awaited,
+  hasWaiters: row.hasWaiters,
 })
 
 module.exports = { lockOf }

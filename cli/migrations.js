@@ -1,263 +1,129 @@
 // @ts-check
-// The SQL of the package's folder `sql/`, statement by statement, and the parts of it that a server lacks.
+// The migrations, made from the SQL of `sql/source/`: what the command prints, and what scripts/sql.js writes to `sql/`.
 'use strict'
 
-const fs = require('node:fs')
-const path = require('node:path')
-const { partitionedIndex, partsOf } = require('./partitions.js')
-const { quote } = require('./tables.js')
+const { objects, objectsOf, statement } = require('./source.js')
+const { ALL, DOCUMENTED, quote } = require('./tables.js')
+
+/** The name under which `sql/source/tables.sql` has the table of a PostgresCacheAdapter. */
+const CACHE = 'cache'
+
+/** The kinds of objects that the documented schema has. */
+const PLAIN = ['table', 'index']
+
+const SCHEMA = `-- Everything that goscope-postgres stores, for \`createTables: false\`: run this as the tables' owner, in the schema where
+-- the application's search_path finds them. It may be run again, and leaves alone what is there.
+--
+-- \`TIMESTAMP\` columns hold UTC. In the comments on keys, <keyPrefix> and <key> are what the application gives. The table of a
+-- PostgresCacheAdapter is in cache-table.sql, the rights in role.sql.`
+
+const ADDITIONS = `-- What follows is beyond the documented schema: fencing tokens for locks, and notifications for waiters and subscribers.
+-- Everything documented works without it, and the pg-based adapter, which knows nothing of it, is not affected.
+--
+-- The functions run with the rights of the role that writes or calls them, on a search path of their own.`
+
+const ROLE = `-- What the role that an application connects as needs, and no more: no DDL, no TRUNCATE, no other table. Replace the
+-- role's name, the schema's where the tables are not in \`public\`, and leave out the tables that the application does not
+-- use. The table of a PostgresCacheAdapter needs the rights of go_goscope_cache.
+--
+-- CREATE ROLE goscope_app LOGIN PASSWORD '…';`
+
+const FUNCTIONS =
+  '-- For fencing tokens. Every role may execute functions, unless the database’s default privileges revoke that.'
+
+/** All documented tables, with everything that they have beyond the documented schema. */
+function schema() {
+  const documented = DOCUMENTED.map(({ name }) => plain(name))
+  const more = objects()
+    .filter(({ kind }) => !PLAIN.includes(kind))
+    .map((object) => statement(object))
+  return [SCHEMA, ...documented, ADDITIONS, ...more].join('\n\n')
+}
+
+/** A table and its indexes, under the documented name. @param {string} name */
+const plain = (name) =>
+  objectsOf([name])
+    .filter(({ kind }) => PLAIN.includes(kind))
+    .map((object) => statement(object))
+    .join('\n')
+
+/** Everything that these documented tables need. @param {string[]} tables */
+const ofTables = (tables) =>
+  objectsOf(tables)
+    .map((object) => statement(object))
+    .join('\n\n')
 
 /**
- * @typedef {object} Statement
- * @property {string} sql with the comment right before it: others are the file's
- * @property {string} code without them
- * @property {Kind} kind
- * @property {string} name of what it makes
- * @property {string} [table] that it is about
+ * The table of a PostgresCacheAdapter.
  *
- * @typedef {'table' | 'index' | 'column' | 'sequence' | 'function' | 'trigger' | 'guard' | 'other'} Kind
- *
- * @typedef {{ name: string, type: string, definition: string }} Column
- * @typedef {import('./partitions.js').Part} Part
+ * @param {string} [name] as SQL has it
  */
-
-/** @param {string} file */
-const read = (file) => fs.readFileSync(path.join(__dirname, '..', 'sql', file), 'utf8')
+function cacheTable(name) {
+  const intro =
+    name === undefined ? " with `tableName: 'cache'`, for `createTables: false`. For another, replace the name." : '.'
+  return `-- The table of a PostgresCacheAdapter${intro}\n\n${cacheStatements(name ?? CACHE)}`
+}
 
 /**
- * The table of a PostgresCacheAdapter, made by the statements of its migration.
+ * The index has no name of ours, which would be one name for all such tables of a schema. So a block checks whether it
+ * is there.
  *
- * @param {string[]} parts of its name
+ * @param {string} name as SQL has it
  */
-function cacheTable(parts) {
-  const name = quote(parts)
+function cacheStatements(name) {
+  const [table, index] = ['table', 'index'].map((wanted) => cacheObjects().find(({ kind }) => kind === wanted))
+  if (table === undefined || index === undefined) throw new Error('sql/source/tables.sql has no table for a cache')
   // A name may hold any text. So no comment contains it, and the quotes of the block do not occur in it.
   let tag = '$do$'
   while (name.includes(tag)) tag = `$do_${tag.slice(1)}`
-  const words = new Map([
-    [" with `tableName: 'cache'`, for `createTables: false`. For another, replace the name.", '.'],
-    ['CREATE TABLE IF NOT EXISTS cache (', `CREATE TABLE IF NOT EXISTS ${name} (`],
-    ['DO $$', `DO ${tag}`],
-    ["'cache'::regclass", `'${name.replaceAll("'", "''")}'::regclass`],
-    ['CREATE INDEX ON cache (', `CREATE INDEX ON ${name} (`],
-    ['END $$;', `END ${tag};`],
-  ])
-  const sql = read('cache-table.sql')
-  for (const ours of words.keys()) {
-    if (!sql.includes(ours)) throw new Error(`sql/cache-table.sql says no more: ${ours}`)
-  }
-  // In one pass, so that the name itself is not searched.
-  const any = new RegExp([...words.keys()].map((each) => each.replace(/[$().]/g, '\\$&')).join('|'), 'g')
-  return sql.replace(any, (ours) => words.get(ours) ?? ours)
+  return `${statement(table, name)}
+DO ${tag}
+BEGIN
+  -- Without a name: index names are the schema's, and every such table has one.
+  IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = '${name.replaceAll("'", "''")}'::regclass AND NOT indisprimary) THEN
+    CREATE INDEX ON ${name} ${index.on};
+  END IF;
+END ${tag};`
 }
 
-/**
- * @param {string} text
- * @returns {Statement[]}
- */
-const statements = (text) =>
-  split(text).map((sql) => {
-    const code = sql.replace(/^(\s*--.*\n|\s*\n)*/, '')
-    const [comment] = /(?:--.*\n)*$/.exec(sql.slice(0, -code.length)) ?? ['']
-    return { sql: `${comment}${code}`, code, ...made(code) }
-  })
+/** The objects of a PostgresCacheAdapter's table, which `sql/source/tables.sql` has under a name of its own. */
+const cacheObjects = () => objectsOf([CACHE])
 
 /**
- * Splits at the semicolons that end statements: not in comments, strings or bodies of functions.
+ * The rights that an application needs, statement by statement.
  *
- * @param {string} text
+ * @param {string} role as SQL has it
+ * @param {string[]} tables the documented ones
+ * @param {string[]} [cache] the parts of the name of a PostgresCacheAdapter's table
  */
-function split(text) {
-  const token = /--.*|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|;/g
-  /** @type {string[]} */
-  const found = []
-  let start = 0
-  for (const { 0: part, index } of text.matchAll(token)) {
-    if (part !== ';') continue
-    found.push(text.slice(start, index + 1))
-    start = index + 1
-  }
-  return found
-}
-
-/** @type {[Kind, RegExp][]} */
-const FORMS = [
-  ['table', /^CREATE TABLE IF NOT EXISTS (?<name>\S+)(?<table>)/],
-  ['index', /^CREATE (?:UNIQUE )?INDEX IF NOT EXISTS (?<name>\S+) ON (?<table>\S+)/],
-  ['column', /^ALTER TABLE (?<table>\S+) ADD COLUMN IF NOT EXISTS (?<name>\S+)/],
-  ['sequence', /^CREATE SEQUENCE IF NOT EXISTS (?<name>\w+)/],
-  ['sequence', /^ALTER SEQUENCE (?<name>\w+) OWNED BY (?<table>\w+)\./],
-  ['function', /^CREATE OR REPLACE FUNCTION (?<name>\w+)/],
-  ['function', /^DO \$do\$[\s\S]*?CREATE OR REPLACE FUNCTION \{schema\}(?<name>\w+)/],
-  ['guard', /^DO \$(?<name>guard)\$/],
-  ['trigger', /^DROP TRIGGER IF EXISTS (?<name>\w+) ON (?<table>\w+)/],
-  ['trigger', /^CREATE TRIGGER (?<name>\w+)[\s\S]*? ON (?<table>\w+)/],
-]
-
-/**
- * @param {string} code
- * @returns {{ kind: Kind, name: string, table?: string }}
- */
-function made(code) {
-  for (const [kind, form] of FORMS) {
-    const groups = form.exec(code)?.groups
-    if (groups) return { kind, name: groups.name, table: groups.table || (kind === 'table' ? groups.name : undefined) }
-  }
-  return { kind: 'other', name: '' }
-}
-
-/**
- * The statements that these tables need. A function belongs to the tables that it names, and to the table whose
- * trigger it is.
- *
- * @param {Statement[]} all
- * @param {string[]} tables
- */
-function of(all, tables) {
-  return guarded(all.filter(isOf(all, tables)))
-}
-
-/**
- * The guard checks who owns the existing functions before they are replaced.
- *
- * @param {Statement[]} some
- */
-const guarded = (some) =>
-  some.some(({ kind }) => kind === 'function') ? some : some.filter(({ kind }) => kind !== 'guard')
-
-/**
- * @param {Statement[]} all
- * @param {string[]} tables
- * @returns {(statement: Statement) => boolean}
- */
-function isOf(all, tables) {
-  const ours = all.filter(({ table }) => table !== undefined && tables.includes(table))
-  const names = (/** @type {string} */ code, /** @type {string} */ name) => new RegExp(`\\b${name}\\b`).test(code)
-  return (statement) => {
-    if (statement.table !== undefined) return tables.includes(statement.table)
-    if (statement.kind === 'function') {
-      return (
-        tables.some((table) => names(statement.code, table)) || ours.some(({ code }) => names(code, statement.name))
-      )
-    }
-    return statement.kind === 'sequence' ? tables.some((table) => statement.name.startsWith(table)) : true
+function grants(role, tables, cache) {
+  const each = DOCUMENTED.filter(({ name }) => tables.includes(name))
+  if (cache !== undefined) each.push({ name: quote(cache), counts: '', rights: ALL })
+  return {
+    tables: [
+      `GRANT USAGE ON SCHEMA public TO ${role};`,
+      ...each.map(({ name, rights }) => `GRANT ${rights.join(', ')} ON ${name} TO ${role};`),
+    ],
+    functions: objectsOf(tables).flatMap(({ kind, signature }) => {
+      if (kind === 'sequence') return [`GRANT USAGE ON SEQUENCE ${signature} TO ${role};`]
+      return kind === 'function' && isCalled(signature) ? [`GRANT EXECUTE ON FUNCTION ${signature} TO ${role};`] : []
+    }),
   }
 }
 
-/**
- * The columns that a CREATE TABLE of ours makes, one per line.
- *
- * @param {Statement} statement
- * @returns {Column[]}
- */
-const columnsOf = ({ code }) =>
-  [...code.matchAll(/^ {2}(\w+) +([^\n]*?),?(?: *--.*)?$/gm)].map(([, name, definition]) => ({
-    name,
-    definition: definition.trim(),
-    type: definition
-      .replace(/ (PRIMARY KEY|NOT NULL|DEFAULT).*/, '')
-      .trim()
-      .toLowerCase(),
-  }))
+/** Trigger functions, which have no arguments, need no right to be executed. @param {string} signature */
+const isCalled = (signature) => !signature.endsWith('()')
 
-/**
- * @typedef {object} Objects as src/store/inspection/catalogue.rs finds them; tables are named as in SQL, quoted
- * @property {{ table: string, name: string, type: string, notNull: boolean, hasDefault: boolean, isGenerated: boolean, isDeterministic: boolean, lacksSequence: string | null }[]} columns
- * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
- * @property {Part[]} partitions the parts of each partitioned table, at all levels, the table itself first
- * @property {{ table: string, name: string, isEnabled: boolean, isTrusted: boolean }[]} triggers
- * @property {{ name: string, owner: string, isTrusted: boolean, version: number, isExecutable: boolean }[]} functions
- * @property {{ name: string, owner: string, isTrusted: boolean, isUsable: boolean }[]} sequences
- */
-
-/**
- * Whether the object of a statement exists, in this version or a later one, and belongs to no other role. An index
- * counts by its leading column, since an index with another name serves as well.
- *
- * @param {Statement} statement
- * @param {Objects} objects
- */
-function isMade({ kind, name, table = '', code }, objects) {
-  const of = (/** @type {{ table: string }} */ each) => each.table === `"${table}"`
-  switch (kind) {
-    case 'table':
-      return objects.columns.some((column) => column.table === `"${name}"`)
-    case 'column':
-      return objects.columns.some((column) => of(column) && column.name === name)
-    case 'index': {
-      const lead = / ON \S+ \((\w+)/.exec(code)?.[1]
-      return objects.indexes.some((index) => of(index) && index.isValid && index.columns[0] === lead)
-    }
-    case 'trigger':
-      return objects.triggers.some((trigger) => of(trigger) && trigger.name === name && trigger.isTrusted)
-    case 'function':
-      return (
-        !isForeign(name, objects) &&
-        objects.functions.some((known) => known.name === name && known.version >= versionOf(code))
-      )
-    case 'sequence':
-      return objects.sequences.some((sequence) => sequence.name === name && sequence.isTrusted)
-    case 'guard':
-      return true
-    default:
-      return false
-  }
-}
-
-/** @param {string} code of a function */
-const versionOf = (code) => Number(/goscope-postgres additions (\d+)/.exec(code)?.[1])
-
-/**
- * Whether another role has a function of this name.
- *
- * @param {string} name
- * @param {Objects} objects
- */
-const isForeign = (name, objects) => objects.functions.some((known) => known.name === name && !known.isTrusted)
-
-/**
- * The statements to run, so that nothing is missing: whole tables, and the missing parts of existing tables.
- *
- * @param {Statement[]} all
- * @param {Objects} objects
- * @returns {string[]}
- */
-const missing = (all, objects) =>
-  guarded(all.filter((one) => one.kind === 'guard' || one.kind === 'table' || !isMade(one, objects))).flatMap(
-    (statement) => {
-      if (statement.kind === 'index') return indexOf(statement, objects)
-      if (statement.kind === 'guard' || !isMade(statement, objects)) return [statement.sql]
-      if (statement.kind !== 'table') return []
-      const present = objects.columns.filter(({ table }) => table === `"${statement.name}"`)
-      return columnsOf(statement)
-        .filter(({ name }) => !present.some((column) => column.name === name))
-        .map(({ name, definition }) => `ALTER TABLE ${statement.name} ADD COLUMN IF NOT EXISTS ${name} ${definition};`)
-    },
+/** The rights of a documented role, with comments. */
+function role() {
+  const { tables, functions } = grants(
+    'goscope_app',
+    DOCUMENTED.map(({ name }) => name),
   )
-
-/**
- * An index that is missing.
- *
- * @param {Statement} statement
- * @param {Objects} objects
- */
-function indexOf({ sql, code, name, table }, objects) {
-  const on = / ON \S+ (\([\s\S]*);$/.exec(code)?.[1]
-  if (on === undefined) throw new Error(`sql/ makes an index in another form: ${code}`)
-  const parts = partsOf(`"${table}"`, objects)
-  return parts.length === 0 ? [sql] : partitionedIndex(name, on, parts)
+  return [ROLE, tables.join('\n'), [FUNCTIONS, ...functions].join('\n')].join('\n\n')
 }
 
-/** The documented tables' statements. */
-const documented = () => statements(read('schema.sql'))
+/** The files of `sql/`. */
+const files = () => ({ 'schema.sql': schema(), 'cache-table.sql': cacheTable(), 'role.sql': role() })
 
-module.exports = {
-  cacheTable,
-  columnsOf,
-  documented,
-  isMade,
-  missing,
-  of,
-  read,
-  statements,
-}
+module.exports = { cacheObjects, cacheTable, files, grants, isCalled, ofTables, schema }

@@ -13,6 +13,7 @@ const LAYERS = [
   ['node'],
   ['store'],
   ['engine/batching'],
+  ['engine/batching/scheduling'],
   ['engine/notifications'],
   ['engine/connection'],
   ['engine/error', 'engine/errno', 'engine/panics', 'engine/sqlstate'],
@@ -29,8 +30,10 @@ const problems = []
 
 /** @param {string} name of a module, below the crate's root */
 function layerOf(name) {
-  const at = LAYERS.findIndex((layer) => layer.some((part) => name === part || name.startsWith(`${part}/`)))
-  return at < 0 ? undefined : at
+  const parts = LAYERS.flatMap((layer, at) => layer.map((part) => ({ part, at })))
+  const own = parts.filter(({ part }) => name === part || name.startsWith(`${part}/`))
+  // The longest name: a part may lie within the folder of another.
+  return own.sort((one, other) => other.part.length - one.part.length)[0]?.at
 }
 
 function checkCrate() {

@@ -12,6 +12,7 @@ const tsc = inPackage('typescript', 'bin', 'tsc')
 const biome = inPackage('@biomejs', 'biome', 'bin', 'biome')
 const workflows = path.join(__dirname, 'release', 'workflows.js')
 const imports = path.join(__dirname, 'imports.js')
+const sql = path.join(__dirname, 'sql.js')
 const licences = path.join(__dirname, 'release', 'licences.js')
 
 /** @type {[name: string, program: string, args: string[]][]} */
@@ -22,6 +23,7 @@ const checks = [
   ['tsc -p __test__/types', process.execPath, [tsc, '-p', '__test__/types']],
   ['biome ci', process.execPath, [biome, 'ci', '--colors=off']],
   ['imports point downward', process.execPath, [imports]],
+  ['sql/ is made from sql/source/', process.execPath, [sql, '--check']],
   ['licences of the linked crates', process.execPath, [licences, '--check']],
   ['actionlint', process.execPath, [workflows]],
 ]

@@ -129,7 +129,7 @@ for (const Cache of [PostgresAdapter, PostgresCacheAdapter]) {
       await begun
       const isAwaited = async () => {
         const sql =
-          "SELECT 1 FROM go_goscope_locks WHERE strpos(key, 'compute:') > 0 AND strpos(key, $1) > 0 AND awaited"
+          "SELECT 1 FROM go_goscope_locks WHERE strpos(key, 'compute:') > 0 AND strpos(key, $1) > 0 AND has_waiters"
         return (await db.query(sql, [key])).length > 0
       }
       const calls = [cache.getOrSet(key, () => 'near', { ...firstOptions, wait: LIMIT_MS })]

@@ -155,13 +155,15 @@ test('columns and keys that break an adapter are found, and missing indexes that
 
 test('additions that are missing or unusable are a warning, because the documented API works', async () => {
   const db = await narrow
-  await db.query('DROP TRIGGER go_goscope_released ON go_goscope_locks; DROP FUNCTION go_goscope_check_fencing_token')
+  await db.query(
+    'DROP TRIGGER go_goscope_lock_released ON go_goscope_locks; DROP FUNCTION go_goscope_check_fencing_token',
+  )
   const lacking = await examine(db.ownUrl)
   assert.ok(lacking.ok)
   assert.deepEqual(lacking.bad, [...OF_THE_SERVER, 'go_goscope_locks additions'])
   assert.match(
     lacking.check('go_goscope_locks additions').message,
-    /^without go_goscope_check_fencing_token, go_goscope_released,/,
+    /^without go_goscope_check_fencing_token, go_goscope_lock_released,/,
   )
   await db.query((await runCommand(['schema', '--missing'], { DATABASE_URL: db.ownUrl })).stdout)
   assert.deepEqual((await examine(db.ownUrl)).bad, OF_THE_SERVER)

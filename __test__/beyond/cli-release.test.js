@@ -122,10 +122,10 @@ test('a lock that changes its holder before the answer stays with the new holder
 test('a lock with a waiter is released, even if the waiter acquires it at once', async () => {
   const { adapter, env } = await start()
   for (let round = 0; round < 5; round++) {
-    await adapter.acquire('awaited', HOUR, 'old')
-    const waiting = adapter.lock('awaited', { ttl: HOUR, owner: 'next' })
-    const { code, stdout, stderr } = await runCommand(['release', 'awaited', '--yes'], env)
-    assert.deepEqual([code, stdout, stderr], [0, "Released 'awaited', which was old's.\n", ''])
+    await adapter.acquire('waited for', HOUR, 'old')
+    const waiting = adapter.lock('waited for', { ttl: HOUR, owner: 'next' })
+    const { code, stdout, stderr } = await runCommand(['release', 'waited for', '--yes'], env)
+    assert.deepEqual([code, stdout, stderr], [0, "Released 'waited for', which was old's.\n", ''])
     const lease = await waiting
     assert.equal(await lease.isValid(), true)
     await lease.release()

@@ -99,7 +99,7 @@ test('locks --json', async () => {
     storedKey: 'lock:nightly',
     owner: 'worker-1',
     state: 'held',
-    awaited: null,
+    hasWaiters: null,
   })
   assert.ok(expiresInMs > 0 && expiresInMs <= HOUR)
   assert.match(expiresAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)

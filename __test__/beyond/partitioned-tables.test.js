@@ -159,7 +159,7 @@ test('notifications of a release and of a state change name the table, not the p
   const next = other.lock('held', { ttl: 600_000 })
   await until(
     'the lock has waiters',
-    async () => (await db.query('SELECT FROM go_goscope_locks WHERE awaited')).length > 0,
+    async () => (await db.query('SELECT FROM go_goscope_locks WHERE has_waiters')).length > 0,
   )
   await held.release()
   await (await next).release()

@@ -28,11 +28,11 @@ const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
 const makeAdapter = async (options = {}) => new PostgresAdapter((await database).pool(options))
 
 /** Waits until a waiter has marked a lock, so that its release sends a notification. */
-const untilAwaited = async (/** @type {string} */ key) => {
+const untilMarked = async (/** @type {string} */ key) => {
   const db = await database
   await until('a waiter has marked the lock', async () => {
-    const sql = 'SELECT awaited FROM go_goscope_locks WHERE key = $1'
-    return (await db.query(sql, [`lock:${key}`]))[0]?.awaited === true
+    const sql = 'SELECT has_waiters FROM go_goscope_locks WHERE key = $1'
+    return (await db.query(sql, [`lock:${key}`]))[0]?.has_waiters === true
   })
 }
 
@@ -42,7 +42,7 @@ test('a release wakes waiters in other processes long before their next poll', a
   for (let round = 0; round < 5; round++) {
     const lease = await holder.lock('woken', TTL)
     const next = waiter.lock('woken', TTL)
-    await untilAwaited('woken')
+    await untilMarked('woken')
     // Anywhere between two polls.
     await sleep(round * 50)
     const released = performance.now()
@@ -67,7 +67,7 @@ test('expiry, forceRelease and a pg-based release each wake waiters', async () =
     await holder.lock(key, { ttl: n === 0 ? 700 : 600_000, renew: false })
     const started = performance.now()
     const next = waiter.lock(key, TTL)
-    await untilAwaited(key)
+    await untilMarked(key)
     await end(key)
     await (await next).release()
     assert.ok(performance.now() - started < SELDOM_MS / 2, `${n}: ${performance.now() - started}`)
@@ -86,19 +86,19 @@ test('a release sends a notification only if there is a waiter', async () => {
   /** @type {string[]} */
   const told = []
   client.on('notification', ({ payload }) => told.push(payload ?? ''))
-  for (let n = 0; n < 10; n++) await (await adapter.lock('unawaited', TTL)).release()
-  const first = await adapter.acquire('awaited', 600_000)
-  const next = other.lock('awaited', TTL)
-  await until('the mark', async () => (await db.query('SELECT FROM go_goscope_locks WHERE awaited')).length === 1)
+  for (let n = 0; n < 10; n++) await (await adapter.lock('unmarked', TTL)).release()
+  const first = await adapter.acquire('marked', 600_000)
+  const next = other.lock('marked', TTL)
+  await until('the mark', async () => (await db.query('SELECT FROM go_goscope_locks WHERE has_waiters')).length === 1)
   // If its holder acquires it again, the lock still has waiters. After the takeover it has none.
-  await adapter.acquire('awaited', 600_000, first?.owner)
+  await adapter.acquire('marked', 600_000, first?.owner)
   await first?.release()
   const second = await next
-  assert.deepEqual(await db.query('SELECT FROM go_goscope_locks WHERE awaited'), [])
+  assert.deepEqual(await db.query('SELECT FROM go_goscope_locks WHERE has_waiters'), [])
   await second.release()
   await client.query("NOTIFY go_goscope, 'the last'")
   await until('the last', () => told.at(-1) === 'the last')
-  assert.deepEqual(told, ['public.go_goscope_locks:lock:awaited', 'the last'])
+  assert.deepEqual(told, ['public.go_goscope_locks:lock:marked', 'the last'])
   await client.end()
 })
 
@@ -114,7 +114,7 @@ test('waiters that share a pool acquire the lock first-in, first-out', async () 
     await sleep(Math.random() * 3)
     await lease.release()
   })
-  await untilAwaited('in order')
+  await untilMarked('in order')
   await held.release()
   await inTime('all of them', Promise.all(waits))
   assert.deepEqual(
@@ -133,7 +133,7 @@ test('only the first of the waiters polls the server, and seldom', async () => {
     const held = await holder.lock('crowd', TTL)
     proxy.reset()
     const waits = Array.from({ length: 100 }, () => adapter.lock('crowd', { ...TTL, wait: 60_000 }))
-    await untilAwaited('crowd')
+    await untilMarked('crowd')
     await sleep(1_000)
     const executions = proxy.messages.match(/E/g)?.length ?? 0
     console.log(`# figure: 100 who wait for a second: ${executions} statements`)
@@ -185,7 +185,7 @@ test('a waiter that gives up leaves the queue, and the waiters behind it move up
   )
   // Attached at once: it may reject before the others have given up.
   const late = assert.rejects(adapter.lock('left', { ...TTL, wait: 50 }), { code: 'ERR_LOCK_WAIT_TIMEOUT' })
-  await untilAwaited('left')
+  await untilMarked('left')
   const reason = new Error('enough')
   for (const n of [0, 2]) {
     controllers[n].abort(reason)
@@ -265,7 +265,7 @@ test('disconnect() rejects the waits, and does not wait for the lock', async () 
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   await holder.lock('ended', TTL)
   const waits = Array.from({ length: 3 }, () => waiter.lock('ended', TTL))
-  await untilAwaited('ended')
+  await untilMarked('ended')
   const rejections = waits.map((wait) => assert.rejects(wait, ENDED))
   await inTime('disconnect', waiter.disconnect())
   await inTime('the waits', Promise.all(rejections))
@@ -284,7 +284,7 @@ test('a wait keeps the process alive; the lock of a killed holder is granted whe
     db.url,
     `const lease = await adapter.lock('killed', { ttl: 60_000 }); say(2); await lease.release()`,
   )
-  await untilAwaited('killed')
+  await untilMarked('killed')
   assert.ok(await other.holder('killed'))
   holder.child.kill('SIGKILL')
   await holder.ended
@@ -298,7 +298,7 @@ test('through a pooler that shares sessions, waiters poll often', { skip: missin
   for (let round = 0; round < 3; round++) {
     const lease = await holder.lock('pooled', TTL)
     const next = waiter.lock('pooled', TTL)
-    await untilAwaited('pooled')
+    await untilMarked('pooled')
     await sleep(300)
     const released = performance.now()
     await lease.release()
@@ -324,7 +324,7 @@ test('a manual lease without an end is reported by holder(), and waiters poll it
 
 test('if the table lacks what announces a release, waiters poll often', async () => {
   const db = await quiet
-  await db.query('ALTER TABLE go_goscope_locks DROP COLUMN awaited CASCADE')
+  await db.query('ALTER TABLE go_goscope_locks DROP COLUMN has_waiters CASCADE')
   const options = { createTables: false }
   const [holder, waiter] = [new PostgresAdapter(db.pool(), options), new PostgresAdapter(db.pool(), options)]
   const lease = await holder.lock('untold', TTL)

@@ -5,14 +5,15 @@
 
 const assert = require('node:assert/strict')
 const crypto = require('node:crypto')
-const fs = require('node:fs')
-const path = require('node:path')
 const { after, test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { files } = require('../../cli/migrations.js')
+const { NAMES } = require('../../cli/tables.js')
+const { runCommand } = require('../helpers/command.js')
 const { administer, useDatabase } = require('../helpers/database.js')
 const { grants, migration, urlAs } = require('../helpers/way.js')
 
-const [connected, migrated, narrow, closed] = Array.from({ length: 4 }, () => useDatabase())
+const [connected, migrated, printed, single, narrow, closed] = Array.from({ length: 6 }, () => useDatabase())
 
 const role = `goscope_test_${crypto.randomBytes(6).toString('hex')}`
 // The database's drop, which also drops its grants, comes first: hooks run in the order in which they were made.
@@ -58,43 +59,36 @@ const migrate = async (/** @type {Database} */ db) => {
   await db.query(migration('cache-table.sql'))
 }
 
-test('the migrations make the same tables as connect(), defaults included, and can run twice', async () => {
-  const [ours, theirs] = await Promise.all([connected, migrated])
+test('connect(), the files of sql/ and the command make the same tables, and the last two can run twice', async () => {
+  const [ours, theirs, commands] = await Promise.all([connected, migrated, printed])
   const { adapter, cache, results } = adaptersOn(ours.pool(), { createTables: true })
   for (const connect of [() => adapter.connect(), () => results.connect(), () => cache.initialize()]) await connect()
-  await migrate(theirs)
-  const made = await catalogue(theirs)
-  assert.deepEqual(made, await catalogue(ours))
+  const made = await catalogue(ours)
   assert.equal(new Set(made.columns.map(({ relname }) => relname)).size, 6)
-  await migrate(theirs)
-  assert.deepEqual(await catalogue(theirs), made)
-})
-
-test('the migrations and the source make additions with the same statements', () => {
-  const source = fs.readFileSync(path.join(__dirname, '../../src/store/additions.sql'), 'utf8')
-  const [, ...sections] = source.split(/^-- section: .*\n/m)
-  assert.ok(sections.length > 0)
-  const tables = ['go_goscope_locks', 'go_goscope_circuit', 'go_goscope_idempotency']
-  for (const section of sections) {
-    const words = section.replaceAll('{schema}', '').trim()
-    // The text in a block that names table and schema itself is identical to the source's.
-    const [unnamed] = /^CREATE[\s\S]*END \$\$/m.exec(section) ?? ['no function']
-    const forTables = [unnamed, ...tables.map((table) => words.replaceAll('{table}', table))]
-    assert.ok(
-      forTables.some((sql) => migration('schema.sql').includes(sql)),
-      section,
-    )
+  assert.equal(made.triggers.length, 5)
+  for (let run = 0; run < 2; run++) {
+    await migrate(theirs)
+    assert.deepEqual(await catalogue(theirs), made)
+    const { stdout } = await runCommand(['schema', '--table', 'cache'])
+    await commands.query(stdout)
+    assert.deepEqual(await catalogue(commands), made)
   }
 })
 
-test('the migrations comment each column as the source does', () => {
-  const source = fs.readFileSync(path.join(__dirname, '../../src/store/schema.sql'), 'utf8')
-  const columns = (/** @type {string} */ sql) =>
-    sql
-      .split('\n')
-      .flatMap((line) => (/^ {2}[a-z]/.test(line) && / (NOT NULL|--|TEXT|TIMESTAMP)/.test(line) ? [line] : []))
-  const ours = columns(`${migration('schema.sql')}\n${migration('cache-table.sql').split('DO $$')[0]}`)
-  assert.deepEqual(ours.sort(), columns(source).sort())
+test('each table that the command prints by itself is the same', async () => {
+  const [whole, parts] = await Promise.all([connected, single])
+  for (const word of Object.keys(NAMES)) await parts.query((await runCommand(['schema', '--only', word])).stdout)
+  const without = (/** @type {any} */ made) =>
+    JSON.stringify(made, (_, value) =>
+      Array.isArray(value)
+        ? value.filter((row) => !/^(CREATE (UNIQUE )?INDEX \w+ ON public\.)?cache\b/.test(Object.values(row)[0]))
+        : value,
+    )
+  assert.equal(without(await catalogue(parts)), without(await catalogue(whole)))
+})
+
+test('the files of sql/ are made from sql/source/', () => {
+  for (const [name, sql] of Object.entries(files())) assert.equal(migration(name), `${sql}\n`, 'node scripts/sql.js')
 })
 
 const checkpoint = { id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 }

@@ -40,7 +40,7 @@ async function hideUpdates(db, seen = 'true') {
     await db.query(`CREATE POLICY reads ON ${table} FOR SELECT USING (${seen})`)
     await db.query(`CREATE POLICY makes ON ${table} FOR INSERT WITH CHECK (true)`)
     await db.query(`CREATE POLICY removes ON ${table} FOR DELETE USING (true)`)
-    await db.query(`CREATE POLICY changes ON ${table} FOR UPDATE USING (current_query() NOT LIKE '%SET awaited%')`)
+    await db.query(`CREATE POLICY changes ON ${table} FOR UPDATE USING (current_query() NOT LIKE '%SET has_waiters%')`)
   }
 }
 

@@ -141,7 +141,9 @@ class Database {
       await client.query(how)
       await client.end()
     }
-    return { commit: () => end('COMMIT'), rollback: () => end('ROLLBACK') }
+    const query = async (/** @type {string} */ sql, /** @type {unknown[]} */ params) =>
+      (await client.query(sql, params)).rows
+    return { query, commit: () => end('COMMIT'), rollback: () => end('ROLLBACK') }
   }
 
   /** Ends the transactions that a test has left open. */

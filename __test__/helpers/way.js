@@ -7,6 +7,7 @@ const crypto = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
+const { cacheTable } = require('../../cli/migrations.js')
 const { partitioned } = require('./partitions.js')
 const pooler = require('./pooler.js')
 
@@ -69,7 +70,7 @@ function urlAs(url, role) {
  */
 async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
   if (way.isPartitioned && migrated) {
-    const tables = ['cache', ...cacheTables].map(cacheTable)
+    const tables = ['cache', ...cacheTables].map((name) => cacheTable(name))
     for (const sql of [migration('schema.sql'), ...tables]) await query(partitioned(sql))
   }
   if (!way.user) return
@@ -83,9 +84,6 @@ async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
     await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${way.user}`)
   }
 }
-
-/** @param {string} name */
-const cacheTable = (name) => migration('cache-table.sql').replace(/\bcache\b(?! key)/g, name)
 
 /** @param {string} name */
 const migration = (name) => fs.readFileSync(path.join(__dirname, '../../sql', name), 'utf8')

@@ -29,6 +29,8 @@ const ROOT = [
   'sql/cache-table.sql',
   'sql/role.sql',
   'sql/schema.sql',
+  'sql/source/additions.sql',
+  'sql/source/tables.sql',
   'package.json',
 ]
 

@@ -18,7 +18,7 @@ and what precedes the first "lock:" of a stored key is taken for its prefix. A k
 since it is too long for an index, cannot be told.
 
 --json prints an array of { key, keyPrefix, storedKey, owner, state: "held" | "expired", expiresAt: ISO 8601,
-expiresInMs, awaited: whether somebody waits for it }; null is what is not known, or not there in this table.`,
+expiresInMs, hasWaiters }; null is what is not known, or not there in this table.`,
   options: {
     ...PREFIX,
     ...LISTING,
@@ -36,18 +36,21 @@ expiresInMs, awaited: whether somebody waits for it }; null is what is not known
 
   show(locks, view, given) {
     if (locks.length === 0) return `No locks${given.all ? '' : ' are held'}.\n`
-    const isAwaited = locks.some((/** @type {any} */ { awaited }) => awaited)
+    const someHaveWaiters = locks.some((/** @type {any} */ { hasWaiters }) => hasWaiters)
     return view.table(
       [
         { title: 'KEY', cell: (lock) => shownKey(lock, given), shrinks: true },
         { title: 'OWNER', cell: ({ owner }) => owner, shrinks: true },
         { title: 'EXPIRES IN', align: 'right', ticks: true, cell: expiry },
-        ...(isAwaited ? [{ title: 'AWAITED', cell: (/** @type {any} */ lock) => (lock.awaited ? 'yes' : '') }] : []),
+        ...(someHaveWaiters ? [{ title: 'HAS WAITERS', cell: waiters }] : []),
       ],
       locks,
     )
   },
 }
+
+/** @type {(lock: any) => string} */
+const waiters = ({ hasWaiters }) => (hasWaiters ? 'yes' : '')
 
 /** @type {(lock: any) => import('../view.js').Cell} */
 const expiry = ({ state, expiresInMs }) =>

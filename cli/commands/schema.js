@@ -1,11 +1,13 @@
 // @ts-check
 'use strict'
 
-const migrations = require('../migrations.js')
+const { cacheObjects, cacheTable, grants, ofTables, schema } = require('../migrations.js')
+const { missing } = require('../missing.js')
 const { CONNECTING } = require('../options.js')
 const { partitionedIndex, partsOf } = require('../partitions.js')
 const { FINE } = require('../problem.js')
 const { whileSlow } = require('../progress.js')
+const { objectsOf } = require('../source.js')
 const { DOCUMENTED, NAMES, namesOf, quote } = require('../tables.js')
 
 /** @type {import('../commands.js').Command} */
@@ -31,23 +33,13 @@ compare with. What is printed may be run again, and leaves alone what is there:
     const tables = given.only === undefined ? DOCUMENTED.map(({ name }) => name) : namesOf(given.only)
     const cache = given.table === undefined ? undefined : require('../../lib/arguments.js').tableName(given.table)
     const parts = given.missing
-      ? await missing(given, tables, cache, held)
-      : [
-          given.only === undefined ? migrations.read('schema.sql').trim() : ofTables(tables),
-          ...(cache ? [migrations.cacheTable(cache).trim()] : []),
-        ]
+      ? await lacking(given, tables, cache, held)
+      : [given.only === undefined ? schema() : ofTables(tables), ...(cache ? [cacheTable(quote(cache))] : [])]
     if (given.role !== undefined) parts.push(rights(given.role, tables, cache))
     process.stdout.write(`${parts.filter(Boolean).join('\n\n') || '-- Nothing is missing.'}\n`)
     return FINE
   },
 }
-
-/** @param {string[]} tables */
-const ofTables = (tables) =>
-  migrations
-    .of(migrations.documented(), tables)
-    .map(({ sql }) => sql)
-    .join('\n\n')
 
 /**
  * @param {import('../options.js').Given} given
@@ -55,15 +47,15 @@ const ofTables = (tables) =>
  * @param {string[] | undefined} cache
  * @param {{ session?: import('../session.js').Session }} held
  */
-async function missing(given, tables, cache, held) {
+async function lacking(given, tables, cache, held) {
   const { Session } = require('../session.js')
   const session = new Session(given)
   held.session = session
   await whileSlow('Connecting', session.reach())
   const names = [...tables.map((name) => quote([name])), ...(cache ? [quote(cache)] : [])]
-  /** @type {migrations.Objects} */
+  /** @type {import('../missing.js').Objects} */
   const objects = await session.look('objects', JSON.stringify(names))
-  const parts = migrations.missing(migrations.of(migrations.documented(), tables), objects)
+  const parts = missing(objectsOf(tables), objects)
   const isThere =
     cache === undefined ||
     objects.indexes.some(
@@ -71,30 +63,20 @@ async function missing(given, tables, cache, held) {
     )
   if (isThere) return parts
   const cacheParts = partsOf(quote(cache), objects)
-  if (cacheParts.length === 0) return [...parts, migrations.cacheTable(cache).trim()]
+  if (cacheParts.length === 0) return [...parts, cacheTable(quote(cache))]
   const name = `idx_${cache[cache.length - 1]}_expires`.replace(/\W/g, '_')
-  return [...parts, ...partitionedIndex(name, '(expires_at) WHERE expires_at IS NOT NULL', cacheParts)]
+  const [index] = cacheObjects().filter(({ kind }) => kind === 'index')
+  return [...parts, ...partitionedIndex(name, index.on, cacheParts)]
 }
 
 /**
- * `sql/role.sql` for this role and these tables.
+ * The rights that a role needs for these tables.
  *
  * @param {string} role
  * @param {string[]} tables
  * @param {string[] | undefined} cache
  */
 function rights(role, tables, cache) {
-  const all = DOCUMENTED.map(({ name }) => name)
-  const grants = migrations.statements(migrations.read('role.sql')).flatMap(({ code }) => {
-    const [, what, on] = /^(GRANT [\s\S]*?\bON )([\s\S]*?)\s+TO goscope_app;$/.exec(code) ?? []
-    if (what === undefined) throw new Error(`sql/role.sql says something else than rights: ${code}`)
-    const isOfTables = all.some((name) => on.split(/,\s*/).includes(name))
-    const wanted = on.split(/,\s*/).filter((name) => !all.includes(name) || tables.includes(name))
-    // The sequence of fencing tokens, and the function that checks one.
-    const isOfOthers = !isOfTables && on.includes('fencing_token') && !tables.includes('go_goscope_locks')
-    if (wanted.length === 0 || isOfOthers) return []
-    return [`${what.replace(/\s+/g, ' ')}${wanted.join(', ')} TO ${quote([role])};`]
-  })
-  if (cache) grants.push(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${quote(cache)} TO ${quote([role])};`)
-  return grants.join('\n')
+  const statements = grants(quote([role]), tables, cache)
+  return [...statements.tables, ...statements.functions].join('\n')
 }

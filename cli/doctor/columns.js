@@ -2,7 +2,7 @@
 // The columns that the adapters need. A table that exists is used as it is.
 'use strict'
 
-/** @typedef {import('../migrations.js').Objects['columns'][number]} Column */
+/** @typedef {import('../missing.js').Objects['columns'][number]} Column */
 
 /** The permitted types for each documented type; a domain counts as its base type. */
 const FAMILIES = [

@@ -2,7 +2,9 @@
 // Checks each table: it exists, is as documented, has the rights that an application needs, and is maintained.
 'use strict'
 
-const migrations = require('../migrations.js')
+const { cacheObjects, isCalled } = require('../migrations.js')
+const { isMade } = require('../missing.js')
+const { columnsOf, leadOf, objectsOf } = require('../source.js')
 const { ALL, DOCUMENTED, namesOf, quote, quoted } = require('../tables.js')
 const { count, counted } = require('../units.js')
 const { failed, ok, warning } = require('./check.js')
@@ -12,6 +14,8 @@ const { shape } = require('./shapes.js')
 
 /** @typedef {import('./check.js').Check} Check */
 /** @typedef {import('../session.js').Session} Session */
+/** @typedef {import('../source.js').SourceObject} SourceObject */
+/** @typedef {import('../missing.js').Objects} Objects */
 
 /**
  * @param {Session} session
@@ -27,61 +31,53 @@ async function checkTables(session, given) {
   )
   const distributed = tables[0]?.isBesideCitus ? await session.look('distributed', names) : []
   const common = { objects, obstacles, distributed, creates: !given['no-create-tables'] }
-  const statements = migrations.documented()
   const checks = checkObstacles(obstacles, session.server.role)
   for (const documented of DOCUMENTED.filter(({ name }) => wanted.includes(name))) {
     const table = tables.find((/** @type {any} */ each) => each.name === quote([documented.name]))
-    checks.push(...(await checkTable(session, { ...documented, statements }, table, common)))
+    checks.push(...(await checkTable(session, { ...documented, own: objectsOf([documented.name]) }, table, common)))
   }
   if (given.table !== undefined) {
     const table = tables.find((/** @type {any} */ each) => cache.includes(each.name))
-    const parts = migrations.statements(migrations.read('cache-table.sql'))
-    const own = { name: given.table, counts: 'cacheTableCounts', rights: ALL, statements: parts, template: '"cache"' }
-    checks.push(...(await checkTable(session, own, table, common)))
+    const own = cacheObjects()
+    const wanted = { name: given.table, counts: 'cacheTableCounts', rights: ALL, own, template: quote(own[0].tables) }
+    checks.push(...(await checkTable(session, wanted, table, common)))
   }
   return checks
 }
 
 /**
  * @param {Session} session
- * @param {{ name: string, counts: string, rights: string[], statements: migrations.Statement[], template?: string }} wanted
+ * @param {{ name: string, counts: string, rights: string[], own: SourceObject[], template?: string }} wanted
  * @param {any} table
- * @param {{ objects: migrations.Objects, obstacles: import('./obstacles.js').Obstacles, distributed: string[], creates: boolean }} common to all tables
+ * @param {{ objects: Objects, obstacles: import('./obstacles.js').Obstacles, distributed: string[], creates: boolean }} common to all tables
  */
-async function checkTable(session, { name, counts, rights, statements, template = quote([name]) }, table, common) {
+async function checkTable(session, { name, counts, rights, own, template = quote([name]) }, table, common) {
   if (table === undefined) return [absent(session, name, common.creates)]
   const { objects } = common
   const isDistributed = common.distributed.includes(table.name)
   const here = under(objects, table.name, template)
-  const own = migrations.of(statements, [template.slice(1, -1)])
   return [
     owned(session, name, table),
     shape(name, table, isDistributed),
     columns(name, own, here),
     indexes(name, own, here),
     additions(name, own, here),
-    ...tableObstacles(
-      name,
-      table.name,
-      own.filter(isTable).flatMap(migrations.columnsOf)[0].name,
-      common.obstacles,
-      here.indexes,
-    ),
+    ...tableObstacles(name, table.name, own.filter(isTable).flatMap(columnsOf)[0].name, common.obstacles, here.indexes),
     allowed(session, name, rights, table, own, here),
     isRead(table) && !isDistributed ? await upkeep(session, name, counts, table) : undefined,
   ].filter((check) => check !== undefined)
 }
 
-/** @param {migrations.Statement} statement */
+/** @param {SourceObject} statement */
 const isTable = ({ kind }) => kind === 'table'
 
 /**
  * The catalogue's objects of one table, under the name that its statements have for it.
  *
- * @param {migrations.Objects} objects
+ * @param {Objects} objects
  * @param {string} table
  * @param {string} name
- * @returns {migrations.Objects}
+ * @returns {Objects}
  */
 function under(objects, table, name) {
   /** @type {<T extends { table: string }>(all: T[]) => T[]} */
@@ -147,14 +143,14 @@ const isRead = ({ rights, usesSchema, isExpected, isSuperuser }) =>
 
 /**
  * @param {string} name
- * @param {migrations.Statement[]} statements
- * @param {migrations.Objects} objects
+ * @param {SourceObject[]} statements
+ * @param {Objects} objects
  */
 function columns(name, statements, objects) {
   const title = `${name} columns`
   const table = statements.find(({ kind }) => kind === 'table')
-  if (table === undefined) throw new Error(`sql/ makes no table ${name}`)
-  const wanted = migrations.columnsOf(table)
+  if (table === undefined) throw new Error(`sql/source/ makes no table ${name}`)
+  const wanted = columnsOf(table)
   const wrong = wrongColumns(wanted, objects.columns)
   const key = wanted[0].name
   const doubtful = doubtfulColumns(wanted, objects.columns)
@@ -178,19 +174,15 @@ function columns(name, statements, objects) {
 
 /**
  * @param {string} name
- * @param {migrations.Statement[]} statements
- * @param {migrations.Objects} objects
+ * @param {SourceObject[]} statements
+ * @param {Objects} objects
  */
 function indexes(name, statements, objects) {
   const title = `${name} indexes`
-  const lacks = statements.filter((statement) => statement.kind === 'index' && !migrations.isMade(statement, objects))
+  const lacks = statements.filter((statement) => statement.kind === 'index' && !isMade(statement, objects))
   const isPartitioned = objects.partitions.length > 0
-  // The index of a cache's table has no name, so a block of code makes it.
-  const own =
-    statements.some(({ kind }) => kind === 'other') &&
-    !objects.indexes.some(({ columns, isValid }) => columns[0] === 'expires_at' && isValid)
-  if (lacks.length === 0 && !own) return ok(title, 'as documented')
-  const names = own ? 'on expires_at' : lacks.map((statement) => statement.name).join(', ')
+  if (lacks.length === 0) return ok(title, 'as documented')
+  const names = lacks.map((index) => index.name || `on ${leadOf(index)}`).join(', ')
   if (isPartitioned) {
     return warning(
       title,
@@ -205,30 +197,36 @@ function indexes(name, statements, objects) {
   )
 }
 
-/** @param {migrations.Objects} objects */
+/** @param {Objects} objects */
 const invalid = (objects) => objects.indexes.filter(({ isValid }) => !isValid).map(({ name }) => name)
 
-/** @param {migrations.Objects} objects */
+/** @param {Objects} objects */
 const unfinished = (objects) => (invalid(objects).length > 0 ? `; unfinished: ${invalid(objects).join(', ')}` : '')
 
-/** @param {migrations.Objects} objects */
+/** @param {Objects} objects */
 const drops = (objects) =>
   invalid(objects).length > 0
     ? `\`DROP INDEX CONCURRENTLY ${quote([invalid(objects)[0]])};\`, unless it is being built. `
     : ''
 
+/** What older versions have made in the place of some additions: it is used as long as these are missing. */
+const REPLACED = /** @type {Record<string, string>} */ ({
+  has_waiters: 'awaited',
+  go_goscope_lock_released: 'go_goscope_released',
+})
+
 /**
  * Checks the additions to the documented schema; everything documented works without them.
  *
  * @param {string} name
- * @param {migrations.Statement[]} statements
- * @param {migrations.Objects} objects
+ * @param {SourceObject[]} statements
+ * @param {Objects} objects
  */
 function additions(name, statements, objects) {
   const title = `${name} additions`
   const all = statements.filter(({ kind }) => ['column', 'sequence', 'function', 'trigger'].includes(kind))
   if (all.length === 0) return undefined
-  const lacks = [...new Set(all.filter((one) => !migrations.isMade(one, objects)).map(({ name }) => name))]
+  const lacks = [...new Set(all.filter((one) => !isMade(one, objects)).map(({ name }) => name))]
   if (lacks.length === 0) return ok(title, 'all there')
   const theirs = [
     ...objects.functions
@@ -245,7 +243,9 @@ function additions(name, statements, objects) {
       `Find out who made it. Then \`${theirs.map(({ name, kind }) => `DROP ${kind} ${name};`).join(' ')}\`, and let the table’s owner connect() once, or run \`goscope-postgres schema --missing | psql\`.`,
     )
   }
-  const isOld = (/** @type {string} */ name) => objects.functions.some((known) => known.name === name)
+  const isOld = (/** @type {string} */ name) =>
+    objects.functions.some((known) => known.name === name) ||
+    [...objects.columns, ...objects.triggers].some((known) => known.name === REPLACED[name])
   if (lacks.every(isOld)) {
     return warning(
       title,
@@ -266,8 +266,8 @@ function additions(name, statements, objects) {
  * @param {string} name
  * @param {string[]} rights
  * @param {any} table
- * @param {migrations.Statement[]} statements
- * @param {migrations.Objects} objects
+ * @param {SourceObject[]} statements
+ * @param {Objects} objects
  */
 function allowed({ server }, name, rights, table, statements, objects) {
   const title = `${name} rights`
@@ -296,10 +296,9 @@ function allowed({ server }, name, rights, table, statements, objects) {
       `GRANT USAGE ON SEQUENCE ${quote([table.schema, found.name])} TO ${role};`,
     )
   }
-  // Trigger functions need no right to be executed.
-  const isCalled = (/** @type {migrations.Statement} */ { kind, code }) =>
-    kind === 'function' && !/\bRETURNS trigger\b/i.test(code)
-  const functions = statements.filter(isCalled).map((statement) => statement.name)
+  const functions = statements
+    .filter(({ kind, signature }) => kind === 'function' && isCalled(signature))
+    .map((statement) => statement.name)
   const refused = objects.functions.find((each) => functions.includes(each.name) && !each.isExecutable)
   if (refused !== undefined) {
     return warning(

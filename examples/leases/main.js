@@ -54,7 +54,7 @@ async function main() {
 
     // Bob waits until Ada has released the lock. With `await using` that needs no line of its own.
     const adas = await ada.locks.lock('ledger', { ttl: 5_000, owner: 'Ada' })
-    await bob.locks.lock('ledger', { ttl: 5_000, wait: 100 }).catch((error) => console.log(`Bob: ${error.message}`))
+    await bob.locks.lock('ledger', { ttl: 5_000, wait: 500 }).catch((error) => console.log(`Bob: ${error.message}`))
     const waiting = bob.locks.lock('ledger', { ttl: 1_000, owner: 'Bob' })
     await ada.book(adas, 100)
     await adas.release()

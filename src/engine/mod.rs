@@ -9,9 +9,10 @@ mod panics;
 mod sqlstate;
 
 pub use batching::engine::Engine;
-pub use batching::key_scheduler::{Access, AccessMode, Accesses};
+pub use batching::prepare::{NothingToPrepare, Prepare};
 pub use batching::reply::{Caller, FutureOutcome, Outcome, Reply, ReplySink};
-pub use batching::request::{Answer, Call, CoalescingKey, NothingToPrepare, Prepare, Request, Retry};
+pub use batching::request::{Answer, Call, CoalescingKey, Request, Retry};
+pub use batching::scheduling::access::{Access, AccessMode, Accesses};
 pub use batching::statement::{Arg, Kind, Statement};
 pub use batching::stats::Stats;
 pub use connection::connect::Connection;

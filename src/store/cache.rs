@@ -13,14 +13,16 @@ use super::counter::{self, INCREMENT};
 use super::entries::{self, Write};
 use super::join::Join;
 use super::keys::{self, MARKER, Prefix};
-use super::table::{Definition, Durability, Index, Table};
-use super::template::Template;
+use super::table::{Definition, Durability, Table};
+use super::template::{Template, one_or_many};
 use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Kind, Reply, Retry};
 
-static HAS: Template = Template::of_both(
-    "SELECT key::text FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})",
-    "SELECT key::text FROM {table} WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})",
+static HAS: Template = one_or_many!(
+    "SELECT key::text FROM {table} WHERE ",
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     &[Kind::Text],
 );
 
@@ -82,24 +84,11 @@ SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * IN
 )
 .sharing(1);
 
-static ADAPTER_TABLE: Definition = Definition {
-    section: "cache",
-    indexes: &[Index { name: Some("idx_cache_expires"), leads_with: "expires_at", on: "(expires_at)" }],
-    additions: &[],
-    touched: "accessed_at",
-};
+static ADAPTER_TABLE: Definition =
+    Definition { documented: "go_goscope_cache", additions: &[], touched: "accessed_at" };
 
-/// The index has no name of ours: the server picks a free one.
-static OWN_TABLE: Definition = Definition {
-    section: "cache table",
-    indexes: &[Index {
-        name: None,
-        leads_with: "expires_at",
-        on: "(expires_at) WHERE expires_at IS NOT NULL",
-    }],
-    additions: &[],
-    touched: "accessed_at",
-};
+/// Under this name unless the application chooses another.
+static OWN_TABLE: Definition = Definition { documented: "cache", additions: &[], touched: "accessed_at" };
 
 pub struct Cache {
     place: Arc<Place>,
@@ -110,7 +99,7 @@ pub struct Cache {
 impl Cache {
     /// `PostgresAdapter`'s cache, which shares its table with every other prefix.
     pub fn of_adapter(engine: &Arc<Engine>, key_prefix: &str, create: bool, durability: Durability) -> Self {
-        let table = Table::named(&ADAPTER_TABLE, &["go_goscope_cache".to_owned()], create, durability);
+        let table = Table::documented(&ADAPTER_TABLE, create, durability);
         let place = Place::new(engine, table, Prefix::new(key_prefix, "cache:"));
         Self { place, clears_all: key_prefix.is_empty() }
     }

@@ -10,26 +10,23 @@ use super::call::{Found, KeyCall, nothing};
 use super::cells::Cells;
 use super::json::{Identified, is_string, number};
 use super::keys::{self, Prefix};
-use super::table::{Definition, Index, Table};
-use super::template::Template;
+use super::table::{Definition, Durability, Table};
+use super::template::{Template, one_or_many};
 use super::{Place, TableRef};
 use crate::engine::{AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
-static SAVE: Template = Template::of_both(
+static SAVE: Template = one_or_many!(
     r#"
-INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)
-VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)
-ON CONFLICT (id) DO UPDATE
-  SET task_id = excluded.task_id, sequence = excluded.sequence, timestamp = excluded.timestamp,
-      progress = excluded.progress, data = excluded.data,
-      estimated_time_remaining = excluded.estimated_time_remaining"#,
-    r#"
-INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)
+INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)"#,
+    one: r#"
+VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)"#,
+    many: r#"
 SELECT id, task_id, sequence, "timestamp", progress, data::jsonb, remaining
   FROM unnest($1, $2, $3, $4, $5, $6, $7)
        AS call (id, task_id, sequence, "timestamp", progress, data, remaining)
- ORDER BY id COLLATE "C"
+ ORDER BY id COLLATE "C""#,
+    r#"
 ON CONFLICT (id) DO UPDATE
   SET task_id = excluded.task_id, sequence = excluded.sequence, timestamp = excluded.timestamp,
       progress = excluded.progress, data = excluded.data,
@@ -37,15 +34,14 @@ ON CONFLICT (id) DO UPDATE
     &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Float, Kind::Text, Kind::Int],
 );
 
-static LOAD: Template = Template::of_both(
+static LOAD: Template = one_or_many!(
     r#"
 SELECT id::text, task_id::text, {int:sequence}, {int:timestamp}, {float:progress}, data::text,
        {int:estimated_time_remaining}
-  FROM {table} WHERE id = $1"#,
-    r#"
-SELECT id::text, task_id::text, {int:sequence}, {int:timestamp}, {float:progress}, data::text,
-       {int:estimated_time_remaining}
-  FROM {table} WHERE id = ANY ($1)"#,
+  FROM {table} WHERE "#,
+    one: "id = $1",
+    many: "id = ANY ($1)",
+    "",
     &[Kind::Text],
 );
 
@@ -111,16 +107,8 @@ DELETE FROM {table} WHERE id = ANY (ARRAY(
     &[Kind::Text],
 );
 
-static DEFINITION: Definition = Definition {
-    section: "checkpoints",
-    indexes: &[Index {
-        name: Some("idx_checkpoints_task"),
-        leads_with: "task_id",
-        on: "(task_id, sequence)",
-    }],
-    additions: &[],
-    touched: "",
-};
+static DEFINITION: Definition =
+    Definition { documented: "go_goscope_checkpoints", additions: &[], touched: "" };
 
 /// A checkpoint as the caller gives it; `data` is JSON text, times are milliseconds.
 pub struct Checkpoint {
@@ -142,7 +130,7 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_checkpoints", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 

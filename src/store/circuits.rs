@@ -10,24 +10,22 @@ use super::json::{self, Object, time};
 use super::keys::Prefix;
 use super::relation::Addition;
 use super::subscription::{self, CircuitSubscription};
-use super::table::{Definition, Index, Table};
-use super::template::Template;
+use super::table::{Definition, Durability, Table};
+use super::template::{Template, one_or_many};
 use super::{Place, TableRef};
 use crate::engine::{
     AccessMode, Answer, Arg, Call, CoalescingKey, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
 };
 
-static GET: Template = Template::of_both(
+static GET: Template = one_or_many!(
     r#"
 SELECT key::text, state::text, {int:failure_count},
        round(extract(epoch FROM last_failure_time) * 1000)::float8 AS last_failure_time,
        round(extract(epoch FROM last_success_time) * 1000)::float8 AS last_success_time
-  FROM {table} WHERE key = $1"#,
-    r#"
-SELECT key::text, state::text, {int:failure_count},
-       round(extract(epoch FROM last_failure_time) * 1000)::float8 AS last_failure_time,
-       round(extract(epoch FROM last_success_time) * 1000)::float8 AS last_success_time
-  FROM {table} WHERE key = ANY ($1)"#,
+  FROM {table} WHERE "#,
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    "",
     &[Kind::Text],
 );
 
@@ -57,26 +55,15 @@ ON CONFLICT (key) DO UPDATE
 ///
 /// One run stands for several calls on a key, `$2` of them, with the same limit `$3`. They add up, and the last of
 /// them reaches the limit if any does. Their counts are the last ones up to the new one.
-static RECORD_FAILURE: Template = Template::of_both(
+static RECORD_FAILURE: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
-VALUES ($1, CASE WHEN $2 >= $3 THEN 'open' ELSE 'closed' END, $2, {now:last_failure_time}, {now:updated_at})
-ON CONFLICT (key) DO UPDATE
-  SET failure_count = CASE WHEN circuit.failure_count::int8 + excluded.failure_count < 2147483647
-                           THEN circuit.failure_count::int8 + excluded.failure_count
-                           ELSE least(set_config('goscope_postgres.counted',
-                                        (circuit.failure_count::int8 + excluded.failure_count)::text, true)::int8,
-                                      2147483647) END,
-      state = CASE WHEN circuit.failure_count::int8 + excluded.failure_count >= $3 THEN 'open' ELSE circuit.state END,
-      last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
-RETURNING circuit.key::text,
-          CASE WHEN circuit.failure_count < 2147483647 THEN circuit.failure_count::int8
-               ELSE coalesce(nullif(current_setting('goscope_postgres.counted', true), '')::int8, circuit.failure_count::int8)
-          END AS failure_count"#,
-    r#"
-INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)
+INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)"#,
+    one: r#"
+VALUES ($1, CASE WHEN $2 >= $3 THEN 'open' ELSE 'closed' END, $2, {now:last_failure_time}, {now:updated_at})"#,
+    many: r#"
 SELECT key, CASE WHEN failures >= $3 THEN 'open' ELSE 'closed' END, failures, {now:last_failure_time}, {now:updated_at}
-  FROM unnest($1, $2) AS call (key, failures) ORDER BY key COLLATE "C"
+  FROM unnest($1, $2) AS call (key, failures) ORDER BY key COLLATE "C""#,
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET failure_count = CASE WHEN circuit.failure_count::int8 + excluded.failure_count < 2147483647
                            THEN circuit.failure_count::int8 + excluded.failure_count
@@ -148,8 +135,7 @@ RETURNING key::text"#,
 .sharing(1);
 
 static DEFINITION: Definition = Definition {
-    section: "circuits",
-    indexes: &[Index { name: Some("idx_circuit_updated"), leads_with: "updated_at", on: "(updated_at)" }],
+    documented: "go_goscope_circuit",
     additions: &[Addition {
         triggers: &[
             "go_goscope_inserted",
@@ -158,7 +144,7 @@ static DEFINITION: Definition = Definition {
             "go_goscope_truncated",
         ],
         functions: &["go_goscope_notify", "go_goscope_notify_all"],
-        ..Addition::named(CHANGES, &["notify", "notify all", "changes"])
+        ..Addition::named(CHANGES)
     }],
     touched: "",
 };
@@ -189,7 +175,7 @@ pub struct Circuits {
 
 impl Circuits {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_circuit", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "circuit:")) }
     }
 

@@ -20,7 +20,7 @@
 
 use super::call::Found;
 use super::cells::Cells;
-use super::template::Template;
+use super::template::{Template, one_or_many};
 use crate::engine::{Error, Kind};
 
 /// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the
@@ -34,34 +34,31 @@ macro_rules! age {
 /// Places a mark if there is no live entry. `NOT EXISTS` leaves a live entry alone without a lock. If a row exists,
 /// the `WHERE` of `DO UPDATE` checks its newest version, by the clock after the wait: an entry that was stored
 /// meanwhile gives no row.
-pub(super) static BEGIN: Template = Template::of_both(
-    concat!(
+pub(super) static BEGIN: Template = one_or_many!(
+    r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
+    one: concat!(
         r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})
 SELECT $1, 'null'::jsonb, {start:expires_at} - "#,
         age!(),
         r#", {now:touched}
- WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}))
-ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = excluded.expires_at, {touched} = excluded.{touched}
-  WHERE entry.expires_at <= {now:expires_at}
-RETURNING entry.key::text, {writer}{relaxed}"#
+ WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}))"#
     ),
-    concat!(
+    many: concat!(
         r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})
 SELECT key, 'null'::jsonb, {start:expires_at} - "#,
         age!(),
         r#", {now:touched}
   FROM unnest($1) AS call (key)
  WHERE NOT EXISTS (SELECT FROM {table} AS live
                     WHERE live.key = call.key AND (live.expires_at IS NULL OR live.expires_at > {now:expires_at}))
- ORDER BY key COLLATE "C"
+ ORDER BY key COLLATE "C""#
+    ),
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = excluded.expires_at, {touched} = excluded.{touched}
   WHERE entry.expires_at <= {now:expires_at}
-RETURNING entry.key::text, {writer}{relaxed}"#
-    ),
+RETURNING entry.key::text, {writer}{relaxed}"#,
     &[Kind::Text],
 )
 .sweeping(concat!(

@@ -1,7 +1,7 @@
 //! Writes that depend on the existing entry.
 
-use super::entries::SWEEP;
-use super::template::Template;
+use super::entries::{SWEEP, entries, entry};
+use super::template::{Template, one_or_many};
 use crate::engine::Kind;
 
 /// Stores the value if there is no entry, or only an expired one. Of N callers for an absent key one inserts. The
@@ -10,28 +10,18 @@ use crate::engine::Kind;
 /// makes it live, the rest find it live and get no row. An entry that is deleted meanwhile is no conflict any more.
 ///
 /// Expiries are computed as in [`super::entries::SET`].
-pub(super) static SET_IF_ABSENT: Template = Template::of_both(
+pub(super) static SET_IF_ABSENT: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})
-VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
+    one: entry!(),
+    many: entries!(),
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
       {touched} = {noting now:touched}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
-    r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})
-SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
-  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
-ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {noting now:touched}
-  WHERE entry.expires_at <= {now:expires_at}
-RETURNING entry.key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
+          {stale_expiry}{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(SWEEP);

@@ -1,11 +1,13 @@
 //! Numbers to which many callers add.
 
 use super::call::Found;
-use super::entries::SWEEP;
-use super::template::Template;
+use super::entries::{SWEEP, entries, entry};
+use super::template::{Template, one_or_many};
 use crate::engine::Error;
 use crate::engine::Kind;
 
+/// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
+///
 /// What happens if the entry exists. The row is locked in its newest version, so each of N concurrent callers adds to
 /// what the one before committed. An entry that has expired counts as absent. The clock is read once after the wait,
 /// and decides about value and expiry together. A live entry keeps its expiry.
@@ -15,9 +17,12 @@ use crate::engine::Kind;
 /// again.
 ///
 /// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
-macro_rules! add {
-    () => {
-        r#"
+pub(super) static INCREMENT: Template = one_or_many!(
+    r#"
+INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
+    one: entry!(),
+    many: entries!(),
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET (value, expires_at, {touched}) = (
         SELECT CASE WHEN NOT is_live THEN excluded.value
@@ -38,27 +43,8 @@ ON CONFLICT (key) DO UPDATE
                    FROM (SELECT CASE jsonb_typeof(excluded.value) WHEN 'object' THEN ARRAY['value']
                                                                   ELSE ARRAY[]::text[] END AS place) AS at) AS found)
 RETURNING entry.key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END,
-          entry.value::text{relaxed}"#
-    };
-}
-
-/// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
-pub(super) static INCREMENT: Template = Template::of_both(
-    concat!(
-        r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})
-VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})"#,
-        add!()
-    ),
-    concat!(
-        r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})
-SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
-  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C""#,
-        add!()
-    ),
+          {stale_expiry},
+          entry.value::text{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(SWEEP);

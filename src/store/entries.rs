@@ -7,28 +7,46 @@ use tokio_postgres::Row;
 use super::call::{Found, KeyCall, nothing};
 use super::cells::Cells;
 use super::json::{Object, time, with_key};
-use super::template::{DELETE_BY_KEY, Template};
+use super::template::{DELETE_BY_KEY, Template, one_or_many};
 use super::{Place, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Statement};
 
+/// The row of an entry that is written with an expiry: the key, the value and the TTL of one call.
+macro_rules! entry {
+    () => {
+        "\nVALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})"
+    };
+}
+pub(super) use entry;
+
+/// As [`entry`], the rows of many calls.
+macro_rules! entries {
+    () => {
+        r#"
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
+  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C""#
+    };
+}
+pub(super) use entries;
+
 /// The value alone: reading its expiry as well costs the server as much as finding it.
-pub(super) static GET: Template = Template::of_both(
+pub(super) static GET: Template = one_or_many!(
     r#"
 SELECT key::text, value::text FROM {table}
- WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
-    r#"
-SELECT key::text, value::text FROM {table}
- WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+ WHERE "#,
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     &[Kind::Text],
 );
 
-pub(super) static GET_WITH_EXPIRY: Template = Template::of_both(
+pub(super) static GET_WITH_EXPIRY: Template = one_or_many!(
     r#"
 SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 AS expires_at FROM {table}
- WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
-    r#"
-SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 AS expires_at FROM {table}
- WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+ WHERE "#,
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     &[Kind::Text],
 );
 
@@ -39,26 +57,17 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
 /// statement's start, which may be out of date after a wait for another inserter that then rolls back. The rows of
 /// such entries name the transaction that wrote them, for [`RENEW`]. A fingerprint belongs to the value that was
 /// there before, and is removed.
-pub(super) static SET: Template = Template::of_both(
+pub(super) static SET: Template = one_or_many!(
     r#"
-INSERT INTO {table} (key, value, expires_at, {touched})
-VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})
+INSERT INTO {table} (key, value, expires_at, {touched})"#,
+    one: entry!(),
+    many: entries!(),
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
       {touched} = {noting now:touched}{with fingerprint}, fingerprint = NULL{end}
 RETURNING key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
-    r#"
-INSERT INTO {table} (key, value, expires_at, {touched})
-SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
-  FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C"
-ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {noting now:touched}{with fingerprint}, fingerprint = NULL{end}
-RETURNING key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END{relaxed}"#,
+          {stale_expiry}{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 )
 .sweeping(SWEEP);

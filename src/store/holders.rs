@@ -1,12 +1,14 @@
 //! Reads the holder of a lock, and when its lease ends.
 
-use super::template::Template;
+use super::template::{Template, one_or_many};
 use crate::engine::Kind;
 
 /// The holder of each key, for owners that check whether they hold it.
-pub(super) static HOLDER: Template = Template::of_both(
-    "SELECT key::text, owner::text FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}",
-    "SELECT key::text, owner::text FROM {table} WHERE key = ANY ($1) AND expires_at > {now:expires_at}",
+pub(super) static HOLDER: Template = one_or_many!(
+    "SELECT key::text, owner::text FROM {table} WHERE ",
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND expires_at > {now:expires_at}",
     &[Kind::Text],
 );
 
@@ -39,8 +41,8 @@ pub(super) static HOLDER_UNTIL: Template = Template::of_one(
 pub(super) static AWAIT: Template = Template::of_one(
     r#"
 {with waking}WITH marked AS (
-  UPDATE {table} SET awaited = true
-   WHERE key = $1 AND expires_at > {now:expires_at} AND awaited IS NOT TRUE
+  UPDATE {table} SET {mark} = true
+   WHERE key = $1 AND expires_at > {now:expires_at} AND {mark} IS NOT TRUE
   RETURNING key, owner, expires_at
 )
 SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
@@ -49,7 +51,7 @@ SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch F
  UNION ALL {end}
 SELECT key::text, owner::text, (extract(epoch FROM expires_at) - extract(epoch FROM {now:expires_at}))::float8 * 1000 AS expires_at,
        ''
-  FROM {table} WHERE key = $1 AND (expires_at > {now:expires_at}{with waking} AND awaited{end} OR expires_at IS NULL)"#,
+  FROM {table} WHERE key = $1 AND (expires_at > {now:expires_at}{with waking} AND {mark}{end} OR expires_at IS NULL)"#,
     &[Kind::Text],
 );
 

@@ -8,19 +8,19 @@ use super::entries::{self, SWEEP, Write};
 use super::json::{self, Object};
 use super::keys::Prefix;
 use super::relation::Addition;
-use super::table::{Definition, Index, Table};
-use super::template::Template;
+use super::table::{Definition, Durability, Table};
+use super::template::{Template, one_or_many};
 use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Answer, Arg, Engine, Kind, Reply, Retry};
 use crate::time::millis;
 
-static RECALL: Template = Template::of_both(
+static RECALL: Template = one_or_many!(
     r#"
 SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
- WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
-    r#"
-SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without fingerprint}NULL::text{end} FROM {table}
- WHERE key = ANY ($1) AND (expires_at IS NULL OR expires_at > {now:expires_at})"#,
+ WHERE "#,
+    one: "key = $1",
+    many: "key = ANY ($1)",
+    " AND (expires_at IS NULL OR expires_at > {now:expires_at})",
     &[Kind::Text],
 );
 
@@ -37,41 +37,29 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
 /// Stores a result if there is none, or only one that has expired; see [`super::conditional::SET_IF_ABSENT`]. A
 /// process that has lost the claim while it worked may come second. The first result stays, so that all callers get
 /// the same one.
-static REMEMBER: Template = Template::of_both(
+static REMEMBER: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
-VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{with fingerprint}, $4{end})
-ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
-      {touched} = {noting now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
-  WHERE entry.expires_at <= {now:expires_at}
-RETURNING entry.key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END"#,
-    r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})"#,
+    one: r#"
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{with fingerprint}, $4{end})"#,
+    many: r#"
 SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond',
        {now:touched}{with fingerprint}, fingerprint{end}
-  FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, fingerprint) ORDER BY key COLLATE "C"
+  FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, fingerprint) ORDER BY key COLLATE "C""#,
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
       {touched} = {noting now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,
-          CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
-                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END"#,
+          {stale_expiry}"#,
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
 )
 .sweeping(SWEEP);
 
 static DEFINITION: Definition = Definition {
-    section: "idempotency",
-    indexes: &[Index {
-        name: Some("idx_idempotency_expires"),
-        leads_with: "expires_at",
-        on: "(expires_at) WHERE expires_at IS NOT NULL",
-    }],
-    additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT, &[FINGERPRINT]) }],
+    documented: "go_goscope_idempotency",
+    additions: &[Addition { columns: &[FINGERPRINT], ..Addition::named(FINGERPRINT) }],
     touched: "updated_at",
 };
 
@@ -84,7 +72,7 @@ pub struct Idempotency {
 
 impl Idempotency {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_idempotency", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 

@@ -18,7 +18,8 @@
 use tokio_postgres::types::Type;
 
 use super::relation::{Column, Relation};
-use super::table::{Definition, Index};
+use super::source::{self, Index};
+use super::table::Definition;
 use crate::engine::{Connection, Error};
 
 /// "goscope2" in ASCII; see `CREATION_LOCK` in `schema.rs`.
@@ -64,11 +65,11 @@ pub(super) async fn mend(
     definition: &Definition,
     relation: &Relation,
 ) -> Result<bool, Error> {
-    let is_missing = |index: &&Index| {
+    let is_missing = |index: &Index| {
         let serves = |column: &Column| column.name == index.leads_with && column.leads_an_index;
         !relation.columns.iter().any(serves)
     };
-    let missing: Vec<&Index> = definition.indexes.iter().filter(is_missing).collect();
+    let missing: Vec<Index> = source::indexes(definition.documented).filter(is_missing).collect();
     if missing.is_empty() || !connection.is_own() {
         return Ok(false);
     }
@@ -98,7 +99,7 @@ async fn is_empty(connection: &Connection, name: &str) -> Result<bool, Error> {
     }
 }
 
-async fn make_all(connection: &Connection, name: &str, missing: &[&Index], how: &str) -> Result<(), Error> {
+async fn make_all(connection: &Connection, name: &str, missing: &[Index], how: &str) -> Result<(), Error> {
     for index in missing {
         if !drop_unfinished(connection, name, index).await? || has(connection, name, index).await? {
             continue;

@@ -4,8 +4,8 @@
 //! [`lines`](super::lines)):
 //!
 //! 1. It tries to take the lock. If the lock is busy, it subscribes to notifications about the lock.
-//! 2. It marks the lock's row as awaited, so that the release sends a notification. The same statement returns how
-//!    long the lease lasts.
+//! 2. It marks in the lock's row that there are waiters, so that the release sends a notification. The same statement
+//!    returns how long the lease lasts.
 //! 3. It waits until a release is notified, the lease has run out, or a regular check is due. Then it tries again.
 //!
 //! No release is missed. If the release comes before the mark, the mark finds no row, and the next try follows at

@@ -12,8 +12,8 @@ use super::json;
 use super::keys::Prefix;
 use super::leases::{LAST_POLL, Leases, Wanted, lock_when_free};
 use super::relation::Addition;
-use super::table::{Definition, Index, Table};
-use super::template::{DELETE_BY_KEY, Template};
+use super::table::{Definition, Durability, Table};
+use super::template::{DELETE_BY_KEY, OLD_MARK, Template, one_or_many};
 use super::until_free::until_free;
 use super::{LONGEST_TTL_MS, Place, TableRef, ttl_arg};
 use crate::engine::{
@@ -55,39 +55,29 @@ use crate::time::millis;
 /// * `key` stands in `SET` so that the row is locked as for a change of its key. A transaction that has had a token
 ///   checked holds the row `FOR KEY SHARE`, and no other owner takes the lock over before it ends. For a role
 ///   that may draw no tokens the statement does the same: another role may have had its token checked.
-/// * If the same owner takes the lock again, the row keeps its `awaited`; the waiters of a new holder mark the row
-///   again.
+/// * If the same owner takes the lock again, the row keeps its mark `has_waiters`; the waiters of a new holder mark
+///   the row again.
 ///
 /// The engine finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
-static ACQUIRE: Template = Template::of_both(
+static ACQUIRE: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})
+INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})"#,
+    one: r#"
 SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}
- WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})
-ON CONFLICT (key) DO UPDATE
-  SET key = {noting excluded.key}, owner = excluded.owner,
-      expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
-      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
-      {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
-  WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
-RETURNING held.key::text,
-          {inserted} AND clock_timestamp() - statement_timestamp()
-                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
-          {with fencing}, CASE WHEN {inserted} THEN {draw:fencing_token} ELSE held.fencing_token END,
-          held.fencing_token{end}"#,
-    r#"
-INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})
+ WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})"#,
+    many: r#"
 SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, owner{end}
   FROM unnest($1, $2, $3) AS call (key, owner, ttl)
  WHERE NOT EXISTS (SELECT FROM {table} AS other
                     WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
- ORDER BY key COLLATE "C"
+ ORDER BY key COLLATE "C""#,
+    r#"
 ON CONFLICT (key) DO UPDATE
   SET key = {noting excluded.key}, owner = excluded.owner,
       expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
-      {with waking}, awaited = CASE WHEN held.owner = excluded.owner THEN held.awaited END{end}
+      {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
           {inserted} AND clock_timestamp() - statement_timestamp()
@@ -180,23 +170,27 @@ static RELEASE_ONE: Template = Template::of_one(
 );
 
 static DEFINITION: Definition = Definition {
-    section: "locks",
-    indexes: &[Index { name: Some("idx_locks_expires"), leads_with: "expires_at", on: "(expires_at)" }],
+    documented: "go_goscope_locks",
     additions: &[
         Addition {
             columns: &["fencing_token", "fencing_owner"],
             drawn: Some("fencing_token"),
-            ..Addition::named(FENCING, &["fencing"])
+            ..Addition::named(FENCING)
         },
+        Addition { functions: &["go_goscope_check_fencing_token"], ..Addition::named("fencing check") },
         Addition {
-            functions: &["go_goscope_check_fencing_token"],
-            ..Addition::named("fencing check", &["fencing check"])
+            columns: &["has_waiters"],
+            triggers: &["go_goscope_lock_released"],
+            functions: &["go_goscope_notify"],
+            ..Addition::named(WAKING)
         },
+        // Made by versions before the column `has_waiters`; see `sql/source/additions.sql`.
         Addition {
             columns: &["awaited"],
             triggers: &["go_goscope_released"],
             functions: &["go_goscope_notify"],
-            ..Addition::named(WAKING, &["notify", "waking"])
+            replaced_by: Some(WAKING),
+            ..Addition::named(OLD_MARK)
         },
     ],
     touched: "",
@@ -231,7 +225,7 @@ pub struct Locks {
 impl Locks {
     /// `namespace` stands between prefix and key; the application's own locks have `lock:`.
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, namespace: &str, create: bool) -> Self {
-        let table = Table::documented(&DEFINITION, "go_goscope_locks", create);
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
     }
 

@@ -35,6 +35,7 @@ mod locks;
 mod owner;
 mod relation;
 mod schema;
+mod source;
 mod subscription;
 mod table;
 mod template;

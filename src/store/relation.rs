@@ -1,5 +1,7 @@
 //! A table as read from the catalogue, and its additions to the documented schema.
 
+use super::source::{self, ADDITIONS_VERSION};
+
 #[derive(Default)]
 pub(super) struct Relation {
     /// Quoted if necessary, as is `name`.
@@ -30,9 +32,6 @@ pub(super) struct Function {
     pub(super) version: u32,
 }
 
-/// The version of the additions in `additions.sql`.
-pub(super) const ADDITIONS_VERSION: u32 = 3;
-
 pub(super) struct Column {
     pub(super) name: String,
     /// The type as SQL writes it, without a width.
@@ -58,31 +57,49 @@ impl Relation {
 /// refer to it by its name.
 pub(super) struct Addition {
     pub(super) name: &'static str,
-    /// Its sections in `additions.sql`, which make it, in their order.
-    pub(super) sections: &'static [&'static str],
     pub(super) columns: &'static [&'static str],
     /// The column of these that has a sequence.
     pub(super) drawn: Option<&'static str>,
     pub(super) triggers: &'static [&'static str],
     pub(super) functions: &'static [&'static str],
+    /// The addition that replaces this one. An older version of this package has made this one; it is never made
+    /// again, and is used only if the table does not have the other.
+    pub(super) replaced_by: Option<&'static str>,
 }
 
 impl Addition {
     /// Nothing yet, to be filled in.
-    pub(super) const fn named(name: &'static str, sections: &'static [&'static str]) -> Self {
-        Self { name, sections, columns: &[], drawn: None, triggers: &[], functions: &[] }
+    pub(super) const fn named(name: &'static str) -> Self {
+        Self { name, columns: &[], drawn: None, triggers: &[], functions: &[], replaced_by: None }
+    }
+
+    /// Whether there is nothing to make: it is current, is replaced by another addition, or must be left alone.
+    pub(super) fn is_settled(&self, relation: &Relation) -> bool {
+        self.replaced_by.is_some() || self.is_current(relation) || self.is_foreign(relation)
     }
 
     /// Whether no part of it is missing, or of an older version.
     pub(super) fn is_current(&self, relation: &Relation) -> bool {
         self.is_made(relation)
-            && self.functions_of(relation).all(|function| function.version >= ADDITIONS_VERSION)
+            && self.functions_of(relation).all(|function| function.version >= *ADDITIONS_VERSION)
     }
 
     /// Whether another role has a function under the name of one of ours. Then the addition is left alone: our
     /// version under that name would belong to that role.
-    pub(super) fn is_foreign(&self, relation: &Relation) -> bool {
+    fn is_foreign(&self, relation: &Relation) -> bool {
         self.functions_of(relation).any(|function| !function.is_trusted)
+    }
+
+    /// The statements that make it, for a table by its documented name.
+    pub(super) fn sql(&self, documented: &str, Relation { schema, name, .. }: &Relation) -> String {
+        let sequence = self.drawn.map(|column| format!("{documented}_{column}_seq"));
+        let of = |kind, names: &'static [&str]| names.iter().map(move |name| (kind, *name));
+        let wanted: Vec<_> = of("function", self.functions)
+            .chain(of("column", self.columns))
+            .chain(sequence.as_deref().map(|name| ("sequence", name)))
+            .chain(of("trigger", self.triggers))
+            .collect();
+        source::additions(&wanted, schema, &format!("{schema}.{name}"))
     }
 
     fn functions_of<'a>(&'a self, relation: &'a Relation) -> impl Iterator<Item = &'a Function> {
@@ -107,5 +124,65 @@ impl Addition {
             && self
                 .drawn
                 .is_none_or(|name| relation.column(name).is_some_and(|column| column.sequence_serves))
+    }
+}
+
+/// The names of the additions that the statements of this table may use. An old addition counts only if the one that
+/// replaces it does not; then it counts as both, and the newer one's statements run with the old columns.
+pub(super) fn usable_additions(additions: &'static [Addition], relation: &Relation) -> Vec<&'static str> {
+    let usable: Vec<_> = additions.iter().filter(|addition| addition.is_usable(relation)).collect();
+    let current = usable.iter().filter(|addition| addition.replaced_by.is_none());
+    let mut names: Vec<_> = current.map(|addition| addition.name).collect();
+    for old in usable {
+        if let Some(newer) = old.replaced_by
+            && !names.contains(&newer)
+        {
+            names.extend([newer, old.name]);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ADDITIONS: [Addition; 3] = [
+        Addition { columns: &["new"], ..Addition::named("new") },
+        Addition { columns: &["old"], replaced_by: Some("new"), ..Addition::named("old") },
+        Addition { columns: &["other"], ..Addition::named("other") },
+    ];
+
+    fn relation(names: &[&str], is_usable: impl Fn(&str) -> bool) -> Relation {
+        let column = |name: &&str| Column {
+            name: (*name).to_owned(),
+            data_type: "boolean".into(),
+            has_time_zone: false,
+            max_chars: None,
+            leads_an_index: false,
+            is_usable: is_usable(name),
+            sequence: None,
+            sequence_serves: false,
+        };
+        Relation { columns: names.iter().map(column).collect(), ..Relation::default() }
+    }
+
+    #[test]
+    fn an_old_addition_is_used_only_without_the_one_that_replaces_it() {
+        let usable = |names: &[&str], without: &str| {
+            usable_additions(&ADDITIONS, &relation(names, |name| name != without))
+        };
+        assert_eq!(usable(&["old", "new", "other"], ""), ["new", "other"]);
+        assert_eq!(usable(&["old", "other"], ""), ["other", "new", "old"]);
+        assert_eq!(usable(&["old", "new"], "new"), ["new", "old"]);
+        assert_eq!(usable(&["new"], ""), ["new"]);
+        assert!(usable(&["old", "new"], "old").contains(&"new"));
+        assert!(usable(&[], "").is_empty());
+    }
+
+    #[test]
+    fn an_old_addition_is_never_made() {
+        let nothing = relation(&[], |_| true);
+        assert_eq!(ADDITIONS.each_ref().map(|addition| addition.is_settled(&nothing)), [false, true, false]);
     }
 }

@@ -5,7 +5,7 @@
 //!    lets only one process create at a time, however many start at once (`CREATE TABLE IF NOT EXISTS` alone fails
 //!    with 23505 on `pg_type` when two run it together). The second look, at read committed, sees the tables that the
 //!    first process has made.
-//! 3. The additions to the documented schema (`additions.sql`) are made with a new table. For an existing table,
+//! 3. The additions to the documented schema (`sql/source/additions.sql`) are made with a new table. For an existing table,
 //!    `connect()` adds them, if the role owns it and no other session keeps the table busy.
 //! 4. Functions and triggers count only if the table's owner owns the functions: see [`Function`].
 //! 5. An application that does not take our lock, such as the pg-based adapter, may still create between look and
@@ -16,14 +16,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
-use super::relation::{Addition, Column, Function, Relation};
+use super::relation::{Column, Function, Relation};
 use super::table::{Definition, Durability};
-use super::template::render;
-use super::{indexes, owner};
+use super::{indexes, owner, source};
 use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
-
-const SCHEMA: &str = include_str!("schema.sql");
-const ADDITIONS: &str = include_str!("additions.sql");
 
 /// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike the choices of others.
 const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
@@ -165,14 +161,10 @@ async fn create_once(
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
     if find(connection, name).await?.is_none() {
-        let documented = section(SCHEMA, definition.section);
-        let wanted = match durability {
-            Durability::Unlogged => documented.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"),
-            Durability::Full | Durability::Async => documented.to_owned(),
-        };
-        connection.execute(&wanted.replace("{table}", name)).await?;
-        for index in definition.indexes {
-            indexes::make(connection, name, index, "").await?;
+        let is_unlogged = durability == Durability::Unlogged;
+        connection.execute(&source::table(definition.documented, name, is_unlogged)).await?;
+        for index in source::indexes(definition.documented) {
+            indexes::make(connection, name, &index, "").await?;
         }
         add(connection, name, definition).await?;
     }
@@ -187,8 +179,7 @@ pub(super) async fn supplement(
     definition: &Definition,
     relation: &Relation,
 ) -> Result<bool, Error> {
-    let is_done = |addition: &Addition| addition.is_current(relation) || addition.is_foreign(relation);
-    if !relation.is_ours || definition.additions.iter().all(is_done) {
+    if !relation.is_ours || definition.additions.iter().all(|addition| addition.is_settled(relation)) {
         return Ok(false);
     }
     for tries in 1.. {
@@ -219,13 +210,11 @@ async fn add(connection: &Connection, name: &str, definition: &Definition) -> Re
     for addition in definition.additions {
         // Read again each time: by now another process may have made it.
         let Some(relation) = find(connection, name).await? else { return Ok(()) };
-        if addition.is_current(&relation) || addition.is_foreign(&relation) {
+        if addition.is_settled(&relation) {
             continue;
         }
         connection.execute("SAVEPOINT addition").await?;
-        let sql: String = addition.sections.iter().map(|title| section(ADDITIONS, title)).collect();
-        let table = format!("{}.{}", relation.schema, relation.name);
-        match connection.execute(&render(&sql, &table, definition.touched, &relation, &[])).await {
+        match connection.execute(&addition.sql(definition.documented, &relation)).await {
             // Another role may have made a function in between. Its body was replaced, but that role still owns it.
             Ok(()) => match find(connection, name).await?.is_some_and(|now| addition.is_current(&now)) {
                 true => connection.execute("RELEASE SAVEPOINT addition").await?,
@@ -236,30 +225,4 @@ async fn add(connection: &Connection, name: &str, definition: &Definition) -> Re
         }
     }
     Ok(())
-}
-
-fn section(file: &'static str, title: &str) -> &'static str {
-    let head = format!("-- section: {title}\n");
-    let start = file.find(&head).expect("the file has the section") + head.len();
-    let body = &file[start..];
-    &body[..body.find("\n-- section:").map_or(body.len(), |end| end + 1)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::relation::ADDITIONS_VERSION;
-    use super::*;
-
-    #[test]
-    fn each_function_is_of_the_version_that_is_looked_for() {
-        let mark = format!("-- goscope-postgres additions {ADDITIONS_VERSION}\n");
-        assert_eq!(ADDITIONS.matches(&mark).count(), ADDITIONS.matches("CREATE OR REPLACE FUNCTION").count());
-    }
-
-    #[test]
-    fn sections_hold_one_table_each() {
-        for title in ["locks", "circuits", "cache", "cache table", "checkpoints", "idempotency"] {
-            assert_eq!(section(SCHEMA, title).matches("CREATE TABLE {table}").count(), 1, "{title}");
-        }
-    }
 }

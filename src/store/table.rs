@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use super::relation::{Addition, Relation};
+use super::relation::{Addition, Relation, usable_additions};
 use super::template::{RELAXED, Template, render};
 use super::{citus, indexes, owner, schema};
 use crate::engine::{Access, AccessMode, Connection, Error, Prepare, Statement};
@@ -27,22 +27,12 @@ pub enum Durability {
 
 /// What the store knows of a table before it has read the catalogue.
 pub(super) struct Definition {
-    /// Its section in `schema.sql`.
-    pub(super) section: &'static str,
-    pub(super) indexes: &'static [Index],
+    /// The documented name, by which `sql/source/` has it.
+    pub(super) documented: &'static str,
     /// What the table may have beyond the documented schema.
     pub(super) additions: &'static [Addition],
     /// The column that holds the time of the last write, if the templates name it.
     pub(super) touched: &'static str,
-}
-
-pub(super) struct Index {
-    /// The documented name; the server picks one if none is documented or the name is taken.
-    pub(super) name: Option<&'static str>,
-    /// The column with which an existing index must begin to be suitable.
-    pub(super) leads_with: &'static str,
-    /// The text after `ON table`.
-    pub(super) on: &'static str,
 }
 
 /// A table whose columns are known, and its statements for these columns.
@@ -61,9 +51,8 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn new(definition: &'static Definition, name: &str, durability: Durability, relation: Relation) -> Self {
-        let usable = definition.additions.iter().filter(|addition| addition.is_usable(&relation));
-        let relaxed = (durability == Durability::Async).then_some(RELAXED);
-        let additions = usable.map(|addition| addition.name).chain(relaxed).collect();
+        let mut additions = usable_additions(definition.additions, &relation);
+        additions.extend((durability == Durability::Async).then_some(RELAXED));
         Self {
             definition,
             name: name.to_owned(),
@@ -154,8 +143,12 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table under its documented name.
-    pub(super) fn documented(definition: &'static Definition, name: &str, create: bool) -> Arc<Self> {
-        Self::named(definition, &[name.to_owned()], create, Durability::Full)
+    pub(super) fn documented(
+        definition: &'static Definition,
+        create: bool,
+        durability: Durability,
+    ) -> Arc<Self> {
+        Self::named(definition, &[definition.documented.to_owned()], create, durability)
     }
 
     /// A table under a name that the application chose, in its parts: `schema.table` or `table`.

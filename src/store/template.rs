@@ -12,10 +12,13 @@ use crate::engine::{Kind, Statement};
 ///   allows that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only if a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` enclose text for tables that have the addition, if the role
 ///   may use it, or for the other tables. `{draw:column}` is the next number of the column's sequence.
+/// * `{mark}` is the column that says whether a lock has waiters: see [`OLD_MARK`].
 /// * `{inserted}`, in a `RETURNING`, is whether the row was inserted, and not updated. Each `DO UPDATE` of such a
 ///   statement has one assignment with `{noting value}`, which is that value; a value is a column, or a token without
 ///   its braces. `{writer}` is the transaction that has written the row, as `xmin::text` of the table has it. (See
 ///   [`NOTE_UPDATE`].)
+/// * `{stale_expiry}`, in a `RETURNING`, is the `{writer}` of an inserted row whose expiry may be stale, else NULL: see
+///   [`STALE_EXPIRY`].
 /// * `{int:column}` and `{float:column}` are the column as a number. They are text if its type has values that the
 ///   server refuses to cast, for [`Cells`](super::cells::Cells) to read.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
@@ -61,11 +64,28 @@ impl Template {
     }
 }
 
+/// A [`Template`] whose texts for one call and for many differ in one place, most often in where the rows come from.
+/// The rest is there once.
+macro_rules! one_or_many {
+    ($before:expr, one: $one:expr, many: $many:expr, $after:expr, $params:expr $(,)?) => {
+        crate::store::template::Template::of_both(
+            concat!($before, $one, $after),
+            concat!($before, $many, $after),
+            $params,
+        )
+    };
+}
+pub(super) use one_or_many;
+
 /// A sub-select, so that it is evaluated once however many rows there are.
 const RELAX: &str = "(SELECT set_config('synchronous_commit', 'off', true))";
 
 /// The name that stands among the additions if [`RELAX`] is wanted.
 pub(super) const RELAXED: &str = "relaxed";
+
+/// The name that stands among the additions if waiters mark the column `awaited`, as versions before the column
+/// `has_waiters` do.
+pub(super) const OLD_MARK: &str = "old mark";
 
 /// If rows are in partitions, `RETURNING` of an `INSERT` has no system columns (0A000), so `xmax` cannot distinguish
 /// an inserted row from an updated one. There `DO UPDATE` notes the key in a setting, and `RETURNING` of the same row
@@ -77,6 +97,11 @@ pub(super) const RELAXED: &str = "relaxed";
 const NOTE_UPDATE: &str = "set_config('goscope_postgres.updated', '=' || excluded.key, true)";
 const INSERTED_IN_PARTITION: &str =
     "current_setting('goscope_postgres.updated', true) IS DISTINCT FROM '=' || key";
+
+/// The expiry of an inserted row counts from the statement's start. That start may be out of date after a wait for
+/// another inserter that then rolls back.
+const STALE_EXPIRY: &str = "CASE WHEN clock_timestamp() - statement_timestamp() > INTERVAL '50 milliseconds'
+                    AND {inserted} AND expires_at IS NOT NULL THEN {writer} END";
 
 /// Deletes the rows under these keys, no matter which process wrote them, in the order in which each can be locked.
 pub(super) static DELETE_BY_KEY: Template = Template::of_both(
@@ -110,12 +135,16 @@ pub(super) fn render(
             ("end", _) => is_left_out = false,
             _ if is_left_out => {}
             ("table", _) => text.push_str(name),
-            ("schema", _) => text.push_str(&format!("{}.", relation.schema)),
             ("touched", _) => text.push_str(touched),
+            ("mark", _) if additions.contains(&OLD_MARK) => text.push_str("awaited"),
+            ("mark", _) => text.push_str("has_waiters"),
             ("inserted", _) if relation.is_partitioned => text.push_str(INSERTED_IN_PARTITION),
             ("inserted", _) => text.push_str("xmax = '0'::xid"),
             ("writer", _) if relation.is_partitioned => text.push_str("pg_current_xact_id()::xid::text"),
             ("writer", _) => text.push_str("xmin::text"),
+            ("stale_expiry", _) => {
+                text.push_str(&render(STALE_EXPIRY, name, touched, relation, additions));
+            }
             ("noting", value) if relation.is_partitioned => {
                 let value = expression(value, touched, relation);
                 text.push_str(&format!("CASE WHEN {NOTE_UPDATE} IS NOT NULL THEN {value} END"));
@@ -213,7 +242,7 @@ mod tests {
              timezone('UTC', statement_timestamp()) FROM \"t\""
         );
         assert_eq!(render("{int:a}, {int:b}, {float:a}", "", "", &table, &[]), "a::int8, b::text, a::float8");
-        assert_eq!(render("{draw:a} {schema}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass) s.");
+        assert_eq!(render("{draw:a}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass)");
     }
 
     #[test]

@@ -11,8 +11,11 @@ use tokio_postgres::types::ToSql;
 
 use crate::engine::batching::engine::Engine;
 use crate::engine::batching::isolation::Slot;
+use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::Completions;
-use crate::engine::batching::request::{Answered, Prepare, Request, Retry};
+use crate::engine::batching::request::{Answered, Request, Retry};
+use crate::engine::batching::scheduling::events::DelayedRetry;
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement, deal};
 use crate::engine::connection::lock_wait::{
     FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY,
@@ -331,6 +334,11 @@ fn can_retry(engine: &Engine, request: &Request) -> bool {
     request.can_retry() && !engine.is_closed()
 }
 
+pub(crate) fn delayed_retry(request: Request) -> DelayedRetry<Request> {
+    let pause = pause(&request);
+    DelayedRetry { request, pause }
+}
+
 /// The first repetition is immediate; the pauses then double from 10 ms. No pause exceeds the retry time that a call
 /// has left. Otherwise the next attempt would come after that.
 pub(crate) fn pause(request: &Request) -> Duration {
@@ -349,9 +357,10 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::engine::batching::key_scheduler::Accesses;
+    use crate::engine::batching::prepare::NothingToPrepare;
     use crate::engine::batching::reply::Reply;
-    use crate::engine::batching::request::{Answer, Call, NothingToPrepare};
+    use crate::engine::batching::request::{Answer, Call};
+    use crate::engine::batching::scheduling::access::Accesses;
 
     /// Its answer always asks for another run.
     struct AsksAgain;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::batching::engine::Engine;
+use crate::engine::batching::scheduling::events::Event;
 
 /// How long `close` waits for connections to send their Terminate to the server before it leaves them to the runtime.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -16,25 +17,25 @@ impl Engine {
     /// every connection with a Terminate.
     pub async fn close(self: &Arc<Self>) {
         self.flush();
-        self.state().is_closing = true;
+        self.on(Event::Closing);
         self.notifier.end();
         loop {
             let idle = self.idle.notified();
-            if self.state().in_flight == 0 {
+            if self.state().scheduler.in_flight() == 0 {
                 break;
             }
             idle.await;
         }
         self.owed.settled().await;
-        self.state().closed = true;
+        self.on(Event::Closed);
         // Work that may still be under way must not take effect after the application has continued.
         let _ = tokio::time::timeout(LOST_SESSIONS, self.lost_sessions.all_gone()).await;
         let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
     }
 
     /// As [`close`](Self::close), if no caller is left to wait: the environment is ending.
-    pub fn abandon(&self) {
-        self.state().closed = true;
+    pub fn abandon(self: &Arc<Self>) {
+        self.on(Event::Closed);
         self.notifier.end();
         self.pool.abandon();
     }

@@ -1,16 +1,19 @@
 //! What all adapters built on one pool share: its connections, its requests, and everything that is queued for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::engine::batching::isolation::Isolation;
-use crate::engine::batching::key_scheduler::{Accesses, KeyScheduler};
+use crate::engine::batching::isolation;
 use crate::engine::batching::lost_sessions::LostSessions;
 use crate::engine::batching::owed::Owed;
-use crate::engine::batching::ready::Ready;
+use crate::engine::batching::pipelines::{Pipelines, Step};
 use crate::engine::batching::request::Request;
+use crate::engine::batching::scheduling::access::Accesses;
+use crate::engine::batching::scheduling::events::{Decision, Event};
+use crate::engine::batching::scheduling::scheduler::Scheduler;
 use crate::engine::batching::stats::Traffic;
+use crate::engine::batching::timer::{self, Alarm};
 use crate::engine::connection::description::PoolSettings;
 use crate::engine::connection::executor::Executor;
 use crate::engine::connection::io_mode::{Io, IoMode};
@@ -22,17 +25,12 @@ use crate::sync::{Thread, lock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-/// Pipelines that start at once. Measured on two cores: one or two pipelines that fill their batches are faster than
-/// ten that do not, because each statement then carries many calls. More pipelines start only while these are blocked
-/// (see `pipeline`).
-pub(crate) const EAGER_PIPELINES: usize = 2;
-
 /// One native pool and everything that is queued for it: what all adapters built on one `pg.Pool` share.
 pub struct Engine {
     pub(crate) pool: Pool,
     pub(crate) state: Mutex<State>,
-    pub(crate) max_pipelines: usize,
-    pub(crate) connection_timeout: Option<Duration>,
+    pub(crate) pipelines: Pipelines,
+    alarm_changed: Arc<Notify>,
     /// Set when the server (that is, a transaction pooler) has shown that it forgets prepared statements.
     pub(crate) unnamed_only: AtomicBool,
     pub(crate) shares_sessions: AtomicBool,
@@ -46,44 +44,29 @@ pub struct Engine {
     pub(crate) reports_next: AtomicBool,
     pub(crate) traffic: Traffic,
     pub(crate) idle: Notify,
-    pub(crate) pipeline_ended: Notify,
     pub(crate) owed: Arc<Owed>,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) lost_sessions: LostSessions,
-    pub(crate) isolation: Isolation,
+    /// How many blocked requests wait for a connection.
+    pub(crate) blocked_wanting: AtomicUsize,
 }
 
-#[derive(Default)]
 pub(crate) struct State {
-    pub(crate) key_scheduler: KeyScheduler,
-    pub(crate) ready: Ready,
-    pub(crate) pipelines: usize,
-    /// Whether a pipeline has been started that has not taken its first batch yet.
-    pub(crate) is_starting: bool,
-    pub(crate) blocked_pipelines: usize,
-    /// Whether a task watches how long `ready` requests wait.
-    pub(crate) is_watched: bool,
-    /// How many pipelines there may be, and until when, after one got no connection.
-    pub(crate) pipeline_limit: Option<(usize, Instant)>,
-    /// Calls with a waiting caller. Owed work is counted separately.
-    pub(crate) in_flight: usize,
-    /// New calls are refused. Owed work is still accepted, until the engine is closed.
-    pub(crate) is_closing: bool,
-    pub(crate) closed: bool,
+    pub(crate) scheduler: Scheduler<Request>,
+    pub(crate) alarm: Alarm,
 }
 
 impl Engine {
     /// An engine with no connection yet. `application` is asked for each connection anew, as `pg` builds a client for
     /// each.
     pub fn new(settings: PoolSettings, application: Arc<dyn Application>, runtime: Handle) -> Arc<Self> {
-        let max_pipelines = settings.max.max(1);
-        let connection_timeout = settings.connection_timeout();
+        let scheduler = Scheduler::new(settings.max.max(1), settings.connection_timeout());
         let io = Io { executor: Executor::start(&runtime), mode: Arc::new(IoMode::default()) };
         let engine = Arc::new(Self {
             pool: Pool::new(settings, application, io.clone()),
-            state: Mutex::new(State { ready: Ready::of_pipelines(max_pipelines), ..State::default() }),
-            max_pipelines,
-            connection_timeout,
+            state: Mutex::new(State { scheduler, alarm: Alarm::default() }),
+            pipelines: Pipelines::default(),
+            alarm_changed: Arc::default(),
             unnamed_only: AtomicBool::new(false),
             shares_sessions: AtomicBool::new(false),
             runtime,
@@ -94,12 +77,12 @@ impl Engine {
             reports_next: AtomicBool::new(false),
             traffic: Traffic::default(),
             idle: Notify::new(),
-            pipeline_ended: Notify::new(),
             owed: Arc::default(),
             notifier: Arc::default(),
             lost_sessions: LostSessions::default(),
-            isolation: Isolation::of_pool(max_pipelines),
+            blocked_wanting: AtomicUsize::new(0),
         });
+        engine.runtime.spawn(timer::run(Arc::downgrade(&engine), engine.alarm_changed.clone()));
         engine.pool.close_idle_connections(&engine.runtime);
         engine
     }
@@ -112,7 +95,7 @@ impl Engine {
         if self.is_flushed.load(Ordering::Relaxed) && Thread::current() == self.home {
             return lock(&self.submitted).push(request);
         }
-        self.enter([request]);
+        self.enter(vec![request]);
     }
 
     /// Starts the requests that this thread has submitted since its last flush.
@@ -128,26 +111,77 @@ impl Engine {
         self.is_flushed.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn enter(self: &Arc<Self>, requests: impl IntoIterator<Item = Request>) {
-        let mut state = self.state();
-        let others = self.active_calls(&state);
-        let State { key_scheduler, ready, in_flight, is_closing, closed, .. } = &mut *state;
-        let mut refused = Vec::new();
-        for mut request in requests {
-            if *closed || *is_closing && !request.is_owed() {
-                refused.push(request);
-                continue;
-            }
-            *in_flight += request.calls_under_way();
+    fn enter(self: &Arc<Self>, mut requests: Vec<Request>) {
+        for request in &mut requests {
             request.enlist(self);
-            key_scheduler.enter(request, ready.incoming());
         }
-        ready.sort();
-        ready.stop_lingering();
-        self.begin_calls(others, &state);
-        self.start_pipeline(&mut state);
-        drop(state);
-        refused.into_iter().for_each(|request| request.settle(Err(Error::Closed)));
+        let decisions = {
+            let mut state = self.state();
+            let others = self.active_calls(&state);
+            let decisions = self.decide_in(&mut state, Event::Submitted(requests));
+            self.begin_calls(others, &state);
+            decisions
+        };
+        self.carry_out_all(decisions);
+    }
+
+    /// Has the scheduler decide on what has happened, and carries that out.
+    pub(crate) fn on(self: &Arc<Self>, event: Event<Request>) {
+        let decisions = self.decide(event);
+        self.carry_out_all(decisions);
+    }
+
+    /// As [`on`](Self::on), for a caller that carries out the decisions itself.
+    pub(crate) fn decide(&self, event: Event<Request>) -> Vec<Decision<Request>> {
+        self.decide_in(&mut self.state(), event)
+    }
+
+    fn decide_in(&self, state: &mut State, event: Event<Request>) -> Vec<Decision<Request>> {
+        let decisions = state.scheduler.on(event, Instant::now());
+        if state.alarm.set(state.scheduler.next_wake()) {
+            self.alarm_changed.notify_one();
+        }
+        decisions
+    }
+
+    /// Without the lock on the state: a request that is dropped takes it.
+    fn carry_out_all(self: &Arc<Self>, decisions: Vec<Decision<Request>>) {
+        if decisions.is_empty() {
+            return;
+        }
+        // The pipelines then run in the next poll, which this thread makes.
+        if self.io.mode.is_on_loop() && Thread::current() == self.home {
+            self.io.mode.want_poll();
+            self.io.executor.without_waking(|| decisions.into_iter().for_each(|each| self.carry_out(each)));
+        } else {
+            decisions.into_iter().for_each(|decision| self.carry_out(decision));
+        }
+    }
+
+    pub(crate) fn carry_out(self: &Arc<Self>, decision: Decision<Request>) {
+        match decision {
+            Decision::Run { pipeline, batch, is_connected } => {
+                self.pipelines.send(self, pipeline, Step::Run { batch, is_connected });
+            }
+            Decision::Connect { pipeline } => self.pipelines.send(self, pipeline, Step::Connect),
+            Decision::RunAlone(request) => {
+                self.io.executor.spawn(isolation::run_alone(self.clone(), request));
+            }
+            Decision::RunRound(requests) => {
+                self.io.executor.spawn(isolation::run_round(self.clone(), requests));
+            }
+            // The event loop's thread may not come back to this batch soon.
+            Decision::Blocked { pipeline } => {
+                self.leave_loop();
+                self.pipelines.report_blocked(pipeline);
+            }
+            Decision::RefuseOverdue(requests) => refuse(requests, &Error::QueueTimeout),
+            Decision::RefuseClosed(mut requests) => {
+                requests.iter_mut().for_each(Request::delist);
+                refuse(requests, &Error::Closed);
+            }
+            Decision::RefuseUnconnected(_) => unreachable!("the pipeline that reports it carries it out"),
+        }
     }
 
     /// Subscribes to a topic of the notifications that other processes send. The first subscriber has a connection
@@ -170,13 +204,10 @@ impl Engine {
         subscription
     }
 
-    /// The answered callers have had their access, and their next calls have been flushed. There may be work for
+    /// The answered callers have their outcome, and their next calls have been flushed. There may be work for
     /// [`poll`](Self::poll) now.
     pub fn callers_were_answered(self: &Arc<Self>) {
-        let mut state = self.state();
-        if state.ready.end_turn() {
-            self.start_pipeline(&mut state);
-        }
+        self.on(Event::CallersAnswered);
     }
 
     /// Runs work that belongs to no call, such as giving back a lock whose caller has already got a failure.
@@ -184,82 +215,23 @@ impl Engine {
         self.runtime.spawn(work);
     }
 
-    pub(crate) fn start_pipeline(self: &Arc<Self>, state: &mut State) {
-        let carrying = state.pipelines - state.blocked_pipelines;
-        let limit = match state.pipeline_limit {
-            // A limit does not outlive the pipelines that it leaves the work to.
-            Some((limit, until)) if carrying > 0 && Instant::now() < until => limit.min(self.max_pipelines),
-            _ => self.max_pipelines,
+    /// Called once for each request that has entered, whatever its outcome: its accesses, and the number of calls that
+    /// it stood for.
+    pub(crate) fn leave(self: &Arc<Self>, settled: Vec<(Accesses, usize)>) {
+        let (decisions, is_idle) = {
+            let mut state = self.state();
+            let decisions = self.decide_in(&mut state, Event::Settled(settled));
+            self.calls_are_active(&state);
+            (decisions, state.scheduler.in_flight() == 0)
         };
-        // One at a time: it may leave no work for the next.
-        if state.ready.has_work()
-            && !state.is_starting
-            && carrying < EAGER_PIPELINES
-            && state.pipelines < limit
-        {
-            state.pipelines += 1;
-            state.is_starting = true;
-            // Boxed at once: it is large, and each of the wrappers that follow would move it.
-            let pipeline = Box::pin(crate::engine::batching::pipeline::run(self.clone()));
-            if self.io.mode.is_on_loop() && Thread::current() == self.home {
-                self.io.executor.spawn_quietly(pipeline);
-                self.io.mode.want_poll();
-            } else {
-                self.io.executor.spawn(pipeline);
-            }
-        }
-        if state.ready.wants_watch() {
-            self.watch_writes();
-        }
-        crate::engine::batching::queue_timeout::watch(self, state);
-    }
-
-    /// Limits how long the writes wait that wait behind others.
-    pub(crate) fn watch_writes(self: &Arc<Self>) {
-        let watched = Arc::downgrade(self);
-        self.runtime.spawn(async move {
-            tokio::time::sleep(crate::engine::batching::ready::MAX_LINGER).await;
-            if let Some(engine) = watched.upgrade() {
-                let mut state = engine.state();
-                state.ready.let_writes_go();
-                engine.start_pipeline(&mut state);
-            }
-        });
-    }
-
-    /// Called once for each request that has entered, whatever its outcome, with the number of calls that it stood for.
-    pub(crate) fn leave(self: &Arc<Self>, requests: impl IntoIterator<Item = (Accesses, usize)>) {
-        let mut state = self.state();
-        let State { key_scheduler, ready, in_flight, .. } = &mut *state;
-        for (accesses, calls) in requests {
-            *in_flight -= calls;
-            key_scheduler.leave(&accesses, ready.incoming());
-        }
-        ready.sort();
-        self.calls_are_active(&state);
-        if state.in_flight == 0 {
+        if is_idle {
             self.idle.notify_waiters();
         }
-        self.start_pipeline(&mut state);
-    }
-
-    /// Takes back requests that had to wait for something other than a connection. They go in front of what has become
-    /// ready since.
-    pub(crate) fn resume(self: &Arc<Self>, mut requests: Vec<Request>) {
-        if requests.is_empty() {
-            return;
-        }
-        for request in &mut requests {
-            request.ready_since = Some(Instant::now());
-        }
-        let mut state = self.state();
-        state.ready.give_back(requests);
-        self.start_pipeline(&mut state);
+        self.carry_out_all(decisions);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        let state = self.state();
-        state.is_closing || state.closed
+        !self.state().scheduler.is_open()
     }
 
     /// Whether a pooler has been seen to share sessions among its clients.
@@ -279,14 +251,19 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.notifier.end();
+        self.alarm_changed.notify_one();
         self.io.executor.end();
     }
+}
+
+fn refuse(requests: Vec<Request>, error: &Error) {
+    requests.into_iter().for_each(|request| request.settle(Err(error.clone())));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::batching::key_scheduler::{Access, AccessMode};
+    use crate::engine::batching::scheduling::access::{Access, AccessMode};
     use crate::engine::connection::connect::Connection;
     use crate::engine::connection::description::Description;
     use crate::engine::connection::pool::Answered;
@@ -310,44 +287,38 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_panic_under_the_lock_freezes_nothing() {
+    fn engine(max: usize) -> (tokio::runtime::Runtime, Arc<Engine>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let settings = serde_json::from_str(r#"{"max": 1}"#).expect("settings");
+        let settings = serde_json::from_str(&format!(r#"{{"max": {max}}}"#)).expect("settings");
         let engine = Engine::new(settings, Arc::new(NoApplication), runtime.handle().clone());
-        engine.state().pipelines = 1;
-        engine.enter([Request::for_test(0, Accesses::new(&[]), None)]);
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut state = engine.state();
-            // Dropped before the lock is released.
-            let requests: Vec<_> = state.ready.take_all().collect();
-            assert!(requests.is_empty(), "a panic on purpose");
-        }));
-        assert!(panicked.is_err());
-        runtime.block_on(tokio::task::yield_now());
-        assert_eq!(engine.state().in_flight, 0);
+        (runtime, engine)
     }
 
     #[test]
-    fn the_home_thread_looks_at_the_sockets_again_though_a_pipeline_on_its_way_out_may_take_the_call() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let settings = serde_json::from_str(r#"{"max": 2}"#).expect("settings");
-        let engine = Engine::new(settings, Arc::new(NoApplication), runtime.handle().clone());
+    fn a_panic_under_the_lock_freezes_nothing() {
+        let (runtime, engine) = engine(1);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut request = Request::for_test(0, Accesses::new(&[]), None);
+            request.enlist(&engine);
+            let mut state = engine.state();
+            let decisions = engine.decide_in(&mut state, Event::Submitted(vec![request]));
+            // Dropped before the lock is released.
+            assert!(decisions.is_empty(), "a panic on purpose");
+        }));
+        assert!(panicked.is_err());
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(engine.state().scheduler.in_flight(), 0);
+    }
+
+    #[test]
+    fn the_home_thread_polls_again_even_if_a_pipeline_that_runs_takes_the_call() {
+        let (_runtime, engine) = engine(2);
         engine.allow_on_loop();
         let request = |resource| {
             let access = Access { resource, mode: AccessMode::Exclusive };
             Request::for_test(0, Accesses::new(&[access]), None)
         };
-
-        // Its callers have got their outcome.
-        engine.state().pipelines = 1;
-        engine.state().ready.begin(crate::engine::batching::ready::BatchKind::Writes);
-        engine.enter([request(1)]);
+        engine.submit(request(1));
         assert!(engine.io.mode.is_on_loop() && engine.wants_poll());
-        engine.enter([request(2)]);
-        assert!(!engine.wants_poll(), "they are watched");
-        // In a statement of its own: a request that is dropped takes the lock to leave.
-        let requests: Vec<_> = engine.state().ready.take_all().collect();
-        drop(requests);
     }
 }

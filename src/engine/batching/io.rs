@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::batching::engine::{Engine, State};
-use crate::engine::batching::request::Request;
+use crate::engine::connection::io_mode::MAX_ON_LOOP;
 use crate::engine::connection::mode_choice::Event;
 use crate::engine::connection::readiness::Readiness;
 use crate::sync::{Thread, at_end};
@@ -53,7 +53,8 @@ impl Engine {
     }
 
     pub(crate) fn active_calls(&self, state: &State) -> usize {
-        self.io.mode.active(state.in_flight, state.ready.iter().map(Request::calls))
+        let scheduler = &state.scheduler;
+        self.io.mode.active(scheduler.in_flight(), scheduler.active_calls(MAX_ON_LOOP + 1))
     }
 
     /// Chooses the mode as requests have entered. `others`: how many calls were active before.

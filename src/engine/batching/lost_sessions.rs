@@ -28,8 +28,9 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::engine::batching::batch::{is_hopeful, pause};
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::key_scheduler::Access;
 use crate::engine::batching::request::Request;
+use crate::engine::batching::scheduling::access::Access;
+use crate::engine::batching::scheduling::events::Event;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::session::{Backend, STARTED};
 use crate::engine::error::Error;
@@ -208,7 +209,9 @@ impl LostSessions {
                 None => again.push(request),
             }
         }
-        engine.resume(again);
+        if !again.is_empty() {
+            engine.on(Event::Resumed(again));
+        }
     }
 
     /// The server could not be asked. Each call fails with the reason, as it would if it tried by itself.

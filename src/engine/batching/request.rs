@@ -1,17 +1,16 @@
 //! One call on its way: what it touches, how it becomes a statement, and which callers get the outcome.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::key_scheduler::Accesses;
+use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::{Completions, Outcome, Reply};
+use crate::engine::batching::scheduling::access::Accesses;
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement};
-use crate::engine::connection::connect::Connection;
 use crate::engine::error::Error;
 use crate::time::LONGEST;
 
@@ -57,38 +56,6 @@ pub enum Answer {
     Again,
 }
 
-/// What must be true before a request's statement can run: its table exists, and its shape is known.
-pub trait Prepare: Send + Sync {
-    fn is_prepared(&self) -> bool;
-    fn prepare<'a>(
-        &'a self,
-        connection: &'a Connection,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
-    /// The server has shown that the known state is out of date (the table is gone). Returns whether preparing again
-    /// may help.
-    fn invalidate(&self) -> bool;
-}
-
-/// For a statement that needs no table of ours.
-pub struct NothingToPrepare;
-
-impl Prepare for NothingToPrepare {
-    fn is_prepared(&self) -> bool {
-        true
-    }
-
-    fn prepare<'a>(
-        &'a self,
-        _: &'a Connection,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn invalidate(&self) -> bool {
-        false
-    }
-}
-
 /// May a statement run again when it is not known whether the server carried it out?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retry {
@@ -111,7 +78,7 @@ pub struct Request {
     /// Whether an earlier run was, or may have been, carried out though no caller has got the outcome.
     pub(crate) maybe_done: bool,
     /// Since when it has waited only because there was no connection.
-    pub(crate) ready_since: Option<Instant>,
+    ready_since: Option<Instant>,
     /// Since when another transaction has blocked it, as far as the server has reported that.
     pub(crate) blocked_since: Option<Instant>,
     /// Until then the call does not give up, even if the server cannot be reached.
@@ -189,17 +156,9 @@ impl Request {
         self
     }
 
-    pub(crate) fn is_owed(&self) -> bool {
-        self.is_owed
-    }
-
-    /// How many calls it stands for that have a waiting caller.
-    pub(crate) fn calls_under_way(&self) -> usize {
-        if self.is_owed { 0 } else { self.calls }
-    }
-
+    /// Whether it retries transient failures now.
     pub(crate) fn can_retry(&self) -> bool {
-        self.retry_time_left().is_some_and(|left| !left.is_zero())
+        Scheduled::can_retry(self, Instant::now())
     }
 
     /// How long it still retries transient failures, if it does so at all.
@@ -210,16 +169,6 @@ impl Request {
     /// Whether it may write, so that its commit has to wait for the disk.
     pub(crate) fn writes(&self) -> bool {
         self.accesses.are_of_a_write()
-    }
-
-    /// Whether it reads a whole table, and may take long.
-    pub(crate) fn scans_a_table(&self) -> bool {
-        self.accesses.are_of_a_table_scan()
-    }
-
-    /// How many calls it stands for.
-    pub(crate) fn calls(&self) -> usize {
-        self.calls
     }
 
     /// Reports to its callers' sinks that it will run once more.
@@ -233,23 +182,21 @@ impl Request {
         self.engine = Arc::downgrade(engine);
     }
 
-    /// Whether this request, which waits in line, may also stand for the next request in line.
-    pub(crate) fn may_coalesce(&self, next: &Self) -> bool {
+    /// It has not been accepted.
+    pub(crate) fn delist(&mut self) {
+        self.engine = Weak::new();
+    }
+
+    fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
+        self.call.as_ref().and_then(|call| call.coalescing_key())
+    }
+
+    fn may_coalesce(&self, next: &Self) -> bool {
         self.calls < MAX_CALLS
             && self.failures == 0
             && self
                 .coalescing_key()
                 .is_some_and(|key| next.coalescing_key().is_some_and(|other| key == other))
-    }
-
-    pub(crate) fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
-        self.call.as_ref().and_then(|call| call.coalescing_key())
-    }
-
-    pub(crate) fn coalesce(&mut self, mut next: Self) {
-        self.coalesced.extend(next.reply.take());
-        self.calls += 1;
-        next.engine = Weak::new();
     }
 
     pub(crate) fn bind(&mut self) -> Option<Arc<Statement>> {
@@ -321,6 +268,54 @@ impl Request {
     }
 }
 
+impl Scheduled for Request {
+    fn accesses(&self) -> &Accesses {
+        &self.accesses
+    }
+
+    fn accesses_mut(&mut self) -> &mut Accesses {
+        &mut self.accesses
+    }
+
+    fn calls(&self) -> usize {
+        self.calls
+    }
+
+    fn is_owed(&self) -> bool {
+        self.is_owed
+    }
+
+    fn is_coalescable(&self) -> bool {
+        self.coalescing_key().is_some()
+    }
+
+    fn coalesce(&mut self, mut next: Self) -> Result<(), Self> {
+        if !self.may_coalesce(&next) {
+            return Err(next);
+        }
+        self.coalesced.extend(next.reply.take());
+        self.calls += 1;
+        next.delist();
+        Ok(())
+    }
+
+    fn ready_since(&self) -> Option<Instant> {
+        self.ready_since
+    }
+
+    fn set_ready_since(&mut self, since: Instant) {
+        self.ready_since = Some(since);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    fn can_retry(&self, now: Instant) -> bool {
+        self.retry_deadline.is_some_and(|deadline| now < deadline)
+    }
+}
+
 pub(crate) enum Answered {
     /// Its callers are about to get their outcome. After that its accesses can end.
     Done(Request),
@@ -334,9 +329,9 @@ impl Drop for Request {
             let left = [(std::mem::take(&mut self.accesses), self.calls_under_way())];
             if std::thread::panicking() {
                 // The panic may unwind through a caller that holds the engine's lock, which `leave` takes.
-                engine.clone().in_background(async move { engine.leave(left) });
+                engine.clone().in_background(async move { engine.leave(left.into()) });
             } else {
-                engine.leave(left);
+                engine.leave(left.into());
             }
         }
     }
@@ -345,6 +340,7 @@ impl Drop for Request {
 #[cfg(test)]
 mod for_test {
     use super::*;
+    use crate::engine::batching::prepare::NothingToPrepare;
 
     struct Tagged {
         tag: [Arg; 1],
@@ -377,13 +373,6 @@ mod for_test {
                 Retry::Never,
                 Reply::new(|_| ()),
             )
-        }
-
-        pub(crate) fn tag_for_test(&self) -> i64 {
-            match self.args()[0] {
-                Arg::Int(Some(tag)) => tag,
-                _ => unreachable!("tags are integers"),
-            }
         }
     }
 }

@@ -61,13 +61,16 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let unflushed = lock(&self.submitted).len();
         let state = self.state();
-        let queued: usize =
-            state.ready.iter().chain(state.key_scheduler.waiting()).map(|request| request.calls()).sum();
+        let scheduler = &state.scheduler;
+        let pipelines = scheduler.pipelines();
         Stats {
             pool: self.pool.stats(),
             listening: usize::from(self.notifier.is_connected()),
-            pipelines: PipelineStats { active: state.pipelines, blocked: state.blocked_pipelines },
-            calls: CallStats { in_flight: state.in_flight + unflushed, queued: queued + unflushed },
+            pipelines: PipelineStats { active: pipelines.active(), blocked: pipelines.blocked() },
+            calls: CallStats {
+                in_flight: scheduler.in_flight() + unflushed,
+                queued: scheduler.queued() + unflushed,
+            },
             batches: self.traffic.batches.load(Ordering::Relaxed),
             statements: self.traffic.statements.snapshot(1.0),
         }

@@ -50,15 +50,15 @@ impl Executor {
 
     /// Adds a task, and has it polled soon.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_quietly(task);
-        self.0.wake();
-    }
-
-    /// Adds a task for the next poll, on either thread.
-    pub(crate) fn spawn_quietly(&self, task: impl Future<Output = ()> + Send + 'static) {
         // A panic ends its own task. What the task held is dropped, which notifies those that wait for it.
         let task = AssertUnwindSafe(task).catch_unwind().map(|_| ());
         self.0.add(Box::pin(task));
+        self.0.wake();
+    }
+
+    /// Does what wakes tasks, without waking the worker for them. The calling thread must [`poll`](Self::poll) soon.
+    pub(crate) fn without_waking(&self, wakes: impl FnOnce()) {
+        self.0.without_waking(wakes);
     }
 
     /// Polls on this thread the tasks that are ready, after `first` has woken some of them. If the worker is polling,

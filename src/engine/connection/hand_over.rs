@@ -51,6 +51,11 @@ impl<W: Work> HandOver<W> {
         self.signal.wake_up();
     }
 
+    /// Does what wakes tasks, without waking the worker for them. [`poll_at_home`](Self::poll_at_home) must follow.
+    pub(super) fn without_waking(&self, wakes: impl FnOnce()) {
+        self.signal.while_polling(wakes);
+    }
+
     /// Polls on this thread the tasks that are ready, after `first` has woken some of them. If the worker is polling,
     /// the work is left to it.
     pub(super) fn poll_at_home(&self, first: impl FnOnce()) {

@@ -1,5 +1,5 @@
 //! What an engine's two threads share of its I/O: the current [mode](crate::engine::connection::mode), the sockets, and
-//! how many calls are in batches.
+//! how many calls are about to leave.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -15,7 +15,7 @@ use crate::sync::{AtEnd, at_end, lock};
 /// With more active calls than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
 /// on one (280,000 a second against 196,000 with 64 in flight). More than that would keep an event loop from its
 /// other work.
-const MAX_ON_LOOP: usize = 64;
+pub(crate) const MAX_ON_LOOP: usize = 64;
 
 /// What polls an engine's connections, and what watches their sockets.
 #[derive(Clone)]
@@ -28,9 +28,7 @@ pub(crate) struct IoMode {
     choice: Mutex<Choice>,
     loop_state: Arc<LoopState>,
     sockets: Mutex<Vec<Weak<Readiness>>>,
-    /// How many calls are in batches that are not blocked.
-    carried: AtomicUsize,
-    /// How many of those have their answers, and are about to leave.
+    /// How many calls have their answers, and are about to leave.
     answered: AtomicUsize,
 }
 
@@ -40,7 +38,6 @@ impl Default for IoMode {
             choice: Mutex::new(Choice::with_limit(MAX_ON_LOOP)),
             loop_state: Arc::new(LoopState::new()),
             sockets: Mutex::default(),
-            carried: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
         }
     }
@@ -73,24 +70,17 @@ impl IoMode {
         self.set(mode);
     }
 
-    /// How many calls are active, at least up to one more than the limit. `ready`: the calls in each request that is
-    /// ready. A batch counts as a whole until its last statement is answered, so there may be fewer `in_flight`.
-    pub(crate) fn active(&self, in_flight: usize, ready: impl Iterator<Item = usize>) -> usize {
-        let carried = self.carried.load(Ordering::Relaxed);
-        // Each request that is ready has a call.
-        let ready = ready.take((MAX_ON_LOOP + 1).saturating_sub(carried)).sum::<usize>();
-        in_flight.min(carried + ready).saturating_sub(self.answered.load(Ordering::Relaxed))
-    }
-
-    /// Counts the calls of a batch, until the returned value is dropped.
-    pub(crate) fn carry(&self, calls: usize) -> AtEnd<impl FnMut() + '_> {
-        count(&self.carried, calls)
+    /// How many calls are active. `scheduled`: how many are in batches that are not blocked, or ready. A batch counts as
+    /// a whole until its last statement is answered, so there may be fewer `in_flight`.
+    pub(crate) fn active(&self, in_flight: usize, scheduled: usize) -> usize {
+        in_flight.min(scheduled).saturating_sub(self.answered.load(Ordering::Relaxed))
     }
 
     /// These calls are not active any more, though they leave the engine only after their callers have been notified.
     /// The callers may be faster, and call again.
     pub(crate) fn answer(&self, calls: usize) -> AtEnd<impl FnMut() + '_> {
-        count(&self.answered, calls)
+        self.answered.fetch_add(calls, Ordering::Relaxed);
+        at_end(move || _ = self.answered.fetch_sub(calls, Ordering::Relaxed))
     }
 
     /// Under the lock of `choice`.
@@ -122,10 +112,4 @@ impl IoMode {
         sockets.retain(|readiness| readiness.strong_count() > 0);
         sockets.iter().filter_map(Weak::upgrade).collect()
     }
-}
-
-/// Until the returned value is dropped.
-fn count(counter: &AtomicUsize, calls: usize) -> AtEnd<impl FnMut() + '_> {
-    counter.fetch_add(calls, Ordering::Relaxed);
-    at_end(move || _ = counter.fetch_sub(calls, Ordering::Relaxed))
 }

@@ -46,16 +46,16 @@ impl Inspection {
             is_everybodys: key_prefix.is_none(),
         };
         let documented =
-            |definition, name, namespace| source(Table::documented(definition, name, false), namespace);
+            |definition, namespace| source(Table::documented(definition, false, Durability::Full), namespace);
         Self {
             engine: engine.clone(),
-            locks: documented(&rows::LOCKS, "go_goscope_locks", "lock:"),
-            circuits: documented(&rows::CIRCUITS, "go_goscope_circuit", "circuit:"),
-            cache: documented(&rows::CACHE, "go_goscope_cache", "cache:"),
+            locks: documented(&rows::LOCKS, "lock:"),
+            circuits: documented(&rows::CIRCUITS, "circuit:"),
+            cache: documented(&rows::CACHE, "cache:"),
             cache_table: cache_table
                 .map(|name| source(Table::named(&rows::CACHE_TABLE, name, false, Durability::Full), "")),
-            checkpoints: documented(&rows::CHECKPOINTS, "go_goscope_checkpoints", ""),
-            idempotency: documented(&rows::IDEMPOTENCY, "go_goscope_idempotency", ""),
+            checkpoints: documented(&rows::CHECKPOINTS, ""),
+            idempotency: documented(&rows::IDEMPOTENCY, ""),
         }
     }
 

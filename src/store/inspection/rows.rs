@@ -112,6 +112,7 @@ macro_rules! list {
     };
 }
 
+/// A lock has waiters if either mark is set: the one of older versions is `awaited`.
 macro_rules! lock_columns {
     () => {
         concat!(
@@ -120,7 +121,7 @@ macro_rules! lock_columns {
             " AS \"expiresAt\",\n       ",
             ms_between!("stored.expires_at", "{now:expires_at}"),
             " AS \"expiresInMs\",\n       ",
-            "(to_jsonb(stored)->>'awaited')::bool AS awaited"
+            "(to_jsonb(stored)->>'has_waiters')::bool OR (to_jsonb(stored)->>'awaited')::bool AS \"hasWaiters\""
         )
     };
 }
@@ -155,7 +156,7 @@ pub(super) static LOCK: Template = Template::of_one(
 );
 
 pub(super) static LOCKS: Definition =
-    Definition { section: "locks", indexes: &[], additions: &[], touched: "" };
+    Definition { documented: "go_goscope_locks", additions: &[], touched: "" };
 
 /// `$5`: a state, or NULL for all. Rows that need attention come first.
 pub(super) static CIRCUIT_LIST: Template = list!(
@@ -191,7 +192,7 @@ pub(super) static CIRCUIT_COUNTS: Template = Template::of_one(
 );
 
 pub(super) static CIRCUITS: Definition =
-    Definition { section: "circuits", indexes: &[], additions: &[], touched: "" };
+    Definition { documented: "go_goscope_circuit", additions: &[], touched: "" };
 
 /// `$5`: 'all' to include expired rows; `$6`: 'size' for the largest first.
 macro_rules! entry_list {
@@ -239,13 +240,12 @@ pub(super) static ENTRY_LIST: Template = entry_list!("");
 pub(super) static ENTRY_COUNTS: Template = entry_counts!("");
 
 pub(super) static CACHE: Definition =
-    Definition { section: "cache", indexes: &[], additions: &[], touched: "" };
+    Definition { documented: "go_goscope_cache", additions: &[], touched: "" };
 
-pub(super) static CACHE_TABLE: Definition =
-    Definition { section: "cache table", indexes: &[], additions: &[], touched: "" };
+pub(super) static CACHE_TABLE: Definition = Definition { documented: "cache", additions: &[], touched: "" };
 
 pub(super) static IDEMPOTENCY: Definition =
-    Definition { section: "idempotency", indexes: &[], additions: &[], touched: "" };
+    Definition { documented: "go_goscope_idempotency", additions: &[], touched: "" };
 
 /// An id that was stored as a digest, read from beside the data. It is a JSON literal, which is taken as the id if it
 /// contains no escapes. (A cast would fail if another application has put invalid text there.)
@@ -306,4 +306,4 @@ pub(super) static CHECKPOINT_COUNTS: Template = Template::of_one(
 );
 
 pub(super) static CHECKPOINTS: Definition =
-    Definition { section: "checkpoints", indexes: &[], additions: &[], touched: "" };
+    Definition { documented: "go_goscope_checkpoints", additions: &[], touched: "" };

@@ -1,0 +1,70 @@
+//! The resources that a request touches, and how.
+
+/// How a request uses a resource, as the modes of a lock table. Requests of one mode use it at once, unless that is
+/// exclusive; of any other pair the later waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccessMode {
+    /// A call on one key, as seen by the table.
+    Intent,
+    /// A read of many keys, as seen by the table: after the writes that came before it, and together with those that
+    /// follow.
+    Scan,
+    /// A read of a key.
+    Shared,
+    /// A write, or any other use that must not be shared.
+    Exclusive,
+}
+
+impl AccessMode {
+    pub(crate) fn shares_with(self, other: Self) -> bool {
+        self == other && self != Self::Exclusive
+    }
+}
+
+/// Resources are 64-bit hashes. If two collide, the only effect is that their calls are ordered needlessly.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    pub resource: u64,
+    pub mode: AccessMode,
+}
+
+/// The resources of one request, each once. There are few, so they need no allocation of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Accesses {
+    accesses: [Option<Access>; MOST_ACCESSES],
+    /// The request's place in the order of arrival, from 1.
+    pub(crate) number: u64,
+}
+
+const MOST_ACCESSES: usize = 3;
+
+impl Accesses {
+    pub fn new(wanted: &[Access]) -> Self {
+        let mut accesses = [None; MOST_ACCESSES];
+        for (place, access) in accesses.iter_mut().zip(wanted) {
+            *place = Some(*access);
+        }
+        assert!(wanted.len() <= MOST_ACCESSES, "a request touches at most {MOST_ACCESSES} resources");
+        Self { accesses, number: 0 }
+    }
+
+    pub(crate) fn are_of_a_write(&self) -> bool {
+        self.iter().any(|access| access.mode == AccessMode::Exclusive)
+    }
+
+    /// Whether they belong to a read of a whole table, which may take long.
+    pub(crate) fn are_of_a_table_scan(&self) -> bool {
+        let [Some(access), None, None] = self.accesses else { return false };
+        access.mode == AccessMode::Scan
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Access> + use<> {
+        self.accesses.into_iter().flatten()
+    }
+
+    /// Whether one of these must wait for one of those.
+    pub(crate) fn conflict_with(&self, others: &[Access]) -> bool {
+        let conflict = |a: Access, b: &Access| a.resource == b.resource && !a.mode.shares_with(b.mode);
+        self.iter().any(|own| others.iter().any(|other| conflict(own, other)))
+    }
+}

@@ -1,0 +1,39 @@
+//! A request, as the scheduler sees it: no socket, no statement, no caller.
+
+use std::time::Instant;
+
+use crate::engine::batching::scheduling::access::Accesses;
+
+pub(crate) trait Scheduled: Sized {
+    fn accesses(&self) -> &Accesses;
+
+    fn accesses_mut(&mut self) -> &mut Accesses;
+
+    /// How many calls it stands for.
+    fn calls(&self) -> usize;
+
+    /// Whether it is owed to the server, and no caller waits for it. It is accepted while the engine is closing.
+    fn is_owed(&self) -> bool;
+
+    /// How many calls it stands for that have a waiting caller.
+    fn calls_under_way(&self) -> usize {
+        if self.is_owed() { 0 } else { self.calls() }
+    }
+
+    /// Whether it may be coalesced with others at all.
+    fn is_coalescable(&self) -> bool;
+
+    /// Has this request, which waits in line, also stand for the next request in line. Gives that back if it must not.
+    fn coalesce(&mut self, next: Self) -> Result<(), Self>;
+
+    /// Since when it has waited only for a pipeline.
+    fn ready_since(&self) -> Option<Instant>;
+
+    fn set_ready_since(&mut self, since: Instant);
+
+    /// Whether it has failed before, and is a retry.
+    fn has_failed(&self) -> bool;
+
+    /// Whether it retries transient failures now. Such a request waits for a connection without a limit.
+    fn can_retry(&self, now: Instant) -> bool;
+}
