@@ -1,16 +1,16 @@
 //! One connection: opened, watched, and closed with a proper Terminate.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use deadpool_postgres::ClientWrapper;
 use futures_util::future::{join, join3};
 use tokio::sync::mpsc;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
+use tokio_postgres::{Row, SimpleQueryMessage, Statement as Prepared};
 
 use crate::engine::connection::description::{Description, TargetSession};
 use crate::engine::connection::handshake::{
@@ -30,11 +30,11 @@ use crate::sync::lock;
 
 /// A client with what it has prepared, and why its connection broke, once it has.
 pub struct Connection {
-    client: Client,
+    /// With the statements that are prepared here.
+    client: ClientWrapper,
     failure: Arc<OnceLock<Error>>,
-    /// The statements that have run here, by the hash of their text. (deadpool's cache hashes the whole text at each
-    /// run.)
-    statements: Mutex<HashMap<u64, Known>>,
+    /// The statements that have run here, by the hash of their text.
+    has_run: Mutex<HashSet<u64>>,
     session: Session,
     /// After `client`, which must be dropped first.
     set_up: SetUp,
@@ -51,12 +51,6 @@ pub struct Connection {
     opened: Instant,
     /// When a statement was last sent, in milliseconds after `opened`.
     last_sent: AtomicU64,
-}
-
-/// What is known of a statement on a connection.
-enum Known {
-    HasRun,
-    Prepared(Prepared),
 }
 
 impl Connection {
@@ -89,12 +83,14 @@ impl Connection {
             Error::Terminated => Failure::of_session(failure.get().cloned().unwrap_or(error)),
             other => Failure::of_session(other),
         };
+        // The executor polls the connection. So there is no task that the wrapper could abort: it gets one that ends.
+        let client = ClientWrapper::new(client, tokio::spawn(async {}));
         let session = Session::identify(&client, mark).await.map_err(failed)?;
         session.check(wanted).map_err(failed)?;
         let connection = Self {
             client,
             failure,
-            statements: Mutex::default(),
+            has_run: Mutex::default(),
             lock_timeout: LockTimeout::of_session(session.limits),
             session,
             set_up,
@@ -216,27 +212,13 @@ impl Connection {
     /// A statement's first run here is unnamed, which takes one round trip. From the second run on it is prepared:
     /// that takes one more round trip once, and saves parsing and planning at every later run.
     async fn prepared(&self, sql: &Sql, unnamed_only: bool) -> Result<Option<Prepared>, Error> {
-        match lock(&self.statements).entry(sql.id) {
-            Entry::Vacant(unknown) => {
-                unknown.insert(Known::HasRun);
-                return Ok(None);
-            }
-            _ if unnamed_only => return Ok(None),
-            Entry::Occupied(known) => {
-                if let Known::Prepared(prepared) = known.get() {
-                    return Ok(Some(prepared.clone()));
-                }
-            }
-        }
         // Behind a pooler that shares sessions, a prepared statement could be another client's under the same name:
         // tokio-postgres numbers them in each process from 0.
-        if !self.is_own() {
+        if lock(&self.has_run).insert(sql.id) || unnamed_only || !self.is_own() {
             return Ok(None);
         }
-        let prepared = self.client.prepare_typed(&sql.text, &sql.params).await;
-        let prepared = prepared.map_err(|error| self.explain(&error).before_sending())?;
-        lock(&self.statements).insert(sql.id, Known::Prepared(prepared.clone()));
-        Ok(Some(prepared))
+        let prepared = self.client.prepare_typed_cached(&sql.text, &sql.params).await;
+        prepared.map(Some).map_err(|error| self.explain(&error).before_sending())
     }
 
     /// Whether this connection alone uses its server session.
@@ -330,7 +312,8 @@ impl Connection {
     }
 
     pub(crate) fn forget_statements(&self) {
-        lock(&self.statements).clear();
+        self.client.statement_cache.clear();
+        lock(&self.has_run).clear();
     }
 
     pub(crate) fn is_usable(&self) -> bool {
