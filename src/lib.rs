@@ -40,8 +40,8 @@ mod sync;
 mod time;
 
 /// Short strings are made on one thread and often freed on another. The system's allocator took a sixth of this
-/// process's time with 256 calls in flight; with this one a call costs it 15 to 25 % less CPU (see CONTRIBUTING.md).
-/// The tests keep the system's, which valgrind can follow.
+/// process's time with 256 calls in flight; with this one a call costs it 15 to 25 % less CPU (see
+/// docs/internals/performance.md). The tests keep the system's, which valgrind can follow.
 #[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

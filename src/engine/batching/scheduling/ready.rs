@@ -12,7 +12,7 @@
 //!
 //! For the same reason a small write batch lingers briefly after a response, so that the callers just answered can
 //! join it: they often call again at once. Otherwise sixteen callers split into two halves that never meet again, and
-//! each half has a flush of its own (measured: see CONTRIBUTING.md). Lingering is worth it if the
+//! each half has a flush of its own (measured: see docs/internals/performance.md). Lingering is worth it if the
 //! handover to the callers is short compared to a batch, which is mostly the flush. It is not worth it if the callers
 //! have work of their own to do: the server can do ours in that time. It ends after a millisecond in any case (see
 //! [`linger`](crate::engine::batching::scheduling::linger)).
