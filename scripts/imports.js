@@ -18,7 +18,7 @@ const LAYERS = [
   ['engine/connection'],
   ['engine/error', 'engine/errno', 'engine/panics', 'engine/sqlstate'],
   ['primitives'],
-  ['histogram', 'sync', 'time'],
+  ['histogram', 'sync', 'time', 'tuning'],
 ]
 /** The first layer of the engine: above it, the engine's modules are not visible. */
 const ENGINE = LAYERS.findIndex(([part = '']) => part.startsWith('engine/'))

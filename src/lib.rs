@@ -38,6 +38,7 @@ mod primitives;
 pub mod store;
 mod sync;
 mod time;
+mod tuning;
 
 /// Short strings are made on one thread and often freed on another. The system's allocator took a sixth of this
 /// process's time with 256 calls in flight; with this one a call costs it 15 to 25 % less CPU (see

@@ -30,16 +30,10 @@ use super::wake::Wake;
 use crate::engine::{Caller, Engine, Error, Outcome, Reply, ReplySink, know_names};
 use crate::sync::lock;
 use crate::time::millis;
-
-/// How much text one drain hands over, in addition to its last message. V8's strings end at half a gigabyte, and a
-/// drain should not block the event loop longer than necessary.
-const DRAIN_BYTES: usize = 4 << 20;
-
-/// How many calls one drain settles. Their continuations run before the event loop continues.
-const DRAIN_MESSAGES: usize = 128;
+use crate::tuning::threads;
 
 /// V8's strings end at 2^29 - 24 characters; some are reserved for what a drain adds.
-const LONGEST_ANSWER: usize = (1 << 29) - (DRAIN_BYTES + 1024);
+const LONGEST_ANSWER: usize = (1 << 29) - (threads::DRAIN_BYTES + 1024);
 
 /// What JavaScript receives from a drain.
 enum Message {
@@ -215,7 +209,7 @@ impl Bridge {
         let mut bytes = 0;
         let is_full = |(number, message): (usize, &Message)| {
             bytes += message.bytes();
-            bytes > DRAIN_BYTES || number + 1 >= DRAIN_MESSAGES
+            bytes > threads::DRAIN_BYTES || number + 1 >= threads::DRAIN_MESSAGES
         };
         let (messages, are_more) = self.queue.completions.take(|waiting| {
             waiting.iter().enumerate().position(is_full).map_or(waiting.len(), |last| last + 1)

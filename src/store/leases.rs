@@ -31,24 +31,11 @@ use tokio::time::sleep_until;
 
 use super::json;
 use super::lines::Place;
-use super::locks::{Granted, Locks, MAX_RETRY_TIME};
+use super::locks::{Granted, Locks};
 use crate::engine::{Error, FutureOutcome, Notification, Reply, Subscription};
 use crate::sync::lock;
 use crate::time::millis;
-
-/// When to check whether a lock is free if no notifications arrive: at first soon, then less often.
-const FIRST_POLL: Duration = Duration::from_millis(50);
-pub(super) const LAST_POLL: Duration = Duration::from_millis(250);
-
-/// The same if releases are notified.
-pub(super) const SELDOM: Duration = Duration::from_secs(5);
-
-/// How often a lock is tried again at once if a try finds it busy and the following read finds it free. It may have
-/// been released in between.
-const AT_ONCE: u32 = 8;
-
-/// When to try again to extend a lease after a failure that the extension's own retries did not overcome.
-const AGAIN: Duration = Duration::from_millis(50);
+use crate::tuning::leases;
 
 /// The options of a call of `lock()`.
 pub struct Wanted {
@@ -258,13 +245,13 @@ impl Waiting {
                     (self.holder, unseen) = (Some(owner), 0);
                     left
                 }
-                Ok(None) if unseen < AT_ONCE => {
+                Ok(None) if unseen < leases::TRIES_AT_ONCE => {
                     unseen += 1;
                     continue;
                 }
                 Err(error) if retry_time.is_zero() || matches!(error, Error::Closed) => return Err(error),
                 // The next try will see the cause. Or a policy hides the row from reads.
-                Ok(None) | Err(_) => LAST_POLL,
+                Ok(None) | Err(_) => leases::LAST_POLL,
             };
             tokio::select! {
                 changed = changes.wait(left) => changed?,
@@ -307,8 +294,8 @@ impl Waiting {
     /// For how long a try retries transient failures.
     fn retry_time(&self) -> Duration {
         match self.deadline {
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(MAX_RETRY_TIME),
-            None => MAX_RETRY_TIME,
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(leases::MAX_RETRY_TIME),
+            None => leases::MAX_RETRY_TIME,
         }
     }
 
@@ -357,7 +344,7 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn new(subscription: Option<Subscription>) -> Self {
-        Self { subscription, is_connected: false, poll: FIRST_POLL }
+        Self { subscription, is_connected: false, poll: leases::FIRST_POLL }
     }
 
     /// Waits until it is time for another try. `left`: the remaining time of the lease that is in the way.
@@ -366,7 +353,7 @@ impl Changes {
         let left = left + Duration::from_millis(1);
         let began = tokio::time::Instant::now();
         loop {
-            let look = if self.is_connected { SELDOM } else { self.poll };
+            let look = if self.is_connected { leases::POLL_BESIDE_NOTIFICATIONS } else { self.poll };
             tokio::select! {
                 notification = Subscription::next_of(&mut self.subscription) => match notification {
                     Notification::Ended => return Err(Error::Closed),
@@ -378,7 +365,7 @@ impl Changes {
                     Notification::Notified => return Ok(()),
                 },
                 () = sleep_until(began + look.min(left)) => {
-                    self.poll = (self.poll * 2).min(LAST_POLL);
+                    self.poll = (self.poll * 2).min(leases::LAST_POLL);
                     return Ok(());
                 }
             }
@@ -443,7 +430,7 @@ async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
                     () = lease.changed.notified() => {}
                 }
             }
-            Some(Err(_)) => not_before = Instant::now() + AGAIN,
+            Some(Err(_)) => not_before = Instant::now() + leases::EXTEND_AGAIN,
         }
         if lease.has_ended() {
             return !lease.state().is_over;

@@ -10,7 +10,7 @@ use super::cells::Cells;
 use super::holders::{AWAIT, HOLDER, HOLDER_LEFT, HOLDER_UNTIL};
 use super::json;
 use super::keys::Prefix;
-use super::leases::{LAST_POLL, Leases, Wanted, lock_when_free};
+use super::leases::{Leases, Wanted, lock_when_free};
 use super::relation::Addition;
 use super::table::{Definition, Durability, Table};
 use super::template::{DELETE_BY_KEY, OLD_MARK, Template, one_or_many};
@@ -20,6 +20,7 @@ use crate::engine::{
     AccessMode, Answer, Arg, Engine, Error, FutureOutcome, Kind, Reply, Request, Retry, Subscription,
 };
 use crate::time::millis;
+use crate::tuning::leases;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
 ///
@@ -203,18 +204,7 @@ const WAKING: &str = "waking";
 /// How many of a token's bits hold the distance between the deciding number and the stored one.
 const DISTANCE_BITS: u32 = 12;
 
-/// How often an acquire runs again to renew a stale expiry. A server that is slower than that gives the lease that it
-/// can.
-const RENEWALS: u32 = 3;
-
-/// How often it runs again to draw a token, which the second run does under the row's lock.
-const DRAWS: u32 = 5;
 const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
-
-/// The part of its TTL for which an extension retries transient failures if the remaining time of the lease is
-/// unknown: go-go-scope renews at 0.6 of the TTL, and the rest must suffice for one more round trip.
-const RETRY_SHARE: f64 = 0.3;
-pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Locks {
@@ -268,7 +258,7 @@ impl Locks {
         let (mut renewals, mut draws) = (0, 0);
         let read = move |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
-            if row.cell(1)? && renewals < RENEWALS {
+            if row.cell(1)? && renewals < leases::STALE_RENEWALS {
                 renewals += 1;
                 return Ok(Answer::Again);
             }
@@ -278,7 +268,11 @@ impl Locks {
             // Too far: the row is in place now, and the next run draws under its lock.
             let Some(token) = token(row.cell(2)?, row.cell(3)?) else {
                 draws += 1;
-                return if draws < DRAWS { Ok(Answer::Again) } else { Err(row.unreadable(3, NOT_DRAWN)) };
+                return if draws < leases::TOKEN_DRAWS {
+                    Ok(Answer::Again)
+                } else {
+                    Err(row.unreadable(3, NOT_DRAWN))
+                };
             };
             Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
         };
@@ -319,7 +313,7 @@ impl Locks {
         };
         let retry_time = match left {
             Some(left) => millis(left),
-            None => millis(ttl * RETRY_SHARE).min(MAX_RETRY_TIME),
+            None => millis(ttl * leases::RETRY_SHARE).min(leases::MAX_RETRY_TIME),
         };
         let stored = self.if_shared(token);
         let request = self.extension(key, ttl, owner, stored, extended, reply);
@@ -463,7 +457,7 @@ impl Locks {
         // It may be free by now. Or the mark was refused without an error, by a policy that hides rows from UPDATE:
         // then no release is announced, and the next try is soon, but not at once.
         let found = self.held_by(key, false, retry_time).await?;
-        Ok(found.map(|(owner, left)| (owner, left.min(LAST_POLL))))
+        Ok(found.map(|(owner, left)| (owner, left.min(leases::LAST_POLL))))
     }
 
     async fn held_by(

@@ -11,8 +11,6 @@
 //! 5. An application that does not take our lock, such as the pg-based adapter, may still create between look and
 //!    create. Then the server reports an error, and the look is repeated.
 
-use std::time::Duration;
-
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
@@ -20,21 +18,15 @@ use super::relation::{Column, Function, Relation};
 use super::table::{Definition, Durability};
 use super::{indexes, owner, source};
 use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
+use crate::tuning::tables;
 
 /// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike the choices of others.
 const CREATION_LOCK: i64 = 0x676f_7363_6f70_6531;
-
-/// How often creation is tried again when another session creates the same table at the same moment.
-const ATTEMPTS: usize = 10;
-const CREATION_PAUSE: Duration = Duration::from_millis(10);
 
 /// Adding a column needs an exclusive lock on the table for a moment, and sessions that use the table meanwhile queue
 /// behind the wait for it. So each wait is short, and there are several; after these, the next `connect()` tries
 /// again.
 const ADDITIONS_WAIT: &str = "SET LOCAL lock_timeout = '20ms'";
-const ADDITIONS_TRIES: u32 = 5;
-const ADDITIONS_PAUSE: Duration = Duration::from_millis(50);
-
 /// One row per column of each table; `place` is the position of the table's name in the given list, from 1. A
 /// sequence is suitable if it hands out each number once and in order, and the role may draw from it.
 ///
@@ -142,10 +134,10 @@ pub(super) async fn create(
             Err(error) => {
                 let _ = connection.execute("ROLLBACK").await;
                 let raced = error.sqlstate().is_some_and(is_of_a_creation_race);
-                if !raced || attempt == ATTEMPTS {
+                if !raced || attempt == tables::CREATION_TRIES {
                     return Err(error);
                 }
-                sleep(CREATION_PAUSE * attempt as u32).await;
+                sleep(tables::CREATION_PAUSE * attempt as u32).await;
                 attempt += 1;
             }
         }
@@ -188,10 +180,10 @@ pub(super) async fn supplement(
             return Err(error);
         }
         connection.execute("ROLLBACK").await?;
-        if error.sqlstate() != Some(LOCK_NOT_AVAILABLE) || tries == ADDITIONS_TRIES {
+        if error.sqlstate() != Some(LOCK_NOT_AVAILABLE) || tries == tables::ADDITIONS_TRIES {
             break;
         }
-        sleep(ADDITIONS_PAUSE).await;
+        sleep(tables::ADDITIONS_PAUSE).await;
     }
     Ok(true)
 }

@@ -7,26 +7,22 @@
 //!    every other caller, and each read is later than the one before. So changes are reported in order, and one
 //!    report stands for two changes that follow each other too quickly.
 //! 3. If no notifications arrive, because there is no connection for them or the table has no trigger, it reads every
-//!    [`POLL`].
-//! 4. Otherwise it still reads every [`SELDOM`]: a change under `session_replication_role = replica`, or by a logical
-//!    subscription, runs no trigger. And if a notification shows no change, it reads once more after [`POLL`]: the
+//!    [`notifications::POLL`](crate::tuning::notifications::POLL).
+//! 4. Otherwise it still reads every [`leases::POLL_BESIDE_NOTIFICATIONS`](crate::tuning::leases::POLL_BESIDE_NOTIFICATIONS): a change under `session_replication_role = replica`, or by a logical
+//!    subscription, runs no trigger. And if a notification shows no change, it reads once more after [`notifications::POLL`](crate::tuning::notifications::POLL): the
 //!    read may have been answered by a replica that is behind.
 //!
 //! Reads of many breakers at one moment share statements, as those of any caller do.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::circuits::Circuits;
-use super::leases::SELDOM;
 use crate::engine::{Error, FutureOutcome, Notification, Outcome, Reply, Subscription};
-
-/// The longest time for which a change that is not announced may go unseen.
-const POLL: Duration = Duration::from_secs(1);
+use crate::tuning::{leases, notifications};
 
 /// The state of a breaker that has no row.
 const ABSENT: &str = r#"{"state":"closed","failureCount":0}"#;
@@ -134,7 +130,11 @@ impl Changes {
     async fn wait(&mut self, soon: bool) -> Option<Notification> {
         let began = Instant::now();
         loop {
-            let pause = if self.is_connected && !soon { SELDOM } else { POLL };
+            let pause = if self.is_connected && !soon {
+                leases::POLL_BESIDE_NOTIFICATIONS
+            } else {
+                notifications::POLL
+            };
             tokio::select! {
                 notification = Subscription::next_of(&mut self.subscription) => match notification {
                     Notification::Disconnected => self.is_connected = false,

@@ -1,8 +1,9 @@
 //! Waiting until a lock is free, without taking it.
 
 use super::leases::Changes;
-use super::locks::{Locks, MAX_RETRY_TIME};
+use super::locks::Locks;
 use crate::engine::Error;
+use crate::tuning::leases;
 
 /// Waits until a lock is free, or another owner holds it than at first: then the first holder is done. Ends without a
 /// failure if the wait is given up. `retries`: once the lock has been seen, a read that fails is retried.
@@ -29,7 +30,7 @@ async fn until_another_holder(locks: &Locks, key: &str, retries: bool) -> Result
         if *first.get_or_insert_with(|| holder.clone()) != holder {
             break;
         }
-        retry_time = retries.then_some(MAX_RETRY_TIME);
+        retry_time = retries.then_some(leases::MAX_RETRY_TIME);
         changes.wait(left).await?;
     }
     Ok(())

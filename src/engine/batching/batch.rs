@@ -17,19 +17,11 @@ use crate::engine::batching::request::{Answered, Request, Retry};
 use crate::engine::batching::scheduling::events::DelayedRetry;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement, deal};
-use crate::engine::connection::lock_wait::{
-    FEW_CALLS, FEW_STATEMENTS, LockWait, PROBE, SHARED, SHARED_BY_MANY,
-};
+use crate::engine::connection::lock_wait::LockWait;
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
 use crate::engine::sqlstate::{self, ADMIN_SHUTDOWN, LOCK_NOT_AVAILABLE, Recovery};
-
-/// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
-const BATCH_BYTES: usize = 1 << 20;
-
-/// How often a statement that failed harmlessly is retried before its caller gets the error. The pauses between the
-/// runs (see [`pause`]) add up to about two and a half seconds: enough for a server that restarts.
-const MAX_FAILURES: u32 = 8;
+use crate::tuning::{batches, lock_waits, retries};
 
 /// The requests that a batch has not settled.
 #[derive(Default)]
@@ -110,7 +102,7 @@ impl Group {
             statement.is_shareable()
                 && group.statement.is_same(&statement)
                 && statement.agree(group.requests[0].args(), request.args())
-                && group.bytes + bytes <= BATCH_BYTES
+                && group.bytes + bytes <= batches::MAX_BYTES
                 // A request that failed before runs by itself: it may be the one that made its statement fail.
                 && request.failures == 0
                 && group.requests[0].failures == 0
@@ -157,7 +149,7 @@ impl Group {
         // One bad call must not fail those that share its statement, and a blocked call must not delay it. The server
         // did none of it. So each call runs by itself, and all are sent at once.
         if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
-            let wait = if is_blocked { PROBE } else { wait };
+            let wait = if is_blocked { LockWait::AtMost(lock_waits::PROBE) } else { wait };
             let mut left = Unsettled::default();
             let alone = requests
                 .into_iter()
@@ -177,8 +169,12 @@ impl Group {
         checkout: &Checkout,
         statements: usize,
     ) -> (LockWait, Option<Slot>) {
-        let is_many = statements > FEW_STATEMENTS || self.requests.len() > FEW_CALLS;
-        let shared = if is_many { SHARED_BY_MANY } else { SHARED };
+        let is_many = statements > lock_waits::FEW_STATEMENTS || self.requests.len() > lock_waits::FEW_CALLS;
+        let shared = if is_many {
+            LockWait::AtMost(lock_waits::SHARED_BY_MANY)
+        } else {
+            LockWait::AtMost(lock_waits::SHARED)
+        };
         if checkout.is_own() {
             return (shared, None);
         }
@@ -257,7 +253,7 @@ async fn send(
 fn failed(engine: &Arc<Engine>, checkout: &Checkout, mut request: Request, error: &Error) -> Option<Request> {
     request.failures += 1;
     let runs_again = runs_again(engine, checkout, &mut request, error)
-        && (request.failures < MAX_FAILURES || can_retry(engine, &request));
+        && (request.failures < retries::MAX_FAILURES || can_retry(engine, &request));
     if runs_again {
         request.note_retry();
     }
@@ -288,7 +284,7 @@ fn may_be_under_way(error: &Error) -> bool {
 pub(crate) fn is_hopeful(engine: &Engine, request: &Request, error: &Error) -> bool {
     let was_terminated = error.sqlstate() == Some(ADMIN_SHUTDOWN);
     let has_begun = request.failures > 0 || request.maybe_done || was_terminated;
-    let may_repeat = has_begun && request.failures < MAX_FAILURES;
+    let may_repeat = has_begun && request.failures < retries::MAX_FAILURES;
     (may_repeat || can_retry(engine, request)) && !matches!(error, Error::Closed)
 }
 
@@ -344,7 +340,7 @@ pub(crate) fn delayed_retry(request: Request) -> DelayedRetry<Request> {
 pub(crate) fn pause(request: &Request) -> Duration {
     let pause = match request.failures.max(request.repetitions) {
         0 | 1 => Duration::ZERO,
-        more => Duration::from_millis(10 << more.min(MAX_FAILURES - 1)),
+        more => Duration::from_millis(10 << more.min(retries::MAX_FAILURES - 1)),
     };
     match request.retry_time_left() {
         Some(left) if !left.is_zero() => pause.min(left / 2),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::batching::engine::{Engine, State};
-use crate::engine::connection::io_mode::MAX_ON_LOOP;
 use crate::engine::connection::mode_choice::Event;
 use crate::engine::connection::readiness::Readiness;
 use crate::sync::{Thread, at_end};
+use crate::tuning::threads;
 
 impl Engine {
     /// Allows this thread, which made the engine and makes its calls, to carry them as well, while they are few. It
@@ -54,7 +54,7 @@ impl Engine {
 
     pub(crate) fn active_calls(&self, state: &State) -> usize {
         let scheduler = &state.scheduler;
-        self.io.mode.active(scheduler.in_flight(), scheduler.active_calls(MAX_ON_LOOP + 1))
+        self.io.mode.active(scheduler.in_flight(), scheduler.active_calls(threads::MAX_ON_LOOP + 1))
     }
 
     /// Chooses the mode as requests have entered. `others`: how many calls were active before.

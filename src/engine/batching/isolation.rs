@@ -19,11 +19,7 @@ use crate::engine::batching::scheduling::events::{DelayedRetry, Event};
 use crate::engine::connection::lock_wait::LockWait;
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
-
-/// How long a round waits for locks: a round of one request, and the first attempt of several. If that is too short,
-/// each of several waits for [`PROBE`](crate::engine::connection::lock_wait::PROBE).
-const ALONE: LockWait = LockWait::AtMost(Duration::from_millis(200));
-const TOGETHER: LockWait = LockWait::AtMost(Duration::from_millis(50));
+use crate::tuning::lock_waits;
 
 /// The right to wait for a lock for as long as the user allows. It is not given out if it would take the last
 /// connection.
@@ -94,7 +90,11 @@ pub(crate) async fn run_round(engine: Arc<Engine>, mut requests: Vec<Request>) {
         Ok(checkout) => checkout,
         Err(error) => return running.end(hopeful(&engine, requests, &error), Vec::new()),
     };
-    let wait = if requests.len() == 1 { ALONE } else { TOGETHER };
+    let wait = if requests.len() == 1 {
+        LockWait::AtMost(lock_waits::ROUND_OF_ONE)
+    } else {
+        LockWait::AtMost(lock_waits::ROUND_OF_SEVERAL)
+    };
     let on_worker = checkout.keep_on_worker();
     let Unsettled { again, blocked } = run_batch(&engine, &checkout, requests, Some(wait)).await;
     let mut still_blocked = Vec::new();

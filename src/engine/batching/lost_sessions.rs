@@ -11,7 +11,7 @@
 //!    list. Bytes that arrive for it later find no reader. One statement serves all sessions that are lost at that
 //!    moment.
 //! 3. A call whose outcome is unknown is retried, or rejected, after that. So when it rejects, its statement is no
-//!    longer under way. If the server cannot be reached, or does not end the session within [`LONGEST_DELAY`], the
+//!    longer under way. If the server cannot be reached, or does not end the session within [`lost_sessions::LONGEST_DELAY`](crate::tuning::lost_sessions::LONGEST_DELAY), the
 //!    call rejects in any case, and only 1. remains.
 //!
 //! A session is identified by its process id and start time, since process ids are reused. Sessions that a pooler
@@ -36,22 +36,7 @@ use crate::engine::connection::session::{Backend, STARTED};
 use crate::engine::error::Error;
 use crate::engine::sqlstate::INSUFFICIENT_PRIVILEGE;
 use crate::sync::lock;
-
-/// How long the rejection of a call waits for the end of its session.
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
-
-/// How long the server may take to answer, and to accept the connection that carries the question; doubled from the
-/// first to the last. After that another connection is tried: this one may be lost, too.
-const FIRST_LIMIT: Duration = Duration::from_secs(2);
-const LAST_LIMIT: Duration = Duration::from_secs(60);
-
-/// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond,
-/// unless it is stalled.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LAST_PAUSE: Duration = Duration::from_millis(100);
-/// The same if the server cannot be reached.
-const FIRST_PAUSE_UNREACHABLE: Duration = Duration::from_millis(20);
-const LAST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(1);
+use crate::tuning::lost_sessions;
 
 /// Terminates the lost sessions that the server still has, and returns them. A role may end the sessions that it has
 /// logged in.
@@ -117,7 +102,7 @@ impl LostSession {
     fn take_late(&mut self) -> Vec<Waiting> {
         let limit = self.query_timeout;
         let is_late = |waiting: &mut Waiting| match waiting.outcome {
-            Some(_) => waiting.since.elapsed() >= LONGEST_DELAY,
+            Some(_) => waiting.since.elapsed() >= lost_sessions::LONGEST_DELAY,
             None => {
                 limit.is_some_and(|limit| waiting.since.elapsed() >= limit) && !waiting.request.can_retry()
             }
@@ -177,7 +162,7 @@ impl LostSessions {
     pub(crate) async fn all_gone(&self) {
         while self.is_any.load(Ordering::Acquire) {
             self.wanted.notify_one();
-            sleep(FIRST_PAUSE_UNREACHABLE).await;
+            sleep(lost_sessions::FIRST_PAUSE_UNREACHABLE).await;
         }
     }
 
@@ -240,8 +225,8 @@ impl LostSessions {
 
 /// Asks the server to end the lost sessions, until it has.
 async fn attend(engine: Weak<Engine>) {
-    let mut pause = FIRST_PAUSE;
-    let mut limit = FIRST_LIMIT;
+    let mut pause = lost_sessions::FIRST_PAUSE;
+    let mut limit = lost_sessions::FIRST_LIMIT;
     let mut is_fresh = false;
     loop {
         let Some(engine) = engine.upgrade() else { return };
@@ -253,7 +238,7 @@ async fn attend(engine: Weak<Engine>) {
             let asked = terminate(&engine, &lost, is_fresh, limit);
             tokio::pin!(asked);
             loop {
-                match timeout(LONGEST_DELAY / 4, &mut asked).await {
+                match timeout(lost_sessions::LONGEST_DELAY / 4, &mut asked).await {
                     Ok(asked) => break asked,
                     // However long the question takes, no call waits longer than it should.
                     Err(_) => engine.lost_sessions.settle(&engine, &[]),
@@ -263,22 +248,27 @@ async fn attend(engine: Weak<Engine>) {
         is_fresh = !matches!(asked, Asked::Gone(_));
         match asked {
             Asked::Gone(gone) => {
-                pause = if gone.is_empty() { (pause * 2).min(LAST_PAUSE) } else { FIRST_PAUSE };
-                limit = FIRST_LIMIT;
+                pause = if gone.is_empty() {
+                    (pause * 2).min(lost_sessions::LAST_PAUSE)
+                } else {
+                    lost_sessions::FIRST_PAUSE
+                };
+                limit = lost_sessions::FIRST_LIMIT;
                 engine.lost_sessions.settle(&engine, &gone);
                 drop(engine);
                 sleep(pause).await;
             }
             Asked::Lost => {
-                limit = (limit * 2).min(LAST_LIMIT);
+                limit = (limit * 2).min(lost_sessions::LAST_LIMIT);
                 engine.lost_sessions.settle(&engine, &[]);
                 drop(engine);
-                sleep(FIRST_PAUSE_UNREACHABLE).await;
+                sleep(lost_sessions::FIRST_PAUSE_UNREACHABLE).await;
             }
             Asked::Refused(error) => {
-                pause = (pause * 2).clamp(FIRST_PAUSE_UNREACHABLE, LAST_PAUSE_UNREACHABLE);
+                pause = (pause * 2)
+                    .clamp(lost_sessions::FIRST_PAUSE_UNREACHABLE, lost_sessions::LAST_PAUSE_UNREACHABLE);
                 engine.lost_sessions.refuse(&engine, &error);
-                sleep(FIRST_PAUSE_UNREACHABLE).await;
+                sleep(lost_sessions::FIRST_PAUSE_UNREACHABLE).await;
                 // A call that comes now tries at once.
                 let _ = timeout(pause, engine.lost_sessions.wanted.notified()).await;
             }

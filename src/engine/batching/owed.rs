@@ -1,18 +1,14 @@
 //! Work that is owed to the server though no caller waits for it, such as giving back a lock that was granted when
-//! its caller had gone. The end of the pool and the end of the process wait for it, for at most [`LIMIT`].
+//! its caller had gone. The end of the pool and the end of the process wait for it, for at most [`closing::OWED_WORK`](crate::tuning::closing::OWED_WORK).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::engine::batching::engine::Engine;
-
-/// How long one piece of work delays the end of the pool, or of the process. It may continue after that, for as long
-/// as its resources exist.
-const LIMIT: Duration = Duration::from_secs(5);
+use crate::tuning::closing;
 
 #[derive(Default)]
 pub(crate) struct Owed {
@@ -62,7 +58,7 @@ impl Engine {
         let piece = Piece::of(&self.owed);
         self.in_background(async move {
             let mut work = std::pin::pin!(work);
-            let is_done = timeout(LIMIT, &mut work).await.is_ok();
+            let is_done = timeout(closing::OWED_WORK, &mut work).await.is_ok();
             drop(piece);
             if !is_done {
                 work.await;

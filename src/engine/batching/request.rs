@@ -13,15 +13,10 @@ use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::error::Error;
 use crate::time::LONGEST;
+use crate::tuning::{batches, retries};
 
-/// How often the answer to a call may ask for another run. The pauses between the runs add up as those of failures
-/// do; see [`pause`](crate::engine::batching::batch::pause).
-const MAX_REPETITIONS: u32 = 8;
 const UNSETTLED: &str = "each answer of the server asked for another run of the call, and that has ended after 8 runs: \
                          a trigger of the table may change what the adapter writes";
-
-/// How many calls one request may stand for.
-const MAX_CALLS: usize = 1 << 10;
 
 /// What a call asks the server, and how it reads the answer.
 pub trait Call: Send {
@@ -52,7 +47,7 @@ pub enum Answer {
     /// The number of the last of the calls for which the request stands. The calls before it have the numbers before
     /// it. No number is greater than `most`: the count has stopped there.
     Counted { last: i64, most: i64 },
-    /// Run the same call again before its callers get an answer; see [`MAX_REPETITIONS`].
+    /// Run the same call again before its callers get an answer; see [`retries::MAX_REPETITIONS`](crate::tuning::retries::MAX_REPETITIONS).
     Again,
 }
 
@@ -192,7 +187,7 @@ impl Request {
     }
 
     fn may_coalesce(&self, next: &Self) -> bool {
-        self.calls < MAX_CALLS
+        self.calls < batches::MAX_COALESCED
             && self.failures == 0
             && self
                 .coalescing_key()
@@ -217,7 +212,7 @@ impl Request {
             Ok(Answer::Again) => {
                 self.maybe_done = true;
                 self.repetitions += 1;
-                if self.repetitions == MAX_REPETITIONS {
+                if self.repetitions == retries::MAX_REPETITIONS {
                     return self.complete(Err(Error::other(UNSETTLED)), completions);
                 }
                 Answered::Again(self)

@@ -5,20 +5,10 @@
 //! one sweeps. The maximum that a sweep removes (see the stores' SQL) is more than the writes since the last sweep
 //! can have added, so expired rows cannot pile up.
 
+use crate::tuning::sweeps;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// After this many writes the next one sweeps.
-const WRITES: usize = 32;
-
-/// After a pause like this the next write sweeps in any case: if there are few writes, expired rows are removed at
-/// once. A caller that awaits each write makes no pause that long, if the disk is quick. (Measured with one `set` in
-/// flight: sweeping once in a millisecond, which is with two writes of five, took a fifth of the rate.)
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// And after this time, however many writes there are.
-const INTERVAL: Duration = Duration::from_millis(20);
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -38,7 +28,11 @@ impl Sweep {
         let pause = since(self.last_write.swap(now, Ordering::Relaxed));
         let last_sweep = self.last_sweep.load(Ordering::Relaxed);
         let written = self.writes.fetch_add(writes, Ordering::Relaxed) + writes;
-        if last_sweep != 0 && written < WRITES && pause < PAUSE && since(last_sweep) < INTERVAL {
+        if last_sweep != 0
+            && written < sweeps::WRITES
+            && pause < sweeps::PAUSE
+            && since(last_sweep) < sweeps::INTERVAL
+        {
             return false;
         }
         self.writes.store(0, Ordering::Relaxed);
@@ -56,16 +50,16 @@ mod tests {
         let sweep = Sweep::default();
         assert!(sweep.is_due(1));
         // On a machine that stalls, a pause makes the sweep due earlier, never later.
-        let due = (0..WRITES).filter(|_| sweep.is_due(1)).count();
+        let due = (0..sweeps::WRITES).filter(|_| sweep.is_due(1)).count();
         assert!(due >= 1);
-        assert!(sweep.is_due(WRITES));
+        assert!(sweep.is_due(sweeps::WRITES));
     }
 
     #[test]
     fn a_write_after_a_pause_sweeps() {
         let sweep = Sweep::default();
         assert!(sweep.is_due(1));
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(sweeps::PAUSE);
         assert!(sweep.is_due(1));
     }
 }

@@ -11,11 +11,7 @@ use crate::engine::connection::readiness::{OnWorker, Readiness};
 use crate::engine::connection::stream::Stream;
 use crate::engine::connection::watching::LoopState;
 use crate::sync::{AtEnd, at_end, lock};
-
-/// With more active calls than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
-/// on one (280,000 a second against 196,000 with 64 in flight). More than that would keep an event loop from its
-/// other work.
-pub(crate) const MAX_ON_LOOP: usize = 64;
+use crate::tuning::threads;
 
 /// What polls an engine's connections, and what watches their sockets.
 #[derive(Clone)]
@@ -35,7 +31,7 @@ pub(crate) struct IoMode {
 impl Default for IoMode {
     fn default() -> Self {
         Self {
-            choice: Mutex::new(Choice::with_limit(MAX_ON_LOOP)),
+            choice: Mutex::new(Choice::with_limit(threads::MAX_ON_LOOP)),
             loop_state: Arc::new(LoopState::new()),
             sockets: Mutex::default(),
             answered: AtomicUsize::new(0),

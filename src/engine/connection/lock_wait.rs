@@ -36,22 +36,6 @@ pub(crate) enum LockWait {
     AtMost(Duration),
 }
 
-/// For a statement that others depend on: it carries several calls, or others are sent behind it. Rows that many
-/// processes contend for become free within this time. The few statements of a batch take less than a second
-/// together.
-pub(crate) const SHARED: LockWait = LockWait::AtMost(Duration::from_millis(150));
-
-/// The same if a batch has more statements than [`FEW_STATEMENTS`], or the statement more calls than [`FEW_CALLS`].
-pub(crate) const SHARED_BY_MANY: LockWait = LockWait::AtMost(Duration::from_millis(50));
-pub(crate) const FEW_STATEMENTS: usize = 4;
-pub(crate) const FEW_CALLS: usize = 32;
-
-/// For each call of a blocked statement, to find the calls that are blocked. Up to 256 wait one after the other. So
-/// this is the shortest limit that PostgreSQL has; otherwise a call that is not blocked would wait for the others.
-/// (Measured with 500 blocked calls and one that is not, made at once, on one connection: that one waited 0.8 s. It
-/// waited 7.9 s with 10 ms, where the calls behind eight blocked ones were taken for blocked.)
-pub(crate) const PROBE: LockWait = LockWait::AtMost(Duration::from_millis(1));
-
 impl LockWait {
     /// PostgreSQL's `lock_timeout` in milliseconds, 0 for no limit. `users`: the user's own.
     fn timeout_ms(self, users: u32) -> u32 {
@@ -126,12 +110,14 @@ impl LockTimeout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::lock_waits;
 
     #[test]
     fn the_shorter_limit_counts_and_only_a_limit_of_ours_is_retried() {
-        assert_eq!((SHARED.timeout_ms(0), SHARED.is_ours(0)), (150, true));
-        assert_eq!((SHARED.timeout_ms(5_000), SHARED.is_ours(5_000)), (150, true));
-        assert_eq!((SHARED.timeout_ms(100), SHARED.is_ours(100)), (100, false));
+        let shared = LockWait::AtMost(lock_waits::SHARED);
+        assert_eq!((shared.timeout_ms(0), shared.is_ours(0)), (150, true));
+        assert_eq!((shared.timeout_ms(5_000), shared.is_ours(5_000)), (150, true));
+        assert_eq!((shared.timeout_ms(100), shared.is_ours(100)), (100, false));
         assert_eq!((LockWait::Users.timeout_ms(0), LockWait::Users.is_ours(0)), (0, false));
         assert_eq!((LockWait::Users.timeout_ms(70), LockWait::Users.is_ours(70)), (70, false));
     }

@@ -7,7 +7,7 @@
 //! | event | mode |
 //! | --- | --- |
 //! | calls begin on the event loop's thread, none of the others is active, and they are few | on the loop |
-//! | the same while others are active, and the last [`LIGHT_FLUSHES`] such moments found few | on the loop |
+//! | the same while others are active, and the last [`threads::LIGHT_FLUSHES`](crate::tuning::threads::LIGHT_FLUSHES) such moments found few | on the loop |
 //! | more calls are active than the limit | worker |
 //! | a batch is blocked | worker |
 //!
@@ -20,10 +20,7 @@
 //!   why one such moment is not enough.
 
 use crate::engine::connection::mode::Mode;
-
-/// How many times in a row calls must begin while few are active, before the event loop's thread takes over the work
-/// of others that are active. A change costs a few system calls for each connection.
-const LIGHT_FLUSHES: u32 = 8;
+use crate::tuning::threads;
 
 pub(crate) enum Event {
     /// Calls begin. `on_loop`: the event loop's thread makes them. `others`: how many calls were active before. `all`:
@@ -60,7 +57,7 @@ impl Choice {
             Event::Begun { all: active, .. } | Event::Active(active) if active > self.limit => self.leave(),
             Event::Begun { on_loop: true, others, .. } if self.has_loop => {
                 self.light_flushes = self.light_flushes.saturating_add(1);
-                if others == 0 || self.light_flushes >= LIGHT_FLUSHES {
+                if others == 0 || self.light_flushes >= threads::LIGHT_FLUSHES {
                     self.mode = Mode::OnLoop;
                 }
             }
@@ -127,12 +124,12 @@ mod tests {
                 choice.after(&begun(5, 6));
             }
             assert_eq!(choice.after(&leave), Mode::Worker);
-            for _ in 1..LIGHT_FLUSHES {
+            for _ in 1..threads::LIGHT_FLUSHES {
                 assert_eq!(choice.after(&begun(5, 6)), Mode::Worker);
             }
             // The many come again, before the last of the moments.
             assert_eq!(choice.after(&begun(5, LIMIT + 1)), Mode::Worker);
-            for _ in 1..LIGHT_FLUSHES {
+            for _ in 1..threads::LIGHT_FLUSHES {
                 assert_eq!(choice.after(&begun(5, 6)), Mode::Worker);
             }
             assert_eq!(choice.after(&begun(5, 6)), Mode::OnLoop);

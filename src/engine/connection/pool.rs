@@ -22,6 +22,7 @@ use crate::engine::connection::signing::ToSign;
 use crate::engine::connection::verifier::Proof;
 use crate::engine::error::Error;
 use crate::sync::lock;
+use crate::tuning::connections;
 
 pub type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
@@ -45,10 +46,6 @@ pub(crate) struct PoolStats {
     pub(crate) waiting: usize,
     pub(crate) max: usize,
 }
-
-/// How often a server may show a certificate other than the one that was verified, as a server behind a load balancer
-/// may do, before that is an error.
-const VERIFICATIONS: u32 = 4;
 
 /// deadpool-postgres' manager can only fail with tokio-postgres' errors. The reason that JavaScript gives for having
 /// no password is none of those. Hence a manager of our own, on deadpool itself.
@@ -141,7 +138,7 @@ impl Manager {
         let open = lock(&self.open).clone();
         let Some(open) = open else { return Err(Error::Closed) };
         let mut is_explained = false;
-        for verification in 0..VERIFICATIONS {
+        for verification in 0..connections::VERIFICATIONS {
             let description = self.application.describe(host, verification > 0).await?;
             match self.open_on(host, &description, wanted, io, &open, payloads.clone()).await {
                 Err(Error::UnknownCertificate) => {}

@@ -11,7 +11,7 @@
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -23,23 +23,10 @@ use crate::engine::connection::handshake::Payloads;
 use crate::engine::connection::io_mode::{Io, IoMode};
 use crate::engine::error::Error;
 use crate::engine::notifications::notifier::Notifier;
+use crate::tuning::notifications;
 
 /// Notifier are sent on this channel. Its name is in the triggers, too.
 const CHANNEL: &str = "go_goscope";
-
-/// How long there may be silence before the server is asked whether it is there.
-const SILENCE: Duration = Duration::from_secs(10);
-
-/// How long that answer may take, or the answer to an earlier message.
-const ANSWER: Duration = Duration::from_secs(5);
-
-/// The pauses between attempts: doubled from the first to the last, and different in each process, since all
-/// processes lost the same server at the same moment.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
-
-/// If there was a session, but a shared one, the next is likely to be shared, too.
-const SHARED_SESSION_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why no notifications are received any more, though there is still a subscription.
 enum End {
@@ -71,20 +58,20 @@ pub(crate) async fn run<F: Future<Output = Result<Connection, Error>>>(
     let running = Running(notifier, io);
     let Running(notifier, io) = &running;
     let listening = async {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = notifications::FIRST_PAUSE;
         loop {
             let began = Instant::now();
             let end = listen_until_end(&open, notifier, io).await;
             notifier.set_connected(false);
-            if began.elapsed() > LAST_PAUSE {
-                pause = FIRST_PAUSE;
+            if began.elapsed() > notifications::LAST_PAUSE {
+                pause = notifications::FIRST_PAUSE;
             }
             let length = match end {
                 End::Lost => pause,
-                End::Shared => SHARED_SESSION_PAUSE,
+                End::Shared => notifications::SHARED_SESSION_PAUSE,
             };
             sleep(length.mul_f64(jitter())).await;
-            pause = (pause * 2).min(LAST_PAUSE);
+            pause = (pause * 2).min(notifications::LAST_PAUSE);
         }
     };
     tokio::select! {
@@ -104,16 +91,16 @@ async fn listen_until_end<F: Future<Output = Result<Connection, Error>>>(
         return End::Shared;
     }
     let listen = format!("LISTEN {CHANNEL}");
-    if !matches!(timeout(ANSWER, connection.execute(&listen)).await, Ok(Ok(()))) {
+    if !matches!(timeout(notifications::ANSWER, connection.execute(&listen)).await, Ok(Ok(()))) {
         return End::Lost;
     }
     notifier.set_connected(true);
     loop {
-        match timeout(SILENCE, payloads.recv()).await {
+        match timeout(notifications::SILENCE, payloads.recv()).await {
             Ok(Some(payload)) => notifier.notify(&payload),
             Ok(None) => return End::Lost,
             // Repeating it changes nothing, and shows in the server's list of sessions what this one is for.
-            Err(_) => match timeout(ANSWER, connection.execute(&listen)).await {
+            Err(_) => match timeout(notifications::ANSWER, connection.execute(&listen)).await {
                 Ok(Ok(_)) => {}
                 _ => return End::Lost,
             },

@@ -14,18 +14,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::sync::lock;
+use crate::tuning::notifications;
 
 /// The payload that concerns every topic, for changes that cannot be notified row by row.
 const EVERYTHING: &str = "*";
-
-/// How long the connection stays open when there are no more subscribers: waits for a lock come and go.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// What a subscriber receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +123,7 @@ impl Notifier {
 
     async fn lingered(&self) {
         if !self.state().is_over {
-            sleep(LINGER).await;
+            sleep(notifications::LINGER).await;
         }
     }
 

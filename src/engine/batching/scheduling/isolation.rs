@@ -7,15 +7,9 @@
 //!    connections but one: each of them has a slot.
 //! 2. Further blocked requests run by rounds on that one, with pauses in which it serves the others.
 
+use crate::tuning::lock_waits;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-/// How many of the requests that share a connection run in a round. Most of those that are no longer blocked then share
-/// a statement.
-const ROUND: usize = 16;
-
-/// The pause after a round in which any request was still blocked.
-const PAUSE: Duration = Duration::from_millis(100);
+use std::time::Instant;
 
 pub(crate) struct Isolation<R> {
     /// How many statements may wait without a limit of ours at the same time.
@@ -63,7 +57,8 @@ impl<R> Isolation<R> {
 
     /// The requests of the last round are settled, or have been added again.
     pub(crate) fn end_round(&mut self, is_any_blocked: bool, now: Instant) {
-        self.rounds = if is_any_blocked { Rounds::PausedUntil(now + PAUSE) } else { Rounds::Idle };
+        self.rounds =
+            if is_any_blocked { Rounds::PausedUntil(now + lock_waits::ROUND_PAUSE) } else { Rounds::Idle };
     }
 
     /// The next step that can be taken now.
@@ -79,7 +74,7 @@ impl<R> Isolation<R> {
             Rounds::PausedUntil(end) if now < end => None,
             Rounds::Idle | Rounds::PausedUntil(_) => {
                 self.rounds = Rounds::Running;
-                let size = ROUND.min(self.queue.len());
+                let size = lock_waits::ROUND.min(self.queue.len());
                 Some(Isolated::Round(self.queue.drain(..size).collect()))
             }
         }

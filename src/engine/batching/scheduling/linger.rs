@@ -1,10 +1,7 @@
 //! How long writes wait that could be sent: see [`ready`](crate::engine::batching::scheduling::ready) for why they do.
 
+use crate::tuning::batches;
 use std::time::{Duration, Instant};
-
-/// Writes wait no longer than this behind the batch of another pipeline, or for the callers just answered: the server
-/// may be far away, with a disk that is not slow.
-const MAX_LINGER: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
 pub(crate) struct Linger {
@@ -60,6 +57,6 @@ impl Linger {
 
     /// When the writes that are held back must go.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.held_since.map(|since| since + MAX_LINGER)
+        self.held_since.map(|since| since + batches::MAX_LINGER)
     }
 }

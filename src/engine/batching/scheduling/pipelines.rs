@@ -1,18 +1,9 @@
 //! The pipelines, as the scheduler sees them: what each is doing.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::engine::batching::scheduling::ready::{BatchKind, Load};
-
-/// Pipelines that work at once. Measured on two cores: one or two pipelines that fill their batches are faster than ten
-/// that do not, because each statement then carries many calls. More pipelines start only while these are blocked.
-pub(crate) const EAGER_PIPELINES: usize = 2;
-
-/// A batch that takes longer than this no longer keeps another pipeline from starting.
-const BLOCKED_AFTER: Duration = Duration::from_millis(10);
-
-/// How long no further pipeline is tried after one got no connection.
-const LIMITED_FOR: Duration = Duration::from_secs(1);
+use crate::tuning::pipelines;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PipelineState {
@@ -92,7 +83,7 @@ impl Pipelines {
     /// Among how many pipelines the ready requests are divided: the idle one that takes some, and those that may then
     /// start and take the rest.
     pub(crate) fn sharing(&self) -> usize {
-        EAGER_PIPELINES.min(self.max).saturating_sub(self.carrying()).max(1)
+        pipelines::EAGER.min(self.max).saturating_sub(self.carrying()).max(1)
     }
 
     /// How many calls are in batches that are not blocked.
@@ -122,7 +113,7 @@ impl Pipelines {
 
     /// Whether one more that has a connection may carry requests.
     pub(crate) fn may_carry(&self) -> bool {
-        self.running() < EAGER_PIPELINES
+        self.running() < pipelines::EAGER
     }
 
     /// How many have requests, and are not blocked.
@@ -144,7 +135,7 @@ impl Pipelines {
             _ => self.max,
         };
         // A connection that does not open must not keep the others from being used.
-        let is_room = carrying < EAGER_PIPELINES || (self.free > 0 && self.may_carry());
+        let is_room = carrying < pipelines::EAGER || (self.free > 0 && self.may_carry());
         if !is_room || self.active() >= limit {
             return None;
         }
@@ -158,7 +149,7 @@ impl Pipelines {
 
     /// This pipeline got no connection: no further ones for a while.
     pub(crate) fn limit_to_others(&mut self, now: Instant) {
-        self.limit = Some((self.active() - 1, now + LIMITED_FOR));
+        self.limit = Some((self.active() - 1, now + pipelines::NO_FURTHER_FOR));
     }
 
     /// An idle pipeline has taken a batch. `is_connected`: and can run it at once.
@@ -182,7 +173,7 @@ impl Pipelines {
     pub(crate) fn mark_blocked(&mut self, now: Instant, mut report: impl FnMut(usize)) {
         for (pipeline, state) in self.states.iter_mut().enumerate() {
             if let PipelineState::Running(batch) = *state
-                && batch.since + BLOCKED_AFTER <= now
+                && batch.since + pipelines::BLOCKED_AFTER <= now
             {
                 *state = PipelineState::Blocked(batch);
                 report(pipeline);
@@ -193,7 +184,7 @@ impl Pipelines {
     /// When the next of them would be marked.
     pub(crate) fn blocked_at(&self) -> Option<Instant> {
         let due = |state: &PipelineState| match state {
-            PipelineState::Running(batch) => Some(batch.since + BLOCKED_AFTER),
+            PipelineState::Running(batch) => Some(batch.since + pipelines::BLOCKED_AFTER),
             _ => None,
         };
         self.states.iter().filter_map(due).min()

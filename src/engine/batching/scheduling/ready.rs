@@ -23,9 +23,7 @@ use std::time::{Duration, Instant};
 use crate::engine::batching::scheduling::access::Accesses;
 use crate::engine::batching::scheduling::linger::Linger;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
-
-/// From this many on, writes are worth a pipeline: they take the server longer than a quick flush.
-const MANY_WRITES: usize = 64;
+use crate::tuning::batches;
 
 /// What a batch consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +118,7 @@ impl<R: Scheduled> Ready<R> {
 
     fn may_write(&self, load: Load, now: Instant) -> bool {
         (load.writing == 0 && !self.linger.is_lingering())
-            || self.writes.len() >= MANY_WRITES
+            || self.writes.len() >= batches::MANY_WRITES
             || self.linger.is_over(now)
     }
 
@@ -148,7 +146,7 @@ impl<R: Scheduled> Ready<R> {
         self.has_just_scanned = is_scan;
         let room = if is_scan && is_only_pipeline { 1 } else { room };
         let requests = self.queue_of(kind);
-        let is_whole = kind == BatchKind::Writes && requests.len() < 2 * MANY_WRITES;
+        let is_whole = kind == BatchKind::Writes && requests.len() < 2 * batches::MANY_WRITES;
         let pipelines = if is_whole { 1 } else { sharing(requests.len()) };
         let taken = requests.drain(..room.min(requests.len().div_ceil(pipelines))).collect();
         if kind == BatchKind::Writes {
@@ -294,12 +292,12 @@ mod tests {
         assert_eq!(taken(&mut ready, 10, 1, ONE_WRITES, due), Some((BatchKind::Writes, vec![4])));
         assert_eq!(ready.held_until(ONE_WRITES, due), None);
 
-        let many: Vec<_> = (0..MANY_WRITES as i64).map(|tag| (tag, AccessMode::Exclusive)).collect();
+        let many: Vec<_> = (0..batches::MANY_WRITES as i64).map(|tag| (tag, AccessMode::Exclusive)).collect();
         add(&mut ready, &many, now);
         assert!(ready.has_work(ONE_WRITES, now), "for many writes a pipeline does not wait");
         assert_eq!(
             ready.take(1_000, |_| 2, ONE_WRITES, now).map(|(_, taken)| taken.len()),
-            Some(MANY_WRITES)
+            Some(batches::MANY_WRITES)
         );
     }
 

@@ -20,20 +20,7 @@ use crate::engine::batching::scheduling::pipelines::{Batch, PipelineState, Pipel
 use crate::engine::batching::scheduling::ready::{BatchKind, Ready};
 use crate::engine::batching::scheduling::retries::Retries;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
-
-/// A batch's bound: what one answer may cost the calls that wait behind it. The bound in bytes is that of a statement.
-pub(crate) const BATCH_REQUESTS: usize = 256;
-
-/// From this many requests on, a batch leaves a part to an idle pipeline. The server then works on two statements at
-/// once, and this process handles one pipeline's answers while the server works for the other. A few requests are not
-/// divided: a statement costs the server more than a handful of further calls in it.
-const DIVIDED_BATCH: usize = 8;
-
-/// With fewer calls left than this, a batch that waits for the next calls of the callers just answered is worth more
-/// than one that continues while they make them. Measured on two cores with quick flushes, compared to a pipeline that
-/// does not wait: 1.6 times the rate with 2 to 8 `set`s in flight, 1.5 with 16, 1.25 with 32; with 256
-/// `recordFailure`s, which few rows stand for, 0.6.
-const FEW_CALLS: usize = 32;
+use crate::tuning::batches;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Life {
@@ -238,7 +225,7 @@ impl<R: Scheduled> Scheduler<R> {
     /// Not if no caller has been answered, and not on the only pipeline, which reads would use meanwhile.
     fn may_linger(&self, batch: Batch, retries: &[DelayedRetry<R>]) -> bool {
         batch.kind == BatchKind::Writes
-            && self.in_flight < FEW_CALLS
+            && self.in_flight < batches::LINGER_BELOW_CALLS
             && retries.iter().all(|retry| !retry.pause.is_zero())
             && (self.pipelines.max() > 1 || !self.ready.has_reads())
     }
@@ -318,9 +305,11 @@ impl<R: Scheduled> Scheduler<R> {
         decisions: &mut Vec<Decision<R>>,
     ) -> bool {
         let pipelines = self.pipelines.sharing();
-        let sharing = |ready| if ready < DIVIDED_BATCH { 1 } else { pipelines };
+        let sharing = |ready| if ready < batches::DIVIDED_FROM { 1 } else { pipelines };
         let load = self.pipelines.load();
-        let Some((kind, batch)) = self.ready.take(BATCH_REQUESTS, sharing, load, now) else { return false };
+        let Some((kind, batch)) = self.ready.take(batches::MAX_REQUESTS, sharing, load, now) else {
+            return false;
+        };
         let calls = batch.iter().map(Scheduled::calls).sum();
         self.pipelines.take(pipeline, Batch { kind, calls, since: now }, is_connected);
         decisions.push(Decision::Run { pipeline, batch, is_connected });

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::batching::scheduling::events::{BatchEnd, Decision, DelayedRetry, Event};
 use crate::engine::batching::scheduling::for_test::Tagged;
-use crate::engine::batching::scheduling::pipelines::EAGER_PIPELINES;
 use crate::engine::batching::scheduling::ready::BatchKind;
-use crate::engine::batching::scheduling::scheduler::{BATCH_REQUESTS, Scheduler};
+use crate::engine::batching::scheduling::scheduler::Scheduler;
 use crate::engine::batching::scheduling::simulated_requests::{Shape, Unsettled};
+use crate::tuning::{batches, pipelines};
 
 /// What the world does next. The numbers choose among what is possible.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ impl World {
             match decision {
                 Decision::Run { pipeline, batch, is_connected } => {
                     self.begin(&batch);
-                    assert!(batch.len() <= BATCH_REQUESTS && !batch.is_empty());
+                    assert!(batch.len() <= batches::MAX_REQUESTS && !batch.is_empty());
                     let kinds: HashSet<_> =
                         batch.iter().map(|request| BatchKind::of(&request.accesses) as u8).collect();
                     assert_eq!(kinds.len(), 1, "a batch is of one kind");
@@ -143,7 +143,7 @@ impl World {
         assert!(alone < self.max.max(1), "blocked requests leave a connection to the others");
         let opening = self.work.iter().filter(|work| matches!(work, Work::Opening { .. })).count();
         let pipelines = self.scheduler.pipelines();
-        assert!(pipelines.active() - pipelines.blocked() - opening <= EAGER_PIPELINES);
+        assert!(pipelines.active() - pipelines.blocked() - opening <= pipelines::EAGER);
         assert!(pipelines.active() <= self.max);
         if !refused.is_empty() {
             self.end(refused);
