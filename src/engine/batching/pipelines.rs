@@ -30,13 +30,17 @@ struct Contact {
 
 impl Pipelines {
     pub(crate) fn send(&self, engine: &Arc<Engine>, pipeline: usize, step: Step) {
-        let mut pipelines = lock(&self.0);
-        while pipelines.len() <= pipeline {
-            let next = pipelines.len();
-            pipelines.push(start(engine, next));
-        }
-        // A task that panics is replaced before its pipeline gets another step.
-        let _ = pipelines[pipeline].steps.send(step);
+        let steps = {
+            let mut pipelines = lock(&self.0);
+            while pipelines.len() <= pipeline {
+                let next = pipelines.len();
+                pipelines.push(start(engine, next));
+            }
+            pipelines[pipeline].steps.clone()
+        };
+        // A task that panics is replaced before its pipeline gets another step. If the tasks are gone, the requests are
+        // dropped here, without the lock: that may send another step.
+        let _ = steps.send(step);
     }
 
     /// After a panic.

@@ -131,7 +131,7 @@ impl Pipelines {
         let carrying = self.carrying();
         let limit = match self.limit {
             // A limit does not outlive the pipelines that it leaves the work to.
-            Some((limit, until)) if self.running() > 0 && now < until => limit.min(self.max),
+            Some((limit, until)) if carrying > 0 && now < until => limit.min(self.max),
             _ => self.max,
         };
         // A connection that does not open must not keep the others from being used.
@@ -179,6 +179,11 @@ impl Pipelines {
                 report(pipeline);
             }
         }
+    }
+
+    /// When a further pipeline may be tried again, if that is in the future.
+    pub(crate) fn limited_until(&self, now: Instant) -> Option<Instant> {
+        self.limit.map(|(_, until)| until).filter(|until| *until > now)
     }
 
     /// When the next of them would be marked.

@@ -44,11 +44,15 @@ proptest! {
     fn whatever_happens_order_holds_and_everything_is_settled(
         max in 1..5usize,
         steps in steps(),
+        refuses_connections in any::<bool>(),
         opens_connections in any::<bool>(),
     ) {
         let mut world = World::new(max);
         for step in &steps {
             world.step(step);
+        }
+        if refuses_connections {
+            world.refuse_connections();
         }
         match opens_connections {
             true => world.finish(),

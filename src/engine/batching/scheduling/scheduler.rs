@@ -44,6 +44,9 @@ pub(crate) struct Scheduler<R> {
     next_check: Option<Instant>,
     /// When the writes that are held back now must be sent.
     held_until: Option<Instant>,
+    /// When requests that are left to other pipelines may have one of their own. The others may wait for a connection
+    /// that does not open.
+    limited_until: Option<Instant>,
     /// Empty between events; kept for its memory.
     admitted: Vec<R>,
 }
@@ -62,6 +65,7 @@ impl<R: Scheduled> Scheduler<R> {
             queue_timeout,
             next_check: None,
             held_until: None,
+            limited_until: None,
             admitted: Vec::new(),
         }
     }
@@ -105,6 +109,7 @@ impl<R: Scheduled> Scheduler<R> {
         let dues = [
             self.pipelines.blocked_at(),
             self.held_until,
+            self.limited_until,
             self.retries.due(),
             self.isolation.due(),
             self.next_check,
@@ -291,6 +296,7 @@ impl<R: Scheduled> Scheduler<R> {
             }
         }
         self.held_until = self.ready.held_until(self.pipelines.load(), now);
+        self.limited_until = self.pipelines.limited_until(now).filter(|_| self.ready.iter().next().is_some());
         if self.next_check.is_none() && self.queue_timeout.is_some() {
             self.next_check = self.first_overdue();
         }

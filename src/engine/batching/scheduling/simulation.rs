@@ -316,6 +316,17 @@ impl World {
         }
     }
 
+    /// Every connection that is to be opened is refused at once. No time passes, so this must come to an end.
+    pub(crate) fn refuse_connections(&mut self) {
+        for attempt in 0.. {
+            assert!(attempt < 1_000, "refused connections are tried again without a pause");
+            if self.work.iter().all(Work::is_under_way) {
+                break;
+            }
+            self.connection(attempt, false);
+        }
+    }
+
     /// From here on everything succeeds, but no further pipeline opens a connection: there are only those that are open.
     /// Then everything is settled, too, if there is one.
     pub(crate) fn finish_on_open_connections(&mut self) {
