@@ -7,9 +7,14 @@ const crypto = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
-const { cacheTable } = require('../../cli/migrations.js')
 const { partitioned } = require('./partitions.js')
 const pooler = require('./pooler.js')
+
+/** The package under test. It has the migrations also where only the package is installed. */
+const PACKAGE = path.dirname(require.resolve('goscope-postgres/package.json'))
+
+/** @type {typeof import('../../cli/migrations.js')} */
+const { cacheTable } = require(path.join(PACKAGE, 'cli/migrations.js'))
 
 /** @typedef {{ host?: string, port?: number, user?: string, password?: string, isHooked?: boolean, isPartitioned?: boolean }} Way */
 
@@ -86,7 +91,7 @@ async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
 }
 
 /** @param {string} name */
-const migration = (name) => fs.readFileSync(path.join(__dirname, '../../sql', name), 'utf8')
+const migration = (name) => fs.readFileSync(path.join(PACKAGE, 'sql', name), 'utf8')
 
 /** @param {string} role */
 const grants = (role) => migration('role.sql').replaceAll('goscope_app', role)

@@ -43,14 +43,26 @@ impl Unsettled {
     }
 }
 
-/// Sends the statements of these requests and settles their calls. `wait`: how long they may wait for locks, if not as
-/// long as statements that share a connection.
-pub(crate) async fn run_batch(
-    engine: &Arc<Engine>,
-    checkout: &Checkout,
-    requests: Vec<Request>,
-    wait: Option<LockWait>,
-) -> Unsettled {
+/// Where a batch runs, and for whom.
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Arc<Engine>,
+    pub(crate) checkout: &'a Checkout,
+    pub(crate) carrier: Carrier,
+}
+
+/// What runs a batch.
+#[derive(Clone, Copy)]
+pub(crate) enum Carrier {
+    /// Its statements wait for locks as statements do that share a connection.
+    Pipeline(usize),
+    /// The requests are isolated: the server has reported that other transactions block them. Their statements may wait
+    /// for this long.
+    Isolated(LockWait),
+}
+
+/// Sends the statements of these requests and settles their calls.
+pub(crate) async fn run_batch(run: &Run<'_>, requests: Vec<Request>) -> Unsettled {
+    let Run { engine, checkout, .. } = run;
     let mut left = Unsettled::default();
     let mut groups: Vec<Group> = Vec::new();
     let requests = engine.lost_sessions.without_blocked(requests);
@@ -62,22 +74,22 @@ pub(crate) async fn run_batch(
         if !request.prepare.is_prepared() {
             let preparation = request.prepare.clone();
             if let Err(error) = prepare(checkout, &*preparation).await {
-                left.again.extend(failed(engine, checkout, request, &error.before_sending()));
+                left.again.extend(run.failed(request, &error.before_sending()));
                 continue;
             }
         }
         match request.bind() {
             Some(statement) => Group::add(&mut groups, statement, request),
-            None => left.again.extend(answer_all(engine, vec![(request, &[])])),
+            None => left.again.extend(run.answer_all(vec![(request, &[])])),
         }
     }
     // Most batches are of one kind.
     if let [_] = groups.as_slice() {
-        left.add(groups.remove(0).run(engine, checkout, 1, wait).await);
+        left.add(groups.remove(0).run(run, 1).await);
         return left;
     }
     let statements = groups.len();
-    let runs = groups.into_iter().map(|group| group.run(engine, checkout, statements, wait));
+    let runs = groups.into_iter().map(|group| group.run(run, statements));
     join_all(runs).await.into_iter().for_each(|each| left.add(each));
     left
 }
@@ -117,29 +129,23 @@ impl Group {
     }
 
     /// Sends the statement and answers its calls.
-    async fn run(
-        self,
-        engine: &Arc<Engine>,
-        checkout: &Checkout,
-        statements: usize,
-        wait: Option<LockWait>,
-    ) -> Unsettled {
-        let (wait, _slot) = match wait {
-            Some(wait) => (wait, None),
-            None => self.shared_wait(engine, checkout, statements),
+    async fn run(self, run: &Run<'_>, statements: usize) -> Unsettled {
+        let (wait, _slot) = match run.carrier {
+            Carrier::Isolated(wait) => (wait, None),
+            Carrier::Pipeline(_) => self.shared_wait(run, statements),
         };
         let Group { statement, requests, .. } = self;
         let calls: Vec<&[Arg]> = requests.iter().map(Request::args).collect();
-        engine.traffic.count_statement(requests.iter().map(Request::calls).sum());
-        let error = match send(engine, checkout, &statement, &calls, wait).await {
+        run.engine.traffic.count_statement(requests.iter().map(Request::calls).sum());
+        let error = match run.send(&statement, &calls, wait).await {
             Ok(rows) => {
                 let parts = deal(&rows, &calls);
                 let answered = requests.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
-                return Unsettled::again(answer_all(engine, answered.collect()));
+                return Unsettled::again(run.answer_all(answered.collect()));
             }
             Err(error) => error,
         };
-        let is_blocked = is_blocked(&error, checkout, wait);
+        let is_blocked = run.is_blocked(&error, wait);
         if requests.len() == 1 && is_blocked {
             return Unsettled {
                 blocked: requests.into_iter().map(|request| (request, error.clone())).collect(),
@@ -151,121 +157,114 @@ impl Group {
         if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { LockWait::AtMost(lock_waits::PROBE) } else { wait };
             let mut left = Unsettled::default();
-            let alone = requests
-                .into_iter()
-                .map(|request| run_by_itself(engine, checkout, &statement, request, wait));
+            let alone = requests.into_iter().map(|request| run.run_by_itself(&statement, request, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
             return left;
         }
-        Unsettled::again(requests.into_iter().filter_map(|request| failed(engine, checkout, request, &error)))
+        Unsettled::again(requests.into_iter().filter_map(|request| run.failed(request, &error)))
     }
 
     /// How long it may wait for locks. Others depend on it if it has several calls, or if other statements follow it.
     /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
     /// So a write that is alone there has no limit, as long as that leaves connections for the others.
-    fn shared_wait(
-        &self,
-        engine: &Arc<Engine>,
-        checkout: &Checkout,
-        statements: usize,
-    ) -> (LockWait, Option<Slot>) {
+    fn shared_wait(&self, run: &Run<'_>, statements: usize) -> (LockWait, Option<Slot>) {
         let is_many = statements > lock_waits::FEW_STATEMENTS || self.requests.len() > lock_waits::FEW_CALLS;
         let shared = if is_many {
             LockWait::AtMost(lock_waits::SHARED_BY_MANY)
         } else {
             LockWait::AtMost(lock_waits::SHARED)
         };
-        if checkout.is_own() {
+        if run.checkout.is_own() {
             return (shared, None);
         }
         if !self.requests.iter().any(Request::writes) {
             return (LockWait::Users, None);
         }
         let is_alone = statements == 1 && self.requests.len() == 1;
-        match is_alone.then(|| Slot::take(engine)).flatten() {
+        match is_alone.then(|| Slot::take(run.engine)).flatten() {
             Some(slot) => (LockWait::Users, Some(slot)),
             None => (shared, None),
         }
     }
 }
 
-async fn run_by_itself(
-    engine: &Arc<Engine>,
-    checkout: &Checkout,
-    statement: &Statement,
-    request: Request,
-    wait: LockWait,
-) -> Unsettled {
-    request.note_retry();
-    engine.traffic.count_statement(request.calls());
-    match send(engine, checkout, statement, &[request.args()], wait).await {
-        Ok(rows) => Unsettled::again(answer_all(engine, vec![(request, &rows)])),
-        Err(error) if is_blocked(&error, checkout, wait) => {
-            Unsettled { blocked: vec![(request, error)], again: Vec::new() }
-        }
-        Err(error) => Unsettled::again(failed(engine, checkout, request, &error)),
-    }
-}
-
-/// Whether a wait was cut short by a limit of ours: the server has undone the statement.
-fn is_blocked(error: &Error, checkout: &Checkout, wait: LockWait) -> bool {
-    error.sqlstate() == Some(LOCK_NOT_AVAILABLE) && checkout.lock_timeout().is_ours(wait)
-}
-
-/// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
-fn answer_all(engine: &Arc<Engine>, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
-    let mut again = Vec::new();
-    let mut done = Vec::with_capacity(answered.len());
-    let mut completions = Completions::default();
-    for (request, rows) in answered {
-        // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the batch.
-        match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut completions))) {
-            Ok(Answered::Done(request)) => done.push(request.retire()),
-            Ok(Answered::Again(request)) => {
-                request.note_retry();
-                again.push(request);
-            }
-            Err(_) => {}
-        }
-    }
-    let _answered = engine.io.mode.answer(done.iter().map(|(_, calls)| calls).sum());
-    // First the callers, then the next in line: see `Request::settle`.
-    drop(completions);
-    engine.leave(done);
-    again
-}
-
-async fn send(
-    engine: &Engine,
-    checkout: &Checkout,
-    statement: &Statement,
-    calls: &[&[Arg]],
-    wait: LockWait,
-) -> Result<Vec<Row>, Error> {
-    let (sql, params) = statement.run(calls);
-    let params: Vec<&(dyn ToSql + Sync)> =
-        params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-    checkout.run(sql, &params, engine.unnamed_only(), wait).await
-}
-
-/// Settles the call with its failure, or returns the request to run again. A write that may still be under way waits
-/// for the end of its session first: neither a retry nor a later call on its keys may overtake it.
-fn failed(engine: &Arc<Engine>, checkout: &Checkout, mut request: Request, error: &Error) -> Option<Request> {
-    request.failures += 1;
-    let runs_again = runs_again(engine, checkout, &mut request, error)
-        && (request.failures < retries::MAX_FAILURES || can_retry(engine, &request));
-    if runs_again {
+impl Run<'_> {
+    async fn run_by_itself(&self, statement: &Statement, request: Request, wait: LockWait) -> Unsettled {
         request.note_retry();
+        self.engine.traffic.count_statement(request.calls());
+        match self.send(statement, &[request.args()], wait).await {
+            Ok(rows) => Unsettled::again(self.answer_all(vec![(request, &rows)])),
+            Err(error) if self.is_blocked(&error, wait) => {
+                Unsettled { blocked: vec![(request, error)], again: Vec::new() }
+            }
+            Err(error) => Unsettled::again(self.failed(request, &error)),
+        }
     }
-    if may_be_under_way(error) && request.writes() && checkout.backend().is_some() {
-        engine.lost_sessions.hold(engine, checkout, request, (!runs_again).then(|| error.clone()));
-        return None;
+
+    async fn send(&self, statement: &Statement, calls: &[&[Arg]], wait: LockWait) -> Result<Vec<Row>, Error> {
+        let (sql, params) = statement.run(calls);
+        let params: Vec<&(dyn ToSql + Sync)> =
+            params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+        self.checkout.run(sql, &params, self.engine.unnamed_only(), wait).await
     }
-    if runs_again {
-        return Some(request);
+
+    /// Whether a wait was cut short by a limit of ours: the server has undone the statement.
+    fn is_blocked(&self, error: &Error, wait: LockWait) -> bool {
+        error.sqlstate() == Some(LOCK_NOT_AVAILABLE) && self.checkout.lock_timeout().is_ours(wait)
     }
-    request.settle(Err(error.clone()));
-    None
+
+    /// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
+    fn answer_all(&self, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
+        let mut again = Vec::new();
+        let mut done = Vec::with_capacity(answered.len());
+        let mut completions = Completions::default();
+        for (request, rows) in answered {
+            // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the batch.
+            match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut completions))) {
+                Ok(Answered::Done(request)) => done.push(request.retire()),
+                Ok(Answered::Again(request)) => {
+                    request.note_retry();
+                    again.push(request);
+                }
+                Err(_) => {}
+            }
+        }
+        self.before_answering(done.len());
+        let _answered = self.engine.io.mode.answer(done.iter().map(|(_, calls)| calls).sum());
+        // First the callers, then the next in line: see `Request::settle`.
+        drop(completions);
+        self.engine.leave(done);
+        again
+    }
+
+    /// A caller may call again on another thread before this one goes on.
+    fn before_answering(&self, requests: usize) {
+        if let Carrier::Pipeline(pipeline) = self.carrier {
+            self.engine.state().scheduler.expect_answers(pipeline, requests);
+        }
+    }
+
+    /// Settles the call with its failure, or returns the request to run again. A write that may still be under way
+    /// waits for the end of its session first: neither a retry nor a later call on its keys may overtake it.
+    fn failed(&self, mut request: Request, error: &Error) -> Option<Request> {
+        let Run { engine, checkout, .. } = self;
+        request.failures += 1;
+        let runs_again = runs_again(engine, checkout, &mut request, error)
+            && (request.failures < retries::MAX_FAILURES || can_retry(engine, &request));
+        if runs_again {
+            request.note_retry();
+        }
+        if may_be_under_way(error) && request.writes() && checkout.backend().is_some() {
+            engine.lost_sessions.hold(engine, checkout, request, (!runs_again).then(|| error.clone()));
+            return None;
+        }
+        if runs_again {
+            return Some(request);
+        }
+        self.before_answering(1);
+        request.settle(Err(error.clone()));
+        None
+    }
 }
 
 /// Whether the server may still carry out the statement after this error.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::engine::batching::batch::{Unsettled, delayed_retry, run_batch};
+use crate::engine::batching::batch::{Carrier, Run, Unsettled, delayed_retry, run_batch};
 use crate::engine::batching::engine::Engine;
 use crate::engine::batching::pipeline::hopeful;
 use crate::engine::batching::request::Request;
@@ -70,7 +70,9 @@ pub(crate) async fn run_alone(engine: Arc<Engine>, mut request: Request) {
     let (retries, blocked) = match connection(&engine).await {
         Ok(checkout) => {
             let _on_worker = checkout.keep_on_worker();
-            let unsettled = run_batch(&engine, &checkout, vec![request], Some(LockWait::Users)).await;
+            let carrier = Carrier::Isolated(LockWait::Users);
+            let run = Run { engine: &engine, checkout: &checkout, carrier };
+            let unsettled = run_batch(&run, vec![request]).await;
             let blocked = unsettled.blocked.into_iter().map(|(request, _)| request).collect();
             (unsettled.again.into_iter().map(delayed_retry).collect(), blocked)
         }
@@ -96,7 +98,8 @@ pub(crate) async fn run_round(engine: Arc<Engine>, mut requests: Vec<Request>) {
         LockWait::AtMost(lock_waits::ROUND_OF_SEVERAL)
     };
     let on_worker = checkout.keep_on_worker();
-    let Unsettled { again, blocked } = run_batch(&engine, &checkout, requests, Some(wait)).await;
+    let run = Run { engine: &engine, checkout: &checkout, carrier: Carrier::Isolated(wait) };
+    let Unsettled { again, blocked } = run_batch(&run, requests).await;
     let mut still_blocked = Vec::new();
     for (request, error) in blocked {
         match over_limit(&checkout, &request, &error) {

@@ -16,7 +16,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::engine::batching::batch::{Unsettled, delayed_retry, is_hopeful, run_batch};
+use crate::engine::batching::batch::{Carrier, Run, Unsettled, delayed_retry, is_hopeful, run_batch};
 use crate::engine::batching::engine::Engine;
 use crate::engine::batching::pipelines::Step;
 use crate::engine::batching::request::Request;
@@ -85,7 +85,9 @@ impl Busy {
         // What was reported of an earlier batch, just as that ended.
         let _ = blocked.notified().now_or_never();
         let unsettled = {
-            let running = pin!(run_batch(&self.engine, &checkout, batch, None));
+            let carrier = Carrier::Pipeline(self.pipeline);
+            let run = Run { engine: &self.engine, checkout: &checkout, carrier };
+            let running = pin!(run_batch(&run, batch));
             match select(running, pin!(blocked.notified())).await {
                 Either::Left((unsettled, _)) => unsettled,
                 Either::Right(((), running)) => {

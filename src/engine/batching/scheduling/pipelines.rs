@@ -18,6 +18,11 @@ pub(crate) enum PipelineState {
 }
 
 impl PipelineState {
+    /// Whether all its callers have been answered: its batch ends within microseconds.
+    fn is_ending(&self) -> bool {
+        matches!(self, Self::Running(batch) | Self::Blocked(batch) if batch.unanswered == 0)
+    }
+
     /// Whether it carries requests, or will soon, and is not blocked.
     fn is_carrying(&self) -> bool {
         matches!(self, Self::Connecting | Self::Starting(_) | Self::Running(_))
@@ -28,6 +33,8 @@ impl PipelineState {
 pub(crate) struct Batch {
     pub(crate) kind: BatchKind,
     pub(crate) calls: usize,
+    /// How many of its requests have no outcome yet.
+    pub(crate) unanswered: usize,
     pub(crate) since: Instant,
 }
 
@@ -136,7 +143,9 @@ impl Pipelines {
         };
         // A connection that does not open must not keep the others from being used.
         let is_room = carrying < pipelines::EAGER || (self.free > 0 && self.may_carry());
-        if !is_room || self.active() >= limit {
+        // A caller who has just been answered may call again before the batch has ended. That is no reason for another
+        // connection: a caller that makes one call after another needs one.
+        if !is_room || self.active() >= limit || self.states.iter().any(PipelineState::is_ending) {
             return None;
         }
         self.free = self.free.saturating_sub(1);
@@ -160,6 +169,15 @@ impl Pipelines {
             (_, true) => PipelineState::Running(batch),
             (_, false) => PipelineState::Starting(batch),
         };
+    }
+
+    /// Requests of its batch are about to get their outcome.
+    pub(crate) fn expect_answers(&mut self, pipeline: usize, requests: usize) {
+        if let Some(PipelineState::Running(batch) | PipelineState::Blocked(batch)) =
+            self.states.get_mut(pipeline)
+        {
+            batch.unanswered = batch.unanswered.saturating_sub(requests);
+        }
     }
 
     /// A pipeline that has taken a batch has a connection for it.

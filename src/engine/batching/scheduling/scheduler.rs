@@ -123,6 +123,12 @@ impl<R: Scheduled> Scheduler<R> {
         self.isolation.take_slot()
     }
 
+    /// So many requests of this pipeline's batch are about to get their outcome. If those are the last,
+    /// [`BatchEnded`](Event::BatchEnded) follows at once.
+    pub(crate) fn expect_answers(&mut self, pipeline: usize, requests: usize) {
+        self.pipelines.expect_answers(pipeline, requests);
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -317,7 +323,8 @@ impl<R: Scheduled> Scheduler<R> {
             return false;
         };
         let calls = batch.iter().map(Scheduled::calls).sum();
-        self.pipelines.take(pipeline, Batch { kind, calls, since: now }, is_connected);
+        let unanswered = batch.len();
+        self.pipelines.take(pipeline, Batch { kind, calls, unanswered, since: now }, is_connected);
         decisions.push(Decision::Run { pipeline, batch, is_connected });
         true
     }

@@ -35,6 +35,9 @@ pub(crate) enum Step {
 /// See [`World::judge`]. The connection is kept.
 const ALL_SUCCEED: u64 = 1 << 62;
 
+/// A caller who has been answered calls again before the batch has ended.
+const CALLS_AGAIN: u64 = 1 << 61;
+
 /// What is under way: decisions that the world has not answered yet.
 enum Work {
     Batch { pipeline: usize, batch: Vec<Tagged>, connection: Connection },
@@ -224,6 +227,10 @@ impl World {
         match self.work.remove(answerable[which % answerable.len()]) {
             Work::Batch { pipeline, batch, .. } => {
                 let (done, retries, blocked) = self.judge(batch, outcomes);
+                self.scheduler.expect_answers(pipeline, done.len());
+                if retries.is_empty() && blocked.is_empty() && outcomes & CALLS_AGAIN != 0 {
+                    self.call_before_the_batch_ends();
+                }
                 self.end(done);
                 // Now and then the connection is lost.
                 let has_connection = outcomes >> 60 != 0;
@@ -252,6 +259,13 @@ impl World {
             }
             Work::Opening { .. } => unreachable!("it is not answerable"),
         }
+    }
+
+    /// The call waits for the pipeline, which is about to be free.
+    fn call_before_the_batch_ends(&mut self) {
+        let under_way = self.work.len();
+        self.submit(&[Shape::Read(20_000)]);
+        assert_eq!(self.work.len(), under_way, "another pipeline starts");
     }
 
     pub(crate) fn connection(&mut self, which: usize, is_opened: bool) {
