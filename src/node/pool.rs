@@ -12,7 +12,9 @@ use super::calls::Calls;
 use super::operation::Operation;
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
 use super::runtime::SharedRuntime;
-use crate::engine::{Answered, Application, Connection, Description, Engine, PoolSettings, Proof, ToSign};
+use crate::engine::{
+    Answered, Application, Connection, Description, Engine, KeyOperations, PoolSettings, Proof, ToSign,
+};
 use crate::store;
 
 /// The application, which knows its pool's configuration: names, environment, passwords, hooks.
@@ -29,7 +31,9 @@ impl Application for JsApplication {
     fn run_connect_hook<'a>(&'a self, connection: &'a Connection) -> Answered<'a, ()> {
         Box::pin(self.queue.ask_connect_hook(self.pool, connection))
     }
+}
 
+impl KeyOperations for JsApplication {
     fn check(&self, proof: Proof) -> Answered<'_, bool> {
         Box::pin(async move { Ok(self.queue.ask_crypto("check", json!(proof)).await? == "true") })
     }

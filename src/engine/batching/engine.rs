@@ -14,10 +14,11 @@ use crate::engine::batching::scheduling::events::{Decision, Event};
 use crate::engine::batching::scheduling::scheduler::Scheduler;
 use crate::engine::batching::stats::Traffic;
 use crate::engine::batching::timer::{self, Alarm};
+use crate::engine::connection::application::Application;
 use crate::engine::connection::description::PoolSettings;
 use crate::engine::connection::executor::Executor;
 use crate::engine::connection::io_mode::{Io, IoMode};
-use crate::engine::connection::pool::{Application, Pool};
+use crate::engine::connection::pool::Pool;
 use crate::engine::error::Error;
 use crate::engine::notifications::listening;
 use crate::engine::notifications::notifier::{Notifier, Subscription};
@@ -266,8 +267,7 @@ mod tests {
     use crate::engine::batching::scheduling::access::{Access, AccessMode};
     use crate::engine::connection::connect::Connection;
     use crate::engine::connection::description::Description;
-    use crate::engine::connection::pool::Answered;
-    use crate::engine::connection::signing::ToSign;
+    use crate::engine::connection::key_operations::{Answered, KeyOperations, ToSign};
     use crate::engine::connection::verifier::Proof;
 
     struct NoApplication;
@@ -279,6 +279,9 @@ mod tests {
         fn run_connect_hook<'a>(&'a self, _: &'a Connection) -> Answered<'a, ()> {
             unreachable!("nothing polls the pipelines")
         }
+    }
+
+    impl KeyOperations for NoApplication {
         fn check(&self, _: Proof) -> Answered<'_, bool> {
             unreachable!("nothing polls the pipelines")
         }

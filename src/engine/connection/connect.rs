@@ -17,8 +17,8 @@ use crate::engine::connection::handshake::{
     Failure, Handshake, ISOLATION, Payloads, session_statements, shake_hands,
 };
 use crate::engine::connection::io_mode::Io;
+use crate::engine::connection::key_operations::KeyOperations;
 use crate::engine::connection::lock_wait::{LockTimeout, LockWait, USERS_LIMITS, UsersLimits};
-use crate::engine::connection::pool::Application;
 use crate::engine::connection::readiness::{OnWorker, Readiness};
 use crate::engine::connection::routing::to_primary;
 use crate::engine::connection::session::{Backend, Mark, Session};
@@ -60,7 +60,7 @@ impl Connection {
     /// connection is dropped before [`serve`](Self::serve) has been called, it closes its socket at once.
     pub(crate) async fn open(
         description: &Description,
-        application: &Arc<dyn Application>,
+        keys: &Arc<dyn KeyOperations>,
         wanted: TargetSession,
         io: &Io,
         mark: Option<&Mark>,
@@ -70,7 +70,7 @@ impl Connection {
         // Before the client, which must be dropped first.
         let (set_up, outcome) = SetUp::begin();
         let Handshake { client, carrier, on_worker } =
-            shake_hands(description, application, &io.mode, mark, payloads).await?;
+            shake_hands(description, keys, &io.mode, mark, payloads).await?;
         let failure = Arc::new(OnceLock::new());
         let watch = failure.clone();
         io.executor.spawn(async move {

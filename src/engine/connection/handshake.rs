@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use crate::engine::connection::description::Description;
 use crate::engine::connection::io_mode::IoMode;
-use crate::engine::connection::pool::Application;
+use crate::engine::connection::key_operations::KeyOperations;
 use crate::engine::connection::readiness::OnWorker;
 use crate::engine::connection::session::{MARK_SETTING, Mark};
 use crate::engine::connection::socket::Socket;
@@ -80,14 +80,14 @@ impl Failure {
 /// Starts a session, with our settings if there is a mark.
 pub(crate) async fn shake_hands(
     description: &Description,
-    application: &Arc<dyn Application>,
+    keys: &Arc<dyn KeyOperations>,
     mode: &Arc<IoMode>,
     mark: Option<&Mark>,
     payloads: Option<Payloads>,
 ) -> Result<Handshake, Failure> {
     let start = StartUp::new(description.parameters.clone().into_iter().collect());
     let options = mark.map_or_else(String::new, session_options);
-    try_hands(description, application, mode, &options, &start, payloads)
+    try_hands(description, keys, mode, &options, &start, payloads)
         .await
         .map_err(|error| Failure { error, was_answered: start.was_answered() })
 }
@@ -111,7 +111,7 @@ pub(crate) fn session_statements() -> String {
 
 async fn try_hands(
     description: &Description,
-    application: &Arc<dyn Application>,
+    keys: &Arc<dyn KeyOperations>,
     mode: &Arc<IoMode>,
     session: &str,
     start: &StartUp,
@@ -136,17 +136,12 @@ async fn try_hands(
     // The server's answer has been read. From here tokio-postgres starts the handshake directly.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let unchecked = Unchecked::default();
-    let (mut connector, server_name) = tls::connector(tls, application, &unchecked)?;
+    let (mut connector, server_name) = tls::connector(tls, keys, &unchecked)?;
     let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector, &server_name);
     let connect = connect.map_err(|error| Error::tls(error.to_string()))?;
     let waits_for_node = tls.nodes_key.is_some();
-    let connect = StartingTls {
-        tls: connect,
-        start: start.clone(),
-        unchecked,
-        application: application.clone(),
-        waits_for_node,
-    };
+    let connect =
+        StartingTls { tls: connect, start: start.clone(), unchecked, keys: keys.clone(), waits_for_node };
     let (socket, on_worker) = socket(stream)?;
     match config.connect_raw(socket, connect).await {
         Ok((client, connection)) => {

@@ -1,9 +1,11 @@
+pub(crate) mod application;
 pub(crate) mod connect;
 pub(crate) mod description;
 pub(crate) mod executor;
 mod hand_over;
 pub(crate) mod handshake;
 pub(crate) mod io_mode;
+pub(crate) mod key_operations;
 pub(crate) mod lock_wait;
 pub(crate) mod mode;
 pub(crate) mod mode_choice;

@@ -1,9 +1,7 @@
 //! The native pool: opens lazily, at most `max`, reuses the most recently used, closes what has been idle too long.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,31 +11,16 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::connection::application::Application;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::description::{Description, PoolSettings, TargetSession};
 use crate::engine::connection::handshake::Payloads;
 use crate::engine::connection::io_mode::Io;
+use crate::engine::connection::key_operations::KeyOperations;
 use crate::engine::connection::session::Mark;
-use crate::engine::connection::signing::ToSign;
-use crate::engine::connection::verifier::Proof;
 use crate::engine::error::Error;
 use crate::sync::lock;
 use crate::tuning::connections;
-
-pub type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
-
-/// The application whose pool this is, as seen from here.
-pub trait Application: Send + Sync {
-    /// Describes how to connect to a host, for each connection anew: a password may have been rotated since the last.
-    /// `verify_again`: the server has shown a certificate that the last description did not contain.
-    fn describe(&self, host: u32, verify_again: bool) -> Answered<'_, Description>;
-    /// Inspects a new connection before any call uses it, if the description requests that.
-    fn run_connect_hook<'a>(&'a self, connection: &'a Connection) -> Answered<'a, ()>;
-    /// Whether a server has signed with its certificate's key, if the key is of a kind that only Node can check.
-    fn check(&self, proof: Proof) -> Answered<'_, bool>;
-    /// Signs with a client's key of a kind that only Node supports: base64.
-    fn sign(&self, to_sign: ToSign) -> Answered<'_, String>;
-}
 
 #[derive(Serialize)]
 pub(crate) struct PoolStats {
@@ -171,10 +154,11 @@ impl Manager {
         open: &mpsc::Sender<()>,
         payloads: Option<Payloads>,
     ) -> Result<Connection, Error> {
+        let keys: Arc<dyn KeyOperations> = self.application.clone();
         let mark = Mark::new();
         let attempt = async |mark| {
             let (open, payloads) = (open.clone(), payloads.clone());
-            Connection::open(description, &self.application, wanted, io, mark, open, payloads).await
+            Connection::open(description, &keys, wanted, io, mark, open, payloads).await
         };
         if !self.refusals.is_known(host) {
             match attempt(Some(&mark)).await {

@@ -7,27 +7,15 @@ use std::sync::{Arc, mpsc};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
-use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::engine::connection::description::NodesKey;
-use crate::engine::connection::pool::Application;
-
-/// What Node is to sign.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ToSign {
-    /// Its number in TLS.
-    scheme: u16,
-    /// Base64, as the key: PKCS#8 in DER.
-    message: String,
-    key: String,
-}
+use crate::engine::connection::key_operations::{KeyOperations, ToSign};
 
 /// A key in Node's hands.
 pub(crate) struct KeyOfNode {
     pub(crate) key: NodesKey,
-    pub(crate) application: Arc<dyn Application>,
+    pub(crate) operations: Arc<dyn KeyOperations>,
     pub(crate) runtime: Handle,
 }
 
@@ -39,7 +27,7 @@ impl std::fmt::Debug for KeyOfNode {
 
 impl SigningKey for KeyOfNode {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let Self { key, application, runtime } = self;
+        let Self { key, operations, runtime } = self;
         // TLS 1.3 offers none of these schemes, and servers of TLS 1.2 offer them.
         let is_tls13 = !offered.iter().any(|scheme| ONLY_TLS12.contains(scheme));
         if key.only_tls12 && is_tls13 {
@@ -55,7 +43,7 @@ impl SigningKey for KeyOfNode {
             scheme,
             kind,
             key,
-            application: application.clone(),
+            operations: operations.clone(),
             runtime: runtime.clone(),
         }))
     }
@@ -75,7 +63,7 @@ struct SignerOfNode {
     kind: String,
     /// None if it cannot sign in this version of TLS.
     key: Option<String>,
-    application: Arc<dyn Application>,
+    operations: Arc<dyn KeyOperations>,
     runtime: Handle,
 }
 
@@ -97,8 +85,8 @@ impl Signer for SignerOfNode {
         let to_sign =
             ToSign { scheme: u16::from(self.scheme), message: BASE64_STANDARD.encode(message), key };
         let (sender, signed) = mpsc::channel();
-        let application = self.application.clone();
-        self.runtime.spawn(async move { sender.send(application.sign(to_sign).await) });
+        let operations = self.operations.clone();
+        self.runtime.spawn(async move { sender.send(operations.sign(to_sign).await) });
         match signed.recv() {
             Ok(Ok(signature)) => BASE64_STANDARD.decode(signature).map_err(|_| failed("not base64")),
             Ok(Err(error)) => Err(failed(&format!("{error:?}"))),

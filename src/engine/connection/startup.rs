@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-use crate::engine::connection::pool::Application;
+use crate::engine::connection::key_operations::KeyOperations;
 use crate::engine::connection::verifier::Unchecked;
 use crate::sync::lock;
 
@@ -172,7 +172,7 @@ pub(crate) struct StartingTls<C> {
     pub(crate) tls: C,
     pub(crate) start: StartUp,
     pub(crate) unchecked: Unchecked,
-    pub(crate) application: Arc<dyn Application>,
+    pub(crate) keys: Arc<dyn KeyOperations>,
     /// Whether the handshake waits for JavaScript. Then it may run neither on JavaScript's thread nor on one that
     /// others need.
     pub(crate) waits_for_node: bool,
@@ -189,7 +189,7 @@ where
     type Future = Pin<Box<dyn Future<Output = std::result::Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        let Self { tls, start, unchecked, application, waits_for_node } = self;
+        let Self { tls, start, unchecked, keys, waits_for_node } = self;
         let connected = tls.connect(stream);
         Box::pin(async move {
             let stream = if waits_for_node {
@@ -211,7 +211,7 @@ where
             };
             let proof = lock(&unchecked).take();
             if let Some(proof) = proof
-                && !application.check(proof).await.unwrap_or(false)
+                && !keys.check(proof).await.unwrap_or(false)
             {
                 return Err(Error::other(rustls::Error::from(CertificateError::BadSignature)));
             }

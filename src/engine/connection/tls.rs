@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::engine::connection::description::{Tls, TlsVersions};
-use crate::engine::connection::pool::Application;
+use crate::engine::connection::key_operations::KeyOperations;
 use crate::engine::connection::signing::{KeyOfNode, certified};
 use crate::engine::connection::stream::Stream;
 use crate::engine::connection::verifier::{OnlyTrusted, Unchecked};
@@ -41,10 +41,10 @@ pub(crate) async fn request(stream: &mut Stream) -> Result<(), Error> {
 /// The connector for the handshake, and the name to request. A signature that it cannot check is left in `unchecked`.
 pub(crate) fn connector(
     tls: &Tls,
-    application: &Arc<dyn Application>,
+    keys: &Arc<dyn KeyOperations>,
     unchecked: &Unchecked,
 ) -> Result<(MakeRustlsConnect, String), Error> {
-    let mut config = configure(tls, application, unchecked)?;
+    let mut config = configure(tls, keys, unchecked)?;
     if tls.direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
@@ -53,11 +53,7 @@ pub(crate) fn connector(
     Ok((MakeRustlsConnect::new(config), server_name.unwrap_or_else(|| "localhost".into())))
 }
 
-fn configure(
-    tls: &Tls,
-    application: &Arc<dyn Application>,
-    unchecked: &Unchecked,
-) -> Result<ClientConfig, Error> {
+fn configure(tls: &Tls, keys: &Arc<dyn KeyOperations>, unchecked: &Unchecked) -> Result<ClientConfig, Error> {
     let versions: &[&SupportedProtocolVersion] = match tls.versions {
         TlsVersions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersions::Only12 => &[&rustls::version::TLS12],
@@ -73,7 +69,7 @@ fn configure(
     let chain = tls.certificates.iter().map(|der| Ok(CertificateDer::from(binary(der)?)));
     let chain = chain.collect::<Result<Vec<_>, Error>>()?;
     if let Some(key) = tls.nodes_key.clone() {
-        let key = KeyOfNode { key, application: application.clone(), runtime: Handle::current() };
+        let key = KeyOfNode { key, operations: keys.clone(), runtime: Handle::current() };
         return Ok(config.with_client_cert_resolver(certified(chain, key)));
     }
     let Some(key) = &tls.key else { return Ok(config.with_no_client_auth()) };
