@@ -1,5 +1,5 @@
 // @ts-check
-// What to do about an error, by its code.
+// What to do about an error, by its code: Node's codes here, the server's in native code.
 'use strict'
 
 const { FAILED, Problem, UNREACHABLE, USAGE } = require('./problem.js')
@@ -24,23 +24,16 @@ const ADVICE = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   ERR_GOSCOPE_TARGET_SESSION: 'Name all hosts in the URL, or leave target_session_attrs out.',
-  '08P01':
-    'Through PgBouncer: is its pool_mode transaction or session (statement mode refuses transactions), is the password right, and does it know each start-up parameter that you set (`ignore_startup_parameters`)?',
-  25006: 'The server is read-only: a standby?',
-  28000: 'pg_hba.conf of the server does not let this user in from here, or not without TLS.',
-  '28P01': 'The password is wrong: see PGPASSWORD, the URL or the password file.',
-  '3D000': `There is no such database (${WHERE}).`,
-  42501: 'The role has not the right: see sql/role.sql, or run `goscope-postgres doctor`.',
-  42703: 'A table lacks a column: `goscope-postgres doctor` says which.',
-  '42P01':
-    'connect() makes the table, and so does `goscope-postgres schema | psql`. Or is it in another schema or database?',
-  53300: 'The server has no connection left. Close some, or raise max_connections.',
-  57014: 'The server’s statement_timeout cut it short.',
-  '57P03': 'The server is starting up or shutting down. Try again in a moment.',
 }
 
-/** @param {any} error */
-const adviceFor = (error) => error?.advice ?? ADVICE[error?.code]
+/** @param {any} error @returns {string | undefined} */
+const adviceFor = (error) => error?.advice ?? ADVICE[error?.code] ?? adviceForSqlstate(error?.code)
+
+/** As src/engine/sqlstate.rs has it, where retries read what a code means. @param {unknown} code */
+function adviceForSqlstate(code) {
+  if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return undefined
+  return require('../lib/native.js').adviceForSqlstate(code) ?? undefined
+}
 
 /**
  * Whether the server answered, and refused. A loss of the connection may come as the server's last word, too.

@@ -24,9 +24,9 @@ function rustImports(root, names) {
   const imports = new Map()
   for (const [module, file] of crate.files) {
     const found = pathsIn(crate.sources.get(file) ?? '', module).map((name) => fileOf(crate, name))
-    imports.set(file, new Set(found.filter((other) => other !== undefined && other !== file)))
+    imports.set(file, new Set(found.flatMap((other) => (other === undefined || other === file ? [] : [other]))))
   }
-  return /** @type {Map<string, Set<string>>} */ (imports)
+  return imports
 }
 
 /** @param {string} root @param {string[]} names @returns {Crate} */
@@ -54,7 +54,10 @@ function pathsIn(source, module) {
 
 /** The paths of a `use` tree: `a::{b, c::{self, d as e}}` has three. @param {string} tree @returns {string[]} */
 function expand(tree) {
-  const text = tree.replace(/\s+/g, ' ').replace(/ as \w+/g, '').trim()
+  const text = tree
+    .replace(/\s+/g, ' ')
+    .replace(/ as \w+/g, '')
+    .trim()
   const open = text.indexOf('{')
   if (open < 0) return [text.replace(/::(self|\*)$/, '')]
   const prefix = text.slice(0, open)

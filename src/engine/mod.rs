@@ -26,4 +26,4 @@ pub use error::{Error, ServerError};
 pub use notifications::notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
 pub(crate) use panics::last as last_panic;
-pub use sqlstate::{LOCK_NOT_AVAILABLE, is_of_a_creation_race};
+pub use sqlstate::{LOCK_NOT_AVAILABLE, advice, is_of_a_creation_race};

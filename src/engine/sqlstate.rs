@@ -31,39 +31,101 @@ pub(crate) enum Recovery {
     Report,
 }
 
-/// Codes and, where all of a class or group have the same recovery, what they begin with. The first match counts.
-const RECOVERIES: [(&str, Recovery); 15] = [
+/// What a code means for us.
+struct Meaning {
+    /// The code or, if all of a class or group have the same meaning, what they begin with.
+    start: &'static str,
+    recovery: Recovery,
+    /// What the user of the command may do about it.
+    advice: Option<&'static str>,
+}
+
+const fn meaning(start: &'static str, recovery: Recovery) -> Meaning {
+    Meaning { start, recovery, advice: None }
+}
+
+const fn advised(start: &'static str, recovery: Recovery, advice: &'static str) -> Meaning {
+    Meaning { start, recovery, advice: Some(advice) }
+}
+
+/// The first match counts.
+const MEANINGS: [Meaning; 21] = [
+    advised(
+        "08P01",
+        Recovery::LoseConnection,
+        "Through PgBouncer: is its pool_mode transaction or session (statement mode refuses transactions), is the \
+         password right, and does it know each start-up parameter that you set (`ignore_startup_parameters`)?",
+    ),
     // Of the connection: by the server, or by a pooler in between.
-    ("08", Recovery::LoseConnection),
+    meaning("08", Recovery::LoseConnection),
+    advised(
+        "57P03",
+        Recovery::LoseConnection,
+        "The server is starting up or shutting down. Try again in a moment.",
+    ),
     // A shutdown, a crash, a start, a database that was dropped, a session that was idle for too long.
-    ("57P0", Recovery::LoseConnection),
+    meaning("57P0", Recovery::LoseConnection),
     // A serialization failure, a deadlock.
-    ("40001", Recovery::Retry),
-    ("40P01", Recovery::Retry),
+    meaning("40001", Recovery::Retry),
+    meaning("40P01", Recovery::Retry),
     // No such table, no such column, no right.
-    ("42P01", Recovery::PrepareAgain),
-    ("42703", Recovery::PrepareAgain),
-    (INSUFFICIENT_PRIVILEGE, Recovery::PrepareAgain),
+    advised(
+        "42P01",
+        Recovery::PrepareAgain,
+        "connect() makes the table, and so does `goscope-postgres schema | psql`. Or is it in another schema or \
+         database?",
+    ),
+    advised("42703", Recovery::PrepareAgain, "A table lacks a column: `goscope-postgres doctor` says which."),
+    advised(
+        INSUFFICIENT_PRIVILEGE,
+        Recovery::PrepareAgain,
+        "The role has not the right: see sql/role.sql, or run `goscope-postgres doctor`.",
+    ),
     // No such prepared statement; a prepared statement that exists already.
-    ("26000", Recovery::SendUnnamed),
-    ("42P05", Recovery::SendUnnamed),
+    meaning("26000", Recovery::SendUnnamed),
+    meaning("42P05", Recovery::SendUnnamed),
     // "cached plan must not change result type", after DDL.
-    ("0A000", Recovery::ForgetStatements),
+    meaning("0A000", Recovery::ForgetStatements),
     // A read-only transaction.
-    ("25006", Recovery::FindPrimary),
+    advised("25006", Recovery::FindPrimary, "The server is read-only: a standby?"),
     // A wait that was cut short by lock_timeout, and one by statement_timeout or by a cancel request.
-    (LOCK_NOT_AVAILABLE, Recovery::RetryUntilDeadline),
-    ("57014", Recovery::RetryUntilDeadline),
+    meaning(LOCK_NOT_AVAILABLE, Recovery::RetryUntilDeadline),
+    advised("57014", Recovery::RetryUntilDeadline, "The server’s statement_timeout cut it short."),
+    advised(
+        "53300",
+        Recovery::RetryUntilDeadline,
+        "The server has no connection left. Close some, or raise max_connections.",
+    ),
     // Out of disk space, memory or connections.
-    ("53", Recovery::RetryUntilDeadline),
-    ("", Recovery::Report),
+    meaning("53", Recovery::RetryUntilDeadline),
+    advised(
+        "28000",
+        Recovery::Report,
+        "pg_hba.conf of the server does not let this user in from here, or not without TLS.",
+    ),
+    advised(
+        "28P01",
+        Recovery::Report,
+        "The password is wrong: see PGPASSWORD, the URL or the password file.",
+    ),
+    advised(
+        "3D000",
+        Recovery::Report,
+        "There is no such database (--url, DATABASE_URL or the PG* variables).",
+    ),
+    meaning("", Recovery::Report),
 ];
 
+fn meaning_of(code: &str) -> &'static Meaning {
+    MEANINGS.iter().find(|meaning| code.starts_with(meaning.start)).expect("the last one is for every code")
+}
+
 pub(crate) fn recovery(code: &str) -> Recovery {
-    RECOVERIES
-        .iter()
-        .find_map(|(start, recovery)| code.starts_with(start).then_some(*recovery))
-        .unwrap_or(Recovery::Report)
+    meaning_of(code).recovery
+}
+
+pub fn advice(code: &str) -> Option<&'static str> {
+    meaning_of(code).advice
 }
 
 /// Whether another host of the same configuration may accept the connection that this one has refused: it is starting,
@@ -96,10 +158,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_has_the_recovery_of_its_entry_and_no_entry_hides_another() {
-        for (place, (start, expected)) in RECOVERIES.iter().enumerate() {
-            assert_eq!(recovery(start), *expected, "{start}");
-            for (earlier, _) in &RECOVERIES[..place] {
+    fn each_code_has_the_meaning_of_its_entry_and_no_entry_hides_another() {
+        for (place, Meaning { start, recovery: expected, advice: advised }) in MEANINGS.iter().enumerate() {
+            assert_eq!((recovery(start), advice(start)), (*expected, *advised), "{start}");
+            for Meaning { start: earlier, .. } in &MEANINGS[..place] {
                 assert!(!start.starts_with(earlier), "{earlier} hides {start}");
             }
         }
@@ -114,6 +176,8 @@ mod tests {
         );
         assert_eq!(recovery("57P01"), Recovery::LoseConnection);
         assert_eq!(recovery("53300"), Recovery::RetryUntilDeadline);
+        assert_eq!(recovery("08P01"), recovery("08006"));
+        assert_eq!(recovery("57P03"), recovery("57P01"));
         assert_eq!(recovery("23505"), Recovery::Report);
         assert_eq!(recovery("40002"), Recovery::Report);
     }

@@ -6,6 +6,7 @@ use napi_derive::napi;
 
 use super::bridge::Queue;
 use super::pool::Pool;
+use crate::engine;
 use crate::store;
 
 #[napi(custom_finalize)]
@@ -34,4 +35,11 @@ impl Inspection {
     pub fn lock(&self, slot: u32, key: String) {
         self.store.lock(key, self.queue.reply(slot));
     }
+}
+
+/// What the user of the command may do about an error with this SQLSTATE.
+#[napi(catch_unwind)]
+#[allow(unreachable_pub, dead_code)] // exported to JavaScript
+pub fn advice_for_sqlstate(code: String) -> Option<&'static str> {
+    engine::advice(&code)
 }
