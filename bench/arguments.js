@@ -91,7 +91,7 @@ function parseOptions(args) {
 }
 
 /**
- * What somebody else has to run for the same figures: where they went, and what they were compared with, is left out.
+ * The command for the same figures elsewhere, without where they were written and what they were compared with.
  *
  * @param {string[]} args
  */

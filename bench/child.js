@@ -1,5 +1,5 @@
 // @ts-check
-// A process that does one side's work: it opens the side, and runs one window after another when it is told to.
+// A process that does one side's work: it opens the side, and runs one window after another, on request.
 'use strict'
 
 const { LoopDelay } = require('./loop-delay.js')

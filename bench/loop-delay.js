@@ -10,7 +10,7 @@ const path = require('node:path')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const { Worker } = require('node:worker_threads')
 
-/** What the posting thread is told to do, as in programs/loop-delay-thread.js. */
+/** The settings of the posting thread, as in programs/loop-delay-thread.js. */
 const IDLE = 0
 const POSTING = 1
 

@@ -14,7 +14,7 @@ const { measureRows } = require('./parts/rows.js')
 const { plots } = require('./plots/plots.js')
 const { Progress } = require('./progress.js')
 const { Server } = require('./server.js')
-const { judge, table } = require('./targets.js')
+const { compare, table } = require('./targets.js')
 
 /** Of the JSON: what reads it checks this. */
 const FORMAT = 1
@@ -53,7 +53,7 @@ async function measure(options, progress) {
     if (parts.has('rows')) run.rows = await measureRows(server, options, progress)
     if (parts.has('memory')) run.memory = await measureMemory(server, options, progress)
     if (parts.has('cold')) run.cold = await measureCold(server, options, progress)
-    return { ...head, versions, ...run, targets: judge(run) }
+    return { ...head, versions, ...run, targets: compare(run) }
   } finally {
     progress.clear()
     await server.stop()

@@ -12,7 +12,7 @@ const CHECKPOINTS_PER_TASK = 10
 const TTL = 24 * 3600_000
 
 /** Who holds the busy locks. */
-const HOLDER = 'somebody else'
+const HOLDER = 'another process'
 
 /** 100 bytes of JSON. */
 const VALUE = { name: 'benchmark', items: [1, 2, 3, 4, 5, 6, 7, 8], text: 'x'.repeat(44) }

@@ -106,7 +106,7 @@ class Pgbench {
       this.url,
     ])
     const rate = rateOf(output, lead)
-    if (rate === undefined) throw new Error(`pgbench told no rate of ${operation}: ${output}`)
+    if (rate === undefined) throw new Error(`pgbench printed no rate of ${operation}: ${output}`)
     return { calls: Math.round(rate * seconds), rate, connections }
   }
 
@@ -141,14 +141,14 @@ class Pgbench {
 }
 
 /**
- * On a machine that stalls a second may not be told; then what is told of the whole run has to do.
+ * On a machine that stalls, a second may be missing; then the figure of the whole run is used.
  *
  * @param {string} output
  * @param {number} lead the seconds that do not count
  */
 function rateOf(output, lead) {
-  const told = [...output.matchAll(/^progress: ([\d.]+) s, ([\d.]+) tps/gm)]
-  const rates = told.filter(([, second]) => Number(second) > lead + 0.5).map(([, , rate]) => Number(rate))
+  const seconds = [...output.matchAll(/^progress: ([\d.]+) s, ([\d.]+) tps/gm)]
+  const rates = seconds.filter(([, second]) => Number(second) > lead + 0.5).map(([, , rate]) => Number(rate))
   if (rates.length > 0) return rates.reduce((sum, each) => sum + each, 0) / rates.length
   const whole = /^tps = ([\d.]+)/m.exec(output)?.[1]
   return whole === undefined ? undefined : Number(whole)

@@ -1,5 +1,5 @@
 // @ts-check
-// The CPU time of a PostgreSQL server and its processes, where the system tells.
+// The CPU time of a PostgreSQL server and its processes, if the system reports it.
 'use strict'
 
 const fs = require('node:fs')

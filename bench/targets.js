@@ -43,7 +43,7 @@ const QUEUED = 4096
  * @param {any} run
  * @returns {Judgement[]}
  */
-function judge(run) {
+function compare(run) {
   return [
     ...(run.rates ? judgeRates(run.rates) : []),
     ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
@@ -133,4 +133,4 @@ function table(judgements) {
   return [...lines, `${passed} of ${judgements.length} targets reached`].join('\n')
 }
 
-module.exports = { judge, table }
+module.exports = { compare, table }

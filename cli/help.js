@@ -10,8 +10,8 @@ const { COMMON, CONNECTING, SHOWING, WATCHING } = require('./options.js')
 const EXIT_CODES = `Exit codes:
   0  fine
   1  a check failed, what was asked for is not there, or the server refused
-  2  wrong usage; also where somebody would have to be asked, and nobody is there
-  3  the server cannot be reached, or lets nobody in
+  2  wrong usage; also if a question would have to be asked, and there is no terminal
+  3  the server cannot be reached, or refuses the connection
 `
 
 const ENVIRONMENT = `Connects as the adapters do: --url, or else DATABASE_URL, or else PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE,

@@ -211,10 +211,10 @@ class PostgresAdapter extends CacheProvider {
    */
   subscribe(key, callback) {
     const name = args.key('key', key)
-    const hear = args.callback('callback', callback)
+    const notify = args.callback('callback', callback)
     const self = itself(this)
     const circuits = self.#circuits
-    return self.#connection.subscribe((state) => hear(state), {
+    return self.#connection.subscribe((state) => notify(state), {
       subscribe: (subscription) => circuits.subscribe(subscription, name),
       unsubscribe: (subscription) => circuits.unsubscribe(subscription),
     })

@@ -167,7 +167,7 @@ function positiveTime(name, value) {
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {(...told: any[]) => unknown}
+ * @returns {(...args: any[]) => unknown}
  */
 function callback(name, value) {
   if (typeof value !== 'function') throw wrongType(name, 'of type function', value)

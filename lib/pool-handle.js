@@ -195,8 +195,8 @@ class PoolHandle {
     this.assertOpen()
     const all = isLease ? this.#leases : this.#subscriptions
     // The closure keeps alive what would otherwise be collected with the adapter.
-    const hear = (/** @type {unknown} */ news) => all.has(end) && subscriber(news)
-    const subscription = subscribe(hear, native.subscribe)
+    const notify = (/** @type {unknown} */ news) => all.has(end) && subscriber(news)
+    const subscription = subscribe(notify, native.subscribe)
     const end = () => {
       all.delete(end)
       unsubscribe(subscription)

@@ -133,7 +133,7 @@ class NativeLease {
 
   #lose() {
     this.#isLost = true
-    this.#handle?.lose('it could not be renewed in time, or somebody else has freed or taken it')
+    this.#handle?.lose('it could not be renewed in time, or another process has freed or taken it')
   }
 }
 

@@ -46,7 +46,7 @@ for (const { name, command, missing, mayHaveNoAnswer } of checks) {
     console.log(`ok      ${name}`)
   } else if (mayHaveNoAnswer && (error || NO_ANSWER.test(said))) {
     counts.skipped++
-    console.log(`skipped ${name}: nobody answers for the advisories here`)
+    console.log(`skipped ${name}: the database of advisories cannot be reached here`)
   } else {
     counts.failed++
     console.log(`FAILED  ${name}\n${error ? error.message : said}`)

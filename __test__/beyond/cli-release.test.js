@@ -75,7 +75,7 @@ test('without a terminal and without --yes: exit code 2, and nothing is released
   for (const input of [undefined, 'y\n']) {
     const { code, stdout, stderr } = await runCommand(['release', 'asked'], env, { input })
     assert.deepEqual([code, stdout], [2, ''])
-    assert.match(stderr, /nobody can be asked.*\n.*--yes/)
+    assert.match(stderr, /there is no terminal to ask.*\n.*--yes/)
   }
   assert.equal(await isFree('asked'), false)
 })
@@ -95,7 +95,7 @@ test('on a terminal it asks, and releases only after a yes', { skip: noTerminal 
     const command = startOnTerminal(['release', 'mine'], env, { columns: 200 })
     await until('it asks', () => command.told.stdout.includes('Release it? [y/N]'))
     assert.match(command.told.stdout, /'mine' is held by evil\\x1b\[2J and expires in \d\d min/)
-    assert.match(command.told.stdout, /holder is not told/)
+    assert.match(command.told.stdout, /holder is not notified/)
     command.type(keys)
     const { code, stdout } = await command.ended
     assert.equal(code, isYes ? 0 : 1, `${JSON.stringify(keys)}: ${stdout}`)

@@ -12,7 +12,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { chanceOfDisjoint, changes } = require('../../bench/compare.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { schedule } = require('../../bench/parts/rates.js')
-const { judge } = require('../../bench/targets.js')
+const { compare } = require('../../bench/targets.js')
 const { percentiles } = require('../../bench/window.js')
 
 const root = path.join(__dirname, '../..')
@@ -114,7 +114,7 @@ test('a change counts if no pair of windows of one run is within those of the ot
   assert.equal(verdict(run(2, 3), run(1, 1.9)), 'WORSE')
   assert.deepEqual([chanceOfDisjoint(2, 2), chanceOfDisjoint(5, 5)], [1 / 3, 1 / 126])
   assert.deepEqual(
-    [run(1.1, 1.2), run(1.1, 1.4)].map((each) => judge(each).map(({ holds }) => holds)),
+    [run(1.1, 1.2), run(1.1, 1.4)].map((each) => compare(each).map(({ holds }) => holds)),
     [[false], [true]],
   )
 })

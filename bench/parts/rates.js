@@ -126,7 +126,7 @@ async function measurePoint(point, sides, window) {
 
 /**
  * One round's windows in groups: a window of ours with one of another side before it and one after, so that each of the
- * others stands next to one of ours. Every other round goes backwards: nobody is always the first.
+ * others stands next to one of ours. Every other round goes backwards, so no side is always the first.
  *
  * @template {{ name: string }} S
  * @param {S[]} sides ours is the first

@@ -3,7 +3,7 @@
 'use strict'
 
 /**
- * How a side is drawn. The colours can be told apart by those who see fewer, and the marks without any.
+ * How a side is drawn. Readers who see fewer colours can distinguish these, and the marks need no colour.
  *
  * @typedef {{ title: string, light: string, dark: string, mark: keyof typeof MARKS, dash?: string }} Look
  */

@@ -16,10 +16,10 @@ const { duration } = require('../units.js')
 module.exports = {
   name: 'release',
   takes: ['<key>'],
-  summary: 'frees a lock, whoever holds it',
+  summary: 'frees a lock, also if another process holds it',
   details: `
-For a lock whose holder is gone and whose TTL is long. The holder is not told: if it still works, two do. So this
-shows who holds the lock and asks; --yes does not ask, and where nobody can be asked (no terminal) it is needed. A
+For a lock whose holder is gone and whose TTL is long. The holder is not notified: if it still works, two do. So this
+shows who holds the lock and asks; --yes does not ask, and without a terminal it is required. A
 lock that has changed hands since it was shown is left alone.
 
 --json prints { key, released, lock } with the lock as "locks --json" has it.`,
@@ -54,12 +54,15 @@ lock that has changed hands since it was shown is left alone.
  */
 async function ask(key, lock) {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw misuse(`nobody can be asked whether to release '${key}'`, 'If it is to be released all the same: --yes')
+    throw misuse(
+      `there is no terminal to ask whether to release '${key}'`,
+      'If it is to be released all the same: --yes',
+    )
   }
   const ms = lock.expiresInMs
   const when = lock.state === 'expired' ? 'has expired' : `expires in ${duration(ms)}`
   tell(
-    `'${visible(key)}' is held by ${visible(lock.owner)} and ${when}.\nIts holder is not told, and may still be at work.\n`,
+    `'${visible(key)}' is held by ${visible(lock.owner)} and ${when}.\nIts holder is not notified, and may still be at work.\n`,
   )
   if (!(await confirm('Release it?'))) throw new Problem(FAILED, 'not released')
 }

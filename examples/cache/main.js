@@ -34,16 +34,16 @@ async function sharedForecasts(processes, forecasts) {
         cache.getOrSet('forecast:Oslo', () => forecasts.compute('Oslo'), { ttl, staleTtl: 60 * MINUTE }),
       ),
     )
-  const told = (/** @type {{ forecast: string }[]} */ values) => values.map(({ forecast }) => forecast).join(', ')
+  const texts = (/** @type {{ forecast: string }[]} */ values) => values.map(({ forecast }) => forecast).join(', ')
 
-  console.log('three processes ask for a forecast at once:', told(await ask(1)))
+  console.log('three processes ask for a forecast at once:', texts(await ask(1)))
   await sleep(50)
   forecasts.isReady = false
-  console.log('it is stale, and given out at once:', told(await ask()))
+  console.log('it is stale, and given out at once:', texts(await ask()))
   forecasts.isReady = true
   const [cache] = processes
   while ((await cache.get('forecast:Oslo'))?.forecast !== 'number 2') await sleep(50)
-  console.log('one of them has computed it anew:', told(await ask()))
+  console.log('one of them has computed it anew:', texts(await ask()))
   console.log('computed in all:', forecasts.computed)
 }
 

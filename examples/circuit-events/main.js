@@ -1,6 +1,6 @@
 // @ts-check
 // A shop calls a payment service from three processes, here three pools. When the service fails, one of them opens the
-// circuit breaker, and all hear of it; when its time has come, one of them tries, and all hear that it works again.
+// circuit breaker, and all are notified; when its time has come, one of them tries, and all are notified that it works again.
 'use strict'
 
 const { once } = require('node:events')

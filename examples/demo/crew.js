@@ -18,7 +18,7 @@ class Member {
     this.#child = child
     // 'close' and not 'exit': by then everything that the process said has been heard.
     this.gone = new Promise((resolve) => child.once('close', resolve).once('error', resolve))
-    child.on('message', (message) => this.#hear(message))
+    child.on('message', (message) => this.#receive(message))
     child.on('error', (error) => this.#asked?.fail(error))
     child.on('close', (code, signal) => this.#end(signal ?? `code ${code}`))
     child.stderr?.setEncoding('utf8').on('data', (text) => (this.#stderr = (this.#stderr + text).slice(-2000)))
@@ -37,7 +37,7 @@ class Member {
    * Has the process carry out one of its act's commands.
    *
    * @param {string} command
-   * @param {object} [order] what the command is told
+   * @param {object} [order] the arguments of the command
    * @param {(value: any) => void} [progress]
    * @returns {Promise<any>} its answer; undefined where it was killed first
    */
@@ -62,7 +62,7 @@ class Member {
     await this.gone
   }
 
-  /** Kills the process, and whoever waits for its answer waits for ever. */
+  /** Kills the process. Its answer never comes. */
   async abandon() {
     this.#asked = undefined
     await this.kill()
@@ -79,7 +79,7 @@ class Member {
   }
 
   /** @param {any} message */
-  #hear({ progress, answer, error }) {
+  #receive({ progress, answer, error }) {
     if (progress !== undefined) this.#asked?.progress(progress)
     else if (error !== undefined) this.#asked?.fail(new Error(`${this.name}: ${error}`))
     else this.#asked?.answer(answer)

@@ -1,6 +1,6 @@
 // @ts-check
 // Where the demo works: a PostgreSQL of its own, or the server in DATABASE_URL; in either case in a schema of its own,
-// so that it meets nobody else's tables.
+// so that it touches no other tables.
 'use strict'
 
 const crypto = require('node:crypto')
@@ -77,7 +77,7 @@ async function makeSchema(pool, schema) {
   // As behind a connection pooler that skips start-up options.
   if (rows[0].current !== schema) {
     await pool.query(`DROP SCHEMA ${schema}`)
-    throw new Error(`The server ignores the search path that the demo asks for, so it would work in somebody's tables`)
+    throw new Error(`The server ignores the search path that the demo asks for, so it would change other tables`)
   }
   return rows[0].version
 }

@@ -24,7 +24,7 @@ function interruption() {
       // Only once: a second Ctrl-C ends the process at once, and its children and server with it.
       process.once(signal, () => reject(new Interruption(`interrupted by ${signal}`, exitCode)))
     }
-    process.stdout.on('error', () => reject(new Interruption('cut off: nobody reads what it says', 1)))
+    process.stdout.on('error', () => reject(new Interruption('cut off: its output is not read', 1)))
     const late = () => reject(new Interruption(`stopped: not done after ${DEADLINE_MS / 1000} s`, 1))
     setTimeout(late, DEADLINE_MS).unref()
   })

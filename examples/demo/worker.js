@@ -28,7 +28,7 @@ const tell = (message) => process.connected && process.send?.(message)
 async function start() {
   const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 2, application_name: `demo ${act}` })
   const adapter = new PostgresAdapter(pool)
-  // All processes of an act do this at once: whoever comes first makes the tables.
+  // All processes of an act do this at once. The first one makes the tables.
   await adapter.connect()
 
   /** @type {Work} */

@@ -39,7 +39,7 @@ async function charge(service, signal) {
 }
 
 /**
- * One process of the shop: charges the order that it is told of.
+ * One process of the shop: charges the order that it is given.
  *
  * @param {string} url
  * @param {string} service
@@ -129,7 +129,7 @@ async function main() {
     console.log('charges:', service.charges)
 
     service.declines = true
-    console.log('a failure is told,', await shops[0].order('order 3', 7))
+    console.log('a failure is reported,', await shops[0].order('order 3', 7))
     service.declines = false
     console.log('and not remembered:', await shops[1].order('order 3', 7))
   } finally {

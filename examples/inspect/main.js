@@ -25,7 +25,7 @@ async function main() {
     show(server.url, 'checkpoints', '--task', 'import-42')
     show(server.url, 'cache', '--keys')
 
-    // A worker has died, and nobody wants to wait for a day and a half.
+    // A worker has died, and a day and a half is too long to wait.
     show(server.url, 'release', 'nightly-report', '--yes')
     show(server.url, 'locks')
     show(server.url, 'release', 'nightly-report', '--yes')

@@ -68,7 +68,7 @@ async function main() {
     await bob.book(bobs, 200)
     await bobs.release()
 
-    // Ada is away for longer than her lease, which nobody renews. Bob goes on. When she is back, she is too late.
+    // Ada is away for longer than her lease, which is not renewed. Bob goes on. When she is back, she is too late.
     const stale = await ada.locks.lock('ledger', { ttl: 200, owner: 'Ada', renew: false })
     const lost = new Promise((resolve) => stale.signal.addEventListener('abort', resolve, { once: true }))
     await Promise.all([lost, sleep(250)])

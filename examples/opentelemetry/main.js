@@ -81,8 +81,8 @@ function printSpans(spans) {
   const print = (/** @type {string | undefined} */ parent, /** @type {string} */ indent) => {
     for (const span of inOrder(spans)) {
       if (span.parentSpanContext?.spanId !== parent) continue
-      const { 'server.port': _, 'db.operation.name': __, ...told } = span.attributes
-      const words = Object.entries(told).map(([attribute, value]) => `${attribute}=${JSON.stringify(value)}`)
+      const { 'server.port': _, 'db.operation.name': __, ...rest } = span.attributes
+      const words = Object.entries(rest).map(([attribute, value]) => `${attribute}=${JSON.stringify(value)}`)
       console.log(`${indent}${[span.name, ...words].join(' ')}`)
       print(span.spanContext().spanId, `${indent}  `)
     }
@@ -100,8 +100,8 @@ function printMetrics(metrics) {
     for (const { attributes, value } of dataPoints) {
       const words = Object.values(attributes).filter((word) => word !== 'shop' && word !== 'postgresql')
       // How long a call takes is not the same each time, how often it was made is.
-      const told = dataPointType === DataPointType.HISTOGRAM ? `${/** @type {any} */ (value).count} times` : value
-      console.log(`    ${[...words, told].join(' ')}`)
+      const amount = dataPointType === DataPointType.HISTOGRAM ? `${/** @type {any} */ (value).count} times` : value
+      console.log(`    ${[...words, amount].join(' ')}`)
     }
   }
 }

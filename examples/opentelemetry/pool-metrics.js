@@ -1,5 +1,5 @@
 // @ts-check
-// What an adapter's metrics() tells, in OpenTelemetry's words for database clients: gauges and counters as observable
+// What an adapter's metrics() returns, in OpenTelemetry's words for database clients: gauges and counters as observable
 // instruments, and the latencies as they are, in goscope-postgres' own buckets.
 // https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 'use strict'

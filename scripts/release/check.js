@@ -37,7 +37,7 @@ function faults(platform, file) {
   const places = [root, os.homedir(), ...HOMES, '\\Users\\', '/.cargo/', '/.rustup/']
   for (const place of places.filter((place) => place.length > 1 && text.includes(place))) {
     const at = text.indexOf(place)
-    found.push(`it tells where it was built: ${/[\x20-\x7e]+/.exec(text.slice(at, at + 80))?.[0]}`)
+    found.push(`it contains the path of its build: ${/[\x20-\x7e]+/.exec(text.slice(at, at + 80))?.[0]}`)
   }
   return platform.os === 'linux' ? [...found, ...elfFaults(platform, file)] : found
 }

@@ -46,7 +46,7 @@ pub struct Connection {
     lock_timeout: LockTimeout,
     uses: AtomicU64,
     /// Set when the server's answer shows that this connection must not be used again.
-    spoilt: AtomicBool,
+    is_broken: AtomicBool,
     query_timeout: Option<Duration>,
     opened: Instant,
     /// When a statement was last sent, in milliseconds after `opened`.
@@ -98,7 +98,7 @@ impl Connection {
             on_worker: Mutex::new(Some(on_worker)),
             has_copied: AtomicBool::new(false),
             uses: AtomicU64::new(0),
-            spoilt: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
             query_timeout: description.query_timeout(),
             opened: Instant::now(),
             last_sent: AtomicU64::new(0),
@@ -317,11 +317,11 @@ impl Connection {
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.spoilt.load(Ordering::Relaxed) && !self.client.is_closed()
+        !self.is_broken.load(Ordering::Relaxed) && !self.client.is_closed()
     }
 
     pub(crate) fn mark_broken(&self) {
-        self.spoilt.store(true, Ordering::Relaxed);
+        self.is_broken.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn count_use(&self) -> u64 {

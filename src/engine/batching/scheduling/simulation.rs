@@ -32,7 +32,7 @@ pub(crate) enum Step {
     Pass(Duration),
 }
 
-/// See [`World::judge`]. The connection is kept.
+/// See [`World::outcomes`]. The connection is kept.
 const ALL_SUCCEED: u64 = 1 << 62;
 
 /// A caller who has been answered calls again before the batch has ended.
@@ -196,7 +196,7 @@ impl World {
     }
 
     /// Three bits decide on each request: it succeeds, is retried at once or later, or is blocked.
-    fn judge(
+    fn outcomes(
         &mut self,
         requests: Vec<Tagged>,
         mut outcomes: u64,
@@ -226,7 +226,7 @@ impl World {
         }
         match self.work.remove(answerable[which % answerable.len()]) {
             Work::Batch { pipeline, batch, .. } => {
-                let (done, retries, blocked) = self.judge(batch, outcomes);
+                let (done, retries, blocked) = self.outcomes(batch, outcomes);
                 self.scheduler.expect_answers(pipeline, done.len());
                 if retries.is_empty() && blocked.is_empty() && outcomes & CALLS_AGAIN != 0 {
                     self.call_before_the_batch_ends();
@@ -248,12 +248,12 @@ impl World {
                 self.give_back_if_idle(pipeline);
             }
             Work::Alone(request) => {
-                let (done, retries, blocked) = self.judge(vec![request], outcomes);
+                let (done, retries, blocked) = self.outcomes(vec![request], outcomes);
                 self.end(done);
                 self.on(Event::AloneEnded { retries, blocked });
             }
             Work::Round(requests) => {
-                let (done, retries, blocked) = self.judge(requests, outcomes);
+                let (done, retries, blocked) = self.outcomes(requests, outcomes);
                 self.end(done);
                 self.on(Event::RoundEnded { retries, blocked });
             }
