@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A role that may create in the schema creates functions, triggers, sequences and tables under our names before we do.
 // They must not be used: they would run with the rights of each role that writes.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // getOrSet() and concurrent writes: a computed value is stored only if no process has written or deleted its key since
 // the computation began.
 'use strict'

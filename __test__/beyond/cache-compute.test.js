@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // getOrSet: one caller of all processes computes a missing value. A stale value is returned and refreshed.
 'use strict'
 

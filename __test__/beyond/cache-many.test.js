@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Many entries in one call, counters, and conditional writes: the same in both caches.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // getOrSet with `onError: 'compute'`: while the database cannot be reached, callers still get computed values.
 'use strict'
 

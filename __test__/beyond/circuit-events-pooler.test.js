@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // subscribe() through PgBouncer in transaction mode, which does not forward notifications to the subscriber.
 'use strict'
 

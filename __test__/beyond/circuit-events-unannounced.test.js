@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Changes without a notification by a trigger, and settings of writer or subscriber that change the quoting of names.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // subscribe(): subscribers are notified of every state change of a breaker, from any writer.
 'use strict'
 

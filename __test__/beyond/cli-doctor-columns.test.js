@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations last
+// @without first: doctor on other tables; here cli-doctor and cli-doctor-failing run
 // `goscope-postgres doctor`, on incomplete tables: it names each gap. A gap that affects no adapter does not fail.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // `goscope-postgres doctor` exits with 1 if an adapter with the same options fails, and with 0 if it works.
 'use strict'
 

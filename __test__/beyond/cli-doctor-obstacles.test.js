@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations last
+// @without first: doctor on other servers; here cli-doctor and cli-doctor-failing run
 // `goscope-postgres doctor`, on causes of failing, waiting or lost writes although the tables are as documented.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // `goscope-postgres doctor`: each check, on a server where it passes and on one where it does not. Its advice fixes it.
 'use strict'
 

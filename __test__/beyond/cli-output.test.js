@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The command when its output cannot be written: /dev/full acts as a full disk.
 'use strict'
 

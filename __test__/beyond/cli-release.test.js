@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // `goscope-postgres release`: frees exactly the lock that was shown, and only after a confirmation.
 'use strict'
 

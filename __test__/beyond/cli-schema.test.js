@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // `goscope-postgres schema`: its output creates the same as connect(), and with `--missing` only what is missing.
 'use strict'
 

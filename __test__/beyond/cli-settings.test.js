@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The output of the commands does not depend on settings of the role or the database.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The command's output about tables: exact for programs, and safe on a terminal, which must not obey stored keys.
 'use strict'
 

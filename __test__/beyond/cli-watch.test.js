@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // `--watch`: redraws in place on a terminal, and restores it at the end. Programs get a document per line.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The command `goscope-postgres`: its help, its exit codes, and its error messages.
 'use strict'
 

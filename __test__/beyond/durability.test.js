@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The cost and the effect of a cache's durability, measured with the server's log and with servers that crash.
 'use strict'
 

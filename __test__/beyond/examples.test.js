@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Each example program runs, and prints what README shows.
 'use strict'
 

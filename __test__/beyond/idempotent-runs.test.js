@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // run(): all processes together run the work of a key once. Its result is stored; a failure is not.
 'use strict'
 

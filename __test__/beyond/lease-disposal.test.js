@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The end of `await using`: a release that fails there does not fail the work before it, unless an option requests it.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The properties of a lease, and its renewal.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // metrics() agrees with the calls that were made, call by call.
 'use strict'
 

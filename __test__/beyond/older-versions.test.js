@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Locks in a database that an older version has made, and beside processes of an older version: its waiters mark the
 // column `awaited`, ours the column `has_waiters`.
 'use strict'

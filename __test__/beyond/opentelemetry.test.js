@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The parts of examples/opentelemetry report calls as OpenTelemetry requires.
 'use strict'
 

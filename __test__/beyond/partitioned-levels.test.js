@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Tables with rows whose partitions are partitioned again: `schema --missing` prints statements that create their
 // indexes, on the oldest PostgreSQL and on the one that the tests run on.
 'use strict'

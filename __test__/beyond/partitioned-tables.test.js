@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Tables that a migration has partitioned by hash: all operations, features beyond the documented API, indexes, and
 // `doctor`. The contract suite runs on such tables in configurations of its own.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // tryProbe: which caller may try when a breaker's reset timeout has passed.
 'use strict'
 

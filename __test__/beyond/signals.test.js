@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The AbortSignals that callers pass: of Node, and of polyfills without `reason` and `throwIfAborted`. One signal may
 // serve many calls.
 'use strict'

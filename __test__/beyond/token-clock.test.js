@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The check of a fencing token compares the end of the lease with the server's clock, whatever the type of the column.
 'use strict'
 

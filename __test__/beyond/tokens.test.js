@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Fencing tokens: they increase in the order of the holders of a lock, and a stale holder cannot write.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Every operation publishes its calls on the channels of node:diagnostics_channel, with no other effect.
 'use strict'
 

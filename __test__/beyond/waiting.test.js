@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Waiting for a busy lock: which waiter is woken when, in which order, and what ends a wait.
 'use strict'
 

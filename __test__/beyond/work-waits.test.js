@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // How long run() and getOrSet() wait for other callers: never for themselves, within the limits `wait` and `signal`.
 'use strict'
 

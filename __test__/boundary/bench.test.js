@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations last
+// @without first: the benchmark
 // The benchmark as a user runs it. It brings its own server. The figures of such short windows mean nothing.
 'use strict'
 

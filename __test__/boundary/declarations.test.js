@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The compile-time declarations agree with the run time.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The throwaway server in programs other than plain Node: other runtimes, a deep temporary folder, fake timers.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The throwaway server: it starts, stops, and never outlives its user.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Which thread reads the server's answers. The addon is built once more for this test: it counts the reads of the event
 // loop's thread.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // One statement, one round trip: the messages that each operation sends, and the statements that the server logs.
 'use strict'
 

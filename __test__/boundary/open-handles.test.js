@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // How the package appears, through `async_hooks`, to tools that look for what keeps a process alive.
 'use strict'
 

@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations last
+// @without first: an addon that panics on purpose, which is built for this
 // Native code that panics: a call rejects, a function that C calls is reported, and the process continues. The addon is
 // built once more for this test, with functions that panic on purpose.
 'use strict'

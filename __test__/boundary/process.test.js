@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The effects of the addon on its process.
 'use strict'
 

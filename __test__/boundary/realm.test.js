@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Under jest, the package's JavaScript runs in a vm context, and the addon outside of it. All results must belong to
 // the context, because `instanceof` and `toStrictEqual` compare prototypes.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Statements that read a whole table scan it, although our sessions avoid sequential scans: no index serves them.
 // Statements for a few keys use the index.
 'use strict'

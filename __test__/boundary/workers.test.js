@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Worker threads: each has its own environment, and all share one native runtime.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Hosts with several addresses, some of which drop all packets: the next address is tried, as in Node and so in pg.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // One pool's configuration for pg and for us: the server sees the same.
 'use strict'
 

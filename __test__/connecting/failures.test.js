@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Each failure is provoked through pg and through this package, and gives the same error.
 'use strict'
 

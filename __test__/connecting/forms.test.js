@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The first argument without a pool: a connection string, a configuration, nothing. Also without pg installed.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A connection that is abandoned during its set-up closes its socket at once, whatever the server is busy with. So it
 // leaves no server session behind, and no server connection of a pooler.
 'use strict'

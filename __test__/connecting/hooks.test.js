@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The application's hooks for new connections run on native connections, before any call uses them.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Connections open and close with the application's pool.
 'use strict'
 

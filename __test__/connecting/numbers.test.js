@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Options that are numbers accept any number: none freezes the event loop or the pool, whatever its effect.
 'use strict'
 

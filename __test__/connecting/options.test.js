@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Start-up options: servers and poolers that refuse them are used without our settings.
 'use strict'
 

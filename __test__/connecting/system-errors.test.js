@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Every error of the operating system has Node's code, number and call.
 'use strict'
 

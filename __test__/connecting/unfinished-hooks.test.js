@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Connect hooks that never finish, or leave a transaction open.
 'use strict'
 

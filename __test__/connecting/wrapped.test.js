@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The first argument as a pool that the application has wrapped by hand, and as a pg client: the forms that the
 // pg-based adapter accepts. Their configuration is read, their `end` is called, and they are not queried.
 'use strict'

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: an application that gets this package under the name of the pg-based one
+// @package packed
 // A TypeScript application of @go-go-scope/persistence-postgres that names no other package. It gets this package under
 // that name, with the command from the README, and none of its files changes.
 'use strict'

@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations first
+// @package packed
 // The packed package under ava, in worker threads and in processes.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: jest's fake timers; here those of vitest, sinon and Node are tried
+// @package packed
 // The packed package under jest's fake timers, which do not advance, and in a jsdom window; see clocks.test.js.
 'use strict'
 

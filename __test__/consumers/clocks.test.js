@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations first, last
+// @package packed
 // The packed package in test runs with a fake clock and fake timers that do not advance. No call may depend on them,
 // whenever they were installed. clocks-jest.test.js tests those of jest.
 'use strict'

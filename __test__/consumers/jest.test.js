@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: under jest; here ava and vitest run
+// @package packed
 // The packed package under jest, whose tests run in a vm context: errors and values must be of that context.
 'use strict'
 

@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations first
+// @package packed
 // Plain programs and bundles that use the packed package.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: other runtimes
+// @package packed
 // The packed package on every maintained Node, and on Bun and Deno.
 'use strict'
 

@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations first, last
+// @package packed
 // The packed types, found with each of TypeScript's ways to resolve a package.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the versions and modes of vitest; here one of them runs, in consumers/clocks
+// @package packed
 // The packed package under vitest, in each of its pools.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Bad arguments: what every method refuses, with which error, and that a refused call has no effect.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // What PostgresCacheAdapter does with its entries. cache-tables.test.js tests its tables and indexes.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // PostgresAdapter.keys and clear: patterns, prefixes, what is listed and what is removed.
 'use strict'
 

@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations every
+// @without role, partitions: it is about making tables
 // PostgresCacheAdapter's tables: their names, how they are found or made, and their indexes.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // The cost of loadLatest for the server, according to its plan for the statement. No time is measured.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Concurrent checkpoints: a task that does not wait for its calls, and adapters that save and clean up concurrently.
 'use strict'
 

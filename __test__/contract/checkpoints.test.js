@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // The contract of checkpoints, one call at a time. checkpoint-races.test.js tests concurrent calls.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // An adapter ends while others depend on it: work that closes the adapter of other work, and locks that are granted
 // while their adapter is being closed.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // close(), Symbol.asyncDispose and ping() of all three classes. Closing one adapter ends no object that was given to
 // it, and no other adapter.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Which contender gets a contested lock: adapters and processes; absent, expired and just released rows.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations every
+// @without poolers: each side’s schema is a setting of its sessions
+// @without role, partitions: each side makes its tables
 // What an application sees when this package replaces the pg-based one. Random sequences of operations, and scenarios,
 // run on a reference written with pg, and on this package. One list contains all differences, and everything in the
 // list is a difference. It runs in every configuration, because our results must agree with a reference in UTC in any

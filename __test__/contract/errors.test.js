@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Failures look the same as through pg: same class, fields and codes.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // How go-go-scope uses an adapter, according to its documentation and its code.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 'use strict'
 
 const assert = require('node:assert/strict')

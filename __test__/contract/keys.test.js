@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Keys, owners, ids and task ids: any string without U+0000, of any length. prefixes.test.js tests the prefix before
 // them.
 'use strict'

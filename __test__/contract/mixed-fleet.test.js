@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // A rolling upgrade: processes on the pg-based adapter and processes on this one share the tables. The statements here
 // are those of the pg-based adapter, with its own times (JS dates, on a host whose zone is UTC, as that adapter needs).
 // They run through plain `pg`.

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Rows that look like the rows that this package stores under digests, but are not: they are data, and affect no call.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Options by name: a misspelling of a known name is refused, any other unknown name is ignored.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Calls on one key take effect in the order in which they were made, awaited or not.
 'use strict'
 

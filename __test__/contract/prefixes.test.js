@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // keyPrefix: a namespace for everything that an adapter stores. It is data, never a pattern.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Adapters behind a Proxy, as code for pg wraps its stores: for tracing, for mocks, for lazy access.
 'use strict'
 

@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations every
+// @without role, partitions: it is about making tables
 // What `connect()` creates, and what it does not change.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Tables made by hand may contain values that the adapter cannot read. Such a row rejects the calls that read it, with
 // a code and the names of table and column. It affects no other call and not the process.
 'use strict'

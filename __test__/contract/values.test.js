@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // A value is stored as JSON.stringify writes it and returned as JSON.parse reads it, for every provider that stores
 // values.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations every
 // Reads of a whole table (`keys`, `stats`) and `load(id)` wait for the earlier writes that they must see. They delay no
 // later call.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The contract of a call holds for each call of a batch, with many processes at once.
 'use strict'
 

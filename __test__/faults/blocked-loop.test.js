@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The event loop is blocked. While few calls are in flight, the loop's own thread executes them, so a call could be
 // left waiting here: the runtime's worker must take over, and hand the work back later.
 'use strict'

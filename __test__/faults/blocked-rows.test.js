@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Rows that another transaction keeps locked. A call that waits for one delays no unrelated call, even if they share a
 // connection, a statement or a pool of one connection. Otherwise the delay could last for ever: see the first test.
 'use strict'

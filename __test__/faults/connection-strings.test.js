@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Connection strings of every shape. Each is parsed as pg parses it, or refused with a message without the password.
 // No host is contacted that the string does not name.
 'use strict'

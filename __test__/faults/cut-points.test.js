@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Each operation of the three adapters, with its connection cut, delayed and silenced at each point of its request and
 // of its answer.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Processes that batch overlapping keys in any order, on every table, never report a deadlock to their callers.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // An extension retries a fault that is shorter than the rest of the lease: a renewal timer that receives a rejection
 // loses its lock, or its process. It retries only within the lease. An expired lease is never extended.
 'use strict'

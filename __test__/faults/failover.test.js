@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A primary dies or is demoted under load, and its streaming standby is promoted. One adapter uses one URL with both
 // hosts.
 'use strict'

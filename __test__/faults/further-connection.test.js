@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A second connection that is slow to open delays no call that the first can execute.
 'use strict'
 

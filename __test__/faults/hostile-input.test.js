@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Callers' values are data: on a server that logs each statement, no statement contains anything that a caller wrote.
 'use strict'
 

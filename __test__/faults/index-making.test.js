@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // connect() makes an index that a table lacks, without waiting for other applications' transactions, one process at a
 // time. It also repairs an unfinished index.
 'use strict'

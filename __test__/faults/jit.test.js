@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A server that compiles plans compiles none of ours. Compiling takes hundreds of milliseconds at each execution.
 'use strict'
 

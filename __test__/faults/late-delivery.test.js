@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Statements that reach the server after the client has lost their connection: the network keeps the bytes, the client
 // sees a reset, and the bytes arrive later. They must not take effect after a retry, or after later calls on their
 // keys.

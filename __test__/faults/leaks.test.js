@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Nothing grows: neither memory over many operations, nor memory, descriptors and threads over many connects and
 // disconnects. Brief by default; GOSCOPE_LEAK_OPERATIONS and GOSCOPE_LEAK_CYCLES make it long.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The checker of lock histories finds each kind of planted violation, and reports none in a correct history.
 'use strict'
 

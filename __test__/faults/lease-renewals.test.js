@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A renewal belongs to one lease. It never shortens or prolongs another lease of the same owner, in whatever order the
 // process releases, acquires and renews.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Tables from the migrations in `sql/`, and a role with no more rights than `sql/role.sql` grants. The runner's last
 // configuration shows that such a role can do everything that the contract promises.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The server's limits: a full disk, time limits for locks and statements, serializable transactions.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Processes use a few hot locks, while they, their connections and the server are stopped, killed and cut. The history
 // of their calls must keep to the lease model; see ../helpers/lease-history.js.
 'use strict'

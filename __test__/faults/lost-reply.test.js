@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The connection breaks between the server's commit and its answer.
 'use strict'
 

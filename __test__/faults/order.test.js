@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Calls on one key keep their order while connections break under them.
 'use strict'
 

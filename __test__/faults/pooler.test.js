@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Through PgBouncer in transaction mode, in which clients share sessions.
 'use strict'
 

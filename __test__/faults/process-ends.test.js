@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // The process ends in the middle of its calls, in every possible way, and it has child processes.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A request that is retried pauses between its attempts, and its connection serves other requests meanwhile.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A proxy that sends reads to a standby that lags behind: no read of ours goes there.
 'use strict'
 

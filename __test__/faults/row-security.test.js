@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Row-level security that hides rows from UPDATE, or from reads: waits poll with pauses, and they end.
 'use strict'
 

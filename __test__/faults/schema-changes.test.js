@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The tables change under prepared statements, are dropped and come back, while work of every kind continues.
 'use strict'
 

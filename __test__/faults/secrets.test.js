@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A password appears nowhere: in no error at any depth, in no view of an adapter, and in no log.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The life of a server under work of every kind: it restarts, crashes, ends sessions, runs out of connections, becomes
 // read-only. No acknowledged write is lost, and the client recovers by itself.
 'use strict'

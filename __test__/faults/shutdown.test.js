@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // What the end of a pool, and of a process, waits for: locks that must be released, and work in progress in run() and
 // getOrSet().
 'use strict'

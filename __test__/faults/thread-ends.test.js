@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Worker threads, connections and pools that end while an event loop watches their sockets: no crash, no descriptor
 // left open, and no change to a foreign descriptor.
 'use strict'

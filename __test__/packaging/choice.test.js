@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: which prebuilt package npm, pnpm and Yarn install
+// @package published
 // Which platforms' packages are installed if package managers are configured to install others, or none.
 'use strict'
 

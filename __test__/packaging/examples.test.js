@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the examples as installed; here they run where they are
+// @package published
 // The examples, with the package installed from a registry, on each Node version.
 'use strict'
 

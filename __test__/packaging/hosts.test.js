@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the recipes of examples/hosts
+// @package published
 // The recipes of examples/hosts, with the package as it is published, each deployed to a clean folder.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Which addon is loaded, and the message if there is none or the wrong one.
 'use strict'
 

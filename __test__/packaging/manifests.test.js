@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // All packages name the same platforms and versions, and a release changes all of them together.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the recipe for Next.js
+// @package published
 // The recipe for Next.js, with the package as it is published, deployed to a clean folder.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The released addon: it runs on any Linux since glibc 2.17, and contains nothing that it should not.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the versions of Node
+// @package published
 // Tests of the methods' contract, with the package installed from a registry, on each Node version.
 'use strict'
 

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the package managers
+// @package published
 // The steps from the build to an application: the release's scripts publish to a registry, and each package manager
 // installs from it, on each Node version, with only a Node on the PATH and nothing that could build anything.
 'use strict'

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Each tarball contains exactly the intended files, one by one. Tools that check packages find no fault.
 'use strict'
 

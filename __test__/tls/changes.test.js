@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Servers that change, balance, lie or sit in the middle. Trust is never transferred to a certificate that was not
 // verified, and nothing is ever sent in plaintext.
 'use strict'

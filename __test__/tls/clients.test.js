@@ -1,4 +1,6 @@
 // @ts-check
+// @configurations last
+// @without first: other certificates of clients; here tls/keys and tls/modes run
 // Client certificates, and passwords over TLS: the server's result for pg and for this package is the same.
 'use strict'
 

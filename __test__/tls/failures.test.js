@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Handshakes that fail: each with a code, and with a message that gives the reason.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // Keys of every type that pg accepts, of servers and of clients. Native TLS does not implement some types: Node's
 // `crypto` checks and makes those signatures. What is still impossible fails with a code and a message that names the
 // key.

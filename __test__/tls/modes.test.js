@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The ways to request TLS without an `ssl` object: the connection string and the environment.
 'use strict'
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first, last
 // This package accepts exactly the server certificates that pg accepts, and refuses the others with the same error.
 'use strict'
 
