@@ -12,7 +12,7 @@ const { useDatabase } = require('../helpers/database.js')
 const { inProcesses } = require('../helpers/processes.js')
 const { runScript } = require('../helpers/script.js')
 const { until } = require('../helpers/waiting.js')
-const reference = require('../reference/index.js')
+const reference = require('../../reference/index.js')
 
 const database = useDatabase()
 const PREFIX = 'p_%:'

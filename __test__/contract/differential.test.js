@@ -21,7 +21,7 @@ const { scenarios } = require('../differential/scenarios.js')
 const { Comparison, operations } = require('../differential/sequences.js')
 const { Side } = require('../differential/sides.js')
 const { useDatabase } = require('../helpers/database.js')
-const { differences } = require('../reference/differences.js')
+const { differences } = require('../differential/differences.js')
 
 const DEFAULT_SEQUENCES = 90
 const OPERATIONS = 40

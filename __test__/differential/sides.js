@@ -3,7 +3,7 @@
 'use strict'
 
 const ours = require('goscope-postgres')
-const reference = require('../reference/index.js')
+const reference = require('../../reference/index.js')
 
 /** @typedef {Awaited<ReturnType<import('../helpers/database.js').useDatabase>>} Database */
 

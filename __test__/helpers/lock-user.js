@@ -11,7 +11,7 @@ const { Pool } = require('pg')
 
 /** @type {Order} */
 const { name, url, log, keys, hook, naive, options } = JSON.parse(/** @type {string} */ (process.argv[2]))
-const { PostgresAdapter } = naive ? require('../reference/index.js') : require('goscope-postgres')
+const { PostgresAdapter } = naive ? require('../../reference/index.js') : require('goscope-postgres')
 
 const SHORTEST_TTL_MS = 50
 const LONGEST_TTL_MS = 700

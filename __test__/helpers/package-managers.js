@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { APPS, Consumer, PG, applicationEnv, run, succeed, temporaryFolder } = require('./consumer.js')
-const { fetched } = require('./fetched.js')
+const { fetched } = require('../../scripts/fetched.js')
 
 /**
  * @typedef {object} PackageManager

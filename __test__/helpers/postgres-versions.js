@@ -2,7 +2,7 @@
 // The versions of PostgreSQL that are supported.
 'use strict'
 
-const { fetched } = require('./fetched.js')
+const { fetched } = require('../../scripts/fetched.js')
 
 /** Their packages; the newest version's package is a devDependency. @type {Record<number, string | undefined>} */
 const PACKAGES = {

@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { promisify } = require('node:util')
-const { QUICKLY, hostTarget } = require('./cargo.js')
+const { QUICKLY, hostTarget } = require('../../scripts/cargo.js')
 
 const root = path.join(__dirname, '../..')
 

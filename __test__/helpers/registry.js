@@ -10,7 +10,7 @@ const path = require('node:path')
 const { stagePlatform, stageRoot } = require('../../scripts/release/stage.js')
 const { PLATFORMS } = require('../../scripts/platforms.js')
 const { run, succeed, temporaryFolder } = require('./consumer.js')
-const { fetched } = require('./fetched.js')
+const { fetched } = require('../../scripts/fetched.js')
 const { released } = require('./released.js')
 const { until } = require('./waiting.js')
 

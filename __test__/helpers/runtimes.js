@@ -3,7 +3,7 @@
 'use strict'
 
 const path = require('node:path')
-const { fetched } = require('./fetched.js')
+const { fetched } = require('../../scripts/fetched.js')
 
 /** The newest with long-term support first. */
 const NODES = ['24.21.0', '20.20.2', '22.23.3', '26.10.0']

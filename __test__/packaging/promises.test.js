@@ -32,7 +32,7 @@ for (const runtime of variants(NODES)) {
     assert.ok(npm)
     const { application, node: inNode } = await installed(registry.url, npm, node(runtime))
 
-    for (const folder of ['contract', 'helpers', 'reference']) {
+    for (const folder of ['contract', 'helpers']) {
       fs.cpSync(path.join(tests, folder), application.path('__test__', folder), { recursive: true })
     }
     const files = CONTRACT.map((name) => `__test__/contract/${name}.test.js`)

@@ -1,5 +1,5 @@
 // @ts-check
-// Packages that the tests fetch from npm when they first need them, and keep in node_modules/.cache. They are not
+// Packages that the tests and the benchmark fetch from npm when they first need them, and keep in node_modules/.cache. They are not
 // devDependencies: a lockfile would make every machine ask for builds of other platforms, some of which were never
 // published.
 'use strict'
@@ -8,7 +8,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const cache = path.join(__dirname, '../../node_modules/.cache/goscope-postgres')
+const cache = path.join(__dirname, '../node_modules/.cache/goscope-postgres')
 
 /**
  * @param {string} spec name and exact version
