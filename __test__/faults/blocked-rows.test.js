@@ -8,9 +8,9 @@ const assert = require('node:assert/strict')
 const { test, before } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const pooler = require('../helpers/pooler.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { useDatabase } = require('../support/database.js')
+const pooler = require('../support/pooler.js')
+const { inTime, until } = require('../support/waiting.js')
 
 const database = useDatabase()
 

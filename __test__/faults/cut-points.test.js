@@ -6,20 +6,20 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test, before } = require('node:test')
-const { OPERATIONS, adaptersOn, alike, standing } = require('./operations.js')
-const { useDatabase } = require('../helpers/database.js')
-const { Figures, SOAK_MINUTES, chance } = require('../helpers/figures.js')
-const { startProxy } = require('../helpers/proxy.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { OPERATIONS, adaptersOn, alike, standing } = require('../support/operations.js')
+const { useDatabase } = require('../support/database.js')
+const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
+const { startProxy } = require('../support/proxy.js')
+const { inTime, until } = require('../support/waiting.js')
 
-/** @typedef {import('../helpers/proxied-connection.js').Fault} Fault */
+/** @typedef {import('../support/proxied-connection.js').Fault} Fault */
 /** @typedef {Awaited<ReturnType<typeof startProxy>>} Proxy */
-/** @typedef {{ proxy: Proxy, through: import('./operations.js').Adapters }} Route */
+/** @typedef {{ proxy: Proxy, through: import('../support/operations.js').Adapters }} Route */
 
 const database = useDatabase()
 const deadline = performance.now() + SOAK_MINUTES * 60_000
 
-/** @type {import('./operations.js').Adapters} bypasses every fault */
+/** @type {import('../support/operations.js').Adapters} bypasses every fault */
 let plain
 let keys = 0
 
@@ -50,7 +50,7 @@ const EMPTY = `TRUNCATE go_goscope_locks, go_goscope_circuit, go_goscope_cache, 
 const nextKey = () => `k${String(keys++).padStart(6, '0')}`
 
 /**
- * @param {import('./operations.js').Operation} operation
+ * @param {import('../support/operations.js').Operation} operation
  * @param {Route} route
  * @param {Fault} [fault]
  */
@@ -75,7 +75,7 @@ async function attempt(operation, { proxy, through }, fault) {
 /**
  * The result of an operation without a fault, and the length of its messages.
  *
- * @param {import('./operations.js').Operation} operation
+ * @param {import('../support/operations.js').Operation} operation
  * @param {Route} route
  */
 async function undisturbed(operation, route) {
@@ -90,7 +90,7 @@ async function undisturbed(operation, route) {
  * Whether the outcome that the caller received, and the rows in the tables, are right.
  *
  * @param {Figures} figures
- * @param {import('./operations.js').Operation} operation
+ * @param {import('../support/operations.js').Operation} operation
  * @param {Fault} fault
  * @param {Awaited<ReturnType<typeof attempt>>} got
  * @param {Awaited<ReturnType<typeof attempt>>} right
@@ -235,7 +235,7 @@ test('connect() cut at each of its statements is retried and leaves nothing half
 test('a peer that falls silent: query_timeout bounds the wait, and the connection is not used again', async () => {
   const figures = new Figures()
   // Each on its own route, all at once: most of the time is spent waiting.
-  const one = async (/** @type {import('./operations.js').Operation} */ operation) => {
+  const one = async (/** @type {import('../support/operations.js').Operation} */ operation) => {
     const calm = await route()
     const right = await undisturbed(operation, calm)
     const way = await route({ query_timeout: 1_000, max: 1 })

@@ -6,8 +6,8 @@
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
-const { useDatabase } = require('../helpers/database.js')
-const { inProcesses } = require('../helpers/processes.js')
+const { useDatabase } = require('../support/database.js')
+const { inProcesses } = require('../support/processes.js')
 
 const database = useDatabase()
 

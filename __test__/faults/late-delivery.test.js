@@ -8,11 +8,11 @@
 const assert = require('node:assert/strict')
 const { test, before } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const pooler = require('../helpers/pooler.js')
-const { startProxy } = require('../helpers/proxy.js')
-const { inTime } = require('../helpers/waiting.js')
-const { urlAs } = require('../helpers/way.js')
+const { useDatabase } = require('../support/database.js')
+const pooler = require('../support/pooler.js')
+const { startProxy } = require('../support/proxy.js')
+const { inTime } = require('../support/waiting.js')
+const { urlAs } = require('../support/route.js')
 
 const database = useDatabase()
 /** @type {PostgresAdapter} on a direct connection, as in another process */

@@ -6,8 +6,8 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const { inTime } = require('../helpers/waiting.js')
+const { useDatabase } = require('../support/database.js')
+const { inTime } = require('../support/waiting.js')
 
 const database = useDatabase()
 

@@ -9,8 +9,8 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { addonName, platform, root } = require('../../scripts/platforms.js')
 const { faults } = require('../../scripts/release/check.js')
-const { run, succeed, temporaryFolder } = require('../helpers/consumer.js')
-const { released, unbuildable } = require('../helpers/released.js')
+const { run, succeed, temporaryFolder } = require('../support/consumer.js')
+const { released, unbuildable } = require('../support/released.js')
 
 /** @type {string} */
 let addon

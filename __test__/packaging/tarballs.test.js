@@ -10,7 +10,7 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { PLATFORMS, addonName, packageName, root } = require('../../scripts/platforms.js')
 const { stagePlatform, stageRoot } = require('../../scripts/release/stage.js')
-const { run, succeed, temporaryFolder } = require('../helpers/consumer.js')
+const { run, succeed, temporaryFolder } = require('../support/consumer.js')
 const { version } = require('../../package.json')
 
 const ROOT = [

@@ -2,8 +2,8 @@
 // The configurations of the tests: each is a server, and the route on which the adapters reach it.
 'use strict'
 
-const pooler = require('../helpers/pooler.js')
-const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
+const pooler = require('../support/pooler.js')
+const { asRole, onPartitions, throughPooler } = require('../support/route.js')
 
 /**
  * @typedef {object} Configuration
@@ -15,7 +15,7 @@ const { asRole, onPartitions, throughPooler } = require('../helpers/way.js')
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
- * @typedef {{ missing: string } | { way: import('../helpers/way.js').Way, stop: () => Promise<void> }} Detour
+ * @typedef {{ missing: string } | { way: import('../support/route.js').Way, stop: () => Promise<void> }} Detour
  */
 
 const IGNORED =

@@ -10,9 +10,23 @@ const { GROUPS, declarationOf } = require('./declarations.js')
 
 const TESTS = path.join(__dirname, '..')
 /** The folders of test files. Those with the longest files come first, so that no long one is left for the end. */
-const FOLDERS = ['consumers', 'packaging', 'boundary', 'faults', 'tls', 'beyond', 'connecting', 'contract']
+const FOLDERS = [
+  'compatibility',
+  'packaging',
+  'runtime',
+  'faults',
+  'connection',
+  'security',
+  'locks',
+  'cli',
+  'observability',
+  'idempotency',
+  'cache',
+  'circuits',
+  'checkpoints',
+]
 /** Files of applications that tests install. Test runners run them there. */
-const APPS = path.join('consumers', 'apps')
+const APPS = path.join('compatibility', 'apps')
 
 /** @typedef {import('./configurations.js').Configuration} Configuration */
 /** @typedef {import('./declarations.js').Declaration} Declaration */

@@ -3,8 +3,8 @@
 'use strict'
 
 const { startPostgres } = require('../../embedded.js')
-const debian = require('../helpers/debian-postgres.js')
-const { postgresPackage } = require('../helpers/postgres-versions.js')
+const debian = require('../support/debian-postgres.js')
+const { postgresPackage } = require('../support/postgres-versions.js')
 const plans = require('./compiled-plans.js')
 const { forEachAtPace } = require('./pace.js')
 const { nameOf, planOf } = require('./plan.js')

@@ -3,8 +3,8 @@
 // a core 20 seconds.
 'use strict'
 
-const { tarball } = require('../helpers/consumer.js')
-const { publishedRegistry } = require('../helpers/registry.js')
+const { tarball } = require('../support/consumer.js')
+const { publishedRegistry } = require('../support/registry.js')
 
 /** The environment with the shared result, by what files declare. */
 const MAKERS = {
