@@ -9,7 +9,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { Pool } = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
-const { startMortalServer } = require('../support/restartable-server.js')
+const { startRestartableServer } = require('../support/restartable-server.js')
 const { runScript } = require('../support/script.js')
 const { until } = require('../support/waiting.js')
 
@@ -131,7 +131,7 @@ test(
   'a crash loses the last writes of an asynchronous cache, all of an unlogged one, and nothing else',
   onLinux,
   async () => {
-    const server = await startMortalServer({ wal_writer_delay: `${WRITER_DELAY_MS}ms` })
+    const server = await startRestartableServer({ wal_writer_delay: `${WRITER_DELAY_MS}ms` })
     try {
       const pool = () => new Pool({ connectionString: server.url, max: 1 }).on('error', () => {})
       const adapters = ALL.map(

@@ -1,7 +1,7 @@
 // @ts-check
 // @configurations every
-// @without poolers: each side’s schema is a setting of its sessions
-// @without role, partitions: each side makes its tables
+// @without poolers: each driver’s schema is a setting of its sessions
+// @without role, partitions: each driver makes its tables
 // What an application sees when this package replaces the pg-based one. Random sequences of operations, and scenarios,
 // run on a reference written with pg, and on this package. One list contains all differences, and everything in the
 // list is a difference. It runs in every configuration, because our results must agree with a reference in UTC in any
@@ -19,7 +19,7 @@ const { inspect } = require('node:util')
 const { explanations } = require('../support/differential/explanations.js')
 const { scenarios } = require('../support/differential/scenarios.js')
 const { Comparison, operations } = require('../support/differential/sequences.js')
-const { Side } = require('../support/differential/drivers.js')
+const { Driver } = require('../support/differential/drivers.js')
 const { useDatabase } = require('../support/database.js')
 const { differences } = require('../support/differential/differences.js')
 
@@ -38,12 +38,12 @@ let comparison
 before(async () => {
   const db = await database
   await db.query('CREATE SCHEMA reference; CREATE SCHEMA ours')
-  const [reference, ours] = [new Side(db, 'reference'), new Side(db, 'ours')]
-  for (const side of [ours, reference]) {
-    await side.run(async () => {
-      await side.adapter().connect()
-      await side.results().connect()
-      await side.cache().initialize()
+  const [reference, ours] = [new Driver(db, 'reference'), new Driver(db, 'ours')]
+  for (const driver of [ours, reference]) {
+    await driver.run(async () => {
+      await driver.adapter().connect()
+      await driver.results().connect()
+      await driver.cache().initialize()
     })
   }
   // It has checkpoint methods, but makes no table for them.
@@ -76,8 +76,8 @@ for (const [id, { run, theirs, ours, settings }] of Object.entries(scenarios)) {
     ])) {
       const schema = `${name}_${id.replaceAll('-', '_')}`
       await db.query(`CREATE SCHEMA ${schema}`)
-      const side = new Side(db, name, { schema, settings })
-      assert.deepEqual(await side.run(() => run(side)), expected, name)
+      const driver = new Driver(db, name, { schema, settings })
+      assert.deepEqual(await driver.run(() => run(driver)), expected, name)
     }
     assert.notDeepEqual(theirs, ours)
   })
@@ -86,8 +86,8 @@ for (const [id, { run, theirs, ours, settings }] of Object.entries(scenarios)) {
 test('after disconnect(), every method of both rejects with the same message', async () => {
   const db = await database
   const refusals = async (/** @type {'reference' | 'ours'} */ name) => {
-    const side = new Side(db, name)
-    const adapter = side.adapter()
+    const driver = new Driver(db, name)
+    const adapter = driver.adapter()
     await adapter.disconnect()
     const state = { state: 'open', failureCount: 1 }
     const calls = [
@@ -99,14 +99,14 @@ test('after disconnect(), every method of both rejects with the same message', a
       adapter.setState('key', state),
       adapter.recordFailure('key', 1),
       adapter.recordSuccess('key'),
-      ...[adapter, side.cache()].flatMap((it) => [it.get('a'), it.set('a', 1), it.delete('a'), it.has('a')]),
-      ...[adapter, side.cache()].flatMap((it) => [it.clear(), it.keys()]),
-      side.cache().stats(),
-      side.cache().prune(),
+      ...[adapter, driver.cache()].flatMap((it) => [it.get('a'), it.set('a', 1), it.delete('a'), it.has('a')]),
+      ...[adapter, driver.cache()].flatMap((it) => [it.clear(), it.keys()]),
+      driver.cache().stats(),
+      driver.cache().prune(),
       adapter.save({ id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 0, data: 1 }),
       ...['load', 'loadLatest', 'list', 'deleteAll'].map((method) => adapter[method]('t')),
       adapter.cleanup('t', 1),
-      ...[side.results().get('a'), side.results().set('a', 1), side.results().delete('a')],
+      ...[driver.results().get('a'), driver.results().set('a', 1), driver.results().delete('a')],
     ]
     return (await Promise.allSettled(calls)).map((it) => it.status === 'rejected' && it.reason.message)
   }
@@ -170,7 +170,7 @@ async function report(seed, sequence) {
     rows: observed.rows,
   }
   return [
-    'The sides differ in what is not listed, after',
+    'The drivers differ in what is not listed, after',
     ...calls,
     inspect(outcome, { depth: 9, breakLength: 120, maxStringLength: 300 }),
     `Again: GOSCOPE_TEST_REPLAY=${seed}:${shortest.map(({ n }) => n).join()} node __test__/run.js ${path.relative(process.cwd(), __filename)}`,

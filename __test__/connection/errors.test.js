@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
-const { way, without } = require('../support/route.js')
+const { route, without } = require('../support/route.js')
 
 const database = useDatabase()
 
@@ -48,7 +48,7 @@ test('an error names constraint, schema, table and column', async () => {
   const error = await failureOf(adapter.set('x', 'evil'))
   assert.equal(error.code, '23514')
   assert.deepEqual([error.schema, error.constraint], ['public', 'no_evil'])
-  assert.match(error.table, way.isPartitioned ? /^go_goscope_cache_\d$/ : /^go_goscope_cache$/)
+  assert.match(error.table, route.isPartitioned ? /^go_goscope_cache_\d$/ : /^go_goscope_cache$/)
   assert.match(error.detail, /evil/)
 })
 

@@ -12,7 +12,7 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { administer, useDatabase } = require('../support/database.js')
 const { Figures } = require('../support/figures.js')
 const { endOf } = require('../support/leases.js')
-const { startMortalServer } = require('../support/restartable-server.js')
+const { startRestartableServer } = require('../support/restartable-server.js')
 const { startProxy } = require('../support/proxy.js')
 const { inTime, until } = require('../support/waiting.js')
 
@@ -123,7 +123,7 @@ for (const [title, options, begin] of FAULTS) {
 }
 
 test('retried: the server is killed, and started again', { skip }, async () => {
-  const server = await startMortalServer()
+  const server = await startRestartableServer()
   const pool = new pg.Pool({ connectionString: server.url })
   pool.on('error', () => {})
   const locks = new PostgresAdapter(pool)

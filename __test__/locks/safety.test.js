@@ -11,8 +11,8 @@ const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
 const { judgeHistory } = require('../support/lease-history.js')
-const { FAKETIME, LockUsers, now, offClock } = require('../support/lock-workers.js')
-const { startMortalServer } = require('../support/restartable-server.js')
+const { FAKETIME, LockWorkers, now, offClock } = require('../support/lock-workers.js')
+const { startRestartableServer } = require('../support/restartable-server.js')
 const { startProxy } = require('../support/proxy.js')
 const pooler = require('../support/pooler.js')
 const { extent } = require('../support/variants.js')
@@ -31,16 +31,16 @@ const FREEZE_MS = 1_000
 /** Longer than most TTLs. */
 const LATEST_DELIVERY_MS = 600
 
-const server = skip ? undefined : startMortalServer()
+const server = skip ? undefined : startRestartableServer()
 after(async () => (await server)?.stop())
 
 /**
- * @param {LockUsers} users
+ * @param {LockWorkers} workers
  * @param {number} drift
  * @param {Figures} figures
  */
-function judge(users, drift, figures) {
-  const histories = users.histories()
+function judge(workers, drift, figures) {
+  const histories = workers.histories()
   const calls = histories.flatMap((history) => history.calls)
   const { grants, refusals, violations } = judgeHistory(calls, drift)
   figures.operations += calls.length
@@ -75,13 +75,13 @@ const grantsByClock = new Map()
  * @param {() => number} random
  */
 async function underAllFaults(ms, figures, random) {
-  const mortal = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
-  const proxy = await startProxy(mortal.url)
+  const restartable = /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
+  const proxy = await startProxy(restartable.url)
   // Shared sessions, and a connect hook that sets something in them.
-  const pooled = pooler.missing ? undefined : await pooler.startPooler(mortal.url, 'server_login_retry = 1')
-  const users = new LockUsers(KEYS)
+  const pooled = pooler.missing ? undefined : await pooler.startPooler(restartable.url, 'server_login_retry = 1')
+  const workers = new LockWorkers(KEYS)
   const stopWatching = watchDrift()
-  const direct = { url: mortal.url }
+  const direct = { url: restartable.url }
   // A silent peer is noticed only by clients that set a time limit.
   const through = { url: proxy.url, options: { query_timeout: 700 } }
   /** @type {import('../support/lock-workers.js').Spec[]} */
@@ -98,9 +98,9 @@ async function underAllFaults(ms, figures, random) {
   /** @type {Record<string, number>} */
   const done = {}
   try {
-    await Promise.all(specs.map((spec) => users.start(spec).ready))
+    await Promise.all(specs.map((spec) => workers.start(spec).ready))
     const pick = () => {
-      const awake = users.alive.filter(({ frozenUntil }) => frozenUntil < now())
+      const awake = workers.alive.filter(({ frozenUntil }) => frozenUntil < now())
       return awake[Math.floor(random() * awake.length)]
     }
     const cut = (/** @type {'reset' | 'end' | 'silence'} */ how) => async () =>
@@ -113,17 +113,17 @@ async function underAllFaults(ms, figures, random) {
       // The client sees a reset, and its bytes arrive later: after its retry, and after later calls.
       'delivered late': async () =>
         proxy.cutOneAfter(random(), 'server', Math.floor(random() * 200), 'hold', random() * LATEST_DELIVERY_MS),
-      frozen: async () => users.freeze(pick(), FREEZE_MS),
-      killed: async () => users.kill(pick()),
+      frozen: async () => workers.freeze(pick(), FREEZE_MS),
+      killed: async () => workers.kill(pick()),
       'server crash': async () => {
-        await mortal.crash()
+        await restartable.crash()
         await sleep(random() * 300)
-        await mortal.start()
+        await restartable.start()
         return true
       },
-      'session crash': async () => mortal.crashOneSession(),
+      'session crash': async () => restartable.crashOneSession(),
       'server restart': async () => {
-        await mortal.restart()
+        await restartable.restart()
         return true
       },
     }
@@ -144,21 +144,21 @@ async function underAllFaults(ms, figures, random) {
     }
     await sleep(FREEZE_MS)
     proxy.cutAll()
-    await users.finish()
+    await workers.finish()
     const drift = stopWatching()
-    const { histories, grants, refusals } = judge(users, drift, figures)
+    const { histories, grants, refusals } = judge(workers, drift, figures)
     for (const { spec, calls } of histories) {
       const clock = spec.env?.FAKETIME ?? 'right'
       const granted = calls.filter(({ op, outcome }) => op === 'acquire' && outcome === 'yes').length
       grantsByClock.set(clock, (grantsByClock.get(clock) ?? 0) + granted)
     }
     assert.ok(grants > 0 && refusals > 0, `${grants} grants, ${refusals} refusals`)
-    await free(mortal.url, figures)
+    await free(restartable.url, figures)
     const kinds = Object.entries(done).map(([name, n]) => `${name} ${n}`)
     return `${grants} grants, ${refusals} refusals; ${kinds.join(', ')}`
   } finally {
     stopWatching()
-    users.cleanUp()
+    workers.cleanUp()
     await proxy.stop()
     await pooled?.stop()
   }
@@ -207,29 +207,29 @@ test('processes whose clocks are five minutes fast or slow took part', { skip: w
  * @param {(() => Promise<unknown>) | undefined} [meddle] runs all the while
  */
 async function broken(specs, meddle) {
-  const users = new LockUsers(['broken1', 'broken2'])
+  const workers = new LockWorkers(['broken1', 'broken2'])
   const stopWatching = watchDrift()
   try {
-    await Promise.all(specs.map((spec) => users.start(spec).ready))
+    await Promise.all(specs.map((spec) => workers.start(spec).ready))
     const end = now() + extent(2_500, 1_500)
     while (now() < end) {
       await sleep(100)
       await meddle?.()
     }
-    await users.finish()
+    await workers.finish()
     const figures = new Figures()
     const { violations } = judgeHistory(
-      users.histories().flatMap(({ calls }) => calls),
+      workers.histories().flatMap(({ calls }) => calls),
       stopWatching(),
     )
-    figures.operations = users.histories().reduce((sum, { calls }) => sum + calls.length, 0)
+    figures.operations = workers.histories().reduce((sum, { calls }) => sum + calls.length, 0)
     /** @type {Record<string, number>} */
     const kinds = {}
     for (const { kind } of violations) kinds[kind] = (kinds[kind] ?? 0) + 1
     return { operations: figures.operations, kinds, found: violations.length }
   } finally {
     stopWatching()
-    users.cleanUp()
+    workers.cleanUp()
   }
 }
 

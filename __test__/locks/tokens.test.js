@@ -9,7 +9,7 @@ const { after, test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { administer, useDatabase } = require('../support/database.js')
-const { startMortalServer } = require('../support/restartable-server.js')
+const { startRestartableServer } = require('../support/restartable-server.js')
 const { inProcesses, Worker } = require('../support/processes.js')
 const { extent } = require('../support/variants.js')
 const { inTime, until } = require('../support/waiting.js')
@@ -131,7 +131,7 @@ test('many processes acquire, lose, free and abandon the same locks: each token 
 test('tokens of a lock increase while processes are killed, and the server crashes and recovers', {
   skip: process.platform !== 'linux',
 }, async () => {
-  const server = await startMortalServer()
+  const server = await startRestartableServer()
   const query = async (/** @type {string} */ sql) => {
     const client = new pg.Client({ connectionString: server.url })
     await client.connect()

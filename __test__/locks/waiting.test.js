@@ -9,7 +9,7 @@ const { after, test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
-const { startMortalServer } = require('../support/restartable-server.js')
+const { startRestartableServer } = require('../support/restartable-server.js')
 const { missing, startPooler } = require('../support/pooler.js')
 const { inProcesses } = require('../support/processes.js')
 const { startProxy } = require('../support/proxy.js')
@@ -338,7 +338,7 @@ test('if the table lacks what announces a release, waiters poll often', async ()
 })
 
 test('a wait survives a restart of the server', { skip: process.platform !== 'linux' }, async () => {
-  const server = await startMortalServer()
+  const server = await startRestartableServer()
   try {
     const [holder, waiter] = [new PostgresAdapter(server.url), new PostgresAdapter(server.url)]
     const lease = await holder.lock('outlived', { ttl: 60_000 })

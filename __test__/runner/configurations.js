@@ -15,7 +15,7 @@ const { asRole, onPartitions, throughPooler } = require('../support/route.js')
  * @property {(serverUrl: string) => Promise<Detour>} [detour] how adapters reach the server, if not as its administrator
  * @property {boolean} [isDebian] whether the PostgreSQL is the one that Debian installs, which compiles plans (JIT)
  *
- * @typedef {{ missing: string } | { way: import('../support/route.js').Way, stop: () => Promise<void> }} Detour
+ * @typedef {{ missing: string } | { route: import('../support/route.js').Route, stop: () => Promise<void> }} Detour
  */
 
 const IGNORED =

@@ -63,7 +63,7 @@ async function runOn(serverUrl, configuration, plan, report) {
     TZ,
     GOSCOPE_TEST_URL: serverUrl,
     GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
-    GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
+    GOSCOPE_TEST_ROUTE: JSON.stringify(found?.route ?? {}),
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
   }
   for (const { file, reason } of plan.skips) report.skip(title, nameOf(file), reason)

@@ -17,7 +17,7 @@ const { inTime } = require('./waiting.js')
  * @property {boolean} [naive] takes the pg-based reference instead of this package
  *
  * @typedef {{ name: string, spec: Spec, child: import('node:child_process').ChildProcess, log: string,
- *   ready: Promise<void>, exited: Promise<void>, goneAt: number, frozenUntil: number }} User
+ *   ready: Promise<void>, exited: Promise<void>, goneAt: number, frozenUntil: number }} Worker
  */
 
 const FAKETIME = spawnSync('faketime', ['--version']).status === 0
@@ -44,10 +44,10 @@ const offClock = (offset) => ({
 /** This machine's monotonic clock, in milliseconds. */
 const now = () => Number(process.hrtime.bigint()) / 1e6
 
-class LockUsers {
-  /** @type {User[]} those that are running, and those that have ended */
+class LockWorkers {
+  /** @type {Worker[]} those that are running, and those that have ended */
   all = []
-  #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-lock-users-'))
+  #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-lock-workers-'))
   #keys
 
   /** @param {string[]} keys */
@@ -57,7 +57,7 @@ class LockUsers {
 
   /**
    * @param {Spec} spec
-   * @returns {User}
+   * @returns {Worker}
    */
   start(spec) {
     const name = `p${this.all.length}`
@@ -68,8 +68,8 @@ class LockUsers {
       env: { ...process.env, ...spec.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
-    /** @type {User} */
-    const user = {
+    /** @type {Worker} */
+    const worker = {
       name,
       spec,
       child,
@@ -77,15 +77,15 @@ class LockUsers {
       ready: new Promise((resolve) => child.once('message', () => resolve())),
       exited: new Promise((resolve) =>
         child.once('exit', () => {
-          user.goneAt = now()
+          worker.goneAt = now()
           resolve()
         }),
       ),
       goneAt: Number.POSITIVE_INFINITY,
       frozenUntil: 0,
     }
-    this.all.push(user)
-    return user
+    this.all.push(worker)
+    return worker
   }
 
   get alive() {
@@ -95,30 +95,30 @@ class LockUsers {
   /**
    * Stops a process for a time with SIGSTOP. A third process wakes it, even if this one is killed.
    *
-   * @param {User} user
+   * @param {Worker} worker
    * @param {number} ms
    */
-  freeze(user, ms) {
-    user.frozenUntil = now() + ms
-    const script = `kill -STOP ${user.child.pid}; sleep ${ms / 1000}; kill -CONT ${user.child.pid}`
+  freeze(worker, ms) {
+    worker.frozenUntil = now() + ms
+    const script = `kill -STOP ${worker.child.pid}; sleep ${ms / 1000}; kill -CONT ${worker.child.pid}`
     spawn('sh', ['-c', script], { stdio: 'ignore', detached: true }).unref()
   }
 
   /**
    * Kills a process with SIGKILL, and starts another like it.
    *
-   * @param {User} user
+   * @param {Worker} worker
    */
-  async kill(user) {
-    user.child.kill('SIGKILL')
-    await user.exited
-    return this.start(user.spec)
+  async kill(worker) {
+    worker.child.kill('SIGKILL')
+    await worker.exited
+    return this.start(worker.spec)
   }
 
   /** Lets all processes finish their work. */
   async finish() {
     for (const { child } of this.alive) child.send({ stop: true })
-    await inTime('the end of the lock users', Promise.all(this.all.map(({ exited }) => exited)))
+    await inTime('the end of the lock workers', Promise.all(this.all.map(({ exited }) => exited)))
   }
 
   /** @returns {ReturnType<typeof readLog>[]} */
@@ -137,7 +137,7 @@ class LockUsers {
   }
 }
 
-/** @param {User} user */
+/** @param {Worker} worker */
 function readLog({ log, goneAt, name, spec }) {
   /** @type {Map<number, any>} */
   const calls = new Map()
@@ -154,4 +154,4 @@ function readLog({ log, goneAt, name, spec }) {
   return { name, spec, clock, calls: [...calls.values()] }
 }
 
-module.exports = { FAKETIME, LockUsers, now, offClock }
+module.exports = { FAKETIME, LockWorkers, now, offClock }

@@ -15,12 +15,12 @@ const { until } = require('./waiting.js')
  *
  * @param {Record<string, string>} [settings]
  */
-async function startMortalServer(settings = {}) {
+async function startRestartableServer(settings = {}) {
   const server = await startPostgres({ settings: { log_statement: 'none', ...settings } })
-  return new MortalServer(server)
+  return new RestartableServer(server)
 }
 
-class MortalServer {
+class RestartableServer {
   #pid
   #command
   #data
@@ -167,4 +167,4 @@ function kill(pid, signal) {
   }
 }
 
-module.exports = { startMortalServer }
+module.exports = { startRestartableServer }

@@ -16,21 +16,21 @@ const PACKAGE = path.dirname(require.resolve('goscope-postgres/package.json'))
 /** @type {typeof import('../../cli/migrations.js')} */
 const { cacheTable } = require(path.join(PACKAGE, 'cli/migrations.js'))
 
-/** @typedef {{ host?: string, port?: number, user?: string, password?: string, isHooked?: boolean, isPartitioned?: boolean }} Way */
+/** @typedef {{ host?: string, port?: number, user?: string, password?: string, isHooked?: boolean, isPartitioned?: boolean }} Route */
 
-/** @type {Way} */
-const way = JSON.parse(process.env.GOSCOPE_TEST_WAY ?? '{}')
+/** @type {Route} */
+const route = JSON.parse(process.env.GOSCOPE_TEST_ROUTE ?? '{}')
 
-/** Why a test cannot run this way, for its `skip`; false if it can. */
+/** Why a test cannot run on this route, for its `skip`; false if it can. */
 const without = {
   /** The test has tables made by the adapter. */
-  ddl: way.user ? 'this role may create nothing' : way.isPartitioned ? 'the tables are there already' : false,
+  ddl: route.user ? 'this role may create nothing' : route.isPartitioned ? 'the tables are there already' : false,
   /** The test changes the type of key columns. */
-  plainKeys: way.isPartitioned ? 'the key of a partition cannot be altered' : false,
+  plainKeys: route.isPartitioned ? 'the key of a partition cannot be altered' : false,
   /** The test is about the plan of a statement. */
-  oneTable: way.isPartitioned ? 'a plan reads each partition' : false,
+  oneTable: route.isPartitioned ? 'a plan reads each partition' : false,
   /** The test is about sessions, or sets something in them. */
-  sessions: way.port ? 'the sessions are the pooler’s' : false,
+  sessions: route.port ? 'the sessions are the pooler’s' : false,
 }
 
 /**
@@ -39,7 +39,7 @@ const without = {
  * @param {import('pg').Pool} pool
  */
 function hook(pool) {
-  if (way.isHooked) pool.on('connect', () => {})
+  if (route.isHooked) pool.on('connect', () => {})
 }
 
 /**
@@ -48,9 +48,9 @@ function hook(pool) {
  */
 function adaptersUrl(url) {
   const changed = new URL(url)
-  if (way.port) changed.host = `${way.host}:${way.port}`
-  if (way.user) changed.username = way.user
-  if (way.password) changed.password = way.password
+  if (route.port) changed.host = `${route.host}:${route.port}`
+  if (route.user) changed.username = route.user
+  if (route.password) changed.password = route.password
   return changed.href
 }
 
@@ -74,19 +74,19 @@ function urlAs(url, role) {
  * @param {{ migrated?: boolean, cacheTables?: string[] }} [what]
  */
 async function migrate(query, { migrated = true, cacheTables = [] } = {}) {
-  if (way.isPartitioned && migrated) {
+  if (route.isPartitioned && migrated) {
     const tables = ['cache', ...cacheTables].map((name) => cacheTable(name))
     for (const sql of [migration('schema.sql'), ...tables]) await query(partitioned(sql))
   }
-  if (!way.user) return
+  if (!route.user) return
   // Grants for the tables that tests make by hand.
-  await query(`ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${way.user}`)
+  await query(`ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${route.user}`)
   if (!migrated) return
   await query(migration('schema.sql'))
-  await query(grants(way.user))
+  await query(grants(route.user))
   for (const name of ['cache', ...cacheTables]) {
     await query(cacheTable(name))
-    await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${way.user}`)
+    await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${route.user}`)
   }
 }
 
@@ -100,16 +100,16 @@ const grants = (role) => migration('role.sql').replaceAll('goscope_app', role)
  * @param {string} serverUrl
  * @param {string} settings
  * @param {{ isHooked?: boolean }} [more]
- * @returns {Promise<{ missing: string } | { way: Way, stop: () => Promise<void> }>}
+ * @returns {Promise<{ missing: string } | { route: Route, stop: () => Promise<void> }>}
  */
 async function throughPooler(serverUrl, settings, more) {
   if (pooler.missing) return { missing: pooler.missing }
   const { port, stop } = await pooler.startPooler(serverUrl, settings)
-  return { way: { host: '127.0.0.1', port, ...more }, stop }
+  return { route: { host: '127.0.0.1', port, ...more }, stop }
 }
 
-/** @returns {Promise<{ way: Way, stop: () => Promise<void> }>} */
-const onPartitions = async () => ({ way: { isPartitioned: true }, stop: async () => {} })
+/** @returns {Promise<{ route: Route, stop: () => Promise<void> }>} */
+const onPartitions = async () => ({ route: { isPartitioned: true }, stop: async () => {} })
 
 /** @param {string} serverUrl */
 async function asRole(serverUrl) {
@@ -120,7 +120,7 @@ async function asRole(serverUrl) {
     await client.query(sql).finally(() => client.end())
   }
   await run(`CREATE ROLE ${role.user} LOGIN PASSWORD '${role.password}'`)
-  return { way: role, stop: () => run(`DROP ROLE ${role.user}`) }
+  return { route: role, stop: () => run(`DROP ROLE ${role.user}`) }
 }
 
 module.exports = {
@@ -133,6 +133,6 @@ module.exports = {
   onPartitions,
   throughPooler,
   urlAs,
-  way,
+  route,
   without,
 }

@@ -8,9 +8,9 @@ const pg = require('pg')
 /** @type {Record<string, import('./scenarios.js').Scenario>} by the id of the difference */
 const connections = {
   'own-connections': {
-    async run(side) {
-      const pool = side.newPool()
-      const adapter = side.adapter({}, pool)
+    async run(driver) {
+      const pool = driver.newPool()
+      const adapter = driver.adapter({}, pool)
       await adapter.connect()
       return pool.totalCount
     },
@@ -19,10 +19,10 @@ const connections = {
   },
 
   'type-parsers': {
-    async run(side) {
+    async run(driver) {
       const getTypeParser = (/** @type {any} */ oid, /** @type {any} */ format) =>
         oid === pg.types.builtins.JSONB ? () => 'parsed otherwise' : pg.types.getTypeParser(oid, format)
-      const adapter = side.adapter({}, side.newPool({ types: { getTypeParser } }))
+      const adapter = driver.adapter({}, driver.newPool({ types: { getTypeParser } }))
       await adapter.connect()
       await adapter.set('key', { a: 1 })
       return await adapter.get('key')
@@ -32,13 +32,13 @@ const connections = {
   },
 
   'hook-client': {
-    async run(side) {
+    async run(driver) {
       const seen = new Set()
-      const pool = side.newPool()
+      const pool = driver.newPool()
       pool.on('connect', async (client) => {
         seen.add((await client.query('SELECT 1 AS n')).rows[0].n)
       })
-      const adapter = side.adapter({}, pool)
+      const adapter = driver.adapter({}, pool)
       await adapter.connect()
       await adapter.get('key')
       return [...seen]
@@ -48,9 +48,9 @@ const connections = {
   },
 
   'refused-options': {
-    async run(side) {
-      const pool = side.newPool(/** @type {any} */ ({ stream: () => new net.Socket() }))
-      return await side
+    async run(driver) {
+      const pool = driver.newPool(/** @type {any} */ ({ stream: () => new net.Socket() }))
+      return await driver
         .adapter({}, pool)
         .connect()
         .then(
@@ -63,8 +63,8 @@ const connections = {
   },
 
   'lock-provider': {
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
       const provider = adapter.lock
       return typeof provider === 'undefined' ? 'no provider' : (await provider.acquire('key', 60_000)) && 'taken'

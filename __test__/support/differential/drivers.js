@@ -12,8 +12,8 @@ const AS_IT_NEEDS = '-c jit=off -c TimeZone=UTC -c default_transaction_isolation
 
 const IMPLEMENTATIONS = { reference, ours }
 
-/** The clients of a side, by class and prefix, made when they are first asked for. */
-class Side {
+/** The clients of a driver, by class and prefix, made when they are first asked for. */
+class Driver {
   /** @type {Map<string, any>} */
   #clients = new Map()
   /**
@@ -102,4 +102,4 @@ class Side {
   }
 }
 
-module.exports = { Side }
+module.exports = { Driver }

@@ -1,6 +1,6 @@
 // @ts-check
 // What each allowed difference looks like in a sequence of operations. A function is given what a call did on both
-// sides, and what is left to explain of it; if its difference is part of that, it gives what is then left. It says
+// drivers, and what is left to explain of it; if its difference is part of that, it gives what is then left. It says
 // yes only to what the call must do by our promises, so that it does not cover up for an error of ours.
 'use strict'
 
@@ -100,7 +100,7 @@ const explanations = {
   'accessed-at': (observed) => {
     const { call } = observed
     if (!['get', 'set'].includes(call.method) || call.on === 'results') return undefined
-    // Of the adapter's cache, a `set` on their side does not touch it; of a cache's own table, a `get` does.
+    // Of the adapter's cache, their `set` does not touch it; of a cache's own table, a `get` does.
     const writer = call.method === 'get' ? 'theirs' : 'ours'
     return without(observed, ({ key, theirs, ours }) => {
       if (!theirs || !ours || key !== keyOf(observed)) return false

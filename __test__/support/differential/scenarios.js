@@ -1,5 +1,5 @@
 // @ts-check
-// Known differences that no random sequence shows: each a scenario that runs on an empty schema of either side, and
+// Known differences that no random sequence shows: each a scenario that runs on an empty schema of either driver, and
 // what comes of it there.
 'use strict'
 
@@ -8,14 +8,14 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { startProxy } = require('../proxy.js')
 const { connections } = require('./connection-scenarios.js')
 
-/** @typedef {import('./drivers.js').Side} Side */
+/** @typedef {import('./drivers.js').Driver} Driver */
 
 /**
  * @typedef {object} Scenario
- * @property {(side: Side) => Promise<unknown>} run
+ * @property {(driver: Driver) => Promise<unknown>} run
  * @property {unknown} theirs what comes of it
  * @property {unknown} ours
- * @property {string} [settings] of the sides' sessions
+ * @property {string} [settings] of the drivers' sessions
  */
 
 const MINUTE = 60_000
@@ -37,16 +37,16 @@ const takes = (acquired) =>
 /**
  * Does work while an open transaction holds something.
  *
- * @param {Side} side
+ * @param {Driver} driver
  * @param {string} statement that takes hold
  * @param {'COMMIT' | 'ROLLBACK'} end
  * @param {() => Promise<unknown>[]} work
  * @param {(work: Promise<unknown>[]) => Promise<unknown>} until when the transaction ends
  */
-async function whileHeld(side, statement, end, work, until) {
-  const holder = await side.db.plain.connect()
+async function whileHeld(driver, statement, end, work, until) {
+  const holder = await driver.db.plain.connect()
   try {
-    await holder.query(`BEGIN; SET LOCAL search_path = ${side.schema}; ${statement}`)
+    await holder.query(`BEGIN; SET LOCAL search_path = ${driver.schema}; ${statement}`)
     const pending = work()
     await until(pending)
     await holder.query(end)
@@ -60,13 +60,13 @@ async function whileHeld(side, statement, end, work, until) {
 /**
  * Until that many sessions wait for a lock of another.
  *
- * @param {Side} side
+ * @param {Driver} driver
  * @param {number} count
  */
-async function waiting(side, count) {
+async function waiting(driver, count) {
   const waiters = `SELECT count(*)::int AS n FROM pg_stat_activity
                     WHERE datname = current_database() AND wait_event_type = 'Lock'`
-  while ((await side.db.query(waiters))[0].n < count) await sleep(5)
+  while ((await driver.db.query(waiters))[0].n < count) await sleep(5)
 }
 
 /**
@@ -101,11 +101,11 @@ async function withClock(ahead, work) {
 /**
  * The checkpoints' table as other versions of the schema have it.
  *
- * @param {Side} side
+ * @param {Driver} driver
  * @param {string} type of its whole numbers
  */
-async function makeCheckpoints(side, type) {
-  await side.db.query(`CREATE TABLE ${side.schema}.go_goscope_checkpoints (
+async function makeCheckpoints(driver, type) {
+  await driver.db.query(`CREATE TABLE ${driver.schema}.go_goscope_checkpoints (
     id TEXT PRIMARY KEY, task_id TEXT NOT NULL, sequence ${type} NOT NULL, timestamp BIGINT NOT NULL,
     progress DOUBLE PRECISION NOT NULL, data JSONB NOT NULL, estimated_time_remaining ${type},
     created_at TIMESTAMP DEFAULT NOW())`)
@@ -116,8 +116,8 @@ const checkpoint = (/** @type {any} */ data) => ({ id: 'c', taskId: 't', sequenc
 /** @type {Record<string, Scenario>} by the id of the difference */
 const scenarios = {
   'one-clock': {
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
       await adapter.acquire('report', 30 * MINUTE, 'holder')
       return await withClock(60 * MINUTE, () => takes(adapter.acquire('report', 30 * MINUTE, 'another process')))
@@ -128,8 +128,8 @@ const scenarios = {
 
   'time-zones': {
     settings: '-c TimeZone=Asia/Tokyo',
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
       await adapter.set('key', 'value', 60 * MINUTE)
       return await adapter.get('key')
@@ -139,13 +139,13 @@ const scenarios = {
   },
 
   'atomic-failures': {
-    async run(side) {
-      const adapters = [side.adapter(), side.adapter({}, side.newPool())]
+    async run(driver) {
+      const adapters = [driver.adapter(), driver.adapter({}, driver.newPool())]
       await adapters[0].connect()
       await adapters[0].recordFailure('payments', 10)
       const hold = "SELECT FROM go_goscope_circuit WHERE key = 'circuit:payments' FOR UPDATE"
       const failures = () => adapters.map((it) => it.recordFailure('payments', 10))
-      const counts = await whileHeld(side, hold, 'COMMIT', failures, () => waiting(side, 2))
+      const counts = await whileHeld(driver, hold, 'COMMIT', failures, () => waiting(driver, 2))
       return counts.sort()
     },
     theirs: [2, 2],
@@ -153,12 +153,12 @@ const scenarios = {
   },
 
   'atomic-acquire': {
-    async run(side) {
-      const adapters = [side.adapter(), side.adapter({}, side.newPool())]
+    async run(driver) {
+      const adapters = [driver.adapter(), driver.adapter({}, driver.newPool())]
       await adapters[0].connect()
       const hold = "INSERT INTO go_goscope_locks VALUES ('lock:report', 'a third', '2100-01-01')"
       const work = () => adapters.map((it) => takes(it.acquire('report', MINUTE)))
-      return (await whileHeld(side, hold, 'ROLLBACK', work, () => waiting(side, 2))).sort()
+      return (await whileHeld(driver, hold, 'ROLLBACK', work, () => waiting(driver, 2))).sort()
     },
     theirs: ['23505', 'taken'],
     ours: ['busy', 'taken'],
@@ -166,13 +166,13 @@ const scenarios = {
 
   'locked-rows': {
     settings: '-c TimeZone=UTC -c default_transaction_isolation=read\\ committed -c lock_timeout=200ms',
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
-      await side.db.query(`INSERT INTO ${side.schema}.go_goscope_locks VALUES ('lock:expired', 'x', '2020-01-01')`)
+      await driver.db.query(`INSERT INTO ${driver.schema}.go_goscope_locks VALUES ('lock:expired', 'x', '2020-01-01')`)
       const hold = 'SELECT FROM go_goscope_locks FOR UPDATE'
       const work = () => [takes(adapter.acquire('another', MINUTE))]
-      const [outcome] = await whileHeld(side, hold, 'COMMIT', work, (pending) => Promise.all(pending))
+      const [outcome] = await whileHeld(driver, hold, 'COMMIT', work, (pending) => Promise.all(pending))
       return outcome
     },
     theirs: '55P03',
@@ -180,15 +180,15 @@ const scenarios = {
   },
 
   'expired-locks': {
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
-      const table = `${side.schema}.go_goscope_locks`
-      await side.db.query(
+      const table = `${driver.schema}.go_goscope_locks`
+      await driver.db.query(
         `INSERT INTO ${table} SELECT 'lock:' || n, 'x', '2020-01-01' FROM generate_series(1, 1000) AS n`,
       )
       await adapter.acquire('another', MINUTE)
-      const [{ n }] = await side.db.query(`SELECT count(*)::int AS n FROM ${table}`)
+      const [{ n }] = await driver.db.query(`SELECT count(*)::int AS n FROM ${table}`)
       return n === 1001 ? 'none removed' : n === 1 ? 'all removed' : 'some removed'
     },
     theirs: 'all removed',
@@ -196,16 +196,16 @@ const scenarios = {
   },
 
   'call-order': {
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
       await adapter.set('key', 'old')
       const hold = 'SELECT FROM go_goscope_cache FOR UPDATE'
       const calls = () => [adapter.set('key', 'new'), adapter.get('key')]
-      const [, value] = await whileHeld(side, hold, 'COMMIT', calls, async ([, read]) => {
-        await waiting(side, 1)
+      const [, value] = await whileHeld(driver, hold, 'COMMIT', calls, async ([, read]) => {
+        await waiting(driver, 1)
         // Theirs does not wait for the write that was called before it. Ours does, so it has no end before the write.
-        if (side.name === 'reference') await read
+        if (driver.name === 'reference') await read
       })
       return value
     },
@@ -214,11 +214,11 @@ const scenarios = {
   },
 
   'lost-connections': {
-    async run(side) {
-      const proxy = await startProxy(side.db.url)
-      const pool = side.newPool({ connectionString: proxy.url })
+    async run(driver) {
+      const proxy = await startProxy(driver.db.url)
+      const pool = driver.newPool({ connectionString: proxy.url })
       try {
-        const adapter = side.adapter({}, pool)
+        const adapter = driver.adapter({}, pool)
         await adapter.connect()
         const lock = await adapter.acquire('report', MINUTE)
         proxy.loseNextAnswerTo('DELETE FROM')
@@ -233,8 +233,8 @@ const scenarios = {
   },
 
   'checkpoints-table': {
-    async run(side) {
-      const adapter = side.adapter()
+    async run(driver) {
+      const adapter = driver.adapter()
       await adapter.connect()
       return await failureOf(adapter.save(checkpoint(1)))
     },
@@ -243,33 +243,33 @@ const scenarios = {
   },
 
   'first-use': {
-    run: (side) => failureOf(side.adapter().set('key', 1)),
+    run: (driver) => failureOf(driver.adapter().set('key', 1)),
     theirs: '42P01',
     ours: 'done',
   },
 
   'no-needless-ddl': {
-    async run(side) {
+    async run(driver) {
       // Whoever rolls the application out has made the tables; the application itself may not.
-      await side.adapter().connect()
-      if (side.name === 'reference') await makeCheckpoints(side, 'BIGINT')
-      const options = `-c search_path=${side.schema} -c default_transaction_read_only=on`
-      const pool = side.newPool({ options })
-      return await failureOf(side.adapter({}, pool).connect())
+      await driver.adapter().connect()
+      if (driver.name === 'reference') await makeCheckpoints(driver, 'BIGINT')
+      const options = `-c search_path=${driver.schema} -c default_transaction_read_only=on`
+      const pool = driver.newPool({ options })
+      return await failureOf(driver.adapter({}, pool).connect())
     },
     theirs: '25006',
     ours: 'done',
   },
 
   'foreign-tables': {
-    async run(side) {
+    async run(driver) {
       const role = `goscope_test_${crypto.randomUUID()}`
-      await side.adapter().connect()
-      await side.db.query(`CREATE ROLE "${role}"; ALTER TABLE ${side.schema}.go_goscope_cache OWNER TO "${role}"`)
+      await driver.adapter().connect()
+      await driver.db.query(`CREATE ROLE "${role}"; ALTER TABLE ${driver.schema}.go_goscope_cache OWNER TO "${role}"`)
       try {
-        return await failureOf(side.adapter().set('key', 1))
+        return await failureOf(driver.adapter().set('key', 1))
       } finally {
-        await side.db.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`)
+        await driver.db.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`)
       }
     },
     theirs: 'done',
@@ -277,9 +277,9 @@ const scenarios = {
   },
 
   'checkpoint-prefix': {
-    async run(side) {
-      if (side.name === 'reference') await makeCheckpoints(side, 'BIGINT')
-      const [shop, blog] = ['shop:', 'blog:'].map((keyPrefix) => side.adapter({ keyPrefix }))
+    async run(driver) {
+      if (driver.name === 'reference') await makeCheckpoints(driver, 'BIGINT')
+      const [shop, blog] = ['shop:', 'blog:'].map((keyPrefix) => driver.adapter({ keyPrefix }))
       await shop.save(checkpoint("shop's"))
       await blog.save(checkpoint("blog's"))
       return (await shop.load('c')).data
@@ -289,18 +289,18 @@ const scenarios = {
   },
 
   'zero-estimate': {
-    async run(side) {
-      await makeCheckpoints(side, 'INTEGER')
-      await side.adapter().save({ ...checkpoint(1), estimatedTimeRemaining: 0 })
-      return (await side.adapter().load('c')).estimatedTimeRemaining
+    async run(driver) {
+      await makeCheckpoints(driver, 'INTEGER')
+      await driver.adapter().save({ ...checkpoint(1), estimatedTimeRemaining: 0 })
+      return (await driver.adapter().load('c')).estimatedTimeRemaining
     },
     theirs: undefined,
     ours: 0,
   },
 
   'any-key': {
-    async run(side) {
-      const [adapter, results, cache] = [side.adapter(), side.results(), side.cache()]
+    async run(driver) {
+      const [adapter, results, cache] = [driver.adapter(), driver.results(), driver.cache()]
       await adapter.connect()
       await results.connect()
       await cache.initialize()
@@ -317,11 +317,11 @@ const scenarios = {
   },
 
   'index-names': {
-    async run(side) {
-      await side.adapter().connect()
-      await side.cache().initialize()
+    async run(driver) {
+      await driver.adapter().connect()
+      await driver.cache().initialize()
       const indexes = `SELECT count(*)::int AS n FROM pg_indexes WHERE schemaname = $1 AND tablename = 'cache'`
-      const [{ n }] = await side.db.query(indexes, [side.schema])
+      const [{ n }] = await driver.db.query(indexes, [driver.schema])
       return `${n - 1} beside the primary key`
     },
     theirs: '0 beside the primary key',
@@ -329,17 +329,17 @@ const scenarios = {
   },
 
   'table-names': {
-    async run(side) {
-      const names = ['web-sessions', `${side.schema}.sessions`, 'select']
-      return await Promise.all(names.map((tableName) => failureOf(side.cache({ tableName }).initialize())))
+    async run(driver) {
+      const names = ['web-sessions', `${driver.schema}.sessions`, 'select']
+      return await Promise.all(names.map((tableName) => failureOf(driver.cache({ tableName }).initialize())))
     },
     theirs: ['42601', '42601', '42601'],
     ours: ['done', 'done', 'done'],
   },
 
   'default-lock-ttl': {
-    async run(side) {
-      const adapter = side.adapter({ defaultLockTTL: MINUTE })
+    async run(driver) {
+      const adapter = driver.adapter({ defaultLockTTL: MINUTE })
       await adapter.connect()
       return await takes(adapter.acquire('report'))
     },
@@ -348,20 +348,20 @@ const scenarios = {
   },
 
   'create-tables': {
-    async run(side) {
-      await side.adapter({ createTables: false }).connect()
+    async run(driver) {
+      await driver.adapter({ createTables: false }).connect()
       const tables = 'SELECT count(*)::int AS n FROM pg_tables WHERE schemaname = $1'
-      return (await side.db.query(tables, [side.schema]))[0].n
+      return (await driver.db.query(tables, [driver.schema]))[0].n
     },
     theirs: 3,
     ours: 0,
   },
 
   'is-connected': {
-    async run(side) {
-      await side.adapter().connect()
-      const pool = side.newPool({ idleTimeoutMillis: 10 })
-      const adapter = side.adapter({}, pool)
+    async run(driver) {
+      await driver.adapter().connect()
+      const pool = driver.newPool({ idleTimeoutMillis: 10 })
+      const adapter = driver.adapter({}, pool)
       await adapter.connect()
       const isConnected = adapter.isConnected()
       while (pool.totalCount > 0) await sleep(5)
@@ -372,8 +372,8 @@ const scenarios = {
   },
 
   'disconnect-twice': {
-    async run(side) {
-      const adapter = side.adapter({}, side.newPool())
+    async run(driver) {
+      const adapter = driver.adapter({}, driver.newPool())
       await adapter.disconnect()
       return await failureOf(adapter.disconnect())
     },

@@ -1,5 +1,5 @@
 // @ts-check
-// Runs a sequence of operations on both sides and compares after each: what it gave, and what stands in the table.
+// Runs a sequence of operations on both drivers and compares after each: what it gave, and what stands in the table.
 'use strict'
 
 const { isDeepStrictEqual } = require('node:util')
@@ -10,7 +10,7 @@ const tables = require('./tables.js')
 /** @typedef {{ value: any } | { error: { name: string, code: any } }} Outcome */
 
 /**
- * @typedef {object} Observed an operation and how the sides differ after it
+ * @typedef {object} Observed an operation and how the drivers differ after it
  * @property {Call} call
  * @property {Outcome} theirs
  * @property {Outcome} ours
@@ -35,8 +35,8 @@ class Comparison {
 
   /**
    * @param {import('./drivers.js').Database} db
-   * @param {import('./drivers.js').Side} reference
-   * @param {import('./drivers.js').Side} ours
+   * @param {import('./drivers.js').Driver} reference
+   * @param {import('./drivers.js').Driver} ours
    * @param {Difference[]} allowed
    */
   constructor(db, reference, ours, allowed) {
@@ -52,7 +52,7 @@ class Comparison {
    */
   async run(sequence) {
     await tables.emptyAll(this.db)
-    for (const side of [this.reference, this.ours]) side.startAnew()
+    for (const driver of [this.reference, this.ours]) driver.startAnew()
     const state = { drawn: new Map(), lookups: new Map() }
     for (const operation of sequence) {
       this.operations++
@@ -71,8 +71,8 @@ class Comparison {
    */
   async #compare(call, { drawn, lookups }) {
     // A handle that only one of them gave has no counterpart.
-    const sides = [this.reference, this.ours]
-    if (call.taken && !sides.every((side) => side.handles.has(call.taken?.n ?? -1))) return
+    const drivers = [this.reference, this.ours]
+    if (call.taken && !drivers.every((driver) => driver.handles.has(call.taken?.n ?? -1))) return
 
     const table = tables.tableOf(call)
     const before = await tables.read(this.db, table)
@@ -132,15 +132,15 @@ class Comparison {
 
 /**
  * @param {Call} call
- * @param {import('./drivers.js').Side} side
+ * @param {import('./drivers.js').Driver} driver
  * @returns {Promise<Outcome>}
  */
-async function outcome(call, side) {
-  const target = call.taken ? side.handles.get(call.taken.n) : side.client(call.on, call.prefix)
+async function outcome(call, driver) {
+  const target = call.taken ? driver.handles.get(call.taken.n) : driver.client(call.on, call.prefix)
   try {
     const value = await target[call.method](...call.args)
     if (call.method !== 'acquire' || value === null) return { value: inOrder(call, value) }
-    side.handles.set(call.n, value)
+    driver.handles.set(call.n, value)
     return { value: `a handle: ${Object.keys(value).sort().join()}` }
   } catch (error) {
     const { name, code } = /** @type {any} */ (error)

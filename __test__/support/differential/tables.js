@@ -1,5 +1,5 @@
 // @ts-check
-// What stands in the tables of both sides: read, compared, made alike again.
+// What stands in the tables of both drivers: read, compared, made alike again.
 'use strict'
 
 const { isDeepStrictEqual } = require('node:util')
@@ -9,7 +9,7 @@ const { ADVANCE_MS, PREFIXES } = require('./operations.js')
 /** @typedef {{ key: string, theirs?: Row, ours?: Row }} RowDifference */
 /** @typedef {Record<string, any>} Row times are in ms since the epoch, everything else is text */
 /** @typedef {Map<string, Row>} Rows by key */
-/** @typedef {{ now: number, theirs: Rows, ours: Rows }} Contents of one table on both sides, and the server's time */
+/** @typedef {{ now: number, theirs: Rows, ours: Rows }} Contents of one table of both drivers, and the server's time */
 
 /** @type {Record<string, { table: string, key: string, times: string[], rest: string[] }>} */
 const TABLES = {
@@ -102,13 +102,13 @@ async function read(db, name) {
     ...rest.map((column) => `'${column}', ${unprefixed(name, column)}`),
   ]
   const of = (/** @type {string} */ schema) =>
-    `SELECT '${schema}' AS side, ${unprefixed(name, key)} AS key, json_build_object(${columns.join(', ')}) AS row FROM ${schema}.${table}`
+    `SELECT '${schema}' AS driver, ${unprefixed(name, key)} AS key, json_build_object(${columns.join(', ')}) AS row FROM ${schema}.${table}`
   const rows = await db.query(`
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now, side, key, row
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now, driver, key, row
       FROM (VALUES (1)) AS one LEFT JOIN (${of('reference')} UNION ALL ${of('ours')}) AS rows ON true`)
-  const side = (/** @type {string} */ name) =>
-    new Map(rows.filter((row) => row.side === name).map(({ key, row }) => [key, row]))
-  return { now: rows[0].now, theirs: side('reference'), ours: side('ours') }
+  const driver = (/** @type {string} */ name) =>
+    new Map(rows.filter((row) => row.driver === name).map(({ key, row }) => [key, row]))
+  return { now: rows[0].now, theirs: driver('reference'), ours: driver('ours') }
 }
 
 /**
