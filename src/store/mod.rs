@@ -22,15 +22,12 @@ mod computing;
 mod conditional;
 mod counter;
 mod entries;
-mod holders;
 mod idempotency;
 mod indexes;
 mod inspection;
 mod join;
 mod json;
 mod keys;
-mod leases;
-mod lines;
 mod locks;
 mod owner;
 mod relation;
@@ -39,7 +36,6 @@ mod source;
 mod subscription;
 mod table;
 mod template;
-mod until_free;
 
 use std::sync::Arc;
 
@@ -48,8 +44,7 @@ pub use checkpoints::{Checkpoint, Checkpoints};
 pub use circuits::{Circuit, Circuits};
 pub use idempotency::Idempotency;
 pub use inspection::Inspection;
-pub use leases::Wanted;
-pub use locks::Locks;
+pub use locks::{Locks, Wanted};
 pub use subscription::CircuitSubscription;
 
 use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Engine, Reply, Request, Retry};
