@@ -1,5 +1,5 @@
 // @ts-check
-// Imports point downward, also in cli/ and lib/, and no file of these is in a circle of imports.
+// Imports point downward, also in cli/ and lib/, and no file of these is in a circle of imports. JSON is made in src/node/.
 'use strict'
 
 const fs = require('node:fs')
@@ -22,6 +22,12 @@ const LAYERS = [
 ]
 /** The first layer of the engine: above it, the engine's modules are not visible. */
 const ENGINE = LAYERS.findIndex(([part = '']) => part.startsWith('engine/'))
+/** Below src/node/, code that reads or writes JSON. All of it is between the store and the server. */
+const JSON_OF_TABLES = [
+  'src/store/cells.rs', // checks values that a row holds
+  'src/store/digested.rs', // what a row holds beside its value
+  'src/store/inspection/server.rs', // an argument of a statement
+]
 /** They list modules and re-export. */
 const MAPS = ['src/lib.rs', 'src/engine/mod.rs']
 
@@ -45,6 +51,11 @@ function checkCrate() {
     }
     // The tests of a module come last, and may import what they like.
     const [code = ''] = fs.readFileSync(path.join(root, file), 'utf8').split('#[cfg(test)]')
+    // The second is an object in the text of a `format!`.
+    const makesJson = /\bserde_json\b|\{\{\\?"/.test(code)
+    if (makesJson && /^src\/(?:store|engine)\//.test(file) && !JSON_OF_TABLES.includes(file)) {
+      problems.push(`${file} makes or reads JSON, which is for src/node/ only`)
+    }
     for (const [, found = ''] of code.matchAll(/^[^/\n]*\bcrate::(\w+(?:::\w+)*)/gm)) {
       const name = found.replaceAll('::', '/')
       // What its mod.rs re-exports.

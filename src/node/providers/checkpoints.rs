@@ -38,8 +38,15 @@ impl Checkpoints {
         data: String,
         estimated_time_remaining: Option<i64>,
     ) {
-        let checkpoint =
-            store::Checkpoint { id, task_id, sequence, timestamp, progress, data, estimated_time_remaining };
+        let checkpoint = store::GivenCheckpoint {
+            id,
+            task_id,
+            sequence,
+            timestamp,
+            progress,
+            data,
+            estimated_time_remaining,
+        };
         self.store.save(checkpoint, self.calls.reply(slot, Operation::Save));
     }
 

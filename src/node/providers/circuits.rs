@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use napi::Error as NapiError;
+use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
 use crate::node::calls::Calls;
@@ -44,9 +46,12 @@ impl Circuits {
         failure_count: i64,
         last_failure_time: Option<f64>,
         last_success_time: Option<f64>,
-    ) {
+    ) -> Result<()> {
+        let state = store::CircuitState::named(&state)
+            .ok_or_else(|| NapiError::from_reason(format!("'{state}' is no state of a circuit breaker")))?;
         let circuit = store::Circuit { state, failure_count, last_failure_time, last_success_time };
         self.store.set_state(key, circuit, self.calls.reply(slot, Operation::SetState));
+        Ok(())
     }
 
     #[napi(catch_unwind)]
@@ -70,9 +75,9 @@ impl Circuits {
         // A weak reference: the environment's end does not wait for a subscription that may still have a
         // notification.
         let queue = Arc::downgrade(&self.calls.queue);
-        let notify = move |state| {
+        let notify = move |circuit| {
             if let Some(queue) = queue.upgrade() {
-                queue.notify(subscription, state);
+                queue.notify(subscription, circuit);
             }
         };
         lock(&self.subscriptions).insert(subscription, self.store.subscribe(key, notify));

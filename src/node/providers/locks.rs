@@ -50,7 +50,8 @@ impl Locks {
         token: Option<String>,
     ) {
         let reply = self.calls.reply(slot, Operation::Extend);
-        self.store.extend(key, ttl, owner, retry_time, lease, token.as_deref(), reply);
+        let token = token.as_deref().and_then(store::Token::parse);
+        self.store.extend(key, ttl, owner, retry_time, lease, token, reply);
     }
 
     /// Acquires a lock when it is free. `lease` is the number that identifies this wait and the lease that results
@@ -72,7 +73,7 @@ impl Locks {
         let queue = Arc::downgrade(&self.calls.queue);
         let lost = move || {
             if let Some(queue) = queue.upgrade() {
-                queue.notify(lease, "null".into());
+                queue.notify(lease, ());
             }
         };
         self.store.lock(lease, wanted, lost, self.calls.reply(slot, Operation::Lock));
@@ -97,7 +98,8 @@ impl Locks {
 
     #[napi(catch_unwind)]
     pub fn release(&self, slot: u32, key: String, owner: String, token: Option<String>) {
-        self.store.release(key, owner, token.as_deref(), self.calls.reply(slot, Operation::Release));
+        let token = token.as_deref().and_then(store::Token::parse);
+        self.store.release(key, owner, token, self.calls.reply(slot, Operation::Release));
     }
 
     /// Releases a lock that is not used any more, also while the pool is being ended. From now on the release is
@@ -105,7 +107,7 @@ impl Locks {
     #[napi(catch_unwind)]
     pub fn give_back(&self, slot: u32, key: String, owner: String, ttl: f64) {
         self.store.give_back(key, owner, ttl, Some(self.calls.only_counted(Operation::Release)));
-        self.calls.queue.reply(slot).settle(Ok("null".into()));
+        self.calls.queue.reply(slot).settle(Ok(()));
     }
 
     /// Whether the lock still belonged to the owner.

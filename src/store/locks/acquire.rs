@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::provider::Locks;
 use super::release::give_back;
-use super::token::{stored, token};
+use super::token::Token;
 use crate::engine::{AccessMode, Answer, Arg, Kind, Reply, Request};
 use crate::store::call::Found;
 use crate::store::cells::Cells;
 use crate::store::template::{Template, one_or_many};
-use crate::store::{json, ttl_arg};
+use crate::store::ttl_arg;
 use crate::tuning::leases;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
@@ -91,15 +91,22 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 
 const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
 
+/// A lock that was granted to its caller.
+#[derive(Clone)]
+pub struct Grant {
+    pub owner: String,
+    /// None if the table has no tokens.
+    pub token: Option<Token>,
+}
+
 impl Locks {
-    /// `token,owner` if the lock was taken, else null. The token is empty if there are none. Without an `owner` a
-    /// UUIDv4 is drawn.
+    /// None if another owner holds the lock. Without an `owner` a UUIDv4 is drawn.
     ///
     /// After a broken connection it is unknown whether the server took the lock. Running the statement again with the
     /// same owner settles it: it takes the lock, or finds it taken by this very call. If no run succeeds and the
     /// owner was drawn here, no caller knows the owner. Then the lock is released in the background as soon as the
     /// server can be reached. A lock under the caller's own name may have been theirs before, and is left to them.
-    pub fn acquire(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) {
+    pub fn acquire(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply<Option<Grant>>) {
         self.place.engine.submit(self.acquisition(key, ttl, owner, reply));
     }
 
@@ -111,39 +118,48 @@ impl Locks {
         ttl: f64,
         owner: Option<String>,
         retry_time: Duration,
-        reply: Reply,
+        reply: Reply<Option<Grant>>,
     ) {
         self.place.engine.submit(self.acquisition(key, ttl, owner, reply).retrying_for(retry_time).owed());
     }
 
-    fn acquisition(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply) -> Request {
+    fn acquisition(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: Option<String>,
+        reply: Reply<Option<Grant>>,
+    ) -> Request {
         let drawn = owner.is_none();
         let owner = owner.unwrap_or_else(|| Uuid::new_v4().to_string());
         let undo = drawn.then(|| {
             let (locks, key, owner) = (self.clone(), key.clone(), owner.clone());
             move || give_back(&locks, key, owner, ttl, None)
         });
-        let granted = owner.clone();
+        let mut granted = owner.clone();
         let (mut renewals, mut draws) = (0, 0);
         let read = move |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
+            let Some(row) = found.rows.first() else { return Ok(Answer::Done(None)) };
             if row.cell(1)? && renewals < leases::STALE_RENEWALS {
                 renewals += 1;
                 return Ok(Answer::Again);
             }
-            if row.len() == 2 {
-                return Ok(Answer::Done(json::text(&format!(",{granted}"))));
-            }
-            // Too far: the row is in place now, and the next run draws under its lock.
-            let Some(token) = token(row.cell(2)?, row.cell(3)?) else {
-                draws += 1;
-                return if draws < leases::TOKEN_DRAWS {
-                    Ok(Answer::Again)
-                } else {
-                    Err(row.unreadable(3, NOT_DRAWN))
-                };
+            let token = match row.len() {
+                2 => None,
+                _ => match Token::new(row.cell(2)?, row.cell(3)?) {
+                    Some(token) => Some(token),
+                    // Too far: the row is in place now, and the next run draws under its lock.
+                    None => {
+                        draws += 1;
+                        return if draws < leases::TOKEN_DRAWS {
+                            Ok(Answer::Again)
+                        } else {
+                            Err(row.unreadable(3, NOT_DRAWN))
+                        };
+                    }
+                },
             };
-            Ok(Answer::Done(json::text(&format!("{token},{granted}"))))
+            Ok(Answer::Done(Some(Grant { owner: std::mem::take(&mut granted), token })))
         };
         let request = self.request(
             &ACQUIRE,
@@ -157,23 +173,5 @@ impl Locks {
             Some(undo) => request.if_unsettled(undo),
             None => request,
         }
-    }
-}
-
-/// A lock that was granted, with what identifies one lease of it.
-pub(super) struct Granted {
-    pub(super) key: String,
-    pub(super) owner: String,
-    /// The number that the row stores for this lease; none if the table has no tokens.
-    pub(super) stored: Option<i64>,
-}
-
-impl Granted {
-    /// From the answer of [`Locks::acquire`]; none if the lock was not granted.
-    pub(super) fn read(key: String, answer: &str) -> Option<Self> {
-        let granted: String = serde_json::from_str(answer).ok()?;
-        let (token, owner) = granted.split_once(',')?;
-        let stored = token.parse().ok().map(stored);
-        Some(Self { key, owner: owner.to_owned(), stored })
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::acquire::Granted;
+use super::acquire::Grant;
 use super::provider::Locks;
+use super::token::Token;
 use crate::engine::{AccessMode, Arg, Kind, Reply, Request};
 use crate::store::call::{Found, any_row};
 use crate::store::template::Template;
@@ -63,8 +64,8 @@ impl Locks {
         owner: String,
         left: Option<f64>,
         lease: Option<u32>,
-        token: Option<&str>,
-        reply: Reply,
+        token: Option<Token>,
+        reply: Reply<bool>,
     ) {
         let (leases, sent) = (self.leases.clone(), Instant::now());
         let extended = move || {
@@ -85,14 +86,15 @@ impl Locks {
     /// `retry_time`. `extended` is called if it was extended, before a later call on this lock is answered.
     pub(super) fn renew(
         &self,
-        lease: &Granted,
+        key: String,
+        grant: &Grant,
         ttl: f64,
         retry_time: Duration,
         extended: impl FnMut() + Send + 'static,
-        reply: Reply,
+        reply: Reply<bool>,
     ) {
-        let Granted { key, owner, stored } = lease;
-        let request = self.extension(key.clone(), ttl, owner.clone(), *stored, extended, reply);
+        let stored = grant.token.map(Token::stored);
+        let request = self.extension(key, ttl, grant.owner.clone(), stored, extended, reply);
         self.place.engine.submit(request.retrying_for(retry_time));
     }
 
@@ -103,7 +105,7 @@ impl Locks {
         owner: String,
         stored: Option<i64>,
         mut extended: impl FnMut() + Send + 'static,
-        reply: Reply,
+        reply: Reply<bool>,
     ) -> Request {
         let rest = [Arg::text(owner), ttl_arg(Some(ttl)), Arg::Int(stored)];
         let read = move |found: Found<'_>| {

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::provider::Locks;
 use crate::engine::{AccessMode, Answer, Error, Kind, Reply};
-use crate::store::call::Found;
+use crate::store::call::{Found, one_row};
 use crate::store::cells::Cells;
 use crate::store::template::{Template, one_or_many};
-use crate::store::{LONGEST_TTL_MS, json};
 use crate::time::millis;
 use crate::tuning::leases;
 
@@ -71,22 +70,32 @@ static HOLDER_LEFT: Template = Template::of_one(
     &[Kind::Text],
 );
 
+/// The holder of a lock, until the last moment of its lease.
+pub struct Holder {
+    pub owner: String,
+    /// In milliseconds since the epoch.
+    pub expires_at: i64,
+}
+
+/// The holder of a lock that a caller waits for.
+pub(super) struct HeldLease {
+    pub(super) owner: String,
+    /// The remaining time of its lease.
+    pub(super) left: Duration,
+}
+
 impl Locks {
-    pub fn is_valid(&self, key: String, owner: String, reply: Reply) {
+    pub fn is_valid(&self, key: String, owner: String, reply: Reply<bool>) {
         let read = move |found: Found<'_>| {
             let holder = found.rows.first().map(|row| row.cell::<&str>(1)).transpose()?;
-            Ok(Answer::Done((holder == Some(owner.as_str())).to_string()))
+            Ok(Answer::Done(holder == Some(owner.as_str())))
         };
         self.place.engine.submit(self.request(&HOLDER, AccessMode::Shared, key, [], read, reply));
     }
 
-    /// `{ owner, expiresAt }`, or null if no process holds the lock.
-    pub fn holder(&self, key: String, reply: Reply) {
-        let read = |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
-            let (owner, expires_at) = (json::text(row.cell(1)?), row.cell::<i64>(2)?);
-            Ok(Answer::Done(format!(r#"{{"owner":{owner},"expiresAt":{expires_at}}}"#)))
-        };
+    /// None if no process holds the lock.
+    pub fn holder(&self, key: String, reply: Reply<Option<Holder>>) {
+        let read = one_row(|_, row| Ok(Holder { owner: row.cell(1)?, expires_at: row.cell(2)? }));
         self.place.engine.submit(self.request(&HOLDER_UNTIL, AccessMode::Shared, key, [], read, reply));
     }
 
@@ -97,7 +106,7 @@ impl Locks {
         key: &str,
         mark: bool,
         retry_time: Option<Duration>,
-    ) -> Result<Option<(String, Duration)>, Error> {
+    ) -> Result<Option<HeldLease>, Error> {
         let found = self.held_by(key, mark, retry_time).await?;
         if !mark || found.is_some() {
             return Ok(found);
@@ -105,7 +114,7 @@ impl Locks {
         // It may be free by now. Or the mark was refused without an error, by a policy that hides rows from UPDATE:
         // then no release is announced, and the next try is soon, but not at once.
         let found = self.held_by(key, false, retry_time).await?;
-        Ok(found.map(|(owner, left)| (owner, left.min(leases::LAST_POLL))))
+        Ok(found.map(|HeldLease { owner, left }| HeldLease { owner, left: left.min(leases::LAST_POLL) }))
     }
 
     async fn held_by(
@@ -113,14 +122,9 @@ impl Locks {
         key: &str,
         mark: bool,
         retry_time: Option<Duration>,
-    ) -> Result<Option<(String, Duration)>, Error> {
+    ) -> Result<Option<HeldLease>, Error> {
         let (reply, outcome) = Reply::awaited();
-        let read = |found: Found<'_>| {
-            // JSON has no word for a lease without end.
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
-            let (owner, left) = (json::text(row.cell(1)?), row.cell::<f64>(2)?.min(LONGEST_TTL_MS));
-            Ok(Answer::Done(format!("[{owner},{left}]")))
-        };
+        let read = one_row(|_, row| Ok(HeldLease { owner: row.cell(1)?, left: millis(row.cell(2)?) }));
         let (statement, mode) =
             if mark { (&AWAIT, AccessMode::Exclusive) } else { (&HOLDER_LEFT, AccessMode::Shared) };
         let request = self.request(statement, mode, key.to_owned(), [], read, reply);
@@ -128,8 +132,6 @@ impl Locks {
             Some(retry_time) => request.retrying_for(retry_time),
             None => request,
         });
-        let json = outcome.await?;
-        let holder: Option<(String, f64)> = serde_json::from_str(&json).unwrap_or(None);
-        Ok(holder.map(|(owner, left)| (owner, millis(left))))
+        outcome.await
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::acquire::Granted;
+use super::acquire::Grant;
 use super::provider::Locks;
 use crate::sync::lock;
 use crate::time::millis;
@@ -20,7 +20,8 @@ pub(super) struct Leases {
 
 /// A lease, as far as this process knows it.
 pub(super) struct Lease {
-    pub(super) granted: Granted,
+    pub(super) key: String,
+    pub(super) grant: Grant,
     state: Mutex<LeaseState>,
     /// Notified when the holder has extended the lease, or when it is no longer to be renewed.
     pub(super) changed: Notify,
@@ -36,9 +37,9 @@ pub(super) struct LeaseState {
 
 impl Lease {
     /// It was requested at `sent`, for `ttl`.
-    pub(super) fn new(granted: Granted, sent: Instant, ttl: f64) -> Self {
+    pub(super) fn new(key: String, grant: Grant, sent: Instant, ttl: f64) -> Self {
         let state = LeaseState { end: end_of(sent, ttl), ttl, is_over: false };
-        Self { granted, state: Mutex::new(state), changed: Notify::new() }
+        Self { key, grant, state: Mutex::new(state), changed: Notify::new() }
     }
 
     pub(super) fn state(&self) -> LeaseState {

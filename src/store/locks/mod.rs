@@ -13,5 +13,8 @@ mod token;
 mod until_free;
 mod waiting;
 
+pub use acquire::Grant;
+pub use holders::Holder;
 pub use provider::Locks;
-pub use waiting::Wanted;
+pub use token::Token;
+pub use waiting::{WaitEnd, Wanted};

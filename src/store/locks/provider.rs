@@ -80,14 +80,14 @@ impl Locks {
     }
 
     /// A request that may run again when its outcome is unknown: the owner makes a second run harmless.
-    pub(super) fn request<const N: usize>(
+    pub(super) fn request<T: Send + 'static, const N: usize>(
         &self,
         statement: &'static Template,
         mode: AccessMode,
         key: String,
         rest: [Arg; N],
-        read: impl FnMut(Found<'_>) -> Result<Answer, Error> + Send + 'static,
-        reply: Reply,
+        read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
+        reply: Reply<T>,
     ) -> Request {
         let accesses = self.place.on_key(&key, mode);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, read);

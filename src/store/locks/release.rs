@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::provider::Locks;
-use super::token::stored;
+use super::token::Token;
 use crate::engine::{AccessMode, Arg, Error, FutureOutcome, Kind, Reply, Retry};
 use crate::store::call::{KeyCall, any_row, nothing};
 use crate::store::template::{DELETE_BY_KEY, Template};
@@ -45,7 +45,7 @@ static RELEASE_ONE: Template = Template::of_one(
 
 impl Locks {
     /// `token`: the lease's.
-    pub fn release(&self, key: String, owner: String, token: Option<&str>, reply: Reply) {
+    pub fn release(&self, key: String, owner: String, token: Option<Token>, reply: Reply<()>) {
         let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
         let request = self.request(&RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request);
@@ -58,31 +58,31 @@ impl Locks {
     /// pooler's session cannot be terminated. With the condition it leaves alone a lease that the same owner has
     /// acquired since. In a session of our own that cannot happen, and a handle serves any lease that its owner
     /// holds, as documented.
-    pub(super) fn if_shared(&self, token: Option<&str>) -> Option<i64> {
+    pub(super) fn if_shared(&self, token: Option<Token>) -> Option<i64> {
         let is_shared = self.place.engine.shares_sessions();
-        token.filter(|_| is_shared)?.parse().ok().map(stored)
+        token.filter(|_| is_shared).map(Token::stored)
     }
 
     /// As [`release`](Self::release), and returns whether the lock was still the owner's.
-    pub fn release_one(&self, key: String, owner: String, reply: Reply) {
+    pub fn release_one(&self, key: String, owner: String, reply: Reply<bool>) {
         let request =
             self.request(&RELEASE_ONE, AccessMode::Exclusive, key, [Arg::text(owner)], any_row, reply);
         self.place.engine.submit(request);
     }
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
-    pub fn force_release(&self, key: String, reply: Reply) {
+    pub fn force_release(&self, key: String, reply: Reply<()>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, &DELETE_BY_KEY, "key", key, [], nothing);
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// Releases a lock that its holder does not want, as soon as the server can be reached.
-    pub fn give_back(&self, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
+    pub fn give_back(&self, key: String, owner: String, ttl: f64, counted: Option<Reply<()>>) {
         give_back(self, key, owner, ttl, counted);
     }
 
-    fn owed_release(&self, key: String, owner: String) -> FutureOutcome {
+    fn owed_release(&self, key: String, owner: String) -> FutureOutcome<()> {
         let (reply, outcome) = Reply::awaited();
         let rest = [Arg::text(owner), Arg::Int(None)];
         let request = self.request(&RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
@@ -94,7 +94,7 @@ impl Locks {
 /// Releases a lock that is not used any more. Ends when the server has released it, or when the lease has run out.
 /// The end of the pool, and of the process, waits for that, within a limit. `counted` takes the outcome of the first
 /// attempt.
-pub(super) fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Option<Reply>) {
+pub(super) fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, counted: Option<Reply<()>>) {
     const PAUSE: Duration = Duration::from_millis(500);
     let until = Instant::now() + millis(ttl);
     // The first attempt runs at its own place among the calls on this key.

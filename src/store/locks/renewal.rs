@@ -40,7 +40,8 @@ pub(super) async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
             move || lease.renewed(sent, ttl)
         };
         let retry_time = end.saturating_duration_since(sent);
-        if !lease.submit_renewal(ttl, || locks.renew(&lease.granted, ttl, retry_time, renewed, reply)) {
+        let submit = || locks.renew(lease.key.clone(), &lease.grant, ttl, retry_time, renewed, reply);
+        if !lease.submit_renewal(ttl, submit) {
             continue;
         }
         let outcome = tokio::select! {
@@ -48,9 +49,9 @@ pub(super) async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
             // No answer in time. The request may still succeed, but no code can rely on that.
             () = sleep_until(end.into()) => None,
         };
-        match outcome.as_ref().map(|outcome| outcome.as_deref()) {
-            Some(Ok("true")) | None => {}
-            Some(Ok(_)) => return !lease.state().is_over,
+        match outcome {
+            Some(Ok(true)) | None => {}
+            Some(Ok(false)) => return !lease.state().is_over,
             Some(Err(Error::Closed)) => {
                 tokio::select! {
                     () = sleep_until(end.into()) => {}

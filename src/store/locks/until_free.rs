@@ -1,6 +1,7 @@
 //! Waiting until a lock is free, without taking it.
 
 use super::changes::Changes;
+use super::holders::HeldLease;
 use super::provider::Locks;
 use crate::engine::{Error, Reply};
 use crate::tuning::leases;
@@ -12,11 +13,11 @@ impl Locks {
         key: String,
         retries: bool,
         given_up: impl Future<Output = ()> + Send + 'static,
-        reply: Reply,
+        reply: Reply<()>,
     ) {
         let locks = self.clone();
         self.place.engine.in_background(async move {
-            reply.settle(until_free(&locks, &key, retries, given_up).await.map(|()| "null".into()));
+            reply.settle(until_free(&locks, &key, retries, given_up).await);
         });
     }
 }
@@ -42,8 +43,8 @@ async fn until_another_holder(locks: &Locks, key: &str, retries: bool) -> Result
     let mut changes = Changes::new(locks.listen(key));
     let mut first = None;
     let mut retry_time = None;
-    while let Some((holder, left)) = locks.await_release(key, true, retry_time).await? {
-        if *first.get_or_insert_with(|| holder.clone()) != holder {
+    while let Some(HeldLease { owner, left }) = locks.await_release(key, true, retry_time).await? {
+        if *first.get_or_insert_with(|| owner.clone()) != owner {
             break;
         }
         retry_time = retries.then_some(leases::MAX_RETRY_TIME);

@@ -24,14 +24,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
-use super::acquire::Granted;
+use super::acquire::Grant;
 use super::changes::Changes;
+use super::holders::HeldLease;
 use super::leases::Lease;
 use super::lines::Place;
 use super::provider::Locks;
 use super::renewal::renew;
 use crate::engine::{Error, FutureOutcome, Reply};
-use crate::store::json;
 use crate::time::millis;
 use crate::tuning::leases;
 
@@ -45,9 +45,25 @@ pub struct Wanted {
     pub renew: bool,
 }
 
+/// How a wait for a lock has ended.
+pub enum WaitEnd {
+    Granted(Grant),
+    /// The time is up. `holder`: the last one that was seen, if any was.
+    TimedOut {
+        holder: Option<String>,
+    },
+    GivenUp,
+}
+
 impl Locks {
     /// Takes a lock as soon as it is free; see [`waiting`](super::waiting).
-    pub fn lock(&self, number: u32, wanted: Wanted, lost: impl FnOnce() + Send + 'static, reply: Reply) {
+    pub fn lock(
+        &self,
+        number: u32,
+        wanted: Wanted,
+        lost: impl FnOnce() + Send + 'static,
+        reply: Reply<WaitEnd>,
+    ) {
         lock_when_free(self, number, wanted, lost, reply);
     }
 
@@ -57,14 +73,13 @@ impl Locks {
     }
 }
 
-/// Takes the lock as soon as it is free. The reply is `token,owner` as [`Locks::acquire`] has it, `{ "holder" }` when
-/// the time is up, or null if the wait was given up. `lost` is called if a lease that is renewed is lost.
+/// Takes the lock as soon as it is free. `lost` is called if a lease that is renewed is lost.
 pub(super) fn lock_when_free(
     locks: &Locks,
     number: u32,
     wanted: Wanted,
     lost: impl FnOnce() + Send + 'static,
-    reply: Reply,
+    reply: Reply<WaitEnd>,
 ) {
     let given_up = locks.leases().begin_wait(number);
     let place = Place::at_the_end(locks.engine(), locks.name_in_line(&wanted.key));
@@ -106,11 +121,11 @@ struct Waiting {
 /// A try that is under way.
 struct Attempt {
     sent: Instant,
-    outcome: FutureOutcome,
+    outcome: FutureOutcome<Option<Grant>>,
 }
 
 enum End {
-    Granted { granted: String, sent: Instant },
+    Granted { grant: Grant, sent: Instant },
     TimeIsUp,
     GivenUp,
 }
@@ -136,8 +151,8 @@ impl Waiting {
                 return Ok(end);
             }
             if self.is_one_try {
-                self.holder =
-                    self.locks.await_release(&self.wanted.key, false, None).await?.map(|(owner, _)| owner);
+                let held = self.locks.await_release(&self.wanted.key, false, None).await?;
+                self.holder = held.map(|held| held.owner);
                 return Ok(End::TimeIsUp);
             }
             if changes.subscription.is_none() {
@@ -149,7 +164,7 @@ impl Waiting {
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             };
             let left = match marked {
-                Ok(Some((owner, left))) => {
+                Ok(Some(HeldLease { owner, left })) => {
                     (self.holder, unseen) = (Some(owner), 0);
                     left
                 }
@@ -182,18 +197,13 @@ impl Waiting {
         let deadline = if self.is_one_try { None } else { self.deadline };
         let why = tokio::select! {
             biased;
-            outcome = &mut outcome => {
-                let granted = outcome?;
-                return Ok((granted != "null").then_some(End::Granted { granted, sent }));
-            }
+            outcome = &mut outcome => return Ok(outcome?.map(|grant| End::Granted { grant, sent })),
             why = given_up(&self.given_up, deadline) => why,
         };
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
         self.locks.engine().owe(async move {
-            if let Ok(granted) = outcome.await
-                && let Some(granted) = Granted::read(key, &granted)
-            {
-                locks.give_back(granted.key, granted.owner, ttl, None);
+            if let Ok(Some(grant)) = outcome.await {
+                locks.give_back(key, grant.owner, ttl, None);
             }
         });
         Ok(Some(why))
@@ -207,27 +217,20 @@ impl Waiting {
         }
     }
 
-    fn report(&self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> String {
+    fn report(&mut self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> WaitEnd {
         match end {
-            End::GivenUp => "null".into(),
-            End::TimeIsUp => {
-                format!(
-                    r#"{{"holder":{}}}"#,
-                    self.holder.as_deref().map_or_else(|| "null".into(), json::text)
-                )
-            }
-            End::Granted { granted, sent } => {
-                if let Some(lease) = Granted::read(self.wanted.key.clone(), &granted) {
-                    self.keep(lease, sent, number, lost);
-                }
-                granted
+            End::GivenUp => WaitEnd::GivenUp,
+            End::TimeIsUp => WaitEnd::TimedOut { holder: self.holder.take() },
+            End::Granted { grant, sent } => {
+                self.keep(grant.clone(), sent, number, lost);
+                WaitEnd::Granted(grant)
             }
         }
     }
 
     /// From here on its end is known under its number, and is moved if that is wanted.
-    fn keep(&self, granted: Granted, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
-        let lease = Arc::new(Lease::new(granted, sent, self.wanted.ttl));
+    fn keep(&self, grant: Grant, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
+        let lease = Arc::new(Lease::new(self.wanted.key.clone(), grant, sent, self.wanted.ttl));
         self.locks.leases().keep(number, lease.clone());
         if self.wanted.renew {
             let locks = self.locks.clone();
