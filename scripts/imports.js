@@ -1,6 +1,6 @@
 // @ts-check
 // Imports point downward: in the crate, and between the folders of JavaScript. No file of cli/ and lib/ is in a circle of
-// imports.
+// imports. JSON is made in src/node/.
 'use strict'
 
 const fs = require('node:fs')
@@ -25,6 +25,12 @@ const LAYERS = [
 const ENGINE = LAYERS.findIndex(([part = '']) => part.startsWith('engine/'))
 /** The folders of JavaScript from the top down, in the same way. So only tests import from tests. */
 const FOLDERS = [['__test__'], ['bench', 'examples'], ['reference', 'scripts'], ['bin'], ['cli'], ['lib']]
+/** Below src/node/, code that reads or writes JSON. All of it is between the store and the server. */
+const JSON_OF_TABLES = [
+  'src/store/cells.rs', // checks values that a row holds
+  'src/store/digested.rs', // what a row holds beside its value
+  'src/store/inspection/server.rs', // an argument of a statement
+]
 /** They list modules and re-export. */
 const MAPS = ['src/lib.rs', 'src/engine/mod.rs']
 
@@ -48,6 +54,11 @@ function checkCrate() {
     }
     // The tests of a module come last, and may import what they like.
     const [code = ''] = fs.readFileSync(path.join(root, file), 'utf8').split('#[cfg(test)]')
+    // The second is an object in the text of a `format!`.
+    const makesJson = /\bserde_json\b|\{\{\\?"/.test(code)
+    if (makesJson && /^src\/(?:store|engine)\//.test(file) && !JSON_OF_TABLES.includes(file)) {
+      problems.push(`${file} makes or reads JSON, which is for src/node/ only`)
+    }
     for (const [, found = ''] of code.matchAll(/^[^/\n]*\bcrate::(\w+(?:::\w+)*)/gm)) {
       const name = found.replaceAll('::', '/')
       // What its mod.rs re-exports.

@@ -22,6 +22,7 @@ use napi::{Error as NapiError, JsString, sys};
 use napi_derive::napi;
 
 use super::completions::Completions;
+use super::outputs::Output;
 use super::poller::Poller;
 use super::questions::{Question, Questions};
 use super::runtime::SharedRuntime;
@@ -108,8 +109,8 @@ impl Queue {
     }
 
     /// Reports the outcome to the caller in `slot`.
-    pub(super) fn reply(self: &Arc<Self>, slot: u32) -> Reply {
-        Reply::to(self.clone(), Caller { slot, operation: 0, since: 0 })
+    pub(super) fn reply<T: Output>(self: &Arc<Self>, slot: u32) -> Reply<T> {
+        Reply::to(self.clone(), Caller { slot, operation: 0, since: 0 }, T::json)
     }
 
     /// The current time, in nanoseconds since the queue was made.
@@ -129,8 +130,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn notify(&self, subscription: u32, json: String) {
-        self.push([Message::Notified { subscription, json }]);
+    pub(super) fn notify(&self, subscription: u32, notification: impl Output) {
+        self.push([Message::Notified { subscription, json: notification.json() }]);
     }
 
     pub(super) fn ask(&self, id: u32, question: Question) {
@@ -271,7 +272,7 @@ impl Bridge {
             for engine in owing {
                 engine.until_nothing_is_owed().await;
             }
-            reply.settle(Ok("null".into()));
+            reply.settle(Ok(()));
         });
     }
 
@@ -285,7 +286,7 @@ impl Bridge {
                 () = wait.given_up() => {}
                 () = tokio::time::sleep(time) => {}
             }
-            reply.settle(Ok("null".into()));
+            reply.settle(Ok(()));
         });
     }
 

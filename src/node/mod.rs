@@ -15,7 +15,9 @@ mod calls;
 mod completions;
 mod finalizers;
 mod inspection;
+mod json;
 mod operation;
+mod outputs;
 #[cfg_attr(not(unix), path = "no_poller.rs")]
 mod poller;
 mod pool;

@@ -112,7 +112,7 @@ impl Pool {
         let (engine, reply) = (self.engine.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
             engine.until_nothing_is_owed().await;
-            reply.settle(Ok("null".into()));
+            reply.settle(Ok(()));
         });
     }
 
@@ -122,7 +122,7 @@ impl Pool {
         let (engine, reply) = (self.engine.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
             engine.close().await;
-            reply.settle(Ok("null".into()));
+            reply.settle(Ok(()));
         });
     }
 }

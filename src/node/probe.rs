@@ -15,7 +15,7 @@ static READS_ON_LOOP: AtomicU32 = AtomicU32::new(0);
 #[napi(catch_unwind)]
 #[allow(unreachable_pub, dead_code)] // exported to JavaScript
 pub fn panic_in_call(bridge: &Bridge, slot: u32) {
-    let reply = bridge.queue().reply(slot);
+    let reply = bridge.queue().reply::<()>(slot);
     bridge.runtime.handle().spawn(async move {
         let _reply = reply;
         panic!("a panic on purpose");

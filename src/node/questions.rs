@@ -46,13 +46,13 @@ enum Answer {
 /// A hook's query. If it is given up with its connection, it fails as if the connection was terminated.
 struct Asked {
     sql: String,
-    reply: Option<Reply>,
+    reply: Option<Reply<Value>>,
 }
 
 impl Asked {
     fn answer(mut self, answer: Result<Vec<SimpleQueryMessage>, Error>) {
         if let Some(reply) = self.reply.take() {
-            reply.settle(answer.map(|messages| results(&messages).to_string()));
+            reply.settle(answer.map(|messages| results(&messages)));
         }
     }
 }
@@ -119,7 +119,7 @@ impl Questions {
         }
     }
 
-    pub(super) fn run_hook_query(&self, id: u32, sql: String, reply: Reply) {
+    pub(super) fn run_hook_query(&self, id: u32, sql: String, reply: Reply<Value>) {
         let statements = match lock(&self.waiting).as_ref().and_then(|waiting| waiting.get(&id)) {
             Some(Answer::ConnectHook { statements, .. }) => statements.clone(),
             _ => {

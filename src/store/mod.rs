@@ -21,16 +21,13 @@ mod citus;
 mod computing;
 mod conditional;
 mod counter;
+mod digested;
 mod entries;
-mod holders;
 mod idempotency;
 mod indexes;
 mod inspection;
 mod join;
-mod json;
 mod keys;
-mod leases;
-mod lines;
 mod locks;
 mod owner;
 mod relation;
@@ -39,30 +36,33 @@ mod source;
 mod subscription;
 mod table;
 mod template;
-mod until_free;
+mod value;
 
 use std::sync::Arc;
 
 pub use cache::Cache;
-pub use checkpoints::{Checkpoint, Checkpoints};
-pub use circuits::{Circuit, Circuits};
-pub use idempotency::Idempotency;
-pub use inspection::Inspection;
-pub use leases::Wanted;
-pub use locks::Locks;
+pub use checkpoints::{Checkpoints, GivenCheckpoint, SavedCheckpoint};
+pub use circuits::{Circuit, CircuitState, Circuits};
+pub use computing::{Observed, Seen, Version};
+pub use entries::Entry;
+pub use idempotency::{Idempotency, Remembered};
+pub use inspection::{Inspection, Report};
+pub use keys::Key;
+pub use locks::{Grant, Holder, Locks, Token, WaitEnd, Wanted};
 pub use subscription::CircuitSubscription;
 
 use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Engine, Reply, Request, Retry};
 use keys::Prefix;
 pub use table::Durability;
 use table::{Connect, Table};
+pub use value::Value;
 
 /// The longest possible TTL, in milliseconds: a lease that ends later than this from now would not fit a JavaScript
 /// `Date`, in which the pg-based adapter reads it. About 272,000 years.
 const LONGEST_TTL_MS: f64 = 8.6e15;
 
 /// Makes the missing parts of these providers' tables.
-pub fn connect(engine: &Arc<Engine>, tables: Vec<TableRef>, reply: Reply) {
+pub fn connect(engine: &Arc<Engine>, tables: Vec<TableRef>, reply: Reply<()>) {
     let tables = tables.into_iter().map(|table| table.0).collect();
     engine.submit(Request::preparation(Arc::new(Connect(tables)), reply));
 }
@@ -82,12 +82,18 @@ impl Place {
         Arc::new(Self { engine: engine.clone(), table, prefix })
     }
 
-    fn submit(&self, accesses: Accesses, call: impl Call + 'static, retry: Retry, reply: Reply) {
+    fn submit<C: Call>(&self, accesses: Accesses, call: C, retry: Retry, reply: Reply<C::Output>) {
         self.engine.submit(self.request(accesses, call, retry, reply));
     }
 
-    fn request(&self, accesses: Accesses, call: impl Call + 'static, retry: Retry, reply: Reply) -> Request {
-        Request::new(accesses, self.table.clone(), Box::new(call), retry, reply)
+    fn request<C: Call>(
+        &self,
+        accesses: Accesses,
+        call: C,
+        retry: Retry,
+        reply: Reply<C::Output>,
+    ) -> Request {
+        Request::new(accesses, self.table.clone(), call, retry, reply)
     }
 
     /// The accesses of a call on one key.

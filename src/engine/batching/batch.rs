@@ -231,7 +231,7 @@ impl Run<'_> {
         }
         self.before_answering(done.len());
         let _answered = self.engine.io.mode.answer(done.iter().map(|(_, calls)| calls).sum());
-        // First the callers, then the next in line: see `Request::settle`.
+        // First the callers, then the next in line: see `Request::fail`.
         drop(completions);
         self.engine.leave(done);
         again
@@ -262,7 +262,7 @@ impl Run<'_> {
             return Some(request);
         }
         self.before_answering(1);
-        request.settle(Err(error.clone()));
+        request.fail(error.clone());
         None
     }
 }
@@ -352,22 +352,23 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::engine::batching::call::{Answer, Call};
     use crate::engine::batching::prepare::NothingToPrepare;
     use crate::engine::batching::reply::Reply;
-    use crate::engine::batching::request::{Answer, Call};
     use crate::engine::batching::scheduling::access::Accesses;
 
     /// Its answer always asks for another run.
     struct AsksAgain;
 
     impl Call for AsksAgain {
-        fn bind(&mut self, _: usize) -> Arc<Statement> {
+        type Output = ();
+        fn bind(&mut self) -> Arc<Statement> {
             unreachable!("it is not sent")
         }
         fn args(&self) -> &[Arg] {
             &[]
         }
-        fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
+        fn read(&mut self, _: &[Row]) -> Result<Answer<()>, Error> {
             Ok(Answer::Again)
         }
     }
@@ -375,9 +376,8 @@ mod tests {
     #[test]
     fn a_call_that_always_asks_for_another_run_pauses_and_ends() {
         let (reply, outcome) = Reply::awaited();
-        let call = Box::new(AsksAgain);
         let mut request =
-            Request::new(Accesses::default(), Arc::new(NothingToPrepare), call, Retry::Never, reply);
+            Request::new(Accesses::default(), Arc::new(NothingToPrepare), AsksAgain, Retry::Never, reply);
         let mut pauses = Vec::new();
         while let Answered::Again(again) = request.answer(&[], &mut Completions::default()) {
             request = again;

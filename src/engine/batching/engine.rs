@@ -258,7 +258,7 @@ impl Drop for Engine {
 }
 
 fn refuse(requests: Vec<Request>, error: &Error) {
-    requests.into_iter().for_each(|request| request.settle(Err(error.clone())));
+    requests.into_iter().for_each(|request| request.fail(error.clone()));
 }
 
 #[cfg(test)]
@@ -301,7 +301,7 @@ mod tests {
     fn a_panic_under_the_lock_freezes_nothing() {
         let (runtime, engine) = engine(1);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut request = Request::for_test(0, Accesses::new(&[]), None);
+            let mut request = Request::for_test(0, Accesses::new(&[]));
             request.enlist(&engine);
             let mut state = engine.state();
             let decisions = engine.decide_in(&mut state, Event::Submitted(vec![request]));
@@ -319,7 +319,7 @@ mod tests {
         engine.allow_on_loop();
         let request = |resource| {
             let access = Access { resource, mode: AccessMode::Exclusive };
-            Request::for_test(0, Accesses::new(&[access]), None)
+            Request::for_test(0, Accesses::new(&[access]))
         };
         engine.submit(request(1));
         assert!(engine.io.mode.is_on_loop() && engine.wants_poll());

@@ -103,7 +103,7 @@ pub(crate) async fn run_round(engine: Arc<Engine>, mut requests: Vec<Request>) {
     let mut still_blocked = Vec::new();
     for (request, error) in blocked {
         match over_limit(&checkout, &request, &error) {
-            Some(error) => request.settle(Err(error)),
+            Some(error) => request.fail(error),
             None => still_blocked.push(request),
         }
     }

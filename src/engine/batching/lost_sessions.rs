@@ -185,12 +185,12 @@ impl LostSessions {
         };
         // Without the lock: a settled request admits the next one, which may need the lock.
         for Waiting { request, outcome, .. } in late {
-            request.settle(Err(outcome.unwrap_or(Error::QueryTimeout)));
+            request.fail(outcome.unwrap_or(Error::QueryTimeout));
         }
         let mut again = Vec::new();
         for Waiting { request, outcome, .. } in ended.into_iter().flat_map(|session| session.waiting) {
             match outcome {
-                Some(error) => request.settle(Err(error)),
+                Some(error) => request.fail(error),
                 None => again.push(request),
             }
         }
@@ -218,7 +218,7 @@ impl LostSessions {
             waiting.flat_map(|session| session.waiting.extract_if(.., gives_up)).collect()
         };
         for Waiting { request, outcome, .. } in refused {
-            request.settle(Err(outcome.unwrap_or_else(|| error.clone())));
+            request.fail(outcome.unwrap_or_else(|| error.clone()));
         }
     }
 }

@@ -1,4 +1,5 @@
 pub(crate) mod batch;
+pub(crate) mod call;
 pub(crate) mod closing;
 pub(crate) mod engine;
 pub(crate) mod io;

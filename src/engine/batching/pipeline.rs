@@ -146,7 +146,7 @@ pub(crate) fn hopeful(engine: &Engine, requests: Vec<Request>, error: &Error) ->
             request.note_retry();
             retries.push(delayed_retry(request));
         } else {
-            request.settle(Err(error.clone()));
+            request.fail(error.clone());
         }
     }
     retries

@@ -21,6 +21,15 @@ use crate::engine::{
     Statement,
 };
 
+/// What an inspection has found: JSON text that the server has made.
+pub struct Report(String);
+
+impl Report {
+    pub fn into_json(self) -> String {
+        self.0
+    }
+}
+
 pub struct Inspection {
     engine: Arc<Engine>,
     locks: Source,
@@ -60,7 +69,7 @@ impl Inspection {
     }
 
     /// One of the named inspections; `args` are the arguments of its statement beyond the prefix.
-    pub fn look(&self, what: &str, args: Vec<Option<String>>, reply: Reply) {
+    pub fn look(&self, what: &str, args: Vec<Option<String>>, reply: Reply<Option<Report>>) {
         if what == "server" {
             let (session, call) = server::look();
             return self.submit(session, call, reply);
@@ -91,21 +100,20 @@ impl Inspection {
     }
 
     /// The lock under this key as an application gives it, in a list of one or none.
-    pub fn lock(&self, key: String, reply: Reply) {
+    pub fn lock(&self, key: String, reply: Reply<Option<Report>>) {
         let read = |found: Found<'_>| answer(found.rows);
         let call = KeyCall::new(&self.locks.place, &rows::LOCK, "key", key, [], read);
         self.submit(self.locks.place.table.clone(), call, reply);
     }
 
     /// Without accesses: it waits for no other call, and none waits for it.
-    fn submit(&self, prepare: Arc<dyn Prepare>, call: impl Call + 'static, reply: Reply) {
-        self.engine.submit(Request::new(
-            Accesses::default(),
-            prepare,
-            Box::new(call),
-            Retry::Harmless,
-            reply,
-        ));
+    fn submit(
+        &self,
+        prepare: Arc<dyn Prepare>,
+        call: impl Call<Output = Option<Report>>,
+        reply: Reply<Option<Report>>,
+    ) {
+        self.engine.submit(Request::new(Accesses::default(), prepare, call, Retry::Harmless, reply));
     }
 }
 
@@ -131,7 +139,9 @@ struct OfTable {
 }
 
 impl Call for OfTable {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+    type Output = Option<Report>;
+
+    fn bind(&mut self) -> Arc<Statement> {
         self.table.shape().statement(self.statement)
     }
 
@@ -139,7 +149,7 @@ impl Call for OfTable {
         &self.args
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
         answer(rows)
     }
 }
@@ -159,7 +169,9 @@ fn of_catalogue(sql: &str, args: Vec<Option<String>>) -> OfCatalogue {
 }
 
 impl Call for OfCatalogue {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+    type Output = Option<Report>;
+
+    fn bind(&mut self) -> Arc<Statement> {
         self.statement.clone()
     }
 
@@ -167,12 +179,12 @@ impl Call for OfCatalogue {
         &self.args
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
         answer(rows)
     }
 }
 
-fn answer(rows: &[Row]) -> Result<Answer, Error> {
+fn answer(rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
     let text = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
-    Ok(Answer::Done(text.unwrap_or("null").to_owned()))
+    Ok(Answer::Done(text.map(|text| Report(text.to_owned()))))
 }

@@ -1,0 +1,20 @@
+//! Distributed locks: one row per lock, held until the server's clock passes `expires_at`.
+
+mod acquire;
+mod changes;
+mod extend;
+mod holders;
+mod leases;
+mod lines;
+mod provider;
+mod release;
+mod renewal;
+mod token;
+mod until_free;
+mod waiting;
+
+pub use acquire::Grant;
+pub use holders::Holder;
+pub use provider::Locks;
+pub use token::Token;
+pub use waiting::{WaitEnd, Wanted};
