@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 use crate::engine::batching::call::{Call, Pending, PendingCall, Preparation, Progress};
-use crate::engine::batching::engine::Engine;
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::{Completions, Reply};
 use crate::engine::batching::scheduling::access::Accesses;
@@ -26,6 +25,15 @@ pub enum Retry {
     Never,
     /// Yes: it reads, or a second run by the same owner changes nothing.
     Harmless,
+}
+
+/// Where requests are listed while they are under way.
+pub(crate) trait Register: Send + Sync {
+    /// Called once for each request that has entered, whatever its outcome: its accesses, and the number of calls that
+    /// it stood for.
+    fn leave(self: Arc<Self>, settled: Vec<(Accesses, usize)>);
+    /// The same, if a panic may unwind through a caller that holds a lock of the register's.
+    fn leave_later(self: Arc<Self>, settled: Vec<(Accesses, usize)>);
 }
 
 pub struct Request {
@@ -51,7 +59,7 @@ pub struct Request {
     is_owed: bool,
     /// Called if the call fails after a run that may have been carried out, so that the store can undo that run.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
-    engine: Weak<Engine>,
+    register: Option<Weak<dyn Register>>,
 }
 
 impl Request {
@@ -85,7 +93,7 @@ impl Request {
             calls: 1,
             is_owed: false,
             unsettled: None,
-            engine: Weak::new(),
+            register: None,
         }
     }
 
@@ -101,7 +109,7 @@ impl Request {
         self
     }
 
-    /// Has it accepted even while the engine is being closed: part of what [`Engine::owe`] runs.
+    /// Has it accepted even while the engine is being closed: part of what `Engine::owe` runs.
     pub fn owed(mut self) -> Self {
         self.is_owed = true;
         self
@@ -127,13 +135,13 @@ impl Request {
         self.call.note_retry();
     }
 
-    pub(crate) fn enlist(&mut self, engine: &Arc<Engine>) {
-        self.engine = Arc::downgrade(engine);
+    pub(crate) fn enlist(&mut self, register: Weak<dyn Register>) {
+        self.register = Some(register);
     }
 
     /// It has not been accepted.
     pub(crate) fn delist(&mut self) {
-        self.engine = Weak::new();
+        self.register = None;
     }
 
     /// None if preparing was all there is to do.
@@ -182,7 +190,7 @@ impl Request {
 
     /// What is needed to end the accesses of a request whose callers have their outcome: the rest is only memory.
     pub(crate) fn retire(mut self) -> (Accesses, usize) {
-        self.engine = Weak::new();
+        self.register = None;
         (std::mem::take(&mut self.accesses), self.calls_under_way())
     }
 }
@@ -244,13 +252,12 @@ pub(crate) enum Answered {
 impl Drop for Request {
     fn drop(&mut self) {
         self.call.abandon();
-        if let Some(engine) = self.engine.upgrade() {
-            let left = [(std::mem::take(&mut self.accesses), self.calls_under_way())];
+        if let Some(register) = self.register.take().and_then(|register| register.upgrade()) {
+            let left = vec![(std::mem::take(&mut self.accesses), self.calls_under_way())];
             if std::thread::panicking() {
-                // The panic may unwind through a caller that holds the engine's lock, which `leave` takes.
-                engine.clone().in_background(async move { engine.leave(left.into()) });
+                register.leave_later(left);
             } else {
-                engine.leave(left.into());
+                register.leave(left);
             }
         }
     }
