@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio_postgres::Row;
 
-use super::{Report, answer, catalogue};
+use super::catalogue;
+use super::report::{Report, answer};
 use crate::engine::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement};
 
 /// The call, and the part that learns from the connection that will run it whether the session is its own.
