@@ -114,8 +114,8 @@ test('the native runtime has one thread, and ends with the last environment', {
 
 test('no global that outlives an environment keeps the package', () => {
   const sources = fs
-    .readdirSync(path.join(root, 'src/node'))
-    .filter((name) => name !== 'probe.rs') // in no release build
+    .readdirSync(path.join(root, 'src/node'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.rs') && name !== 'probe.rs') // which is in no release build
     .map((name) => fs.readFileSync(path.join(root, 'src/node', name), 'utf8'))
   const statics = sources.join('\n').match(/^ *(?:pub(?:\(\w+\))? )?static .*/gm)
   assert.deepEqual(statics, ['static SHARED: Mutex<Weak<SharedRuntime>> = Mutex::new(Weak::new());'])
