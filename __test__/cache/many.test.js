@@ -272,6 +272,44 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.get('together'), 1_000)
   })
 
+  test(`${title}: increments that wait for each other share a statement, and each returns its own sum`, async () => {
+    const cache = await make()
+    // Those that differ in sign or TTL, or are written with an exponent, do not add up with the one before.
+    const numbers = Array.from({ length: 400 }, (_, n) => [1, 2.25, 40, 1e6, 0, -3, -0.5, 2 ** -20][(n >> 4) % 8] ?? 0)
+    for (const key of ['shared', LONG.slice(3)]) {
+      let sum = 0
+      const expected = numbers.map((number) => (sum += number))
+      const { count, sum: calls } = cache.metrics().statements
+      const ttl = (/** @type {number} */ n) => (n < 200 ? 60_000 : undefined)
+      const sums = await Promise.all(numbers.map((number, n) => cache.increment(key, number, ttl(n))))
+      assert.deepStrictEqual(sums, expected)
+      assert.equal(await cache.get(key), sum)
+      const { statements } = cache.metrics()
+      assert.ok(statements.sum - calls >= 400)
+      assert.ok(statements.count - count < 200, `${statements.count - count} statements`)
+    }
+  })
+
+  test(`${title}: increments that share a statement are exact, and each is rejected if there is no number`, async () => {
+    const cache = await make()
+    await cache.set('exact', 0.1)
+    const tenths = await Promise.all(Array.from({ length: 40 }, () => cache.increment('exact', 0.1)))
+    assert.deepStrictEqual(
+      tenths,
+      Array.from({ length: 40 }, (_, n) => (n + 2) / 10),
+    )
+    await cache.set('no sum', 'text')
+    const all = await Promise.allSettled(Array.from({ length: 40 }, () => cache.increment('no sum')))
+    const codes = all.map((one) => one.status === 'rejected' && one.reason.code)
+    assert.deepStrictEqual(new Set(codes), new Set(['ERR_CACHE_NOT_A_NUMBER']))
+    assert.equal(await cache.get('no sum'), 'text')
+    // One that has run out starts again, with the first of them.
+    await cache.set('over', 50, 0.001)
+    await sleep(2)
+    const anew = await Promise.all([3, 4, 5].map((number) => cache.increment('over', number)))
+    assert.deepStrictEqual(anew, [3, 7, 12])
+  })
+
   test(`${title}: compareAndSet replaces a value that is equal as JSON, and no other`, async () => {
     const db = await database
     const cache = await make()

@@ -8,7 +8,7 @@ use super::call::{Found, KeyCall, PlainCall, any_row, nothing, one_row};
 use super::cells::Cells;
 use super::computing::{self, Observed, Seen, Version};
 use super::conditional::{REPLACE, SET_IF_ABSENT};
-use super::counter::{self, INCREMENT};
+use super::counter::Increment;
 use super::definition::{Definition, Durability};
 use super::digested;
 use super::entries::{self, Write, is_written};
@@ -222,8 +222,8 @@ impl Cache {
 
     /// The sum; none if the entry holds no number to add to. `by` is a JSON number.
     pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<Value>>) {
-        let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
-        self.write(&INCREMENT, key, args, 1, counter::sum, reply);
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        self.place.submit(accesses, Increment::new(&self.place, key, by, ttl), Retry::Never, reply);
     }
 
     /// Whether the value was stored in place of the expected one; none stands for an entry that is absent or expired.

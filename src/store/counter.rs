@@ -1,10 +1,16 @@
 //! Numbers to which many callers add.
 
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
 use super::call::Found;
-use super::entries::{SWEEP, entries, entry};
+use super::decimal::Decimal;
+use super::entries::{SWEEP, Write, entries, entry};
+use super::place::{Place, ttl_arg};
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{Error, Kind};
+use crate::engine::{Answer, Arg, Call, Error, Kind, Statement};
 
 /// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
 ///
@@ -17,7 +23,7 @@ use crate::engine::{Error, Kind};
 /// again.
 ///
 /// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
-pub(super) static INCREMENT: Template = one_or_many!(
+static INCREMENT: Template = one_or_many!(
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
     one: entry!(),
@@ -49,7 +55,103 @@ RETURNING entry.key::text,
 )
 .sweeping(SWEEP);
 
+const NO_SUM: &str = "the sum is no number: a trigger of the table may change it";
+
+/// Adds a number. Additions to one entry that wait in line for it are made as one:
+///
+/// * The statement adds the sum of their numbers. Each caller gets the sum as of its own addition: the new value, less
+///   the numbers that came after. All of this is decimal and exact.
+/// * They have equal TTLs, so it does not matter which of them starts the entry.
+/// * Their numbers have the same sign, so every sum on the way lies between the old value and the new one. If the
+///   statement leaves the entry alone, it does so for all of them: the entry holds no number, or the new value is
+///   beyond the numbers of JavaScript. In that case one by one the first of them might still have been added. For
+///   this the old value must be within 10^24 of the last number of JavaScript, which is about 10^308 and has its
+///   neighbour 10^292 away. (A number that JavaScript writes with an exponent, as from 10^21, is added alone.)
+pub(super) struct Increment {
+    write: Write<Option<Value>, 3>,
+    /// What the calls add, in their order; empty if there has been no other call to add up with.
+    numbers: Vec<Decimal>,
+    is_summed: bool,
+}
+
+impl Increment {
+    /// `by` is a JSON number.
+    pub(super) fn new(place: &Arc<Place>, key: String, by: String, ttl: Option<f64>) -> Self {
+        let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
+        Self { write: Write::new(place, &INCREMENT, key, args, sum), numbers: Vec::new(), is_summed: false }
+    }
+
+    /// What this call adds; none if that has an exponent.
+    fn by(&mut self) -> Option<Decimal> {
+        match &self.write.given()[1] {
+            Arg::Text(Some(by)) => Decimal::parse(by),
+            _ => None,
+        }
+    }
+
+    /// The sum of each call, given that of the last one.
+    fn sums(&self, last: Option<Value>) -> Result<Vec<Option<Value>>, Error> {
+        let Some(last) = last else { return Ok(self.numbers.iter().map(|_| None).collect()) };
+        let mut sum = Decimal::parse(last.as_json()).ok_or_else(|| Error::other(NO_SUM))?;
+        let mut sums = Vec::with_capacity(self.numbers.len());
+        for number in self.numbers.iter().rev() {
+            sums.push(Some(Value::new(sum.to_string())));
+            sum = sum.subtract(number);
+        }
+        sums.reverse();
+        Ok(sums)
+    }
+}
+
+impl Call for Increment {
+    type Output = Option<Value>;
+
+    fn bind(&mut self) -> Arc<Statement> {
+        // Once: a call may run again.
+        if !self.is_summed
+            && let Some(sum) = self.numbers.iter().cloned().reduce(|sum, number| sum.add(&number))
+        {
+            self.write.given()[1] = Arg::text(sum.to_string());
+        }
+        self.is_summed = true;
+        self.write.bind()
+    }
+
+    fn args(&self) -> &[Arg] {
+        self.write.args()
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Value>>, Error> {
+        let answer = self.write.read(rows)?;
+        match answer {
+            Answer::Done(sum) if !self.numbers.is_empty() => self.sums(sum).map(Answer::Each),
+            answer => Ok(answer),
+        }
+    }
+
+    fn is_coalescable(&self) -> bool {
+        true
+    }
+
+    fn coalesce(&mut self, next: &mut Self) -> bool {
+        let has_same_ttl = self.write.given()[2] == next.write.given()[2];
+        if self.is_summed || !has_same_ttl || !self.write.is_on_key_of(&next.write) {
+            return false;
+        }
+        if self.numbers.is_empty() {
+            let own = self.by();
+            self.numbers.extend(own);
+        }
+        let (Some(first), Some(by)) = (self.numbers.first(), next.by()) else { return false };
+        let has_same_sign = first.is_negative() == by.is_negative();
+        if has_same_sign {
+            self.numbers.push(by);
+        }
+        has_same_sign
+    }
+}
+
 /// The sum; none if the entry was left alone.
-pub(super) fn sum(found: &Found<'_>) -> Result<Option<Value>, Error> {
+fn sum(found: &Found<'_>) -> Result<Option<Value>, Error> {
     found.rows.first().map(|row| found.value(row, 2)).transpose()
 }

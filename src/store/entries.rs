@@ -172,6 +172,15 @@ impl<T, const N: usize> Write<T, N> {
         }
     }
 
+    pub(super) fn is_on_key_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.place, &other.place) && self.key == other.key
+    }
+
+    /// The arguments as the call was given them: before the statement is chosen.
+    pub(super) fn given(&mut self) -> &mut [Arg; N] {
+        &mut self.args
+    }
+
     /// With so many values among its arguments.
     pub(super) fn of_values(self, values: usize) -> Self {
         Self { values, ..self }

@@ -21,6 +21,7 @@ mod citus;
 mod computing;
 mod conditional;
 mod counter;
+mod decimal;
 mod definition;
 mod digested;
 mod entries;

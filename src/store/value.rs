@@ -5,8 +5,8 @@
 pub struct Value(String);
 
 impl Value {
-    pub(super) fn new(json: &str) -> Self {
-        Self(json.to_owned())
+    pub(super) fn new(json: impl Into<String>) -> Self {
+        Self(json.into())
     }
 
     pub fn as_json(&self) -> &str {

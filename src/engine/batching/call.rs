@@ -178,3 +178,60 @@ impl PendingCall for Preparation {
         self.0.take();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::sync::lock;
+
+    /// Counts calls of one kind; `KIND` makes types of its own.
+    struct Count<const KIND: u8>(i64);
+
+    impl<const KIND: u8> Call for Count<KIND> {
+        type Output = i64;
+        fn bind(&mut self) -> Arc<Statement> {
+            unreachable!("it is not sent")
+        }
+        fn args(&self) -> &[Arg] {
+            &[]
+        }
+        fn read(&mut self, _: &[Row]) -> Result<Answer<i64>, Error> {
+            Ok(Answer::Each((1..=self.0).collect()))
+        }
+        fn coalesce(&mut self, next: &mut Self) -> bool {
+            self.0 += next.0;
+            true
+        }
+    }
+
+    type Outcomes = Arc<Mutex<Vec<(usize, Option<i64>)>>>;
+
+    fn pending<const KIND: u8>(caller: usize, outcomes: &Outcomes) -> Box<dyn PendingCall> {
+        let outcomes = outcomes.clone();
+        let reply = Reply::new(move |outcome: Result<i64, _>| lock(&outcomes).push((caller, outcome.ok())));
+        Box::new(Pending::new(Count::<KIND>(1), reply))
+    }
+
+    #[test]
+    fn calls_of_one_type_add_up_and_each_caller_gets_its_own_output() {
+        let outcomes = Outcomes::default();
+        let mut call = pending::<0>(0, &outcomes);
+        assert!(call.coalesce(&mut *pending::<0>(1, &outcomes)));
+        assert!(call.coalesce(&mut *pending::<0>(2, &outcomes)));
+        assert!(!call.coalesce(&mut *pending::<1>(3, &outcomes)));
+        assert_eq!(*lock(&outcomes), [(3, None)]);
+        assert!(matches!(call.answer(&[], &mut Completions::default()), Ok(Progress::Done)));
+        assert_eq!(lock(&outcomes)[1..], [(0, Some(1)), (1, Some(2)), (2, Some(3))]);
+    }
+
+    #[test]
+    fn a_failure_reaches_all_callers() {
+        let outcomes = Outcomes::default();
+        let mut call = pending::<0>(0, &outcomes);
+        assert!(call.coalesce(&mut *pending::<0>(1, &outcomes)));
+        call.fail(Error::Closed, &mut Completions::default());
+        assert_eq!(*lock(&outcomes), [(0, None), (1, None)]);
+    }
+}
