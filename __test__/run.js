@@ -5,18 +5,21 @@
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { CONFIGURATIONS, onVersion } = require('./runner/configurations.js')
+const { checkCounts, everywhere, list, planOf } = require('./runner/plan.js')
 const { Report } = require('./runner/report.js')
-const { filesOf, runConfiguration } = require('./runner/run-configuration.js')
+const { runConfiguration } = require('./runner/run-configuration.js')
 const { runRustTests } = require('./runner/rust-tests.js')
 
-const HELP = `Usage: node __test__/run.js [--all | --rest | --in=TEXT | --postgres=VERSION] [file...]
+const HELP = `Usage: node __test__/run.js [--all | --rest | --in=TEXT | --postgres=VERSION] [--every] [--list] [file...]
 
   (nothing)  every test file in one configuration, and the Rust tests
   --all      every configuration: servers, versions, time zones, poolers, roles
   --rest     every configuration but the first
   --in=TEXT  the configurations with this in their titles, such as PgBouncer
   --postgres=VERSION  the first configuration, with that PostgreSQL: 13, 14, 15, 16, 17 or 18
+  --every    only the test files that run on every server and route, without the Rust tests
   file...    these test files only, without the Rust tests
+  --list     prints which files would run in which configuration, and runs none
 
 Starts PostgreSQL from npm packages. With DATABASE_URL set, uses that server instead: its role must be allowed to create
 databases, and the configurations that need another version of PostgreSQL are left out and said to be.
@@ -32,14 +35,18 @@ const OPTIONS = /** @type {const} */ ({
   rest: { type: 'boolean' },
   in: { type: 'string' },
   postgres: { type: 'string' },
+  every: { type: 'boolean' },
+  list: { type: 'boolean' },
 })
 
 async function main() {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS })
   if (values.help) return console.log(HELP)
-  const files = positionals.map((file) => path.resolve(file))
+  checkCounts()
+  const files = [...(values.every ? everywhere() : []), ...positionals.map((file) => path.resolve(file))]
   const chosen = choose(values)
   if (chosen.length === 0) throw new Error(`no configuration has ${values.in} in its title`)
+  if (values.list) return list(chosen, files)
   if (files.length === 0) announce(chosen)
 
   const report = new Report({ mayLackPrograms: process.env.CI !== 'true' })
@@ -61,7 +68,7 @@ function choose({ all, rest, in: text, postgres }) {
 
 /** @param {import('./runner/configurations.js').Configuration[]} chosen */
 function announce(chosen) {
-  const files = chosen.reduce((sum, each) => sum + filesOf(each, []).length, 0)
+  const files = chosen.reduce((sum, each) => sum + planOf(each, []).runs.length, 0)
   const minutes = chosen.length === CONFIGURATIONS.length ? MINUTES.all : chosen[0] === CONFIGURATIONS[0] && MINUTES.one
   const how = minutes ? `: about ${minutes} minutes on two idle cores` : ''
   const more = chosen.length === 1 ? ' npm run test:all runs all configurations.' : ''

@@ -20,7 +20,7 @@ A run that is left to chance prints its seed when it fails; GOSCOPE_FAULT_SEED=<
 
 /** Each file's part of the time. */
 const FILES = /** @type {[file: string, part: number][]} */ ([
-  ['faults/lock-safety.test.js', 50],
+  ['locks/safety.test.js', 50],
   ['faults/cut-points.test.js', 20],
   ['faults/server-life.test.js', 15],
   ['faults/schema-changes.test.js', 8],

@@ -1,5 +1,6 @@
 // @ts-check
-// Imports point downward, also in cli/ and lib/, and no file of these is in a circle of imports.
+// Imports point downward: in the crate, and between the folders of JavaScript. No file of cli/ and lib/ is in a circle of
+// imports.
 'use strict'
 
 const fs = require('node:fs')
@@ -22,6 +23,8 @@ const LAYERS = [
 ]
 /** The first layer of the engine: above it, the engine's modules are not visible. */
 const ENGINE = LAYERS.findIndex(([part = '']) => part.startsWith('engine/'))
+/** The folders of JavaScript from the top down, in the same way. So only tests import from tests. */
+const FOLDERS = [['__test__'], ['bench', 'examples'], ['reference', 'scripts'], ['bin'], ['cli'], ['lib']]
 /** They list modules and re-export. */
 const MAPS = ['src/lib.rs', 'src/engine/mod.rs']
 
@@ -55,8 +58,23 @@ function checkCrate() {
   }
 }
 
-/** The command is above the library, which is loaded without it. */
-function checkScripts() {
+/** @param {string} file */
+const folderOf = (file) => FOLDERS.findIndex((layer) => layer.includes(file.split('/')[0] ?? ''))
+
+/** Also the types that comments import: a folder that is not there has no types either. */
+function checkFolders() {
+  for (const file of FOLDERS.flat().flatMap((folder) => filesIn(folder, '.js'))) {
+    const code = fs.readFileSync(path.join(root, file), 'utf8')
+    for (const [, name = ''] of code.matchAll(/\b(?:require|import)\('(\.{1,2}\/[^']+)'\)/g)) {
+      const found = path.posix.join(path.posix.dirname(file), name)
+      const [own, layer] = [folderOf(file), folderOf(found)]
+      const isBeside = layer === own && found.split('/')[0] !== file.split('/')[0]
+      if (layer !== -1 && (layer < own || isBeside)) problems.push(`${file} imports upward: ${found}`)
+    }
+  }
+}
+
+function checkCircles() {
   const files = [...filesIn('lib', '.js'), ...filesIn('cli', '.js')]
   /** @type {Map<string, string[]>} */
   const imports = new Map()
@@ -64,9 +82,6 @@ function checkScripts() {
     const code = fs.readFileSync(path.join(root, file), 'utf8')
     const names = [...code.matchAll(/^[^/*\n]*require\('(\.{1,2}\/[^']+)'\)/gm)].map(([, name = '']) => name)
     const found = names.map((name) => path.posix.join(path.posix.dirname(file), name))
-    for (const name of found) {
-      if (file.startsWith('lib/') && name.startsWith('cli/')) problems.push(`${file} imports upward: ${name}`)
-    }
     imports.set(
       file,
       found.filter((name) => files.includes(name)),
@@ -94,6 +109,7 @@ function filesIn(folder, ending) {
 }
 
 checkCrate()
-checkScripts()
+checkFolders()
+checkCircles()
 for (const problem of problems) console.error(problem)
 process.exit(problems.length > 0 ? 1 : 0)

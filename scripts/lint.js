@@ -20,7 +20,7 @@ const checks = [
   ['cargo fmt --check', 'cargo', ['fmt', '--check']],
   ['cargo clippy', 'cargo', ['clippy', '--all-targets', '--all-features', '--', '-D', 'warnings']],
   ['tsc -p .', process.execPath, [tsc, '-p', '.']],
-  ['tsc -p __test__/types', process.execPath, [tsc, '-p', '__test__/types']],
+  ['tsc -p __test__/compatibility/types', process.execPath, [tsc, '-p', '__test__/compatibility/types']],
   ['biome ci', process.execPath, [biome, 'ci', '--colors=off']],
   ['imports point downward', process.execPath, [imports]],
   ['sql/ is made from sql/source/', process.execPath, [sql, '--check']],

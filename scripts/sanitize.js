@@ -6,7 +6,7 @@
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { hostTarget } = require('../__test__/helpers/cargo.js')
+const { hostTarget } = require('./cargo.js')
 
 const root = path.join(__dirname, '..')
 

@@ -4,7 +4,7 @@
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
-const { hostTarget } = require('../__test__/helpers/cargo.js')
+const { hostTarget } = require('./cargo.js')
 
 const root = path.join(__dirname, '..')
 

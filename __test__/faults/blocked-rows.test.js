@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Rows that another transaction keeps locked. A call that waits for one delays no unrelated call, even if they share a
 // connection, a statement or a pool of one connection. Otherwise the delay could last for ever: see the first test.
 'use strict'
@@ -7,9 +8,9 @@ const assert = require('node:assert/strict')
 const { test, before } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const pooler = require('../helpers/pooler.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { useDatabase } = require('../support/database.js')
+const pooler = require('../support/pooler.js')
+const { inTime, until } = require('../support/waiting.js')
 
 const database = useDatabase()
 

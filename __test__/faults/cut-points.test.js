@@ -1,24 +1,25 @@
 // @ts-check
+// @configurations first
 // Each operation of the three adapters, with its connection cut, delayed and silenced at each point of its request and
 // of its answer.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test, before } = require('node:test')
-const { OPERATIONS, adaptersOn, alike, standing } = require('./operations.js')
-const { useDatabase } = require('../helpers/database.js')
-const { Figures, SOAK_MINUTES, chance } = require('../helpers/figures.js')
-const { startProxy } = require('../helpers/proxy.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { OPERATIONS, adaptersOn, alike, standing } = require('../support/operations.js')
+const { useDatabase } = require('../support/database.js')
+const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
+const { startProxy } = require('../support/proxy.js')
+const { inTime, until } = require('../support/waiting.js')
 
-/** @typedef {import('../helpers/proxied-connection.js').Fault} Fault */
+/** @typedef {import('../support/proxied-connection.js').Fault} Fault */
 /** @typedef {Awaited<ReturnType<typeof startProxy>>} Proxy */
-/** @typedef {{ proxy: Proxy, through: import('./operations.js').Adapters }} Route */
+/** @typedef {{ proxy: Proxy, through: import('../support/operations.js').Adapters }} Route */
 
 const database = useDatabase()
 const deadline = performance.now() + SOAK_MINUTES * 60_000
 
-/** @type {import('./operations.js').Adapters} bypasses every fault */
+/** @type {import('../support/operations.js').Adapters} bypasses every fault */
 let plain
 let keys = 0
 
@@ -33,7 +34,7 @@ before(async () => {
  * @param {import('pg').PoolConfig} [options]
  * @returns {Promise<Route>}
  */
-async function route(options) {
+async function openRoute(options) {
   const db = await database
   const proxy = await startProxy(db.url)
   return { proxy, through: adaptersOn(db.pool({ connectionString: proxy.url, max: 2, ...options })) }
@@ -49,7 +50,7 @@ const EMPTY = `TRUNCATE go_goscope_locks, go_goscope_circuit, go_goscope_cache, 
 const nextKey = () => `k${String(keys++).padStart(6, '0')}`
 
 /**
- * @param {import('./operations.js').Operation} operation
+ * @param {import('../support/operations.js').Operation} operation
  * @param {Route} route
  * @param {Fault} [fault]
  */
@@ -74,7 +75,7 @@ async function attempt(operation, { proxy, through }, fault) {
 /**
  * The result of an operation without a fault, and the length of its messages.
  *
- * @param {import('./operations.js').Operation} operation
+ * @param {import('../support/operations.js').Operation} operation
  * @param {Route} route
  */
 async function undisturbed(operation, route) {
@@ -89,7 +90,7 @@ async function undisturbed(operation, route) {
  * Whether the outcome that the caller received, and the rows in the tables, are right.
  *
  * @param {Figures} figures
- * @param {import('./operations.js').Operation} operation
+ * @param {import('../support/operations.js').Operation} operation
  * @param {Fault} fault
  * @param {Awaited<ReturnType<typeof attempt>>} got
  * @param {Awaited<ReturnType<typeof attempt>>} right
@@ -138,7 +139,7 @@ function cutsOf({ strike }) {
 
 test('a request or an answer that is cut, delayed or sent byte by byte', async () => {
   const figures = new Figures()
-  const way = await route()
+  const route = await openRoute()
   const random = chance()
   do {
     // Testing every byte of an operation takes a while, so each soak begins with another one.
@@ -147,12 +148,12 @@ test('a request or an answer that is cut, delayed or sent byte by byte', async (
       if (SOAK_MINUTES > 0 && performance.now() > deadline) break
       // The rows of a key are found by a scan of all rows, so the tables start empty.
       await (await database).query(EMPTY)
-      const right = await undisturbed(operation, way)
+      const right = await undisturbed(operation, route)
       for (const fault of cutsOf(right)) {
-        judge(figures, operation, fault, await attempt(operation, way, fault), right)
+        judge(figures, operation, fault, await attempt(operation, route, fault), right)
         if (SOAK_MINUTES > 0 && performance.now() > deadline) break
         // Recovery is automatic and immediate: the next caller must notice nothing.
-        await way.through.main.get('recovery').catch((error) => figures.violation(`no recovery: ${error.stack}`))
+        await route.through.main.get('recovery').catch((error) => figures.violation(`no recovery: ${error.stack}`))
       }
     }
     if (SOAK_MINUTES > 0) console.log(`# note: ${figures.operations} operations, ${figures.faults} faults`)
@@ -162,15 +163,15 @@ test('a request or an answer that is cut, delayed or sent byte by byte', async (
 
 test('a request that the network delivers after the call has settled changes nothing', async () => {
   const figures = new Figures()
-  const way = await route()
+  const route = await openRoute()
   const rounds = SOAK_MINUTES > 0 ? 20 : 1
   for (let round = 0; round < rounds; round++) {
     for (const operation of OPERATIONS) {
       await (await database).query(EMPTY)
-      const right = await undisturbed(operation, way)
+      const right = await undisturbed(operation, route)
       /** @type {Fault} */
       const fault = { in: 'request', how: 'hold' }
-      const got = await attempt(operation, way, fault)
+      const got = await attempt(operation, route, fault)
       judge(figures, operation, fault, got, right)
       await got.strike?.deliver()
       const left = await standing(await database, got.key)
@@ -182,18 +183,18 @@ test('a request that the network delivers after the call has settled changes not
 
 test('a fault among a hundred calls does not reach the others', async () => {
   const figures = new Figures()
-  const way = await route()
+  const route = await openRoute()
   const values = Array.from({ length: 100 }, (_, n) => n)
   await Promise.all(values.map((n) => plain.main.set(`crowd${n}`, n)))
   for (const operation of OPERATIONS) {
-    const right = await undisturbed(operation, way)
+    const right = await undisturbed(operation, route)
     for (const fault of /** @type {Fault[]} */ ([
       { in: 'request', how: 'reset' },
       { in: 'answer', how: 'reset' },
     ])) {
-      const crowd = Promise.all(values.map((n) => way.through.main.get(`crowd${n}`)))
+      const crowd = Promise.all(values.map((n) => route.through.main.get(`crowd${n}`)))
       crowd.catch(() => {})
-      const got = await attempt(operation, way, fault)
+      const got = await attempt(operation, route, fault)
       // Its own part of the request may have been sent before or after the one that was cut.
       judge(figures, operation, fault, got, right)
       const found = await crowd.catch((error) => figures.violation(`in the crowd of ${operation.name}: ${error.stack}`))
@@ -207,7 +208,7 @@ test('a fault among a hundred calls does not reach the others', async () => {
 test('connect() cut at each of its statements is retried and leaves nothing half made', async () => {
   const db = await database
   const figures = new Figures()
-  const way = await route()
+  const route = await openRoute()
   for (const text of ['pg_advisory_xact_lock', 'CREATE TABLE', 'CREATE INDEX', 'COMMIT']) {
     for (const fault of /** @type {Fault[]} */ ([
       { in: 'request', how: 'reset' },
@@ -215,10 +216,10 @@ test('connect() cut at each of its statements is retried and leaves nothing half
     ])) {
       await db.query(`DROP TABLE IF EXISTS go_goscope_locks, go_goscope_circuit, go_goscope_cache,
         go_goscope_checkpoints, go_goscope_idempotency, cache`)
-      way.proxy.strikeNext(text, fault)
+      route.proxy.strikeNext(text, fault)
       figures.operations++
       figures.faults++
-      const { main, results, entries } = way.through
+      const { main, results, entries } = route.through
       try {
         await inTime('connect', Promise.all([main.connect(), results.connect(), entries.initialize()]))
       } catch (error) {
@@ -234,20 +235,20 @@ test('connect() cut at each of its statements is retried and leaves nothing half
 test('a peer that falls silent: query_timeout bounds the wait, and the connection is not used again', async () => {
   const figures = new Figures()
   // Each on its own route, all at once: most of the time is spent waiting.
-  const one = async (/** @type {import('./operations.js').Operation} */ operation) => {
-    const calm = await route()
+  const one = async (/** @type {import('../support/operations.js').Operation} */ operation) => {
+    const calm = await openRoute()
     const right = await undisturbed(operation, calm)
-    const way = await route({ query_timeout: 1_000, max: 1 })
+    const route = await openRoute({ query_timeout: 1_000, max: 1 })
     for (const fault of /** @type {Fault[]} */ ([
       { in: 'request', how: 'silence' },
       { in: 'answer', how: 'silence' },
       { in: 'answer', how: 'silence', after: 3 },
     ])) {
-      judge(figures, operation, fault, await attempt(operation, way, fault), right)
-      const served = () => way.through.main.has('recovery').catch((error) => void figures.error(error, 'recovery'))
+      judge(figures, operation, fault, await attempt(operation, route, fault), right)
+      const served = () => route.through.main.has('recovery').catch((error) => void figures.error(error, 'recovery'))
       await until(`recovery after ${operation.name}`, async () => (await served()) === false)
     }
-    for (const { proxy } of [calm, way]) await proxy.stop()
+    for (const { proxy } of [calm, route]) await proxy.stop()
   }
   for (let from = 0; from < OPERATIONS.length; from += 12) {
     await Promise.all(OPERATIONS.slice(from, from + 12).map(one))
@@ -256,34 +257,34 @@ test('a peer that falls silent: query_timeout bounds the wait, and the connectio
 })
 
 test('a silent peer, without a time limit: the call waits until the connection ends, as with pg', async () => {
-  const way = await route()
-  await way.through.main.set('patience', 1)
-  const strike = way.proxy.strikeNext('patience', { in: 'answer', how: 'silence' })
+  const route = await openRoute()
+  await route.through.main.set('patience', 1)
+  const strike = route.proxy.strikeNext('patience', { in: 'answer', how: 'silence' })
   let isSettled = false
-  const pending = way.through.main.get('patience').finally(() => {
+  const pending = route.through.main.get('patience').finally(() => {
     isSettled = true
   })
   await strike.struck
   await sleep(500)
   if (isSettled) throw new Error('no limit was set, and yet the call did not wait')
-  way.proxy.cutAll()
+  route.proxy.cutAll()
   if ((await inTime('the answer', pending)) !== 1) throw new Error('the read was not retried')
 })
 
 test('a generated owner whose acquire fails because of a silent peer holds nothing in the end', async () => {
   const figures = new Figures()
   const db = await database
-  const way = await route({ query_timeout: 500 })
-  await way.through.main.connect()
+  const route = await openRoute({ query_timeout: 500 })
+  await route.through.main.connect()
   for (let n = 0; n < 3; n++) {
     const key = nextKey()
-    way.proxy.strikeNext(key, { in: 'answer', how: 'silence', atOnce: () => way.proxy.refuse() })
-    const outcome = await way.through.main.acquire(key, 600_000).catch((error) => error)
+    route.proxy.strikeNext(key, { in: 'answer', how: 'silence', atOnce: () => route.proxy.refuse() })
+    const outcome = await route.through.main.acquire(key, 600_000).catch((error) => error)
     figures.operations++
     figures.faults++
     figures.error(outcome, 'acquire')
     if ((await standing(db, key)) === '[]') figures.violation('the server does not hold it: nothing was tested')
-    way.proxy.refuse(false)
+    route.proxy.refuse(false)
     await until('the end of the orphan', async () => (await standing(db, key)) === '[]')
   }
   figures.report('locks taken for callers who were told of a failure, all given back')

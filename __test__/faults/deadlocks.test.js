@@ -1,12 +1,13 @@
 // @ts-check
+// @configurations first
 // Processes that batch overlapping keys in any order, on every table, never report a deadlock to their callers.
 'use strict'
 
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
-const { useDatabase } = require('../helpers/database.js')
-const { inProcesses } = require('../helpers/processes.js')
+const { useDatabase } = require('../support/database.js')
+const { inProcesses } = require('../support/processes.js')
 
 const database = useDatabase()
 

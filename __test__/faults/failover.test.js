@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // A primary dies or is demoted under load, and its streaming standby is promoted. One adapter uses one URL with both
 // hosts.
 'use strict'
@@ -7,9 +8,9 @@ const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
-const { SOAK_MINUTES } = require('../helpers/figures.js')
-const { STANDBY, startReplication } = require('../helpers/replication.js')
-const { inTime, until } = require('../helpers/waiting.js')
+const { SOAK_MINUTES } = require('../support/figures.js')
+const { STANDBY, startReplication } = require('../support/replication.js')
+const { inTime, until } = require('../support/waiting.js')
 
 const skip = process.platform === 'linux' ? false : 'the servers are found through /proc'
 

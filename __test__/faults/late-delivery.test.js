@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Statements that reach the server after the client has lost their connection: the network keeps the bytes, the client
 // sees a reset, and the bytes arrive later. They must not take effect after a retry, or after later calls on their
 // keys.
@@ -7,11 +8,11 @@
 const assert = require('node:assert/strict')
 const { test, before } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const pooler = require('../helpers/pooler.js')
-const { startProxy } = require('../helpers/proxy.js')
-const { inTime } = require('../helpers/waiting.js')
-const { urlAs } = require('../helpers/way.js')
+const { useDatabase } = require('../support/database.js')
+const pooler = require('../support/pooler.js')
+const { startProxy } = require('../support/proxy.js')
+const { inTime } = require('../support/waiting.js')
+const { urlAs } = require('../support/route.js')
 
 const database = useDatabase()
 /** @type {PostgresAdapter} on a direct connection, as in another process */

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The server's limits: a full disk, time limits for locks and statements, serializable transactions.
 'use strict'
 
@@ -10,11 +11,11 @@ const path = require('node:path')
 const { test } = require('node:test')
 const pg = require('pg')
 const { startPostgres } = require('goscope-postgres/embedded')
-const { Load } = require('./load.js')
-const { adaptersOn } = require('./operations.js')
-const { administer, useDatabase } = require('../helpers/database.js')
-const { Figures } = require('../helpers/figures.js')
-const { inProcesses } = require('../helpers/processes.js')
+const { Load } = require('../support/load.js')
+const { adaptersOn } = require('../support/operations.js')
+const { administer, useDatabase } = require('../support/database.js')
+const { Figures } = require('../support/figures.js')
+const { inProcesses } = require('../support/processes.js')
 
 const database = useDatabase()
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The connection breaks between the server's commit and its answer.
 'use strict'
 
@@ -7,11 +8,11 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const { endOf } = require('../helpers/leases.js')
-const { Worker } = require('../helpers/processes.js')
-const { startProxy } = require('../helpers/proxy.js')
-const { until } = require('../helpers/waiting.js')
+const { useDatabase } = require('../support/database.js')
+const { endOf } = require('../support/leases.js')
+const { Worker } = require('../support/processes.js')
+const { startProxy } = require('../support/proxy.js')
+const { until } = require('../support/waiting.js')
 
 const database = useDatabase()
 const proxied = database.then(({ url }) => startProxy(url))

@@ -1,14 +1,15 @@
 // @ts-check
+// @configurations first
 // Calls on one key keep their order while connections break under them.
 'use strict'
 
 const { test, before } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const { Figures, SOAK_MINUTES, chance } = require('../helpers/figures.js')
-const { startProxy } = require('../helpers/proxy.js')
-const { inTime } = require('../helpers/waiting.js')
+const { useDatabase } = require('../support/database.js')
+const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
+const { startProxy } = require('../support/proxy.js')
+const { inTime } = require('../support/waiting.js')
 
 const database = useDatabase()
 const ROUNDS = 25

@@ -1,12 +1,13 @@
 // @ts-check
+// @configurations first
 // A request that is retried pauses between its attempts, and its connection serves other requests meanwhile.
 'use strict'
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
-const { useDatabase } = require('../helpers/database.js')
-const { inTime } = require('../helpers/waiting.js')
+const { useDatabase } = require('../support/database.js')
+const { inTime } = require('../support/waiting.js')
 
 const database = useDatabase()
 

@@ -1,14 +1,15 @@
 // @ts-check
+// @configurations first
 // The tables change under prepared statements, are dropped and come back, while work of every kind continues.
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
-const { Load } = require('./load.js')
-const { adaptersOn } = require('./operations.js')
-const { useDatabase } = require('../helpers/database.js')
-const { Figures, SOAK_MINUTES } = require('../helpers/figures.js')
-const { until } = require('../helpers/waiting.js')
+const { Load } = require('../support/load.js')
+const { adaptersOn } = require('../support/operations.js')
+const { useDatabase } = require('../support/database.js')
+const { Figures, SOAK_MINUTES } = require('../support/figures.js')
+const { until } = require('../support/waiting.js')
 
 const database = useDatabase()
 

@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The life of a server under work of every kind: it restarts, crashes, ends sessions, runs out of connections, becomes
 // read-only. No acknowledged write is lost, and the client recovers by itself.
 'use strict'
@@ -8,18 +9,18 @@ const net = require('node:net')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { after, afterEach, test } = require('node:test')
 const pg = require('pg')
-const { Load } = require('./load.js')
-const { adaptersOn } = require('./operations.js')
-const { Figures, SOAK_MINUTES } = require('../helpers/figures.js')
-const { startMortalServer } = require('../helpers/mortal-server.js')
-const { until } = require('../helpers/waiting.js')
+const { Load } = require('../support/load.js')
+const { adaptersOn } = require('../support/operations.js')
+const { Figures, SOAK_MINUTES } = require('../support/figures.js')
+const { startRestartableServer } = require('../support/restartable-server.js')
+const { until } = require('../support/waiting.js')
 
 /** The operations that are not retried if their outcome is unknown. */
 const WRITES = new Set(['recordFailure', 'set', 'save', 'idempotency set'])
 
 const skip = process.platform === 'linux' ? false : 'it looks into /proc'
-const server = skip ? undefined : startMortalServer({ max_connections: '50', superuser_reserved_connections: '1' })
-const mortal = async () => /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
+const server = skip ? undefined : startRestartableServer({ max_connections: '50', superuser_reserved_connections: '1' })
+const restartable = async () => /** @type {NonNullable<Awaited<typeof server>>} */ (await server)
 
 /** @type {pg.Pool[]} */
 let pools = []
@@ -31,7 +32,7 @@ after(async () => (await server)?.stop())
 
 /** @param {pg.PoolConfig} [options] */
 async function pool(options) {
-  const made = new pg.Pool({ connectionString: (await mortal()).url, max: 3, ...options })
+  const made = new pg.Pool({ connectionString: (await restartable()).url, max: 3, ...options })
   made.on('error', () => {})
   pools.push(made)
   return made
@@ -39,7 +40,7 @@ async function pool(options) {
 
 test('restarts and crashes: no acknowledged write is lost, and work resumes by itself', { skip }, async () => {
   const figures = new Figures()
-  const it = await mortal()
+  const it = await restartable()
   // An extension retries through this: its lease is longer than each of these outages.
   const load = new Load(await pool(), figures, { fails: (_, what) => what !== 'extend' })
   await load.start()
@@ -90,7 +91,7 @@ test('terminated sessions: only writes that must not be repeated fail', { skip }
 })
 
 test('a session that is terminated while it is being set up is replaced, and no call fails', { skip }, async (t) => {
-  const { url } = await mortal()
+  const { url } = await restartable()
   const { hostname, port } = new URL(url)
   const text = 'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0'
   const fatal = Buffer.from(`E\0\0\0${String.fromCharCode(text.length + 4)}${text}`, 'latin1')
@@ -115,7 +116,7 @@ test('no connection left (53300): connected pools continue, others receive the e
   skip,
 }, async () => {
   const figures = new Figures()
-  const { url } = await mortal()
+  const { url } = await restartable()
   const working = new Load(await pool(), figures, { fails: () => false })
   await working.start()
   const strangers = await fillUp(url)

@@ -1,15 +1,18 @@
 // @ts-check
+// @configurations last
+// @without first: which prebuilt package npm, pnpm and Yarn install
+// @package published
 // Which platforms' packages are installed if package managers are configured to install others, or none.
 'use strict'
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const { before, test } = require('node:test')
-const { Consumer } = require('../helpers/consumer.js')
-const { installed, managersOf } = require('../helpers/package-managers.js')
-const { publishedRegistry } = require('../helpers/registry.js')
-const { released } = require('../helpers/released.js')
-const { missing, node } = require('../helpers/runtimes.js')
+const { Consumer } = require('../support/consumer.js')
+const { installed, managersOf } = require('../support/package-managers.js')
+const { publishedRegistry } = require('../support/registry.js')
+const { released } = require('../support/released.js')
+const { missing, node } = require('../support/runtimes.js')
 
 const RUNTIME = '24.21.0'
 

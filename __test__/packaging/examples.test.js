@@ -1,47 +1,30 @@
 // @ts-check
-// The examples, with the package installed from a registry, on each Node version.
+// @configurations first, last
+// Each example program runs, and prints what README shows.
 'use strict'
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { before, test } = require('node:test')
-const { useDatabase } = require('../helpers/database.js')
-const { installed, managersOf } = require('../helpers/package-managers.js')
-const { publishedRegistry } = require('../helpers/registry.js')
-const { released } = require('../helpers/released.js')
-const { NODES, missing, node } = require('../helpers/runtimes.js')
-const { variants } = require('../helpers/variants.js')
+const { test } = require('node:test')
+const { variants } = require('../support/variants.js')
 
-const tests = path.join(__dirname, '..')
-const database = useDatabase()
-/** @type {Awaited<ReturnType<typeof publishedRegistry>>} */
-let registry
-/** @type {string} */
-let platform
+const root = path.join(__dirname, '..', '..')
+const examples = path.join(root, 'examples')
+// These are tested elsewhere: `npm run demo`, and packaging/hosts.test.js.
+const ELSEWHERE = ['demo', 'hosts']
 
-before(async () => {
-  if (missing) return
-  registry = await publishedRegistry()
-  platform = (await released()).platform
-})
-
-for (const runtime of variants(NODES)) {
-  test(`node ${runtime}`, { skip: missing }, async (t) => {
-    const [npm] = managersOf(runtime)
-    assert.ok(npm)
-    const { application, node: inNode } = await installed(registry.url, npm, node(runtime))
-
-    await t.test("no other platform's package is installed", () => {
-      const packages = fs.readdirSync(application.path('node_modules'))
-      const platforms = packages.filter((name) => name.startsWith('goscope-postgres-'))
-      assert.deepEqual(platforms, [`goscope-postgres-${platform}`])
-    })
-
-    await t.test('the demo', async () => {
-      fs.cpSync(path.join(tests, '../examples/demo'), application.path('examples/demo'), { recursive: true })
-      const { url } = await database
-      assert.match(await inNode(['examples/demo/main.js'], { DATABASE_URL: url }), /^all \d+ claims held/m)
-    })
+const names = fs.readdirSync(examples).filter((name) => !ELSEWHERE.includes(name))
+for (const name of variants(names, 3)) {
+  test(`examples/${name}`, () => {
+    const program = path.join(examples, name, 'main.js')
+    // A server of its own, as on the machine of a reader who tries it.
+    const { DATABASE_URL: _, ...env } = process.env
+    const run = spawnSync(process.execPath, [program], { cwd: root, env, encoding: 'utf8', timeout: 120_000 })
+    assert.equal(run.status, 0, `${run.stdout}${run.stderr}`)
+    assert.equal(run.stderr, '')
+    const expected = fs.readFileSync(path.join(examples, name, 'output.txt'), 'utf8')
+    assert.equal(run.stdout, expected)
   })
 }

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the recipes of examples/hosts
+// @package published
 // The recipes of examples/hosts, with the package as it is published, each deployed to a clean folder.
 'use strict'
 
@@ -7,11 +10,11 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { before, test } = require('node:test')
-const { Consumer } = require('../helpers/consumer.js')
-const { useDatabase } = require('../helpers/database.js')
-const { HOSTS, folderWith, recipe } = require('../helpers/recipes.js')
-const { publishedRegistry } = require('../helpers/registry.js')
-const { released } = require('../helpers/released.js')
+const { Consumer } = require('../support/consumer.js')
+const { useDatabase } = require('../support/database.js')
+const { HOSTS, folderWith, recipe } = require('../support/recipes.js')
+const { publishedRegistry } = require('../support/registry.js')
+const { released } = require('../support/released.js')
 
 const database = useDatabase()
 const url = async () => ({ DATABASE_URL: (await database).url })

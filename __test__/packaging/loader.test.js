@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Which addon is loaded, and the message if there is none or the wrong one.
 'use strict'
 
@@ -10,7 +11,7 @@ const { PLATFORMS: LOADED } = require('../../lib/native/packages.js')
 const { platformName } = require('../../lib/native/platform.js')
 const { PLATFORMS, addonName, packageName, platform, root } = require('../../scripts/platforms.js')
 const { stagePlatform, stageRoot } = require('../../scripts/release/stage.js')
-const { Consumer } = require('../helpers/consumer.js')
+const { Consumer } = require('../support/consumer.js')
 const { version } = require('../../package.json')
 
 const here = platform(platformName())

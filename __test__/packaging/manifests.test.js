@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // All packages name the same platforms and versions, and a release changes all of them together.
 'use strict'
 
@@ -8,7 +9,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 const { PLATFORMS, addonName, folder, packageName, root } = require('../../scripts/platforms.js')
 const { stageRoot } = require('../../scripts/release/stage.js')
-const { run, temporaryFolder } = require('../helpers/consumer.js')
+const { run, temporaryFolder } = require('../support/consumer.js')
 const { buildInfo } = require('goscope-postgres')
 
 /** @param {string} file */

@@ -1,15 +1,18 @@
 // @ts-check
+// @configurations last
+// @without first: the recipe for Next.js
+// @package published
 // The recipe for Next.js, with the package as it is published, deployed to a clean folder.
 'use strict'
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const { test } = require('node:test')
-const { Consumer, applicationEnv } = require('../helpers/consumer.js')
-const { useDatabase } = require('../helpers/database.js')
-const { recipe } = require('../helpers/recipes.js')
-const { freePort, publishedRegistry, serve } = require('../helpers/registry.js')
-const { until } = require('../helpers/waiting.js')
+const { Consumer, applicationEnv } = require('../support/consumer.js')
+const { useDatabase } = require('../support/database.js')
+const { recipe } = require('../support/recipes.js')
+const { freePort, publishedRegistry, serve } = require('../support/registry.js')
+const { until } = require('../support/waiting.js')
 
 const database = useDatabase()
 const url = async () => ({ DATABASE_URL: (await database).url })

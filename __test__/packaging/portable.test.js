@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // The released addon: it runs on any Linux since glibc 2.17, and contains nothing that it should not.
 'use strict'
 
@@ -8,8 +9,8 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { addonName, platform, root } = require('../../scripts/platforms.js')
 const { faults } = require('../../scripts/release/check.js')
-const { run, succeed, temporaryFolder } = require('../helpers/consumer.js')
-const { released, unbuildable } = require('../helpers/released.js')
+const { run, succeed, temporaryFolder } = require('../support/consumer.js')
+const { released, unbuildable } = require('../support/released.js')
 
 /** @type {string} */
 let addon

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the versions of Node
+// @package published
 // Tests of the methods' contract, with the package installed from a registry, on each Node version.
 'use strict'
 
@@ -6,15 +9,21 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 const { before, test } = require('node:test')
-const { installed, managersOf } = require('../helpers/package-managers.js')
-const { publishedRegistry } = require('../helpers/registry.js')
-const { NODES, missing, node } = require('../helpers/runtimes.js')
-const { variants } = require('../helpers/variants.js')
+const { installed, managersOf } = require('../support/package-managers.js')
+const { publishedRegistry } = require('../support/registry.js')
+const { NODES, missing, node } = require('../support/runtimes.js')
+const { variants } = require('../support/variants.js')
 
 /** The tests that need no sources and little time. */
-const CONTRACT = ['circuits', 'cache', 'checkpoints', 'idempotency', 'errors']
+const CONTRACT = [
+  'circuits/circuits',
+  'cache/cache',
+  'checkpoints/checkpoints',
+  'idempotency/idempotency',
+  'connection/errors',
+].map((name) => `__test__/${name}.test.js`)
 
-const tests = path.join(__dirname, '..')
+const root = path.join(__dirname, '../..')
 /** @type {Awaited<ReturnType<typeof publishedRegistry>>} */
 let registry
 
@@ -29,12 +38,11 @@ for (const runtime of variants(NODES)) {
     assert.ok(npm)
     const { application, node: inNode } = await installed(registry.url, npm, node(runtime))
 
-    for (const folder of ['contract', 'helpers', 'reference']) {
-      fs.cpSync(path.join(tests, folder), application.path('__test__', folder), { recursive: true })
+    for (const part of ['__test__/support', ...CONTRACT]) {
+      fs.cpSync(path.join(root, part), application.path(part), { recursive: true })
     }
-    const files = CONTRACT.map((name) => `__test__/contract/${name}.test.js`)
     const given = Object.entries(process.env).filter(([name]) => name.startsWith('GOSCOPE_TEST_'))
-    const output = await inNode(['--test', '--test-reporter=tap', ...files], Object.fromEntries(given))
+    const output = await inNode(['--test', '--test-reporter=tap', ...CONTRACT], Object.fromEntries(given))
     const passed = Number(/^# pass (\d+)$/m.exec(output)?.[1])
     assert.ok(passed > 40, output)
     t.diagnostic(`figure: ${passed} contract tests passed on node ${runtime}`)

@@ -1,4 +1,7 @@
 // @ts-check
+// @configurations last
+// @without first: the package managers
+// @package published
 // The steps from the build to an application: the release's scripts publish to a registry, and each package manager
 // installs from it, on each Node version, with only a Node on the PATH and nothing that could build anything.
 'use strict'
@@ -7,12 +10,12 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 const { before, test } = require('node:test')
-const { useDatabase } = require('../helpers/database.js')
-const { installed, managersOf } = require('../helpers/package-managers.js')
-const { publish, publishedRegistry } = require('../helpers/registry.js')
-const { released } = require('../helpers/released.js')
-const { NODES, missing, node } = require('../helpers/runtimes.js')
-const { variants } = require('../helpers/variants.js')
+const { useDatabase } = require('../support/database.js')
+const { installed, managersOf } = require('../support/package-managers.js')
+const { publish, publishedRegistry } = require('../support/registry.js')
+const { released } = require('../support/released.js')
+const { NODES, missing, node } = require('../support/runtimes.js')
+const { variants } = require('../support/variants.js')
 const { version } = require('../../package.json')
 
 const database = useDatabase()

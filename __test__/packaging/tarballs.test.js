@@ -1,4 +1,5 @@
 // @ts-check
+// @configurations first
 // Each tarball contains exactly the intended files, one by one. Tools that check packages find no fault.
 'use strict'
 
@@ -9,7 +10,7 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { PLATFORMS, addonName, packageName, root } = require('../../scripts/platforms.js')
 const { stagePlatform, stageRoot } = require('../../scripts/release/stage.js')
-const { run, succeed, temporaryFolder } = require('../helpers/consumer.js')
+const { run, succeed, temporaryFolder } = require('../support/consumer.js')
 const { version } = require('../../package.json')
 
 const ROOT = [

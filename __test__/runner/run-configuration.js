@@ -2,25 +2,22 @@
 // The test files in one configuration: starts its server and the route to it, and ends both.
 'use strict'
 
-const fs = require('node:fs')
-const path = require('node:path')
 const { startPostgres } = require('../../embedded.js')
-const debian = require('../helpers/debian-postgres.js')
-const { postgresPackage } = require('../helpers/postgres-versions.js')
+const debian = require('../support/debian-postgres.js')
+const { postgresPackage } = require('../support/postgres-versions.js')
 const plans = require('./compiled-plans.js')
 const { forEachAtPace } = require('./pace.js')
+const { nameOf, planOf } = require('./plan.js')
 const { runFile } = require('./run-file.js')
 const { sharedPackage } = require('./shared-package.js')
 
-const TESTS = path.join(__dirname, '..')
-const nameOf = (/** @type {string} */ file) => path.relative(TESTS, file).replaceAll(path.sep, '/')
-
 /** @typedef {import('./configurations.js').Configuration} Configuration */
+/** @typedef {import('./plan.js').Plan} Plan */
 /** @typedef {import('./report.js').Report} Report */
 
 /**
  * @param {Configuration} configuration
- * @param {string[]} only these files, if there are some
+ * @param {string[]} only these files, with all of their variants, if there are some
  * @param {Report} report
  */
 async function runConfiguration(configuration, only, report) {
@@ -31,8 +28,8 @@ async function runConfiguration(configuration, only, report) {
     return
   }
   console.log(`\n${given ? title.replace(/^PostgreSQL \d+/, 'The server of DATABASE_URL') : title}`)
-  const files = filesOf(configuration, only)
-  if (isDebian && debian.missing) return leaveOut(configuration, files, debian.missing, report)
+  const plan = planOf(configuration, only)
+  if (isDebian && debian.missing) return leaveOut(configuration, plan, debian.missing, report)
 
   const installed = isDebian ? debian.debianPackage() : undefined
   const limits = { max_connections: '300', log_statement: 'none' }
@@ -43,7 +40,7 @@ async function runConfiguration(configuration, only, report) {
         settings: { ...settings, ...limits, ...(isDebian && plans.SETTINGS) },
       })
   try {
-    await runOn(server.url, only.length > 0 ? whollyOf(configuration) : configuration, files, report)
+    await runOn(server.url, configuration, plan, report)
     if (isDebian) await checkPlans(server.logFile, title, report)
   } finally {
     await server.stop()
@@ -54,44 +51,39 @@ async function runConfiguration(configuration, only, report) {
 /**
  * @param {string} serverUrl
  * @param {Configuration} configuration
- * @param {string[]} files
+ * @param {Plan} plan
  * @param {Report} report
  */
-async function runOn(serverUrl, configuration, files, report) {
-  const { title, TZ, settings, detour, isDebian, variants, whole } = configuration
-  const leavesOut = { ...configuration.leavesOut, ...configuration.leftToOthers }
-  Object.keys(leavesOut).forEach(existing)
+async function runOn(serverUrl, configuration, plan, report) {
+  const { title, TZ, settings, detour, isDebian } = configuration
   const found = await detour?.(serverUrl)
-  if (found && 'missing' in found) return leaveOut(configuration, files, found.missing, report)
+  if (found && 'missing' in found) return leaveOut(configuration, plan, found.missing, report)
   const env = {
     ...process.env,
     TZ,
     GOSCOPE_TEST_URL: serverUrl,
     GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
-    GOSCOPE_TEST_WAY: JSON.stringify(found?.way ?? {}),
+    GOSCOPE_TEST_ROUTE: JSON.stringify(found?.route ?? {}),
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
   }
-  const waiting = files.filter((file) => {
-    const reason = leavesOut[nameOf(file)]
-    if (reason !== undefined) report.skip(title, nameOf(file), reason)
-    return reason === undefined
-  })
-  const packageFor = sharedPackage(waiting)
-  await forEachAtPace(waiting, async (file) => {
-    const which = variants && !whole?.includes(nameOf(file)) && { GOSCOPE_TEST_VARIANTS: variants }
-    await runFile(file, { ...env, ...which, ...(await packageFor(file)) }, report, title)
+  for (const { file, reason } of plan.skips) report.skip(title, nameOf(file), reason)
+  const packageFor = sharedPackage(plan.runs)
+  await forEachAtPace(plan.runs, async ({ file, declaration, variants }) => {
+    const which = variants && { GOSCOPE_TEST_VARIANTS: variants }
+    await runFile(file, { ...env, ...which, ...(await packageFor(declaration)) }, report, title)
   }).finally(() => found?.stop())
 }
 
 /**
  * @param {Configuration} configuration
- * @param {string[]} files
+ * @param {Plan} plan
  * @param {string} reason
  * @param {Report} report
  */
-function leaveOut({ title }, files, reason, report) {
+function leaveOut({ title }, { runs, skips }, reason, report) {
+  const files = [...runs, ...skips]
   console.log(`  ${files.length} files are left out: ${reason}`)
-  for (const file of files) report.skip(title, nameOf(file), reason)
+  for (const { file } of files) report.skip(title, nameOf(file), reason)
 }
 
 /**
@@ -111,33 +103,4 @@ async function checkPlans(logFile, where, report) {
     )
 }
 
-/**
- * @param {Configuration} configuration
- * @param {string[]} only
- */
-function filesOf({ folders, files }, only) {
-  if (only.length > 0) return only
-  if (files) return files.map(existing)
-  return folders.flatMap((folder) => {
-    const names = fs.readdirSync(path.join(TESTS, folder)).filter((name) => name.endsWith('.test.js'))
-    return names.map((name) => path.join(TESTS, folder, name))
-  })
-}
-
-/**
- * For files that were named: all of their variants, also if other configurations run them otherwise.
- *
- * @param {Configuration} configuration
- */
-function whollyOf({ variants: _, leftToOthers: __, ...configuration }) {
-  return configuration
-}
-
-/** @param {string} name of a test file, from a list that a renamed file may have left behind */
-function existing(name) {
-  const file = path.join(TESTS, name)
-  if (!fs.existsSync(file)) throw new Error(`there is no test file ${name}: see runner/configurations.js`)
-  return file
-}
-
-module.exports = { filesOf, runConfiguration }
+module.exports = { runConfiguration }

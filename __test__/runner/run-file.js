@@ -5,7 +5,7 @@
 const { spawn } = require('node:child_process')
 const path = require('node:path')
 const readline = require('node:readline')
-const { FILE_LIMIT_MS } = require('../helpers/waiting.js')
+const { FILE_LIMIT_MS } = require('../support/waiting.js')
 
 // Unless a longer run than usual was requested.
 const SOAK_MS = Number(process.env.GOSCOPE_SOAK_MINUTES ?? 0) * 60_000

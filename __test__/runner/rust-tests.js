@@ -3,7 +3,7 @@
 
 const { spawn } = require('node:child_process')
 const path = require('node:path')
-const { QUICKLY, hostTarget } = require('../helpers/cargo.js')
+const { QUICKLY, hostTarget } = require('../../scripts/cargo.js')
 
 /**
  * The Rust side's own tests, with the dependencies that were compiled for the addon.

@@ -3,36 +3,35 @@
 // a core 20 seconds.
 'use strict'
 
-const path = require('node:path')
-const { tarball } = require('../helpers/consumer.js')
-const { publishedRegistry } = require('../helpers/registry.js')
+const { tarball } = require('../support/consumer.js')
+const { publishedRegistry } = require('../support/registry.js')
 
-/** The environment with the shared result, by folder. @type {Record<string, () => Promise<NodeJS.ProcessEnv>>} */
+/** The environment with the shared result, by what files declare. */
 const MAKERS = {
-  consumers: async () => ({ GOSCOPE_TEST_TARBALL: await tarball() }),
-  packaging: async () => ({ GOSCOPE_TEST_REGISTRY: JSON.stringify(await publishedRegistry()) }),
+  packed: async () => ({ GOSCOPE_TEST_TARBALL: await tarball() }),
+  published: async () => ({ GOSCOPE_TEST_REGISTRY: JSON.stringify(await publishedRegistry()) }),
 }
 /** @type {Map<string, Promise<NodeJS.ProcessEnv>>} */
 const made = new Map()
 
-const folderOf = (/** @type {string} */ file) => path.basename(path.dirname(file))
+/** @typedef {import('./declarations.js').Declaration} Declaration */
 
 /**
  * Begins to make what several of the files need. A file that runs alone makes it itself. A file also does so if this
  * failed, and then reports the reason.
  *
- * @param {string[]} files that are about to run
- * @returns {(file: string) => Promise<NodeJS.ProcessEnv>} what to add to a file's environment
+ * @param {{ declaration: Declaration }[]} files that are about to run
+ * @returns {(declaration: Declaration) => Promise<NodeJS.ProcessEnv>} what to add to a file's environment
  */
 function sharedPackage(files) {
-  for (const [folder, make] of Object.entries(MAKERS)) {
-    if (made.has(folder) || files.filter((file) => folderOf(file) === folder).length < 2) continue
+  for (const [name, make] of Object.entries(MAKERS)) {
+    if (made.has(name) || files.filter(({ declaration }) => declaration.package === name).length < 2) continue
     made.set(
-      folder,
+      name,
       make().catch(() => ({})),
     )
   }
-  return async (file) => (await made.get(folderOf(file))) ?? {}
+  return async (declaration) => (declaration.package && (await made.get(declaration.package))) ?? {}
 }
 
 module.exports = { sharedPackage }

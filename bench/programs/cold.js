@@ -18,7 +18,7 @@ async function main() {
 function makeAdapter() {
   if (way === 'url') return new (require('goscope-postgres').PostgresAdapter)(url)
   const { Pool } = require('pg')
-  const adapters = way === 'pool' ? require('goscope-postgres') : require('../../__test__/reference/index.js')
+  const adapters = way === 'pool' ? require('goscope-postgres') : require('../../reference/index.js')
   return new adapters.PostgresAdapter(new Pool({ connectionString: url }))
 }
 

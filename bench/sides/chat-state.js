@@ -4,7 +4,7 @@
 
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { fetched } = require('../../__test__/helpers/fetched.js')
+const { fetched } = require('../../scripts/fetched.js')
 const { KEYS, TTL, VALUE, keyName } = require('../operations.js')
 
 const SPEC = '@chat-adapter/state-pg@4.41.0'

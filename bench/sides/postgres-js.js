@@ -2,7 +2,7 @@
 // The single statements that do the same, through postgres.js, which prepares them.
 'use strict'
 
-const { fetched } = require('../../__test__/helpers/fetched.js')
+const { fetched } = require('../../scripts/fetched.js')
 const { TTL, VALUE, checkpoint, keyName } = require('../operations.js')
 const statements = require('../statements.js')
 

@@ -3,7 +3,7 @@
 'use strict'
 
 const { Pool } = require('pg')
-const { PostgresAdapter } = require('../../__test__/reference/index.js')
+const { PostgresAdapter } = require('../../reference/index.js')
 const { calls } = require('./adapter.js')
 
 /** @param {string} url */

@@ -1,0 +1,429 @@
+// @ts-check
+// @configurations every
+// Bad arguments: what every method refuses, with which error, and that a refused call has no effect.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const { types } = require('node:util')
+const { Pool } = require('pg')
+const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { useDatabase } = require('../support/database.js')
+const { without } = require('../support/route.js')
+
+const database = useDatabase()
+const keptDatabase = useDatabase()
+
+const [TYPE, RANGE, VALUE] = ['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_INVALID_ARG_VALUE']
+const CODES = [TYPE, RANGE, VALUE]
+
+class Account {
+  password = 'hunter2'
+}
+
+/** Useful only as a value. The optional arguments accept the first two. @type {any[]} */
+const OF_NO_TYPE = [
+  undefined,
+  null,
+  { password: 'hunter2' },
+  Object.create(null),
+  new Account(),
+  ['hunter2'],
+  Symbol('sign'),
+  true,
+  false,
+  function named() {},
+  new String('5'),
+  new Date(0),
+]
+const PRESENT = OF_NO_TYPE.slice(2)
+
+const INFINITE = [Number.NaN, Infinity, -Infinity]
+const NEGATIVE = [-1, -0.5, -Infinity, Number.NaN]
+const NO_SAFE_INTEGERS = [...INFINITE, 1.5, 2 ** 53, -(2 ** 53)]
+/** Beyond the range of a Date or a timestamp. */
+const NEVER = [...INFINITE, 8.64e15 + 1, -1e300]
+const OF_NO_NUMBER = ['5', '', 5n]
+
+/** Keys, ids, owners and patterns. */
+const NAMES = [...OF_NO_TYPE, ...INFINITE, 'a\0b']
+const OPTIONAL_NAMES = [...PRESENT, ...INFINITE, 'a\0b']
+const LEASES = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NEGATIVE, Infinity]
+/** Of leases that are renewed. */
+const LASTING = [...LEASES, 0]
+const TTLS = [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE]
+const CLAIM_TTLS = [...TTLS, 0, Infinity]
+/** Without a limit, failures are only counted. */
+const LIMITS = [...OF_NO_TYPE.slice(1), ...OF_NO_NUMBER, ...NEGATIVE]
+const INTEGERS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
+const OPTIONAL_INTEGERS = [...PRESENT, ...OF_NO_NUMBER, ...NO_SAFE_INTEGERS]
+const FLOATS = [...OF_NO_TYPE, ...OF_NO_NUMBER, ...INFINITE]
+const TIMES = [...PRESENT.filter((bad) => !types.isDate(bad)), new Date(Number.NaN), ...OF_NO_NUMBER, ...NEVER]
+const VALUES = [undefined, () => 1, Symbol('sign'), 1n, { n: 1n }]
+const OBJECTS = [undefined, null, true, 'id', 5, 5n, Symbol('sign')]
+const OPTIONS = OBJECTS.slice(2)
+const FUNCTIONS = [...OF_NO_TYPE.filter((bad) => typeof bad !== 'function'), 'named', 5]
+/** Neither an array nor another object that can be iterated over. */
+const LISTS = [...OF_NO_TYPE.filter((bad) => typeof Object(bad)[Symbol.iterator] !== 'function'), 'one key', 5, 5n]
+const STATES = [...OF_NO_TYPE, '', 'ajar', 'OPEN', 'open ', 'half_open', 'halfOpen', 1]
+
+/** The arguments that are numbers. */
+const NUMERIC = /ttl|wait|Count|Time|maxFailures|sequence|timestamp|progress|^by$/i
+
+/** What a message must show of a value: for an object only its class, because it may contain secrets. */
+function shown(/** @type {any} */ value) {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'string') return `'${value.replace('\0', '\\x00')}'`
+  if (typeof value === 'function') return `function ${value.name}`.trim()
+  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'Object'
+  return String(value)
+}
+
+const CLASSES = [PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter]
+
+/** @type {any} */
+const STATE = { state: 'open', failureCount: 3, lastFailureTime: 0, lastSuccessTime: 1 }
+/** @type {any} */
+const CHECKPOINT = {
+  id: 'id',
+  taskId: 'task',
+  sequence: 1,
+  timestamp: 1,
+  progress: 1,
+  data: 1,
+  estimatedTimeRemaining: 0,
+}
+
+/**
+ * @typedef {[method: string, argument: string, refused: any[], call: (bad: any) => any]} Case
+ */
+
+/**
+ * Every argument of every method.
+ *
+ * @param {import('pg').Pool} pool
+ * @returns {Case[]}
+ */
+function cases(pool) {
+  const adapter = /** @type {any} */ (new PostgresAdapter(pool))
+  const entries = /** @type {any} */ (new PostgresCacheAdapter(pool))
+  const results = /** @type {any} */ (new PostgresIdempotencyAdapter(pool))
+  const lock = (/** @type {object} */ fields) => adapter.lock('k', { ttl: 1_000, ...fields })
+  const set = (/** @type {object} */ fields) => adapter.setState('k', { ...STATE, ...fields })
+  const save = (/** @type {object} */ fields) => adapter.save({ ...CHECKPOINT, ...fields })
+  const never = () => assert.fail('work was done for a call with a bad argument')
+  // biome-ignore format: a table, a line for each argument
+  return [
+    ['acquire', 'key', NAMES, (bad) => adapter.acquire(bad, 1_000)],
+    ['acquire', 'ttl', LEASES, (bad) => adapter.acquire('k', bad)],
+    ['acquire', 'owner', OPTIONAL_NAMES, (bad) => adapter.acquire('k', 1_000, bad)],
+    ['extend', 'key', NAMES, (bad) => adapter.extend(bad, 1_000, 'me')],
+    ['extend', 'ttl', LEASES, (bad) => adapter.extend('k', bad, 'me')],
+    ['extend', 'owner', NAMES, (bad) => adapter.extend('k', 1_000, bad)],
+    ['lock', 'key', NAMES, (bad) => adapter.lock(bad, { ttl: 1_000 })],
+    ['lock', 'options', OPTIONS, (bad) => adapter.lock('k', bad)],
+    ['lock', 'options.ttl', LASTING, (bad) => lock({ ttl: bad })],
+    ['lock', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE], (bad) => lock({ wait: bad })],
+    ['lock', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5], (bad) => lock({ signal: bad })],
+    ['lock', 'options.renew', [...PRESENT.filter((bad) => typeof bad !== 'boolean'), 0, ''], (bad) => lock({ renew: bad })],
+    ['lock', 'options.owner', OPTIONAL_NAMES, (bad) => lock({ owner: bad })],
+    ['holder', 'key', NAMES, (bad) => adapter.holder(bad)],
+    ['forceRelease', 'key', NAMES, (bad) => adapter.forceRelease(bad)],
+    ['getState', 'key', NAMES, (bad) => adapter.getState(bad)],
+    ['setState', 'key', NAMES, (bad) => adapter.setState(bad, STATE)],
+    ['setState', 'state', OBJECTS, (bad) => adapter.setState('k', bad)],
+    ['setState', 'state.state', STATES, (bad) => set({ state: bad })],
+    ['setState', 'state.failureCount', [...INTEGERS, -1, 2 ** 31], (bad) => set({ failureCount: bad })],
+    ['setState', 'state.lastFailureTime', TIMES, (bad) => set({ lastFailureTime: bad })],
+    ['setState', 'state.lastSuccessTime', TIMES, (bad) => set({ lastSuccessTime: bad })],
+    ['recordFailure', 'key', NAMES, (bad) => adapter.recordFailure(bad, 1)],
+    ['recordFailure', 'maxFailures', LIMITS, (bad) => adapter.recordFailure('k', bad)],
+    ['recordSuccess', 'key', NAMES, (bad) => adapter.recordSuccess(bad)],
+    ['tryProbe', 'key', NAMES, (bad) => adapter.tryProbe(bad, 1_000)],
+    ['tryProbe', 'resetTimeout', LEASES, (bad) => adapter.tryProbe('k', bad)],
+    ...[adapter, entries].flatMap((/** @type {any} */ cache) => /** @type {Case[]} */ ([
+      ['get', 'key', NAMES, (bad) => cache.get(bad)],
+      ['set', 'key', NAMES, (bad) => cache.set(bad, 1)],
+      ['set', 'value', VALUES, (bad) => cache.set('k', bad)],
+      ['set', 'ttl', TTLS, (bad) => cache.set('k', 1, bad)],
+      ['delete', 'key', NAMES, (bad) => cache.delete(bad)],
+      ['has', 'key', NAMES, (bad) => cache.has(bad)],
+      ['keys', 'pattern', OPTIONAL_NAMES, (bad) => cache.keys(bad)],
+      ['getMany', 'keys', LISTS, (bad) => cache.getMany(bad)],
+      ['getMany', 'keys[1]', NAMES, (bad) => cache.getMany(['k', bad])],
+      ['setMany', 'entries', LISTS, (bad) => cache.setMany(bad)],
+      ['setMany', 'entries[1]', [...LISTS, { 0: 'k', 1: 1 }], (bad) => cache.setMany([['k', 1], bad])],
+      ['setMany', 'entries[1][0]', NAMES, (bad) => cache.setMany([['k', 1], [bad, 1]])],
+      ['setMany', 'entries[1][1]', VALUES, (bad) => cache.setMany([['k', 1], ['k', bad]])],
+      ['setMany', 'entries[1][2]', TTLS, (bad) => cache.setMany([['k', 1], ['k', 1, bad]])],
+      ['setMany', 'ttl', TTLS, (bad) => cache.setMany([['k', 1]], bad)],
+      ['deleteMany', 'keys', LISTS, (bad) => cache.deleteMany(bad)],
+      ['deleteMany', 'keys[1]', NAMES, (bad) => cache.deleteMany(['k', bad])],
+      ['increment', 'key', NAMES, (bad) => cache.increment(bad)],
+      ['increment', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE], (bad) => cache.increment('k', bad)],
+      ['increment', 'ttl', TTLS, (bad) => cache.increment('k', 1, bad)],
+      ['compareAndSet', 'key', NAMES, (bad) => cache.compareAndSet(bad, 'old', 1)],
+      ['compareAndSet', 'expected', VALUES.slice(1), (bad) => cache.compareAndSet('k', bad, 1)],
+      ['compareAndSet', 'value', VALUES, (bad) => cache.compareAndSet('k', 'old', bad)],
+      ['compareAndSet', 'ttl', TTLS, (bad) => cache.compareAndSet('k', 'old', 1, bad)],
+      ['getOrSet', 'key', NAMES, (bad) => cache.getOrSet(bad, never)],
+      ['getOrSet', 'compute', FUNCTIONS, (bad) => cache.getOrSet('k', bad)],
+      ['getOrSet', 'options', OPTIONS, (bad) => cache.getOrSet('k', never, bad)],
+      ['getOrSet', 'options.ttl', TTLS, (bad) => cache.getOrSet('k', never, { ttl: bad })],
+      ['getOrSet', 'options.staleTtl', [...TTLS, Infinity], (bad) => cache.getOrSet('k', never, { staleTtl: bad })],
+      ['getOrSet', 'options.claimTtl', CLAIM_TTLS, (bad) => cache.getOrSet('k', never, { claimTtl: bad })],
+    ])),
+    ['save', 'checkpoint', OBJECTS, (bad) => adapter.save(bad)],
+    ['save', 'checkpoint.id', NAMES, (bad) => save({ id: bad })],
+    ['save', 'checkpoint.taskId', NAMES, (bad) => save({ taskId: bad })],
+    ['save', 'checkpoint.sequence', INTEGERS, (bad) => save({ sequence: bad })],
+    ['save', 'checkpoint.timestamp', INTEGERS, (bad) => save({ timestamp: bad })],
+    ['save', 'checkpoint.progress', FLOATS, (bad) => save({ progress: bad })],
+    ['save', 'checkpoint.data', VALUES, (bad) => save({ data: bad })],
+    ['save', 'checkpoint.estimatedTimeRemaining', OPTIONAL_INTEGERS, (bad) => save({ estimatedTimeRemaining: bad })],
+    ['load', 'id', NAMES, (bad) => adapter.load(bad)],
+    ['loadLatest', 'taskId', NAMES, (bad) => adapter.loadLatest(bad)],
+    ['list', 'taskId', NAMES, (bad) => adapter.list(bad)],
+    ['cleanup', 'taskId', NAMES, (bad) => adapter.cleanup(bad, 1)],
+    ['cleanup', 'keepCount', [...INTEGERS, -1], (bad) => adapter.cleanup('task', bad)],
+    ['deleteAll', 'taskId', NAMES, (bad) => adapter.deleteAll(bad)],
+    ['idempotency get', 'key', NAMES, (bad) => results.get(bad)],
+    ['idempotency set', 'key', NAMES, (bad) => results.set(bad, 1)],
+    ['idempotency set', 'value', VALUES, (bad) => results.set('k', bad)],
+    ['idempotency set', 'ttl', TTLS, (bad) => results.set('k', 1, bad)],
+    ['idempotency delete', 'key', NAMES, (bad) => results.delete(bad)],
+    ['run', 'key', NAMES, (bad) => results.run(bad, never)],
+    ['run', 'work', FUNCTIONS, (bad) => results.run('k', bad)],
+    ['run', 'options', OPTIONS, (bad) => results.run('k', never, bad)],
+    ['run', 'options.ttl', TTLS, (bad) => results.run('k', never, { ttl: bad })],
+    ['run', 'options.claimTtl', CLAIM_TTLS, (bad) => results.run('k', never, { claimTtl: bad })],
+    ['run', 'options.fingerprint', OPTIONAL_NAMES, (bad) => results.run('k', never, { fingerprint: bad })],
+  ]
+}
+
+/** The call returns a promise, which rejects as required for this argument. */
+async function isRefused(/** @type {Case} */ [method, argument, refused, call]) {
+  for (const bad of refused) {
+    const promise = call(bad) // a synchronous throw fails the test here
+    assert.ok(promise instanceof Promise, method)
+    const error = await promise.then(
+      () => assert.fail(`${method} took ${typeof bad} ${String(bad?.constructor?.name)} as its ${argument}`),
+      (/** @type {any} */ reason) => reason,
+    )
+    assert.ok(CODES.includes(error.code), `${method}: ${error.code} ${error.message}`)
+    assert.ok(error.code === RANGE ? error instanceof RangeError : error instanceof TypeError, `${error}`)
+    assert.match(error.message, new RegExp(`["']${argument.replace(/[.[\]]/g, '\\$&')}["']`), method)
+    assert.ok(error.message.split('Received')[1]?.includes(shown(bad)), error.message)
+    assert.doesNotMatch(error.message, /hunter2/)
+    // A number out of range is a range error. A value that is not a number has the wrong type.
+    if (NUMERIC.test(argument)) assert.equal(error.code, typeof bad === 'number' ? RANGE : TYPE, error.message)
+  }
+}
+
+test('every method is covered here', async () => {
+  const tested = cases((await database).pool({ max: 1 })).map(([method]) => method.replace('idempotency ', ''))
+  const withoutArguments = [
+    'constructor',
+    'connect',
+    ...['ping', 'close', 'disconnect'],
+    'isConnected',
+    'metrics',
+    'initialize',
+    'clear',
+    'stats',
+    'prune',
+  ]
+  // It returns no promise, so it throws: circuits/events.test.js has its bad arguments.
+  const throwing = ['subscribe']
+  for (const Adapter of CLASSES) {
+    for (
+      let prototype = Adapter.prototype;
+      prototype !== Object.prototype;
+      prototype = Object.getPrototypeOf(prototype)
+    ) {
+      for (const name of Object.getOwnPropertyNames(prototype).filter((name) => !name.startsWith('_'))) {
+        assert.ok([...tested, ...withoutArguments, ...throwing].includes(name), `${Adapter.name}.${name}`)
+      }
+    }
+  }
+})
+
+test('a bad argument rejects with its name and value, and never throws', async () => {
+  const pool = (await database).pool({ max: 2 })
+  for (const each of cases(pool)) await isRefused(each)
+})
+
+test('a bad argument is refused before any connection is tried', async () => {
+  const nowhere = new Pool({ host: '127.0.0.1', port: 1 })
+  for (const each of cases(nowhere)) await isRefused(each)
+  // A good argument is not refused.
+  await assert.rejects(new PostgresAdapter(nowhere).get('k'), {
+    code: 'ECONNREFUSED',
+    syscall: 'connect',
+    address: '127.0.0.1',
+    port: 1,
+  })
+  await nowhere.end()
+})
+
+test('after bad arguments nothing is stored, and no table is made', { skip: without.ddl }, async () => {
+  const db = await database
+  const pool = db.pool({ max: 1 })
+  const tables = async () =>
+    (await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).map(({ tablename }) => tablename)
+  for (const each of cases(pool)) await isRefused(each)
+  assert.deepEqual(await tables(), [])
+
+  const adapter = new PostgresAdapter(pool)
+  await Promise.all([
+    adapter.connect(),
+    new PostgresCacheAdapter(pool).initialize(),
+    new PostgresIdempotencyAdapter(pool).connect(),
+  ])
+  assert.equal((await tables()).length, 6)
+  for (const each of cases(pool)) await isRefused(each)
+  for (const table of await tables()) {
+    assert.deepEqual(await db.query(`SELECT * FROM ${table}`), [], table)
+  }
+})
+
+test('bad arguments leave stored data unchanged', async () => {
+  const pool = (await keptDatabase).pool({ max: 1 })
+  const adapter = new PostgresAdapter(pool)
+  await Promise.all([
+    adapter.acquire('k', 600_000, 'me'),
+    adapter.setState('k', STATE),
+    adapter.set('k', 'old'),
+    adapter.save(CHECKPOINT),
+  ])
+  const [entries, results] = [new PostgresCacheAdapter(pool), new PostgresIdempotencyAdapter(pool)]
+  await Promise.all([entries.set('k', 'old'), results.set('k', 'old')])
+  for (const each of cases(pool)) await isRefused(each)
+  assert.equal(await adapter.extend('k', 600_000, 'me'), true)
+  assert.deepEqual(await adapter.getState('k'), STATE)
+  assert.deepEqual(await adapter.load('id'), CHECKPOINT)
+  assert.deepEqual(
+    [await adapter.get('k'), await entries.get('k'), await results.get('k')],
+    ['old', 'old', { value: 'old' }],
+  )
+})
+
+test("the handle's extend refuses an invalid TTL, and the lock is unchanged", async () => {
+  const locks = new PostgresAdapter((await keptDatabase).pool({ max: 1 }))
+  const handle = /** @type {any} */ (await locks.acquire('handle', 600_000))
+  const expiry = async () =>
+    (await (await keptDatabase).query("SELECT expires_at FROM go_goscope_locks WHERE key = 'lock:handle'"))[0]
+      .expires_at
+  const before = await expiry()
+  const { extend } = handle
+  await isRefused(['handle.extend', 'ttl', LEASES, (bad) => extend(bad)])
+  assert.deepEqual(await expiry(), before)
+  assert.equal(await handle.isValid(), true)
+})
+
+test('null is equivalent to an absent optional argument', async () => {
+  const pool = (await keptDatabase).pool({ max: 1 })
+  const absent = /** @type {any} */ (null)
+  const adapter = new PostgresAdapter(pool, { keyPrefix: absent, defaultLockTTL: absent, createTables: absent })
+  const entries = new PostgresCacheAdapter(pool, { tableName: absent, keyPrefix: absent, createTables: absent })
+  const results = new PostgresIdempotencyAdapter(pool, { keyPrefix: absent, createTables: absent })
+  for (const Adapter of CLASSES) assert.ok(new Adapter(pool, absent))
+  assert.ok(await adapter.acquire('null', 60_000, absent))
+  await Promise.all([adapter, entries, results].map((each) => each.set('null', 1, absent)))
+  assert.ok((await adapter.keys(absent)).includes('null'))
+  assert.ok((await entries.keys(absent)).includes('null'))
+  assert.deepEqual(await results.get('null'), { value: 1 })
+  await adapter.setState('null', { state: 'closed', failureCount: 0, lastFailureTime: absent, lastSuccessTime: absent })
+  assert.deepEqual(await adapter.getState('null'), { state: 'closed', failureCount: 0 })
+  await adapter.save({ ...CHECKPOINT, id: 'null', estimatedTimeRemaining: absent })
+  assert.equal('estimatedTimeRemaining' in /** @type {any} */ (await adapter.load('null')), false)
+  const byDefault = new PostgresAdapter(pool, { defaultLockTTL: 60_000 })
+  assert.ok(await byDefault.acquire('null by default', absent, 'me'))
+  assert.equal(await byDefault.extend('null by default', absent, 'me'), true)
+})
+
+test('setState stores the three states, counts up to the maximum, and times from 0, exactly', async () => {
+  const circuits = new PostgresAdapter((await keptDatabase).pool({ max: 1 }))
+  for (const [n, state] of /** @type {any[]} */ ([
+    { state: 'closed', failureCount: 0, lastFailureTime: 0, lastSuccessTime: 0 },
+    { state: 'open', failureCount: 2 ** 31 - 1, lastFailureTime: 0 },
+    { state: 'half-open', failureCount: 1, lastSuccessTime: 0 },
+    { state: 'half-open', failureCount: 0 },
+    { state: 'open', failureCount: 5, lastFailureTime: -86_400_001, lastSuccessTime: 8.64e15 },
+  ]).entries()) {
+    await circuits.setState('states', state)
+    assert.deepEqual(await circuits.getState('states'), state, `state ${n}`)
+  }
+})
+
+for (const Adapter of CLASSES) {
+  test(`${Adapter.name}: a value that is not a pool is refused, and no secret in it is shown`, async () => {
+    const connectionString = 'postgresql://app:hunter2@db.internal/app'
+    const config = { host: 'db.internal', user: 'app', password: 'hunter2', connectionString }
+    // An absent or empty value means the environment, and an object with a password is a configuration.
+    const wrong = OF_NO_TYPE.filter((value) => Object(value) !== value || Array.isArray(value)).slice(2)
+    for (const pool of [...wrong, 5, { databse: 'app' }, new Date(), [config], { options: config }, { end() {} }]) {
+      assert.throws(
+        () => new Adapter(/** @type {any} */ (pool)),
+        (/** @type {any} */ error) => {
+          assert.equal(error.name, 'TypeError')
+          assert.equal(error.code, TYPE)
+          assert.match(error.message, /"pool"/)
+          assert.doesNotMatch(`${error.stack}${JSON.stringify(error)}`, /hunter2/)
+          return true
+        },
+      )
+    }
+  })
+
+  test(`${Adapter.name}: options of the wrong type or out of range are refused`, async () => {
+    const pool = (await database).pool({ max: 1 })
+    const refused = (/** @type {any} */ options, /** @type {string} */ argument, /** @type {string[]} */ codes) =>
+      assert.throws(
+        () => new Adapter(pool, options),
+        (/** @type {any} */ error) => {
+          assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`)
+          assert.ok(error.message.includes(argument), error.message)
+          assert.doesNotMatch(error.message, /hunter2/)
+          return true
+        },
+      )
+    for (const options of ['', 'app:', 5, true, Symbol('sign'), () => {}, 5n]) refused(options, 'options', [TYPE])
+    for (const bad of PRESENT) refused({ keyPrefix: bad }, 'options.keyPrefix', [TYPE])
+    for (const bad of ['false', 0, 1, {}, [], Symbol('sign')])
+      refused({ createTables: bad }, 'options.createTables', [TYPE])
+    if (Adapter === PostgresAdapter) {
+      for (const bad of [...PRESENT, ...OF_NO_NUMBER])
+        refused({ defaultLockTTL: bad }, 'options.defaultLockTTL', [TYPE])
+      for (const bad of [0, -1, Number.NaN, Infinity])
+        refused({ defaultLockTTL: bad }, 'options.defaultLockTTL', [RANGE])
+    }
+    if (Adapter === PostgresCacheAdapter) {
+      for (const bad of PRESENT) refused({ tableName: bad }, 'options.tableName', [TYPE])
+      for (const bad of ['', 'a.b.c', 'x'.repeat(64)]) refused({ tableName: bad }, 'options.tableName', [VALUE])
+    }
+  })
+}
+
+test('a long value is shown truncated', async () => {
+  const adapter = new PostgresAdapter((await database).pool({ max: 1 }))
+  const error = await adapter.get(`${'x'.repeat(1_000_000)}\0`).catch((/** @type {any} */ reason) => reason)
+  assert.equal(error.code, VALUE)
+  assert.ok(error.message.length < 1_000, `${error.message.length} characters`)
+})
+
+test('an argument that cannot be inspected is refused like any other', async () => {
+  const adapter = /** @type {any} */ (new PostgresAdapter((await database).pool({ max: 1 })))
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const throwing = {
+    get constructor() {
+      throw new Error('looked at')
+    },
+  }
+  const nameless = { constructor: { name: Symbol('no text') } }
+  for (const bad of [proxy, throwing, nameless]) {
+    await assert.rejects(adapter.get(bad), { name: 'TypeError', code: TYPE, message: /"key"/ })
+    await assert.rejects(adapter.acquire('k', bad), { name: 'TypeError', code: TYPE, message: /"ttl"/ })
+  }
+})

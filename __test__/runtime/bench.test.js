@@ -1,0 +1,156 @@
+// @ts-check
+// @configurations last
+// @without first: the benchmark
+// The benchmark as a user runs it. It brings its own server. The figures of such short windows mean nothing.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { chanceOfDisjoint, changes } = require('../../bench/compare.js')
+const { LoopDelay } = require('../../bench/loop-delay.js')
+const { schedule } = require('../../bench/parts/rates.js')
+const { compare } = require('../../bench/targets.js')
+const { percentiles } = require('../../bench/window.js')
+
+const root = path.join(__dirname, '../..')
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-test-'))
+after(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+const TINY = ['--only', 'get', '--in-flight', '1,16', '--window', '60', '--rounds', '2']
+
+/** @param {string[]} args */
+function bench(...args) {
+  return spawnSync(process.execPath, ['bench/main.js', ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 })
+}
+
+test('--help lists every option', () => {
+  const { status, stdout } = bench('--help')
+  assert.equal(status, 0)
+  const options =
+    '--quick --only --sides --in-flight --window --rounds --compare --out --rows --huge --memory --calls --cold'
+  for (const option of options.split(' ')) assert.match(stdout, new RegExp(`^  ${option} `, 'm'))
+})
+
+for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
+  [['--onyl', 'get'], /--onyl/],
+  [['--only', 'get,put'], /--only: there is no 'put', only get, loadLatest/],
+  [['--sides', 'mysql'], /--sides: there is no 'mysql'/],
+  [['--sides', 'ours'], /--sides: none is named/],
+  [['--window', 'long'], /--window: 'long' is no whole number/],
+  [['--in-flight', '0'], /--in-flight: '0'/],
+  [['--huge'], /--huge goes with --rows/],
+  [['--compare', 'nowhere.json'], /--compare: .*nowhere\.json/],
+  [['--compare', 'package.json'], /package\.json holds no comparison/],
+])) {
+  test(`${args.join(' ')} is refused before anything starts`, () => {
+    const { status, stdout, stderr } = bench(...args)
+    assert.equal(status, 2)
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /^\s+at /m)
+    assert.equal(stdout, '')
+  })
+}
+
+test('a run writes one JSON and the plots, and the next is compared with it', () => {
+  const [first, second] = [path.join(folder, 'first.json'), path.join(folder, 'second.json')]
+  const one = bench(...TINY, '--sides', 'ours,reference', '--out', first)
+  assert.equal(one.status, 0, one.stderr)
+  assert.match(one.stdout, /get, 1 in flight: rate +target ≥ 1\.2×, measured [\d.,]+× \([\d.,]+–[\d.,]+\)/)
+
+  const run = JSON.parse(fs.readFileSync(first, 'utf8'))
+  assert.equal(run.command, `npm run bench -- ${TINY.join(' ')} --sides ours,reference`)
+  assert.equal(run.versions.node, process.versions.node)
+  assert.match(run.versions.postgresql, /^\d+/)
+  assert.deepEqual([run.postgres.settings.fsync, run.postgres.settings.full_page_writes], ['on', 'on'])
+  assert.ok(run.machine.cores > 0 && run.machine.cpu && run.machine.memoryGiB > 0)
+  const { results } = run.rates
+  assert.deepEqual(
+    results.map((/** @type {any} */ { operation, inFlight }) => [operation, inFlight]),
+    [
+      ['get', 1],
+      ['get', 16],
+    ],
+  )
+  for (const { sides, ratios } of results) {
+    assert.deepEqual(Object.keys(sides), ['ours', 'reference'])
+    for (const metric of ['rate', 'cpu', 'p50', 'p90', 'p99', 'loopDelay']) {
+      const { median, low, high } = ratios.reference[metric]
+      assert.ok(low > 0 && low <= median && median <= high, metric)
+      assert.ok(sides.ours[metric].median > 0 && sides.reference[metric].median > 0, metric)
+    }
+  }
+
+  for (const plot of ['rate', 'latency', 'cpu']) {
+    const svg = fs.readFileSync(path.join(folder, `first-${plot}.svg`), 'utf8')
+    assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg".*<\/svg>\n$/s)
+    for (const part of ['calls in flight', 'goscope-postgres', 'prefers-color-scheme']) assert.ok(svg.includes(part))
+    assert.doesNotMatch(svg, /NaN|undefined|Infinity/)
+  }
+
+  const two = bench(...TINY, '--sides', 'reference', '--out', second, '--compare', first)
+  assert.equal(two.status, 0, two.stderr)
+  assert.match(two.stdout, /^get +16 +reference +rate /m)
+  assert.match(
+    two.stdout,
+    /8 ratios compared, \d+ changed beyond the noise.*\nWith so few rounds, about 3 would look changed/,
+  )
+})
+
+test('a change counts if no pair of windows of one run is within those of the other', () => {
+  const run = (/** @type {number} */ low, /** @type {number} */ high) => ({
+    rates: {
+      scale: [],
+      results: [
+        { operation: 'get', inFlight: 1, ratios: { reference: { rate: { median: (low + high) / 2, low, high } } } },
+      ],
+    },
+  })
+  const verdict = (/** @type {any} */ before, /** @type {any} */ after) => changes(before, after)[0]?.verdict
+  assert.equal(verdict(run(2, 3), run(2.5, 4)), '')
+  assert.equal(verdict(run(2, 3), run(3.1, 4)), 'better')
+  assert.equal(verdict(run(2, 3), run(1, 1.9)), 'WORSE')
+  assert.deepEqual([chanceOfDisjoint(2, 2), chanceOfDisjoint(5, 5)], [1 / 3, 1 / 126])
+  assert.deepEqual(
+    [run(1.1, 1.2), run(1.1, 1.4)].map((each) => compare(each).map(({ holds }) => holds)),
+    [[false], [true]],
+  )
+})
+
+test('each window of another side is next to one of ours, and no side is always the first', () => {
+  const sides = ['ours', 'a', 'b', 'c'].map((name) => ({ name }))
+  const names = (/** @type {number} */ round) => schedule(sides, round).map((group) => group.map(({ name }) => name))
+  assert.deepEqual(names(0), [
+    ['a', 'ours', 'b'],
+    ['c', 'ours'],
+  ])
+  assert.deepEqual(names(1), [
+    ['ours', 'c'],
+    ['b', 'ours', 'a'],
+  ])
+})
+
+test('a blocked event loop shows in its delay, by the length of the block', async () => {
+  const delay = new LoopDelay()
+  await sleep(200)
+  const measured = async (/** @type {number} */ blockMs) => {
+    delay.start()
+    for (let turn = 0; turn < 20; turn++) {
+      const end = performance.now() + blockMs
+      // In microtasks: the event loop does not advance between them.
+      while (performance.now() < end) await undefined
+      await sleep(20)
+    }
+    delay.stop()
+    return percentiles(Float64Array.from(await delay.delays())).p90
+  }
+  const [idle, blocked] = [await measured(0), await measured(20)]
+  delay.close()
+  // It is blocked for 20 ms half of the time, and what arrives then waits for 10 ms on average.
+  assert.ok(blocked > 10, `${blocked} ms`)
+  assert.ok(blocked > idle, `${blocked} ms, ${idle} ms without`)
+})

@@ -1,0 +1,64 @@
+// @ts-check
+// @configurations first
+// The compile-time declarations agree with the run time.
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+const { operations } = require('goscope-postgres')
+const { NAMES } = require('../../lib/options.js')
+
+const root = path.join(__dirname, '../..')
+const read = (/** @type {string} */ file) => fs.readFileSync(path.join(root, file), 'utf8')
+
+/**
+ * The string literals of a declaration.
+ *
+ * @param {string} text from its beginning
+ */
+const literals = (text) => [...text.matchAll(/'([^']+)'/g)].map(([, literal]) => literal)
+
+test('the tuple of operations lists the operations, in their order', () => {
+  const declared = /operations: readonly \[([^\]]+)\]/.exec(read('lib/types/tracing.d.ts'))?.[1] ?? ''
+  assert.deepEqual(literals(declared), operations)
+})
+
+/** The interfaces in which options are declared, by their user. @type {Record<keyof typeof NAMES, string[]>} */
+const INTERFACES = {
+  PostgresAdapter: ['PersistenceAdapterOptions'],
+  PostgresCacheAdapter: ['PostgresCacheAdapterOptions'],
+  PostgresIdempotencyAdapter: ['PostgresIdempotencyAdapterOptions'],
+  lock: ['LockOptions'],
+  run: ['RunOptions', 'WorkLimit'],
+  getOrSet: ['GetOrSetOptions', 'WorkLimit'],
+}
+
+/** @param {string} name of an interface of index.d.ts */
+function properties(name) {
+  const body =
+    new RegExp(`export interface ${name} (?:extends \\w+ )?\\{([^}]+)\\n\\}`).exec(read('index.d.ts'))?.[1] ?? ''
+  return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, property]) => property)
+}
+
+test('the declared options are the known options', () => {
+  for (const [taker, interfaces] of Object.entries(INTERFACES)) {
+    const declared = interfaces.flatMap(properties)
+    assert.deepEqual(declared.sort(), [...NAMES[/** @type {keyof typeof NAMES} */ (taker)]].sort(), taker)
+  }
+})
+
+/** Codes of Node and OpenSSL that are forwarded, and the code for a missing package. */
+const FOREIGN = ['ERR_SOCKET_BAD_PORT', 'ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'ERR_TLS_CERT_ALTNAME_INVALID']
+
+test('the declared codes are the codes of the errors', () => {
+  const files = ['cli', 'lib', 'src'].flatMap((folder) =>
+    fs.readdirSync(path.join(root, folder), { recursive: true }).map((file) => path.join(folder, String(file))),
+  )
+  const sources = files.filter((file) => /\.(js|rs)$/.test(file)).map(read)
+  const used = new Set(sources.flatMap((text) => [...text.matchAll(/\bERR_[A-Z]\w*[A-Z]\b/g)].map(([code]) => code)))
+  const declared = [...read('lib/types/errors.d.ts').matchAll(/[:|] '(ERR_\w+)'/g)].map(([, code]) => String(code))
+  const own = [...used].filter((code) => !FOREIGN.includes(code))
+  assert.deepEqual(declared.sort(), own.sort())
+})

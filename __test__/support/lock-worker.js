@@ -1,0 +1,115 @@
+// @ts-check
+// A process that uses a few locks until it receives the order to stop, or is killed. It logs each call and each return
+// with a clock that all processes share.
+'use strict'
+
+const fs = require('node:fs')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { Pool } = require('pg')
+
+/** @typedef {{ name: string, url: string, log: string, keys: string[], hook: boolean, naive: boolean, options: import('pg').PoolConfig }} Order */
+
+/** @type {Order} */
+const { name, url, log, keys, hook, naive, options } = JSON.parse(/** @type {string} */ (process.argv[2]))
+const { PostgresAdapter } = naive ? require('../../reference/index.js') : require('goscope-postgres')
+
+const SHORTEST_TTL_MS = 50
+const LONGEST_TTL_MS = 700
+const PAUSE_MS = 50
+
+const file = fs.openSync(log, 'a')
+const write = (/** @type {object} */ line) => fs.writeSync(file, `${JSON.stringify(line)}\n`)
+const now = () => Number(process.hrtime.bigint()) / 1e6
+
+const pool = new Pool({ connectionString: url, max: 2, ...options })
+pool.on('error', () => {})
+if (hook) pool.on('connect', (client) => client.query(`SET application_name = 'hooked'`).catch(() => {}))
+const locks = new PostgresAdapter(pool)
+let stopping = false
+let calls = 0
+let leases = 0
+
+/**
+ * @template T
+ * @param {{ op: string, key: string, owner: string, ttl: number }} what
+ * @param {() => Promise<T>} call
+ * @param {(result: T) => boolean} says
+ * @returns {Promise<T | undefined>}
+ */
+async function logged(what, call, says) {
+  const id = calls++
+  write({ id, ...what, from: now() })
+  try {
+    const result = await call()
+    write({ id, to: now(), outcome: says(result) ? 'yes' : 'no' })
+    return result
+  } catch (error) {
+    const { code, stack } = /** @type {any} */ (error)
+    write({ id, to: now(), outcome: 'unknown', code: typeof code === 'string' ? code : null, stack })
+    return undefined
+  }
+}
+
+/**
+ * @param {import('goscope-postgres').LockHandle} handle
+ * @param {string} key
+ * @param {string | undefined} given
+ * @param {number} ttl
+ * @param {(op: string, length: number) => any} about
+ */
+async function hold(handle, key, given, ttl, about) {
+  for (let use = Math.floor(Math.random() * 4); use > 0; use--) {
+    // Sometimes longer than the lease.
+    await sleep(Math.random() * ttl * (Math.random() < 0.2 ? 1.3 : 0.5))
+    if (Math.random() < 0.3) {
+      await logged(about('isValid', ttl), () => handle.isValid(), Boolean)
+      continue
+    }
+    const next = Math.ceil(SHORTEST_TTL_MS + Math.random() * (LONGEST_TTL_MS - SHORTEST_TTL_MS))
+    const extend = () => (given ? locks.extend(key, next, given) : handle.extend(next))
+    if (!(await logged(about('extend', next), extend, Boolean))) return
+    ttl = next
+  }
+  // The remaining leases expire.
+  if (Math.random() < 0.7)
+    await logged(
+      about('release', ttl),
+      () => handle.release(),
+      () => true,
+    )
+}
+
+/** @param {string} key */
+async function use(key) {
+  while (!stopping) {
+    const ttl = Math.ceil(SHORTEST_TTL_MS + Math.random() * (LONGEST_TTL_MS - SHORTEST_TTL_MS))
+    const owner = `${name}:${leases++}`
+    // The name under which the server holds it, or one that the adapter generates.
+    const given = Math.random() < 0.5 ? owner : undefined
+    const about = (/** @type {string} */ op, /** @type {number} */ length) => ({ op, key, owner, ttl: length })
+    const handle = await logged(about('acquire', ttl), () => locks.acquire(key, ttl, given), Boolean)
+    if (handle) await hold(/** @type {any} */ (handle), key, given, ttl, about)
+    await sleep(Math.random() * PAUSE_MS)
+  }
+}
+
+const orphaned = () => process.exit(1)
+process.on('disconnect', orphaned)
+process.on('message', () => {
+  stopping = true
+})
+
+async function main() {
+  write({ clock: Date.now(), at: now() })
+  await locks.connect().catch(() => {})
+  process.send?.({ ready: true })
+  await Promise.all(keys.map(use))
+  await locks.disconnect()
+  process.off('disconnect', orphaned)
+  process.disconnect()
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})
