@@ -52,7 +52,7 @@ const differences = [
   },
   {
     id: 'default-owner',
-    difference: 'if no owner is given, a UUIDv4 is drawn',
+    difference: 'if no owner is given, a UUIDv4 is generated',
     reason: 'the owner was a time with `Math.random()`, and may collide',
     promise: 'a UUIDv4 is drawn where it is absent',
   },
