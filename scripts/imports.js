@@ -1,10 +1,11 @@
 // @ts-check
-// Imports point downward: in the crate, and between the folders of JavaScript. No file of cli/ and lib/ is in a circle of
-// imports. JSON is made in src/node/.
+// Imports point downward: in the crate, and between the folders of JavaScript. No file of src/, cli/ and lib/ is in a
+// circle of imports. A mod.rs only lists and re-exports. JSON is made in src/node/.
 'use strict'
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { rustImports } = require('./rust-imports.js')
 
 const root = path.join(__dirname, '..')
 
@@ -69,6 +70,15 @@ function checkCrate() {
   }
 }
 
+/** What is left of a mod.rs without comments, attributes, and its lists of modules and names. */
+function checkMaps() {
+  for (const file of filesIn('src', 'mod.rs')) {
+    const code = fs.readFileSync(path.join(root, file), 'utf8').replace(/\/\/.*$/gm, '')
+    const rest = code.replace(/^\s*(?:#\[.*\]|(?:pub(?:\([^)]*\))? )?(?:mod|use) [^;]*;)/gm, '').trim()
+    if (rest !== '') problems.push(`${file} does more than list and re-export: ${rest.split('\n')[0]}`)
+  }
+}
+
 /** @param {string} file */
 const folderOf = (file) => FOLDERS.findIndex((layer) => layer.includes(file.split('/')[0] ?? ''))
 
@@ -85,7 +95,8 @@ function checkFolders() {
   }
 }
 
-function checkCircles() {
+/** @returns {Map<string, string[]>} the files that each imports */
+function scriptImports() {
   const files = [...filesIn('lib', '.js'), ...filesIn('cli', '.js')]
   /** @type {Map<string, string[]>} */
   const imports = new Map()
@@ -98,6 +109,11 @@ function checkCircles() {
       found.filter((name) => files.includes(name)),
     )
   }
+  return imports
+}
+
+/** @param {Map<string, Iterable<string>>} imports */
+function checkCircles(imports) {
   /** @type {Set<string>} */
   const done = new Set()
   const visit = (/** @type {string} */ file, /** @type {string[]} */ way) => {
@@ -106,7 +122,7 @@ function checkCircles() {
     for (const next of imports.get(file) ?? []) visit(next, [...way, file])
     done.add(file)
   }
-  for (const file of files) visit(file, [])
+  for (const file of imports.keys()) visit(file, [])
 }
 
 /**
@@ -121,6 +137,8 @@ function filesIn(folder, ending) {
 
 checkCrate()
 checkFolders()
-checkCircles()
+checkCircles(scriptImports())
+checkCircles(rustImports(root, filesIn('src', '.rs')))
+checkMaps()
 for (const problem of problems) console.error(problem)
 process.exit(problems.length > 0 ? 1 : 0)

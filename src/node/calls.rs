@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
-use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
 use super::outputs::{Output, UNDEFINED};
+use super::queue::Queue;
 use super::waits::Wait;
 use crate::engine::{Caller, Error, Outcome, Reply, ReplySink, Stats};
 use crate::histogram::{Histogram, Snapshot};
@@ -75,7 +75,7 @@ impl Calls {
         slot: u32,
         operation: Operation,
     ) -> (impl Future<Output = ()> + use<T>, Reply<T>) {
-        (Wait::new(&self.queue, slot).given_up(), self.reply(slot, operation))
+        (Wait::new(&self.queue.waits, slot).given_up(), self.reply(slot, operation))
     }
 
     /// Counts a call for which no caller waits.

@@ -7,10 +7,10 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use serde_json::json;
 
-use super::bridge::{Bridge, Queue};
+use super::bridge::Bridge;
 use super::calls::Calls;
 use super::operation::Operation;
-use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
+use super::queue::Queue;
 use super::runtime::SharedRuntime;
 use crate::engine::{
     Answered, Application, Connection, Description, Engine, KeyOperations, PoolSettings, Proof, ToSign,
@@ -65,31 +65,6 @@ impl Pool {
             engine.allow_on_loop();
         }
         Ok(Self { engine, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
-    }
-
-    /// Creates what is missing of the tables of these providers.
-    #[napi(catch_unwind)]
-    pub fn connect(
-        &self,
-        slot: u32,
-        locks: Option<&Locks>,
-        circuits: Option<&Circuits>,
-        cache: Option<&Cache>,
-        checkpoints: Option<&Checkpoints>,
-        idempotency: Option<&Idempotency>,
-    ) {
-        let tables = [
-            locks.map(|provider| provider.store.table()),
-            circuits.map(|provider| provider.store.table()),
-            cache.map(|provider| provider.store.table()),
-            checkpoints.map(|provider| provider.store.table()),
-            idempotency.map(|provider| provider.store.table()),
-        ];
-        store::connect(
-            &self.engine,
-            tables.into_iter().flatten().collect(),
-            self.calls.reply(slot, Operation::Connect),
-        );
     }
 
     /// Asks the server about no table at all, only to check that it answers.

@@ -9,13 +9,15 @@ use super::cells::Cells;
 use super::computing::{self, Observed, Seen, Version};
 use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
+use super::definition::{Definition, Durability};
+use super::digested;
 use super::entries::{self, Write, is_written};
 use super::join::Join;
-use super::keys::{self, Key, MARKER, Prefix};
-use super::table::{Definition, Durability, Table};
+use super::keys::{Key, MARKER, Prefix};
+use super::place::{Place, TableRef, ttl_arg};
+use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Arg, Engine, Error, Kind, Reply, Retry};
 
 static HAS: Template = one_or_many!(
@@ -313,7 +315,7 @@ fn read_keys(rows: &[Row]) -> Result<Vec<Key>, Error> {
     let key = |row: &Row| {
         let tail: &str = row.cell(0)?;
         let original = match row.cell::<Option<&str>>(1)? {
-            Some(name) if tail.starts_with(MARKER) => keys::told_by(tail, name, row.cell(2)?),
+            Some(name) if tail.starts_with(MARKER) => digested::told_by(tail, name, row.cell(2)?),
             _ => None,
         };
         Ok(original.unwrap_or_else(|| Key::new(tail)))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::Place;
 use super::digested::without_key;
+use super::place::Place;
 use super::template::Template;
 use super::value::Value;
 use crate::engine::{Answer, Arg, Call, Error, Statement};

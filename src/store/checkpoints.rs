@@ -6,12 +6,13 @@ use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, nothing, one_row};
 use super::cells::Cells;
+use super::definition::{Definition, Durability};
 use super::digested::{with_ids, without_ids};
 use super::keys::{Key, Prefix};
-use super::table::{Definition, Durability, Table};
+use super::place::{Place, TableRef};
+use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use super::{Place, TableRef};
 use crate::engine::{AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.

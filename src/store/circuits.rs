@@ -6,12 +6,12 @@ use tokio_postgres::Row;
 
 use super::call::{Found, KeyCall, any_row, nothing, one_row};
 use super::cells::Cells;
+use super::definition::{Definition, Durability};
 use super::keys::Prefix;
+use super::place::{Place, TableRef};
 use super::relation::Addition;
-use super::subscription::{self, CircuitSubscription};
-use super::table::{Definition, Durability, Table};
+use super::table::Table;
 use super::template::{Template, one_or_many};
-use super::{Place, TableRef};
 use crate::engine::{
     AccessMode, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
 };
@@ -257,15 +257,6 @@ impl Circuits {
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
         let call = KeyCall::new(&self.place, &TRY_PROBE, "key", key, rest, any_row);
         self.place.submit(accesses, call, Retry::Never, reply);
-    }
-
-    /// Calls `report` with the breaker's state after each change, no matter which process makes it.
-    pub fn subscribe(
-        &self,
-        key: String,
-        report: impl Fn(Circuit) + Send + Sync + 'static,
-    ) -> CircuitSubscription {
-        subscription::subscribe(self, key, report)
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {

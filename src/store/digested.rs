@@ -29,6 +29,19 @@ pub(super) fn without_key(stored: &str) -> &str {
     serde_json::from_str::<Keyed<'_>>(stored).map_or(stored, |keyed| keyed.value.get())
 }
 
+/// The key whose digest a stored key ends with, given what [`with_key`] put beside its
+/// value. None if the stored key is not the digest of that key, but a row that another application has made.
+pub(super) fn told_by(tail: &str, key: &str, literal: Option<&str>) -> Option<keys::Key> {
+    match literal {
+        Some(literal) if is_string(literal) => {
+            (keys::digest(&format!("{0}{key}{0}{literal}", keys::MALFORMED)) == tail)
+                .then(|| keys::Key::Literal(literal.to_owned()))
+        }
+        Some(_) => None,
+        None => (keys::digest(key) == tail).then(|| keys::Key::new(key)),
+    }
+}
+
 /// A checkpoint's data beside the JSON literals of its id and task id, if one of them is stored as a digest.
 #[derive(Serialize, Deserialize)]
 struct Identified<'a> {

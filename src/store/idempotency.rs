@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::call::{KeyCall, one_row};
 use super::cells::Cells;
+use super::definition::{Definition, Durability};
 use super::entries::{self, Entry, SWEEP, Write, is_written};
 use super::keys::Prefix;
+use super::place::{Place, TableRef, ttl_arg};
 use super::relation::Addition;
-use super::table::{Definition, Durability, Table};
+use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use super::{Place, TableRef, ttl_arg};
 use crate::engine::{AccessMode, Arg, Engine, Kind, Reply, Retry};
 use crate::time::millis;
 

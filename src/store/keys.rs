@@ -9,8 +9,6 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::digested::is_string;
-
 /// The beginning of a digest, after prefix and namespace. Digests are short (45 characters), for narrow columns.
 pub(super) const MARKER: &str = "\u{1}#";
 
@@ -23,7 +21,7 @@ const MAX_PREFIX_BYTES: usize = 1_300;
 
 /// JavaScript passes a key with lone surrogates as U+0000, the key with U+FFFD in their place, another U+0000, and
 /// the key's JSON literal, in which they are escaped. No other key holds a U+0000.
-const MALFORMED: char = '\0';
+pub(super) const MALFORMED: char = '\0';
 
 /// The text before each key: `${keyPrefix}${namespace}`.
 #[derive(Clone, Debug)]
@@ -96,24 +94,12 @@ impl Key {
     }
 }
 
-/// The key whose digest a stored key ends with, given what [`with_key`](super::digested::with_key) put beside its
-/// value. None if the stored key is not the digest of that key, but a row that another application has made.
-pub(super) fn told_by(tail: &str, key: &str, literal: Option<&str>) -> Option<Key> {
-    match literal {
-        Some(literal) if is_string(literal) => (digest(&format!("{MALFORMED}{key}{MALFORMED}{literal}"))
-            == tail)
-            .then(|| Key::Literal(literal.to_owned())),
-        Some(_) => None,
-        None => (digest(key) == tail).then(|| Key::new(key)),
-    }
-}
-
 /// The similar text and the JSON literal of a key that UTF-8 cannot hold.
 pub(super) fn malformed(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix(MALFORMED)?.split_once(MALFORMED)
 }
 
-fn digest(key: &str) -> String {
+pub(super) fn digest(key: &str) -> String {
     format!("{MARKER}{}", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(key)))
 }
 

@@ -26,22 +26,24 @@ pub struct CircuitSubscription {
     _ends_when_dropped: oneshot::Sender<()>,
 }
 
-/// Calls `report` with a breaker after each change of its state.
-pub(super) fn subscribe(
-    circuits: &Circuits,
-    key: String,
-    report: impl Fn(Circuit) + Send + Sync + 'static,
-) -> CircuitSubscription {
-    let (ends_when_dropped, dropped) = oneshot::channel();
-    let first = look(circuits, &key);
-    let watch = Watch { circuits: circuits.clone(), key, known: None, is_behind: false, report };
-    circuits.engine().in_background(async move {
-        tokio::select! {
-            () = watch.run(first) => {}
-            _ = dropped => {}
-        }
-    });
-    CircuitSubscription { _ends_when_dropped: ends_when_dropped }
+impl Circuits {
+    /// Calls `report` with the breaker's state after each change, no matter which process makes it.
+    pub fn subscribe(
+        &self,
+        key: String,
+        report: impl Fn(Circuit) + Send + Sync + 'static,
+    ) -> CircuitSubscription {
+        let (ends_when_dropped, dropped) = oneshot::channel();
+        let first = look(self, &key);
+        let watch = Watch { circuits: self.clone(), key, known: None, is_behind: false, report };
+        self.engine().in_background(async move {
+            tokio::select! {
+                () = watch.run(first) => {}
+                _ = dropped => {}
+            }
+        });
+        CircuitSubscription { _ends_when_dropped: ends_when_dropped }
+    }
 }
 
 /// Reads a breaker's state.

@@ -11,7 +11,7 @@ use crate::store;
 
 #[napi(custom_finalize)]
 pub struct Cache {
-    pub(in crate::node) store: store::Cache,
+    pub(super) store: store::Cache,
     calls: Arc<Calls>,
 }
 

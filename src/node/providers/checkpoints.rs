@@ -11,7 +11,7 @@ use crate::store;
 
 #[napi(custom_finalize)]
 pub struct Checkpoints {
-    pub(in crate::node) store: store::Checkpoints,
+    pub(super) store: store::Checkpoints,
     calls: Arc<Calls>,
 }
 

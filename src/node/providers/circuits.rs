@@ -15,7 +15,7 @@ use crate::sync::lock;
 
 #[napi(custom_finalize)]
 pub struct Circuits {
-    pub(in crate::node) store: store::Circuits,
+    pub(super) store: store::Circuits,
     calls: Arc<Calls>,
     subscriptions: Mutex<HashMap<u32, store::CircuitSubscription>>,
 }

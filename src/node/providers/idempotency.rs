@@ -11,7 +11,7 @@ use crate::store;
 
 #[napi(custom_finalize)]
 pub struct Idempotency {
-    pub(in crate::node) store: store::Idempotency,
+    pub(super) store: store::Idempotency,
     calls: Arc<Calls>,
 }
 

@@ -11,7 +11,7 @@ use crate::store;
 
 #[napi(custom_finalize)]
 pub struct Locks {
-    pub(in crate::node) store: store::Locks,
+    pub(super) store: store::Locks,
     calls: Arc<Calls>,
 }
 

@@ -4,6 +4,7 @@
 mod cache;
 mod checkpoints;
 mod circuits;
+mod connect;
 mod idempotency;
 mod locks;
 

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::grant::Grant;
 use super::provider::Locks;
 use super::release::give_back;
 use super::token::Token;
 use crate::engine::{AccessMode, Answer, Arg, Kind, Reply, Request};
 use crate::store::call::Found;
 use crate::store::cells::Cells;
+use crate::store::place::ttl_arg;
 use crate::store::template::{Template, one_or_many};
-use crate::store::ttl_arg;
 use crate::tuning::leases;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
@@ -90,14 +91,6 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 );
 
 const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
-
-/// A lock that was granted to its caller.
-#[derive(Clone)]
-pub struct Grant {
-    pub owner: String,
-    /// None if the table has no tokens.
-    pub token: Option<Token>,
-}
 
 impl Locks {
     /// None if another owner holds the lock. Without an `owner` a UUIDv4 is drawn.

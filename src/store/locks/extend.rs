@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::acquire::Grant;
+use super::grant::Grant;
 use super::provider::Locks;
 use super::token::Token;
 use crate::engine::{AccessMode, Arg, Kind, Reply, Request};
 use crate::store::call::{Found, any_row};
+use crate::store::place::ttl_arg;
 use crate::store::template::Template;
-use crate::store::ttl_arg;
 use crate::time::millis;
 use crate::tuning::leases;
 

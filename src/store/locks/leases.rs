@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::acquire::Grant;
-use super::provider::Locks;
+use super::grant::Grant;
 use crate::sync::lock;
 use crate::time::millis;
 
@@ -132,21 +131,6 @@ impl Leases {
         if let Some(given_up) = lock(&self.waiting).get(&number) {
             given_up.notify_one();
         }
-    }
-}
-
-impl Locks {
-    /// The remaining time of the lease that [`lock`](Self::lock) took under this number, in milliseconds.
-    pub fn left(&self, number: u32) -> Option<f64> {
-        self.leases.left(number)
-    }
-
-    pub fn forget(&self, number: u32) {
-        self.leases.forget(number);
-    }
-
-    pub fn forget_all(&self) {
-        self.leases.forget_all();
     }
 }
 

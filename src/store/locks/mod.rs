@@ -3,6 +3,7 @@
 mod acquire;
 mod changes;
 mod extend;
+mod grant;
 mod holders;
 mod leases;
 mod lines;
@@ -13,7 +14,7 @@ mod token;
 mod until_free;
 mod waiting;
 
-pub use acquire::Grant;
+pub use grant::Grant;
 pub use holders::Holder;
 pub use provider::Locks;
 pub use token::Token;

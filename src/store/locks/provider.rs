@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::leases::Leases;
 use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Reply, Request, Retry, Subscription};
 use crate::store::call::{Found, KeyCall};
+use crate::store::definition::{Definition, Durability};
 use crate::store::keys::Prefix;
+use crate::store::place::{Place, TableRef};
 use crate::store::relation::Addition;
-use crate::store::table::{Definition, Durability, Table};
+use crate::store::table::Table;
 use crate::store::template::{OLD_MARK, Template};
-use crate::store::{Place, TableRef};
 
 static DEFINITION: Definition = Definition {
     documented: "go_goscope_locks",
@@ -57,6 +58,19 @@ impl Locks {
 
     pub fn table(&self) -> TableRef {
         TableRef(self.place.table.clone())
+    }
+
+    /// The remaining time of the lease that [`lock`](Self::lock) took under this number, in milliseconds.
+    pub fn left(&self, number: u32) -> Option<f64> {
+        self.leases.left(number)
+    }
+
+    pub fn forget(&self, number: u32) {
+        self.leases.forget(number);
+    }
+
+    pub fn forget_all(&self) {
+        self.leases.forget_all();
     }
 
     /// Subscribes to notifications about a lock; none if the table sends none.

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
-use super::acquire::Grant;
 use super::changes::Changes;
+use super::grant::Grant;
 use super::holders::HeldLease;
 use super::leases::Lease;
 use super::lines::Place;
