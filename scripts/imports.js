@@ -1,10 +1,11 @@
 // @ts-check
-// Imports point downward: in the crate, and between the folders of JavaScript. No file of cli/ and lib/ is in a circle of
-// imports.
+// Imports point downward: in the crate, and between the folders of JavaScript. No file of src/, cli/ and lib/ is in a
+// circle of imports. A mod.rs only lists and re-exports. JSON is made in src/node/.
 'use strict'
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { rustImports } = require('./rust-imports.js')
 
 const root = path.join(__dirname, '..')
 
@@ -25,6 +26,12 @@ const LAYERS = [
 const ENGINE = LAYERS.findIndex(([part = '']) => part.startsWith('engine/'))
 /** The folders of JavaScript from the top down, in the same way. So only tests import from tests. */
 const FOLDERS = [['__test__'], ['bench', 'examples'], ['reference', 'scripts'], ['bin'], ['cli'], ['lib']]
+/** Below src/node/, code that reads or writes JSON. All of it is between the store and the server. */
+const JSON_OF_TABLES = [
+  'src/store/cells.rs', // checks values that a row holds
+  'src/store/digested.rs', // what a row holds beside its value
+  'src/store/inspection/server.rs', // an argument of a statement
+]
 /** They list modules and re-export. */
 const MAPS = ['src/lib.rs', 'src/engine/mod.rs']
 
@@ -48,6 +55,11 @@ function checkCrate() {
     }
     // The tests of a module come last, and may import what they like.
     const [code = ''] = fs.readFileSync(path.join(root, file), 'utf8').split('#[cfg(test)]')
+    // The second is an object in the text of a `format!`.
+    const makesJson = /\bserde_json\b|\{\{\\?"/.test(code)
+    if (makesJson && /^src\/(?:store|engine)\//.test(file) && !JSON_OF_TABLES.includes(file)) {
+      problems.push(`${file} makes or reads JSON, which is for src/node/ only`)
+    }
     for (const [, found = ''] of code.matchAll(/^[^/\n]*\bcrate::(\w+(?:::\w+)*)/gm)) {
       const name = found.replaceAll('::', '/')
       // What its mod.rs re-exports.
@@ -55,6 +67,15 @@ function checkCrate() {
       if (layer === undefined) problems.push(`${file} imports crate::${found}, which is in none of the layers`)
       else if (layer < own) problems.push(`${file} imports upward: crate::${found}`)
     }
+  }
+}
+
+/** What is left of a mod.rs without comments, attributes, and its lists of modules and names. */
+function checkMaps() {
+  for (const file of filesIn('src', 'mod.rs')) {
+    const code = fs.readFileSync(path.join(root, file), 'utf8').replace(/\/\/.*$/gm, '')
+    const rest = code.replace(/^\s*(?:#\[.*\]|(?:pub(?:\([^)]*\))? )?(?:mod|use) [^;]*;)/gm, '').trim()
+    if (rest !== '') problems.push(`${file} does more than list and re-export: ${rest.split('\n')[0]}`)
   }
 }
 
@@ -74,7 +95,8 @@ function checkFolders() {
   }
 }
 
-function checkCircles() {
+/** @returns {Map<string, string[]>} the files that each imports */
+function scriptImports() {
   const files = [...filesIn('lib', '.js'), ...filesIn('cli', '.js')]
   /** @type {Map<string, string[]>} */
   const imports = new Map()
@@ -87,6 +109,11 @@ function checkCircles() {
       found.filter((name) => files.includes(name)),
     )
   }
+  return imports
+}
+
+/** @param {Map<string, Iterable<string>>} imports */
+function checkCircles(imports) {
   /** @type {Set<string>} */
   const done = new Set()
   const visit = (/** @type {string} */ file, /** @type {string[]} */ way) => {
@@ -95,7 +122,7 @@ function checkCircles() {
     for (const next of imports.get(file) ?? []) visit(next, [...way, file])
     done.add(file)
   }
-  for (const file of files) visit(file, [])
+  for (const file of imports.keys()) visit(file, [])
 }
 
 /**
@@ -110,6 +137,8 @@ function filesIn(folder, ending) {
 
 checkCrate()
 checkFolders()
-checkCircles()
+checkCircles(scriptImports())
+checkCircles(rustImports(root, filesIn('src', '.rs')))
+checkMaps()
 for (const problem of problems) console.error(problem)
 process.exit(problems.length > 0 ? 1 : 0)

@@ -16,13 +16,14 @@
 //!
 //! 1. `lib/*.js` checks the arguments and calls a synchronous native method with the number of a slot that holds the
 //!    promise's resolvers, and plain strings and numbers.
-//! 2. `node::providers` hands it to the store with a [`engine::Reply`] that knows the slot.
+//! 2. `node::providers` hands it to the store with a [`engine::Reply`] that knows the slot, and what JSON to make of
+//!    the output (`node::outputs`).
 //! 3. `store` makes a [`engine::Request`]: which keys it touches, and the [`engine::Call`] that binds it to a statement
-//!    and reads the rows.
+//!    and reads its output from the rows.
 //! 4. The [`engine::Engine`] takes the calls of one moment together. Each waits for its turn on each key, then a
 //!    pipeline takes it. An idle pipeline takes it at once; what arrives while the pipelines are busy shares statements
 //!    in the next batch.
-//! 5. The server answers, the rows become JSON text, and the replies push that text on the environment's completion
+//! 5. The server answers, each call reads its output, and the replies push its JSON text on the environment's completion
 //!    queue. Only the push that finds the queue empty wakes JavaScript, which settles what has come.
 //!
 //! With few calls in flight JavaScript's own thread does all of this (`engine::connection::mode`,

@@ -8,10 +8,11 @@ mod notifications;
 mod panics;
 mod sqlstate;
 
+pub use batching::call::{Answer, Call};
 pub use batching::engine::Engine;
 pub use batching::prepare::{NothingToPrepare, Prepare};
 pub use batching::reply::{Caller, FutureOutcome, Outcome, Reply, ReplySink};
-pub use batching::request::{Answer, Call, CoalescingKey, Request, Retry};
+pub use batching::request::{Request, Retry};
 pub use batching::scheduling::access::{Access, AccessMode, Accesses};
 pub use batching::statement::{Arg, Kind, Statement};
 pub use batching::stats::Stats;

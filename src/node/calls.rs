@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
-use super::bridge::Queue;
 use super::operation::{OPERATIONS, Operation};
+use super::outputs::{Output, UNDEFINED};
+use super::queue::Queue;
 use super::waits::Wait;
 use crate::engine::{Caller, Error, Outcome, Reply, ReplySink, Stats};
 use crate::histogram::{Histogram, Snapshot};
@@ -63,25 +64,26 @@ impl Calls {
     }
 
     /// Reports the outcome to the caller in `slot`, and counts the call.
-    pub(super) fn reply(self: &Arc<Self>, slot: u32, operation: Operation) -> Reply {
+    pub(super) fn reply<T: Output>(self: &Arc<Self>, slot: u32, operation: Operation) -> Reply<T> {
         let caller = Caller { slot, operation: operation as u32, since: self.queue.moment() };
-        Reply::to(self.clone(), caller)
+        Reply::to(self.clone(), caller, T::json)
     }
 
     /// As [`reply`](Self::reply), for a wait. Also returns a future that resolves when JavaScript gives the wait up.
-    pub(super) fn wait(
+    pub(super) fn wait<T: Output>(
         self: &Arc<Self>,
         slot: u32,
         operation: Operation,
-    ) -> (impl Future<Output = ()> + use<>, Reply) {
-        (Wait::new(&self.queue, slot).given_up(), self.reply(slot, operation))
+    ) -> (impl Future<Output = ()> + use<T>, Reply<T>) {
+        (Wait::new(&self.queue.waits, slot).given_up(), self.reply(slot, operation))
     }
 
     /// Counts a call for which no caller waits.
-    pub(super) fn only_counted(self: &Arc<Self>, operation: Operation) -> Reply {
+    pub(super) fn only_counted(self: &Arc<Self>, operation: Operation) -> Reply<()> {
         let (calls, since) = (self.clone(), self.queue.moment());
-        Reply::new(move |outcome| {
-            calls.count(&[(Caller { slot: 0, operation: operation as u32, since }, outcome)])
+        Reply::new(move |outcome: Result<(), Error>| {
+            let caller = Caller { slot: 0, operation: operation as u32, since };
+            calls.count(&[(caller, outcome.map(|()| UNDEFINED.into()))])
         })
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
-use super::bridge::Queue;
 use super::pool::Pool;
+use super::queue::Queue;
 use crate::engine;
 use crate::store;
 

@@ -9,13 +9,19 @@
 //! the call's reply is dropped without an outcome, and rejects. A panic in a function that C calls is reported on
 //! stderr (`unwind`). The process never aborts.
 
+mod asking;
 mod bridge;
 mod build_info;
 mod calls;
 mod completions;
 mod finalizers;
 mod inspection;
+mod json;
+mod messages;
 mod operation;
+mod outputs;
+#[cfg(feature = "panic-probe")]
+mod panicking_call;
 #[cfg_attr(not(unix), path = "no_poller.rs")]
 mod poller;
 mod pool;
@@ -23,6 +29,7 @@ mod pool;
 mod probe;
 mod providers;
 mod questions;
+mod queue;
 mod runtime;
 mod unwind;
 #[cfg(unix)]

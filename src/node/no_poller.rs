@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::Env;
 
-use super::bridge::Queue;
+use super::queue::Queue;
 use crate::engine::Engine;
 
 pub(super) struct Poller;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::Env;
 use napi::sys;
 
-use super::bridge::Queue;
+use super::queue::Queue;
 use super::unwind::{caught, caught_or_again};
 use super::uv::{Handle, HandleMemory, READABLE, TYPE_POLL, Uv};
 use super::wakeup::Wakeup;

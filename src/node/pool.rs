@@ -7,10 +7,10 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use serde_json::json;
 
-use super::bridge::{Bridge, Queue};
+use super::bridge::Bridge;
 use super::calls::Calls;
 use super::operation::Operation;
-use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
+use super::queue::Queue;
 use super::runtime::SharedRuntime;
 use crate::engine::{
     Answered, Application, Connection, Description, Engine, KeyOperations, PoolSettings, Proof, ToSign,
@@ -67,31 +67,6 @@ impl Pool {
         Ok(Self { engine, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
     }
 
-    /// Creates what is missing of the tables of these providers.
-    #[napi(catch_unwind)]
-    pub fn connect(
-        &self,
-        slot: u32,
-        locks: Option<&Locks>,
-        circuits: Option<&Circuits>,
-        cache: Option<&Cache>,
-        checkpoints: Option<&Checkpoints>,
-        idempotency: Option<&Idempotency>,
-    ) {
-        let tables = [
-            locks.map(|provider| provider.store.table()),
-            circuits.map(|provider| provider.store.table()),
-            cache.map(|provider| provider.store.table()),
-            checkpoints.map(|provider| provider.store.table()),
-            idempotency.map(|provider| provider.store.table()),
-        ];
-        store::connect(
-            &self.engine,
-            tables.into_iter().flatten().collect(),
-            self.calls.reply(slot, Operation::Connect),
-        );
-    }
-
     /// Asks the server about no table at all, only to check that it answers.
     #[napi(catch_unwind)]
     pub fn ping(&self, slot: u32) {
@@ -112,7 +87,7 @@ impl Pool {
         let (engine, reply) = (self.engine.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
             engine.until_nothing_is_owed().await;
-            reply.settle(Ok("null".into()));
+            reply.settle(Ok(()));
         });
     }
 
@@ -122,7 +97,7 @@ impl Pool {
         let (engine, reply) = (self.engine.clone(), self.calls.queue.reply(slot));
         self.runtime.handle().spawn(async move {
             engine.close().await;
-            reply.settle(Ok("null".into()));
+            reply.settle(Ok(()));
         });
     }
 }

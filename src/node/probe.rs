@@ -5,22 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi_derive::napi;
 
-use super::bridge::Bridge;
 use crate::sync::lock;
 
 static REQUESTED: Mutex<Option<String>> = Mutex::new(None);
 static READS_ON_LOOP: AtomicU32 = AtomicU32::new(0);
-
-/// Panics in the native runtime, on behalf of the call in `slot`.
-#[napi(catch_unwind)]
-#[allow(unreachable_pub, dead_code)] // exported to JavaScript
-pub fn panic_in_call(bridge: &Bridge, slot: u32) {
-    let reply = bridge.queue().reply(slot);
-    bridge.runtime.handle().spawn(async move {
-        let _reply = reply;
-        panic!("a panic on purpose");
-    });
-}
 
 /// Panics on the JavaScript thread, before the call is under way.
 #[napi(catch_unwind)]

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::SimpleQueryMessage;
 
-use super::bridge::Queue;
-use crate::engine::{Connection, Description, Error, Reply};
+use crate::engine::{Description, Error, Reply};
 use crate::sync::lock;
 
 pub(super) enum Question {
@@ -37,22 +36,22 @@ impl Question {
 }
 
 /// Where the answer to a question goes.
-enum Answer {
+pub(super) enum Answer {
     Describe(oneshot::Sender<Result<Description, Error>>),
     Crypto(oneshot::Sender<Result<String, Error>>),
     ConnectHook { done: oneshot::Sender<Result<(), Error>>, statements: mpsc::UnboundedSender<Asked> },
 }
 
 /// A hook's query. If it is given up with its connection, it fails as if the connection was terminated.
-struct Asked {
-    sql: String,
-    reply: Option<Reply>,
+pub(super) struct Asked {
+    pub(super) sql: String,
+    reply: Option<Reply<Value>>,
 }
 
 impl Asked {
-    fn answer(mut self, answer: Result<Vec<SimpleQueryMessage>, Error>) {
+    pub(super) fn answer(mut self, answer: Result<Vec<SimpleQueryMessage>, Error>) {
         if let Some(reply) = self.reply.take() {
-            reply.settle(answer.map(|messages| results(&messages).to_string()));
+            reply.settle(answer.map(|messages| results(&messages)));
         }
     }
 }
@@ -79,7 +78,7 @@ impl Default for Questions {
 }
 
 impl Questions {
-    fn enter(&self, answer: Answer) -> Result<u32, Error> {
+    pub(super) fn enter(&self, answer: Answer) -> Result<u32, Error> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         match &mut *lock(&self.waiting) {
             Some(waiting) => waiting.insert(id, answer),
@@ -88,7 +87,7 @@ impl Questions {
         Ok(id)
     }
 
-    fn leave(&self, id: u32) -> Option<Answer> {
+    pub(super) fn leave(&self, id: u32) -> Option<Answer> {
         lock(&self.waiting).as_mut()?.remove(&id)
     }
 
@@ -119,7 +118,7 @@ impl Questions {
         }
     }
 
-    pub(super) fn run_hook_query(&self, id: u32, sql: String, reply: Reply) {
+    pub(super) fn run_hook_query(&self, id: u32, sql: String, reply: Reply<Value>) {
         let statements = match lock(&self.waiting).as_ref().and_then(|waiting| waiting.get(&id)) {
             Some(Answer::ConnectHook { statements, .. }) => statements.clone(),
             _ => {
@@ -133,73 +132,6 @@ impl Questions {
 
     pub(super) fn close(&self) {
         lock(&self.waiting).take();
-    }
-}
-
-/// Forgets a question whose caller has stopped waiting, for example because of a connection timeout.
-struct Waiting<'a> {
-    questions: &'a Questions,
-    id: u32,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.questions.leave(self.id);
-    }
-}
-
-impl Queue {
-    pub(super) async fn ask_description(
-        &self,
-        pool: u32,
-        host: u32,
-        verify_again: bool,
-    ) -> Result<Description, Error> {
-        let (sender, answer) = oneshot::channel();
-        let id = self.questions.enter(Answer::Describe(sender))?;
-        let _waiting = Waiting { questions: &self.questions, id };
-        self.ask(id, Question::Describe { pool, host, verify_again });
-        answer.await.unwrap_or(Err(Error::Closed))
-    }
-
-    pub(super) async fn ask_crypto(&self, task: &'static str, of: Value) -> Result<String, Error> {
-        let (sender, answer) = oneshot::channel();
-        let id = self.questions.enter(Answer::Crypto(sender))?;
-        let _waiting = Waiting { questions: &self.questions, id };
-        self.ask(id, Question::Crypto { task, of });
-        answer.await.unwrap_or(Err(Error::Closed))
-    }
-
-    /// Lets the application's hooks use a session until they are done with it.
-    pub(super) async fn ask_connect_hook(&self, pool: u32, connection: &Connection) -> Result<(), Error> {
-        let (done, mut hooks_done) = oneshot::channel();
-        let (statements, mut asked) = mpsc::unbounded_channel();
-        let id = self.questions.enter(Answer::ConnectHook { done, statements })?;
-        let _waiting = Waiting { questions: &self.questions, id };
-        self.ask(id, Question::ConnectHook { pool, process_id: connection.process_id() });
-        loop {
-            tokio::select! {
-                answer = &mut hooks_done => return answer.unwrap_or(Err(Error::Closed)),
-                Some(query) = asked.recv() => {
-                    let (answer, is_over) = {
-                        let query_result = connection.run_hook_query(&query.sql);
-                        tokio::pin!(query_result);
-                        tokio::select! {
-                            answer = &mut query_result => (answer, false),
-                            // A hook that has failed waits for nothing more.
-                            outcome = &mut hooks_done => {
-                                outcome.unwrap_or(Err(Error::Closed))?;
-                                (query_result.await, true)
-                            }
-                        }
-                    };
-                    query.answer(answer);
-                    if is_over {
-                        return Ok(());
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::bridge::Queue;
 use crate::sync::lock;
 
 #[derive(Default)]
@@ -24,16 +23,16 @@ impl Waits {
 
 /// One wait. It must be dropped before its call is answered: from then on the slot may belong to another call.
 pub(super) struct Wait {
-    queue: Arc<Queue>,
+    waits: Arc<Waits>,
     slot: u32,
     given_up: Arc<Notify>,
 }
 
 impl Wait {
-    pub(super) fn new(queue: &Arc<Queue>, slot: u32) -> Self {
+    pub(super) fn new(waits: &Arc<Waits>, slot: u32) -> Self {
         let given_up = Arc::new(Notify::new());
-        lock(&queue.waits.by_slot).insert(slot, given_up.clone());
-        Self { queue: queue.clone(), slot, given_up }
+        lock(&waits.by_slot).insert(slot, given_up.clone());
+        Self { waits: waits.clone(), slot, given_up }
     }
 
     /// Resolves when JavaScript gives the wait up.
@@ -44,6 +43,6 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        lock(&self.queue.waits.by_slot).remove(&self.slot);
+        lock(&self.waits.by_slot).remove(&self.slot);
     }
 }

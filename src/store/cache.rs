@@ -1,22 +1,24 @@
 //! The JSONB cache: the adapter's own table, and the tables of `PostgresCacheAdapter`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::call::{Found, KeyCall, PlainCall, any_row, nothing};
+use super::call::{Found, KeyCall, PlainCall, any_row, nothing, one_row};
 use super::cells::Cells;
-use super::computing;
+use super::computing::{self, Observed, Seen, Version};
 use super::conditional::{REPLACE, SET_IF_ABSENT};
 use super::counter::{self, INCREMENT};
-use super::entries::{self, Write};
+use super::definition::{Definition, Durability};
+use super::digested;
+use super::entries::{self, Write, is_written};
 use super::join::Join;
-use super::keys::{self, MARKER, Prefix};
-use super::table::{Definition, Durability, Table};
+use super::keys::{Key, MARKER, Prefix};
+use super::place::{Place, TableRef, ttl_arg};
+use super::table::Table;
 use super::template::{Template, one_or_many};
-use super::{Place, TableRef, ttl_arg};
-use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Kind, Reply, Retry};
+use super::value::Value;
+use crate::engine::{AccessMode, Arg, Engine, Error, Kind, Reply, Retry};
 
 static HAS: Template = one_or_many!(
     "SELECT key::text FROM {table} WHERE ",
@@ -121,48 +123,39 @@ impl Cache {
         TableRef(self.place.table.clone())
     }
 
-    /// The value, or nothing for a miss.
-    pub fn get(&self, key: String, reply: Reply) {
+    /// None for a miss.
+    pub fn get(&self, key: String, reply: Reply<Option<Value>>) {
         entries::get(&self.place, key, reply);
     }
 
-    pub fn has(&self, key: String, reply: Reply) {
+    pub fn has(&self, key: String, reply: Reply<bool>) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
         let call = KeyCall::new(&self.place, &HAS, "key", key, [], any_row);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
-    /// `[value, isStale]`, or nothing for a miss. A value is stale if less than this is left of its time.
-    pub fn look(&self, key: String, stale_ttl: f64, reply: Reply) {
+    /// None for a miss. A value is stale if less than this is left of its time.
+    pub fn look(&self, key: String, stale_ttl: f64, reply: Reply<Option<Seen>>) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
-        let read = |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            Ok(Answer::Done(format!("[{},{}]", found.value(row, 1)?, row.cell::<bool>(2)?)))
-        };
-        let call = KeyCall::new(&self.place, &LOOK, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        let rest = [ttl_arg(Some(stale_ttl))];
+        let call = KeyCall::new(&self.place, &LOOK, "key", key, rest, one_row(Seen::read));
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
-    /// Begins a computation. Returns the version that [`store_computed`](Self::store_computed) takes, or nothing if
+    /// Begins a computation. The version is the one that [`store_computed`](Self::store_computed) takes; none if
     /// there is a live entry.
-    pub fn begin_computing(&self, key: String, reply: Reply) {
+    pub fn begin_computing(&self, key: String, reply: Reply<Option<Version>>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let read = |found: Found<'_>| computing::version(&found).map(Answer::Done);
-        let call = KeyCall::new(&self.place, &computing::BEGIN, "key", key, [], read);
+        let version = one_row(|_, row| Version::read(row, 1));
+        let call = KeyCall::new(&self.place, &computing::BEGIN, "key", key, [], version);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
-    /// `[value, isStale, version]`, or nothing for a miss, as [`look`](Self::look).
-    pub fn observe(&self, key: String, stale_ttl: f64, reply: Reply) {
+    /// None for a miss, as [`look`](Self::look).
+    pub fn observe(&self, key: String, stale_ttl: f64, reply: Reply<Option<Observed>>) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
-        let read = |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            let (value, is_stale, version) =
-                (found.value(row, 1)?, row.cell::<bool>(2)?, row.cell::<&str>(3)?);
-            Ok(Answer::Done(format!("[{value},{is_stale},\"{version}\"]")))
-        };
-        let call =
-            KeyCall::new(&self.place, &computing::OBSERVE, "key", key, [ttl_arg(Some(stale_ttl))], read);
+        let rest = [ttl_arg(Some(stale_ttl))];
+        let call = KeyCall::new(&self.place, &computing::OBSERVE, "key", key, rest, one_row(Observed::read));
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
@@ -173,70 +166,62 @@ impl Cache {
         value: String,
         ttl: Option<f64>,
         version: String,
-        reply: Reply,
+        reply: Reply<bool>,
     ) {
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::text(version)];
-        let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let write = Write::new(&self.place, &computing::STORE, key, args, is_stored);
+        let write = Write::new(&self.place, &computing::STORE, key, args, is_written);
         self.place.submit(accesses, write, Retry::Harmless, reply);
     }
 
     /// A computation that began with this version has failed.
-    pub fn withdraw(&self, key: String, version: String, reply: Reply) {
+    pub fn withdraw(&self, key: String, version: String, reply: Reply<()>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, &computing::WITHDRAW, "key", key, [Arg::text(version)], nothing);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     /// `ttl` in milliseconds; none for no expiry.
-    pub fn set(&self, key: String, value: String, ttl: Option<f64>, reply: Reply) {
+    pub fn set(&self, key: String, value: String, ttl: Option<f64>, reply: Reply<()>) {
         entries::set(&self.place, key, value, ttl, reply);
     }
 
-    pub fn delete(&self, key: String, reply: Reply) {
+    pub fn delete(&self, key: String, reply: Reply<()>) {
         entries::delete(&self.place, key, reply);
     }
 
-    /// The values as a JSON array, each in an array of its own, with 0 for a miss.
-    pub fn get_many(&self, keys: Vec<String>, reply: Reply) {
-        let found = |value: &String| if value.is_empty() { "0".into() } else { format!("[{value}]") };
-        let json = move |values: Vec<String>| list(values.iter().map(found));
-        self.each(keys, json, reply, |key, reply| self.get(key, reply));
+    /// The values in the order of their keys; none for a miss.
+    pub fn get_many(&self, keys: Vec<String>, reply: Reply<Vec<Option<Value>>>) {
+        self.each(keys, |values| values, reply, |key, reply| self.get(key, reply));
     }
 
     /// Keys, values and TTLs of the entries. Each entry is written by itself: one that the server refuses does not
     /// undo the others.
-    pub fn set_many(&self, entries: Vec<(String, String, Option<f64>)>, reply: Reply) {
-        self.each(
-            entries,
-            |_| "null".into(),
-            reply,
-            |(key, value, ttl), reply| self.set(key, value, ttl, reply),
-        );
+    pub fn set_many(&self, entries: Vec<(String, String, Option<f64>)>, reply: Reply<()>) {
+        self.each(entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
     }
 
-    pub fn delete_many(&self, keys: Vec<String>, reply: Reply) {
-        self.each(keys, |_| "null".into(), reply, |key, reply| self.delete(key, reply));
+    pub fn delete_many(&self, keys: Vec<String>, reply: Reply<()>) {
+        self.each(keys, drop, reply, |key, reply| self.delete(key, reply));
     }
 
-    /// Makes one call for each entry, all at one moment, so that they share statements and keep their places among
-    /// other calls.
-    fn each<T>(
+    /// Makes one call for each item, all at one moment, so that they share statements and keep their places among
+    /// other calls. `join` makes one output of theirs.
+    fn each<I, T: Send + 'static, U: Send + 'static>(
         &self,
-        items: Vec<T>,
-        json: impl FnOnce(Vec<String>) -> String + Send + 'static,
-        reply: Reply,
-        call: impl Fn(T, Reply),
+        items: Vec<I>,
+        join: fn(Vec<T>) -> U,
+        reply: Reply<U>,
+        call: impl Fn(I, Reply<T>),
     ) {
-        let Some(join) = Join::new(items.len(), json, reply) else { return };
+        let Some(join) = Join::new(items.len(), join, reply) else { return };
         for (number, item) in items.into_iter().enumerate() {
             call(item, join.reply(number));
         }
     }
 
-    /// The sum, or nothing if the entry holds no number to add to. `by` is a JSON number.
-    pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply) {
+    /// The sum; none if the entry holds no number to add to. `by` is a JSON number.
+    pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<Value>>) {
         let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
         self.write(&INCREMENT, key, args, 1, counter::sum, reply);
     }
@@ -248,31 +233,30 @@ impl Cache {
         expected: Option<String>,
         value: String,
         ttl: Option<f64>,
-        reply: Reply,
+        reply: Reply<bool>,
     ) {
-        let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
         let (value, ttl) = (Arg::text(value), ttl_arg(ttl));
         match expected {
-            None => self.write(&SET_IF_ABSENT, key, [Arg::Text(None), value, ttl], 1, is_stored, reply),
+            None => self.write(&SET_IF_ABSENT, key, [Arg::Text(None), value, ttl], 1, is_written, reply),
             Some(expected) => {
                 let args = [Arg::Text(None), Arg::text(expected), value, ttl];
-                self.write(&REPLACE, key, args, 2, is_stored, reply);
+                self.write(&REPLACE, key, args, 2, is_written, reply);
             }
         }
     }
 
     /// A write that must not run again when its outcome is unknown.
-    fn write<const N: usize>(
+    fn write<T: Send + 'static, const N: usize>(
         &self,
         statement: &'static Template,
         key: String,
         args: [Arg; N],
         values: usize,
-        outcome: fn(Found<'_>) -> Result<String, Error>,
-        reply: Reply,
+        output: fn(&Found<'_>) -> Result<T, Error>,
+        reply: Reply<T>,
     ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let write = Write::new(&self.place, statement, key, args, outcome).of_values(values);
+        let write = Write::new(&self.place, statement, key, args, output).of_values(values);
         self.place.submit(accesses, write, Retry::Never, reply);
     }
 
@@ -281,37 +265,37 @@ impl Cache {
         self.place.table.shape().logged_name()
     }
 
-    /// Keys as a JSON array; `pattern` is SQL's LIKE on the key without its prefix.
-    pub fn keys(&self, pattern: Option<String>, reply: Reply) {
+    /// `pattern` is SQL's LIKE on the key without its prefix.
+    pub fn keys(&self, pattern: Option<String>, reply: Reply<Vec<Key>>) {
         let mut args = self.prefixes();
         args.extend([Arg::Text(pattern), Arg::text(MARKER)]);
         self.over_all(&KEYS, AccessMode::Scan, args, read_keys, Retry::Harmless, reply);
     }
 
-    pub fn clear(&self, reply: Reply) {
+    pub fn clear(&self, reply: Reply<()>) {
         let everything = || vec![Arg::text(""), Arg::text("")];
         let args = if self.clears_all { everything() } else { self.prefixes() };
-        self.over_all(&CLEAR, AccessMode::Exclusive, args, nothing_to_read, Retry::Never, reply);
+        self.over_all(&CLEAR, AccessMode::Exclusive, args, |_| Ok(()), Retry::Never, reply);
     }
 
     /// How many live entries there are under this prefix.
-    pub fn size(&self, reply: Reply) {
+    pub fn size(&self, reply: Reply<i64>) {
         self.over_all(&SIZE, AccessMode::Scan, self.prefixes(), read_count, Retry::Harmless, reply);
     }
 
     /// Removes the expired entries under this prefix and returns their number.
-    pub fn prune(&self, reply: Reply) {
+    pub fn prune(&self, reply: Reply<i64>) {
         self.over_all(&PRUNE, AccessMode::Exclusive, self.prefixes(), read_count, Retry::Never, reply);
     }
 
-    fn over_all(
+    fn over_all<T: Send + 'static>(
         &self,
         statement: &'static Template,
         mode: AccessMode,
         args: Vec<Arg>,
-        read: fn(&[Row]) -> Result<Answer, Error>,
+        read: fn(&[Row]) -> Result<T, Error>,
         retry: Retry,
-        reply: Reply,
+        reply: Reply<T>,
     ) {
         let call = PlainCall { place: self.place.clone(), statement, args, read };
         self.place.submit(self.place.on_table(mode), call, retry, reply);
@@ -322,31 +306,19 @@ impl Cache {
     }
 }
 
-fn nothing_to_read(_: &[Row]) -> Result<Answer, Error> {
-    Ok(Answer::Done("null".into()))
-}
-
-fn read_count(rows: &[Row]) -> Result<Answer, Error> {
+fn read_count(rows: &[Row]) -> Result<i64, Error> {
     let row = rows.first().ok_or_else(|| Error::other("the entries were not counted"))?;
-    Ok(Answer::Done(row.cell::<i64>(0)?.to_string()))
+    row.cell(0)
 }
 
-fn read_keys(rows: &[Row]) -> Result<Answer, Error> {
+fn read_keys(rows: &[Row]) -> Result<Vec<Key>, Error> {
     let key = |row: &Row| {
-        let tail: String = row.cell(0)?;
+        let tail: &str = row.cell(0)?;
         let original = match row.cell::<Option<&str>>(1)? {
-            Some(name) if tail.starts_with(MARKER) => {
-                keys::told_by(&tail, name, row.cell(2)?).map(Cow::into_owned)
-            }
+            Some(name) if tail.starts_with(MARKER) => digested::told_by(tail, name, row.cell(2)?),
             _ => None,
         };
-        Ok(original.unwrap_or_else(|| keys::json(&tail).into_owned()))
+        Ok(original.unwrap_or_else(|| Key::new(tail)))
     };
-    let keys: Vec<String> = rows.iter().map(key).collect::<Result<_, Error>>()?;
-    Ok(Answer::Done(list(keys.into_iter())))
-}
-
-/// A JSON array of texts that are JSON already.
-fn list(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(","))
+    rows.iter().map(key).collect()
 }

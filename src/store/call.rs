@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::Place;
-use super::json::without_key;
+use super::digested::without_key;
+use super::place::Place;
 use super::template::Template;
+use super::value::Value;
 use crate::engine::{Answer, Arg, Call, Error, Statement};
 
 /// A call whose first argument is a key, and whose others are known from the start.
@@ -21,7 +22,7 @@ pub(super) struct KeyCall<R> {
     read: R,
 }
 
-impl<R: FnMut(Found<'_>) -> Result<Answer, Error>> KeyCall<R> {
+impl<R> KeyCall<R> {
     /// `rest` are the arguments after the key.
     pub(super) fn new<const N: usize>(
         place: &Arc<Place>,
@@ -36,8 +37,14 @@ impl<R: FnMut(Found<'_>) -> Result<Answer, Error>> KeyCall<R> {
     }
 }
 
-impl<R: FnMut(Found<'_>) -> Result<Answer, Error> + Send> Call for KeyCall<R> {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+impl<T, R> Call for KeyCall<R>
+where
+    T: Send + 'static,
+    R: FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
+{
+    type Output = T;
+
+    fn bind(&mut self) -> Arc<Statement> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(&self.key, shape.max_chars(self.column));
         self.is_digest = stored.is_digest;
@@ -49,7 +56,7 @@ impl<R: FnMut(Found<'_>) -> Result<Answer, Error> + Send> Call for KeyCall<R> {
         &self.args
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<T>, Error> {
         let outcome = (self.read)(Found { place: &self.place, rows, is_digest: self.is_digest });
         self.place.name_row(outcome)
     }
@@ -64,23 +71,25 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The value of a row as JSON text, without what was stored beside it.
-    pub(super) fn value<'r>(&self, row: &'r Row, at: usize) -> Result<&'r str, Error> {
+    /// The value of a row, without what was stored beside it.
+    pub(super) fn value(&self, row: &Row, at: usize) -> Result<Value, Error> {
         let stored = self.place.json(row, at)?;
-        Ok(if self.is_digest { without_key(stored) } else { stored })
+        Ok(Value::new(if self.is_digest { without_key(stored) } else { stored }))
     }
 }
 
 /// A call that names no key.
-pub(super) struct PlainCall {
+pub(super) struct PlainCall<T> {
     pub(super) place: Arc<Place>,
     pub(super) statement: &'static Template,
     pub(super) args: Vec<Arg>,
-    pub(super) read: fn(&[Row]) -> Result<Answer, Error>,
+    pub(super) read: fn(&[Row]) -> Result<T, Error>,
 }
 
-impl Call for PlainCall {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+impl<T: Send + 'static> Call for PlainCall<T> {
+    type Output = T;
+
+    fn bind(&mut self) -> Arc<Statement> {
         self.place.table.shape().statement(self.statement)
     }
 
@@ -88,17 +97,27 @@ impl Call for PlainCall {
         &self.args
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
-        self.place.name_row((self.read)(rows))
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<T>, Error> {
+        self.place.name_row((self.read)(rows)).map(Answer::Done)
     }
 }
 
-/// The result of a call that has none.
-pub(super) fn nothing(_: Found<'_>) -> Result<Answer, Error> {
-    Ok(Answer::Done("null".into()))
+/// Of a call that has no output.
+pub(super) fn nothing(_: Found<'_>) -> Result<Answer<()>, Error> {
+    Ok(Answer::Done(()))
 }
 
 /// Whether the statement gave a row for this call.
-pub(super) fn any_row(found: Found<'_>) -> Result<Answer, Error> {
-    Ok(Answer::Done((!found.rows.is_empty()).to_string()))
+pub(super) fn any_row(found: Found<'_>) -> Result<Answer<bool>, Error> {
+    Ok(Answer::Done(!found.rows.is_empty()))
+}
+
+/// What the row of this call says, if the statement gave one.
+pub(super) fn one_row<T>(
+    read: fn(&Found<'_>, &Row) -> Result<T, Error>,
+) -> impl Fn(Found<'_>) -> Result<Answer<Option<T>>, Error> {
+    move |found| {
+        let row = found.rows.first();
+        row.map(|row| read(&found, row)).transpose().map(Answer::Done)
+    }
 }

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type, WasNull};
 
-use super::Place;
+use super::place::Place;
 use crate::engine::Error;
 
 /// The table in an `Error::Row` until [`Place::name_row`] knows it.

@@ -1,18 +1,18 @@
 //! Checkpoints of long tasks.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
-use super::call::{Found, KeyCall, nothing};
+use super::call::{Found, KeyCall, nothing, one_row};
 use super::cells::Cells;
-use super::json::{Identified, is_string, number};
-use super::keys::{self, Prefix};
-use super::table::{Definition, Durability, Table};
+use super::definition::{Definition, Durability};
+use super::digested::{with_ids, without_ids};
+use super::keys::{Key, Prefix};
+use super::place::{Place, TableRef};
+use super::table::Table;
 use super::template::{Template, one_or_many};
-use super::{Place, TableRef};
+use super::value::Value;
 use crate::engine::{AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
@@ -110,16 +110,20 @@ DELETE FROM {table} WHERE id = ANY (ARRAY(
 static DEFINITION: Definition =
     Definition { documented: "go_goscope_checkpoints", additions: &[], touched: "" };
 
-/// A checkpoint as the caller gives it; `data` is JSON text, times are milliseconds.
-pub struct Checkpoint {
-    pub id: String,
-    pub task_id: String,
+/// A checkpoint; times are milliseconds. Its id and task id are strings when it is saved, and [`Key`]s when it is
+/// read; its data are JSON text when it is saved.
+pub struct Checkpoint<I, D> {
+    pub id: I,
+    pub task_id: I,
     pub sequence: i64,
     pub timestamp: i64,
     pub progress: f64,
-    pub data: String,
+    pub data: D,
     pub estimated_time_remaining: Option<i64>,
 }
+
+pub type GivenCheckpoint = Checkpoint<String, String>;
+pub type SavedCheckpoint = Checkpoint<Key, Value>;
 
 /// Calls on one task keep their order, and so do calls on one id: a `load` waits for the saves of its id before it.
 /// It is not known here which task's `cleanup` or `deleteAll` could delete the checkpoint. So a `load` also waits for
@@ -138,7 +142,7 @@ impl Checkpoints {
         TableRef(self.place.table.clone())
     }
 
-    pub fn save(&self, checkpoint: Checkpoint, reply: Reply) {
+    pub fn save(&self, checkpoint: GivenCheckpoint, reply: Reply<()>) {
         let accesses = Accesses::new(&[
             self.place.key_access("task", &checkpoint.task_id, AccessMode::Exclusive),
             self.place.key_access("id", &checkpoint.id, AccessMode::Exclusive),
@@ -147,54 +151,48 @@ impl Checkpoints {
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
-    pub fn load(&self, id: String, reply: Reply) {
+    pub fn load(&self, id: String, reply: Reply<Option<SavedCheckpoint>>) {
         let accesses = Accesses::new(&[
             self.place.table.access(AccessMode::Scan),
             self.place.key_access("id", &id, AccessMode::Shared),
         ]);
-        let call = KeyCall::new(&self.place, &LOAD, "id", id, [], |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            checkpoint_json(found.place, row.cell(0)?, row.cell(1)?, row).map(Answer::Done)
-        });
+        let read = one_row(|found, row| read(found.place, row.cell(0)?, row.cell(1)?, row));
+        let call = KeyCall::new(&self.place, &LOAD, "id", id, [], read);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
-    pub fn load_latest(&self, task_id: String, reply: Reply) {
-        let read = |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            of_task(&found, row).map(Answer::Done)
-        };
+    pub fn load_latest(&self, task_id: String, reply: Reply<Option<SavedCheckpoint>>) {
+        let read = one_row(of_task);
         self.on_task(&LOAD_LATEST, AccessMode::Shared, task_id, [], read, Retry::Harmless, reply);
     }
 
-    pub fn list(&self, task_id: String, reply: Reply) {
+    pub fn list(&self, task_id: String, reply: Reply<Vec<SavedCheckpoint>>) {
         let read = |found: Found<'_>| {
-            let list: Vec<String> =
-                found.rows.iter().map(|row| of_task(&found, row)).collect::<Result<_, Error>>()?;
-            Ok(Answer::Done(format!("[{}]", list.join(","))))
+            let list = found.rows.iter().map(|row| of_task(&found, row)).collect::<Result<_, Error>>()?;
+            Ok(Answer::Done(list))
         };
         self.on_task(&LIST, AccessMode::Shared, task_id, [], read, Retry::Harmless, reply);
     }
 
-    pub fn cleanup(&self, task_id: String, keep: i64, reply: Reply) {
+    pub fn cleanup(&self, task_id: String, keep: i64, reply: Reply<()>) {
         let keep = [Arg::Int(Some(keep))];
         self.on_task(&CLEANUP, AccessMode::Exclusive, task_id, keep, nothing, Retry::Never, reply);
     }
 
-    pub fn delete_all(&self, task_id: String, reply: Reply) {
+    pub fn delete_all(&self, task_id: String, reply: Reply<()>) {
         self.on_task(&DELETE_ALL, AccessMode::Exclusive, task_id, [], nothing, Retry::Never, reply);
     }
 
     #[allow(clippy::too_many_arguments)] // what distinguishes the operations on a task
-    fn on_task<const N: usize>(
+    fn on_task<T: Send + 'static, const N: usize>(
         &self,
         statement: &'static Template,
         mode: AccessMode,
         task_id: String,
         rest: [Arg; N],
-        read: impl FnMut(Found<'_>) -> Result<Answer, Error> + Send + 'static,
+        read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
         retry: Retry,
-        reply: Reply,
+        reply: Reply<T>,
     ) {
         let accesses = Accesses::new(&[
             self.place.table.access(AccessMode::Intent),
@@ -207,17 +205,19 @@ impl Checkpoints {
 
 struct Save {
     place: Arc<Place>,
-    checkpoint: Checkpoint,
+    checkpoint: GivenCheckpoint,
     args: Vec<Arg>,
 }
 
 impl Call for Save {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+    type Output = ();
+
+    fn bind(&mut self) -> Arc<Statement> {
         let (shape, checkpoint) = (self.place.table.shape(), &self.checkpoint);
         let id = self.place.prefix.stored(&checkpoint.id, shape.max_chars("id"));
         let task = self.place.prefix.stored(&checkpoint.task_id, shape.max_chars("task_id"));
         let data = match id.is_digest || task.is_digest {
-            true => identified(checkpoint),
+            true => with_ids(&checkpoint.id, &checkpoint.task_id, &checkpoint.data),
             false => checkpoint.data.clone(),
         };
         self.args = vec![
@@ -236,47 +236,33 @@ impl Call for Save {
         &self.args
     }
 
-    fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
-        Ok(Answer::Done("null".into()))
+    fn read(&mut self, _: &[Row]) -> Result<Answer<()>, Error> {
+        Ok(Answer::Done(()))
     }
 }
 
-/// The data beside id and task id, for a row whose columns hold digests of them.
-fn identified(checkpoint: &Checkpoint) -> String {
-    let data = RawValue::from_string(checkpoint.data.clone());
-    let Ok(data) = data else { return checkpoint.data.clone() };
-    let id = keys::json(&checkpoint.id);
-    let task = keys::json(&checkpoint.task_id);
-    serde_json::to_string(&Identified { id, task, data: &data }).unwrap_or_else(|_| checkpoint.data.clone())
-}
-
-fn of_task(found: &Found<'_>, row: &Row) -> Result<String, Error> {
-    checkpoint_json(found.place, row.cell(1)?, row.cell(0)?, row)
+fn of_task(found: &Found<'_>, row: &Row) -> Result<SavedCheckpoint, Error> {
+    read(found.place, row.cell(1)?, row.cell(0)?, row)
 }
 
 /// The checkpoint of a row, whose columns after the first two are the same in each statement.
-fn checkpoint_json(place: &Place, id: &str, task: &str, row: &Row) -> Result<String, Error> {
+fn read(place: &Place, id: &str, task: &str, row: &Row) -> Result<SavedCheckpoint, Error> {
     let (prefix, stored) = (&place.prefix, place.json(row, 5)?);
-    let (id, task, data) = match prefix.strip(id).zip(prefix.strip(task)) {
-        Some((id, task)) => (keys::json(id), keys::json(task), stored),
-        None => match serde_json::from_str::<Identified<'_>>(stored) {
-            Ok(identified) if is_string(&identified.id) && is_string(&identified.task) => {
-                (identified.id, identified.task, identified.data.get())
-            }
+    let (id, task_id, data) = match prefix.strip(id).zip(prefix.strip(task)) {
+        Some((id, task)) => (Key::new(id), Key::new(task), stored),
+        None => match without_ids(stored) {
+            Some((id, task, data)) => (Key::Literal(id), Key::Literal(task), data),
             // Not written by this adapter: the names as they stand in the table.
-            _ => (keys::json(id), keys::json(task), stored),
+            None => (Key::new(id), Key::new(task), stored),
         },
     };
-    let (sequence, timestamp) = (row.count(2)?, row.count(3)?);
-    let mut json = String::with_capacity(160 + id.len() + task.len() + data.len());
-    let _ = write!(
-        json,
-        r#"{{"id":{id},"taskId":{task},"sequence":{sequence},"timestamp":{timestamp},"progress":{},"data":{data}"#,
-        number(row.float(4)?),
-    );
-    let _ = match row.integer(6)? {
-        Some(remaining) => write!(json, r#","estimatedTimeRemaining":{remaining}}}"#),
-        None => write!(json, "}}"),
-    };
-    Ok(json)
+    Ok(Checkpoint {
+        id,
+        task_id,
+        sequence: row.count(2)?,
+        timestamp: row.count(3)?,
+        progress: row.float(4)?,
+        data: Value::new(data),
+        estimated_time_remaining: row.integer(6)?,
+    })
 }

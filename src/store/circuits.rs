@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::call::{Found, KeyCall, any_row, nothing};
+use super::call::{Found, KeyCall, any_row, nothing, one_row};
 use super::cells::Cells;
-use super::json::{self, Object, time};
+use super::definition::{Definition, Durability};
 use super::keys::Prefix;
+use super::place::{Place, TableRef};
 use super::relation::Addition;
-use super::subscription::{self, CircuitSubscription};
-use super::table::{Definition, Durability, Table};
+use super::table::Table;
 use super::template::{Template, one_or_many};
-use super::{Place, TableRef};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, CoalescingKey, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
+    AccessMode, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
 };
 
 static GET: Template = one_or_many!(
@@ -158,14 +157,54 @@ const LONGEST_RESET_MS: f64 = 1.9e14;
 /// Where the count stops: the last number of an INTEGER column.
 const LAST_COUNT: i64 = i32::MAX as i64;
 
-const STATES: [&str; 3] = ["closed", "open", "half-open"];
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CircuitState {
+    Closed,
+    Open,
+    HalfOpen,
+}
 
-/// A breaker's state as the caller gives it; times are milliseconds since the epoch.
+impl CircuitState {
+    /// As the table holds it, and as applications know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Closed, Self::Open, Self::HalfOpen].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A breaker; times are milliseconds since the epoch.
 pub struct Circuit {
-    pub state: String,
+    pub state: CircuitState,
     pub failure_count: i64,
     pub last_failure_time: Option<f64>,
     pub last_success_time: Option<f64>,
+}
+
+impl Circuit {
+    /// One that has no row.
+    pub(super) const ABSENT: Self = Self {
+        state: CircuitState::Closed,
+        failure_count: 0,
+        last_failure_time: None,
+        last_success_time: None,
+    };
+
+    fn read(_: &Found<'_>, row: &Row) -> Result<Self, Error> {
+        let unknown = || row.unreadable(1, "holds none of 'closed', 'open' and 'half-open'");
+        Ok(Self {
+            state: CircuitState::named(row.cell(1)?).ok_or_else(unknown)?,
+            failure_count: row.count(2)?,
+            last_failure_time: row.cell(3)?,
+            last_success_time: row.cell(4)?,
+        })
+    }
 }
 
 #[derive(Clone)]
@@ -183,15 +222,16 @@ impl Circuits {
         TableRef(self.place.table.clone())
     }
 
-    pub fn get_state(&self, key: String, reply: Reply) {
+    /// None if there is no such breaker.
+    pub fn get_state(&self, key: String, reply: Reply<Option<Circuit>>) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
-        let call = KeyCall::new(&self.place, &GET, "key", key, [], read_state);
+        let call = KeyCall::new(&self.place, &GET, "key", key, [], one_row(Circuit::read));
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
-    pub fn set_state(&self, key: String, circuit: Circuit, reply: Reply) {
+    pub fn set_state(&self, key: String, circuit: Circuit, reply: Reply<()>) {
         let rest = [
-            Arg::text(circuit.state),
+            Arg::text(circuit.state.name()),
             Arg::Int(Some(circuit.failure_count)),
             Arg::Float(circuit.last_failure_time),
             Arg::Float(circuit.last_success_time),
@@ -199,33 +239,24 @@ impl Circuits {
         self.write(&SET, key, rest, reply);
     }
 
-    pub fn record_failure(&self, key: String, max_failures: f64, reply: Reply) {
+    pub fn record_failure(&self, key: String, max_failures: f64, reply: Reply<i64>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let args = [Arg::Text(None), Arg::Int(None), Arg::Float(Some(max_failures))];
-        let call = RecordFailure { place: self.place.clone(), key, max_failures, args };
+        let call = RecordFailure { place: self.place.clone(), key, failures: 1, args };
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
-    pub fn record_success(&self, key: String, reply: Reply) {
+    pub fn record_success(&self, key: String, reply: Reply<()>) {
         self.write(&RECORD_SUCCESS, key, [], reply);
     }
 
     /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and answer no, though
     /// the first had let the caller through. With the failure, the caller knows that the outcome is unknown.
-    pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply) {
+    pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply<bool>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
         let call = KeyCall::new(&self.place, &TRY_PROBE, "key", key, rest, any_row);
         self.place.submit(accesses, call, Retry::Never, reply);
-    }
-
-    /// Calls `report` with the breaker's state after each change, no matter which process makes it.
-    pub fn subscribe(
-        &self,
-        key: String,
-        report: impl Fn(String) + Send + Sync + 'static,
-    ) -> CircuitSubscription {
-        subscription::subscribe(self, key, report)
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {
@@ -239,7 +270,13 @@ impl Circuits {
         shape.has(CHANGES).then(|| self.place.engine.listen(shape.topic(&stored.text)))
     }
 
-    fn write<const N: usize>(&self, statement: &'static Template, key: String, rest: [Arg; N], reply: Reply) {
+    fn write<const N: usize>(
+        &self,
+        statement: &'static Template,
+        key: String,
+        rest: [Arg; N],
+        reply: Reply<()>,
+    ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, nothing);
         self.place.submit(accesses, call, Retry::Never, reply);
@@ -249,15 +286,19 @@ impl Circuits {
 struct RecordFailure {
     place: Arc<Place>,
     key: String,
-    max_failures: f64,
+    /// For how many calls this one stands.
+    failures: i64,
+    /// The key, the failures and their limit.
     args: [Arg; 3],
 }
 
 impl Call for RecordFailure {
-    fn bind(&mut self, calls: usize) -> Arc<Statement> {
+    type Output = i64;
+
+    fn bind(&mut self) -> Arc<Statement> {
         let shape = self.place.table.shape();
         self.args[0] = Arg::text(self.place.prefix.stored(&self.key, shape.max_chars("key")).text);
-        self.args[1] = Arg::Int(Some(calls as i64));
+        self.args[1] = Arg::Int(Some(self.failures));
         shape.statement(&RECORD_FAILURE)
     }
 
@@ -265,29 +306,29 @@ impl Call for RecordFailure {
         &self.args
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+    /// The row has the number of the last failure. The failures before it have the numbers before it.
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<i64>, Error> {
         let row = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?;
-        let count: i64 = self.place.name_row(row.cell(1))?;
-        Ok(Answer::Counted { last: count, most: LAST_COUNT })
+        let last: i64 = self.place.name_row(row.cell(1))?;
+        if self.failures == 1 {
+            return Ok(Answer::Done(last.min(LAST_COUNT)));
+        }
+        let numbers = last + 1 - self.failures..=last;
+        Ok(Answer::Each(numbers.map(|number| number.min(LAST_COUNT)).collect()))
     }
 
-    fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
-        let kind = Arc::as_ptr(&self.place).addr();
-        Some(CoalescingKey { kind, key: &self.key, rest: self.max_failures.to_bits() })
+    fn is_coalescable(&self) -> bool {
+        true
     }
-}
 
-fn read_state(found: Found<'_>) -> Result<Answer, Error> {
-    let Some(row) = found.rows.first() else { return Ok(Answer::Done("null".into())) };
-    let state: &str = row.cell(1)?;
-    if !STATES.contains(&state) {
-        return Err(row.unreadable(1, "holds none of 'closed', 'open' and 'half-open'"));
+    fn coalesce(&mut self, next: &mut Self) -> bool {
+        let adds_up = Arc::ptr_eq(&self.place, &next.place)
+            && self.key == next.key
+            // The limit.
+            && self.args[2] == next.args[2];
+        if adds_up {
+            self.failures += next.failures;
+        }
+        adds_up
     }
-    let json = Object::new()
-        .raw("state", &json::text(state))
-        .raw("failureCount", &row.count(2)?.to_string())
-        .optional("lastFailureTime", time(row.cell(3)?))
-        .optional("lastSuccessTime", time(row.cell(4)?))
-        .end();
-    Ok(Answer::Done(json))
 }

@@ -18,9 +18,12 @@
 //!
 //! A second run of each statement after a lost reply is harmless: it begins again, or finds another version.
 
+use tokio_postgres::Row;
+
 use super::call::Found;
 use super::cells::Cells;
 use super::template::{Template, one_or_many};
+use super::value::Value;
 use crate::engine::{Error, Kind};
 
 /// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the
@@ -111,8 +114,39 @@ pub(super) static WITHDRAW: Template = Template::of_one(
     &[Kind::Text, Kind::Text],
 );
 
-/// The version of the mark that was placed, or nothing if there is a live entry.
-pub(super) fn version(found: &Found<'_>) -> Result<String, Error> {
-    let Some(row) = found.rows.first() else { return Ok(String::new()) };
-    Ok(format!("\"{}\"", row.cell::<&str>(1)?))
+/// The version of an entry or a mark: which transaction wrote it.
+pub struct Version(String);
+
+impl Version {
+    pub(super) fn read(row: &Row, at: usize) -> Result<Self, Error> {
+        row.cell(at).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A value, and whether it is stale: less than the wanted time is left of it.
+pub struct Seen {
+    pub value: Value,
+    pub is_stale: bool,
+}
+
+impl Seen {
+    pub(super) fn read(found: &Found<'_>, row: &Row) -> Result<Self, Error> {
+        Ok(Self { value: found.value(row, 1)?, is_stale: row.cell(2)? })
+    }
+}
+
+/// As [`Seen`], with the version that a computation would replace.
+pub struct Observed {
+    pub seen: Seen,
+    pub version: Version,
+}
+
+impl Observed {
+    pub(super) fn read(found: &Found<'_>, row: &Row) -> Result<Self, Error> {
+        Ok(Self { seen: Seen::read(found, row)?, version: Version::read(row, 3)? })
+    }
 }

@@ -3,8 +3,8 @@
 use super::call::Found;
 use super::entries::{SWEEP, entries, entry};
 use super::template::{Template, one_or_many};
-use crate::engine::Error;
-use crate::engine::Kind;
+use super::value::Value;
+use crate::engine::{Error, Kind};
 
 /// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
 ///
@@ -49,8 +49,7 @@ RETURNING entry.key::text,
 )
 .sweeping(SWEEP);
 
-/// The sum, or nothing if the entry was left alone.
-pub(super) fn sum(found: Found<'_>) -> Result<String, Error> {
-    let Some(row) = found.rows.first() else { return Ok(String::new()) };
-    Ok(found.value(row, 2)?.to_owned())
+/// The sum; none if the entry was left alone.
+pub(super) fn sum(found: &Found<'_>) -> Result<Option<Value>, Error> {
+    found.rows.first().map(|row| found.value(row, 2)).transpose()
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::call::{Found, KeyCall, nothing};
+use super::call::{Found, KeyCall, nothing, one_row};
 use super::cells::Cells;
-use super::json::{Object, time, with_key};
+use super::digested::with_key;
+use super::place::{Place, ttl_arg};
 use super::template::{DELETE_BY_KEY, Template, one_or_many};
-use super::{Place, ttl_arg};
+use super::value::Value;
 use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Statement};
 
 /// The row of an entry that is written with an expiry: the key, the value and the TTL of one call.
@@ -90,39 +91,42 @@ UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL 
     &[Kind::Text, Kind::Text, Kind::Float],
 );
 
-/// The value, or nothing for a miss: a stored null is none.
-pub(super) fn get(place: &Arc<Place>, key: String, reply: Reply) {
-    read(place, &GET, key, |value, _| Ok(value.to_owned()), reply);
+/// A value, and when it expires.
+pub struct Entry {
+    pub value: Value,
+    /// In milliseconds since the epoch. May be infinite, though no caller of ours can have written that.
+    pub expires_at: Option<f64>,
 }
 
-/// The entry as `{ value, expiresAt? }`, or nothing for a miss.
-pub(super) fn get_with_expiry(place: &Arc<Place>, key: String, reply: Reply) {
-    let object = |value: &str, row: &Row| {
-        Ok(Object::new().raw("value", value).optional("expiresAt", time(row.cell(2)?)).end())
-    };
-    read(place, &GET_WITH_EXPIRY, key, object, reply);
+/// The value; none for a miss. A stored null is a value.
+pub(super) fn get(place: &Arc<Place>, key: String, reply: Reply<Option<Value>>) {
+    read(place, &GET, key, |found, row| found.value(row, 1), reply);
 }
 
-fn read(
+/// None for a miss.
+pub(super) fn get_with_expiry(place: &Arc<Place>, key: String, reply: Reply<Option<Entry>>) {
+    let entry =
+        |found: &Found<'_>, row: &Row| Ok(Entry { value: found.value(row, 1)?, expires_at: row.cell(2)? });
+    read(place, &GET_WITH_EXPIRY, key, entry, reply);
+}
+
+fn read<T: Send + 'static>(
     place: &Arc<Place>,
     statement: &'static Template,
     key: String,
-    json: fn(&str, &Row) -> Result<String, Error>,
-    reply: Reply,
+    read: fn(&Found<'_>, &Row) -> Result<T, Error>,
+    reply: Reply<Option<T>>,
 ) {
     let accesses = place.on_key(&key, AccessMode::Shared);
-    let read = move |found: Found<'_>| {
-        let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-        Ok(Answer::Done(json(found.value(row, 1)?, row)?))
-    };
-    place.submit(accesses, KeyCall::new(place, statement, "key", key, [], read), Retry::Harmless, reply);
+    let call = KeyCall::new(place, statement, "key", key, [], one_row(read));
+    place.submit(accesses, call, Retry::Harmless, reply);
 }
 
 /// `value` is JSON text, `ttl` in milliseconds; none for no expiry.
-pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply) {
+pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f64>, reply: Reply<()>) {
     let accesses = place.on_key(&key, AccessMode::Exclusive);
     let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl)];
-    let write = Write::new(place, &SET, key, args, |_| Ok("null".into()));
+    let write = Write::new(place, &SET, key, args, |_| Ok(()));
     place.submit(accesses, write, Retry::Never, reply);
 }
 
@@ -130,7 +134,7 @@ pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f6
 ///
 /// Its arguments are the key, one or more values as JSON text, the TTL, and any others. Its rows have the key, and
 /// the transaction that wrote the entry, if the expiry is stale.
-pub(super) struct Write<const N: usize> {
+pub(super) struct Write<T, const N: usize> {
     place: Arc<Place>,
     statement: &'static Template,
     key: String,
@@ -138,23 +142,23 @@ pub(super) struct Write<const N: usize> {
     /// How many arguments are values; they follow the key.
     values: usize,
     args: [Arg; N],
-    outcome: fn(Found<'_>) -> Result<String, Error>,
-    renewal: Option<Renewal>,
+    output: fn(&Found<'_>) -> Result<T, Error>,
+    renewal: Option<Renewal<T>>,
 }
 
 /// The entry is written, with a stale expiry.
-struct Renewal {
+struct Renewal<T> {
     args: [Arg; 3],
-    outcome: String,
+    output: T,
 }
 
-impl<const N: usize> Write<N> {
+impl<T, const N: usize> Write<T, N> {
     pub(super) fn new(
         place: &Arc<Place>,
         statement: &'static Template,
         key: String,
         args: [Arg; N],
-        outcome: fn(Found<'_>) -> Result<String, Error>,
+        output: fn(&Found<'_>) -> Result<T, Error>,
     ) -> Self {
         Self {
             place: place.clone(),
@@ -163,7 +167,7 @@ impl<const N: usize> Write<N> {
             is_digest: false,
             values: 1,
             args,
-            outcome,
+            output,
             renewal: None,
         }
     }
@@ -174,8 +178,10 @@ impl<const N: usize> Write<N> {
     }
 }
 
-impl<const N: usize> Call for Write<N> {
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+impl<T: Send + 'static, const N: usize> Call for Write<T, N> {
+    type Output = T;
+
+    fn bind(&mut self) -> Arc<Statement> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(&self.key, shape.max_chars("key"));
         if let Some(renewal) = &mut self.renewal {
@@ -201,25 +207,30 @@ impl<const N: usize> Call for Write<N> {
         }
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<T>, Error> {
         // What renews an entry has no rows.
-        if let Some(renewal) = &mut self.renewal {
-            return Ok(Answer::Done(std::mem::take(&mut renewal.outcome)));
+        if let Some(renewal) = self.renewal.take() {
+            return Ok(Answer::Done(renewal.output));
         }
-        let outcome = (self.outcome)(Found { place: &self.place, rows, is_digest: self.is_digest });
-        let outcome = self.place.name_row(outcome)?;
+        let output = (self.output)(&Found { place: &self.place, rows, is_digest: self.is_digest });
+        let output = self.place.name_row(output)?;
         match rows.first().map(|row| row.cell::<Option<&str>>(1)).transpose()?.flatten() {
             Some(written_by) => {
                 let args = [Arg::Text(None), Arg::text(written_by), self.args[self.values + 1].clone()];
-                self.renewal = Some(Renewal { args, outcome });
+                self.renewal = Some(Renewal { args, output });
                 Ok(Answer::Again)
             }
-            None => Ok(Answer::Done(outcome)),
+            None => Ok(Answer::Done(output)),
         }
     }
 }
 
-pub(super) fn delete(place: &Arc<Place>, key: String, reply: Reply) {
+/// Whether a conditional write has written.
+pub(super) fn is_written(found: &Found<'_>) -> Result<bool, Error> {
+    Ok(!found.rows.is_empty())
+}
+
+pub(super) fn delete(place: &Arc<Place>, key: String, reply: Reply<()>) {
     let accesses = place.on_key(&key, AccessMode::Exclusive);
     place.submit(accesses, KeyCall::new(place, &DELETE_BY_KEY, "key", key, [], nothing), Retry::Never, reply);
 }

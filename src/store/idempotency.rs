@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::call::{Found, KeyCall};
+use super::call::{KeyCall, one_row};
 use super::cells::Cells;
-use super::entries::{self, SWEEP, Write};
-use super::json::{self, Object};
+use super::definition::{Definition, Durability};
+use super::entries::{self, Entry, SWEEP, Write, is_written};
 use super::keys::Prefix;
+use super::place::{Place, TableRef, ttl_arg};
 use super::relation::Addition;
-use super::table::{Definition, Durability, Table};
+use super::table::Table;
 use super::template::{Template, one_or_many};
-use super::{Place, TableRef, ttl_arg};
-use crate::engine::{AccessMode, Answer, Arg, Engine, Kind, Reply, Retry};
+use super::value::Value;
+use crate::engine::{AccessMode, Arg, Engine, Kind, Reply, Retry};
 use crate::time::millis;
 
 static RECALL: Template = one_or_many!(
@@ -66,6 +67,13 @@ static DEFINITION: Definition = Definition {
 /// What the table may have beyond the documented schema: the fingerprint of the request that gave a result.
 const FINGERPRINT: &str = "fingerprint";
 
+/// A result under its key.
+pub struct Remembered {
+    pub value: Value,
+    /// Of the request that gave the result, if one was stored with it.
+    pub fingerprint: Option<String>,
+}
+
 pub struct Idempotency {
     place: Arc<Place>,
 }
@@ -80,32 +88,25 @@ impl Idempotency {
         TableRef(self.place.table.clone())
     }
 
-    /// `{ value, expiresAt? }`, or nothing.
-    pub fn get(&self, key: String, reply: Reply) {
+    pub fn get(&self, key: String, reply: Reply<Option<Entry>>) {
         entries::get_with_expiry(&self.place, key, reply);
     }
 
     /// `ttl` in milliseconds; none for no expiry.
-    pub fn set(&self, key: String, value: String, ttl: Option<f64>, reply: Reply) {
+    pub fn set(&self, key: String, value: String, ttl: Option<f64>, reply: Reply<()>) {
         entries::set(&self.place, key, value, ttl, reply);
     }
 
-    pub fn delete(&self, key: String, reply: Reply) {
+    pub fn delete(&self, key: String, reply: Reply<()>) {
         entries::delete(&self.place, key, reply);
     }
 
-    /// `{ value, fingerprint? }`, or nothing. `before_work`: the caller has the claim, and does the work if there is
-    /// nothing.
-    pub fn recall(&self, key: String, before_work: bool, reply: Reply) {
+    /// `before_work`: the caller has the claim, and does the work if there is no result.
+    pub fn recall(&self, key: String, before_work: bool, reply: Reply<Option<Remembered>>) {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
         let statement = if before_work { &RECALL_CURRENT } else { &RECALL };
-        let read = |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done(String::new())) };
-            let fingerprint = row.cell::<Option<&str>>(2)?.map(json::text);
-            Ok(Answer::Done(
-                Object::new().raw("value", found.value(row, 1)?).optional("fingerprint", fingerprint).end(),
-            ))
-        };
+        let read =
+            one_row(|found, row| Ok(Remembered { value: found.value(row, 1)?, fingerprint: row.cell(2)? }));
         let call = KeyCall::new(&self.place, statement, "key", key, [], read);
         self.place.submit(accesses, call, Retry::Harmless, reply);
     }
@@ -122,12 +123,11 @@ impl Idempotency {
         ttl: Option<f64>,
         fingerprint: Option<String>,
         retry_time: f64,
-        reply: Reply,
+        reply: Reply<bool>,
     ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
-        let is_stored = |found: Found<'_>| Ok((!found.rows.is_empty()).to_string());
-        let write = Write::new(&self.place, &REMEMBER, key, args, is_stored);
+        let write = Write::new(&self.place, &REMEMBER, key, args, is_written);
         let request = self.place.request(accesses, write, Retry::Harmless, reply);
         self.place.engine.submit(request.retrying_for(millis(retry_time)));
     }

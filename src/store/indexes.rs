@@ -17,9 +17,9 @@
 
 use tokio_postgres::types::Type;
 
+use super::definition::Definition;
 use super::relation::{Column, Relation};
 use super::source::{self, Index};
-use super::table::Definition;
 use crate::engine::{Connection, Error};
 
 /// "goscope2" in ASCII; see `CREATION_LOCK` in `schema.rs`.

@@ -2,49 +2,47 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::engine::{Error, Outcome, Reply};
+use crate::engine::{Error, Reply};
 use crate::sync::lock;
 
 /// The outcomes of some calls, in the order in which the calls were made. The caller gets the outcome when the last
 /// call has finished. So when the caller sees a failure, no call is still under way. If several calls fail, the
 /// caller gets the failure of the first of them in that order.
-pub(super) struct Join<J> {
-    state: Mutex<State<J>>,
+pub(super) struct Join<T, U> {
+    state: Mutex<State<T, U>>,
 }
 
-struct State<J> {
+struct State<T, U> {
     waiting_for: usize,
-    outcomes: Vec<String>,
+    /// None until the call has succeeded.
+    outputs: Vec<Option<T>>,
     failure: Option<(usize, Error)>,
-    asked_by: Option<(J, Reply)>,
+    reply: Option<Reply<U>>,
+    join: fn(Vec<T>) -> U,
 }
 
-impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Join<J> {
-    /// `json` joins the results of the calls into one text.
-    pub(super) fn new(calls: usize, json: J, reply: Reply) -> Option<Arc<Self>> {
+impl<T: Send + 'static, U: Send + 'static> Join<T, U> {
+    /// `join` makes one output of those of all calls.
+    pub(super) fn new(calls: usize, join: fn(Vec<T>) -> U, reply: Reply<U>) -> Option<Arc<Self>> {
         if calls == 0 {
-            reply.settle(Ok(json(Vec::new())));
+            reply.settle(Ok(join(Vec::new())));
             return None;
         }
-        let state = State {
-            waiting_for: calls,
-            outcomes: vec![String::new(); calls],
-            failure: None,
-            asked_by: Some((json, reply)),
-        };
+        let outputs = std::iter::repeat_with(|| None).take(calls).collect();
+        let state = State { waiting_for: calls, outputs, failure: None, reply: Some(reply), join };
         Some(Arc::new(Self { state: Mutex::new(state) }))
     }
 
     /// The reply that gets the outcome of the call with this number.
-    pub(super) fn reply(self: &Arc<Self>, number: usize) -> Reply {
+    pub(super) fn reply(self: &Arc<Self>, number: usize) -> Reply<T> {
         let join = self.clone();
         Reply::new(move |outcome| join.take(number, outcome))
     }
 
-    fn take(&self, number: usize, outcome: Outcome) {
+    fn take(&self, number: usize, outcome: Result<T, Error>) {
         let mut state = lock(&self.state);
         match outcome {
-            Ok(json) => state.outcomes[number] = json,
+            Ok(output) => state.outputs[number] = Some(output),
             Err(error) if state.failure.as_ref().is_none_or(|(first, _)| number < *first) => {
                 state.failure = Some((number, error));
             }
@@ -54,13 +52,13 @@ impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Join<J> {
         if state.waiting_for > 0 {
             return;
         }
-        let Some((json, reply)) = state.asked_by.take() else { return };
-        let outcome = match state.failure.take() {
-            Some((_, error)) => Err(error),
-            None => Ok(json(std::mem::take(&mut state.outcomes))),
-        };
+        let Some(reply) = state.reply.take() else { return };
+        let (failure, outputs, join) = (state.failure.take(), std::mem::take(&mut state.outputs), state.join);
         drop(state);
-        reply.settle(outcome);
+        reply.settle(match failure {
+            Some((_, error)) => Err(error),
+            None => Ok(join(outputs.into_iter().flatten().collect())),
+        });
     }
 }
 
@@ -68,13 +66,13 @@ impl<J: FnOnce(Vec<String>) -> String + Send + 'static> Join<J> {
 mod tests {
     use super::*;
 
-    fn joined(outcomes: Vec<(usize, Outcome)>) -> Option<Result<String, String>> {
+    fn joined(outcomes: Vec<(usize, Result<String, Error>)>) -> Option<Result<String, String>> {
         let received = Arc::new(Mutex::new(None));
         let receiver = received.clone();
         let reply = Reply::new(move |outcome| {
             *lock(&receiver) = Some(outcome.map_err(|error| format!("{error:?}")));
         });
-        let join = Join::new(2, |outcomes| outcomes.join("+"), reply).expect("there are calls");
+        let join = Join::new(2, |outputs: Vec<String>| outputs.join("+"), reply).expect("there are calls");
         let replies: Vec<_> = outcomes.iter().map(|(number, _)| join.reply(*number)).collect();
         for (reply, (_, outcome)) in replies.into_iter().zip(outcomes) {
             reply.settle(outcome);
@@ -100,7 +98,7 @@ mod tests {
         let received = Arc::new(Mutex::new(None));
         let receiver = received.clone();
         let reply = Reply::new(move |outcome| *lock(&receiver) = outcome.ok());
-        assert!(Join::new(0, |outcomes| outcomes.len().to_string(), reply).is_none());
-        assert_eq!(lock(&received).take(), Some("0".into()));
+        assert!(Join::new(0, |outputs: Vec<()>| outputs.len(), reply).is_none());
+        assert_eq!(lock(&received).take(), Some(0));
     }
 }

@@ -5,13 +5,9 @@
 //! UTF-8 no lone surrogate. Such a key is stored as a digest of itself, after a marker. A key that itself begins with
 //! the marker is digested too, so no plain key can be mistaken for a digest.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-
-use super::json::is_string;
 
 /// The beginning of a digest, after prefix and namespace. Digests are short (45 characters), for narrow columns.
 pub(super) const MARKER: &str = "\u{1}#";
@@ -25,7 +21,7 @@ const MAX_PREFIX_BYTES: usize = 1_300;
 
 /// JavaScript passes a key with lone surrogates as U+0000, the key with U+FFFD in their place, another U+0000, and
 /// the key's JSON literal, in which they are escaped. No other key holds a U+0000.
-const MALFORMED: char = '\0';
+pub(super) const MALFORMED: char = '\0';
 
 /// The text before each key: `${keyPrefix}${namespace}`.
 #[derive(Clone, Debug)]
@@ -82,15 +78,19 @@ pub(super) struct Stored {
     pub(super) is_digest: bool,
 }
 
-/// The key, as JSON, whose digest a stored key ends with, given what [`super::json::with_key`] put beside its value.
-/// None if the stored key is not the digest of that key, but a row that another application has made.
-pub(super) fn told_by<'a>(tail: &str, key: &'a str, literal: Option<&'a str>) -> Option<Cow<'a, str>> {
-    match literal {
-        Some(literal) if is_string(literal) => (digest(&format!("{MALFORMED}{key}{MALFORMED}{literal}"))
-            == tail)
-            .then_some(Cow::Borrowed(literal)),
-        Some(_) => None,
-        None => (digest(key) == tail).then(|| json(key)),
+/// A key as an application knows it.
+pub enum Key {
+    Text(String),
+    /// The JSON literal of a key that UTF-8 may be unable to hold. It crosses to JavaScript unchanged.
+    Literal(String),
+}
+
+impl Key {
+    pub(super) fn new(key: &str) -> Self {
+        match malformed(key) {
+            Some((_, literal)) => Self::Literal(literal.to_owned()),
+            None => Self::Text(key.to_owned()),
+        }
     }
 }
 
@@ -99,15 +99,7 @@ pub(super) fn malformed(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix(MALFORMED)?.split_once(MALFORMED)
 }
 
-/// A key as JSON, which JavaScript parses back to the string that it gave.
-pub(super) fn json(key: &str) -> Cow<'_, str> {
-    match malformed(key) {
-        Some((_, literal)) => Cow::Borrowed(literal),
-        None => Cow::Owned(super::json::text(key)),
-    }
-}
-
-fn digest(key: &str) -> String {
+pub(super) fn digest(key: &str) -> String {
     format!("{MARKER}{}", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(key)))
 }
 

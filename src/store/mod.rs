@@ -21,92 +21,35 @@ mod citus;
 mod computing;
 mod conditional;
 mod counter;
+mod definition;
+mod digested;
 mod entries;
-mod holders;
 mod idempotency;
 mod indexes;
 mod inspection;
 mod join;
-mod json;
 mod keys;
-mod leases;
-mod lines;
 mod locks;
 mod owner;
+mod place;
 mod relation;
 mod schema;
 mod source;
 mod subscription;
 mod table;
 mod template;
-mod until_free;
-
-use std::sync::Arc;
+mod value;
 
 pub use cache::Cache;
-pub use checkpoints::{Checkpoint, Checkpoints};
-pub use circuits::{Circuit, Circuits};
-pub use idempotency::Idempotency;
-pub use inspection::Inspection;
-pub use leases::Wanted;
-pub use locks::Locks;
+pub use checkpoints::{Checkpoints, GivenCheckpoint, SavedCheckpoint};
+pub use circuits::{Circuit, CircuitState, Circuits};
+pub use computing::{Observed, Seen, Version};
+pub use definition::Durability;
+pub use entries::Entry;
+pub use idempotency::{Idempotency, Remembered};
+pub use inspection::{Inspection, Report};
+pub use keys::Key;
+pub use locks::{Grant, Holder, Locks, Token, WaitEnd, Wanted};
+pub use place::{TableRef, connect};
 pub use subscription::CircuitSubscription;
-
-use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Engine, Reply, Request, Retry};
-use keys::Prefix;
-pub use table::Durability;
-use table::{Connect, Table};
-
-/// The longest possible TTL, in milliseconds: a lease that ends later than this from now would not fit a JavaScript
-/// `Date`, in which the pg-based adapter reads it. About 272,000 years.
-const LONGEST_TTL_MS: f64 = 8.6e15;
-
-/// Makes the missing parts of these providers' tables.
-pub fn connect(engine: &Arc<Engine>, tables: Vec<TableRef>, reply: Reply) {
-    let tables = tables.into_iter().map(|table| table.0).collect();
-    engine.submit(Request::preparation(Arc::new(Connect(tables)), reply));
-}
-
-/// A provider's table, to hand to [`connect`].
-pub struct TableRef(Arc<Table>);
-
-/// An adapter's part of a table, and the engine to its server.
-struct Place {
-    engine: Arc<Engine>,
-    table: Arc<Table>,
-    prefix: Prefix,
-}
-
-impl Place {
-    fn new(engine: &Arc<Engine>, table: Arc<Table>, prefix: Prefix) -> Arc<Self> {
-        Arc::new(Self { engine: engine.clone(), table, prefix })
-    }
-
-    fn submit(&self, accesses: Accesses, call: impl Call + 'static, retry: Retry, reply: Reply) {
-        self.engine.submit(self.request(accesses, call, retry, reply));
-    }
-
-    fn request(&self, accesses: Accesses, call: impl Call + 'static, retry: Retry, reply: Reply) -> Request {
-        Request::new(accesses, self.table.clone(), Box::new(call), retry, reply)
-    }
-
-    /// The accesses of a call on one key.
-    fn on_key(&self, key: &str, mode: AccessMode) -> Accesses {
-        Accesses::new(&[self.table.access(AccessMode::Intent), self.key_access("key", key, mode)])
-    }
-
-    /// The accesses of a call on many keys.
-    fn on_table(&self, mode: AccessMode) -> Accesses {
-        Accesses::new(&[self.table.access(mode)])
-    }
-
-    /// The access of a call to one key. `space` keeps ids and task ids apart.
-    fn key_access(&self, space: &str, key: &str, mode: AccessMode) -> Access {
-        self.table.access_on(space, self.prefix.as_str(), key, mode)
-    }
-}
-
-/// A TTL in the form that the statements take.
-fn ttl_arg(ttl: Option<f64>) -> Arg {
-    Arg::Float(ttl.map(|ttl| ttl.min(LONGEST_TTL_MS)))
-}
+pub use value::Value;

@@ -14,8 +14,8 @@
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
+use super::definition::{Definition, Durability};
 use super::relation::{Column, Function, Relation};
-use super::table::{Definition, Durability};
 use super::{indexes, owner, source};
 use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
 use crate::tuning::tables;

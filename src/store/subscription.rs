@@ -14,61 +14,57 @@
 //!
 //! Reads of many breakers at one moment share statements, as those of any caller do.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use super::circuits::Circuits;
-use crate::engine::{Error, FutureOutcome, Notification, Outcome, Reply, Subscription};
+use super::circuits::{Circuit, CircuitState, Circuits};
+use crate::engine::{Error, FutureOutcome, Notification, Reply, Subscription};
 use crate::tuning::{leases, notifications};
-
-/// The state of a breaker that has no row.
-const ABSENT: &str = r#"{"state":"closed","failureCount":0}"#;
 
 /// Runs until it is dropped, or the engine is closed.
 pub struct CircuitSubscription {
     _ends_when_dropped: oneshot::Sender<()>,
 }
 
-/// Calls `report` with a breaker's state, in the form of `get_state`, after each change.
-pub(super) fn subscribe(
-    circuits: &Circuits,
-    key: String,
-    report: impl Fn(String) + Send + Sync + 'static,
-) -> CircuitSubscription {
-    let (ends_when_dropped, dropped) = oneshot::channel();
-    let first = look(circuits, &key);
-    let watch = Watch { circuits: circuits.clone(), key, known: None, is_behind: false, report };
-    circuits.engine().in_background(async move {
-        tokio::select! {
-            () = watch.run(first) => {}
-            _ = dropped => {}
-        }
-    });
-    CircuitSubscription { _ends_when_dropped: ends_when_dropped }
+impl Circuits {
+    /// Calls `report` with the breaker's state after each change, no matter which process makes it.
+    pub fn subscribe(
+        &self,
+        key: String,
+        report: impl Fn(Circuit) + Send + Sync + 'static,
+    ) -> CircuitSubscription {
+        let (ends_when_dropped, dropped) = oneshot::channel();
+        let first = look(self, &key);
+        let watch = Watch { circuits: self.clone(), key, known: None, is_behind: false, report };
+        self.engine().in_background(async move {
+            tokio::select! {
+                () = watch.run(first) => {}
+                _ = dropped => {}
+            }
+        });
+        CircuitSubscription { _ends_when_dropped: ends_when_dropped }
+    }
 }
 
 /// Reads a breaker's state.
-fn look(circuits: &Circuits, key: &str) -> FutureOutcome {
-    let (reply, state) = Reply::awaited();
+fn look(circuits: &Circuits, key: &str) -> FutureOutcome<Option<Circuit>> {
+    let (reply, circuit) = Reply::awaited();
     circuits.get_state(key.to_owned(), reply);
-    state
+    circuit
 }
 
 struct Watch<T> {
     circuits: Circuits,
     key: String,
     /// The breaker's state at the last read.
-    known: Option<String>,
+    known: Option<CircuitState>,
     /// Whether the last read failed, so that a change may have been missed.
     is_behind: bool,
     report: T,
 }
 
-impl<T: Fn(String)> Watch<T> {
-    async fn run(mut self, first: FutureOutcome) {
+impl<T: Fn(Circuit)> Watch<T> {
+    async fn run(mut self, first: FutureOutcome<Option<Circuit>>) {
         let mut changes = Changes::default();
         let mut looking = first;
         let mut is_notified = false;
@@ -94,27 +90,20 @@ impl<T: Fn(String)> Watch<T> {
 
     /// Reports the state if it is news, and returns whether it is. If the first read failed, the next state that is
     /// read counts as news.
-    fn see(&mut self, outcome: Outcome) -> bool {
+    fn see(&mut self, outcome: Result<Option<Circuit>, Error>) -> bool {
         let was_behind = std::mem::replace(&mut self.is_behind, outcome.is_err());
         let Ok(circuit) = outcome else { return false };
-        let circuit = if circuit == "null" { ABSENT.to_owned() } else { circuit };
-        let Ok(Named { state }) = serde_json::from_str(&circuit) else { return false };
-        let is_news = match &self.known {
-            Some(known) => *known != state,
+        let circuit = circuit.unwrap_or(Circuit::ABSENT);
+        let is_news = match self.known {
+            Some(known) => known != circuit.state,
             None => was_behind,
         };
-        self.known = Some(state.into_owned());
+        self.known = Some(circuit.state);
         if is_news {
             (self.report)(circuit);
         }
         is_news
     }
-}
-
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    state: Cow<'a, str>,
 }
 
 /// The notifications about a breaker.

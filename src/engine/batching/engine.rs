@@ -1,19 +1,17 @@
 //! What all adapters built on one pool share: its connections, its requests, and everything that is queued for it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
-use crate::engine::batching::isolation;
 use crate::engine::batching::lost_sessions::LostSessions;
 use crate::engine::batching::owed::Owed;
-use crate::engine::batching::pipelines::{Pipelines, Step};
-use crate::engine::batching::request::Request;
+use crate::engine::batching::request::{Register, Request};
 use crate::engine::batching::scheduling::access::Accesses;
 use crate::engine::batching::scheduling::events::{Decision, Event};
 use crate::engine::batching::scheduling::scheduler::Scheduler;
-use crate::engine::batching::stats::Traffic;
-use crate::engine::batching::timer::{self, Alarm};
+use crate::engine::batching::timer::{self, Alarm, Sleeper};
+use crate::engine::batching::traffic::Traffic;
 use crate::engine::connection::application::Application;
 use crate::engine::connection::description::PoolSettings;
 use crate::engine::connection::executor::Executor;
@@ -30,7 +28,7 @@ use tokio::sync::Notify;
 pub struct Engine {
     pub(crate) pool: Pool,
     pub(crate) state: Mutex<State>,
-    pub(crate) pipelines: Pipelines,
+    pub(crate) dispatch: Box<dyn Dispatch>,
     alarm_changed: Arc<Notify>,
     /// Set when the server (that is, a transaction pooler) has shown that it forgets prepared statements.
     pub(crate) unnamed_only: AtomicBool,
@@ -52,21 +50,33 @@ pub struct Engine {
     pub(crate) blocked_wanting: AtomicUsize,
 }
 
+/// What carries out the decisions of an engine's scheduler.
+pub(crate) trait Dispatch: Send + Sync {
+    /// Any but a refusal.
+    fn carry_out(&self, engine: &Arc<Engine>, decision: Decision<Request>);
+    /// A pipeline has panicked.
+    fn replace_pipeline(&self, engine: &Arc<Engine>, pipeline: usize);
+}
+
 pub(crate) struct State {
     pub(crate) scheduler: Scheduler<Request>,
     pub(crate) alarm: Alarm,
 }
 
 impl Engine {
-    /// An engine with no connection yet. `application` is asked for each connection anew, as `pg` builds a client for
-    /// each.
-    pub fn new(settings: PoolSettings, application: Arc<dyn Application>, runtime: Handle) -> Arc<Self> {
+    /// See `Engine::new`.
+    pub(crate) fn with(
+        settings: PoolSettings,
+        application: Arc<dyn Application>,
+        runtime: Handle,
+        dispatch: Box<dyn Dispatch>,
+    ) -> Arc<Self> {
         let scheduler = Scheduler::new(settings.max.max(1), settings.connection_timeout());
         let io = Io { executor: Executor::start(&runtime), mode: Arc::new(IoMode::default()) };
         let engine = Arc::new(Self {
             pool: Pool::new(settings, application, io.clone()),
             state: Mutex::new(State { scheduler, alarm: Alarm::default() }),
-            pipelines: Pipelines::default(),
+            dispatch,
             alarm_changed: Arc::default(),
             unnamed_only: AtomicBool::new(false),
             shares_sessions: AtomicBool::new(false),
@@ -113,8 +123,9 @@ impl Engine {
     }
 
     fn enter(self: &Arc<Self>, mut requests: Vec<Request>) {
+        let engine: Weak<Self> = Arc::downgrade(self);
         for request in &mut requests {
-            request.enlist(self);
+            request.enlist(engine.clone());
         }
         let decisions = {
             let mut state = self.state();
@@ -161,27 +172,13 @@ impl Engine {
 
     pub(crate) fn carry_out(self: &Arc<Self>, decision: Decision<Request>) {
         match decision {
-            Decision::Run { pipeline, batch, is_connected } => {
-                self.pipelines.send(self, pipeline, Step::Run { batch, is_connected });
-            }
-            Decision::Connect { pipeline } => self.pipelines.send(self, pipeline, Step::Connect),
-            Decision::RunAlone(request) => {
-                self.io.executor.spawn(isolation::run_alone(self.clone(), request));
-            }
-            Decision::RunRound(requests) => {
-                self.io.executor.spawn(isolation::run_round(self.clone(), requests));
-            }
-            // The event loop's thread may not come back to this batch soon.
-            Decision::Blocked { pipeline } => {
-                self.leave_loop();
-                self.pipelines.report_blocked(pipeline);
-            }
             Decision::RefuseOverdue(requests) => refuse(requests, &Error::QueueTimeout),
             Decision::RefuseClosed(mut requests) => {
                 requests.iter_mut().for_each(Request::delist);
                 refuse(requests, &Error::Closed);
             }
             Decision::RefuseUnconnected(_) => unreachable!("the pipeline that reports it carries it out"),
+            decision => self.dispatch.carry_out(self, decision),
         }
     }
 
@@ -216,21 +213,6 @@ impl Engine {
         self.runtime.spawn(work);
     }
 
-    /// Called once for each request that has entered, whatever its outcome: its accesses, and the number of calls that
-    /// it stood for.
-    pub(crate) fn leave(self: &Arc<Self>, settled: Vec<(Accesses, usize)>) {
-        let (decisions, is_idle) = {
-            let mut state = self.state();
-            let decisions = self.decide_in(&mut state, Event::Settled(settled));
-            self.calls_are_active(&state);
-            (decisions, state.scheduler.in_flight() == 0)
-        };
-        if is_idle {
-            self.idle.notify_waiters();
-        }
-        self.carry_out_all(decisions);
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         !self.state().scheduler.is_open()
     }
@@ -249,6 +231,37 @@ impl Engine {
     }
 }
 
+impl Register for Engine {
+    fn leave(self: Arc<Self>, settled: Vec<(Accesses, usize)>) {
+        let (decisions, is_idle) = {
+            let mut state = self.state();
+            let decisions = self.decide_in(&mut state, Event::Settled(settled));
+            self.calls_are_active(&state);
+            (decisions, state.scheduler.in_flight() == 0)
+        };
+        if is_idle {
+            self.idle.notify_waiters();
+        }
+        self.carry_out_all(decisions);
+    }
+
+    fn leave_later(self: Arc<Self>, settled: Vec<(Accesses, usize)>) {
+        let engine = self.clone();
+        self.in_background(async move { engine.leave(settled) });
+    }
+}
+
+impl Sleeper for Engine {
+    fn due(&self) -> Option<Instant> {
+        self.state().alarm.due()
+    }
+
+    fn wake(self: Arc<Self>) {
+        self.state().alarm = Alarm::default();
+        self.on(Event::Woken);
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         self.notifier.end();
@@ -258,7 +271,7 @@ impl Drop for Engine {
 }
 
 fn refuse(requests: Vec<Request>, error: &Error) {
-    requests.into_iter().for_each(|request| request.settle(Err(error.clone())));
+    requests.into_iter().for_each(|request| request.fail(error.clone()));
 }
 
 #[cfg(test)]
@@ -301,8 +314,8 @@ mod tests {
     fn a_panic_under_the_lock_freezes_nothing() {
         let (runtime, engine) = engine(1);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut request = Request::for_test(0, Accesses::new(&[]), None);
-            request.enlist(&engine);
+            let mut request = Request::for_test(0, Accesses::new(&[]));
+            request.enlist(Arc::downgrade(&engine) as _);
             let mut state = engine.state();
             let decisions = engine.decide_in(&mut state, Event::Submitted(vec![request]));
             // Dropped before the lock is released.
@@ -319,7 +332,7 @@ mod tests {
         engine.allow_on_loop();
         let request = |resource| {
             let access = Access { resource, mode: AccessMode::Exclusive };
-            Request::for_test(0, Accesses::new(&[access]), None)
+            Request::for_test(0, Accesses::new(&[access]))
         };
         engine.submit(request(1));
         assert!(engine.io.mode.is_on_loop() && engine.wants_poll());

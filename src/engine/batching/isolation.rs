@@ -11,31 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::engine::batching::batch::{Carrier, Run, Unsettled, delayed_retry, run_batch};
+use crate::engine::batching::batch::{Carrier, Run, Unsettled, run_batch};
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::pipeline::hopeful;
 use crate::engine::batching::request::Request;
+use crate::engine::batching::retrying::{delayed_retry, hopeful};
 use crate::engine::batching::scheduling::events::{DelayedRetry, Event};
 use crate::engine::connection::lock_wait::LockWait;
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
 use crate::tuning::lock_waits;
-
-/// The right to wait for a lock for as long as the user allows. It is not given out if it would take the last
-/// connection.
-pub(crate) struct Slot(Arc<Engine>);
-
-impl Slot {
-    pub(crate) fn take(engine: &Arc<Engine>) -> Option<Self> {
-        engine.state().scheduler.take_slot().then(|| Self(engine.clone()))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.on(Event::AloneEnded { retries: Vec::new(), blocked: Vec::new() });
-    }
-}
 
 /// Of the retries, and of the requests that are still blocked.
 type EndEvent = fn(Vec<DelayedRetry<Request>>, Vec<Request>) -> Event<Request>;
@@ -103,7 +87,7 @@ pub(crate) async fn run_round(engine: Arc<Engine>, mut requests: Vec<Request>) {
     let mut still_blocked = Vec::new();
     for (request, error) in blocked {
         match over_limit(&checkout, &request, &error) {
-            Some(error) => request.settle(Err(error)),
+            Some(error) => request.fail(error),
             None => still_blocked.push(request),
         }
     }

@@ -5,10 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
-
-use crate::engine::batching::engine::Engine;
-use crate::tuning::closing;
 
 #[derive(Default)]
 pub(crate) struct Owed {
@@ -34,10 +30,10 @@ impl Owed {
 }
 
 /// One piece of work, counted until it is dropped.
-struct Piece(Arc<Owed>);
+pub(crate) struct Piece(Arc<Owed>);
 
 impl Piece {
-    fn of(owed: &Arc<Owed>) -> Self {
+    pub(crate) fn of(owed: &Arc<Owed>) -> Self {
         owed.pieces.fetch_add(1, Ordering::AcqRel);
         Self(owed.clone())
     }
@@ -48,31 +44,6 @@ impl Drop for Piece {
         if self.0.pieces.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.none.notify_waiters();
         }
-    }
-}
-
-impl Engine {
-    /// Runs work that is owed. It counts before this returns. The requests that it submits must be marked as owed (see
-    /// `Request::owed`). Otherwise they would be refused while the pool is being ended.
-    pub fn owe(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let piece = Piece::of(&self.owed);
-        self.in_background(async move {
-            let mut work = std::pin::pin!(work);
-            let is_done = timeout(closing::OWED_WORK, &mut work).await.is_ok();
-            drop(piece);
-            if !is_done {
-                work.await;
-            }
-        });
-    }
-
-    /// Whether the process should not exit yet.
-    pub fn owes(&self) -> bool {
-        self.owed.is_any()
-    }
-
-    pub async fn until_nothing_is_owed(&self) {
-        self.owed.settled().await;
     }
 }
 

@@ -16,13 +16,21 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::engine::batching::batch::{Carrier, Run, Unsettled, delayed_retry, is_hopeful, run_batch};
+use crate::engine::batching::batch::{Carrier, Run, Unsettled, run_batch};
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::pipelines::Step;
 use crate::engine::batching::request::Request;
-use crate::engine::batching::scheduling::events::{BatchEnd, Decision, DelayedRetry, Event};
+use crate::engine::batching::retrying::{delayed_retry, hopeful};
+use crate::engine::batching::scheduling::events::{BatchEnd, Decision, Event};
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
+
+/// What a pipeline does next.
+pub(crate) enum Step {
+    /// Open a connection. Then it may get a batch.
+    Connect,
+    /// `is_connected`: it has a connection, as far as the scheduler knows.
+    Run { batch: Vec<Request>, is_connected: bool },
+}
 
 pub(crate) async fn run(
     engine: Weak<Engine>,
@@ -54,7 +62,7 @@ struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.engine.pipelines.replace(&self.engine, self.pipeline);
+            self.engine.dispatch.replace_pipeline(&self.engine, self.pipeline);
             self.end_batch(Unsettled::default());
         }
     }
@@ -132,22 +140,7 @@ impl Busy {
 }
 
 /// No connection is available: each call that waits for one fails, as it would if it tried by itself. A call that is
-/// still [hopeful](is_hopeful) is retried.
+/// still [hopeful](crate::engine::batching::retrying::is_hopeful) is retried.
 fn refuse(engine: &Arc<Engine>, requests: Vec<Request>, error: &Error) {
     engine.on(Event::Retried(hopeful(engine, requests, error)));
-}
-
-/// Settles those for which a retry is of no use.
-pub(crate) fn hopeful(engine: &Engine, requests: Vec<Request>, error: &Error) -> Vec<DelayedRetry<Request>> {
-    let mut retries = Vec::new();
-    for mut request in requests {
-        if is_hopeful(engine, &request, error) {
-            request.failures += 1;
-            request.note_retry();
-            retries.push(delayed_retry(request));
-        } else {
-            request.settle(Err(error.clone()));
-        }
-    }
-    retries
 }

@@ -6,17 +6,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::engine::batching::engine::Engine;
-use crate::engine::batching::pipeline;
-use crate::engine::batching::request::Request;
+use crate::engine::batching::pipeline::{self, Step};
 use crate::sync::lock;
-
-/// What a pipeline does next.
-pub(crate) enum Step {
-    /// Open a connection. Then it may get a batch.
-    Connect,
-    /// `is_connected`: it has a connection, as far as the scheduler knows.
-    Run { batch: Vec<Request>, is_connected: bool },
-}
 
 /// How each pipeline is reached. When the engine is dropped, the tasks end.
 #[derive(Default)]

@@ -10,9 +10,6 @@ use tokio::sync::oneshot;
 use crate::engine::error::Error;
 use crate::engine::panics;
 
-/// The JSON text of a call's result, empty if there is none: JSON has no word for `undefined`.
-pub type Outcome = Result<String, Error>;
-
 /// A call, as its sink knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caller {
@@ -24,6 +21,9 @@ pub struct Caller {
     pub since: u64,
 }
 
+/// An outcome as a sink receives it: the output in the text that the reply makes of it, or an error.
+pub type Outcome = Result<String, Error>;
+
 /// Receives the outcomes of calls.
 pub trait ReplySink: Send + Sync {
     fn complete(&self, outcomes: Vec<(Caller, Outcome)>);
@@ -31,26 +31,30 @@ pub trait ReplySink: Send + Sync {
     fn count_retry(&self, _: Caller) {}
 }
 
-enum To {
-    Sink(Arc<dyn ReplySink>, Caller),
-    Closure(Box<dyn FnOnce(Outcome) + Send>),
+enum To<T> {
+    /// The function makes the sink's text of the output. It is a plain function, so a reply allocates nothing.
+    Sink(Arc<dyn ReplySink>, Caller, fn(T) -> String),
+    Closure(Box<dyn FnOnce(Result<T, Error>) + Send>),
 }
 
 /// Reports the outcome to the caller, exactly once. If it is dropped without an outcome, as by a panic, it reports
 /// the panic.
-pub struct Reply(Option<To>);
+pub struct Reply<T>(Option<To<T>>);
 
-impl Reply {
-    pub fn new(report: impl FnOnce(Outcome) + Send + 'static) -> Self {
+impl<T> Reply<T> {
+    pub fn new(report: impl FnOnce(Result<T, Error>) + Send + 'static) -> Self {
         Self(Some(To::Closure(Box::new(report))))
     }
 
-    pub fn to(sink: Arc<dyn ReplySink>, caller: Caller) -> Self {
-        Self(Some(To::Sink(sink, caller)))
+    pub fn to(sink: Arc<dyn ReplySink>, caller: Caller, text: fn(T) -> String) -> Self {
+        Self(Some(To::Sink(sink, caller, text)))
     }
 
     /// A reply, and its outcome for a caller that awaits it.
-    pub fn awaited() -> (Self, FutureOutcome) {
+    pub fn awaited() -> (Self, FutureOutcome<T>)
+    where
+        T: Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         let reply = Self::new(move |outcome| {
             let _ = sender.send(outcome);
@@ -59,17 +63,17 @@ impl Reply {
     }
 
     pub(crate) fn note_retry(&self) {
-        if let Some(To::Sink(sink, caller)) = &self.0 {
+        if let Some(To::Sink(sink, caller, _)) = &self.0 {
             sink.count_retry(*caller);
         }
     }
 
-    pub fn settle(self, outcome: Outcome) {
+    pub fn settle(self, outcome: Result<T, Error>) {
         Completions::default().add(self, outcome);
     }
 }
 
-impl Drop for Reply {
+impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(to) = self.0.take() {
             Completions::default().add(Self(Some(to)), Err(Error::Panic { message: panics::last() }));
@@ -78,18 +82,18 @@ impl Drop for Reply {
 }
 
 /// The outcome of a call.
-pub struct FutureOutcome(oneshot::Receiver<Outcome>);
+pub struct FutureOutcome<T>(oneshot::Receiver<Result<T, Error>>);
 
-impl Future for FutureOutcome {
-    type Output = Outcome;
+impl<T> Future for FutureOutcome<T> {
+    type Output = Result<T, Error>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|outcome| outcome.unwrap_or(Err(Error::Closed)))
     }
 }
 
-/// Reports to many callers at once. A sink for all of them receives the outcomes together, and does not wake up
-/// for the first and go back to sleep before the second.
+/// Reports to many callers at once, whatever their outputs. A sink for all of them receives the outcomes together,
+/// and does not wake up for the first and go back to sleep before the second.
 #[derive(Default)]
 pub(crate) struct Completions {
     sink: Option<Arc<dyn ReplySink>>,
@@ -97,18 +101,24 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn add(&mut self, mut reply: Reply, outcome: Outcome) {
-        match reply.0.take() {
-            Some(To::Sink(sink, caller)) => {
-                if !self.sink.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink)) {
-                    self.flush();
-                    self.sink = Some(sink);
-                }
-                self.outcomes.push((caller, outcome));
+    pub(crate) fn add<T>(&mut self, mut reply: Reply<T>, outcome: Result<T, Error>) {
+        // The text is made while the reply is whole: if that panics, the reply reports the panic.
+        if let Some(To::Sink(_, _, text)) = &reply.0 {
+            let outcome = outcome.map(text);
+            if let Some(To::Sink(sink, caller, _)) = reply.0.take() {
+                self.add_text(sink, caller, outcome);
             }
-            Some(To::Closure(tell)) => tell(outcome),
-            None => {}
+        } else if let Some(To::Closure(report)) = reply.0.take() {
+            report(outcome);
         }
+    }
+
+    fn add_text(&mut self, sink: Arc<dyn ReplySink>, caller: Caller, outcome: Outcome) {
+        if !self.sink.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sink)) {
+            self.flush();
+            self.sink = Some(sink);
+        }
+        self.outcomes.push((caller, outcome));
     }
 
     pub(crate) fn flush(&mut self) {
@@ -124,5 +134,50 @@ impl Completions {
 impl Drop for Completions {
     fn drop(&mut self) {
         self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::sync::lock;
+
+    const CALLER: Caller = Caller { slot: 7, operation: 0, since: 0 };
+
+    /// What was received at once; errors as text.
+    type Received = Vec<(Caller, Result<String, String>)>;
+
+    #[derive(Default)]
+    struct Sink(Mutex<Vec<Received>>);
+
+    impl ReplySink for Sink {
+        fn complete(&self, outcomes: Vec<(Caller, Outcome)>) {
+            let readable = |(caller, outcome): (Caller, Outcome)| {
+                (caller, outcome.map_err(|error| format!("{error:?}")))
+            };
+            lock(&self.0).push(outcomes.into_iter().map(readable).collect());
+        }
+    }
+
+    #[test]
+    fn a_sink_receives_outputs_of_different_types_together() {
+        let sink = Arc::new(Sink::default());
+        let mut completions = Completions::default();
+        completions.add(Reply::to(sink.clone(), CALLER, |number: i64| number.to_string()), Ok(1));
+        completions.add(Reply::to(sink.clone(), CALLER, |is_so: bool| is_so.to_string()), Ok(true));
+        drop(completions);
+        assert_eq!(*lock(&sink.0), [[(CALLER, Ok("1".to_owned())), (CALLER, Ok("true".to_owned()))]]);
+    }
+
+    #[test]
+    fn a_caller_whose_text_cannot_be_made_is_not_forgotten() {
+        let sink = Arc::new(Sink::default());
+        let reply = Reply::to(sink.clone(), CALLER, |(): ()| panic!("a panic on purpose"));
+        let _ = catch_unwind(AssertUnwindSafe(|| reply.settle(Ok(()))));
+        let received = lock(&sink.0);
+        assert!(received.len() == 1 && received[0].len() == 1 && received[0][0].1.is_err());
     }
 }

@@ -1,13 +1,13 @@
-//! One call on its way: what it touches, how it becomes a statement, and which callers get the outcome.
+//! One call on its way: what it touches, how often it has run, and the call itself with its callers.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
-use crate::engine::batching::engine::Engine;
+use crate::engine::batching::call::{Call, Pending, PendingCall, Preparation, Progress};
 use crate::engine::batching::prepare::Prepare;
-use crate::engine::batching::reply::{Completions, Outcome, Reply};
+use crate::engine::batching::reply::{Completions, Reply};
 use crate::engine::batching::scheduling::access::Accesses;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement};
@@ -18,39 +18,6 @@ use crate::tuning::{batches, retries};
 const UNSETTLED: &str = "each answer of the server asked for another run of the call, and that has ended after 8 runs: \
                          a trigger of the table may change what the adapter writes";
 
-/// What a call asks the server, and how it reads the answer.
-pub trait Call: Send {
-    /// Chooses the statement. `calls`: how many calls of the same kind this one stands for.
-    fn bind(&mut self, calls: usize) -> Arc<Statement>;
-    /// The arguments for the statement that was chosen; the first is the key that its rows begin with.
-    fn args(&self) -> &[Arg];
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error>;
-    /// Calls with equal keys may be made as one, if they follow each other in line.
-    fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
-        None
-    }
-}
-
-/// What calls have in common that can be added up to one.
-#[derive(PartialEq, Eq)]
-pub struct CoalescingKey<'a> {
-    /// The kind of call, and the table.
-    pub kind: usize,
-    pub key: &'a str,
-    /// Anything else that must be the same.
-    pub rest: u64,
-}
-
-pub enum Answer {
-    /// JSON text, or nothing.
-    Done(String),
-    /// The number of the last of the calls for which the request stands. The calls before it have the numbers before
-    /// it. No number is greater than `most`: the count has stopped there.
-    Counted { last: i64, most: i64 },
-    /// Run the same call again before its callers get an answer; see [`retries::MAX_REPETITIONS`](crate::tuning::retries::MAX_REPETITIONS).
-    Again,
-}
-
 /// May a statement run again when it is not known whether the server carried it out?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retry {
@@ -60,11 +27,19 @@ pub enum Retry {
     Harmless,
 }
 
+/// Where requests are listed while they are under way.
+pub(crate) trait Register: Send + Sync {
+    /// Called once for each request that has entered, whatever its outcome: its accesses, and the number of calls that
+    /// it stood for.
+    fn leave(self: Arc<Self>, settled: Vec<(Accesses, usize)>);
+    /// The same, if a panic may unwind through a caller that holds a lock of the register's.
+    fn leave_later(self: Arc<Self>, settled: Vec<(Accesses, usize)>);
+}
+
 pub struct Request {
     pub(crate) accesses: Accesses,
     pub(crate) prepare: Arc<dyn Prepare>,
-    /// Absent if preparing is all there is to do, as in `connect()`.
-    pub(crate) call: Option<Box<dyn Call>>,
+    call: Box<dyn PendingCall>,
     pub(crate) retry: Retry,
     /// How often the statement has failed in a way that a retry may resolve.
     pub(crate) failures: u32,
@@ -78,41 +53,32 @@ pub struct Request {
     pub(crate) blocked_since: Option<Instant>,
     /// Until then the call does not give up, even if the server cannot be reached.
     retry_deadline: Option<Instant>,
-    reply: Option<Reply>,
-    /// The callers of the later calls for which this one stands as well, in their order.
-    coalesced: Vec<Reply>,
     /// For how many calls this request stands.
     calls: usize,
     /// Whether it is owed to the server, and no caller waits for it: see `owed`.
     is_owed: bool,
     /// Called if the call fails after a run that may have been carried out, so that the store can undo that run.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
-    engine: Weak<Engine>,
+    register: Option<Weak<dyn Register>>,
 }
 
 impl Request {
-    pub fn new(
+    pub fn new<C: Call>(
         accesses: Accesses,
         prepare: Arc<dyn Prepare>,
-        call: Box<dyn Call>,
+        call: C,
         retry: Retry,
-        reply: Reply,
+        reply: Reply<C::Output>,
     ) -> Self {
-        Self::with(accesses, prepare, Some(call), retry, reply)
+        Self::with(accesses, prepare, Box::new(Pending::new(call, reply)), retry)
     }
 
-    /// A request that only prepares.
-    pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply) -> Self {
-        Self::with(Accesses::default(), prepare, None, Retry::Harmless, reply)
+    /// A request that only prepares, as `connect()` does.
+    pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply<()>) -> Self {
+        Self::with(Accesses::default(), prepare, Box::new(Preparation::new(reply)), Retry::Harmless)
     }
 
-    fn with(
-        accesses: Accesses,
-        prepare: Arc<dyn Prepare>,
-        call: Option<Box<dyn Call>>,
-        retry: Retry,
-        reply: Reply,
-    ) -> Self {
+    fn with(accesses: Accesses, prepare: Arc<dyn Prepare>, call: Box<dyn PendingCall>, retry: Retry) -> Self {
         Self {
             accesses,
             prepare,
@@ -124,12 +90,10 @@ impl Request {
             ready_since: None,
             blocked_since: None,
             retry_deadline: None,
-            reply: Some(reply),
-            coalesced: Vec::new(),
             calls: 1,
             is_owed: false,
             unsettled: None,
-            engine: Weak::new(),
+            register: None,
         }
     }
 
@@ -145,7 +109,7 @@ impl Request {
         self
     }
 
-    /// Has it accepted even while the engine is being closed: part of what [`Engine::owe`] runs.
+    /// Has it accepted even while the engine is being closed: part of what `Engine::owe` runs.
     pub fn owed(mut self) -> Self {
         self.is_owed = true;
         self
@@ -168,97 +132,65 @@ impl Request {
 
     /// Reports to its callers' sinks that it will run once more.
     pub(crate) fn note_retry(&self) {
-        for reply in self.reply.iter().chain(&self.coalesced) {
-            reply.note_retry();
-        }
+        self.call.note_retry();
     }
 
-    pub(crate) fn enlist(&mut self, engine: &Arc<Engine>) {
-        self.engine = Arc::downgrade(engine);
+    pub(crate) fn enlist(&mut self, register: Weak<dyn Register>) {
+        self.register = Some(register);
     }
 
     /// It has not been accepted.
     pub(crate) fn delist(&mut self) {
-        self.engine = Weak::new();
+        self.register = None;
     }
 
-    fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
-        self.call.as_ref().and_then(|call| call.coalescing_key())
-    }
-
-    fn may_coalesce(&self, next: &Self) -> bool {
-        self.calls < batches::MAX_COALESCED
-            && self.failures == 0
-            && self
-                .coalescing_key()
-                .is_some_and(|key| next.coalescing_key().is_some_and(|other| key == other))
-    }
-
+    /// None if preparing was all there is to do.
     pub(crate) fn bind(&mut self) -> Option<Arc<Statement>> {
-        self.call.as_mut().map(|call| call.bind(self.calls))
+        self.call.bind()
     }
 
     pub(crate) fn args(&self) -> &[Arg] {
-        self.call.as_ref().map_or(&[], |call| call.args())
+        self.call.args()
     }
 
     /// Reads the rows and has the outcome reported to the callers; returns the request if it wants another run.
     pub(crate) fn answer(mut self, rows: &[Row], completions: &mut Completions) -> Answered {
-        let read = match &mut self.call {
-            Some(call) => call.read(rows),
-            None => Ok(Answer::Done("null".into())),
-        };
-        match read {
-            Ok(Answer::Again) => {
+        match self.call.answer(rows, completions) {
+            Ok(Progress::Done) => Answered::Done(self),
+            Ok(Progress::Again) => {
                 self.maybe_done = true;
                 self.repetitions += 1;
                 if self.repetitions == retries::MAX_REPETITIONS {
-                    return self.complete(Err(Error::other(UNSETTLED)), completions);
+                    return self.fail_with(Error::other(UNSETTLED), completions);
                 }
                 Answered::Again(self)
             }
-            Ok(Answer::Done(json)) => self.complete(Ok(json), completions),
-            Ok(Answer::Counted { last, most }) => {
-                let first = last + 1 - self.calls as i64;
-                for (number, reply) in (first..).zip(self.replies()) {
-                    completions.add(reply, Ok(number.min(most).to_string()));
-                }
-                Answered::Done(self)
-            }
-            Err(error) => self.complete(Err(error), completions),
+            Err(error) => self.fail_with(error, completions),
         }
     }
 
-    fn complete(mut self, outcome: Outcome, completions: &mut Completions) -> Answered {
-        if outcome.is_err()
-            && self.maybe_done
+    fn fail_with(mut self, error: Error, completions: &mut Completions) -> Answered {
+        if self.maybe_done
             && let Some(undo) = self.unsettled.take()
         {
             undo();
         }
-        let outcomes = std::iter::repeat_n(outcome, self.calls);
-        for (reply, outcome) in self.replies().zip(outcomes) {
-            completions.add(reply, outcome);
-        }
+        self.call.fail(error, completions);
         Answered::Done(self)
     }
 
-    fn replies(&mut self) -> impl Iterator<Item = Reply> + use<> {
-        self.reply.take().into_iter().chain(std::mem::take(&mut self.coalesced))
-    }
-
-    pub(crate) fn settle(self, outcome: Outcome) {
+    pub(crate) fn fail(self, error: Error) {
         // First the callers, then the next in line. In the opposite order, a later call on the same key could be
         // answered before this one.
         let mut completions = Completions::default();
-        let done = self.complete(outcome, &mut completions);
+        let done = self.fail_with(error, &mut completions);
         drop(completions);
         drop(done);
     }
 
     /// What is needed to end the accesses of a request whose callers have their outcome: the rest is only memory.
     pub(crate) fn retire(mut self) -> (Accesses, usize) {
-        self.engine = Weak::new();
+        self.register = None;
         (std::mem::take(&mut self.accesses), self.calls_under_way())
     }
 }
@@ -281,15 +213,15 @@ impl Scheduled for Request {
     }
 
     fn is_coalescable(&self) -> bool {
-        self.coalescing_key().is_some()
+        self.call.is_coalescable()
     }
 
     fn coalesce(&mut self, mut next: Self) -> Result<(), Self> {
-        if !self.may_coalesce(&next) {
+        let may_coalesce = self.calls < batches::MAX_COALESCED && self.failures == 0;
+        if !(may_coalesce && self.call.coalesce(&mut *next.call)) {
             return Err(next);
         }
-        self.coalesced.extend(next.reply.take());
-        self.calls += 1;
+        self.calls += next.calls;
         next.delist();
         Ok(())
     }
@@ -319,14 +251,13 @@ pub(crate) enum Answered {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        drop(self.replies());
-        if let Some(engine) = self.engine.upgrade() {
-            let left = [(std::mem::take(&mut self.accesses), self.calls_under_way())];
+        self.call.abandon();
+        if let Some(register) = self.register.take().and_then(|register| register.upgrade()) {
+            let left = vec![(std::mem::take(&mut self.accesses), self.calls_under_way())];
             if std::thread::panicking() {
-                // The panic may unwind through a caller that holds the engine's lock, which `leave` takes.
-                engine.clone().in_background(async move { engine.leave(left.into()) });
+                register.leave_later(left);
             } else {
-                engine.leave(left.into());
+                register.leave(left);
             }
         }
     }
@@ -335,39 +266,28 @@ impl Drop for Request {
 #[cfg(test)]
 mod for_test {
     use super::*;
+    use crate::engine::batching::call::Answer;
     use crate::engine::batching::prepare::NothingToPrepare;
 
-    struct Tagged {
-        tag: [Arg; 1],
-        coalescing_key: Option<String>,
-    }
+    struct Tagged([Arg; 1]);
 
     impl Call for Tagged {
-        fn bind(&mut self, _: usize) -> Arc<Statement> {
+        type Output = ();
+        fn bind(&mut self) -> Arc<Statement> {
             unreachable!("it is not sent")
         }
         fn args(&self) -> &[Arg] {
-            &self.tag
+            &self.0
         }
-        fn read(&mut self, _: &[Row]) -> Result<Answer, Error> {
-            Ok(Answer::Done(String::new()))
-        }
-        fn coalescing_key(&self) -> Option<CoalescingKey<'_>> {
-            self.coalescing_key.as_deref().map(|key| CoalescingKey { kind: 0, key, rest: 0 })
+        fn read(&mut self, _: &[Row]) -> Result<Answer<()>, Error> {
+            Ok(Answer::Done(()))
         }
     }
 
     impl Request {
-        pub(crate) fn for_test(tag: i64, accesses: Accesses, coalescing_key: Option<&str>) -> Self {
-            let call =
-                Tagged { tag: [Arg::Int(Some(tag))], coalescing_key: coalescing_key.map(str::to_owned) };
-            Request::new(
-                accesses,
-                Arc::new(NothingToPrepare),
-                Box::new(call),
-                Retry::Never,
-                Reply::new(|_| ()),
-            )
+        pub(crate) fn for_test(tag: i64, accesses: Accesses) -> Self {
+            let call = Tagged([Arg::Int(Some(tag))]);
+            Request::new(accesses, Arc::new(NothingToPrepare), call, Retry::Never, Reply::new(|_| ()))
         }
     }
 }

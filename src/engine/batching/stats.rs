@@ -1,34 +1,11 @@
 //! What an engine counts of its own work, for monitoring from outside.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::Serialize;
 
 use crate::engine::batching::engine::Engine;
 use crate::engine::connection::pool::PoolStats;
-use crate::histogram::{Histogram, Snapshot};
+use crate::histogram::Snapshot;
 use crate::sync::lock;
-
-/// Powers of two, up to what few statements reach.
-type Sizes = Histogram<0, 10, 0>;
-
-/// Counted by the pipelines. Only one of them is polled at a time, so no two threads write here at once.
-#[derive(Default)]
-pub(crate) struct Traffic {
-    batches: AtomicU64,
-    statements: Sizes,
-}
-
-impl Traffic {
-    pub(crate) fn count_batch(&self) {
-        self.batches.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A statement is sent to the server, for this many calls.
-    pub(crate) fn count_statement(&self, calls: usize) {
-        self.statements.add(calls as u64, 1);
-    }
-}
 
 /// An engine as it is now, and what it has done since it was made.
 #[derive(Serialize)]
@@ -71,8 +48,8 @@ impl Engine {
                 in_flight: scheduler.in_flight() + unflushed,
                 queued: scheduler.queued() + unflushed,
             },
-            batches: self.traffic.batches.load(Ordering::Relaxed),
-            statements: self.traffic.statements.snapshot(1.0),
+            batches: self.traffic.batches(),
+            statements: self.traffic.statements(),
         }
     }
 }

@@ -6,9 +6,6 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
-use crate::engine::batching::engine::Engine;
-use crate::engine::batching::scheduling::events::Event;
-
 /// The task wakes at the earliest time that has been set since it last woke. A later time does not postpone it: at the
 /// usual rate of calls each batch has its own deadline, and most pass without need. So the task wakes once in 10 ms,
 /// and not once in a batch.
@@ -24,16 +21,26 @@ impl Alarm {
         }
         is_earlier
     }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.0
+    }
 }
 
-pub(crate) async fn run(engine: Weak<Engine>, changed: Arc<Notify>) {
+/// What has an alarm.
+pub(crate) trait Sleeper: Send + Sync {
+    fn due(&self) -> Option<Instant>;
+    /// It is due. This resets the alarm.
+    fn wake(self: Arc<Self>);
+}
+
+pub(crate) async fn run(sleeper: Weak<impl Sleeper>, changed: Arc<Notify>) {
     loop {
-        let Some(due) = engine.upgrade().map(|engine| engine.state().alarm.0) else { return };
+        let Some(due) = sleeper.upgrade().map(|sleeper| sleeper.due()) else { return };
         match due {
             Some(due) if due <= Instant::now() => {
-                let Some(engine) = engine.upgrade() else { return };
-                engine.state().alarm = Alarm::default();
-                engine.on(Event::Woken);
+                let Some(sleeper) = sleeper.upgrade() else { return };
+                sleeper.wake();
             }
             Some(due) => tokio::select! {
                 () = sleep_until(due.into()) => {}

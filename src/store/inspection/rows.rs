@@ -11,7 +11,7 @@
 //!
 //! Columns that only additions bring are read through `to_jsonb`, which gives NULL if there is no such column.
 
-use super::super::table::Definition;
+use super::super::definition::Definition;
 use super::super::template::Template;
 use crate::engine::Kind;
 

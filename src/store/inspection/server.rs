@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio_postgres::Row;
 
-use super::{answer, catalogue};
+use super::{Report, answer, catalogue};
 use crate::engine::{Answer, Arg, Call, Connection, Error, Kind, Prepare, Statement};
 
 /// The call, and the part that learns from the connection that will run it whether the session is its own.
@@ -60,8 +60,10 @@ pub(super) struct OfServer {
 }
 
 impl Call for OfServer {
+    type Output = Option<Report>;
+
     /// Follows the preparation on the same connection.
-    fn bind(&mut self, _: usize) -> Arc<Statement> {
+    fn bind(&mut self) -> Arc<Statement> {
         let Session { is_own, refuses } = &*self.session;
         let (is_own, takes) = (is_own.load(Relaxed), !refuses.load(Relaxed));
         self.args = [Arg::text(format!(r#"{{"isOwn":{is_own},"takesTransactions":{takes}}}"#))];
@@ -72,7 +74,7 @@ impl Call for OfServer {
         &self.args
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer, Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
         answer(rows)
     }
 }

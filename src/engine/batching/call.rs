@@ -1,0 +1,180 @@
+//! What a call asks the server, and how its callers get their output.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use crate::engine::batching::reply::{Completions, Reply};
+use crate::engine::batching::statement::{Arg, Statement};
+use crate::engine::error::Error;
+
+/// What a call asks the server, and how it reads the answer.
+pub trait Call: Send + 'static {
+    /// What its caller gets.
+    type Output: Send + 'static;
+    /// Chooses the statement.
+    fn bind(&mut self) -> Arc<Statement>;
+    /// The arguments for the statement that was chosen; the first is the key that its rows begin with.
+    fn args(&self) -> &[Arg];
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Self::Output>, Error>;
+    /// Whether it may be made as one with others of its kind at all.
+    fn is_coalescable(&self) -> bool {
+        false
+    }
+    /// Has this call also stand for the next one in line, if the two add up to one. Otherwise it returns false, and
+    /// changes nothing.
+    fn coalesce(&mut self, _next: &mut Self) -> bool {
+        false
+    }
+}
+
+pub enum Answer<T> {
+    Done(T),
+    /// Of a call that also stands for others: one output for each of them, in their order.
+    Each(Vec<T>),
+    /// Run the same call again before its callers get an answer; see [`retries::MAX_REPETITIONS`](crate::tuning::retries::MAX_REPETITIONS).
+    Again,
+}
+
+/// Whether the callers have their outcome.
+pub(crate) enum Progress {
+    Done,
+    Again,
+}
+
+/// A call and the replies of its callers, for code that does not know what they get. One object holds both, so a
+/// request costs one allocation, whatever its call.
+pub(crate) trait PendingCall: Any + Send {
+    /// None if preparing is all there is to do.
+    fn bind(&mut self) -> Option<Arc<Statement>>;
+    fn args(&self) -> &[Arg];
+    fn is_coalescable(&self) -> bool {
+        false
+    }
+    /// Takes over the callers of `next`, if the two calls add up to one.
+    fn coalesce(&mut self, _next: &mut dyn PendingCall) -> bool {
+        false
+    }
+    /// Reads the rows, and has the outputs reported.
+    fn answer(&mut self, rows: &[Row], completions: &mut Completions) -> Result<Progress, Error>;
+    fn fail(&mut self, error: Error, completions: &mut Completions);
+    /// Reports to the callers' sinks that the call will run once more.
+    fn note_retry(&self);
+    /// Drops the replies that are left, which then report the panic by which they got lost.
+    fn abandon(&mut self);
+}
+
+pub(crate) struct Pending<C: Call> {
+    call: C,
+    reply: Option<Reply<C::Output>>,
+    /// The callers of the later calls for which this one stands as well, in their order.
+    coalesced: Vec<Reply<C::Output>>,
+}
+
+impl<C: Call> Pending<C> {
+    pub(crate) fn new(call: C, reply: Reply<C::Output>) -> Self {
+        Self { call, reply: Some(reply), coalesced: Vec::new() }
+    }
+
+    fn replies(&mut self) -> impl Iterator<Item = Reply<C::Output>> + use<C> {
+        self.reply.take().into_iter().chain(std::mem::take(&mut self.coalesced))
+    }
+}
+
+impl<C: Call> PendingCall for Pending<C> {
+    fn bind(&mut self) -> Option<Arc<Statement>> {
+        Some(self.call.bind())
+    }
+
+    fn args(&self) -> &[Arg] {
+        self.call.args()
+    }
+
+    fn is_coalescable(&self) -> bool {
+        self.call.is_coalescable()
+    }
+
+    fn coalesce(&mut self, next: &mut dyn PendingCall) -> bool {
+        let next: &mut dyn Any = next;
+        let Some(next) = next.downcast_mut::<Self>() else { return false };
+        let adds_up = self.call.coalesce(&mut next.call);
+        if adds_up {
+            self.coalesced.extend(next.replies());
+        }
+        adds_up
+    }
+
+    fn answer(&mut self, rows: &[Row], completions: &mut Completions) -> Result<Progress, Error> {
+        match self.call.read(rows)? {
+            Answer::Again => return Ok(Progress::Again),
+            Answer::Done(output) => {
+                if let Some(reply) = self.reply.take() {
+                    completions.add(reply, Ok(output));
+                }
+            }
+            Answer::Each(outputs) => {
+                for (reply, output) in self.replies().zip(outputs) {
+                    completions.add(reply, Ok(output));
+                }
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    fn fail(&mut self, error: Error, completions: &mut Completions) {
+        for reply in self.replies() {
+            completions.add(reply, Err(error.clone()));
+        }
+    }
+
+    fn note_retry(&self) {
+        self.reply.iter().chain(&self.coalesced).for_each(Reply::note_retry);
+    }
+
+    fn abandon(&mut self) {
+        drop(self.replies());
+    }
+}
+
+/// The caller of a request that only prepares.
+pub(crate) struct Preparation(Option<Reply<()>>);
+
+impl Preparation {
+    pub(crate) fn new(reply: Reply<()>) -> Self {
+        Self(Some(reply))
+    }
+
+    fn settle(&mut self, outcome: Result<(), Error>, completions: &mut Completions) {
+        if let Some(reply) = self.0.take() {
+            completions.add(reply, outcome);
+        }
+    }
+}
+
+impl PendingCall for Preparation {
+    fn bind(&mut self) -> Option<Arc<Statement>> {
+        None
+    }
+
+    fn args(&self) -> &[Arg] {
+        &[]
+    }
+
+    fn answer(&mut self, _: &[Row], completions: &mut Completions) -> Result<Progress, Error> {
+        self.settle(Ok(()), completions);
+        Ok(Progress::Done)
+    }
+
+    fn fail(&mut self, error: Error, completions: &mut Completions) {
+        self.settle(Err(error), completions);
+    }
+
+    fn note_retry(&self) {
+        self.0.iter().for_each(Reply::note_retry);
+    }
+
+    fn abandon(&mut self) {
+        self.0.take();
+    }
+}

@@ -1,0 +1,156 @@
+//! The class of the caches.
+
+use std::sync::Arc;
+
+use napi_derive::napi;
+
+use crate::node::calls::Calls;
+use crate::node::operation::Operation;
+use crate::node::pool::Pool;
+use crate::store;
+
+#[napi(custom_finalize)]
+pub struct Cache {
+    pub(super) store: store::Cache,
+    calls: Arc<Calls>,
+}
+
+#[napi]
+impl Cache {
+    /// `durability` is "full", "async" or "unlogged"; `table_name` in its parts for a table of its own, absent for the
+    /// adapter's.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        pool: &Pool,
+        key_prefix: String,
+        create_tables: bool,
+        durability: String,
+        table_name: Option<Vec<String>>,
+    ) -> Self {
+        let durability = match durability.as_str() {
+            "async" => store::Durability::Async,
+            "unlogged" => store::Durability::Unlogged,
+            _ => store::Durability::Full,
+        };
+        let store = match table_name {
+            Some(name) => store::Cache::of_table(&pool.engine, &name, &key_prefix, create_tables, durability),
+            None => store::Cache::of_adapter(&pool.engine, &key_prefix, create_tables, durability),
+        };
+        Self { store, calls: pool.calls.clone() }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get(&self, slot: u32, key: String) {
+        self.store.get(key, self.calls.reply(slot, Operation::CacheGet));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set(&self, slot: u32, key: String, value: String, ttl: Option<f64>) {
+        self.store.set(key, value, ttl, self.calls.reply(slot, Operation::CacheSet));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete(&self, slot: u32, key: String) {
+        self.store.delete(key, self.calls.reply(slot, Operation::CacheDelete));
+    }
+
+    /// `[value, isStale]`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn look(&self, slot: u32, key: String, stale_ttl: f64) {
+        self.store.look(key, stale_ttl, self.calls.reply(slot, Operation::CacheGet));
+    }
+
+    /// The version of the entry that a computation will replace, or nothing if there is a live entry.
+    #[napi(catch_unwind)]
+    pub fn begin_computing(&self, slot: u32, key: String) {
+        self.store.begin_computing(key, self.calls.reply(slot, Operation::CacheGet));
+    }
+
+    /// `[value, isStale, version]`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn observe(&self, slot: u32, key: String, stale_ttl: f64) {
+        self.store.observe(key, stale_ttl, self.calls.queue.reply(slot));
+    }
+
+    /// Whether it was stored.
+    #[napi(catch_unwind)]
+    pub fn store_computed(&self, slot: u32, key: String, value: String, ttl: Option<f64>, version: String) {
+        let reply = self.calls.reply(slot, Operation::CacheSet);
+        self.store.store_computed(key, value, ttl, version, reply);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn withdraw(&self, slot: u32, key: String, version: String) {
+        self.store.withdraw(key, version, self.calls.queue.reply(slot));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn get_many(&self, slot: u32, keys: Vec<String>) {
+        self.store.get_many(keys, self.calls.reply(slot, Operation::CacheGetMany));
+    }
+
+    /// The entries' keys, values and TTLs, each of its own array.
+    #[napi(catch_unwind)]
+    pub fn set_many(&self, slot: u32, keys: Vec<String>, values: Vec<String>, ttls: Vec<Option<f64>>) {
+        let entries = keys.into_iter().zip(values).zip(ttls).map(|((key, value), ttl)| (key, value, ttl));
+        self.store.set_many(entries.collect(), self.calls.reply(slot, Operation::CacheSetMany));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete_many(&self, slot: u32, keys: Vec<String>) {
+        self.store.delete_many(keys, self.calls.reply(slot, Operation::CacheDeleteMany));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn increment(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
+        self.store.increment(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrement));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn compare_and_set(
+        &self,
+        slot: u32,
+        key: String,
+        expected: Option<String>,
+        value: String,
+        ttl: Option<f64>,
+    ) {
+        self.store.compare_and_set(
+            key,
+            expected,
+            value,
+            ttl,
+            self.calls.reply(slot, Operation::CacheCompareAndSet),
+        );
+    }
+
+    #[napi(catch_unwind)]
+    pub fn logged_table(&self) -> Option<String> {
+        self.store.logged_table()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn has(&self, slot: u32, key: String) {
+        self.store.has(key, self.calls.reply(slot, Operation::CacheHas));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn clear(&self, slot: u32) {
+        self.store.clear(self.calls.reply(slot, Operation::CacheClear));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn keys(&self, slot: u32, pattern: Option<String>) {
+        self.store.keys(pattern, self.calls.reply(slot, Operation::CacheKeys));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn size(&self, slot: u32) {
+        self.store.size(self.calls.reply(slot, Operation::CacheStats));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn prune(&self, slot: u32) {
+        self.store.prune(self.calls.reply(slot, Operation::CachePrune));
+    }
+}

@@ -1,0 +1,21 @@
+//! Distributed locks: one row per lock, held until the server's clock passes `expires_at`.
+
+mod acquire;
+mod changes;
+mod extend;
+mod grant;
+mod holders;
+mod leases;
+mod lines;
+mod provider;
+mod release;
+mod renewal;
+mod token;
+mod until_free;
+mod waiting;
+
+pub use grant::Grant;
+pub use holders::Holder;
+pub use provider::Locks;
+pub use token::Token;
+pub use waiting::{WaitEnd, Wanted};

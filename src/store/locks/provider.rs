@@ -1,0 +1,110 @@
+//! The table of locks, and what all operations on it share.
+
+use std::sync::Arc;
+
+use super::leases::Leases;
+use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Reply, Request, Retry, Subscription};
+use crate::store::call::{Found, KeyCall};
+use crate::store::definition::{Definition, Durability};
+use crate::store::keys::Prefix;
+use crate::store::place::{Place, TableRef};
+use crate::store::relation::Addition;
+use crate::store::table::Table;
+use crate::store::template::{OLD_MARK, Template};
+
+static DEFINITION: Definition = Definition {
+    documented: "go_goscope_locks",
+    additions: &[
+        Addition {
+            columns: &["fencing_token", "fencing_owner"],
+            drawn: Some("fencing_token"),
+            ..Addition::named(FENCING)
+        },
+        Addition { functions: &["go_goscope_check_fencing_token"], ..Addition::named("fencing check") },
+        Addition {
+            columns: &["has_waiters"],
+            triggers: &["go_goscope_lock_released"],
+            functions: &["go_goscope_notify"],
+            ..Addition::named(WAKING)
+        },
+        // Made by versions before the column `has_waiters`; see `sql/source/additions.sql`.
+        Addition {
+            columns: &["awaited"],
+            triggers: &["go_goscope_released"],
+            functions: &["go_goscope_notify"],
+            replaced_by: Some(WAKING),
+            ..Addition::named(OLD_MARK)
+        },
+    ],
+    touched: "",
+};
+
+/// What the table may have beyond the documented schema: tokens, and notifications for waiters.
+const FENCING: &str = "fencing";
+const WAKING: &str = "waking";
+
+#[derive(Clone)]
+pub struct Locks {
+    pub(super) place: Arc<Place>,
+    pub(super) leases: Arc<Leases>,
+}
+
+impl Locks {
+    /// `namespace` stands between prefix and key; the application's own locks have `lock:`.
+    pub fn new(engine: &Arc<Engine>, key_prefix: &str, namespace: &str, create: bool) -> Self {
+        let table = Table::documented(&DEFINITION, create, Durability::Full);
+        Self { place: Place::new(engine, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
+    }
+
+    pub fn table(&self) -> TableRef {
+        TableRef(self.place.table.clone())
+    }
+
+    /// The remaining time of the lease that [`lock`](Self::lock) took under this number, in milliseconds.
+    pub fn left(&self, number: u32) -> Option<f64> {
+        self.leases.left(number)
+    }
+
+    pub fn forget(&self, number: u32) {
+        self.leases.forget(number);
+    }
+
+    pub fn forget_all(&self) {
+        self.leases.forget_all();
+    }
+
+    /// Subscribes to notifications about a lock; none if the table sends none.
+    pub(super) fn listen(&self, key: &str) -> Option<Subscription> {
+        let shape = self.place.table.shape();
+        let stored = || self.place.prefix.stored(key, shape.max_chars("key")).text;
+        shape.has(WAKING).then(|| self.place.engine.listen(shape.topic(&stored())))
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.place.engine
+    }
+
+    pub(super) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The name of a lock among all locks that callers wait for on this engine.
+    pub(super) fn name_in_line(&self, key: &str) -> String {
+        format!("{}{key}", self.place.prefix.as_str())
+    }
+
+    /// A request that may run again when its outcome is unknown: the owner makes a second run harmless.
+    pub(super) fn request<T: Send + 'static, const N: usize>(
+        &self,
+        statement: &'static Template,
+        mode: AccessMode,
+        key: String,
+        rest: [Arg; N],
+        read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
+        reply: Reply<T>,
+    ) -> Request {
+        let accesses = self.place.on_key(&key, mode);
+        let call = KeyCall::new(&self.place, statement, "key", key, rest, read);
+        self.place.request(accesses, call, Retry::Harmless, reply)
+    }
+}

@@ -1,0 +1,259 @@
+//! Waiting for locks: `lock()`.
+//!
+//! Of the waiters in this process, only the first in line for a lock sends requests to the server (see
+//! [`lines`](super::lines)):
+//!
+//! 1. It tries to take the lock. If the lock is busy, it subscribes to notifications about the lock.
+//! 2. It marks in the lock's row that there are waiters, so that the release sends a notification. The same statement
+//!    returns how long the lease lasts.
+//! 3. It waits until a release is notified, the lease has run out, or a regular check is due. Then it tries again.
+//!
+//! No release is missed. If the release comes before the mark, the mark finds no row, and the next try follows at
+//! once. If it comes after the mark, it sends a notification, and by then the waiter is subscribed. A lease that runs
+//! out sends no notification; instead, a timer is set to the remaining time that the server has reported. Some cases
+//! escape all of this: a mark lost in a crash of the server, or a table without the trigger. The next regular check
+//! covers them. These checks are frequent if no notifications arrive, and rare if they do.
+//!
+//! **Giving up.** A try may be under way when its caller gives up. The caller does not wait for it. If the try takes
+//! the lock, the lock is released. That release is owed (see [`Engine::owe`](crate::engine::Engine::owe)): the end of
+//! the pool, and of the process, waits for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::sleep_until;
+
+use super::changes::Changes;
+use super::grant::Grant;
+use super::holders::HeldLease;
+use super::leases::Lease;
+use super::lines::Place;
+use super::provider::Locks;
+use super::renewal::renew;
+use crate::engine::{Error, FutureOutcome, Reply};
+use crate::time::millis;
+use crate::tuning::leases;
+
+/// The options of a call of `lock()`.
+pub struct Wanted {
+    pub key: String,
+    pub ttl: f64,
+    pub owner: Option<String>,
+    /// How long to wait, in milliseconds; without a limit if it is absent.
+    pub wait: Option<f64>,
+    pub renew: bool,
+}
+
+/// How a wait for a lock has ended.
+pub enum WaitEnd {
+    Granted(Grant),
+    /// The time is up. `holder`: the last one that was seen, if any was.
+    TimedOut {
+        holder: Option<String>,
+    },
+    GivenUp,
+}
+
+impl Locks {
+    /// Takes a lock as soon as it is free; see [`waiting`](super::waiting).
+    pub fn lock(
+        &self,
+        number: u32,
+        wanted: Wanted,
+        lost: impl FnOnce() + Send + 'static,
+        reply: Reply<WaitEnd>,
+    ) {
+        lock_when_free(self, number, wanted, lost, reply);
+    }
+
+    /// The caller no longer wants the lock that it waits for under this number.
+    pub fn give_up(&self, number: u32) {
+        self.leases.give_up(number);
+    }
+}
+
+/// Takes the lock as soon as it is free. `lost` is called if a lease that is renewed is lost.
+pub(super) fn lock_when_free(
+    locks: &Locks,
+    number: u32,
+    wanted: Wanted,
+    lost: impl FnOnce() + Send + 'static,
+    reply: Reply<WaitEnd>,
+) {
+    let given_up = locks.leases().begin_wait(number);
+    let place = Place::at_the_end(locks.engine(), locks.name_in_line(&wanted.key));
+    let wait = wanted.wait.map(millis);
+    let mut waiting = Waiting {
+        locks: locks.clone(),
+        deadline: wait.map(|wait| Instant::now() + wait),
+        is_one_try: wait.is_some_and(|wait| wait.is_zero()),
+        wanted,
+        given_up,
+        place,
+        under_way: None,
+        holder: None,
+    };
+    // At its own place among the calls on this key.
+    if waiting.place.is_first() {
+        waiting.under_way = Some(waiting.attempt(Duration::ZERO));
+    }
+    locks.engine().in_background(async move {
+        let end = waiting.run().await;
+        waiting.locks.leases().end_wait(number);
+        reply.settle(end.map(|end| waiting.report(end, number, lost)));
+    });
+}
+
+struct Waiting {
+    // Dropped before `locks`, which keeps the engine that it is named after.
+    place: Place,
+    locks: Locks,
+    wanted: Wanted,
+    deadline: Option<Instant>,
+    is_one_try: bool,
+    given_up: Arc<Notify>,
+    under_way: Option<Attempt>,
+    /// The holder of the lock, as far as is known.
+    holder: Option<String>,
+}
+
+/// A try that is under way.
+struct Attempt {
+    sent: Instant,
+    outcome: FutureOutcome<Option<Grant>>,
+}
+
+enum End {
+    Granted { grant: Grant, sent: Instant },
+    TimeIsUp,
+    GivenUp,
+}
+
+impl Waiting {
+    async fn run(&mut self) -> Result<End, Error> {
+        let why = tokio::select! {
+            biased;
+            () = self.place.until_first() => None,
+            why = given_up(&self.given_up, self.deadline) => Some(why),
+        };
+        if let Some(why) = why {
+            return Ok(why);
+        }
+        let mut changes = Changes::new(None);
+        let (mut is_first_try, mut unseen) = (true, 0);
+        loop {
+            // The first try fails as any call does; later tries retry transient failures.
+            let retry_time = if is_first_try { Duration::ZERO } else { self.retry_time() };
+            is_first_try = false;
+            let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(retry_time));
+            if let Some(end) = self.settle(attempt).await? {
+                return Ok(end);
+            }
+            if self.is_one_try {
+                let held = self.locks.await_release(&self.wanted.key, false, None).await?;
+                self.holder = held.map(|held| held.owner);
+                return Ok(End::TimeIsUp);
+            }
+            if changes.subscription.is_none() {
+                changes.subscription = self.locks.listen(&self.wanted.key);
+            }
+            let marked = tokio::select! {
+                biased;
+                marked = self.locks.await_release(&self.wanted.key, true, None) => marked,
+                why = given_up(&self.given_up, self.deadline) => return Ok(why),
+            };
+            let left = match marked {
+                Ok(Some(HeldLease { owner, left })) => {
+                    (self.holder, unseen) = (Some(owner), 0);
+                    left
+                }
+                Ok(None) if unseen < leases::TRIES_AT_ONCE => {
+                    unseen += 1;
+                    continue;
+                }
+                Err(error) if retry_time.is_zero() || matches!(error, Error::Closed) => return Err(error),
+                // The next try will see the cause. Or a policy hides the row from reads.
+                Ok(None) | Err(_) => leases::LAST_POLL,
+            };
+            tokio::select! {
+                changed = changes.wait(left) => changed?,
+                why = given_up(&self.given_up, self.deadline) => return Ok(why),
+            }
+        }
+    }
+
+    fn attempt(&self, retry_time: Duration) -> Attempt {
+        let (reply, outcome) = Reply::awaited();
+        let Wanted { key, ttl, owner, .. } = &self.wanted;
+        let sent = Instant::now();
+        self.locks.acquire_with_retries(key.clone(), *ttl, owner.clone(), retry_time, reply);
+        Attempt { sent, outcome }
+    }
+
+    /// The outcome of a try; none yet if the lock is busy.
+    async fn settle(&mut self, attempt: Attempt) -> Result<Option<End>, Error> {
+        let Attempt { sent, mut outcome } = attempt;
+        let deadline = if self.is_one_try { None } else { self.deadline };
+        let why = tokio::select! {
+            biased;
+            outcome = &mut outcome => return Ok(outcome?.map(|grant| End::Granted { grant, sent })),
+            why = given_up(&self.given_up, deadline) => why,
+        };
+        let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
+        self.locks.engine().owe(async move {
+            if let Ok(Some(grant)) = outcome.await {
+                locks.give_back(key, grant.owner, ttl, None);
+            }
+        });
+        Ok(Some(why))
+    }
+
+    /// For how long a try retries transient failures.
+    fn retry_time(&self) -> Duration {
+        match self.deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(leases::MAX_RETRY_TIME),
+            None => leases::MAX_RETRY_TIME,
+        }
+    }
+
+    fn report(&mut self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> WaitEnd {
+        match end {
+            End::GivenUp => WaitEnd::GivenUp,
+            End::TimeIsUp => WaitEnd::TimedOut { holder: self.holder.take() },
+            End::Granted { grant, sent } => {
+                self.keep(grant.clone(), sent, number, lost);
+                WaitEnd::Granted(grant)
+            }
+        }
+    }
+
+    /// From here on its end is known under its number, and is moved if that is wanted.
+    fn keep(&self, grant: Grant, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
+        let lease = Arc::new(Lease::new(self.wanted.key.clone(), grant, sent, self.wanted.ttl));
+        self.locks.leases().keep(number, lease.clone());
+        if self.wanted.renew {
+            let locks = self.locks.clone();
+            self.locks.engine().in_background(async move {
+                if renew(&locks, &lease).await {
+                    lost();
+                }
+            });
+        }
+    }
+}
+
+/// Until the reason to wait is gone.
+async fn given_up(given_up: &Notify, deadline: Option<Instant>) -> End {
+    let time_is_up = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = given_up.notified() => End::GivenUp,
+        () = time_is_up => End::TimeIsUp,
+    }
+}
