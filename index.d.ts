@@ -21,7 +21,7 @@
  * - A database error has the SQLSTATE as its `code` and pg's other fields, and is an instance of the `DatabaseError`
  *   of the application's `pg` if that can be found. A network error carries Node's `code`: `ECONNREFUSED`,
  *   `ENOTFOUND`, `ETIMEDOUT`, `ECONNRESET`, and so on.
- * - A pool whose configuration cannot be kept (the README has the list) rejects the first call that needs a
+ * - A pool whose configuration cannot be kept (the page "Connecting" has the list) rejects the first call that needs a
  *   connection with `ERR_INVALID_ARG_VALUE`, naming the option.
  * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool", and after
  *   `close()` of an adapter, that adapter's calls reject with `ERR_ADAPTER_CLOSED`.

@@ -3,7 +3,7 @@
 // @without first: an application that gets this package under the name of the pg-based one
 // @package packed
 // A TypeScript application of @go-go-scope/persistence-postgres that names no other package. It gets this package under
-// that name, with the command from the README, and none of its files changes.
+// that name, with the command of docs/from-pg-adapter.md, and none of its files changes.
 'use strict'
 
 const assert = require('node:assert/strict')

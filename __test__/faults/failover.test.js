@@ -255,7 +255,10 @@ test('asynchronous: the adapter continues with the new primary; writes that the 
     load.mark()
     await load.goesOn(CALLS_AFTER)
     assert.equal(await load.adapter.acquire('kept', 1_000, 'second'), null)
-    assert.ok(await load.adapter.acquire('lost', 1_000, 'second'), 'README: a commit that a failover loses is lost')
+    assert.ok(
+      await load.adapter.acquire('lost', 1_000, 'second'),
+      'docs/locks.md: a lock in a commit that a failover loses is lost',
+    )
     const lost = await load.lostOn(replication.standby)
     print('asynchronous failover to a standby that was cut off', load, promoted, lost, 0)
   })

@@ -342,7 +342,7 @@ test('claims are released, and are no locks of the application', async () => {
 })
 
 for (const [file, start] of Object.entries({
-  'README.md': /const results = new PostgresIdempotencyAdapter\(pool, .*\n/,
+  'docs/idempotency.md': /const results = new PostgresIdempotencyAdapter\(pool, .*\n/,
   'index.d.ts': / \* const results = new PostgresIdempotencyAdapter\(new Pool\(\)\)\n/,
 })) {
   test(`the first example of ${file} charges once, also with several concurrent callers`, async () => {

@@ -1,6 +1,6 @@
 // @ts-check
 // @configurations first, last
-// Each example program runs, and prints what README shows.
+// Each example program runs, and prints its output.txt.
 'use strict'
 
 const assert = require('node:assert/strict')

@@ -46,7 +46,7 @@ const CONFIGURATIONS = [
     title: "Debian's PostgreSQL 15, with JIT",
     isDebian: true,
   },
-  another('role', 'as a role that may only do what README says', asRole),
+  another('role', 'as a role with the rights of sql/role.sql', asRole),
   ...[13, 18].map((version) => ({
     ...configuration('partitions', version, 'UTC', 'America/New_York', 'read committed'),
     title: `PostgreSQL ${version}, every table partitioned by hash`,

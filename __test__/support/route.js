@@ -1,6 +1,6 @@
 // @ts-check
 // How adapters reach the server if not directly and as its administrator: through a transaction pooler, or as a role
-// with the rights that README says an application needs. It may also set the form of the tables.
+// with the rights that docs/migrations.md says an application needs. It may also set the form of the tables.
 'use strict'
 
 const crypto = require('node:crypto')
@@ -67,7 +67,7 @@ function urlAs(url, role) {
 }
 
 /**
- * Makes in a new database what a role with few rights finds there: the tables of `sql/`, as README has it. Or the same
+ * Makes in a new database what a role with few rights finds there: the tables of `sql/`, as docs/migrations.md has it. Or the same
  * tables, each partitioned by hash.
  *
  * @param {(sql: string) => Promise<unknown>} query as the administrator

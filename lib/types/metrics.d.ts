@@ -70,7 +70,7 @@ export interface Metrics {
     readonly blocked: number
   }
   readonly calls: {
-    /** Made, and not answered. */
+    /** Made, and not answered. Right after an answer, its call may still count. */
     readonly inFlight: number
     /** How many of those have not been sent yet: they wait for their turn or for a connection. */
     readonly queued: number

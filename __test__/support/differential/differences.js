@@ -1,6 +1,6 @@
 // @ts-check
 // Every known difference between the pg-based adapters and this package, and the only ones that the differential test
-// allows. The README's table of differences is this list, word for word. Each entry is found by the random sequences
+// allows. The table in docs/from-pg-adapter.md is this list, word for word. Each entry is found by the random sequences
 // or shown by a scenario; the test fails if one is not.
 'use strict'
 
@@ -9,7 +9,7 @@
  * @property {string} id
  * @property {string} difference what is different here
  * @property {string} reason
- * @property {string} promise the contract's words for it, as they stand in README.md or index.d.ts
+ * @property {string} promise the contract's words for it, as they stand in a page of docs/ or in index.d.ts
  */
 
 /**
@@ -27,7 +27,7 @@ const differences = [
   },
   {
     id: 'time-zones',
-    difference: '`TIMESTAMP` columns are read and written in UTC, whatever the zones of server, session and process',
+    difference: '`TIMESTAMP` columns are read and written in UTC, in every zone of server, session and process',
     reason: 'outside UTC, rows expired hours early or late',
     promise: 'Time zones of server, session and process do not matter: `TIMESTAMP` columns hold UTC.',
   },
@@ -45,14 +45,15 @@ const differences = [
   },
   {
     id: 'expired-locks',
-    difference: 'an `acquire` that gets `null` removes no expired locks, and one that gets the lock a bounded number',
+    difference:
+      'an `acquire` that gets `null` removes no expired locks; one that gets the lock removes a bounded number',
     reason: 'a poll of a busy lock writes nothing',
     promise: 'a poll of a busy lock writes nothing.',
   },
   {
     id: 'default-owner',
-    difference: 'the owner that is drawn where none is given is a UUIDv4',
-    reason: 'a time with `Math.random()` may collide',
+    difference: 'if no owner is given, a UUIDv4 is generated',
+    reason: 'the owner was a time with `Math.random()`, and may collide',
     promise: 'a UUIDv4 is drawn where it is absent',
   },
   {
@@ -72,7 +73,7 @@ const differences = [
   {
     id: 'bad-arguments',
     difference:
-      'bad arguments reject with `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`; a TTL that is negative or NaN, an unknown state and `cleanup` without a count are such',
+      'bad arguments reject with `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_VALUE`; bad are a negative or NaN TTL, an unknown state, and `cleanup` without a count',
     reason: 'they failed in the server, or were stored; `cleanup` without a count deleted everything',
     promise: 'Bad arguments: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE`, naming the argument.',
   },
@@ -138,7 +139,7 @@ const differences = [
   {
     id: 'keys-as-given',
     difference:
-      "`keys` of a `PostgresAdapter` without a `keyPrefix` lists, and compares, keys without `cache:`, and leaves other prefixes' keys out",
+      '`keys` of a `PostgresAdapter` without a `keyPrefix` lists and compares keys without `cache:`, and omits the keys of other prefixes',
     reason: 'keys come back as they were given',
     promise: 'Keys as you gave them.',
   },
@@ -164,7 +165,8 @@ const differences = [
   // Checkpoints
   {
     id: 'absent-fields',
-    difference: 'what is absent of a state, checkpoint or result is no property, instead of one that is `undefined`',
+    difference:
+      'an absent field of a state, checkpoint or result is no property; it was a property that is `undefined`',
     reason: 'it comes back as it was stored',
     promise: 'Absent stays absent, 0 stays 0.',
   },
@@ -209,7 +211,7 @@ const differences = [
   {
     id: 'first-use',
     difference: 'a method that is used before `connect` makes its table',
-    reason: 'a client that nobody connected failed with 42P01',
+    reason: 'without `connect` it failed with 42P01',
     promise: 'A method used before it makes its own table on first need.',
   },
   {
@@ -221,7 +223,7 @@ const differences = [
   },
   {
     id: 'no-needless-ddl',
-    difference: '`connect` needs no DDL rights, and issues no DDL, where all is there',
+    difference: 'if everything exists, `connect` needs no DDL rights and issues no DDL',
     reason: 'start-up must not depend on rights that the work does not need',
     promise: 'Needs no DDL rights where they exist',
   },
@@ -234,7 +236,7 @@ const differences = [
   {
     id: 'index-names',
     difference: 'the server names the indexes of `PostgresCacheAdapter` tables',
-    reason: "the table `cache` got none: its name was that of another table's",
+    reason: 'the table `cache` got none: the name was taken by an index of another table',
     promise: 'Makes the table and its index where they are missing',
   },
   {
@@ -253,7 +255,7 @@ const differences = [
   {
     id: 'disconnect-twice',
     difference: 'a second `disconnect` resolves',
-    reason: 'adapters share a pool, and each may be told to disconnect',
+    reason: 'adapters share a pool, and each may call `disconnect`',
     promise:
       'Waits for the calls under way, and for work that `run()` and `getOrSet()` have begun, closes the connections, ends the `Pool`, with all adapters on it. Twice is fine.',
   },
@@ -264,12 +266,12 @@ const differences = [
     difference:
       "calls go over native connections, not the pool's: up to `max` more, which no event of the pool reports. The pool is not queried, nor is a wrapped pool or a `pg.Client`: their configuration is read",
     reason: 'calls share statements and round trips',
-    promise: 'Its connections are its own: they come on top of those that the `Pool` opens for your queries.',
+    promise: 'Its connections are in addition to those that the `Pool` opens for your queries.',
   },
   {
     id: 'type-parsers',
     difference: "`pg`'s type parsers are not used",
-    reason: 'a value comes back as `JSON.parse` gives it, whatever else the application sets',
+    reason: 'a value comes back as `JSON.parse` gives it, whatever parsers the application sets',
     promise: 'It comes back as `JSON.parse(JSON.stringify(value))` would give it',
   },
   {
@@ -282,12 +284,12 @@ const differences = [
   {
     id: 'refused-options',
     difference: 'a `stream`, a `connection`, `replication` and some options of `ssl` are refused by name',
-    reason: "they belong to sockets and to OpenSSL of Node's",
+    reason: 'they belong to the sockets and the OpenSSL of Node',
     promise: 'are refused by name',
   },
   {
     id: 'lock-provider',
-    difference: "`adapter.lock` is a lock provider, as go-go-scope's documentation has it, besides being a method",
+    difference: "`adapter.lock` is a lock provider, as in go-go-scope's documentation, and also a method",
     reason:
       'it was `undefined`, and a `Lock` with `provider: s.persistence?.lock` then locked within its own process only',
     promise: 'It is also the lock provider that go-go-scope takes',
@@ -300,9 +302,9 @@ const differences = [
   },
   {
     id: 'lost-connections',
-    difference: 'a call that may be repeated outlives the loss of its connection',
+    difference: 'a call that may be repeated is retried after the loss of its connection',
     reason: 'a release that rejects leaves the lock until its TTL is over',
-    promise: '**What breaks is mended or told.**',
+    promise: '**A call gives a right answer or rejects with a `code`,**',
   },
 ]
 
