@@ -6,9 +6,12 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
 const { before, test } = require('node:test')
-const { PG, makeConsumer } = require('../support/consumer.js')
+const { APPS, PG, makeConsumer } = require('../support/consumer.js')
 const { useDatabase } = require('../support/database.js')
+const { NAMES } = require('../support/operations.js')
 const { variants } = require('../support/variants.js')
 
 const database = useDatabase()
@@ -20,6 +23,15 @@ let options
 before(async () => {
   application = await makeConsumer('clocks', [PG, 'vitest@4.1.12', 'sinon@22.1.0'])
   options = { env: { APP_DATABASE_URL: (await database).url } }
+})
+
+test('every-call.cjs calls each method', () => {
+  const code = fs.readFileSync(path.join(APPS, 'clocks/every-call.cjs'), 'utf8')
+  const methods = Object.values(NAMES).flatMap((names) => Object.keys(names))
+  assert.deepEqual(
+    methods.filter((name) => !code.includes(`.${name}(`)),
+    [],
+  )
 })
 
 for (const pool of variants(['forks', 'vmThreads'])) {

@@ -6,10 +6,9 @@
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
 const pg = require('pg')
-const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { startPostgres } = require('goscope-postgres/embedded')
 const { debianPackage, missing } = require('../support/debian-postgres.js')
-const { OPERATIONS } = require('../support/documented-operations.js')
+const { OPERATIONS, adaptersOn, connectAll, perform } = require('../support/operations.js')
 
 // If it can be installed, it must be installed.
 const skip = process.env.CI === 'true' ? false : missing || false
@@ -67,20 +66,15 @@ for (const indexed of [true, false]) {
   }, async () => {
     const { url, client } = await /** @type {NonNullable<typeof started>} */ (started)
     const pool = new pg.Pool({ connectionString: url, max: 1 })
-    const adapter = new PostgresAdapter(pool)
-    const cache = new PostgresCacheAdapter(pool)
-    const results = new PostgresIdempotencyAdapter(pool)
-    await Promise.all([adapter.connect(), cache.initialize(), results.connect()])
+    const on = adaptersOn(pool)
+    await connectAll(on)
     if (!indexed) {
       for (const { name } of (await client.query(SECONDARY)).rows) await client.query(`DROP INDEX ${name}`)
     }
-    await adapter.acquire('busy', 600_000, 'me')
-    await results.run('ran', () => 1)
-    const given = { adapter, cache, results, handle: await adapter.acquire('handle', 600_000) }
-    for (const [name, operation] of Object.entries(OPERATIONS)) {
-      for (let run = 0; run < 2; run++) await operation(given)
-      assert.deepEqual(await compiled(client), [], name)
+    for (const operation of OPERATIONS) {
+      for (let run = 0; run < 2; run++) await perform(operation, on, `${operation.name} ${indexed} ${run}`)
+      assert.deepEqual(await compiled(client), [], operation.name)
     }
-    await adapter.disconnect()
+    await on.main.disconnect()
   })
 }

@@ -10,7 +10,7 @@ const { after, test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { runCommand } = require('../support/command.js')
-const { OPERATIONS } = require('../support/documented-operations.js')
+const { OPERATIONS, adaptersOn } = require('../support/operations.js')
 const { startReplication } = require('../support/replication.js')
 const { missing, startRoutingProxy } = require('../support/routing-proxy.js')
 
@@ -101,13 +101,14 @@ test('every operation reads earlier writes, and sends the standby nothing', { sk
   assert.equal(await held?.isValid(), true)
 
   // Calls that share statements, and calls that are alone.
-  const handle = await one.adapter.acquire('handle', 60_000)
-  await one.results.run('ran', () => 1)
-  const given = { ...one, handle }
-  for (const [name, operation] of Object.entries(OPERATIONS)) {
-    await Promise.all([operation(given), operation(given)]).catch((error) => assert.fail(`${name}: ${error}`))
+  const on = adaptersOn(new pg.Pool({ connectionString: proxy.url }))
+  for (const operation of OPERATIONS) {
+    const keys = [`${operation.name} 1`, `${operation.name} 2`]
+    for (const key of keys) await operation.seed?.(on, key)
+    const calls = await Promise.all(keys.map((key) => operation.ready(on, key)))
+    await Promise.all(calls.map((call) => call())).catch((error) => assert.fail(`${operation.name}: ${error}`))
   }
-  await Promise.all([one.end(), two.end()])
+  await Promise.all([one.end(), two.end(), on.main.disconnect()])
   assert.deepEqual(askedOf(standby).slice(before), [])
 })
 

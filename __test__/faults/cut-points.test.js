@@ -6,7 +6,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { test, before } = require('node:test')
-const { OPERATIONS, adaptersOn, alike, standing } = require('../support/operations.js')
+const { OPERATIONS, adaptersOn, alike, connectAll, standing } = require('../support/operations.js')
 const { useDatabase } = require('../support/database.js')
 const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
 const { startProxy } = require('../support/proxy.js')
@@ -25,7 +25,7 @@ let keys = 0
 
 before(async () => {
   plain = adaptersOn((await database).pool())
-  await Promise.all([plain.main.connect(), plain.results.connect(), plain.entries.initialize()])
+  await connectAll(plain)
 })
 
 /**

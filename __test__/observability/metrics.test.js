@@ -16,6 +16,7 @@ const {
   quantile,
 } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
+const { OPERATIONS, adaptersOn, connectAll } = require('../support/operations.js')
 const { until } = require('../support/waiting.js')
 
 const database = useDatabase()
@@ -42,8 +43,11 @@ function assertWhole(metrics) {
   }
 }
 
-/** Operations that are composed of other operations, and are counted as these. */
-const COMPOSED = ['cache.getOrSet', 'idempotency.run']
+/** Operations that are composed of other operations, and what they are counted as if a result is stored. */
+const COMPOSED = new Map([
+  ['cache.getOrSet', 'cache.get'],
+  ['idempotency.run', 'idempotency.get'],
+])
 
 /** Counts the codes with which calls reject. The errors in the metrics of their operation must have the same counts. */
 async function failed(/** @type {Promise<unknown>[]} */ calls) {
@@ -70,69 +74,37 @@ test('the metrics of an unused pool are zero', async () => {
 })
 
 test('each call is counted once, under the name of its operation', async () => {
-  const pool = (await database).pool()
-  const main = new PostgresAdapter(pool)
-  const entries = new PostgresCacheAdapter(pool)
-  const results = new PostgresIdempotencyAdapter(pool)
-  await Promise.all([main.connect(), entries.initialize(), results.connect()])
-  const handle = await main.acquire('a', 60_000)
-  await main.acquire('a', 60_000)
-  await handle?.extend(60_000)
-  await handle?.isValid()
-  await handle?.release()
-  const lease = await main.lock('a', { ttl: 60_000 })
-  await main.holder('a')
-  await lease.release()
-  await main.extend('a', 60_000, 'me')
-  await main.forceRelease('a')
-  await main.setState('a', { state: 'open', failureCount: 1 })
-  await main.getState('a')
-  await main.recordFailure('a', 3)
-  await main.recordSuccess('a')
-  await main.tryProbe('a', 60_000)
-  for (const cache of [main, entries]) {
-    await cache.set('a', 1)
-    await cache.get('a')
-    await cache.has('a')
-    await cache.keys()
-    await cache.delete('a')
-    await cache.setMany([['a', 1]])
-    await cache.getMany(['a'])
-    await cache.deleteMany(['a'])
-    await cache.increment('a')
-    await cache.compareAndSet('a', 1, 2)
-    await cache.clear()
+  const db = await database
+  const [on, other] = [adaptersOn(db.pool()), adaptersOn(db.pool())]
+  await connectAll(on)
+  await on.main.ping()
+  assert.deepEqual(callsOf(on.main.metrics()), { connect: 3, ping: 1 })
+  const counted = new Set(['connect', 'ping'])
+  for (const [n, { name, operation, args, seed, ready }] of OPERATIONS.entries()) {
+    const key = `key ${n}`
+    await seed?.(other, key)
+    const call = await ready(on, key)
+    const before = on.main.metrics()
+    await call()
+    const after = on.main.metrics()
+    assertWhole(after)
+    const expected = COMPOSED.get(operation) ?? operation
+    counted.add(expected)
+    const calls = { ...callsOf(before), [expected]: (before.operations[expected]?.calls ?? 0) + 1 }
+    assert.deepEqual(callsOf(after), calls, name)
+    const { errors, retries } = after.operations[expected] ?? {}
+    assert.deepEqual([errors, retries], [{}, 0], name)
+    const statements = [after.statements.count - before.statements.count, after.statements.sum - before.statements.sum]
+    // Each key of one call is counted in its statement's size.
+    const { keys, entries } = args(key)
+    assert.deepEqual(statements, [1, (keys ?? entries ?? [key]).length], name)
+    assert.ok(after.batches > before.batches)
   }
-  await entries.stats()
-  await entries.prune()
-  await main.save({ id: 'a', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 })
-  await main.load('a')
-  await main.loadLatest('t')
-  await main.list('t')
-  await main.cleanup('t', 1)
-  await main.deleteAll('t')
-  await results.set('a', 1)
-  await results.get('a')
-  await results.delete('a')
-  await main.ping()
-  const metrics = main.metrics()
-  assertWhole(metrics)
-  const onceOfCaches = ['cache.stats', 'cache.prune']
-  const isTwice = (/** @type {string} */ name) =>
-    ['locks.acquire', 'locks.extend', 'locks.release'].includes(name) ||
-    (name.startsWith('cache.') && !onceOfCaches.includes(name))
-  const expected = operations
-    .filter((name) => !['close', 'disconnect', ...COMPOSED].includes(name))
-    .map((name) => [name, name === 'connect' ? 3 : isTwice(name) ? 2 : 1])
-  assert.deepEqual(callsOf(metrics), Object.fromEntries(expected))
-  for (const { errors, retries } of Object.values(metrics.operations)) assert.deepEqual([errors, retries], [{}, 0])
-  // One statement each. connect() and ping() send their statements by themselves.
-  const calls = sum(Object.values(callsOf(metrics))) - 4
-  assert.deepEqual([metrics.statements.count, metrics.statements.sum], [calls, calls])
-  assert.ok(metrics.batches >= calls)
-  assert.deepEqual(metrics, entries.metrics(), 'adapters on one pool share its metrics')
-  assert.deepEqual(metrics, results.metrics())
-  assert.deepEqual(new PostgresAdapter((await database).pool()).metrics().operations, {}, 'and those on another do not')
+  const all = operations.filter((name) => !['close', 'disconnect', ...COMPOSED.keys()].includes(name))
+  assert.deepEqual([...counted].sort(), all)
+  assert.deepEqual(on.main.metrics(), on.entries.metrics(), 'adapters on one pool share its metrics')
+  assert.deepEqual(on.main.metrics(), on.results.metrics())
+  assert.deepEqual(new PostgresAdapter(db.pool()).metrics().operations, {}, 'and those on another do not')
 })
 
 test('getOrSet and run are counted as the operations that they are composed of', async () => {

@@ -9,6 +9,8 @@ const { types } = require('node:util')
 const { Pool } = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
+const { EXAMPLES, argumentsOf, callWith } = require('../support/example-arguments.js')
+const { adaptersOn } = require('../support/operations.js')
 const { without } = require('../support/route.js')
 
 const database = useDatabase()
@@ -94,9 +96,110 @@ const CHECKPOINT = {
   estimatedTimeRemaining: 0,
 }
 
-/**
- * @typedef {[method: string, argument: string, refused: any[], call: (bad: any) => any]} Case
- */
+/** @typedef {[method: string, argument: string, refused: any[], call: (bad: any) => any]} Case */
+
+/** What each argument refuses, by method and name. */
+// biome-ignore format: a table, a line for each argument
+const REFUSED = /** @type {Record<string, [method: string, argument: string, refused: any[]][]>} */ ({
+  main: [
+    ['acquire', 'key', NAMES],
+    ['acquire', 'ttl', LEASES],
+    ['acquire', 'owner', OPTIONAL_NAMES],
+    ['extend', 'key', NAMES],
+    ['extend', 'ttl', LEASES],
+    ['extend', 'owner', NAMES],
+    ['lock', 'key', NAMES],
+    ['lock', 'options', OPTIONS],
+    ['lock', 'options.ttl', LASTING],
+    ['lock', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE]],
+    ['lock', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5]],
+    ['lock', 'options.renew', [...PRESENT.filter((bad) => typeof bad !== 'boolean'), 0, '']],
+    ['lock', 'options.owner', OPTIONAL_NAMES],
+    ['holder', 'key', NAMES],
+    ['forceRelease', 'key', NAMES],
+    ['getState', 'key', NAMES],
+    ['setState', 'key', NAMES],
+    ['setState', 'state', OBJECTS],
+    ['setState', 'state.state', STATES],
+    ['setState', 'state.failureCount', [...INTEGERS, -1, 2 ** 31]],
+    ['setState', 'state.lastFailureTime', TIMES],
+    ['setState', 'state.lastSuccessTime', TIMES],
+    ['recordFailure', 'key', NAMES],
+    ['recordFailure', 'maxFailures', LIMITS],
+    ['recordSuccess', 'key', NAMES],
+    ['tryProbe', 'key', NAMES],
+    ['tryProbe', 'resetTimeout', LEASES],
+    ['save', 'checkpoint', OBJECTS],
+    ['save', 'checkpoint.id', NAMES],
+    ['save', 'checkpoint.taskId', NAMES],
+    ['save', 'checkpoint.sequence', INTEGERS],
+    ['save', 'checkpoint.timestamp', INTEGERS],
+    ['save', 'checkpoint.progress', FLOATS],
+    ['save', 'checkpoint.data', VALUES],
+    ['save', 'checkpoint.estimatedTimeRemaining', OPTIONAL_INTEGERS],
+    ['load', 'id', NAMES],
+    ['loadLatest', 'taskId', NAMES],
+    ['list', 'taskId', NAMES],
+    ['cleanup', 'taskId', NAMES],
+    ['cleanup', 'keepCount', [...INTEGERS, -1]],
+    ['deleteAll', 'taskId', NAMES],
+  ],
+  /** Of both caches. */
+  cache: [
+    ['get', 'key', NAMES],
+    ['set', 'key', NAMES],
+    ['set', 'value', VALUES],
+    ['set', 'ttl', TTLS],
+    ['delete', 'key', NAMES],
+    ['has', 'key', NAMES],
+    ['keys', 'pattern', OPTIONAL_NAMES],
+    ['getMany', 'keys', LISTS],
+    ['getMany', 'keys[1]', NAMES],
+    ['setMany', 'entries', LISTS],
+    ['setMany', 'entries[1]', [...LISTS, { 0: 'k', 1: 1 }]],
+    ['setMany', 'entries[1][0]', NAMES],
+    ['setMany', 'entries[1][1]', VALUES],
+    ['setMany', 'entries[1][2]', TTLS],
+    ['setMany', 'ttl', TTLS],
+    ['deleteMany', 'keys', LISTS],
+    ['deleteMany', 'keys[1]', NAMES],
+    ['increment', 'key', NAMES],
+    ['increment', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE]],
+    ['increment', 'ttl', TTLS],
+    ['compareAndSet', 'key', NAMES],
+    ['compareAndSet', 'expected', VALUES.slice(1)],
+    ['compareAndSet', 'value', VALUES],
+    ['compareAndSet', 'ttl', TTLS],
+    ['getOrSet', 'key', NAMES],
+    ['getOrSet', 'compute', FUNCTIONS],
+    ['getOrSet', 'options', OPTIONS],
+    ['getOrSet', 'options.ttl', TTLS],
+    ['getOrSet', 'options.staleTtl', [...TTLS, Infinity]],
+    ['getOrSet', 'options.claimTtl', CLAIM_TTLS],
+  ],
+  results: [
+    ['get', 'key', NAMES],
+    ['set', 'key', NAMES],
+    ['set', 'value', VALUES],
+    ['set', 'ttl', TTLS],
+    ['delete', 'key', NAMES],
+    ['run', 'key', NAMES],
+    ['run', 'work', FUNCTIONS],
+    ['run', 'options', OPTIONS],
+    ['run', 'options.ttl', TTLS],
+    ['run', 'options.claimTtl', CLAIM_TTLS],
+    ['run', 'options.fingerprint', OPTIONAL_NAMES],
+  ],
+  handle: [
+    ['extend', 'ttl', LEASES],
+  ],
+})
+
+/** @param {import('../support/operations.js').Operation} example */
+const refusedBy = ({ on, method }) =>
+  [...(REFUSED[on] ?? []), ...(on === 'main' || on === 'entries' ? (REFUSED.cache ?? []) : [])].filter(
+    ([name]) => name === method,
+  )
 
 /**
  * Every argument of every method.
@@ -105,100 +208,18 @@ const CHECKPOINT = {
  * @returns {Case[]}
  */
 function cases(pool) {
-  const adapter = /** @type {any} */ (new PostgresAdapter(pool))
-  const entries = /** @type {any} */ (new PostgresCacheAdapter(pool))
-  const results = /** @type {any} */ (new PostgresIdempotencyAdapter(pool))
-  const lock = (/** @type {object} */ fields) => adapter.lock('k', { ttl: 1_000, ...fields })
-  const set = (/** @type {object} */ fields) => adapter.setState('k', { ...STATE, ...fields })
-  const save = (/** @type {object} */ fields) => adapter.save({ ...CHECKPOINT, ...fields })
-  const never = () => assert.fail('work was done for a call with a bad argument')
-  // biome-ignore format: a table, a line for each argument
-  return [
-    ['acquire', 'key', NAMES, (bad) => adapter.acquire(bad, 1_000)],
-    ['acquire', 'ttl', LEASES, (bad) => adapter.acquire('k', bad)],
-    ['acquire', 'owner', OPTIONAL_NAMES, (bad) => adapter.acquire('k', 1_000, bad)],
-    ['extend', 'key', NAMES, (bad) => adapter.extend(bad, 1_000, 'me')],
-    ['extend', 'ttl', LEASES, (bad) => adapter.extend('k', bad, 'me')],
-    ['extend', 'owner', NAMES, (bad) => adapter.extend('k', 1_000, bad)],
-    ['lock', 'key', NAMES, (bad) => adapter.lock(bad, { ttl: 1_000 })],
-    ['lock', 'options', OPTIONS, (bad) => adapter.lock('k', bad)],
-    ['lock', 'options.ttl', LASTING, (bad) => lock({ ttl: bad })],
-    ['lock', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE], (bad) => lock({ wait: bad })],
-    ['lock', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5], (bad) => lock({ signal: bad })],
-    ['lock', 'options.renew', [...PRESENT.filter((bad) => typeof bad !== 'boolean'), 0, ''], (bad) => lock({ renew: bad })],
-    ['lock', 'options.owner', OPTIONAL_NAMES, (bad) => lock({ owner: bad })],
-    ['holder', 'key', NAMES, (bad) => adapter.holder(bad)],
-    ['forceRelease', 'key', NAMES, (bad) => adapter.forceRelease(bad)],
-    ['getState', 'key', NAMES, (bad) => adapter.getState(bad)],
-    ['setState', 'key', NAMES, (bad) => adapter.setState(bad, STATE)],
-    ['setState', 'state', OBJECTS, (bad) => adapter.setState('k', bad)],
-    ['setState', 'state.state', STATES, (bad) => set({ state: bad })],
-    ['setState', 'state.failureCount', [...INTEGERS, -1, 2 ** 31], (bad) => set({ failureCount: bad })],
-    ['setState', 'state.lastFailureTime', TIMES, (bad) => set({ lastFailureTime: bad })],
-    ['setState', 'state.lastSuccessTime', TIMES, (bad) => set({ lastSuccessTime: bad })],
-    ['recordFailure', 'key', NAMES, (bad) => adapter.recordFailure(bad, 1)],
-    ['recordFailure', 'maxFailures', LIMITS, (bad) => adapter.recordFailure('k', bad)],
-    ['recordSuccess', 'key', NAMES, (bad) => adapter.recordSuccess(bad)],
-    ['tryProbe', 'key', NAMES, (bad) => adapter.tryProbe(bad, 1_000)],
-    ['tryProbe', 'resetTimeout', LEASES, (bad) => adapter.tryProbe('k', bad)],
-    ...[adapter, entries].flatMap((/** @type {any} */ cache) => /** @type {Case[]} */ ([
-      ['get', 'key', NAMES, (bad) => cache.get(bad)],
-      ['set', 'key', NAMES, (bad) => cache.set(bad, 1)],
-      ['set', 'value', VALUES, (bad) => cache.set('k', bad)],
-      ['set', 'ttl', TTLS, (bad) => cache.set('k', 1, bad)],
-      ['delete', 'key', NAMES, (bad) => cache.delete(bad)],
-      ['has', 'key', NAMES, (bad) => cache.has(bad)],
-      ['keys', 'pattern', OPTIONAL_NAMES, (bad) => cache.keys(bad)],
-      ['getMany', 'keys', LISTS, (bad) => cache.getMany(bad)],
-      ['getMany', 'keys[1]', NAMES, (bad) => cache.getMany(['k', bad])],
-      ['setMany', 'entries', LISTS, (bad) => cache.setMany(bad)],
-      ['setMany', 'entries[1]', [...LISTS, { 0: 'k', 1: 1 }], (bad) => cache.setMany([['k', 1], bad])],
-      ['setMany', 'entries[1][0]', NAMES, (bad) => cache.setMany([['k', 1], [bad, 1]])],
-      ['setMany', 'entries[1][1]', VALUES, (bad) => cache.setMany([['k', 1], ['k', bad]])],
-      ['setMany', 'entries[1][2]', TTLS, (bad) => cache.setMany([['k', 1], ['k', 1, bad]])],
-      ['setMany', 'ttl', TTLS, (bad) => cache.setMany([['k', 1]], bad)],
-      ['deleteMany', 'keys', LISTS, (bad) => cache.deleteMany(bad)],
-      ['deleteMany', 'keys[1]', NAMES, (bad) => cache.deleteMany(['k', bad])],
-      ['increment', 'key', NAMES, (bad) => cache.increment(bad)],
-      ['increment', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE], (bad) => cache.increment('k', bad)],
-      ['increment', 'ttl', TTLS, (bad) => cache.increment('k', 1, bad)],
-      ['compareAndSet', 'key', NAMES, (bad) => cache.compareAndSet(bad, 'old', 1)],
-      ['compareAndSet', 'expected', VALUES.slice(1), (bad) => cache.compareAndSet('k', bad, 1)],
-      ['compareAndSet', 'value', VALUES, (bad) => cache.compareAndSet('k', 'old', bad)],
-      ['compareAndSet', 'ttl', TTLS, (bad) => cache.compareAndSet('k', 'old', 1, bad)],
-      ['getOrSet', 'key', NAMES, (bad) => cache.getOrSet(bad, never)],
-      ['getOrSet', 'compute', FUNCTIONS, (bad) => cache.getOrSet('k', bad)],
-      ['getOrSet', 'options', OPTIONS, (bad) => cache.getOrSet('k', never, bad)],
-      ['getOrSet', 'options.ttl', TTLS, (bad) => cache.getOrSet('k', never, { ttl: bad })],
-      ['getOrSet', 'options.staleTtl', [...TTLS, Infinity], (bad) => cache.getOrSet('k', never, { staleTtl: bad })],
-      ['getOrSet', 'options.claimTtl', CLAIM_TTLS, (bad) => cache.getOrSet('k', never, { claimTtl: bad })],
-    ])),
-    ['save', 'checkpoint', OBJECTS, (bad) => adapter.save(bad)],
-    ['save', 'checkpoint.id', NAMES, (bad) => save({ id: bad })],
-    ['save', 'checkpoint.taskId', NAMES, (bad) => save({ taskId: bad })],
-    ['save', 'checkpoint.sequence', INTEGERS, (bad) => save({ sequence: bad })],
-    ['save', 'checkpoint.timestamp', INTEGERS, (bad) => save({ timestamp: bad })],
-    ['save', 'checkpoint.progress', FLOATS, (bad) => save({ progress: bad })],
-    ['save', 'checkpoint.data', VALUES, (bad) => save({ data: bad })],
-    ['save', 'checkpoint.estimatedTimeRemaining', OPTIONAL_INTEGERS, (bad) => save({ estimatedTimeRemaining: bad })],
-    ['load', 'id', NAMES, (bad) => adapter.load(bad)],
-    ['loadLatest', 'taskId', NAMES, (bad) => adapter.loadLatest(bad)],
-    ['list', 'taskId', NAMES, (bad) => adapter.list(bad)],
-    ['cleanup', 'taskId', NAMES, (bad) => adapter.cleanup(bad, 1)],
-    ['cleanup', 'keepCount', [...INTEGERS, -1], (bad) => adapter.cleanup('task', bad)],
-    ['deleteAll', 'taskId', NAMES, (bad) => adapter.deleteAll(bad)],
-    ['idempotency get', 'key', NAMES, (bad) => results.get(bad)],
-    ['idempotency set', 'key', NAMES, (bad) => results.set(bad, 1)],
-    ['idempotency set', 'value', VALUES, (bad) => results.set('k', bad)],
-    ['idempotency set', 'ttl', TTLS, (bad) => results.set('k', 1, bad)],
-    ['idempotency delete', 'key', NAMES, (bad) => results.delete(bad)],
-    ['run', 'key', NAMES, (bad) => results.run(bad, never)],
-    ['run', 'work', FUNCTIONS, (bad) => results.run('k', bad)],
-    ['run', 'options', OPTIONS, (bad) => results.run('k', never, bad)],
-    ['run', 'options.ttl', TTLS, (bad) => results.run('k', never, { ttl: bad })],
-    ['run', 'options.claimTtl', CLAIM_TTLS, (bad) => results.run('k', never, { claimTtl: bad })],
-    ['run', 'options.fingerprint', OPTIONAL_NAMES, (bad) => results.run('k', never, { fingerprint: bad })],
-  ]
+  const adapters = /** @type {any} */ (adaptersOn(pool))
+  return EXAMPLES.filter(({ on }) => on !== 'handle').flatMap((example) =>
+    refusedBy(example).map(
+      ([method, argument, refused]) =>
+        /** @type {Case} */ ([
+          method,
+          argument,
+          refused,
+          (bad) => callWith(adapters[example.on], example, argument, bad),
+        ]),
+    ),
+  )
 }
 
 /** The call returns a promise, which rejects as required for this argument. */
@@ -220,32 +241,18 @@ async function isRefused(/** @type {Case} */ [method, argument, refused, call]) 
   }
 }
 
-test('every method is covered here', async () => {
-  const tested = cases((await database).pool({ max: 1 })).map(([method]) => method.replace('idempotency ', ''))
-  const withoutArguments = [
-    'constructor',
-    'connect',
-    ...['ping', 'close', 'disconnect'],
-    'isConnected',
-    'metrics',
-    'initialize',
-    'clear',
-    'stats',
-    'prune',
-  ]
-  // It returns no promise, so it throws: circuits/events.test.js has its bad arguments.
-  const throwing = ['subscribe']
-  for (const Adapter of CLASSES) {
-    for (
-      let prototype = Adapter.prototype;
-      prototype !== Object.prototype;
-      prototype = Object.getPrototypeOf(prototype)
-    ) {
-      for (const name of Object.getOwnPropertyNames(prototype).filter((name) => !name.startsWith('_'))) {
-        assert.ok([...tested, ...withoutArguments, ...throwing].includes(name), `${Adapter.name}.${name}`)
-      }
+test('every argument of every method is covered here', () => {
+  for (const example of EXAMPLES) {
+    const covered = refusedBy(example).map(([, argument]) => argument)
+    for (const name of argumentsOf(example)) {
+      assert.ok(covered.includes(name), `${example.name}: ${name} is missing in REFUSED`)
     }
   }
+})
+
+test('REFUSED has no method that is missing in lib/operations.js', () => {
+  const methods = EXAMPLES.map(({ method }) => method)
+  for (const [method] of Object.values(REFUSED).flat()) assert.ok(methods.includes(method), method)
 })
 
 test('a bad argument rejects with its name and value, and never throws', async () => {
@@ -316,7 +323,8 @@ test("the handle's extend refuses an invalid TTL, and the lock is unchanged", as
       .expires_at
   const before = await expiry()
   const { extend } = handle
-  await isRefused(['handle.extend', 'ttl', LEASES, (bad) => extend(bad)])
+  const [[, argument, refused]] = REFUSED.handle
+  await isRefused(['handle.extend', argument, refused, (bad) => extend(bad)])
   assert.deepEqual(await expiry(), before)
   assert.equal(await handle.isValid(), true)
 })

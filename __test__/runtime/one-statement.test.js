@@ -8,10 +8,10 @@ const fs = require('node:fs')
 const { test } = require('node:test')
 const { setTimeout } = require('node:timers/promises')
 const pg = require('pg')
-const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { PostgresAdapter } = require('goscope-postgres')
 const { startPostgres } = require('goscope-postgres/embedded')
 const { startProxy } = require('../support/proxy.js')
-const { OPERATIONS } = require('../support/documented-operations.js')
+const { OPERATIONS, adaptersOn, connectAll } = require('../support/operations.js')
 const { until } = require('../support/waiting.js')
 
 // The messages of the extended protocol: Parse, Bind, Describe, Execute, Sync. A Sync ends a round trip.
@@ -24,31 +24,30 @@ const LOCK_TIMEOUT = 'Q'
 
 const MAX_RUNS = 50
 
-/** @typedef {import('../support/documented-operations.js').Given} Given */
+/** @typedef {import('../support/operations.js').Operation} Operation */
 
 test('each operation is one statement and one round trip', async (t) => {
   await using_(async (server, proxy) => {
-    const pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
-    const adapter = new PostgresAdapter(pool)
-    const cache = new PostgresCacheAdapter(pool)
-    const results = new PostgresIdempotencyAdapter(pool)
-    await Promise.all([adapter.connect(), cache.initialize(), results.connect()])
-    await adapter.acquire('busy', 600_000, 'me')
-    await results.run('ran', () => 1)
-    const handle = await adapter.acquire('handle', 600_000)
-    const given = { adapter, cache, results, handle }
-    const observe = async (/** @type {(given: Given) => Promise<unknown>} */ operation) => {
+    const direct = new pg.Pool({ connectionString: server.url })
+    const [on, other] = [adaptersOn(new pg.Pool({ connectionString: proxy.url, max: 1 })), adaptersOn(direct)]
+    await connectAll(on)
+    await on.main.get('x')
+    let keys = 0
+    const observe = async (/** @type {Operation} */ { seed, ready }) => {
+      const key = `key ${keys++}`
+      await seed?.(other, key)
+      const call = await ready(on, key)
       proxy.reset()
       const logged = fs.statSync(server.logFile).size
-      await operation(given)
+      await call()
       const log = fs.readFileSync(server.logFile, 'utf8').slice(logged)
       return { messages: proxy.messages, executed: log.match(/LOG: {2}execute /g)?.length }
     }
     const areOneStatement = (/** @type {Awaited<ReturnType<typeof observe>>[]} */ runs) =>
       runs.every(({ messages, executed }) => messages === LATER_RUN && executed === 1)
 
-    for (const [name, operation] of Object.entries(OPERATIONS)) {
-      await t.test(name, async () => {
+    for (const operation of OPERATIONS) {
+      await t.test(operation.name, async () => {
         const runs = []
         // Some statements have run before, as part of another operation. The second execution on a connection prepares.
         for (let run = 0; run < 2; run++) runs.push(await observe(operation))
@@ -59,7 +58,7 @@ test('each operation is one statement and one round trip', async (t) => {
         assert.ok(areOneStatement(runs.slice(-2)), JSON.stringify(runs))
       })
     }
-    await adapter.disconnect()
+    await Promise.all([on.main.disconnect(), other.main.disconnect()])
   })
 })
 

@@ -7,11 +7,12 @@
 const assert = require('node:assert/strict')
 const crypto = require('node:crypto')
 const { after, test } = require('node:test')
-const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { PostgresCacheAdapter } = require('goscope-postgres')
 const { files } = require('../../cli/migrations.js')
 const { NAMES } = require('../../cli/tables.js')
 const { runCommand } = require('../support/command.js')
 const { administer, useDatabase } = require('../support/database.js')
+const { OPERATIONS, adaptersOn, connectAll, perform } = require('../support/operations.js')
 const { grants, migration, urlAs } = require('../support/route.js')
 
 const [connected, migrated, printed, single, narrow, closed] = Array.from({ length: 6 }, () => useDatabase())
@@ -46,14 +47,7 @@ const catalogue = async (/** @type {Database} */ db) => ({
      WHERE pronamespace = 'public'::regnamespace ORDER BY proname`),
 })
 
-/** @param {import('pg').Pool} pool */
-const adaptersOn = (pool, options = { createTables: false }) => ({
-  adapter: new PostgresAdapter(pool, options),
-  cache: new PostgresCacheAdapter(pool, options),
-  results: new PostgresIdempotencyAdapter(pool, options),
-})
-
-/** @typedef {ReturnType<typeof adaptersOn>} Adapters */
+const WITHOUT_TABLES = { createTables: false }
 
 const migrate = async (/** @type {Database} */ db) => {
   await db.query(migration('schema.sql'))
@@ -62,8 +56,7 @@ const migrate = async (/** @type {Database} */ db) => {
 
 test('connect(), the files of sql/ and the command make the same tables, and the last two can run twice', async () => {
   const [ours, theirs, commands] = await Promise.all([connected, migrated, printed])
-  const { adapter, cache, results } = adaptersOn(ours.pool(), { createTables: true })
-  for (const connect of [() => adapter.connect(), () => results.connect(), () => cache.initialize()]) await connect()
+  await connectAll(adaptersOn(ours.pool()))
   const made = await catalogue(ours)
   assert.equal(new Set(made.columns.map(({ relname }) => relname)).size, 6)
   assert.equal(made.triggers.length, 5)
@@ -92,66 +85,20 @@ test('the files of sql/ are made from sql/source/', () => {
   for (const [name, sql] of Object.entries(files())) assert.equal(migration(name), `${sql}\n`, 'node scripts/sql.js')
 })
 
-const checkpoint = { id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: 1 }
-
-/** Each operation, by the table that it needs. @type {Record<string, ((on: Adapters) => Promise<unknown>)[]>} */
-const OPERATIONS = {
-  go_goscope_locks: [
-    async ({ adapter }) => {
-      const handle = await adapter.acquire('k', 60_000, 'me')
-      await handle?.extend(60_000)
-      await handle?.isValid()
-      await handle?.release()
-    },
-    ({ adapter }) => adapter.forceRelease('k'),
-  ],
-  go_goscope_circuit: [
-    ({ adapter }) => adapter.recordFailure('k', 3),
-    ({ adapter }) => adapter.recordSuccess('k'),
-    ({ adapter }) => adapter.setState('k', { state: 'open', failureCount: 1 }),
-    ({ adapter }) => adapter.getState('k'),
-  ],
-  go_goscope_cache: [
-    ({ adapter }) => adapter.set('k', 1, 60_000),
-    ({ adapter }) => adapter.get('k'),
-    ({ adapter }) => adapter.has('k'),
-    ({ adapter }) => adapter.keys('%'),
-    ({ adapter }) => adapter.delete('k'),
-    ({ adapter }) => adapter.clear(),
-  ],
-  go_goscope_checkpoints: [
-    ({ adapter }) => adapter.save(checkpoint),
-    ({ adapter }) => adapter.load('c'),
-    ({ adapter }) => adapter.loadLatest('t'),
-    ({ adapter }) => adapter.list('t'),
-    ({ adapter }) => adapter.cleanup('t', 1),
-    ({ adapter }) => adapter.deleteAll('t'),
-  ],
-  go_goscope_idempotency: [
-    ({ results }) => results.set('k', 1, 60_000),
-    ({ results }) => results.get('k'),
-    ({ results }) => results.delete('k'),
-  ],
-  cache: [
-    ({ cache }) => cache.set('k', 1, 60_000),
-    ({ cache }) => cache.get('k'),
-    ({ cache }) => cache.stats(),
-    ({ cache }) => cache.prune(),
-    ({ cache }) => cache.delete('k'),
-  ],
-}
+const TABLES = [...new Set(OPERATIONS.map(({ table }) => table))]
+let keys = 0
 
 /**
  * The SQLSTATEs of the operations on a table that fail.
  *
- * @param {Adapters} on
+ * @param {import('../support/operations.js').Adapters} on
  * @param {string} table
  */
 async function failures(on, table) {
   /** @type {string[]} */
   const codes = []
-  for (const operation of OPERATIONS[table]) {
-    await operation(on).catch((error) => codes.push(error.code ?? error.message))
+  for (const operation of OPERATIONS.filter((each) => each.table === table)) {
+    await perform(operation, on, `k${keys++}`).catch((error) => codes.push(error.code ?? error.message))
   }
   return codes
 }
@@ -163,10 +110,10 @@ test('the documented rights are enough if a database lets no role execute functi
   await db.query(`CREATE ROLE ${executor} LOGIN PASSWORD 'secret'`)
   await db.query(`${grants(executor)}; GRANT SELECT, INSERT, UPDATE, DELETE ON cache TO ${executor}`)
   const pool = db.pool({ connectionString: urlAs(db.url, executor) })
-  const on = adaptersOn(pool)
-  await Promise.all([on.adapter.connect(), on.results.connect(), on.cache.initialize()])
-  for (const table of Object.keys(OPERATIONS)) assert.deepEqual(await failures(on, table), [], table)
-  const lock = await on.adapter.acquire('checked', 60_000)
+  const on = adaptersOn(pool, WITHOUT_TABLES)
+  await connectAll(on)
+  for (const table of TABLES) assert.deepEqual(await failures(on, table), [], table)
+  const lock = await on.main.acquire('checked', 60_000)
   const check = 'SELECT go_goscope_check_fencing_token($1, $2)'
   await pool.query(check, ['checked', lock?.fencingToken])
   await db.query(`REVOKE EXECUTE ON FUNCTION go_goscope_check_fencing_token FROM ${executor}`)
@@ -179,9 +126,9 @@ test('the documented rights are sufficient, and each of them is necessary', asyn
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
   await db.query(`${grants(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON cache TO ${role}`)
   const url = urlAs(db.url, role)
-  const on = adaptersOn(db.pool({ connectionString: url }))
-  await Promise.all([on.adapter.connect(), on.results.connect(), on.cache.initialize()])
-  for (const table of Object.keys(OPERATIONS)) assert.deepEqual(await failures(on, table), [], table)
+  const on = adaptersOn(db.pool({ connectionString: url }), WITHOUT_TABLES)
+  await connectAll(on)
+  for (const table of TABLES) assert.deepEqual(await failures(on, table), [], table)
 
   const granted = await db.query(
     'SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = $1 ORDER BY 1, 2',
@@ -194,7 +141,7 @@ test('the documented rights are sufficient, and each of them is necessary', asyn
     assert.ok(codes.includes('42501') && codes.every((code) => code === '42501'), `${right} on ${table}: ${codes}`)
     await db.query(`GRANT ${right} ON ${table} TO ${role}`)
   }
-  console.log(`# figure: ${granted.length} rights on ${Object.keys(OPERATIONS).length} tables, each of them needed`)
+  console.log(`# figure: ${granted.length} rights on ${TABLES.length} tables, each of them needed`)
 })
 
 test('the role cannot create, alter or truncate a table, and sees no other table', async () => {
