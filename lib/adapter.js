@@ -7,7 +7,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { now } = require('./clock.js')
-const { AdapterConnection } = require('./adapter-connection.js')
+const { PoolShare } = require('./pool-share.js')
 const { itself } = require('./itself.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
@@ -25,7 +25,7 @@ const TIME_RANGE = { min: -2.1e14, max: 8.64e15 }
 
 /** See index.d.ts for what each method promises. */
 class PostgresAdapter extends CacheProvider {
-  #connection
+  #share
   #locks
   #circuits
   #cache
@@ -44,15 +44,15 @@ class PostgresAdapter extends CacheProvider {
         ? undefined
         : args.lastingTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
     const durability = args.durability('options.cacheDurability', given.cacheDurability)
-    const connection = new AdapterConnection(pool)
-    const cache = new native.Cache(connection.native, keyPrefix, createTables, durability)
+    const share = new PoolShare(pool)
+    const cache = new native.Cache(share.native, keyPrefix, createTables, durability)
     const namespace = 'compute:"go_goscope_cache":'
-    super(connection, cache, { keyPrefix, namespace, createTables }, durability)
-    this.#connection = connection
-    this.#locks = new native.Locks(connection.native, keyPrefix, createTables)
-    this.#circuits = new native.Circuits(connection.native, keyPrefix, createTables)
+    super(share, cache, { keyPrefix, namespace, createTables }, durability)
+    this.#share = share
+    this.#locks = new native.Locks(share.native, keyPrefix, createTables)
+    this.#circuits = new native.Circuits(share.native, keyPrefix, createTables)
     this.#cache = cache
-    this.#checkpoints = new native.Checkpoints(connection.native, keyPrefix, createTables)
+    this.#checkpoints = new native.Checkpoints(share.native, keyPrefix, createTables)
     this.#defaultLockTTL = defaultLockTTL
     provideLocks(this)
   }
@@ -61,8 +61,8 @@ class PostgresAdapter extends CacheProvider {
 
   async connect() {
     settled(
-      await this.#connection.send((slot) =>
-        this.#connection.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
+      await this.#share.send((slot) =>
+        this.#share.native.connect(slot, this.#locks, this.#circuits, this.#cache, this.#checkpoints),
       ),
     )
     this._checkDurability()
@@ -71,7 +71,7 @@ class PostgresAdapter extends CacheProvider {
 
   isConnected() {
     const self = itself(this)
-    return self.#isConnected && !self.#connection.isEnded
+    return self.#isConnected && !self.#share.isEnded
   }
 
   // Locks
@@ -85,24 +85,24 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
-    const connection = this.#connection
+    const share = this.#share
     // The end waits until it is known whether the lock has to be released.
-    connection.beginTask()
+    share.beginTask()
     try {
       const called = now()
-      const granted = settled(await connection.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
+      const granted = settled(await share.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
       if (granted === null) return null
       const disposal = { isOwnDrawn: wanted === null, throws: false }
       const defaultTtl = this.#defaultLockTTL
       const end = called + length
-      const lease = new Lease(connection, this.#locks, name, String(key), granted, end, defaultTtl, disposal)
+      const lease = new Lease(share, this.#locks, name, String(key), granted, end, defaultTtl, disposal)
       // If the application has named the owner, it may have held the lock before, and can release it through another
       // adapter.
-      if (wanted !== null || !connection.isRefusing) return lockHandle(lease)
+      if (wanted !== null || !share.isRefusing) return lockHandle(lease)
       lease.giveBack()
-      throw connection.refusal()
+      throw share.refusal()
     } finally {
-      connection.finishTask()
+      share.finishTask()
     }
   }
 
@@ -115,13 +115,13 @@ class PostgresAdapter extends CacheProvider {
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const holder = args.wellFormed('owner', owner)
-    return settled(await this.#connection.send((slot) => this.#locks.extend(slot, name, length, holder)))
+    return settled(await this.#share.send((slot) => this.#locks.extend(slot, name, length, holder)))
   }
 
   /** @param {unknown} key */
   async forceRelease(key) {
     const name = args.key('key', key)
-    settled(await this.#connection.send((slot) => this.#locks.forceRelease(slot, name)))
+    settled(await this.#share.send((slot) => this.#locks.forceRelease(slot, name)))
   }
 
   /**
@@ -131,7 +131,7 @@ class PostgresAdapter extends CacheProvider {
   async lock(key, options) {
     const name = args.key('key', key)
     const given = optionsOf(options, 'lock')
-    const lease = await lockWhenFree(this.#connection, this.#locks, {
+    const lease = await lockWhenFree(this.#share, this.#locks, {
       name,
       key: String(key),
       ttl: args.lastingTtl('options.ttl', given.ttl, this.#defaultLockTTL),
@@ -148,7 +148,7 @@ class PostgresAdapter extends CacheProvider {
   /** @param {unknown} key */
   async holder(key) {
     const name = args.key('key', key)
-    return settled(await this.#connection.send((slot) => this.#locks.holder(slot, name)))
+    return settled(await this.#share.send((slot) => this.#locks.holder(slot, name)))
   }
 
   // Circuit breaker
@@ -156,7 +156,7 @@ class PostgresAdapter extends CacheProvider {
   /** @param {unknown} key */
   async getState(key) {
     const name = args.key('key', key)
-    return settled(await this.#connection.send((slot) => this.#circuits.getState(slot, name)))
+    return settled(await this.#share.send((slot) => this.#circuits.getState(slot, name)))
   }
 
   /**
@@ -174,9 +174,7 @@ class PostgresAdapter extends CacheProvider {
     })
     const failed = wholeTime('state.lastFailureTime', given.lastFailureTime)
     const succeeded = wholeTime('state.lastSuccessTime', given.lastSuccessTime)
-    settled(
-      await this.#connection.send((slot) => this.#circuits.setState(slot, name, circuit, count, failed, succeeded)),
-    )
+    settled(await this.#share.send((slot) => this.#circuits.setState(slot, name, circuit, count, failed, succeeded)))
   }
 
   /**
@@ -186,13 +184,13 @@ class PostgresAdapter extends CacheProvider {
   async recordFailure(key, maxFailures) {
     const name = args.key('key', key)
     const limit = maxFailures === undefined ? Infinity : args.number('maxFailures', maxFailures, { min: 0 })
-    return settled(await this.#connection.send((slot) => this.#circuits.recordFailure(slot, name, limit)))
+    return settled(await this.#share.send((slot) => this.#circuits.recordFailure(slot, name, limit)))
   }
 
   /** @param {unknown} key */
   async recordSuccess(key) {
     const name = args.key('key', key)
-    settled(await this.#connection.send((slot) => this.#circuits.recordSuccess(slot, name)))
+    settled(await this.#share.send((slot) => this.#circuits.recordSuccess(slot, name)))
   }
 
   /**
@@ -202,7 +200,7 @@ class PostgresAdapter extends CacheProvider {
   async tryProbe(key, resetTimeout) {
     const name = args.key('key', key)
     const time = args.positiveTime('resetTimeout', resetTimeout)
-    return settled(await this.#connection.send((slot) => this.#circuits.tryProbe(slot, name, time)))
+    return settled(await this.#share.send((slot) => this.#circuits.tryProbe(slot, name, time)))
   }
 
   /**
@@ -214,7 +212,7 @@ class PostgresAdapter extends CacheProvider {
     const hear = args.callback('callback', callback)
     const self = itself(this)
     const circuits = self.#circuits
-    return self.#connection.subscribe((state) => hear(state), {
+    return self.#share.subscribe((state) => hear(state), {
       subscribe: (subscription) => circuits.subscribe(subscription, name),
       unsubscribe: (subscription) => circuits.unsubscribe(subscription),
     })
@@ -235,7 +233,7 @@ class PostgresAdapter extends CacheProvider {
       integer: true,
     })
     settled(
-      await this.#connection.send((slot) =>
+      await this.#share.send((slot) =>
         this.#checkpoints.save(slot, id, taskId, sequence, timestamp, progress, data, remaining),
       ),
     )
@@ -244,19 +242,19 @@ class PostgresAdapter extends CacheProvider {
   /** @param {unknown} id */
   async load(id) {
     const name = args.key('id', id)
-    return settled(await this.#connection.send((slot) => this.#checkpoints.load(slot, name)))
+    return settled(await this.#share.send((slot) => this.#checkpoints.load(slot, name)))
   }
 
   /** @param {unknown} taskId */
   async loadLatest(taskId) {
     const task = args.key('taskId', taskId)
-    return settled(await this.#connection.send((slot) => this.#checkpoints.loadLatest(slot, task)))
+    return settled(await this.#share.send((slot) => this.#checkpoints.loadLatest(slot, task)))
   }
 
   /** @param {unknown} taskId */
   async list(taskId) {
     const task = args.key('taskId', taskId)
-    return settled(await this.#connection.send((slot) => this.#checkpoints.list(slot, task)))
+    return settled(await this.#share.send((slot) => this.#checkpoints.list(slot, task)))
   }
 
   /**
@@ -266,13 +264,13 @@ class PostgresAdapter extends CacheProvider {
   async cleanup(taskId, keepCount) {
     const task = args.key('taskId', taskId)
     const keep = args.number('keepCount', keepCount, { integer: true, min: 0 })
-    settled(await this.#connection.send((slot) => this.#checkpoints.cleanup(slot, task, keep)))
+    settled(await this.#share.send((slot) => this.#checkpoints.cleanup(slot, task, keep)))
   }
 
   /** @param {unknown} taskId */
   async deleteAll(taskId) {
     const task = args.key('taskId', taskId)
-    settled(await this.#connection.send((slot) => this.#checkpoints.deleteAll(slot, task)))
+    settled(await this.#share.send((slot) => this.#checkpoints.deleteAll(slot, task)))
   }
 }
 

@@ -5,12 +5,12 @@ const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
-const { AdapterConnection } = require('./adapter-connection.js')
+const { PoolShare } = require('./pool-share.js')
 const { adapterOptions } = require('./options.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresCacheAdapter extends CacheProvider {
-  #connection
+  #share
   #cache
   #hits = 0
   #misses = 0
@@ -23,17 +23,17 @@ class PostgresCacheAdapter extends CacheProvider {
     const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresCacheAdapter')
     const table = args.tableName(given.tableName)
     const durability = args.durability('options.durability', given.durability)
-    const connection = new AdapterConnection(pool)
-    const cache = new native.Cache(connection.native, keyPrefix, createTables, durability, table)
+    const share = new PoolShare(pool)
+    const cache = new native.Cache(share.native, keyPrefix, createTables, durability, table)
     // Quoted, so that the end of the name is visible.
     const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
-    super(connection, cache, { keyPrefix, namespace, createTables }, durability)
-    this.#connection = connection
+    super(share, cache, { keyPrefix, namespace, createTables }, durability)
+    this.#share = share
     this.#cache = cache
   }
 
   async initialize() {
-    settled(await this.#connection.send((slot) => this.#connection.native.connect(slot, null, null, this.#cache)))
+    settled(await this.#share.send((slot) => this.#share.native.connect(slot, null, null, this.#cache)))
     this._checkDurability()
   }
 
@@ -60,13 +60,13 @@ class PostgresCacheAdapter extends CacheProvider {
   }
 
   async stats() {
-    const size = settled(await this.#connection.send((slot) => this.#cache.size(slot)))
+    const size = settled(await this.#share.send((slot) => this.#cache.size(slot)))
     const lookups = this.#hits + this.#misses
     return { hits: this.#hits, misses: this.#misses, size, hitRatio: lookups === 0 ? 0 : this.#hits / lookups }
   }
 
   async prune() {
-    return settled(await this.#connection.send((slot) => this.#cache.prune(slot)))
+    return settled(await this.#share.send((slot) => this.#cache.prune(slot)))
   }
 }
 

@@ -11,7 +11,7 @@ const { SingleFlight } = require('./single-flight.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider extends LifeCycle {
-  #connection
+  #share
   #cache
   #claims
   /** @type {import('./computed-entries.js').ComputedEntries | undefined} */
@@ -19,14 +19,14 @@ class CacheProvider extends LifeCycle {
   #durability
 
   /**
-   * @param {import('./adapter-connection.js').AdapterConnection} connection
+   * @param {import('./pool-share.js').PoolShare} share
    * @param {import('../native').Cache} cache
    * @param {import('./single-flight.js').Claims} claims
    * @param {string} durability
    */
-  constructor(connection, cache, claims, durability) {
-    super(connection)
-    this.#connection = connection
+  constructor(share, cache, claims, durability) {
+    super(share)
+    this.#share = share
     this.#cache = cache
     this.#claims = claims
     this.#durability = durability
@@ -45,7 +45,7 @@ class CacheProvider extends LifeCycle {
   /** @param {unknown} key */
   async get(key) {
     const name = args.key('key', key)
-    const found = settled(await this.#connection.send((slot) => this.#cache.get(slot, name)))
+    const found = settled(await this.#share.send((slot) => this.#cache.get(slot, name)))
     this._count(found !== undefined)
     return found ?? null
   }
@@ -67,19 +67,19 @@ class CacheProvider extends LifeCycle {
     const name = args.key('key', key)
     const json = args.json('value', value)
     const length = args.entryTtl(ttl)
-    settled(await this.#connection.send((slot) => this.#cache.set(slot, name, json, length)))
+    settled(await this.#share.send((slot) => this.#cache.set(slot, name, json, length)))
   }
 
   /** @param {unknown} key */
   async delete(key) {
     const name = args.key('key', key)
-    settled(await this.#connection.send((slot) => this.#cache.delete(slot, name)))
+    settled(await this.#share.send((slot) => this.#cache.delete(slot, name)))
   }
 
   /** @param {unknown} keys */
   async getMany(keys) {
     const names = args.list('keys', keys, args.key)
-    const found = settled(await this.#connection.send((slot) => this.#cache.getMany(slot, names)))
+    const found = settled(await this.#share.send((slot) => this.#cache.getMany(slot, names)))
     return found.map((/** @type {0 | [unknown]} */ each) => {
       this._count(each !== 0)
       return each === 0 ? null : each[0]
@@ -103,7 +103,7 @@ class CacheProvider extends LifeCycle {
     })
     const column = (/** @type {number} */ index) => given.map((entry) => entry[index])
     settled(
-      await this.#connection.send((slot) =>
+      await this.#share.send((slot) =>
         this.#cache.setMany(
           slot,
           /** @type {string[]} */ (column(0)),
@@ -117,7 +117,7 @@ class CacheProvider extends LifeCycle {
   /** @param {unknown} keys */
   async deleteMany(keys) {
     const names = args.list('keys', keys, args.key)
-    settled(await this.#connection.send((slot) => this.#cache.deleteMany(slot, names)))
+    settled(await this.#share.send((slot) => this.#cache.deleteMany(slot, names)))
   }
 
   /**
@@ -131,7 +131,7 @@ class CacheProvider extends LifeCycle {
   }
 
   #compute() {
-    return new ComputedEntries(this.#connection, this.#cache, new SingleFlight(this.#connection, this.#claims))
+    return new ComputedEntries(this.#share, this.#cache, new SingleFlight(this.#share, this.#claims))
   }
 
   /**
@@ -143,7 +143,7 @@ class CacheProvider extends LifeCycle {
     const name = args.key('key', key)
     const added = args.json('by', args.number('by', by ?? 1, args.FINITE))
     const length = args.entryTtl(ttl)
-    const sum = settled(await this.#connection.send((slot) => this.#cache.increment(slot, name, added, length)))
+    const sum = settled(await this.#share.send((slot) => this.#cache.increment(slot, name, added, length)))
     if (sum !== undefined) return sum
     const message = `The cache entry ${inspect(key)} holds no number to which ${added} can be added; set() replaces it`
     throw coded(new TypeError(message), 'ERR_CACHE_NOT_A_NUMBER')
@@ -160,23 +160,23 @@ class CacheProvider extends LifeCycle {
     const before = expected === undefined ? null : args.json('expected', expected)
     const json = args.json('value', value)
     const length = args.entryTtl(ttl)
-    return settled(await this.#connection.send((slot) => this.#cache.compareAndSet(slot, name, before, json, length)))
+    return settled(await this.#share.send((slot) => this.#cache.compareAndSet(slot, name, before, json, length)))
   }
 
   /** @param {unknown} key */
   async has(key) {
     const name = args.key('key', key)
-    return settled(await this.#connection.send((slot) => this.#cache.has(slot, name)))
+    return settled(await this.#share.send((slot) => this.#cache.has(slot, name)))
   }
 
   async clear() {
-    settled(await this.#connection.send((slot) => this.#cache.clear(slot)))
+    settled(await this.#share.send((slot) => this.#cache.clear(slot)))
   }
 
   /** @param {unknown} [pattern] which keys; absent or empty, every key */
   async keys(pattern) {
     const like = pattern == null || pattern === '' ? null : this._like(pattern)
-    return settled(await this.#connection.send((slot) => this.#cache.keys(slot, like)))
+    return settled(await this.#share.send((slot) => this.#cache.keys(slot, like)))
   }
 
   /**

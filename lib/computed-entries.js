@@ -7,7 +7,7 @@ const { pause } = require('./clock.js')
 const { isUnreachable } = require('./unreachable.js')
 const { OutageTolerance } = require('./single-flight.js')
 const { optionsOf } = require('./options.js')
-const { isRefusal } = require('./adapter-connection.js')
+const { isRefusal } = require('./pool-share.js')
 const { coded } = require('./errors.js')
 const { WaitLimit } = require('./wait-limit.js')
 const { outsideWork } = require('./work-context.js')
@@ -45,7 +45,7 @@ const LOOKS = 8
  * stale.
  */
 class ComputedEntries {
-  #connection
+  #share
   #cache
   #singleFlight
   /** @type {Map<string, { outcome: Promise<Computed>, limit: WaitLimit, tolerance: OutageTolerance }>} with the limit of the caller that began it */
@@ -58,12 +58,12 @@ class ComputedEntries {
   #fromCompute = new WeakSet()
 
   /**
-   * @param {import('./adapter-connection.js').AdapterConnection} connection
+   * @param {import('./pool-share.js').PoolShare} share
    * @param {import('../native').Cache} cache
    * @param {import('./single-flight.js').SingleFlight} singleFlight
    */
-  constructor(connection, cache, singleFlight) {
-    this.#connection = connection
+  constructor(share, cache, singleFlight) {
+    this.#share = share
     this.#cache = cache
     this.#singleFlight = singleFlight
   }
@@ -116,7 +116,7 @@ class ComputedEntries {
     // There is no claim that could be lost.
     const { signal } = new AbortController()
     const work = () => this.#jsonOf(compute, signal)
-    computing = this.#connection
+    computing = this.#share
       .during(() => this.#singleFlight.withoutClaim(name, work))
       .finally(() => this.#computingAnyway.delete(name))
     this.#computingAnyway.set(name, computing)
@@ -142,7 +142,7 @@ class ComputedEntries {
   async #find({ name, staleTtl }) {
     const look = (/** @type {number} */ slot) =>
       staleTtl === 0 ? this.#cache.get(slot, name) : this.#cache.look(slot, name, staleTtl)
-    const found = settled(await this.#connection.send(look))
+    const found = settled(await this.#share.send(look))
     if (found === undefined) return undefined
     return staleTtl === 0 ? { value: found, isStale: false } : { value: found[0], isStale: found[1] }
   }
@@ -194,7 +194,7 @@ class ComputedEntries {
         const found = await this.#find(wanted)
         if (found) return JSON.stringify(found.value)
       } catch (error) {
-        const isRefused = isRefusal(error) && !this.#connection.isRefusing
+        const isRefused = isRefusal(error) && !this.#share.isRefusing
         if (isFirst || !(isRefused || computing.limit.isReached)) throw error
       }
     }
@@ -241,7 +241,7 @@ class ComputedEntries {
         return { json, ...(await this.#stored(store)) }
       } catch (error) {
         // A mark that remains is harmless.
-        this.#connection.send((slot) => this.#cache.withdraw(slot, name, version)).catch(() => {})
+        this.#share.send((slot) => this.#cache.withdraw(slot, name, version)).catch(() => {})
         throw error
       }
     }
@@ -267,7 +267,7 @@ class ComputedEntries {
    */
   async #stored(store) {
     try {
-      return { isStored: settled(await this.#connection.send(store)) }
+      return { isStored: settled(await this.#share.send(store)) }
     } catch (error) {
       if (!isUnreachable(error)) throw error
       return { isStored: false, loss: error }
@@ -283,9 +283,9 @@ class ComputedEntries {
    */
   async #begin({ name, key, staleTtl }, isRefresh) {
     for (let look = 1; ; look++) {
-      const version = settled(await this.#connection.send((slot) => this.#cache.beginComputing(slot, name)))
+      const version = settled(await this.#share.send((slot) => this.#cache.beginComputing(slot, name)))
       if (version !== undefined) return { version }
-      const found = settled(await this.#connection.send((slot) => this.#cache.observe(slot, name, staleTtl)))
+      const found = settled(await this.#share.send((slot) => this.#cache.observe(slot, name, staleTtl)))
       // Gone since: it has expired, or was deleted.
       if (found === undefined) {
         if (look === LOOKS) throw hiddenEntry(key)

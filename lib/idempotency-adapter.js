@@ -4,7 +4,7 @@
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
-const { AdapterConnection } = require('./adapter-connection.js')
+const { PoolShare } = require('./pool-share.js')
 const { adapterOptions } = require('./options.js')
 const { LifeCycle } = require('./life-cycle.js')
 const { isFailedResult } = require('./failed-result.js')
@@ -13,7 +13,7 @@ const { SingleFlight } = require('./single-flight.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter extends LifeCycle {
-  #connection
+  #share
   #results
   #claims
   /** @type {import('./idempotent-runs.js').IdempotentRuns | undefined} */
@@ -25,25 +25,21 @@ class PostgresIdempotencyAdapter extends LifeCycle {
    */
   constructor(pool, options) {
     const { keyPrefix, createTables } = adapterOptions(options, 'PostgresIdempotencyAdapter')
-    const connection = new AdapterConnection(pool)
-    super(connection)
-    this.#connection = connection
-    this.#results = new native.Idempotency(this.#connection.native, keyPrefix, createTables)
+    const share = new PoolShare(pool)
+    super(share)
+    this.#share = share
+    this.#results = new native.Idempotency(this.#share.native, keyPrefix, createTables)
     this.#claims = { keyPrefix, namespace: 'run:', createTables }
   }
 
   async connect() {
-    settled(
-      await this.#connection.send((slot) =>
-        this.#connection.native.connect(slot, null, null, null, null, this.#results),
-      ),
-    )
+    settled(await this.#share.send((slot) => this.#share.native.connect(slot, null, null, null, null, this.#results)))
   }
 
   /** @param {unknown} key */
   async get(key) {
     const name = args.key('key', key)
-    return settled(await this.#connection.send((slot) => this.#results.get(slot, name))) ?? null
+    return settled(await this.#share.send((slot) => this.#results.get(slot, name))) ?? null
   }
 
   /**
@@ -55,17 +51,17 @@ class PostgresIdempotencyAdapter extends LifeCycle {
     const name = args.key('key', key)
     const length = args.entryTtl(ttl)
     if (isFailedResult(value)) {
-      settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
+      settled(await this.#share.send((slot) => this.#results.delete(slot, name)))
       return
     }
     const json = args.json('value', value)
-    settled(await this.#connection.send((slot) => this.#results.set(slot, name, json, length)))
+    settled(await this.#share.send((slot) => this.#results.set(slot, name, json, length)))
   }
 
   /** @param {unknown} key */
   async delete(key) {
     const name = args.key('key', key)
-    settled(await this.#connection.send((slot) => this.#results.delete(slot, name)))
+    settled(await this.#share.send((slot) => this.#results.delete(slot, name)))
   }
 
   /**
@@ -74,7 +70,7 @@ class PostgresIdempotencyAdapter extends LifeCycle {
    * @param {unknown} [options]
    */
   async run(key, work, options) {
-    this.#runs ??= new IdempotentRuns(this.#connection, this.#results, new SingleFlight(this.#connection, this.#claims))
+    this.#runs ??= new IdempotentRuns(this.#share, this.#results, new SingleFlight(this.#share, this.#claims))
     return await this.#runs.run(key, work, options)
   }
 }

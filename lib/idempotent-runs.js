@@ -30,19 +30,19 @@ const NO_PLACE =
 
 /** Runs work once under a key, and remembers its result. */
 class IdempotentRuns {
-  #connection
+  #share
   #results
   #singleFlight
   /** @type {Map<string, Promise<void>>} what this process works at, or waits for another's; each ends, and never fails */
   #running = new Map()
 
   /**
-   * @param {import('./adapter-connection.js').AdapterConnection} connection
+   * @param {import('./pool-share.js').PoolShare} share
    * @param {import('../native').Idempotency} results
    * @param {import('./single-flight.js').SingleFlight} singleFlight
    */
-  constructor(connection, results, singleFlight) {
-    this.#connection = connection
+  constructor(share, results, singleFlight) {
+    this.#share = share
     this.#results = results
     this.#singleFlight = singleFlight
   }
@@ -54,13 +54,13 @@ class IdempotentRuns {
    */
   async run(key, work, options) {
     const { limit: given, ...wanted } = runOf(key, work, options)
-    this.#connection.assertOpen()
+    this.#share.assertOpen()
     this.#singleFlight.assertNotWithin(wanted.name, wanted.key)
     const limit = new WaitLimit(wanted.key, given)
     try {
       limit.throwIfReached()
       // The end of the pool waits for it. So it gets the result of work that continues meanwhile.
-      return await limit.race(this.#connection.during(() => this.#runOnce({ ...wanted, limit })))
+      return await limit.race(this.#share.during(() => this.#runOnce({ ...wanted, limit })))
     } finally {
       limit.end()
     }
@@ -99,7 +99,7 @@ class IdempotentRuns {
    * @returns {Promise<Outcome | undefined>}
    */
   async #find({ name, key, fingerprint }, beforeWork = false) {
-    const found = settled(await this.#connection.sendDuringTask((slot) => this.#results.recall(slot, name, beforeWork)))
+    const found = settled(await this.#share.sendDuringTask((slot) => this.#results.recall(slot, name, beforeWork)))
     if (fingerprint !== null && !this.#results.keepsFingerprints()) {
       throw coded(new Error(NO_PLACE), 'ERR_FINGERPRINT_UNAVAILABLE')
     }
@@ -124,7 +124,7 @@ class IdempotentRuns {
     const json = args.json('result of work()', result === undefined ? null : result)
     const { name, ttl, fingerprint, claimTtl } = run
     const isFirst = settled(
-      await this.#connection.send((slot) => this.#results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
+      await this.#share.send((slot) => this.#results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
     )
     // If this process has lost the claim while it worked, it may come second. Then it returns the result that the
     // first has stored.

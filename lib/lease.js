@@ -39,7 +39,7 @@ const NO_RENEWAL = { left: () => undefined, stop: () => {}, number: null }
  * @property {number | null} number
  */
 class Lease {
-  #connection
+  #share
   #locks
   #name
   #key
@@ -58,7 +58,7 @@ class Lease {
   #disposal
 
   /**
-   * @param {import('./adapter-connection.js').AdapterConnection} connection
+   * @param {import('./pool-share.js').PoolShare} share
    * @param {import('../native').Locks} locks
    * @param {string} name the key as native code takes it
    * @param {string} key as the caller knows it
@@ -68,9 +68,9 @@ class Lease {
    * @param {Disposal} disposal
    * @param {Renewal} [renewal]
    */
-  constructor(connection, locks, name, key, granted, end, defaultTtl, disposal, renewal = NO_RENEWAL) {
+  constructor(share, locks, name, key, granted, end, defaultTtl, disposal, renewal = NO_RENEWAL) {
     const comma = granted.indexOf(',')
-    this.#connection = connection
+    this.#share = share
     this.#locks = locks
     this.#name = name
     this.#token = granted.slice(0, comma)
@@ -84,18 +84,16 @@ class Lease {
 
   // Not through `run`, which would have a closure made for each release, traced or not.
   release = () =>
-    RELEASE.hasSubscribers
-      ? RELEASE.trace(this.#connection, givenKey(this.#name), () => this.#release())
-      : this.#release()
+    RELEASE.hasSubscribers ? RELEASE.trace(this.#share, givenKey(this.#name), () => this.#release()) : this.#release()
 
   /** @param {number} ttl */
-  extend = (ttl) => EXTEND.run(this.#connection, this.#name, () => this.#extend(ttl))
+  extend = (ttl) => EXTEND.run(this.#share, this.#name, () => this.#extend(ttl))
 
-  isValid = () => IS_VALID.run(this.#connection, this.#name, () => this.#isValid())
+  isValid = () => IS_VALID.run(this.#share, this.#name, () => this.#isValid())
 
   async #release() {
     this.#finish()
-    settled(await this.#connection.send((slot) => this.#locks.release(slot, this.#name, this.#owner, this.#token)))
+    settled(await this.#share.send((slot) => this.#locks.release(slot, this.#name, this.#owner, this.#token)))
   }
 
   /**
@@ -119,7 +117,7 @@ class Lease {
     const retryTime = Math.max(this.#left(), 0)
     const called = now()
     const isExtended = settled(
-      await this.#connection.send((slot) =>
+      await this.#share.send((slot) =>
         this.#locks.extend(slot, this.#name, length, this.#owner, retryTime, this.#renewal.number, this.#token),
       ),
     )
@@ -131,7 +129,7 @@ class Lease {
   }
 
   async #isValid() {
-    const isHeld = settled(await this.#connection.send((slot) => this.#locks.isValid(slot, this.#name, this.#owner)))
+    const isHeld = settled(await this.#share.send((slot) => this.#locks.isValid(slot, this.#name, this.#owner)))
     if (!isHeld) this.lose('the server says that it is not held')
     return isHeld
   }
@@ -177,7 +175,7 @@ class Lease {
     const left = Math.max(this.#left(), 0)
     this.#finish()
     const start = (/** @type {number} */ slot) => this.#locks.giveBack(slot, this.#name, this.#owner, left)
-    this.#connection.sendDuringTask(start).catch(() => {})
+    this.#share.sendDuringTask(start).catch(() => {})
   }
 
   /** Its holder has finished with it. */

@@ -7,30 +7,30 @@ const { servedBy } = require('./tracing.js')
 
 /** What all adapters have in common; see index.d.ts for what each method promises. */
 class LifeCycle {
-  #connection
+  #share
 
-  /** @param {import('./adapter-connection.js').AdapterConnection} connection */
-  constructor(connection) {
-    this.#connection = connection
+  /** @param {import('./pool-share.js').PoolShare} share */
+  constructor(share) {
+    this.#share = share
     keepItself(this)
-    servedBy(this, connection)
+    servedBy(this, share)
   }
 
   async ping() {
-    settled(await this.#connection.send((slot) => this.#connection.native.ping(slot)))
+    settled(await this.#share.send((slot) => this.#share.native.ping(slot)))
   }
 
   async close() {
-    await this.#connection.close()
+    await this.#share.close()
   }
 
   async disconnect() {
-    await this.#connection.end()
+    await this.#share.end()
   }
 
-  /** Of all adapters that share the connection. */
+  /** Of all adapters on the pool. */
   metrics() {
-    return itself(this).#connection.metrics()
+    return itself(this).#share.metrics()
   }
 }
 

@@ -57,18 +57,18 @@ class OutageTolerance {
  * a namespace of its own.
  */
 class SingleFlight {
-  #connection
+  #share
   #claims
   /** The text before a key in the name of its claim. */
   #namespace
 
   /**
-   * @param {import('./adapter-connection.js').AdapterConnection} connection
+   * @param {import('./pool-share.js').PoolShare} share
    * @param {Claims} claims
    */
-  constructor(connection, { keyPrefix, namespace, createTables }) {
-    this.#connection = connection
-    this.#claims = new native.Locks(connection.native, keyPrefix, createTables, namespace)
+  constructor(share, { keyPrefix, namespace, createTables }) {
+    this.#share = share
+    this.#claims = new native.Locks(share.native, keyPrefix, createTables, namespace)
     this.#namespace = keyPrefix + namespace
   }
 
@@ -79,7 +79,7 @@ class SingleFlight {
    * @param {string} key as the caller knows it
    */
   assertNotWithin(name, key) {
-    if (!this.#connection.isWithin(this.#claimOn(name))) return
+    if (!this.#share.isWithin(this.#claimOn(name))) return
     const message = `The work under the key "${key}" asks for its own key, and would wait for itself without end`
     throw coded(new Error(message), 'ERR_WORK_WAITS_FOR_ITSELF')
   }
@@ -98,7 +98,7 @@ class SingleFlight {
    * @returns {Promise<T>}
    */
   withoutClaim(name, work) {
-    return this.#connection.work(this.#claimOn(name), work)
+    return this.#share.work(this.#claimOn(name), work)
   }
 
   /**
@@ -144,10 +144,10 @@ class SingleFlight {
    */
   async #waitForClaim({ name, limit, tolerance }, retries) {
     const start = (/** @type {number} */ slot) => this.#claims.untilFree(slot, name, retries)
-    const free = sendWait(start, (start) => this.#connection.send(start))
+    const free = sendWait(start, (start) => this.#share.send(start))
     tolerance?.whenEnded(free.giveUp)
     try {
-      settled(await this.#connection.unlessEnded(limit.race(free.outcome)))
+      settled(await this.#share.unlessEnded(limit.race(free.outcome)))
     } finally {
       free.giveUp()
     }
@@ -161,7 +161,7 @@ class SingleFlight {
    * @returns {Promise<F | undefined>} undefined if another process, or another caller, has the claim
    */
   tryTo(work) {
-    return this.#connection.during(() => this.#tryTo(work))
+    return this.#share.during(() => this.#tryTo(work))
   }
 
   /**
@@ -177,7 +177,7 @@ class SingleFlight {
       if (found !== undefined) return found
       limit.throwIfReached()
       limit.end()
-      return await this.#connection.work(this.#claimOn(name), () => work(claim.signal))
+      return await this.#share.work(this.#claimOn(name), () => work(claim.signal))
     } finally {
       claim.giveBack()
     }
@@ -191,7 +191,7 @@ class SingleFlight {
    */
   async #claim(name, key, ttl, signal) {
     try {
-      return await lockWhenFree(this.#connection, this.#claims, {
+      return await lockWhenFree(this.#share, this.#claims, {
         name,
         key,
         ttl,

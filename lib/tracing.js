@@ -8,10 +8,10 @@ const { givenKey } = require('./arguments.js')
 const { itself } = require('./itself.js')
 const { METHODS, keyOf, operations } = require('./operations.js')
 
-/** @typedef {import('./adapter-connection.js').AdapterConnection} Connection */
+/** @typedef {import('./pool-share.js').PoolShare} PoolShare */
 
-/** Which connection an adapter uses. No property of the adapter, where an application could see it. @type {WeakMap<object, Connection>} */
-const connections = new WeakMap()
+/** Which share an adapter uses. No property of the adapter, where an application could see it. @type {WeakMap<object, PoolShare>} */
+const shares = new WeakMap()
 
 /** The channels of one operation. */
 class Tracing {
@@ -42,13 +42,13 @@ class Tracing {
    * Makes a call, and reports it if there is a subscriber.
    *
    * @template T
-   * @param {Connection} connection
+   * @param {PoolShare} share
    * @param {string} key as native code takes it
    * @param {() => Promise<T>} call
    * @returns {Promise<T>}
    */
-  run(connection, key, call) {
-    return this.hasSubscribers ? this.trace(connection, givenKey(key), call) : call()
+  run(share, key, call) {
+    return this.hasSubscribers ? this.trace(share, givenKey(key), call) : call()
   }
 
   /**
@@ -56,14 +56,14 @@ class Tracing {
    * is of this realm.
    *
    * @template T
-   * @param {Connection | undefined} connection
+   * @param {PoolShare | undefined} share
    * @param {string | undefined} key
    * @param {() => Promise<T>} call
    * @returns {Promise<T>}
    */
-  async trace(connection, key, call) {
+  async trace(share, key, call) {
     /** @type {{ operation: string, key?: string, host?: string, port?: number, database?: string, error?: unknown }} */
-    const context = { operation: this.operation, ...(key !== undefined && { key }), ...connection?.target }
+    const context = { operation: this.operation, ...(key !== undefined && { key }), ...share?.target }
     const begin = () => {
       try {
         return call()
@@ -100,10 +100,10 @@ function tracingOf(operation) {
  * Makes calls of an adapter report where they go.
  *
  * @param {object} adapter
- * @param {Connection} connection
+ * @param {PoolShare} share
  */
-function servedBy(adapter, connection) {
-  connections.set(adapter, connection)
+function servedBy(adapter, share) {
+  shares.set(adapter, share)
 }
 
 /**
@@ -148,8 +148,8 @@ function traced(method, tracing) {
  * @param {unknown[]} args
  */
 function trace(adapter, method, tracing, args) {
-  const connection = connections.get(adapter)
-  return tracing.trace(connection, keyOf(tracing.operation, args[0]), () => method.apply(adapter, args))
+  const share = shares.get(adapter)
+  return tracing.trace(share, keyOf(tracing.operation, args[0]), () => method.apply(adapter, args))
 }
 
 module.exports = { servedBy, traceMethods, tracingOf }

@@ -14,16 +14,16 @@ const { currentContext, isInWork } = require('./work-context.js')
  * and ends the waits.
  */
 class UnderWay {
-  #connection
+  #scope
   #tasks = 0
   /** @type {Set<Wait>} */
   #waits = new Set()
   /** @type {(() => void) | undefined} set while the pool's end waits; called when no task is under way */
   #whenOver
 
-  /** @param {object} connection */
-  constructor(connection) {
-    this.#connection = connection
+  /** @param {object} scope */
+  constructor(scope) {
+    this.#scope = scope
   }
 
   /**
@@ -76,7 +76,7 @@ class UnderWay {
 
   /** @param {() => void} whenOver */
   #goOn(whenOver) {
-    for (const { context, giveUp } of this.#waits) if (!isInWork(this.#connection, context)) giveUp()
+    for (const { context, giveUp } of this.#waits) if (!isInWork(this.#scope, context)) giveUp()
     if (this.#tasks === 0) whenOver()
   }
 }

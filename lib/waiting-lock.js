@@ -22,26 +22,26 @@ const { Lease } = require('./lease.js')
  */
 
 /**
- * @param {import('./adapter-connection.js').AdapterConnection} connection
+ * @param {import('./pool-share.js').PoolShare} share
  * @param {import('../native').Locks} locks
  * @param {Wanted} wanted
  * @returns {Promise<Lease>}
  */
-async function lockWhenFree(connection, locks, wanted) {
+async function lockWhenFree(share, locks, wanted) {
   throwIfAborted(wanted.signal)
   // A wait that was given up may still have a lock to release.
-  return connection.during(() => wait(connection, locks, wanted))
+  return share.during(() => wait(share, locks, wanted))
 }
 
 /** @type {typeof lockWhenFree} */
-async function wait(connection, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl, throwsOnDisposal }) {
-  const lease = new NativeLease(connection, locks)
+async function wait(share, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl, throwsOnDisposal }) {
+  const lease = new NativeLease(share, locks)
   const giveUp = () => locks.giveUp(lease.number)
   const unlisten = onAbort(signal, giveUp)
-  const isOver = connection.onEnd(giveUp)
+  const isOver = share.onEnd(giveUp)
   let outcome
   try {
-    outcome = settled(await connection.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)))
+    outcome = settled(await share.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)))
   } catch (error) {
     lease.stop()
     throw error
@@ -49,7 +49,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
     isOver()
     unlisten()
   }
-  const isRefused = connection.isRefusing
+  const isRefused = share.isRefusing
   if (typeof outcome === 'string') {
     const disposal = { isOwnDrawn: owner === null, throws: throwsOnDisposal }
     const handle = lease.handle(name, key, outcome, renew, defaultTtl, disposal)
@@ -59,7 +59,7 @@ async function wait(connection, locks, { name, key, ttl, owner, wait, renew, sig
   }
   lease.stop()
   throwIfAborted(signal)
-  if (isRefused) throw connection.refusal()
+  if (isRefused) throw share.refusal()
   const holder = outcome?.holder == null ? '' : ` It is held by "${outcome.holder}".`
   const message = `The lock "${key}" did not become free within ${wait} ms.${holder}`
   throw Object.assign(coded(new Error(message), 'ERR_LOCK_WAIT_TIMEOUT'), { holder: outcome?.holder ?? null })
@@ -81,11 +81,11 @@ class NativeLease {
   #end
 
   /**
-   * @param {import('./adapter-connection.js').AdapterConnection} connection
+   * @param {import('./pool-share.js').PoolShare} share
    * @param {import('../native').Locks} locks
    */
-  constructor(connection, locks) {
-    this.connection = connection
+  constructor(share, locks) {
+    this.share = share
     this.#locks = locks
     this.number = 0
     // It is notified when the lease is lost, and stopped when the pool ends. Until then the pool keeps it, even if
@@ -99,7 +99,7 @@ class NativeLease {
         locks.forget(number)
       },
     }
-    this.#stop = connection.subscribe(() => this.#lose(), native, { isLease: true })
+    this.#stop = share.subscribe(() => this.#lose(), native, { isLease: true })
   }
 
   /**
@@ -113,7 +113,7 @@ class NativeLease {
   handle(name, key, granted, renew, defaultTtl, disposal) {
     const end = now() + (this.#locks.left(this.number) ?? 0)
     const renewal = renew ? this : undefined
-    const handle = new Lease(this.connection, this.#locks, name, key, granted, end, defaultTtl, disposal, renewal)
+    const handle = new Lease(this.share, this.#locks, name, key, granted, end, defaultTtl, disposal, renewal)
     // It was granted while the pool was being ended, so nothing else stops it.
     if (!this.#isKnown) this.#locks.forget(this.number)
     else if (!renew) this.stop()

@@ -7,7 +7,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 
 /**
  * @typedef {object} Context of one piece of work
- * @property {{ shared: object }} connection of the adapter that waits for it, and so does what it shares with others
+ * @property {{ handle: object }} scope the share of the adapter that waits for it. The handle of the pool waits, too
  * @property {string} claim under which it is done
  * @property {Context | undefined} outer of the work that this work is part of
  * @property {boolean} isOver
@@ -19,14 +19,14 @@ let underWay = 0
 
 /**
  * @template T
- * @param {{ shared: object }} connection
+ * @param {{ handle: object }} scope
  * @param {string} claim
  * @param {() => T | Promise<T>} work
  * @returns {Promise<T>}
  */
-async function runWork(connection, claim, work) {
+async function runWork(scope, claim, work) {
   /** @type {Context} */
-  const context = { connection, claim, outer: storage.getStore(), isOver: false }
+  const context = { scope, claim, outer: storage.getStore(), isOver: false }
   underWay++
   try {
     return await storage.run(context, work)
@@ -40,70 +40,70 @@ async function runWork(connection, claim, work) {
 const currentContext = () => storage.getStore()
 
 /**
- * @param {object} connection an adapter's, or what adapters share
+ * @param {object} scope an adapter's share of a pool, or the pool's handle
  * @param {Context} context
  */
-const isOf = (connection, context) => context.connection === connection || context.connection.shared === connection
+const isOf = (scope, context) => context.scope === scope || context.scope.handle === scope
 
 /**
- * Whether the context is that of work under way on this connection, or of a part of it.
+ * Whether the context is that of work under way in this scope, or of a part of it.
  *
- * @param {object} connection
+ * @param {object} scope
  * @param {Context | undefined} [context]
  */
-function isInWork(connection, context = currentContext()) {
-  for (let each = context; each; each = each.outer) if (isOf(connection, each) && !each.isOver) return true
+function isInWork(scope, context = currentContext()) {
+  for (let each = context; each; each = each.outer) if (isOf(scope, each) && !each.isOver) return true
   return false
 }
 
 /**
  * Whether this is called within the work under a claim, which then waits for the call.
  *
- * @param {object} connection
+ * @param {object} scope
  * @param {string} claim
  */
-function isWithin(connection, claim) {
+function isWithin(scope, claim) {
   for (let each = currentContext(); each; each = each.outer) {
-    if (isOf(connection, each) && each.claim === claim && !each.isOver) return true
+    if (isOf(scope, each) && each.claim === claim && !each.isOver) return true
   }
   return false
 }
 
-/** @type {Set<{ connection: object, context: Context }>} work that waits for the end of another connection */
+/** @type {Set<{ scope: object, context: Context }>} work that waits for the end of another scope */
 const endWaits = new Set()
 
 /**
- * Whether the end of a connection waits for the work of this context. It does if it is work on that connection, or if
+ * Whether the end of a scope waits for the work of this context. It does if it is work in that scope, or if
  * work there waits for an end that waits for it, and so on.
  *
- * @param {object} connection
+ * @param {object} scope
  * @param {Context} context
  */
-function endWaitsFor(connection, context) {
-  const ends = new Set([connection])
+function endWaitsFor(scope, context) {
+  const ends = new Set([scope])
   for (const end of ends) {
     if (isInWork(end, context)) return true
-    for (const wait of endWaits) if (isInWork(end, wait.context)) ends.add(wait.connection)
+    for (const wait of endWaits) if (isInWork(end, wait.context)) ends.add(wait.scope)
   }
   return false
 }
 
 /**
- * Waits for the end of a connection. It does not wait within work that this end waits for; otherwise neither would
+ * Waits for the end of a scope. It does not wait within work that this end waits for; otherwise neither would
  * end.
  *
- * @param {object} connection an adapter's, or what adapters share
+ * @param {object} scope an adapter's share of a pool, or the pool's handle
  * @param {Promise<void>} end
  * @returns {Promise<void>}
  */
-function waitForEnd(connection, end) {
+function waitForEnd(scope, end) {
   const context = currentContext()
   if (!context) return end
-  if (endWaitsFor(connection, context)) {
+  if (endWaitsFor(scope, context)) {
     end.catch(() => {})
     return Promise.resolve()
   }
-  const wait = { connection, context }
+  const wait = { scope, context }
   endWaits.add(wait)
   return end.finally(() => endWaits.delete(wait))
 }

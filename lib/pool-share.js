@@ -10,11 +10,11 @@ const { isInWork, isWithin, runWork, waitForEnd } = require('./work-context.js')
 const CLOSED = 'Cannot use an adapter after calling close on it'
 
 /**
- * One adapter's part in the {@link PoolHandle} that all adapters on a pool share: its calls, and its own end. Closing
+ * One adapter's share of the {@link PoolHandle} that all adapters on a pool share: its calls, and its own end. Closing
  * it leaves the others open; the last one to be closed closes the native connections. What the application has given,
  * such as a `pg.Pool`, ends only with `end`.
  */
-class AdapterConnection {
+class PoolShare {
   /** @type {Promise<void> | undefined} */
   #closed
   /** @type {Set<() => void>} each ends one */
@@ -25,22 +25,22 @@ class AdapterConnection {
 
   /** @param {unknown} argument the first that an adapter takes */
   constructor(argument) {
-    this.shared = PoolHandle.of(argument)
-    this.shared.join()
-    this.native = this.shared.native
-    this.pool = this.shared.pool
+    this.handle = PoolHandle.of(argument)
+    this.handle.join()
+    this.native = this.handle.native
+    this.pool = this.handle.pool
   }
 
   get target() {
-    return this.shared.target
+    return this.handle.target
   }
 
   metrics() {
-    return this.shared.metrics()
+    return this.handle.metrics()
   }
 
   get isEnded() {
-    return this.#closed !== undefined || this.shared.isEnded
+    return this.#closed !== undefined || this.handle.isEnded
   }
 
   /**
@@ -48,7 +48,7 @@ class AdapterConnection {
    * that continues.
    */
   get isRefusing() {
-    return (this.#closed !== undefined && !isInWork(this)) || this.shared.isRefusing
+    return (this.#closed !== undefined && !isInWork(this)) || this.handle.isRefusing
   }
 
   /** The error with which a call is refused. */
@@ -59,7 +59,7 @@ class AdapterConnection {
   /** Throws if {@link isRefusing} is true. */
   assertOpen() {
     if (!this.isEnded) return
-    this.shared.noticeEnd()
+    this.handle.noticeEnd()
     if (this.isRefusing) throw this.refusal()
   }
 
@@ -89,18 +89,18 @@ class AdapterConnection {
    * @param {() => Promise<T>} task
    */
   during(task) {
-    return this.shared.during(() => this.#underWay.during(task))
+    return this.handle.during(() => this.#underWay.during(task))
   }
 
   /** As {@link during}: see {@link UnderWay.begin}. */
   beginTask() {
-    this.shared.beginTask()
+    this.handle.beginTask()
     this.#underWay.begin()
   }
 
   finishTask() {
     this.#underWay.finish()
-    this.shared.finishTask()
+    this.handle.finishTask()
   }
 
   /**
@@ -121,7 +121,7 @@ class AdapterConnection {
    * @param {string} claim
    */
   isWithin(claim) {
-    return isWithin(this.shared, claim)
+    return isWithin(this.handle, claim)
   }
 
   /**
@@ -131,7 +131,7 @@ class AdapterConnection {
    * @returns {() => void} to be called when the wait is over
    */
   onEnd(giveUp) {
-    const waits = [this.#underWay.onEnd(giveUp), this.shared.onEnd(giveUp)]
+    const waits = [this.#underWay.onEnd(giveUp), this.handle.onEnd(giveUp)]
     return () => {
       for (const isOver of waits) isOver()
     }
@@ -166,9 +166,9 @@ class AdapterConnection {
   subscribe(subscriber, native, options) {
     this.assertOpen()
     const all = options?.isLease ? this.#leases : this.#subscriptions
-    const endShared = this.shared.subscribe(subscriber, native, options)
+    const endInPool = this.handle.subscribe(subscriber, native, options)
     const end = () => {
-      if (all.delete(end)) endShared()
+      if (all.delete(end)) endInPool()
     }
     all.add(end)
     return end
@@ -176,7 +176,7 @@ class AdapterConnection {
 
   /** Ends all adapters on the pool, and the pool. */
   end() {
-    return this.shared.end()
+    return this.handle.end()
   }
 
   /**
@@ -197,7 +197,7 @@ class AdapterConnection {
     await untilSettled(this)
     // A lock that was refused is released in the background.
     await send((slot) => this.native.untilNothingIsOwed(slot))
-    await this.shared.leave()
+    await this.handle.leave()
   }
 }
 
@@ -208,4 +208,4 @@ class AdapterConnection {
  */
 const isRefusal = (error) => error?.message === POOL_ENDED || error?.code === 'ERR_ADAPTER_CLOSED'
 
-module.exports = { AdapterConnection, isRefusal }
+module.exports = { PoolShare, isRefusal }
