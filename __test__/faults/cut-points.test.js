@@ -219,9 +219,8 @@ test('connect() cut at each of its statements is retried and leaves nothing half
       route.proxy.strikeNext(text, fault)
       figures.operations++
       figures.faults++
-      const { main, results, entries } = route.through
       try {
-        await inTime('connect', Promise.all([main.connect(), results.connect(), entries.initialize()]))
+        await inTime('connect', connectAll(route.through))
       } catch (error) {
         figures.violation(`connect, ${text} ${fault.in}: ${error}`)
       }

@@ -4,7 +4,7 @@
 'use strict'
 
 const { setTimeout: sleep } = require('node:timers/promises')
-const { adaptersOn } = require('./operations.js')
+const { adaptersOn, connectAll } = require('./operations.js')
 const { inTime } = require('./waiting.js')
 
 /** @typedef {import('./figures.js').Figures} Figures */
@@ -44,9 +44,8 @@ class Load {
 
   /** Starts. Returns when each kind of work has been done once. */
   async start() {
-    const { main, results, entries } = this.on
-    await Promise.all([main.connect(), results.connect(), entries.initialize()])
-    await main.set(`${this.#name}:fixed`, { fixed: true })
+    await connectAll(this.on)
+    await this.on.main.set(`${this.#name}:fixed`, { fixed: true })
     const kinds = [this.#count, this.#store, this.#save, this.#remember, this.#lock, this.#read]
     const firsts = kinds.flatMap((kind) => Array.from({ length: EACH }, (_, n) => this.#loop(kind.bind(this), n)))
     await inTime('the first of each kind of work', Promise.all(firsts))

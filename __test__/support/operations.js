@@ -267,10 +267,10 @@ async function perform(operation, on, key) {
   return await call()
 }
 
-/** The rows of a key in the tables, without the times. It shows whether a lease or a value is still valid. */
+/** The rows of a key in the tables, without the times. Any write may remove an expired lock, so it does not count. */
 const STANDING = `
 SELECT coalesce(json_agg(line ORDER BY line::text), '[]') AS lines FROM (
-  SELECT json_build_array('lock', key, owner, expires_at > timezone('UTC', now())) AS line FROM go_goscope_locks
+  SELECT json_build_array('lock', key, owner) AS line FROM go_goscope_locks WHERE expires_at > timezone('UTC', now())
   UNION ALL SELECT json_build_array('circuit', key, state, failure_count, last_success_time IS NULL)
     FROM go_goscope_circuit
   UNION ALL SELECT json_build_array('value', key, value, expires_at IS NULL) FROM go_goscope_cache

@@ -18,4 +18,4 @@ const partitioned = (sql) =>
     return [table.replace(/;$/, ` PARTITION BY HASH (${key});`), ...parts].join('\n')
   })
 
-module.exports = { PARTITIONS, partitioned }
+module.exports = { partitioned }

@@ -200,4 +200,4 @@ function count({ on, method, prefix, args: [key] }, { ours, now }, lookups) {
   else lookups.misses++
 }
 
-module.exports = { Comparison, operations, sameOutcome }
+module.exports = { Comparison, operations }
