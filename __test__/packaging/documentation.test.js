@@ -10,10 +10,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { after, test } = require('node:test')
 const typescript = require('typescript')
+const { certificate } = require('../support/certificates.js')
 const { Consumer, run } = require('../support/consumer.js')
 const { administer } = require('../support/database.js')
 const { PAGES, anchorsOf, blocksOf, proseOf, textOf } = require('../support/examples.js')
-const { certificate } = require('../support/certificates.js')
 const { NODES, missing, node } = require('../support/runtimes.js')
 const { startTlsServer } = require('../support/tls-server.js')
 const { variants } = require('../support/variants.js')
@@ -223,12 +223,11 @@ test('every link leads to a file, and to a heading of it', () => {
 })
 
 test('every test that a page names exists', () => {
-  const folders = fs.readdirSync(path.join(root, '__test__'))
   const lost = []
   for (const page of PAGES) {
-    for (const [, folder = '', name = ''] of proseOf(page).matchAll(/`([a-z]+)\/([a-z-]+)`/g)) {
-      if (!folders.includes(folder)) continue
-      if (!fs.existsSync(path.join(root, `__test__/${folder}/${name}.test.js`))) lost.push(`${page}: ${folder}/${name}`)
+    for (const [, name = ''] of proseOf(page).matchAll(/`([a-z]+\/[a-z-]+)`/g)) {
+      const files = [`__test__/${name}.test.js`, name].map((file) => path.join(root, file))
+      if (!files.some((file) => fs.existsSync(file))) lost.push(`${page}: ${name}`)
     }
   }
   assert.deepEqual(lost, [])
