@@ -67,6 +67,8 @@ const NO_SUM: &str = "the sum is no number: a trigger of the table may change it
 ///   beyond the numbers of JavaScript. In that case one by one the first of them might still have been added. For
 ///   this the old value must be within 10^24 of the last number of JavaScript, which is about 10^308 and has its
 ///   neighbour 10^292 away. (A number that JavaScript writes with an exponent, as from 10^21, is added alone.)
+///
+/// A trigger or a constraint of the application's own sees one write of their sum, and refuses all of them or none.
 pub(super) struct Increment {
     write: Write<Option<Value>, 3>,
     /// What the calls add, in their order; empty if there has been no other call to add up with.

@@ -100,7 +100,8 @@ impl<C: Call> PendingCall for Pending<C> {
         let Some(next) = next.downcast_mut::<Self>() else { return false };
         let adds_up = self.call.coalesce(&mut next.call);
         if adds_up {
-            self.coalesced.extend(next.replies());
+            self.coalesced.extend(next.reply.take());
+            self.coalesced.append(&mut next.coalesced);
         }
         adds_up
     }

@@ -41,7 +41,7 @@ use crate::tuning::leases;
 /// * An inserted row must store a number before it is in place, and that number decides nothing: in between, others
 ///   may take the key, draw, and release it. So `RETURNING` draws once more when the row is in place. The token has
 ///   that number and its distance from the stored one, by which `go_goscope_check_fencing_token` finds the row; see
-///   [`token`]. (An alternative is to run again whenever the two numbers are not neighbours. Then the token would not
+///   [`Token`]. (An alternative is to run again whenever the two numbers are not neighbours. Then the token would not
 ///   need the second number. But two pipelines that insert at the same time come between each other's draws most of the
 ///   time.)
 /// * A crash loses no number that a caller has received: a draw is in the log before the commit that it belongs to,

@@ -74,7 +74,7 @@ impl Locks {
 }
 
 /// Takes the lock as soon as it is free. `lost` is called if a lease that is renewed is lost.
-pub(super) fn lock_when_free(
+fn lock_when_free(
     locks: &Locks,
     number: u32,
     wanted: Wanted,
