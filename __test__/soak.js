@@ -1,5 +1,5 @@
 // @ts-check
-// The tests of faults at length, and the sum of their figures.
+// The tests of faults for a longer time, and the sum of their figures.
 'use strict'
 
 const { spawn } = require('node:child_process')

@@ -20,7 +20,7 @@ class Locks {
   }
 
   /**
-   * Fault: nobody holds an absent row, so of several that find none all insert, and all but one reject with 23505.
+   * Fault: no lock exists on an absent row, so of several that find none all insert, and all but one reject with 23505.
    *
    * @param {any} name
    * @param {any} ttl
@@ -59,7 +59,7 @@ class Locks {
     await this.#pool.query('DELETE FROM go_goscope_locks WHERE key = $1', [this.#prefix + String(name)])
   }
 
-  /** Fault: waits for whoever has locked any of the rows, of any application, and has no bound. */
+  /** Fault: waits for any transaction that has locked any of the rows, of any application, without a limit. */
   async #removeExpired() {
     await this.#pool.query('DELETE FROM go_goscope_locks WHERE expires_at < $1', [new Date()])
   }

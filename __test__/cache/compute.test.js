@@ -157,10 +157,10 @@ for (const own of [false, true]) {
     await witness
     const keys = Array.from({ length: 5 }, (_, n) => name(`together${n}`))
     const input = { url: db.url, own, keys, each: 4, ms: 200, options: { ttl: 60_000, claimTtl: 60_000 } }
-    const told = await inProcesses(4, 'getOrSet', input)
+    const results = await inProcesses(4, 'getOrSet', input)
     assert.deepStrictEqual(await computations(keys), [1, 1, 1, 1, 1])
-    const [first] = told
-    for (const other of told) assert.deepStrictEqual(other, first)
+    const [first] = results
+    for (const other of results) assert.deepStrictEqual(other, first)
     const values = first.map((/** @type {any} */ value) => value.id)
     assert.equal(new Set(values).size, keys.length)
   })
@@ -170,8 +170,8 @@ for (const own of [false, true]) {
     await witness
     const keys = [name('woken')]
     const input = { url: db.url, own, keys, each: 1, ms: 1_500, options: { claimTtl: 600_000 } }
-    const told = await inTime('the value', inProcesses(3, 'getOrSet', input))
-    assert.deepStrictEqual(told[1], told[0])
+    const results = await inTime('the value', inProcesses(3, 'getOrSet', input))
+    assert.deepStrictEqual(results[1], results[0])
     assert.deepStrictEqual(await computations(keys), [1])
   })
 
@@ -230,8 +230,8 @@ for (const own of [false, true]) {
     await cache.set(keys[0], 'old', 30_000)
     const options = { ttl: 600_000, staleTtl: 60_000 }
     const input = { url: db.url, own, keys, each: 5, ms: 500, options, old: 'old' }
-    const told = await inTime('the new value', inProcesses(4, 'getOrSet', input))
-    assert.deepStrictEqual(told, Array(4).fill(Array(5).fill('old')))
+    const results = await inTime('the new value', inProcesses(4, 'getOrSet', input))
+    assert.deepStrictEqual(results, Array(4).fill(Array(5).fill('old')))
     assert.notEqual(await cache.get(keys[0]), null)
     assert.deepStrictEqual(await computations(keys), [1])
   })

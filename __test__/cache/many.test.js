@@ -264,9 +264,9 @@ for (const { title, table, stored, make } of CACHES) {
     const db = await database
     const cache = await make()
     const input = { url: db.url, own: title === 'PostgresCacheAdapter', key: 'together', each: 250 }
-    const told = (await inProcesses(4, 'increment', input)).flat()
+    const results = (await inProcesses(4, 'increment', input)).flat()
     assert.deepStrictEqual(
-      told.sort((a, b) => a - b),
+      results.sort((a, b) => a - b),
       Array.from({ length: 1_000 }, (_, n) => n + 1),
     )
     assert.equal(await cache.get('together'), 1_000)

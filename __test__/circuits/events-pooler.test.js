@@ -21,14 +21,14 @@ test('changes are found by polling, and no session of the pooler remains listeni
   const [through, direct] = [url, db.url].map((connectionString) => new PostgresAdapter(db.pool({ connectionString })))
   await direct.connect()
   /** @type {Record<string, string[]>} */
-  const told = { one: [], two: [] }
-  for (const key of Object.keys(told)) through.subscribe(key, ({ state }) => told[key].push(state))
+  const received = { one: [], two: [] }
+  for (const key of Object.keys(received)) through.subscribe(key, ({ state }) => received[key].push(state))
   await through.getState('one')
   for (const state of /** @type {const} */ (['open', 'half-open', 'closed'])) {
     await direct.setState('one', { state, failureCount: 1 })
-    await until(`'${state}' is received`, () => told.one.at(-1) === state)
+    await until(`'${state}' is received`, () => received.one.at(-1) === state)
   }
-  assert.deepEqual(told, { one: ['open', 'half-open', 'closed'], two: [] })
+  assert.deepEqual(received, { one: ['open', 'half-open', 'closed'], two: [] })
   assert.deepEqual(
     await db.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"),
     [],

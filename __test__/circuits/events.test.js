@@ -55,15 +55,15 @@ async function connected(options, adapterOptions) {
  */
 function listen(adapter, key) {
   /** @type {import('goscope-postgres').CircuitBreakerPersistedState[]} */
-  const told = []
-  const unsubscribe = adapter.subscribe(key, (state) => told.push(state))
-  const states = () => told.map(({ state }) => state)
+  const received = []
+  const unsubscribe = adapter.subscribe(key, (state) => received.push(state))
+  const states = () => received.map(({ state }) => state)
   return {
-    told,
+    received,
     states,
     unsubscribe,
     /** @param {string} state */
-    until: (state) => until(`'${state}' is received`, () => told.at(-1)?.state === state),
+    until: (state) => until(`'${state}' is received`, () => received.at(-1)?.state === state),
   }
 }
 
@@ -95,7 +95,7 @@ async function hearing(adapter) {
 
 test('every state change is reported with the whole row; a change of counts alone is not reported', async () => {
   const circuits = await connected()
-  const { told, until } = listen(circuits, 'whole')
+  const { received, until } = listen(circuits, 'whole')
   await circuits.recordFailure('whole', 3)
   await circuits.recordFailure('whole', 3)
   await circuits.recordFailure('whole', 3)
@@ -115,12 +115,12 @@ test('every state change is reported with the whole row; a change of counts alon
   const closed = await circuits.getState('whole')
   await settle()
   assert.equal(opened?.state, 'open')
-  assert.deepEqual(told, [
+  assert.deepEqual(received, [
     opened,
     { state: 'half-open', failureCount: 9, lastFailureTime: 1_000, lastSuccessTime: 2_000 },
-    { ...closed, lastSuccessTime: told.at(-1)?.lastSuccessTime },
+    { ...closed, lastSuccessTime: received.at(-1)?.lastSuccessTime },
   ])
-  assert.equal(told[0].failureCount, 3)
+  assert.equal(received[0].failureCount, 3)
 })
 
 test('changes are reported relative to the state when subscribing; that state itself is not reported', async () => {
@@ -128,7 +128,7 @@ test('changes are reported relative to the state when subscribing; that state it
   await circuits.setState('from', { state: 'open', failureCount: 1 })
   const from = listen(circuits, 'from')
   await settle()
-  assert.deepEqual(from.told, [])
+  assert.deepEqual(from.received, [])
   await circuits.recordSuccess('from')
   await from.until('closed')
   // Made in the same moment: the subscription keeps its order among the calls on its key.
@@ -178,8 +178,8 @@ test('changes by any writer are reported: other pools, other processes, the pg-b
   }
   const expected = changes.map(([, , state]) => state)
   assert.deepEqual([own.states(), others.states()], [expected, expected])
-  assert.deepEqual(own.told[7], { state: 'closed', failureCount: 0 })
-  assert.deepEqual(own.told[8], { state: 'open', failureCount: 5 })
+  assert.deepEqual(own.received[7], { state: 'closed', failureCount: 0 })
+  assert.deepEqual(own.received[8], { state: 'open', failureCount: 5 })
   worker.kill()
 })
 
@@ -191,10 +191,10 @@ test('on an idle server a notification takes a few milliseconds', async () => {
   await hearing(there)
   const latencies = []
   for (let n = 0; n < 20; n++) {
-    const told = new Promise((resolve) => (heard = resolve))
+    const received = new Promise((resolve) => (heard = resolve))
     const changed = here.setState('latency', { state: n % 2 === 0 ? 'open' : 'closed', failureCount: n })
     const begun = performance.now()
-    latencies.push((await inTime('a change is received', told)) - begun)
+    latencies.push((await inTime('a change is received', received)) - begun)
     await changed
   }
   latencies.sort((a, b) => a - b)
@@ -282,7 +282,7 @@ test('after a connection loss it reconnects, and reports each breaker that chang
   // The state may have been read while no session listened. The pause before the next attempt has grown by now.
   await hearing(circuits)
   assert.deepEqual(changed.states(), ['open', 'half-open', 'closed', 'open', 'closed'])
-  assert.deepEqual([back.told, idle.told], [[], []])
+  assert.deepEqual([back.received, idle.received], [[], []])
   assert.equal((await listeners()).length, 1)
 })
 
@@ -312,7 +312,7 @@ test('many breakers that change at once are read together', async () => {
   await db.query(
     "INSERT INTO go_goscope_circuit (key, state) SELECT 'circuit:at once:' || n, 'open' FROM generate_series(0, 299) AS n",
   )
-  for (const { until: told } of many) await told('open')
+  for (const { until: received } of many) await received('open')
   const statements = proxy.messages.split('E').length - 1
   assert.ok(statements < 100, `${statements} statements for 300 breakers`)
 })
@@ -329,19 +329,20 @@ test('many processes change one breaker: listeners receive no state twice in a r
     }`
   await Promise.all(Array.from({ length: 4 }, () => runScript(db.url, body)))
   const last = (await circuits[0].getState('contended'))?.state
-  for (const { told } of all) await until('the last write is received', () => (told.at(-1)?.state ?? 'closed') === last)
+  for (const { received } of all)
+    await until('the last write is received', () => (received.at(-1)?.state ?? 'closed') === last)
   const end = last === 'open' ? 'half-open' : 'open'
   await circuits[0].setState('contended', { state: end, failureCount: 1_000 })
   for (const listener of all) {
     await listener.until(end)
-    assert.equal(listener.told.at(-1)?.failureCount, 1_000)
+    assert.equal(listener.received.at(-1)?.failureCount, 1_000)
     const states = listener.states()
     assert.deepEqual(
       states.filter((state, n) => n > 0 && state === states[n - 1]),
       [],
     )
   }
-  console.log(`# note: 400 writes of 4 processes; told: ${all.map(({ told }) => told.length).join(', ')}`)
+  console.log(`# note: 400 writes of 4 processes; received: ${all.map(({ received }) => received.length).join(', ')}`)
 })
 
 test('a write that does not change the state sends no notification', async () => {
@@ -380,12 +381,12 @@ test('any string is a key; prefixes and schemas keep breakers apart', async () =
   const keys = ['plain', 'x'.repeat(5_000), '\ud800', '%_\\', '*', "it's"]
   for (const key of keys) {
     const all = [plain, prefixed, elsewhere].map((adapter) => ({ adapter, ...listen(adapter, key) }))
-    for (const { adapter, until: told } of all) {
+    for (const { adapter, until: received } of all) {
       await adapter.recordFailure(key, 1)
-      await told('open')
+      await received('open')
     }
-    for (const { told, unsubscribe } of all) {
-      assert.equal(told.length, 1, key.slice(0, 20))
+    for (const { received, unsubscribe } of all) {
+      assert.equal(received.length, 1, key.slice(0, 20))
       unsubscribe()
     }
   }
@@ -400,13 +401,13 @@ test('if the table has no trigger, the adapter polls the state until there is on
   assert.notEqual(triggers.length, 0)
   for (const { tgname } of triggers) await db.query(`DROP TRIGGER ${tgname} ON go_goscope_circuit`)
   const poor = await connected({}, { createTables: false })
-  const { told, until: comes } = listen(poor, 'poor')
+  const { received, until: comes } = listen(poor, 'poor')
   await poor.getState('poor')
   for (const state of /** @type {const} */ (['open', 'half-open', 'closed'])) {
     await circuits.setState('poor', { state, failureCount: 1 })
     await comes(state)
   }
-  assert.equal(told.length, 3)
+  assert.equal(received.length, 3)
   assert.deepEqual(await listeners(), [])
   await circuits.connect()
   await poor.connect()
@@ -420,11 +421,11 @@ test('a subscription made before the tables exist begins when they exist', async
   await db.query('CREATE SCHEMA later')
   const options = '-c search_path=later'
   const early = await connected({ options }, { createTables: false })
-  const { until: told } = listen(early, 'early')
+  const { until: received } = listen(early, 'early')
   await settle()
   const maker = await connected({ options })
   await maker.recordFailure('early', 1)
-  await told('open')
+  await received('open')
 })
 
 test('an error that a callback throws is unhandled; other callbacks are still called', async () => {
@@ -434,14 +435,14 @@ test('an error that a callback throws is unhandled; other callbacks are still ca
     `
     process.on('unhandledRejection', (error) => say('unhandled', error.message))
     await adapter.connect()
-    let told = 0
+    let received = 0
     adapter.subscribe('throws', () => { throw new Error('thrown') })
     adapter.subscribe('throws', async () => { throw new Error('rejected') })
-    adapter.subscribe('throws', ({ state }) => { told++; say('told', state) })
+    adapter.subscribe('throws', ({ state }) => { received++; say('received', state) })
     await adapter.recordFailure('throws', 1)
-    await until(() => told === 1)
+    await until(() => received === 1)
     await adapter.recordSuccess('throws')
-    await until(() => told === 2)
+    await until(() => received === 2)
     await sleep(100)
     await adapter.disconnect()`,
   )
@@ -480,14 +481,14 @@ test('subscriptions do not keep the process alive', async () => {
 
 test('disconnect ends subscriptions and their connection; subscribe() throws after that', async () => {
   const circuits = await connected()
-  const { told } = listen(circuits, 'disconnected')
+  const { received } = listen(circuits, 'disconnected')
   await hearing(circuits)
   await inTime('disconnect', circuits.disconnect())
   await until('the connection is gone', async () => (await listeners()).length === 0)
   const other = await connected()
   await other.recordFailure('disconnected', 1)
   await settle()
-  assert.deepEqual(told, [])
+  assert.deepEqual(received, [])
   assert.throws(() => circuits.subscribe('x', () => {}), { message: /after calling end on the pool/ })
   await other.disconnect()
   // If the application ends its own pool, the same happens.
@@ -511,7 +512,7 @@ test('the end of a thread ends its subscriptions and their connections', async (
       const { PostgresAdapter } = require('goscope-postgres')
       const { parentPort, workerData } = require('node:worker_threads')
       const adapter = new PostgresAdapter(workerData)
-      adapter.subscribe('thread', () => parentPort.postMessage('told'))
+      adapter.subscribe('thread', () => parentPort.postMessage('received'))
       // A call on the key: it comes after the subscription's own first look, from which the first change is reported.
       adapter.getState('thread').then(() => parentPort.postMessage('connected'))
       setInterval(() => {}, 1000)\`
@@ -522,7 +523,7 @@ test('the end of a thread ends its subscriptions and their connections', async (
       await until(() => messages.includes('connected'))
       await adapter.setState('thread', { state: n % 2 ? 'open' : 'half-open', failureCount: 1 })
       // Once after its notification, and once in the middle of it.
-      if (n % 2) await until(() => messages.includes('told'))
+      if (n % 2) await until(() => messages.includes('received'))
       await worker.terminate()
     }
     await adapter.disconnect()`,

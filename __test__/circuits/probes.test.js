@@ -148,7 +148,7 @@ test('the condition is evaluated again after a wait for the row', async () => {
   const circuits = await adapter()
   /** @type {[name: string, change: string, granted: boolean][]} */
   const changes = [
-    ['let somebody else through', "SET state = 'half-open', updated_at = timezone('UTC', clock_timestamp())", false],
+    ['let another process through', "SET state = 'half-open', updated_at = timezone('UTC', clock_timestamp())", false],
     ['closed it', "SET state = 'closed', failure_count = 0", false],
     ['counted a failure', "SET last_failure_time = timezone('UTC', clock_timestamp())", false],
     ['changed nothing that matters', 'SET failure_count = 7', true],

@@ -29,9 +29,9 @@ test('--help names each command and each exit code', async () => {
 
 for (const name of COMMANDS) {
   test(`${name} --help lists the options of the command, and fits 120 columns`, async () => {
-    const [asked, told] = await Promise.all([runCommand([name, '--help']), runCommand(['help', name])])
+    const [asked, output] = await Promise.all([runCommand([name, '--help']), runCommand(['help', name])])
     assert.deepEqual([asked.code, asked.stderr], [0, ''])
-    assert.equal(told.stdout, asked.stdout)
+    assert.equal(output.stdout, asked.stdout)
     assert.match(asked.stdout, new RegExp(`^Usage: goscope-postgres ${name} `))
     for (const option of ['--url', '--connect-timeout', '--help']) assert.ok(asked.stdout.includes(option), option)
     assert.equal(asked.stdout.includes('--watch'), !['release', 'schema'].includes(name))
@@ -152,7 +152,7 @@ test('on a terminal, a slow connection attempt is reported', { skip: noTerminal 
   const { port } = /** @type {net.AddressInfo} */ (silent.address())
   silent.on('connection', (socket) => socket.on('error', () => {}))
   const command = startOnTerminal(['locks', '--connect-timeout', '4', '-u', `postgres://u@127.0.0.1:${port}/d`])
-  await until('it says so', () => /Connecting, for \d s …/.test(command.told.stdout))
+  await until('it says so', () => /Connecting, for \d s …/.test(command.output.stdout))
   const { code, stdout } = await command.ended
   assert.equal(code, 3)
   // The report is erased before the error is printed.

@@ -34,10 +34,10 @@ async function run(args, full) {
     stdio: ['ignore', full === 'stdout' ? disk : 'pipe', full === 'stderr' ? disk : 'pipe'],
   })
   fs.closeSync(disk)
-  let told = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (data) => (told += data))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (data) => (output += data))
   const code = await new Promise((resolve) => child.once('close', resolve))
-  return { code, told }
+  return { code, output }
 }
 
 for (const args of [
@@ -53,12 +53,12 @@ for (const args of [
   ['locks', '--watch', '1', '--json'],
 ]) {
   test(`${args.join(' ')} on a full disk reports it in one line, and exits with 1`, { skip }, async () => {
-    const { code, told } = await run(args, 'stdout')
-    assert.equal(told, 'goscope-postgres: the output could not be written: the disk is full (ENOSPC)\n')
+    const { code, output } = await run(args, 'stdout')
+    assert.equal(output, 'goscope-postgres: the output could not be written: the disk is full (ENOSPC)\n')
     assert.equal(code, 1)
   })
 }
 
 test('the exit code stays the same if messages cannot be written', { skip }, async () => {
-  assert.deepEqual(await run(['frobnicate'], 'stderr'), { code: 2, told: '' })
+  assert.deepEqual(await run(['frobnicate'], 'stderr'), { code: 2, output: '' })
 })

@@ -94,9 +94,9 @@ test('on a terminal it asks, and releases only after a yes', { skip: noTerminal 
   ])
   for (const [keys, isYes] of answers) {
     const command = startOnTerminal(['release', 'mine'], env, { columns: 200 })
-    await until('it asks', () => command.told.stdout.includes('Release it? [y/N]'))
-    assert.match(command.told.stdout, /'mine' is held by evil\\x1b\[2J and expires in \d\d min/)
-    assert.match(command.told.stdout, /holder is not notified/)
+    await until('it asks', () => command.output.stdout.includes('Release it? [y/N]'))
+    assert.match(command.output.stdout, /'mine' is held by evil\\x1b\[2J and expires in \d\d min/)
+    assert.match(command.output.stdout, /holder is not notified/)
     command.type(keys)
     const { code, stdout } = await command.ended
     assert.equal(code, isYes ? 0 : 1, `${JSON.stringify(keys)}: ${stdout}`)
@@ -109,7 +109,7 @@ test('a lock that changes its holder before the answer stays with the new holder
   const { db, adapter, env } = await start()
   await adapter.acquire('moving', HOUR, 'first')
   const command = startOnTerminal(['release', 'moving'], env, { columns: 200 })
-  await until('it asks', () => command.told.stdout.includes('[y/N]'))
+  await until('it asks', () => command.output.stdout.includes('[y/N]'))
   await adapter.forceRelease('moving')
   const second = await adapter.acquire('moving', HOUR, 'second')
   command.type('y\r')

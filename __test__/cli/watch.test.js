@@ -37,12 +37,12 @@ const documents = (stdout) =>
 test('--json prints a document per line until Ctrl-C, which is no error', async () => {
   const { adapter, env } = await start()
   const command = startCommand(['locks', '--watch', '0.1', '--json'], env)
-  await until('nothing is held', () => documents(command.told.stdout).length > 1)
-  assert.deepEqual(documents(command.told.stdout)[0], [])
+  await until('nothing is held', () => documents(command.output.stdout).length > 1)
+  assert.deepEqual(documents(command.output.stdout)[0], [])
   const lock = await adapter.acquire('seen', HOUR, 'me')
-  await until('the lock shows', () => documents(command.told.stdout).at(-1)[0]?.key === 'seen')
+  await until('the lock shows', () => documents(command.output.stdout).at(-1)[0]?.key === 'seen')
   await lock?.release()
-  await until('its release shows', () => documents(command.told.stdout).at(-1).length === 0)
+  await until('its release shows', () => documents(command.output.stdout).at(-1).length === 0)
   command.child.kill('SIGINT')
   const { code, signal, stderr } = await command.ended
   assert.deepEqual([code, signal, stderr], [0, null, ''])
@@ -52,7 +52,7 @@ test('to a pipe, tables are printed one after the other', async () => {
   const { adapter, env } = await start()
   await adapter.acquire('k', HOUR, 'me')
   const command = startCommand(['locks', '-w', '0.1'], env)
-  await until('three tables', () => command.told.stdout.split('KEY ').length > 3)
+  await until('three tables', () => command.output.stdout.split('KEY ').length > 3)
   command.child.kill('SIGTERM')
   const { code, stdout } = await command.ended
   assert.equal(code, 0)
@@ -64,9 +64,9 @@ test('on a terminal: redraws in place, highlights changes, restores the terminal
   const { adapter, env } = await start()
   await adapter.recordFailure('payments', 3)
   const command = startOnTerminal(['circuits', '--watch', '0.1'], env)
-  const frames = () => command.told.stdout.split('\x1b[H').slice(1)
+  const frames = () => command.output.stdout.split('\x1b[H').slice(1)
   await until('two frames', () => frames().length > 2)
-  assert.ok(command.told.stdout.startsWith(ENTER))
+  assert.ok(command.output.stdout.startsWith(ENTER))
   // A growing age is not a change.
   for (const frame of frames()) assert.ok(!frame.includes(INVERSE), frame)
   await adapter.recordFailure('payments', 2)
@@ -86,7 +86,7 @@ test('if there are more rows than fit the terminal, it prints how many', { skip:
   const { adapter, env } = await start()
   await Promise.all(Array.from({ length: 30 }, (_, n) => adapter.acquire(`k${n}`, HOUR, 'me')))
   const command = startOnTerminal(['locks', '--watch=0.1'], env, { rows: 10, columns: 40 })
-  await until('a frame', () => command.told.stdout.split('\x1b[H').length > 2)
+  await until('a frame', () => command.output.stdout.split('\x1b[H').length > 2)
   command.type('\x03')
   const { stdout } = await command.ended
   const frame = stdout.split('\x1b[H')[1].split('\x1b[J')[0]
@@ -97,7 +97,7 @@ test('if there are more rows than fit the terminal, it prints how many', { skip:
 test('the terminal is restored if the command ends with an error', { skip: noTerminal }, async () => {
   const { db, adapter, env } = await start()
   const command = startOnTerminal(['locks', '--watch', '0.1'], env)
-  await until('a frame', () => command.told.stdout.includes('\x1b[H'))
+  await until('a frame', () => command.output.stdout.includes('\x1b[H'))
   await db.query('DROP TABLE go_goscope_locks')
   const { code, stdout } = await command.ended
   assert.equal(code, 1)
@@ -111,13 +111,13 @@ test('if the server becomes unreachable, it retries', async () => {
   await adapter.acquire('k', HOUR, 'me')
   const proxy = await startProxy(db.ownUrl)
   const command = startCommand(['locks', '--watch', '0.1', '--json'], { DATABASE_URL: proxy.url })
-  await until('a document', () => documents(command.told.stdout).length > 0)
+  await until('a document', () => documents(command.output.stdout).length > 0)
   proxy.refuse()
   proxy.cutAll()
-  await until('it says so', () => /ECONNRE\w+.*; trying again\n/.test(command.told.stderr))
-  const seen = documents(command.told.stdout).length
+  await until('it says so', () => /ECONNRE\w+.*; trying again\n/.test(command.output.stderr))
+  const seen = documents(command.output.stdout).length
   proxy.refuse(false)
-  await until('documents again', () => documents(command.told.stdout).length > seen + 1)
+  await until('documents again', () => documents(command.output.stdout).length > seen + 1)
   command.child.kill('SIGINT')
   const { code, stdout } = await command.ended
   assert.equal(code, 0)
@@ -129,7 +129,7 @@ test('on a terminal the last table stays, with the error above it', { skip: noTe
   await adapter.acquire('kept-in-sight', HOUR, 'me')
   const proxy = await startProxy(db.ownUrl)
   const command = startOnTerminal(['locks', '--watch', '0.1'], { DATABASE_URL: proxy.url }, { columns: 120 })
-  const frames = () => command.told.stdout.split('\x1b[H').slice(1)
+  const frames = () => command.output.stdout.split('\x1b[H').slice(1)
   await until('a frame', () => frames().length > 1)
   proxy.refuse()
   proxy.cutAll()
@@ -146,7 +146,7 @@ for (const name of ['status', 'checkpoints', 'cache', 'doctor']) {
   test(`${name} can be watched, too`, async () => {
     const { env } = await start()
     const command = startCommand([name, '--watch', '0.1', '--json'], env)
-    await until('two documents', () => documents(command.told.stdout).length > 1)
+    await until('two documents', () => documents(command.output.stdout).length > 1)
     command.child.kill('SIGINT')
     assert.equal((await command.ended).code, 0)
   })

@@ -44,11 +44,11 @@ const fs = require('node:fs')
 const { Pool } = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const config = { host: '127.0.0.1', port: 1, user: 'x' }
-const told = ({ code, errno, syscall }) => ({ code, errno, syscall })
+const fieldsOf = ({ code, errno, syscall }) => ({ code, errno, syscall })
 async function main() {
   const adapter = new PostgresAdapter(new Pool(config))
   const pool = new Pool(config)
-  const both = () => Promise.all([pool.query('SELECT 1').catch(told), adapter.has('x').catch(told)])
+  const both = () => Promise.all([pool.query('SELECT 1').catch(fieldsOf), adapter.has('x').catch(fieldsOf)])
   const before = await both()
   const open = []
   try { for (;;) open.push(fs.openSync('/dev/null')) } catch {}

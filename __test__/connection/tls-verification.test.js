@@ -151,7 +151,7 @@ test('NODE_EXTRA_CA_CERTS and NODE_TLS_REJECT_UNAUTHORIZED', async () => {
   const script = `
     const { PostgresAdapter } = require('goscope-postgres')
     const adapter = new PostgresAdapter({ ...JSON.parse(process.argv[1]), ssl: true })
-    adapter.has('x').then(() => 'accepted', ({ code }) => code).then((told) => { console.log(told); return adapter.disconnect() })`
+    adapter.has('x').then(() => 'accepted', ({ code }) => code).then((outcome) => { console.log(outcome); return adapter.disconnect() })`
   const run = (/** @type {NodeJS.ProcessEnv} */ env) =>
     execFileSync(process.execPath, ['-e', script, JSON.stringify(server.config)], {
       cwd: path.join(__dirname, '../..'),

@@ -286,5 +286,5 @@ test('a generated owner whose acquire fails because of a silent peer holds nothi
     route.proxy.refuse(false)
     await until('the end of the orphan', async () => (await standing(db, key)) === '[]')
   }
-  figures.report('locks taken for callers who were told of a failure, all given back')
+  figures.report('locks taken for callers whose call had failed, all given back')
 })

@@ -124,16 +124,17 @@ test('failures counted in one batch: all calls resolve or none, and each failure
     figures.operations += calls.length
     figures.faults++
     /** @type {number[]} */
-    const told = []
+    const received = []
     for (const one of outcomes) {
-      if (one.status === 'fulfilled') told.push(one.value)
+      if (one.status === 'fulfilled') received.push(one.value)
       else figures.error(one.reason, 'recordFailure')
     }
     const count = (await circuits.getState(key))?.failureCount ?? 0
-    if (new Set(told).size !== told.length) figures.violation(`${key}: received ${told}`)
-    if (told.some((n, at) => at > 0 && n <= told[at - 1])) figures.violation(`${key}: out of order, ${told}`)
-    if (count < told.length + 1 || count > calls.length + 1)
-      figures.violation(`${key}: ${count} of ${told.length} received`)
+    if (new Set(received).size !== received.length) figures.violation(`${key}: received ${received}`)
+    if (received.some((n, at) => at > 0 && n <= received[at - 1]))
+      figures.violation(`${key}: out of order, ${received}`)
+    if (count < received.length + 1 || count > calls.length + 1)
+      figures.violation(`${key}: ${count} of ${received.length} received`)
   }
   await circuits.disconnect()
   figures.report('failures of one breaker counted together')

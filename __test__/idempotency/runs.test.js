@@ -173,9 +173,9 @@ test('one of several processes runs the work, and all get its result', async () 
   await witness
   const keys = Array.from({ length: 5 }, (_, n) => `together${n}`)
   const options = { ttl: 600_000, claimTtl: 600_000, fingerprint: 'f' }
-  const told = await inTime('the results', inProcesses(5, 'runOnce', { url: db.url, keys, each: 3, ms: 300, options }))
+  const given = await inTime('the results', inProcesses(5, 'runOnce', { url: db.url, keys, each: 3, ms: 300, options }))
   for (const key of keys) assert.equal(await runs(key), 1)
-  for (const other of told) assert.deepStrictEqual(other, told[0])
+  for (const other of given) assert.deepStrictEqual(other, given[0])
 })
 
 test('work that takes longer than claimTtl is not run again', async () => {
@@ -199,10 +199,10 @@ test('the claim of a process that is killed lasts for claimTtl; then another pro
   const since = await db.clock()
   for (const other of others) other.start()
   killed.kill()
-  const told = await inTime('the results', Promise.all(others.map((other) => other.result)))
+  const given = await inTime('the results', Promise.all(others.map((other) => other.result)))
   assert.equal(await runs('killed'), 2)
-  for (const each of told.flat()) assert.deepStrictEqual(each, told[0][0])
-  assert.notEqual(told[0][0].by, 1)
+  for (const each of given.flat()) assert.deepStrictEqual(each, given[0][0])
+  assert.notEqual(given[0][0].by, 1)
   // It was renewed at two thirds at the earliest, and no other process ran the work before it ended.
   const [{ stored }] = await db.query(
     `SELECT (extract(epoch FROM created_at) * 1e3)::float8 AS stored FROM ${TABLE} WHERE key = 'killed'`,
@@ -224,12 +224,12 @@ test('with processes that are killed repeatedly, the work of each key is complet
     for (const worker of doomed) worker.kill()
     await Promise.all(doomed.map((worker) => worker.exited))
   }
-  const told = await inTime('the results', inProcesses(3, 'runOnce', { ...input, ms: 100 }))
-  for (const other of told) assert.deepStrictEqual(other, told[0])
+  const given = await inTime('the results', inProcesses(3, 'runOnce', { ...input, ms: 100 }))
+  for (const other of given) assert.deepStrictEqual(other, given[0])
   const rows = await db.query(`SELECT key, value->>'id' AS id FROM ${TABLE} WHERE key = ANY ($1) ORDER BY key`, [keys])
   assert.deepStrictEqual(
     rows.map(({ id }) => Number(id)),
-    told[0].map((/** @type {any} */ value) => value.id),
+    given[0].map((/** @type {any} */ value) => value.id),
   )
   // No process ran it after that.
   for (const { key, id } of rows) {

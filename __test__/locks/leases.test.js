@@ -39,9 +39,9 @@ const untilLost = (lease) => until('the signal', () => lease.signal.aborted && /
 test('a lease has its key, its owner, and an expiresAt that follows extensions', async () => {
   const adapter = await makeAdapter()
   const before = Date.now()
-  const lease = await adapter.acquire('told', 60_000, 'me')
+  const lease = await adapter.acquire('given', 60_000, 'me')
   assert.ok(lease)
-  assert.deepEqual([lease.key, lease.owner], ['told', 'me'])
+  assert.deepEqual([lease.key, lease.owner], ['given', 'me'])
   // Counted from before the request. So at the time of the response it is at most the length of the lease ahead.
   assert.ok(lease.expiresAt >= before + 60_000 - 1 && lease.expiresAt <= Date.now() + 60_000, `${lease.expiresAt}`)
   assert.equal(await lease.extend(10_000), true)

@@ -196,8 +196,8 @@ test('8 processes, one of them with a hook behind a pooler, 4 locks, and everyth
 
 test('processes whose clocks are five minutes fast or slow took part', { skip: withoutFaketime }, () => {
   for (const clock of ['+5m', '-5m', 'right']) assert.ok((grantsByClock.get(clock) ?? 0) > 0, `none with ${clock}`)
-  const told = [...grantsByClock].map(([clock, grants]) => `${clock} ${grants}`)
-  console.log(`# figure: locks granted by the clock of the process: ${told.join(', ')}`)
+  const summary = [...grantsByClock].map(([clock, grants]) => `${clock} ${grants}`)
+  console.log(`# figure: locks granted by the clock of the process: ${summary.join(', ')}`)
 })
 
 /**
@@ -234,7 +234,7 @@ async function broken(specs, meddle) {
 }
 
 /** @param {Awaited<ReturnType<typeof broken>>} found */
-const told = ({ operations, found, kinds }) =>
+const summary = ({ operations, found, kinds }) =>
   `${found} planted violations found in ${operations} calls (${Object.entries(kinds).map(([kind, n]) => `${kind} ${n}`)})`
 
 test('planted for real: another session deletes rows of live locks', { skip }, async () => {
@@ -246,8 +246,8 @@ test('planted for real: another session deletes rows of live locks', { skip }, a
     () => client.query('DELETE FROM go_goscope_locks'),
   )
   await client.end()
-  console.log(`# note: rows deleted: ${told(seen)}`)
-  assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, told(seen))
+  console.log(`# note: rows deleted: ${summary(seen)}`)
+  assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, summary(seen))
 })
 
 test('planted for real: an extension that arrives late shortens leases', { skip }, async () => {
@@ -261,8 +261,8 @@ test('planted for real: an extension that arrives late shortens leases', { skip 
     () => client.query(late),
   )
   await client.end()
-  console.log(`# note: leases cut short: ${told(seen)}`)
-  assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, told(seen))
+  console.log(`# note: leases cut short: ${summary(seen)}`)
+  assert.ok(seen.kinds.overlap > 0 && seen.kinds.lost > 0, summary(seen))
 })
 
 test('planted for real: an acquisition that arrives late holds a lock that was released', { skip }, async () => {
@@ -281,8 +281,8 @@ test('planted for real: an acquisition that arrives late holds a lock that was r
   const seen = await broken(Array.from({ length: 6 }, () => ({ url })))
   await client.query("DROP FUNCTION take_late CASCADE; DELETE FROM go_goscope_locks WHERE owner = 'late'")
   await client.end()
-  console.log(`# note: locks taken behind a release: ${told(seen)}`)
-  assert.ok(seen.kinds.phantom > 0, told(seen))
+  console.log(`# note: locks taken behind a release: ${summary(seen)}`)
+  assert.ok(seen.kinds.phantom > 0, summary(seen))
 })
 
 test("planted for real: a lock that trusts its client's clock", { skip: withoutFaketime }, async () => {
@@ -293,6 +293,6 @@ test("planted for real: a lock that trusts its client's clock", { skip: withoutF
     return [0, 1].map(() => ({ url, naive, env, options: { options: '-c TimeZone=UTC' } }))
   })
   const seen = await broken(specs)
-  console.log(`# note: the pg-based reference with clocks five minutes off: ${told(seen)}`)
-  assert.ok(seen.kinds.overlap > 0, told(seen))
+  console.log(`# note: the pg-based reference with clocks five minutes off: ${summary(seen)}`)
+  assert.ok(seen.kinds.overlap > 0, summary(seen))
 })

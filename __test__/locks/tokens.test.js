@@ -119,9 +119,9 @@ test('many processes acquire, lose, free and abandon the same locks: each token 
   await db.query(SLOW_INSERTS)
   await db.query(WITNESS)
   const keys = ['a', 'b', 'c']
-  const told = await inProcesses(6, 'drawTokens', { url: db.url, keys, ms: extent(5_000, 2_500) })
+  const results = await inProcesses(6, 'drawTokens', { url: db.url, keys, ms: extent(5_000, 2_500) })
   const { writes, ...seen } = await judge((sql) => db.query(sql))
-  const refused = told.reduce((sum, each) => sum + each.refused, 0)
+  const refused = results.reduce((sum, each) => sum + each.refused, 0)
   console.log(`# figure: ${writes} writes under a token in the order of their tokens, ${refused} stale ones refused`)
   assert.deepEqual(seen, { keys: 3, processes: 6 })
   assert.ok(writes > 50, `${writes} writes`)

@@ -85,8 +85,8 @@ test('a release sends a notification only if there is a waiter', async () => {
   await client.connect()
   await client.query('LISTEN go_goscope')
   /** @type {string[]} */
-  const told = []
-  client.on('notification', ({ payload }) => told.push(payload ?? ''))
+  const received = []
+  client.on('notification', ({ payload }) => received.push(payload ?? ''))
   for (let n = 0; n < 10; n++) await (await adapter.lock('unmarked', TTL)).release()
   const first = await adapter.acquire('marked', 600_000)
   const next = other.lock('marked', TTL)
@@ -98,8 +98,8 @@ test('a release sends a notification only if there is a waiter', async () => {
   assert.deepEqual(await db.query('SELECT FROM go_goscope_locks WHERE has_waiters'), [])
   await second.release()
   await client.query("NOTIFY go_goscope, 'the last'")
-  await until('the last', () => told.at(-1) === 'the last')
-  assert.deepEqual(told, ['public.go_goscope_locks:lock:marked', 'the last'])
+  await until('the last', () => received.at(-1) === 'the last')
+  assert.deepEqual(received, ['public.go_goscope_locks:lock:marked', 'the last'])
   await client.end()
 })
 

@@ -239,8 +239,8 @@ test('a blocked call is in flight, its pipeline is blocked, and its latency incl
   assert.equal(latency.count, 3)
   assert.ok(latency.sum >= 2 * held, `${latency.sum} ms in all, two of them held for ${held} ms`)
   for (const q of [0.5, 1]) {
-    const told = quantile(latency, q)
-    assert.ok(told >= held * 0.8 && told <= all * 1.25, `${told} ms at ${q}, between ${held} and ${all} ms`)
+    const reported = quantile(latency, q)
+    assert.ok(reported >= held * 0.8 && reported <= all * 1.25, `${reported} ms at ${q}, between ${held} and ${all} ms`)
   }
   await until('the pipelines end', () => adapter.metrics().pipelines.active === 0)
 })
@@ -261,8 +261,8 @@ test('latencies are those that callers see, without the wait for the event loop'
   assert.ok(latency.sum - before >= sum(seen) / 10)
   const median = Number(seen.sort((a, b) => a - b)[150])
   // A bucket is a quarter wide, and the first call opened the connection.
-  const told = quantile(latency, 0.5)
-  assert.ok(told <= median * 1.3 && told >= median / 10, `${told} ms reported, ${median} ms seen`)
+  const reported = quantile(latency, 0.5)
+  assert.ok(reported <= median * 1.3 && reported >= median / 10, `${reported} ms reported, ${median} ms seen`)
 })
 
 test('counters only increase, and are consistent at any moment', async () => {
@@ -330,7 +330,7 @@ test('each worker thread has its own counts', async () => {
       parentPort.postMessage(adapter.metrics())
       await adapter.disconnect()
     })()`
-  const told = await Promise.all(
+  const reported = await Promise.all(
     [30, 40, 50].map(
       (calls) =>
         new Promise((resolve, reject) => {
@@ -339,8 +339,8 @@ test('each worker thread has its own counts', async () => {
         }),
     ),
   )
-  for (const metrics of told) assertWhole(metrics)
-  assert.deepEqual(told.map(callsOf), [{ 'cache.get': 30 }, { 'cache.get': 40 }, { 'cache.get': 50 }])
+  for (const metrics of reported) assertWhole(metrics)
+  assert.deepEqual(reported.map(callsOf), [{ 'cache.get': 30 }, { 'cache.get': 40 }, { 'cache.get': 50 }])
 })
 
 test('the names under which native code counts are among the operations', () => {

@@ -118,7 +118,7 @@ test('the metrics agree with those of the adapter', async () => {
   await until('the pool is idle', () => adapter.metrics().pipelines.active === 0)
   await meters.forceFlush()
   await meters.shutdown()
-  const told = adapter.metrics()
+  const reported = adapter.metrics()
   const exported =
     metrics
       .getMetrics()
@@ -128,9 +128,9 @@ test('the metrics agree with those of the adapter', async () => {
   const points = (name) => exported.find(({ descriptor }) => descriptor.name === name)?.dataPoints ?? []
   const values = (/** @type {string} */ name) => points(name).map(({ value }) => value)
 
-  assert.deepEqual(values('db.client.connection.count'), [told.pool.idle, told.pool.open - told.pool.idle])
+  assert.deepEqual(values('db.client.connection.count'), [reported.pool.idle, reported.pool.open - reported.pool.idle])
   assert.deepEqual(values('db.client.connection.max'), [5])
-  assert.deepEqual(values('goscope.statements'), [told.statements.count])
+  assert.deepEqual(values('goscope.statements'), [reported.statements.count])
   assert.deepEqual(points('goscope.failures')[0]?.attributes, {
     'db.client.connection.pool.name': 'mine',
     'db.operation.name': 'cache.set',
@@ -151,6 +151,6 @@ test('the metrics agree with those of the adapter', async () => {
       value.count,
     )
   }
-  const gets = Number(told.operations['cache.get']?.latency.sum)
+  const gets = Number(reported.operations['cache.get']?.latency.sum)
   assert.ok(Math.abs(durations[0].value.sum - gets / 1000) < 1e-9, 'in seconds')
 })

@@ -15,7 +15,7 @@ const { runScript } = require('../support/script.js')
 
 const database = useDatabase()
 
-/** @typedef {{ event: string, context: import('goscope-postgres').TraceContext }} Told */
+/** @typedef {{ event: string, context: import('goscope-postgres').TraceContext }} Received */
 
 const EVENTS = /** @type {const} */ (['start', 'end', 'asyncStart', 'asyncEnd', 'error'])
 
@@ -32,11 +32,11 @@ afterEach(() => {
  * @param {readonly (typeof EVENTS)[number][]} [events]
  */
 function listen(of = operations, events = EVENTS) {
-  /** @type {Told[]} */
-  const told = []
+  /** @type {Received[]} */
+  const received = []
   const subscriptions = of.flatMap((operation) =>
     events.map((event) => {
-      const on = (/** @type {any} */ context) => void told.push({ event, context })
+      const on = (/** @type {any} */ context) => void received.push({ event, context })
       const name = `tracing:goscope-postgres:${operation}:${event}`
       channel(name).subscribe(on)
       return () => void channel(name).unsubscribe(on)
@@ -46,10 +46,10 @@ function listen(of = operations, events = EVENTS) {
     for (const end of subscriptions.splice(0)) end()
   }
   undo.push(stop)
-  return { told, stop }
+  return { received, stop }
 }
 
-const eventsOf = (/** @type {Told[]} */ told) => told.map(({ event }) => event)
+const eventsOf = (/** @type {Received[]} */ received) => received.map(({ event }) => event)
 
 test('every operation publishes its start and its outcome, once for each call', async () => {
   const on = adaptersOn((await database).pool())
@@ -58,13 +58,13 @@ test('every operation publishes its start and its outcome, once for each call', 
     const key = `key ${n}`
     await seed?.(on, key)
     const call = await ready(on, key)
-    const { told, stop } = listen()
+    const { received, stop } = listen()
     const promise = call()
-    assert.deepEqual(eventsOf(told), ['start', 'end'], name)
-    const [first] = told
+    assert.deepEqual(eventsOf(received), ['start', 'end'], name)
+    const [first] = received
     await promise
-    assert.deepEqual(eventsOf(told), ['start', 'end', 'asyncStart', 'asyncEnd'], name)
-    for (const { context } of told) assert.equal(context, first?.context, name)
+    assert.deepEqual(eventsOf(received), ['start', 'end', 'asyncStart', 'asyncEnd'], name)
+    for (const { context } of received) assert.equal(context, first?.context, name)
     assert.equal(first?.context.operation, operation, name)
     stop()
   }
@@ -76,11 +76,11 @@ test('each method of lib/operations.js has a call in support/operations.js', () 
 
 test('a composed call is published; the calls that it makes are not', async () => {
   const on = adaptersOn((await database).pool())
-  const { told } = listen(operations, ['start'])
+  const { received } = listen(operations, ['start'])
   assert.equal(await on.main.getOrSet('made', () => 1), 1)
   assert.equal(await on.results.run('made', () => 1), 1)
   assert.deepEqual(
-    told.map(({ context }) => context.operation),
+    received.map(({ context }) => context.operation),
     ['cache.getOrSet', 'idempotency.run'],
   )
 })
@@ -88,7 +88,7 @@ test('a composed call is published; the calls that it makes are not', async () =
 test('connect, close and disconnect are published, too', async () => {
   const pool = (await database).pool()
   const main = new PostgresAdapter(pool)
-  const { told } = listen()
+  const { received } = listen()
   await Promise.all([
     main.connect(),
     new PostgresCacheAdapter(pool).initialize(),
@@ -97,7 +97,7 @@ test('connect, close and disconnect are published, too', async () => {
   await main.ping()
   await main.close()
   await main.disconnect()
-  const started = told.filter(({ event }) => event === 'asyncEnd').map(({ context }) => context.operation)
+  const started = received.filter(({ event }) => event === 'asyncEnd').map(({ context }) => context.operation)
   assert.deepEqual(started, ['connect', 'connect', 'connect', 'ping', 'close', 'disconnect'])
 })
 
@@ -134,7 +134,7 @@ test('traced methods keep their name, length and property attributes', () => {
 test('the context names the operation, the key and the server, and contains no values or prefixes', async () => {
   const { url, name } = await database
   const adapter = new PostgresAdapter((await database).pool(), { keyPrefix: 'hidden:' })
-  const { told } = listen(operations, ['start'])
+  const { received } = listen(operations, ['start'])
   const handle = await adapter.acquire('a lock', 60_000, 'secret owner')
   await handle?.release()
   await adapter.set('a key', 'secret value')
@@ -146,7 +146,7 @@ test('the context names the operation, the key and the server, and contains no v
   await adapter.list('a task')
   await adapter.clear()
   assert.deepEqual(
-    told.map(({ context: { operation, key } }) => [operation, key]),
+    received.map(({ context: { operation, key } }) => [operation, key]),
     [
       ['locks.acquire', 'a lock'],
       ['locks.release', 'a lock'],
@@ -162,15 +162,15 @@ test('the context names the operation, the key and the server, and contains no v
     ],
   )
   const { hostname, port } = new URL(url)
-  for (const { context } of told) {
+  for (const { context } of received) {
     const { operation: _, key: __, ...target } = context
     assert.deepEqual(target, { host: hostname, port: Number(port), database: name })
   }
-  assert.doesNotMatch(JSON.stringify(told), /secret|hidden/)
+  assert.doesNotMatch(JSON.stringify(received), /secret|hidden/)
 })
 
 test('host, port and database are published for every form of the first argument', async () => {
-  const { told } = listen(['cache.get'], ['start'])
+  const { received } = listen(['cache.get'], ['start'])
   const sources = [
     'postgres://me@127.0.0.1:1/app',
     'postgres://me@127.0.0.1:1,127.0.0.1:2/app',
@@ -179,26 +179,26 @@ test('host, port and database are published for every form of the first argument
     { host: '/no/such/folder', user: 'me', password: 'secret', database: 'app' },
   ]
   for (const source of sources) await assert.rejects(new PostgresAdapter(source).get('a'))
-  const targets = told.map(({ context: { host, port, database } }) => [host, port, database])
+  const targets = received.map(({ context: { host, port, database } }) => [host, port, database])
   assert.deepEqual(targets, [
     ...Array.from({ length: 4 }, () => ['127.0.0.1', 1, 'app']),
     ['/no/such/folder', 5432, 'app'],
   ])
-  assert.doesNotMatch(JSON.stringify(told), /secret/)
+  assert.doesNotMatch(JSON.stringify(received), /secret/)
 })
 
 test('a failure is published with the same error that the caller gets', async () => {
   const adapter = new PostgresAdapter({ host: '127.0.0.1', port: 1 })
-  const { told } = listen()
+  const { received } = listen()
   const error = await adapter.get('a').catch((error) => error)
   assert.equal(error.code, 'ECONNREFUSED')
-  assert.deepEqual(eventsOf(told), ['start', 'end', 'error', 'asyncStart', 'asyncEnd'])
-  for (const { context } of told) assert.equal(context.error, error)
+  assert.deepEqual(eventsOf(received), ['start', 'end', 'error', 'asyncStart', 'asyncEnd'])
+  for (const { context } of received) assert.equal(context.error, error)
 })
 
 test('an invalid argument is published as well, and nothing is thrown', async () => {
   const adapter = new PostgresAdapter((await database).pool())
-  const { told } = listen()
+  const { received } = listen()
   const calls = [
     adapter.get(/** @type {any} */ ({})),
     adapter.save(/** @type {any} */ (undefined)),
@@ -206,9 +206,9 @@ test('an invalid argument is published as well, and nothing is thrown', async ()
     new PostgresCacheAdapter((await database).pool()).keys(/** @type {any} */ ({})),
   ]
   for (const call of calls) await assert.rejects(call, { code: /^ERR_/ })
-  const errors = told.filter(({ event }) => event === 'error').map(({ context }) => context.operation)
+  const errors = received.filter(({ event }) => event === 'error').map(({ context }) => context.operation)
   assert.deepEqual(errors, ['cache.get', 'checkpoints.save', 'locks.acquire', 'cache.keys'])
-  assert.ok(told.every(({ context }) => context.key === undefined || context.key === 'a'))
+  assert.ok(received.every(({ context }) => context.key === undefined || context.key === 'a'))
 })
 
 test('an argument whose getter throws rejects the call as without tracing', async () => {
@@ -227,14 +227,14 @@ test('an argument whose getter throws rejects the call as without tracing', asyn
 test('Node’s own TracingChannel receives the events, and each event can be subscribed to alone', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   for (const event of EVENTS) {
-    const { told, stop } = listen(['cache.get'], [event])
+    const { received, stop } = listen(['cache.get'], [event])
     await adapter.get('a')
     await adapter.get(/** @type {any} */ ({})).catch(() => {})
-    const { length } = told
+    const { length } = received
     assert.equal(length, event === 'error' ? 1 : 2, event)
     stop()
     await adapter.get('a')
-    assert.equal(told.length, length, 'no event after the end of the subscription')
+    assert.equal(received.length, length, 'no event after the end of the subscription')
   }
   /** @type {string[]} */
   const heard = []
@@ -263,7 +263,7 @@ test('a store that is bound to the start channel is active in application code t
 
 test('a traced call has the same value, promise, error and stack', async () => {
   const adapter = new PostgresAdapter((await database).pool())
-  const { told } = listen()
+  const { received } = listen()
   await adapter.set('a', { n: 1 })
   const promise = adapter.get('a')
   assert.equal(Object.getPrototypeOf(promise), Promise.prototype)
@@ -281,7 +281,7 @@ test('a traced call has the same value, promise, error and stack', async () => {
   const error = await whoCalls().catch((error) => error)
   assert.equal(error.code, '22P05')
   assert.match(error.stack, /whoCalls/)
-  assert.ok(told.length > 0)
+  assert.ok(received.length > 0)
 })
 
 test('without subscribers, an error’s stack leads to the caller and does not contain tracing.js', async () => {
@@ -296,13 +296,13 @@ test('without subscribers, an error’s stack leads to the caller and does not c
 
 test('concurrent calls have a context each', async () => {
   const adapter = new PostgresAdapter((await database).pool())
-  const { told } = listen(['cache.get'])
+  const { received } = listen(['cache.get'])
   await Promise.all(Array.from({ length: 300 }, (_, n) => adapter.get(`k${n}`)))
   /** @type {Map<object, string[]>} */
   const calls = new Map()
-  for (const { event, context } of told) calls.set(context, [...(calls.get(context) ?? []), event])
+  for (const { event, context } of received) calls.set(context, [...(calls.get(context) ?? []), event])
   assert.equal(calls.size, 300)
-  assert.equal(new Set(told.map(({ context }) => context.key)).size, 300)
+  assert.equal(new Set(received.map(({ context }) => context.key)).size, 300)
   for (const events of calls.values()) assert.deepEqual(events, ['start', 'end', 'asyncStart', 'asyncEnd'])
 })
 

@@ -139,7 +139,7 @@ test('cluster: the primary and its workers use the package, each with connection
     cluster.setupPrimary({ exec: require('node:path').resolve('__test__/support/counting.js'), execArgv: [], args: [url, 'cluster', '20'] })
     const workers = Array.from({ length: 3 }, () => cluster.fork())
     await Promise.all(workers.map((worker) => new Promise((resolve) => {
-      worker.on('message', (told) => counts.push(...told)).process.once('close', resolve)
+      worker.on('message', (received) => counts.push(...received)).process.once('close', resolve)
     })))
     counts.push(await adapter.recordFailure('cluster', 1e6))
     say(counts.sort((a, b) => a - b))
@@ -161,8 +161,8 @@ test('fork: children of a process with calls in flight, some of them killed', as
     const child = (rounds) => fork('__test__/support/counting.js', [url, 'fork', String(rounds)])
     const kept = Array.from({ length: 2 }, () => child(20))
     const killed = Array.from({ length: 2 }, () => child(1e9))
-    const told = kept.map((each) => new Promise((resolve) => each.once('message', resolve)))
-    const counts = (await Promise.all([...told, ...own])).flat()
+    const received = kept.map((each) => new Promise((resolve) => each.once('message', resolve)))
+    const counts = (await Promise.all([...received, ...own])).flat()
     for (const each of killed) {
       const ended = new Promise((resolve) => each.once('exit', resolve))
       each.kill('SIGKILL')

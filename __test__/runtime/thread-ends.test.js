@@ -37,7 +37,7 @@ const AT_HAND = `
       ;(async () => {\${body}})()\`
     const worker = new Worker(code, { eval: true, workerData: url })
     worker.ended = new Promise((resolve) => worker.once('exit', resolve))
-    worker.told = new Promise((resolve) => worker.once('message', resolve))
+    worker.received = new Promise((resolve) => worker.once('message', resolve))
     worker.on('error', (error) => { console.error(error); process.exit(99) })
     return worker
   }
@@ -76,7 +76,7 @@ for (const [life, body] of Object.entries(LIVES)) {
       let rounds = 0
       for (; rounds < input.rounds; rounds++) {
         const threads = [thread(input.body), thread(input.body)]
-        await Promise.all(threads.map(({ told }) => told))
+        await Promise.all(threads.map(({ received }) => received))
         const own = adapter.set('own', rounds)
         await sleep((rounds % 10) * 7)
         await Promise.all(threads.map((each) => each.terminate()))

@@ -73,9 +73,9 @@ async function getOrSet(input) {
   const cache = cacheOf(input)
   const ask = (/** @type {string} */ key) =>
     outcome(cache.getOrSet(key, () => witnessed(pool, input, key), input.options))
-  const told = await Promise.all(input.keys.flatMap((key) => Array.from({ length: input.each }, () => ask(key))))
+  const results = await Promise.all(input.keys.flatMap((key) => Array.from({ length: input.each }, () => ask(key))))
   while (input.old !== undefined && (await cache.getMany(input.keys)).includes(input.old)) await sleep(20)
-  return told
+  return results
 }
 
 /** Runs some work several times at once. */

@@ -70,19 +70,19 @@ function startOnTerminal(args, env = {}, { columns = 80, rows = 24 } = {}) {
  * @param {string} [input]
  */
 function follow(child, input) {
-  const told = { stdout: '', stderr: '' }
-  child.stdout?.setEncoding('utf8').on('data', (data) => (told.stdout += data))
-  child.stderr?.setEncoding('utf8').on('data', (data) => (told.stderr += data))
+  const output = { stdout: '', stderr: '' }
+  child.stdout?.setEncoding('utf8').on('data', (data) => (output.stdout += data))
+  child.stderr?.setEncoding('utf8').on('data', (data) => (output.stderr += data))
   if (input !== undefined) child.stdin?.end(input)
   const impatience = setTimeout(() => child.kill('SIGKILL'), LIFETIME_MS)
   /** @type {Promise<Ended>} */
   const ended = new Promise((resolve) =>
     child.once('close', (code, signal) => {
       clearTimeout(impatience)
-      resolve({ code, signal, ...told })
+      resolve({ code, signal, ...output })
     }),
   )
-  return { child, ended, told }
+  return { child, ended, output }
 }
 
 module.exports = { noTerminal, runCommand, startCommand, startOnTerminal }

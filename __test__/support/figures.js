@@ -43,7 +43,7 @@ class Figures {
     const errors = [...this.#errors].sort(([a], [b]) => (a < b ? -1 : 1)).map(([code, n]) => `${code} ${n}`)
     const parts = [
       `${this.operations} operations, ${this.faults} faults, ${this.violations.length} violations`,
-      errors.length > 0 ? `told: ${errors.join(', ')}` : 'no error told',
+      errors.length > 0 ? `errors: ${errors.join(', ')}` : 'no error',
       ...(rest ? [rest] : []),
     ]
     console.log(`# figure: ${title}: ${parts.join('; ')}`)

@@ -22,8 +22,8 @@ class Load {
   /** @type {Promise<void>[]} */
   #loops = []
   /** What was acknowledged, and what was tried, by key. */
-  #counts = /** @type {Map<string, { told: number, tried: number }>} */ (new Map())
-  #values = /** @type {Map<string, { told: number, tried: number }>} */ (new Map())
+  #counts = /** @type {Map<string, { acknowledged: number, tried: number }>} */ (new Map())
+  #values = /** @type {Map<string, { acknowledged: number, tried: number }>} */ (new Map())
   #saved = /** @type {Set<string>} */ (new Set())
   #results = /** @type {Set<string>} */ (new Set())
   /** Set if the rows are removed by the test, so that only the errors are checked. */
@@ -88,16 +88,16 @@ class Load {
 
   /** @param {string} key */
   async #count(key) {
-    const count = this.#counts.get(key) ?? { told: 0, tried: 0 }
+    const count = this.#counts.get(key) ?? { acknowledged: 0, tried: 0 }
     this.#counts.set(key, count)
     count.tried++
     const done = await this.#do('recordFailure', () => this.on.main.recordFailure(key, 1e9))
     if (!done) return
     if (this.forgets) return
-    if (done.result <= count.told || done.result > count.tried) {
-      this.figures.violation(`recordFailure: ${done.result} after ${count.told}, the ${count.tried}th try`)
+    if (done.result <= count.acknowledged || done.result > count.tried) {
+      this.figures.violation(`recordFailure: ${done.result} after ${count.acknowledged}, the ${count.tried}th try`)
     }
-    count.told = done.result
+    count.acknowledged = done.result
   }
 
   /**
@@ -105,13 +105,13 @@ class Load {
    * @param {number} turn
    */
   async #store(key, turn) {
-    const value = this.#values.get(key) ?? { told: -1, tried: -1 }
+    const value = this.#values.get(key) ?? { acknowledged: -1, tried: -1 }
     this.#values.set(key, value)
     value.tried = turn
-    if (await this.#do('set', () => this.on.main.set(key, turn))) value.told = turn
+    if (await this.#do('set', () => this.on.main.set(key, turn))) value.acknowledged = turn
     const found = await this.#do('get', () => /** @type {Promise<number | null>} */ (this.on.main.get(key)))
-    if (found && !this.forgets && ((found.result ?? -1) < value.told || (found.result ?? -1) > turn)) {
-      this.figures.violation(`get: ${found.result}, where ${value.told} was acknowledged`)
+    if (found && !this.forgets && ((found.result ?? -1) < value.acknowledged || (found.result ?? -1) > turn)) {
+      this.figures.violation(`get: ${found.result}, where ${value.acknowledged} was acknowledged`)
     }
   }
 
@@ -168,13 +168,14 @@ class Load {
    */
   async verify(on) {
     const lost = (/** @type {string} */ what) => this.figures.violation(`acknowledged, and lost: ${what}`)
-    for (const [key, { told, tried }] of this.#counts) {
+    for (const [key, { acknowledged, tried }] of this.#counts) {
       const count = (await on.main.getState(key))?.failureCount ?? 0
-      if (count < told || count > tried) lost(`${key} counts ${count}, not between ${told} and ${tried}`)
+      if (count < acknowledged || count > tried)
+        lost(`${key} counts ${count}, not between ${acknowledged} and ${tried}`)
     }
-    for (const [key, { told, tried }] of this.#values) {
+    for (const [key, { acknowledged, tried }] of this.#values) {
       const value = /** @type {number} */ ((await on.main.get(key)) ?? -1)
-      if (value < told || value > tried) lost(`${key} is ${value}, not between ${told} and ${tried}`)
+      if (value < acknowledged || value > tried) lost(`${key} is ${value}, not between ${acknowledged} and ${tried}`)
     }
     const saved = await Promise.all([...this.#saved].map(async (id) => (await on.main.load(id)) !== undefined))
     const results = await Promise.all([...this.#results].map(async (name) => (await on.results.get(name)) !== null))

@@ -32,9 +32,9 @@ function startScript(url, body, { flags = [], input = {}, lifetime = LIFETIME_MS
     const until = async (condition) => { while (!(await condition())) await sleep(10) }
     ;(async () => { ${body} })()`
   const child = spawn(process.execPath, [...flags, '-e', code], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
-  const told = { stdout: '', stderr: '' }
-  child.stdout.on('data', (data) => (told.stdout += data))
-  child.stderr.on('data', (data) => (told.stderr += data))
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', (data) => (output.stdout += data))
+  child.stderr.on('data', (data) => (output.stderr += data))
   const kill = () => child.kill('SIGKILL')
   const impatience = setTimeout(kill, lifetime)
   // A process whose event loop is blocked does not notice that its parent no longer waits for it.
@@ -44,10 +44,10 @@ function startScript(url, body, { flags = [], input = {}, lifetime = LIFETIME_MS
     child.once('close', (code, signal) => {
       clearTimeout(impatience)
       process.off('exit', kill)
-      resolve({ code, signal, ...told, said: linesOf(told.stdout) })
+      resolve({ code, signal, ...output, said: linesOf(output.stdout) })
     }),
   )
-  return { child, ended, said: () => linesOf(told.stdout) }
+  return { child, ended, said: () => linesOf(output.stdout) }
 }
 
 /** @param {string} text */

@@ -42,14 +42,14 @@ async function checkRouting({ server }, given) {
       await session.close()
     }
   }
-  return [judge(ours, others)]
+  return [compare(ours, others)]
 }
 
 /**
  * @param {Identity[]} ours what our statements reach
  * @param {Identity[]} others what reads of other applications reach
  */
-function judge(ours, others) {
+function compare(ours, others) {
   const readOnly = ours.filter(({ isReadOnly }) => isReadOnly).length
   if (readOnly > 0) {
     const message = `${readOnly} of ${SESSIONS} sessions are on a server that takes no writes: locks fail there, and reads are old`

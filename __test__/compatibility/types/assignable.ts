@@ -234,7 +234,7 @@ export function seenFromOutside() {
   goscope.quantile(acquires, 0.99)
   // @ts-expect-error the names are fixed
   goscope.operations.push('mine')
-  // @ts-expect-error nothing secret is told
+  // @ts-expect-error nothing secret is there
   return [numbers, names, first, operation, none, context.value]
 }
 
@@ -281,7 +281,7 @@ export function wrongUses() {
     adapter.tryProbe('key'),
     // @ts-expect-error there is no such state
     adapter.subscribe('key', ({ state }) => state === 'ajar'),
-    // @ts-expect-error somebody is to be told
+    // @ts-expect-error a callback is required
     adapter.subscribe('key'),
     // @ts-expect-error not the type that was asked for
     adapter.get<string>('key').then((value: number) => value),
@@ -320,7 +320,7 @@ export function wrongUses() {
   ]
 }
 
-// Errors, told apart by their codes
+// Errors, distinguished by their codes
 
 export function errors(error: goscope.GoscopeError) {
   const code: goscope.ErrorCode = error.code
@@ -332,10 +332,10 @@ export function errors(error: goscope.GoscopeError) {
   return error.code === 'ERR_LOCK_WAIT_TIMEOUT' ? error.holder : code
 }
 
-export const told: goscope.BuildInfo = goscope.buildInfo
-export const targets: [string, string, readonly string[]] = [told.version, told.target, told.features]
-// @ts-expect-error what is told cannot be changed
-told.version = '0.0.0'
+export const info: goscope.BuildInfo = goscope.buildInfo
+export const targets: [string, string, readonly string[]] = [info.version, info.target, info.features]
+// @ts-expect-error it is read-only
+info.version = '0.0.0'
 
 // @ts-expect-error nothing else is exported
 export type { CacheMethods } from 'goscope-postgres'
