@@ -15,6 +15,8 @@ const { parseArgs } = require('node:util')
 const docs = path.join(__dirname, '..', 'docs')
 const built = path.join(docs, '.vitepress', 'dist')
 
+/** @typedef {'all' | 'failures'} Shown what is shown of the output of npm and VitePress */
+
 /** @type {Record<string, string>} */
 const TYPES = {
   '.css': 'text/css',
@@ -25,12 +27,16 @@ const TYPES = {
   '.woff2': 'font/woff2',
 }
 
-/** Installs what docs/package-lock.json names, unless that has been done. */
-function install() {
+/**
+ * Installs what docs/package-lock.json names, unless that has been done.
+ *
+ * @param {Shown} shown
+ */
+function install(shown) {
   const lock = fs.readFileSync(path.join(docs, 'package-lock.json'))
   const installed = path.join(docs, 'node_modules', '.installed-lock.json')
   if (fs.existsSync(installed) && fs.readFileSync(installed).equals(lock)) return
-  run('npm', ['ci', '--prefix', docs])
+  run('npm', ['ci', '--prefix', docs], shown)
   fs.writeFileSync(installed, lock)
 }
 
@@ -38,26 +44,28 @@ function install() {
  * @param {object} [options]
  * @param {string} [options.out] the folder that the site is written to
  * @param {string} [options.base] the path below which it is published
+ * @param {Shown} [options.shown]
  */
-function build({ out = built, base = process.env.DOCS_BASE ?? '/' } = {}) {
-  install()
+function build({ out = built, base = process.env.DOCS_BASE ?? '/', shown = 'all' } = {}) {
+  install(shown)
   const vitepress = path.join(docs, 'node_modules', 'vitepress', 'bin', 'vitepress.js')
-  run(process.execPath, [vitepress, 'build', docs, '--outDir', out], { DOCS_BASE: base })
+  run(process.execPath, [vitepress, 'build', docs, '--outDir', out], shown, { DOCS_BASE: base })
 }
 
 /**
  * @param {string} program
  * @param {string[]} args
+ * @param {Shown} shown
  * @param {Record<string, string>} [env]
  */
-function run(program, args, env = {}) {
-  const isScript = process.platform === 'win32' && program === 'npm'
-  const { status, error } = spawnSync(program, args, {
+function run(program, args, shown, env = {}) {
+  const { status, error, output } = spawnSync(program, args, {
     env: { ...process.env, ...env },
-    shell: isScript,
-    stdio: 'inherit',
+    shell: process.platform === 'win32' && program === 'npm',
+    stdio: shown === 'all' ? 'inherit' : 'pipe',
   })
-  if (status !== 0) throw error ?? new Error(`${[program, ...args].join(' ')} failed`)
+  if (status === 0) return
+  throw error ?? new Error(`${[program, ...args].join(' ')} failed\n${(output ?? []).filter(Boolean).join('')}`)
 }
 
 /**
@@ -102,4 +110,4 @@ if (require.main === module) {
   })
 }
 
-module.exports = { build, install, serve }
+module.exports = { build, docs, serve }

@@ -143,7 +143,7 @@ function navigation({ examples, reference }) {
       text: 'API reference',
       collapsed: true,
       items: [
-        { text: 'Overview', link: '/reference/goscope-postgres/' },
+        { text: 'Overview', link: '/reference/' },
         ...reference.map((category) => ({ ...category, collapsed: true })),
       ],
     },
@@ -164,7 +164,7 @@ function navigation({ examples, reference }) {
   ]
   const nav = [
     { text: 'Pages', link: '/' },
-    { text: 'API reference', link: '/reference/goscope-postgres/' },
+    { text: 'API reference', link: '/reference/' },
     { text: 'Changelog', link: '/project/changelog' },
   ]
   return { nav, sidebar }
