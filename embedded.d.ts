@@ -1,6 +1,10 @@
 /// <reference lib="esnext.disposable" />
 
-/** Options of {@link startPostgres}. */
+/**
+ * Options of {@link startPostgres}.
+ *
+ * @category Testing
+ */
 export interface StartPostgresOptions {
   /**
    * Server settings, as `postgresql.conf` names them. They win over the defaults here: TCP on 127.0.0.1 only, a socket
@@ -16,7 +20,11 @@ export interface StartPostgresOptions {
   package?: string | undefined
 }
 
-/** A running throwaway server. */
+/**
+ * A running throwaway server.
+ *
+ * @category Testing
+ */
 export interface EmbeddedPostgres {
   /** How to connect as its superuser, with a password drawn for this server: `postgresql://postgres:…@127.0.0.1:…/postgres`. */
   readonly url: string
@@ -44,6 +52,7 @@ export interface EmbeddedPostgres {
  * its folder is removed. It does not keep the process alive. As root it runs under another user (`postgres` or
  * `nobody`), since PostgreSQL will not run as root.
  *
+ * @category Testing
  * @throws Error `ERR_MODULE_NOT_FOUND` if the package is not installed or carries nothing for this platform
  * @throws Error with the end of the server's log in its message, if the server does not start
  * @example

@@ -3,9 +3,10 @@
 /**
  * Distributed locks, circuit-breaker state, a JSONB cache, checkpoints and idempotency on PostgreSQL.
  *
- * Rules for every method of every class here:
+ * Rules for every method that returns a promise:
  *
- * - It returns a promise and never throws synchronously. The promise resolves only after the server has committed.
+ * - It never throws synchronously. The promise of a write resolves only after the server has committed (the release of a
+ *   lease does not wait for the disk).
  * - All durations are milliseconds; all times are milliseconds since the epoch. The server's clock alone decides what
  *   has expired.
  * - Calls on one key through one `pg.Pool` take effect in the order in which they were made, awaited or not. `keys`, `stats`
@@ -25,6 +26,10 @@
  *   connection with `ERR_INVALID_ARG_VALUE`, naming the option.
  * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool", and after
  *   `close()` of an adapter, that adapter's calls reject with `ERR_ADAPTER_CLOSED`.
+ *
+ * Four members return no promise, and send no request before they return: `isConnected` and `metrics` read what this process
+ * knows, the groups of methods (`locks`, `circuits`, `cache`, `checkpoints`) are properties, and `subscribe` throws at once
+ * if an argument is bad or the pool has been ended. Constructors throw for a bad argument, too.
  *
  * A key or id is any string without U+0000, of any length, and so is an owner, without lone surrogates. A number or
  * bigint given to plain JavaScript is taken as its decimal text.
@@ -47,6 +52,8 @@ export * from './lib/types/tracing.js'
  *
  * Its `options` are read to open native connections to the same server, and its `end()` is called by `disconnect()`. It
  * is not queried. If the application ends it by itself, the native connections end with it.
+ *
+ * @category Connecting
  */
 export interface PgPool {
   /**
@@ -63,6 +70,8 @@ export interface PgPool {
 /**
  * The part of a `pg.Client` that this package uses. Its configuration is read, connected or not, and its `end()` is
  * called by `disconnect()`. It is not queried.
+ *
+ * @category Connecting
  */
 export interface PgClient {
   readonly host: string
@@ -74,6 +83,8 @@ export interface PgClient {
 /**
  * How to connect, with the names and defaults of `new pg.Pool`, for use without `pg`. Absent fields come from the PG*
  * environment variables. Times are milliseconds.
+ *
+ * @category Connecting
  */
 export interface PostgresConfig {
   /** `postgres://user:password@host:port/database?option=value`; its parts take precedence over the fields below. */
@@ -119,7 +130,11 @@ export interface PostgresConfig {
   onConnect?: ((client: ConnectClient) => void | Promise<void>) | undefined
 }
 
-/** A new connection, as connect hooks see it: the part of a pg client that they use. */
+/**
+ * A new connection, as connect hooks see it: the part of a pg client that they use.
+ *
+ * @category Connecting
+ */
 export interface ConnectClient {
   /** The server process of the session; null if a pooler shares it among clients. */
   readonly processID: number | null
@@ -144,18 +159,24 @@ export interface ConnectClient {
  * The database with the tables: the application's own `pg.Pool` or `pg.Client`, a pool that it has wrapped, a
  * connection string, a configuration, or nothing for `DATABASE_URL` or else the PG* environment variables. Adapters
  * on one pool or client share its connections; with any other form an adapter makes connections of its own.
+ *
+ * @category Connecting
  */
 export type PostgresSource = PgPool | PgClient | string | PostgresConfig
 
-/** A lock that was taken. Its methods may be called detached from it. */
+/**
+ * A lock that was taken. Its methods may be called detached from it.
+ *
+ * @category Locks
+ */
 export interface LockHandle {
   /**
-   * Releases the lock: deletes its row if it still belongs to this owner. If another owner has taken the lock over
+   * Releases this lock: deletes its row if it still belongs to this owner. If another owner has taken the lock over
    * since, that owner keeps it. Releasing twice is harmless.
    */
   release(): Promise<void>
   /**
-   * Moves the lease's end to the server's present plus `ttl`. That may also shorten it.
+   * Extends this lock's lease: moves its end to the server's present plus `ttl`. That may also shorten it.
    *
    * If the server cannot be reached, or cannot do it now, it retries for the rest of the lease.
    *
@@ -172,7 +193,11 @@ export interface LockHandle {
   isValid(): Promise<boolean>
 }
 
-/** Node's or the DOM's `AbortSignal`, whichever is declared. */
+/**
+ * Node's or the DOM's `AbortSignal`, whichever is declared.
+ *
+ * @category Locks
+ */
 export type LeaseSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
   ? Signal
   : { readonly aborted: boolean; readonly reason: unknown }
@@ -182,6 +207,7 @@ export type LeaseSignal = typeof globalThis extends { AbortSignal: { prototype: 
  * be called detached from it. The times that it reports are estimates of this process, on the safe side: the lease is
  * counted from before the request for it was sent.
  *
+ * @category Locks
  * @example
  * ```ts
  * await using lease = await adapter.lock('invoices', { ttl: 30_000 })
@@ -234,7 +260,11 @@ export interface Lease extends LockHandle {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Options of {@link PostgresAdapter.lock}. */
+/**
+ * Options of {@link PostgresAdapter.lock}.
+ *
+ * @category Locks
+ */
 export interface LockOptions {
   /** The lease's length in ms; positive and finite. Default: the adapter's `defaultLockTTL`. */
   ttl?: number | undefined
@@ -257,14 +287,22 @@ export interface LockOptions {
   onReleaseError?: 'ignore' | 'throw' | undefined
 }
 
-/** The holder of a lock. */
+/**
+ * The holder of a lock.
+ *
+ * @category Locks
+ */
 export interface LockHolder {
   owner: string
   /** When the lease ends unless it is extended, in ms since the epoch by the server's clock. */
   expiresAt: number
 }
 
-/** A circuit breaker's state as it is stored. */
+/**
+ * A circuit breaker's state as it is stored.
+ *
+ * @category Circuit breakers
+ */
 export interface CircuitBreakerPersistedState {
   /** `'closed'` lets calls through, `'open'` does not, `'half-open'` tries. */
   state: 'closed' | 'open' | 'half-open'
@@ -276,13 +314,21 @@ export interface CircuitBreakerPersistedState {
   lastSuccessTime?: number
 }
 
-/** A circuit breaker's state as it is stored: a time may be a `Date`. */
+/**
+ * A circuit breaker's state as it is stored: a time may be a `Date`.
+ *
+ * @category Circuit breakers
+ */
 export type CircuitBreakerStateToStore = Omit<CircuitBreakerPersistedState, 'lastFailureTime' | 'lastSuccessTime'> & {
   lastFailureTime?: number | Date | undefined
   lastSuccessTime?: number | Date | undefined
 }
 
-/** A task's saved progress. `T` is the type of its data. */
+/**
+ * A task's saved progress. `T` is the type of its data.
+ *
+ * @category Checkpoints
+ */
 export interface Checkpoint<T = unknown> {
   /** Identifies the checkpoint; saving another under the same id replaces it. */
   id: string
@@ -300,7 +346,11 @@ export interface Checkpoint<T = unknown> {
   estimatedTimeRemaining?: number
 }
 
-/** Options of {@link PostgresAdapter}. */
+/**
+ * Options of {@link PostgresAdapter}.
+ *
+ * @category Adapters
+ */
 export interface PersistenceAdapterOptions {
   /**
    * The text before every stored key or id, those of locks and checkpoints included. It is data and never a pattern:
@@ -332,10 +382,16 @@ export interface PersistenceAdapterOptions {
  * - `'unlogged'`: all of it. The table is made `UNLOGGED`: writes leave no trace in the server's log, a crash empties
  *   the table, and replicas do not have it, so that after a failover it is empty, too. A table that exists already is
  *   used as it is. If it is logged, a warning (`GOSCOPE_CACHE_IS_LOGGED`) reports this once, and how to change it.
+ *
+ * @category Cache
  */
 export type CacheDurability = 'full' | 'async' | 'unlogged'
 
-/** Options of {@link PostgresCacheAdapter}. */
+/**
+ * Options of {@link PostgresCacheAdapter}.
+ *
+ * @category Adapters
+ */
 export interface PostgresCacheAdapterOptions {
   /**
    * The table, as `name` or `schema.name`; each part is quoted and taken literally, never as SQL. An existing table
@@ -356,7 +412,11 @@ export interface PostgresCacheAdapterOptions {
   durability?: CacheDurability | undefined
 }
 
-/** Options of {@link PostgresIdempotencyAdapter}. */
+/**
+ * Options of {@link PostgresIdempotencyAdapter}.
+ *
+ * @category Adapters
+ */
 export interface PostgresIdempotencyAdapterOptions {
   /**
    * The text before each key; data and never a pattern. Default `''`.
@@ -369,7 +429,11 @@ export interface PostgresIdempotencyAdapterOptions {
   createTables?: boolean | undefined
 }
 
-/** The statistics of a {@link PostgresCacheAdapter}. */
+/**
+ * The statistics of a {@link PostgresCacheAdapter}.
+ *
+ * @category Cache
+ */
 export interface CacheStats {
   /** `get` calls of this instance that found a live entry. */
   hits: number
@@ -381,10 +445,14 @@ export interface CacheStats {
   hitRatio: number
 }
 
-/** Leases on names, held by one owner at a time. */
+/**
+ * Leases on names, held by one owner at a time.
+ *
+ * @category Locks
+ */
 export interface LockProvider {
   /**
-   * Takes a lock that is absent, expired, or already this owner's, and holds it until the server's present plus `ttl`.
+   * Takes a lock if it is absent, expired, or already this owner's, and holds it until the server's present plus `ttl`.
    * One statement, one round trip; it never waits for the lock to become free, and a poll of a busy lock writes nothing.
    *
    * Taking a lock again under the same owner replaces its expiry, so give each holder an owner of its own.
@@ -409,7 +477,8 @@ export interface LockProvider {
    */
   acquire(key: string, ttl: number, owner?: string): Promise<LockHandle | null>
   /**
-   * Moves the end of a lease that `owner` still holds to the server's present plus `ttl`. That may also shorten it.
+   * Extends a lock's lease: moves the end of a lease that `owner` still holds to the server's present plus `ttl`. That may
+   * also shorten it.
    *
    * If the server cannot be reached, or cannot do it now, it retries for three tenths of `ttl`, at most 30 s. (Only
    * the {@link LockHandle} knows the remaining time of the lease.)
@@ -424,12 +493,16 @@ export interface LockProvider {
   forceRelease(key: string): Promise<void>
 }
 
-/** Circuit-breaker state that all processes share. */
+/**
+ * Circuit-breaker state that all processes share.
+ *
+ * @category Circuit breakers
+ */
 export interface CircuitBreakerStateProvider {
-  /** A breaker's state, or null if none was ever stored. */
+  /** Reads a circuit breaker's state, or null if none was ever stored. */
   getState(key: string): Promise<CircuitBreakerPersistedState | null>
   /**
-   * Stores a complete state; times keep their milliseconds, and absent fields are stored as absent.
+   * Stores a circuit breaker's complete state; times keep their milliseconds, and absent fields are stored as absent.
    *
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `state.state` is none of the three
    * @throws RangeError `ERR_OUT_OF_RANGE` if `state.failureCount` is no integer from 0 to 2147483647, or a time is out
@@ -437,7 +510,7 @@ export interface CircuitBreakerStateProvider {
    */
   setState(key: string, state: CircuitBreakerPersistedState): Promise<void>
   /**
-   * Counts a failure, in one atomic statement: N concurrent calls return N distinct counts. The breaker opens when
+   * Counts a circuit breaker's failure, in one atomic statement: N concurrent calls return N distinct counts. The breaker opens when
    * the count reaches `maxFailures`; below that it keeps its state. `lastFailureTime` becomes the server's present.
    *
    * @param maxFailures a number from 0; `Infinity` never opens
@@ -451,12 +524,12 @@ export interface CircuitBreakerStateProvider {
    */
   recordFailure(key: string, maxFailures: number): Promise<number>
   /**
-   * Closes the breaker and sets its count to 0. `lastSuccessTime` becomes the server's present, `lastFailureTime` is
-   * removed.
+   * Records a circuit breaker's success: closes it and sets its count to 0. `lastSuccessTime` becomes the server's present,
+   * `lastFailureTime` is removed.
    */
   recordSuccess(key: string): Promise<void>
   /**
-   * Calls `callback` with the breaker's complete state each time that its `state` has changed, no matter what changed
+   * Calls `callback` with the circuit breaker's complete state each time that its `state` has changed, no matter what changed
    * it: this process or another, this package, the pg-based adapter, or SQL by hand.
    *
    * @returns a function that ends the subscription; calling it twice is harmless
@@ -464,11 +537,15 @@ export interface CircuitBreakerStateProvider {
   subscribe?(key: string, callback: (state: CircuitBreakerPersistedState) => void): () => void
 }
 
-/** Values under keys, with an optional expiry. */
+/**
+ * Values under keys, with an optional expiry.
+ *
+ * @category Cache
+ */
 export interface CacheProvider {
   /**
-   * The value, or null if the key is missing or expired. A stored null looks the same; {@link has} distinguishes
-   * them.
+   * Reads a cached value, or null if the key is missing or expired. A stored null looks the same; {@link has}
+   * distinguishes them.
    *
    * The type argument is not checked against the value.
    *
@@ -479,7 +556,7 @@ export interface CacheProvider {
    */
   get<T>(key: string): Promise<T | null>
   /**
-   * Stores a value as JSONB, in place of an existing one. It comes back as `JSON.parse(JSON.stringify(value))` would
+   * Stores a value in the cache, as JSONB, in place of an existing one. It comes back as `JSON.parse(JSON.stringify(value))` would
    * give it, except that objects have their keys in JSONB's order.
    *
    * @param ttl in ms; absent, 0 or `Infinity`: the entry does not expire
@@ -494,21 +571,25 @@ export interface CacheProvider {
    * ```
    */
   set<T>(key: string, value: T, ttl?: number): Promise<void>
-  /** Removes the entry, if there is one. */
+  /** Removes a cache entry, if there is one. */
   delete(key: string): Promise<void>
-  /** Whether there is an entry that has not expired, even if its value is null. */
+  /** Whether there is a cache entry that has not expired, even if its value is null. */
   has(key: string): Promise<boolean>
-  /** Removes every entry under the prefix; the class documents what that means without a prefix. */
+  /** Removes every cache entry under the prefix; the class documents what that means without a prefix. */
   clear(): Promise<void>
   /**
-   * The keys that have not expired, as they were given to {@link set}, in the order of their bytes.
+   * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes.
    *
    * @param pattern which keys; the class documents its wildcards. Absent or empty: all
    */
   keys(pattern?: string): Promise<string[]>
 }
 
-/** The argument of work that one process at a time does. */
+/**
+ * The argument of work that one process at a time does.
+ *
+ * @category Idempotency
+ */
 export interface WorkContext {
   /**
    * Aborts when the claim on the work is lost, or must be assumed lost; its `reason` has the `code` `ERR_LEASE_LOST`.
@@ -519,6 +600,8 @@ export interface WorkContext {
 /**
  * How long a caller waits for another that does the same work. Neither option ends the caller's own work once it has
  * begun.
+ *
+ * @category Idempotency
  */
 export interface WorkLimit {
   /**
@@ -530,7 +613,11 @@ export interface WorkLimit {
   signal?: LeaseSignal | undefined
 }
 
-/** Options of {@link CacheOperations.getOrSet}. */
+/**
+ * Options of {@link CacheOperations.getOrSet}.
+ *
+ * @category Cache
+ */
 export interface GetOrSetOptions extends WorkLimit {
   /** How long the value is fresh, in ms; absent, 0 or `Infinity`: without end. */
   ttl?: number | undefined
@@ -547,10 +634,14 @@ export interface GetOrSetOptions extends WorkLimit {
   onError?: 'throw' | 'compute' | undefined
 }
 
-/** The operations of both caches beyond go-go-scope's {@link CacheProvider}. */
+/**
+ * The operations of both caches beyond go-go-scope's {@link CacheProvider}.
+ *
+ * @category Cache
+ */
 export interface CacheOperations {
   /**
-   * The values of many keys in their order, null for each that is missing or expired. They are read in few
+   * Reads the cached values of many keys in their order, null for each that is missing or expired. They are read in few
    * statements, of up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts
    * each key as a hit or a miss.
    *
@@ -565,7 +656,7 @@ export interface CacheOperations {
    */
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   /**
-   * Stores many entries, as {@link CacheProvider.set} would store each, in as few statements as possible. Of two
+   * Stores many cache entries, as {@link CacheProvider.set} would store each, in as few statements as possible. Of two
    * entries under one key the later stays.
    *
    * They are not one transaction. A wrong argument rejects before anything is sent, but an entry that the server
@@ -585,7 +676,7 @@ export interface CacheOperations {
     ttl?: number,
   ): Promise<void>
   /**
-   * Removes the entries under these keys, if there are any.
+   * Removes the cache entries under these keys, if there are any.
    *
    * @param keys any iterable object
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
@@ -596,7 +687,7 @@ export interface CacheOperations {
    */
   deleteMany(keys: Iterable<string>): Promise<void>
   /**
-   * The value under a key. If there is none, the result of `compute`, which is then stored.
+   * The cached value under a key. If there is none, the result of `compute`, which is then stored.
    *
    * One caller of all processes computes. The others wait for its value and receive it as soon as it is there; those
    * of one instance share one computation. A process that crashes while it computes keeps the others waiting for
@@ -642,7 +733,7 @@ export interface CacheOperations {
     options?: GetOrSetOptions,
   ): Promise<Stored<T>>
   /**
-   * Adds to a number, in one atomic statement: N concurrent calls of any processes give N sums, each of which
+   * Adds to a number in the cache, in one atomic statement: N concurrent calls of any processes give N sums, each of which
    * includes those before it. An entry that is absent or expired counts as 0.
    *
    * Sums are decimal and exact, as they are stored: 0.1 and 0.2 make 0.3. A sum with more digits than a JavaScript
@@ -664,7 +755,7 @@ export interface CacheOperations {
    */
   increment(key: string, by?: number, ttl?: number): Promise<number>
   /**
-   * Stores a value if the entry's present value is the expected one, in one atomic statement: of N concurrent calls that
+   * Stores a value in the cache if the entry's present value is the expected one, in one atomic statement: of N concurrent calls that
    * expect the same, one succeeds. Values are compared as JSONB: `1` equals `1.0`, and the order of an object's keys
    * does not matter.
    *
@@ -683,10 +774,14 @@ export interface CacheOperations {
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 }
 
-/** Checkpoints of long tasks. */
+/**
+ * Checkpoints of long tasks.
+ *
+ * @category Checkpoints
+ */
 export interface CheckpointProvider {
   /**
-   * Stores a checkpoint; where its id exists already, every field is replaced.
+   * Stores a task's checkpoint; if its id exists already, every field is replaced.
    *
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if a field is of the wrong type, or `data` cannot be JSON
    * @throws TypeError `ERR_INVALID_ARG_VALUE` if `JSON.stringify` of `data` throws
@@ -702,14 +797,14 @@ export interface CheckpointProvider {
    * ```
    */
   save<T>(checkpoint: Checkpoint<T>): Promise<void>
-  /** The checkpoint with this id, or undefined. */
+  /** Reads the checkpoint with this id, or undefined. */
   load<T>(id: string): Promise<Checkpoint<T> | undefined>
   /**
-   * The task's checkpoint with the highest sequence, of those the highest timestamp, and of those the greatest id;
+   * Reads the task's checkpoint with the highest sequence, of those the highest timestamp, and of those the greatest id;
    * undefined if it has none. It is the last of {@link list}, and the one that `cleanup(taskId, 1)` keeps.
    */
   loadLatest<T>(taskId: string): Promise<Checkpoint<T> | undefined>
-  /** All checkpoints of a task, by ascending sequence. */
+  /** Reads all checkpoints of a task, by ascending sequence. */
   list(taskId: string): Promise<Checkpoint<unknown>[]>
   /**
    * Deletes all but the newest checkpoints of a task.
@@ -728,10 +823,12 @@ export interface CheckpointProvider {
  * `get` and `set` only read and write. If several callers `get` nothing at the same time, do the work and `set` its
  * result, each of them does the work: a charge is made twice. With {@link PostgresIdempotencyAdapter.run}, one of
  * them does it.
+ *
+ * @category Idempotency
  */
 export interface IdempotencyProvider {
   /**
-   * The result that was stored under the key, or null if there was none or it has expired. Null does not mean that no
+   * Reads the result that was stored under an idempotency key, or null if there was none or it has expired. Null does not mean that no
    * other caller is doing the work: see {@link PostgresIdempotencyAdapter.run}. `expiresAt` is in ms since the epoch,
    * and absent if the entry does not expire.
    *
@@ -739,7 +836,7 @@ export interface IdempotencyProvider {
    */
   get<T>(key: string): Promise<{ value: T; expiresAt?: number } | null>
   /**
-   * Stores a result, in place of an existing one: of several callers, the last one's stays. It does not prevent
+   * Stores a result under an idempotency key, in place of an existing one: of several callers, the last one's stays. It does not prevent
    * others from doing the work.
    *
    * A failed Result tuple of go-go-scope, `[Error, undefined]`, is not stored, since it would be read back from JSON
@@ -750,11 +847,15 @@ export interface IdempotencyProvider {
    * Rejects as {@link CacheProvider.set} does.
    */
   set<T>(key: string, value: T, ttl?: number): Promise<void>
-  /** Removes the entry, if there is one. */
+  /** Removes the result under an idempotency key, if there is one. */
   delete(key: string): Promise<void>
 }
 
-/** Options of {@link PostgresIdempotencyAdapter.run}. */
+/**
+ * Options of {@link PostgresIdempotencyAdapter.run}.
+ *
+ * @category Idempotency
+ */
 export interface RunOptions extends WorkLimit {
   /** How long the result is remembered, in ms; absent, 0 or `Infinity`: without end. */
   ttl?: number | undefined
@@ -770,7 +871,11 @@ export interface RunOptions extends WorkLimit {
   fingerprint?: string | undefined
 }
 
-/** The life cycle that a persistence adapter of go-go-scope may have. */
+/**
+ * The life cycle that a persistence adapter of go-go-scope may have.
+ *
+ * @category Adapters
+ */
 export interface PersistenceAdapter {
   /** Makes the missing parts of the adapter's tables. */
   connect?(): Promise<void>
@@ -780,15 +885,55 @@ export interface PersistenceAdapter {
   isConnected?(): boolean
 }
 
-/** {@link PostgresAdapter.lock}: a function that has the methods of a lock provider. */
+/**
+ * {@link PostgresAdapter.lock}: a function that has the methods of a lock provider.
+ *
+ * @category Locks
+ */
 export interface LockMethod extends LockProvider {
   (key: string, options?: LockOptions): Promise<Lease>
 }
 
 /**
+ * {@link PostgresAdapter.locks}: the adapter's methods for locks.
+ *
+ * @category Locks
+ */
+export interface AdapterLocks extends Pick<PostgresAdapter, 'acquire' | 'extend' | 'forceRelease' | 'holder'> {
+  /** As {@link PostgresAdapter.lock}. */
+  lock(key: string, options?: LockOptions): Promise<Lease>
+}
+
+/**
+ * {@link PostgresAdapter.circuits}: the adapter's methods for circuit breakers.
+ *
+ * @category Circuit breakers
+ */
+export interface AdapterCircuits
+  extends Pick<
+    PostgresAdapter,
+    'getState' | 'setState' | 'recordFailure' | 'recordSuccess' | 'tryProbe' | 'subscribe'
+  > {}
+
+/**
+ * {@link PostgresAdapter.cache}: the adapter's methods for its cache.
+ *
+ * @category Cache
+ */
+export interface AdapterCache extends CacheProvider, CacheOperations {}
+
+/**
+ * {@link PostgresAdapter.checkpoints}: the adapter's methods for checkpoints.
+ *
+ * @category Checkpoints
+ */
+export interface AdapterCheckpoints extends CheckpointProvider {}
+
+/**
  * Locks, circuit breakers, a cache and checkpoints, in the tables `go_goscope_locks`, `go_goscope_circuit`,
  * `go_goscope_cache` and `go_goscope_checkpoints`.
  *
+ * @category Adapters
  * @example
  * ```ts
  * import { Pool } from 'pg'
@@ -828,6 +973,7 @@ export declare class PostgresAdapter
    * Makes what is missing of the four tables and their indexes, and nothing else. Needs no DDL rights where they exist,
    * and any number of processes may call it at once. A method used before it makes its own table on first need.
    *
+   * @category Life cycle
    * @throws DatabaseError with SQLSTATE 42501 if a table is missing and the role may not create it
    * @throws Error with `code` `ECONNREFUSED`, `ENOTFOUND`, ... if the server cannot be reached
    */
@@ -849,10 +995,14 @@ export declare class PostgresAdapter
    *   either. Release a lease that you hold before.
    * - If it is called within the work of `run` or `getOrSet`, it resolves at once, and the pool ends when that work
    *   is over. The same holds within work on another pool, if work here waits for the end of that one.
+   *
+   * @category Life cycle
    */
   disconnect(): Promise<void>
   /**
    * True from a successful {@link connect} to {@link close}, {@link disconnect} or the pool's end. Sends no request.
+   *
+   * @category Life cycle
    */
   isConnected(): boolean
 
@@ -861,6 +1011,39 @@ export declare class PostgresAdapter
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
   ping(): Promise<void>
+
+  // The same methods by subject, under the names that they have in metrics and traces
+
+  /**
+   * The methods for locks: `adapter.locks.acquire` is `adapter.acquire`. They may be called detached from it. A method that
+   * was replaced on the adapter is replaced here, too.
+   *
+   * @category Groups
+   * @example
+   * ```ts
+   * await using lease = await adapter.locks.lock('invoices', { ttl: 30_000 })
+   * const rates = await adapter.cache.get('rates')
+   * ```
+   */
+  readonly locks: AdapterLocks
+  /**
+   * The methods for circuit breakers: `adapter.circuits.getState` is `adapter.getState`. See {@link locks}.
+   *
+   * @category Groups
+   */
+  readonly circuits: AdapterCircuits
+  /**
+   * The methods for the cache: `adapter.cache.get` is `adapter.get`. See {@link locks}.
+   *
+   * @category Groups
+   */
+  readonly cache: AdapterCache
+  /**
+   * The methods for checkpoints: `adapter.checkpoints.save` is `adapter.save`. See {@link locks}.
+   *
+   * @category Groups
+   */
+  readonly checkpoints: AdapterCheckpoints
 
   // Locks, as documented at LockProvider; a `ttl` that is left out is the `defaultLockTTL`
 
@@ -888,6 +1071,7 @@ export declare class PostgresAdapter
    *
    * It is also the lock provider that go-go-scope takes: `new Lock(signal, { provider: s.persistence?.lock, key })`.
    *
+   * @category Locks
    * @throws Error `ERR_LOCK_WAIT_TIMEOUT` if the lock did not become free within `wait`; its `holder` is the owner
    * that held it, or null
    * @throws the reason of `signal`, if it aborts before the lock is granted
@@ -907,6 +1091,7 @@ export declare class PostgresAdapter
    * The holder of a lock and the end of its lease, or null if the lock is not held. It may have changed by the time
    * the answer arrives.
    *
+   * @category Locks
    * @example
    * ```ts
    * const holder = await adapter.holder('nightly-report')
@@ -918,14 +1103,22 @@ export declare class PostgresAdapter
   // Circuit breakers, as documented at CircuitBreakerStateProvider
 
   getState(key: string): Promise<CircuitBreakerPersistedState | null>
-  /** A `Date` is stored as its time. */
+  /**
+   * Stores a circuit breaker's complete state, as {@link CircuitBreakerStateProvider.setState}; a `Date` is stored as its time.
+   *
+   * @category Circuit breakers
+   */
   setState(key: string, state: CircuitBreakerStateToStore): Promise<void>
-  /** Without `maxFailures` it only counts. */
+  /**
+   * Counts a circuit breaker's failure, as {@link CircuitBreakerStateProvider.recordFailure}; without `maxFailures` it only counts.
+   *
+   * @category Circuit breakers
+   */
   recordFailure(key: string, maxFailures?: number): Promise<number>
   recordSuccess(key: string): Promise<void>
 
   /**
-   * Calls `callback` with the breaker's complete state, in the form of {@link getState}, each time that its `state`
+   * Calls `callback` with the circuit breaker's complete state, in the form of {@link getState}, each time that its `state`
    * has changed, no matter what changed it: this process or another, this package, the pg-based adapter, or SQL by
    * hand. A change of the count alone is no change. A breaker whose row is deleted is
    * `{ state: 'closed', failureCount: 0 }`.
@@ -941,6 +1134,7 @@ export declare class PostgresAdapter
    * A subscription does not keep the process alive. {@link disconnect} ends it. If `callback` throws or rejects, that
    * is an unhandled rejection, and the other callbacks are still called.
    *
+   * @category Circuit breakers
    * @returns a function that ends the subscription: `callback` is not called any more. Calling it twice is harmless
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `key` is no string or `callback` no function; at once, as this returns no
    * promise
@@ -955,7 +1149,7 @@ export declare class PostgresAdapter
    */
   subscribe(key: string, callback: (state: CircuitBreakerPersistedState) => void): () => void
   /**
-   * Whether the caller may try a breaker that is not closed; of the callers of all processes, exactly one may at a
+   * Whether the caller may try a circuit breaker that is not closed; of the callers of all processes, exactly one may at a
    * time.
    *
    * An `'open'` breaker becomes `'half-open'` when `resetTimeout` has passed since its last failure (if none is
@@ -967,6 +1161,7 @@ export declare class PostgresAdapter
    * have been let through, and a second answer would be false. Treat this as false; after `resetTimeout` the next
    * caller may try.
    *
+   * @category Circuit breakers
    * @param resetTimeout in ms; positive and finite
    * @returns false also for a breaker that is closed or was never stored: there is nothing to try
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `resetTimeout` is no number
@@ -993,12 +1188,17 @@ export declare class PostgresAdapter
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   delete(key: string): Promise<void>
   has(key: string): Promise<boolean>
-  /** Removes every entry under the `keyPrefix`; without one, the cached values of every prefix. */
+  /**
+   * Removes every cache entry under the `keyPrefix`; without one, the cached values of every prefix.
+   *
+   * @category Cache
+   */
   clear(): Promise<void>
   /**
-   * The keys that have not expired, as they were given to {@link set}, in the order of their bytes. Without a
+   * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes. Without a
    * `keyPrefix`, those that were stored without one.
    *
+   * @category Cache
    * @param pattern of SQL's `LIKE`: `%` is any text, `_` any one character, `\` escapes. Absent or empty: all keys
    * @example
    * ```ts
@@ -1038,6 +1238,7 @@ export declare class PostgresAdapter
    * The present state of the native pool, and its counters since it was made, for all adapters on the same `pg.Pool`.
    * Cheap enough to call each second (0.1 ms), and it sends no request. It works after the pool's end, too.
    *
+   * @category Observability
    * @example
    * ```ts
    * const { pool, operations } = adapter.metrics()
@@ -1047,7 +1248,11 @@ export declare class PostgresAdapter
   metrics(): Metrics
 }
 
-/** The same as `new PostgresAdapter(pool, options)`, for the form in go-go-scope's documentation. */
+/**
+ * The same as `new PostgresAdapter(pool, options)`, for the form in go-go-scope's documentation.
+ *
+ * @category Adapters
+ */
 export declare function createPostgresAdapter(
   pool?: PostgresSource | null,
   options?: PersistenceAdapterOptions,
@@ -1058,6 +1263,7 @@ export declare function createPostgresAdapter(
  *
  * `keys`, `clear`, `stats` and `prune` are limited to the `keyPrefix`; without one, they see the whole table.
  *
+ * @category Adapters
  * @example
  * ```ts
  * import { Pool } from 'pg'
@@ -1081,7 +1287,11 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    */
   constructor(pool?: PostgresSource | null, options?: PostgresCacheAdapterOptions)
 
-  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
+  /**
+   * Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}.
+   *
+   * @category Life cycle
+   */
   initialize(): Promise<void>
 
   // As documented at AdapterLifeCycle
@@ -1097,11 +1307,16 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   delete(key: string): Promise<void>
   has(key: string): Promise<boolean>
-  /** Removes every entry under the `keyPrefix`; without one, the whole table's. */
+  /**
+   * Removes every cache entry under the `keyPrefix`; without one, the whole table's.
+   *
+   * @category Cache
+   */
   clear(): Promise<void>
   /**
-   * The keys that have not expired, as they were given to {@link set}, in the order of their bytes.
+   * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes.
    *
+   * @category Cache
    * @param pattern `*` is any text, every other character means itself. Absent or empty: all keys
    */
   keys(pattern?: string): Promise<string[]>
@@ -1122,22 +1337,32 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   increment(key: string, by?: number, ttl?: number): Promise<number>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
-  /** This instance's hits and misses, and the number of live entries under its prefix. */
+  /**
+   * The cache's statistics: this instance's hits and misses, and the number of live entries under its prefix.
+   *
+   * @category Cache
+   */
   stats(): Promise<CacheStats>
   /**
-   * Removes all expired entries under the prefix. It need not be called: each write removes a few of them.
+   * Removes all expired cache entries under the prefix. It need not be called: each write removes a few of them.
    *
+   * @category Cache
    * @returns how many were removed
    */
   prune(): Promise<number>
 
-  /** The state and the counters of the native pool; see {@link PostgresAdapter.metrics}. */
+  /**
+   * The state and the counters of the native pool; see {@link PostgresAdapter.metrics}.
+   *
+   * @category Observability
+   */
   metrics(): Metrics
 }
 
 /**
  * Work that is done once per idempotency key, and its results, in the table `go_goscope_idempotency`.
  *
+ * @category Adapters
  * @example
  * ```ts
  * import { Pool } from 'pg'
@@ -1160,7 +1385,11 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    */
   constructor(pool?: PostgresSource | null, options?: PostgresIdempotencyAdapterOptions)
 
-  /** Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}. */
+  /**
+   * Makes the table and its index where they are missing; see {@link PostgresAdapter.connect}.
+   *
+   * @category Life cycle
+   */
   connect(): Promise<void>
 
   // As documented at AdapterLifeCycle
@@ -1176,7 +1405,11 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   set<T>(key: string, value: T, ttl?: number): Promise<void>
   delete(key: string): Promise<void>
 
-  /** The state and the counters of the native pool; see {@link PostgresAdapter.metrics}. */
+  /**
+   * The state and the counters of the native pool; see {@link PostgresAdapter.metrics}.
+   *
+   * @category Observability
+   */
   metrics(): Metrics
 
   /**
@@ -1202,6 +1435,7 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    * The claim is a lock in `go_goscope_locks`, renewed whatever the event loop does. Storing the result is retried
    * through failures that pass within `claimTtl`.
    *
+   * @category Idempotency
    * @param work returns the result, or a promise of it
    * @throws whatever `work` throws
    * @throws Error `ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH` if the key has a result with another fingerprint; if the
@@ -1225,7 +1459,11 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<RunResult<T>>
 }
 
-/** The loaded native addon, for bug reports and for checks that a deployment is complete. */
+/**
+ * The loaded native addon, for bug reports and for checks that a deployment is complete.
+ *
+ * @category Observability
+ */
 export interface BuildInfo {
   /** Its version, which is this package's. */
   readonly version: string
@@ -1235,4 +1473,9 @@ export interface BuildInfo {
   readonly features: readonly string[]
 }
 
+/**
+ * What this package's native addon is: its version, platform and optional parts.
+ *
+ * @category Observability
+ */
 export declare const buildInfo: BuildInfo

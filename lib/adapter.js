@@ -8,6 +8,7 @@ const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { now } = require('./clock.js')
 const { PoolShare } = require('./pool-share.js')
+const { provideGroups } = require('./groups.js')
 const { itself } = require('./itself.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
@@ -273,6 +274,8 @@ class PostgresAdapter extends CacheProvider {
     settled(await this.#share.send((slot) => this.#checkpoints.deleteAll(slot, task)))
   }
 }
+
+provideGroups(PostgresAdapter.prototype)
 
 /**
  * A time in whole milliseconds, cut as a Date cuts it, so that the stored time is the one that is read back. A Date

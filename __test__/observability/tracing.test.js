@@ -8,6 +8,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 const { channel, tracingChannel } = require('node:diagnostics_channel')
 const { afterEach, test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, operations } = require('goscope-postgres')
+const { GROUPS } = require('../../lib/groups.js')
 const { METHODS } = require('../../lib/operations.js')
 const { OPERATIONS, adaptersOn, connectAll, missing } = require('../support/operations.js')
 const { useDatabase } = require('../support/database.js')
@@ -104,6 +105,7 @@ test('connect, close and disconnect are published, too', async () => {
 test('the table of operations contains every method that returns a promise', () => {
   // Methods that return no promise, and methods that are not public.
   const others = ['constructor', 'isConnected', 'metrics', 'subscribe', '_count', '_like', '_checkDurability']
+  others.push(...Object.keys(GROUPS))
   const CacheProvider = Object.getPrototypeOf(PostgresAdapter)
   const LifeCycle = Object.getPrototypeOf(CacheProvider)
   for (const type of [PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, CacheProvider, LifeCycle]) {

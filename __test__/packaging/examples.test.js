@@ -1,19 +1,21 @@
 // @ts-check
 // @configurations first, last
-// Each example program runs, and prints its output.txt.
+// Each example program runs, and prints its output.txt. The application of examples/compose runs in two processes.
 'use strict'
 
 const assert = require('node:assert/strict')
-const { spawnSync } = require('node:child_process')
+const { execFile, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
+const { promisify } = require('node:util')
+const { useDatabase } = require('../support/database.js')
 const { variants } = require('../support/variants.js')
 
 const root = path.join(__dirname, '..', '..')
 const examples = path.join(root, 'examples')
-// These are tested elsewhere: `npm run demo`, and packaging/hosts.test.js.
-const ELSEWHERE = ['demo', 'hosts']
+// These are tested elsewhere: `npm run demo`, packaging/hosts.test.js, and below.
+const ELSEWHERE = ['compose', 'demo', 'hosts']
 
 const names = fs.readdirSync(examples).filter((name) => !ELSEWHERE.includes(name))
 for (const name of variants(names, 3)) {
@@ -28,3 +30,23 @@ for (const name of variants(names, 3)) {
     assert.equal(run.stdout, expected)
   })
 }
+
+const database = useDatabase()
+
+test('examples/compose: of two processes one makes each report, and no visit is lost', async () => {
+  const { url } = await database
+  const run = async (/** @type {string} */ name) => {
+    const env = { ...process.env, DATABASE_URL: url, HOSTNAME: name, ROUNDS: '3' }
+    const program = path.join(examples, 'compose/app.js')
+    return (await promisify(execFile)(process.execPath, [program], { env, timeout: 60_000 })).stdout
+  }
+  const lines = (await Promise.all(['Ada', 'Bob'].map(run))).join('').trim().split('\n')
+  for (const round of [1, 2, 3]) {
+    const made = lines.filter((line) => line.endsWith(`makes report ${round}`))
+    assert.equal(made.length, 1, lines.join('\n'))
+    const [maker] = String(made[0]).split(' ')
+    assert.equal(lines.filter((line) => line.endsWith(`has report ${round} by ${maker}`)).length, 2)
+  }
+  const visits = lines.flatMap((line) => /is visit (\d+)$/.exec(line)?.[1] ?? [])
+  assert.deepEqual(visits.map(Number).sort(), [1, 2, 3, 4, 5, 6])
+})

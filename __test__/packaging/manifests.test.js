@@ -46,7 +46,8 @@ test("the root package depends on exactly its own version of them, and the repos
     staged.optionalDependencies,
     Object.fromEntries(PLATFORMS.map((platform) => [packageName(platform), manifest.version])),
   )
-  for (const field of ['devDependencies', 'scripts', 'overrides', 'napi']) assert.equal(staged[field], undefined)
+  for (const field of ['allowScripts', 'devDependencies', 'scripts', 'overrides', 'napi'])
+    assert.equal(staged[field], undefined)
   for (const field of ['name', 'version', 'exports', 'dependencies', 'peerDependencies', 'engines']) {
     assert.deepEqual(staged[field], manifest[field])
   }

@@ -85,10 +85,12 @@ test('a run writes one JSON and the plots, and the next is compared with it', ()
     }
   }
 
-  for (const plot of ['rate', 'latency', 'cpu']) {
+  for (const plot of ['rate', 'latency', 'loop-delay', 'cpu']) {
     const svg = fs.readFileSync(path.join(folder, `first-${plot}.svg`), 'utf8')
     assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg".*<\/svg>\n$/s)
     for (const part of ['calls in flight', 'goscope-postgres', 'prefers-color-scheme']) assert.ok(svg.includes(part))
+    assert.ok(svg.includes(plot === 'rate' ? 'higher is better' : 'lower is better'))
+    assert.equal(svg.includes('<polygon class="band'), plot !== 'latency')
     assert.doesNotMatch(svg, /NaN|undefined|Infinity/)
   }
 

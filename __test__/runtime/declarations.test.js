@@ -7,7 +7,9 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
+const typescript = require('typescript')
 const { operations } = require('goscope-postgres')
+const { GROUPS } = require('../../lib/groups.js')
 const { NAMES } = require('../../lib/options.js')
 
 const root = path.join(__dirname, '../..')
@@ -46,6 +48,35 @@ test('the declared options are the known options', () => {
   for (const [taker, interfaces] of Object.entries(INTERFACES)) {
     const declared = interfaces.flatMap(properties)
     assert.deepEqual(declared.sort(), [...NAMES[/** @type {keyof typeof NAMES} */ (taker)]].sort(), taker)
+  }
+})
+
+test('each export has a category, for the API reference', () => {
+  const types = fs.readdirSync(path.join(root, 'lib/types')).map((name) => `lib/types/${name}`)
+  for (const file of ['index.d.ts', 'embedded.d.ts', ...types]) {
+    const exports = read(file).matchAll(/^export (?:declare )?(?:interface|type|class|function|const) (\w+)/gm)
+    for (const { 1: name, index } of exports) {
+      const comment = read(file).slice(0, index).split('/**').at(-1) ?? ''
+      assert.match(comment, /@category [A-Z][a-z ]+\n/, `${file}: ${name}`)
+    }
+  }
+})
+
+test('the declared groups have the methods of the groups', () => {
+  const file = path.join(root, 'index.d.ts')
+  const program = typescript.createProgram([file], { lib: ['lib.es2023.d.ts'], types: [] })
+  const checker = program.getTypeChecker()
+  const source = program.getSourceFile(file)
+  assert.ok(source)
+  const adapter = source.statements.find(
+    (each) => typescript.isClassDeclaration(each) && each.name?.text === 'PostgresAdapter',
+  )
+  assert.ok(adapter)
+  for (const [group, methods] of Object.entries(GROUPS)) {
+    const property = checker.getTypeAtLocation(adapter).getProperty(group)
+    assert.ok(property, group)
+    const members = checker.getTypeOfSymbolAtLocation(property, adapter).getProperties()
+    assert.deepEqual(members.map(({ name }) => name).sort(), [...methods].sort(), group)
   }
 })
 

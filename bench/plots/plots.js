@@ -4,43 +4,67 @@
 
 const { number } = require('../figures.js')
 const { OPERATIONS } = require('../operations.js')
-const { LOOKS, classOf, decades, line, logScale, mark, powersOfTen, round, style, text } = require('./svg.js')
+const { LOOKS, band, classOf, decades, line, logScale, mark, powersOfTen, round, style, text } = require('./svg.js')
 
 /** The area of a panel that is drawn on, what is around it, and how many stand side by side. */
-const PANEL = { width: 236, height: 176 }
-const AROUND = { left: 58, right: 8, top: 34, bottom: 46 }
-const COLUMNS = 4
-const TOP = 72
-const LEGEND_LINE = 22
+const PANEL = { width: 246, height: 190 }
+const AROUND = { left: 64, right: 8, top: 40, bottom: 50 }
+const COLUMNS = 3
+const TOP = 96
+const LEGEND_LINE = 24
 
 /**
- * @typedef {{ inFlight: number, values: number[] }} Drawn
+ * @typedef {{ inFlight: number, values: import('../figures.js').Spread[] }} Drawn
  * @typedef {{ x: (inFlight: number) => number, y: (value: number) => number }} Scales
  * @typedef {import('../parts/rates.js').Result} Result
  *
  * @typedef {object} Plot
  * @property {string} title
  * @property {string} unit of the vertical axis
+ * @property {'higher' | 'lower'} better
  * @property {string[]} metrics that are shown of a side; a side without them is left out
  * @property {(side: string, points: Drawn[], scales: Scales, aside: number) => string} draw
  * @property {string[]} [notes] what the shapes mean
  */
 
+/** In the place of a value that is never missing. */
+const NONE = { median: 1, low: 1, high: 1 }
+
+const SPREAD = ['mark: median of the windows', 'band: lowest to highest window']
+
 /** @type {Record<string, Plot>} */
 const PLOTS = {
-  rate: { title: 'Calls per second', unit: 'calls per second', metrics: ['rate'], draw: drawLine },
+  rate: {
+    title: 'Calls per second',
+    unit: 'calls per second',
+    better: 'higher',
+    metrics: ['rate'],
+    draw: drawLine,
+    notes: SPREAD,
+  },
   latency: {
     title: 'Latency of a call',
     unit: 'milliseconds',
+    better: 'lower',
     metrics: ['p50', 'p90', 'p99'],
     draw: drawPercentiles,
     notes: ['mark: median', 'tick: 90th percentile', 'end: 99th percentile'],
   },
+  'loop-delay': {
+    title: 'Delay of the event loop, 99th percentile',
+    unit: 'milliseconds',
+    better: 'lower',
+    metrics: ['loopDelay'],
+    draw: drawLine,
+    notes: SPREAD,
+  },
   cpu: {
     title: 'CPU time of the whole Node.js process per call',
     unit: 'microseconds of CPU per call',
+    better: 'lower',
     metrics: ['cpu'],
     draw: drawLine,
+    notes: SPREAD,
   },
 }
 
@@ -71,7 +95,7 @@ function draw(run, plot) {
   const rows = Math.ceil((operations.length + 1) / columns)
   const [width, height] = [columns * cell.width + 12, TOP + rows * cell.height]
   const values = results.flatMap(({ sides }) =>
-    shown.flatMap((side) => plot.metrics.map((metric) => sides[side]?.[metric]?.median ?? 0)),
+    shown.flatMap((side) => plot.metrics.flatMap((metric) => drawnOf(plot, sides[side]?.[metric]))),
   )
   const domain = decades(values.filter((value) => value > 0))
   const place = (/** @type {number} */ at) => ({
@@ -86,13 +110,25 @@ function draw(run, plot) {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${plot.title}">`,
     style(),
     `<rect class="page" width="${width}" height="${height}" rx="6"/>`,
-    text(16, 28, `${plot.title}, by calls in flight`, { kind: 'text title' }),
-    text(16, 48, origin(run), { kind: 'dim small' }),
-    text(16, 64, machine(run), { kind: 'dim small' }),
+    text(16, 30, `${plot.title}, by calls in flight`, { kind: 'text title' }),
+    text(16, 50, `${plot.better === 'higher' ? '↑' : '↓'} ${plot.better} is better`, { kind: 'text better' }),
+    text(16, 69, origin(run), { kind: 'dim small' }),
+    text(16, 86, machine(run), { kind: 'dim small' }),
     ...panels,
     legend(shown, plot, place(operations.length)),
     '</svg>\n',
   ].join('\n')
+}
+
+/**
+ * The values of a spread that a plot shows.
+ *
+ * @param {Plot} plot
+ * @param {import('../figures.js').Spread} [spread]
+ */
+function drawnOf({ draw }, spread) {
+  if (!spread) return []
+  return draw === drawLine ? [spread.low, spread.median, spread.high] : [spread.median]
 }
 
 /** @param {any} run */
@@ -119,7 +155,7 @@ function panel(plot, operation, results, shown, domain, { left, top }) {
   const inFlight = results.map((result) => result.inFlight)
   const [least, most] = [Math.min(...inFlight), Math.max(...inFlight)]
   const scales = {
-    x: logScale(least === most ? [least / 2, most * 2] : [least, most], [left + 22, left + PANEL.width - 22]),
+    x: logScale(least === most ? [least / 2, most * 2] : [least, most], [left + 14, left + PANEL.width - 14]),
     y: logScale(domain, [top + PANEL.height, top]),
   }
   const bottom = top + PANEL.height
@@ -129,13 +165,13 @@ function panel(plot, operation, results, shown, domain, { left, top }) {
     return `<path class="grid" d="M${left} ${y}h${PANEL.width}"/>${label}`
   })
   const places = inFlight.map((count) =>
-    text(scales.x(count), bottom + 15, String(count), { kind: 'dim small', anchor: 'middle' }),
+    text(scales.x(count), bottom + 17, String(count), { kind: 'dim small', anchor: 'middle' }),
   )
   // Where several sides stand side by side, they may take most of the way to the next number of calls.
-  const apart = Math.min(9, (PANEL.width - 44) / Math.max(1, results.length - 1) / (shown.length + 0.5))
+  const apart = Math.min(9, (PANEL.width - 28) / Math.max(1, results.length - 1) / (shown.length + 0.5))
   const drawn = [...shown].reverse().map((side) => {
     const points = results.flatMap(({ inFlight, sides }) => {
-      const values = plot.metrics.flatMap((metric) => sides[side]?.[metric]?.median ?? [])
+      const values = plot.metrics.flatMap((metric) => sides[side]?.[metric] ?? [])
       return values.length === plot.metrics.length ? [{ inFlight, values }] : []
     })
     const aside = apart * (shown.indexOf(side) - (shown.length - 1) / 2)
@@ -146,24 +182,38 @@ function panel(plot, operation, results, shown, domain, { left, top }) {
     ...ticks,
     `<path class="frame" d="M${left} ${top}V${bottom}H${left + PANEL.width}"/>`,
     ...places,
-    text(left + PANEL.width / 2, bottom + 31, 'calls in flight', { kind: 'dim small', anchor: 'middle' }),
-    text(left - 44, top + PANEL.height / 2, plot.unit, { kind: 'dim small', anchor: 'middle', turned: true }),
+    text(left + PANEL.width / 2, bottom + 35, 'calls in flight', { kind: 'dim small', anchor: 'middle' }),
+    text(left - 48, top + PANEL.height / 2, plot.unit, { kind: 'dim small', anchor: 'middle', turned: true }),
     ...drawn,
   ].join('\n')
 }
 
 /** @type {Plot['draw']} */
 function drawLine(side, points, { x, y }) {
-  const places = points.map(
-    ({ inFlight, values: [value = 1] }) => /** @type {[number, number]} */ ([x(inFlight), y(value)]),
-  )
-  return line(side, places) + places.map(([left, top]) => mark(side, left, top)).join('')
+  const places = points.map(({ inFlight, values: [value = NONE] }) => ({
+    left: x(inFlight),
+    top: y(value.median),
+    low: y(value.low),
+    high: y(value.high),
+  }))
+  return [
+    band(
+      side,
+      places.map(({ left, low, high }) => [left, low, high]),
+    ),
+    line(
+      side,
+      places.map(({ left, top }) => [left, top]),
+    ),
+    ...places.map(({ left, top }) => mark(side, left, top)),
+  ].join('')
 }
 
 /** @type {Plot['draw']} */
 function drawPercentiles(side, points, { x, y }, aside) {
   return points
-    .map(({ inFlight, values: [p50 = 1, p90 = 1, p99 = 1] }) => {
+    .map(({ inFlight, values }) => {
+      const [p50 = 1, p90 = 1, p99 = 1] = values.map(({ median }) => median)
       const left = round(x(inFlight) + aside)
       const tick = (/** @type {number} */ value, /** @type {number} */ half) =>
         `M${left - half} ${y(value)}h${2 * half}`

@@ -15,6 +15,7 @@ const LOOKS = {
   'postgres-js': { title: 'postgres.js, single statements', light: '#00795a', dark: '#3fd0a4', mark: 'triangle' },
   keyv: { title: '@keyv/postgres', light: '#a1318f', dark: '#f08be0', mark: 'diamond' },
   'chat-state': { title: '@chat-adapter/state-pg', light: '#8a6a00', dark: '#e3c341', mark: 'cross' },
+  redis: { title: 'Redis', light: '#b3123a', dark: '#ff7b93', mark: 'ring' },
   pgbench: { title: 'pgbench, prepared', light: '#59636e', dark: '#aab4bf', mark: 'dash', dash: '5 4' },
 }
 
@@ -26,6 +27,8 @@ const MARKS = {
   diamond: (/** @type {number} */ x, /** @type {number} */ y) => `M${x} ${y - 4}l4 4l-4 4l-4 -4z`,
   cross: (/** @type {number} */ x, /** @type {number} */ y) =>
     `M${x - 4} ${y - 1.2}h2.8v-2.8h2.4v2.8h2.8v2.4h-2.8v2.8h-2.4v-2.8h-2.8z`,
+  ring: (/** @type {number} */ x, /** @type {number} */ y) =>
+    `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0zM${x - 1.8} ${y}a1.8 1.8 0 1 1 3.6 0a1.8 1.8 0 1 1 -3.6 0z`,
   dash: (/** @type {number} */ x, /** @type {number} */ y) => `M${x - 4} ${y - 1.3}h8v2.6h-8z`,
 }
 
@@ -37,12 +40,12 @@ function style() {
       .map(([side, look]) => `.${classOf(side)}{--c:${look[scheme]}}`)
       .join('')
   return `<style>
-svg{font:12px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
+svg{color-scheme:light dark;font:13.5px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
 .page{fill:#fff}.text{fill:#1f2328}.dim{fill:#59636e}.grid{stroke:#d8dee4}.frame{stroke:#8c959f}
 ${colours('light')}
-.fill{fill:var(--c)}.line{stroke:var(--c);fill:none}
+.fill{fill:var(--c)}.band{fill:var(--c);fill-opacity:.16}.line{stroke:var(--c);fill:none}
 .grid,.frame{fill:none;shape-rendering:crispEdges}
-.title{font-size:17px;font-weight:600}.panel{font-size:13px;font-weight:600}.small{font-size:11px}
+.title{font-size:19px;font-weight:600}.panel{font-size:15px;font-weight:600}.small{font-size:12.5px}.better{font-size:14px;font-weight:600}
 @media(prefers-color-scheme:dark){
 .page{fill:#0d1117}.text{fill:#e6edf3}.dim{fill:#9198a1}.grid{stroke:#2a313a}.frame{stroke:#656c76}
 ${colours('dark')}
@@ -85,6 +88,18 @@ function line(side, points, width = side === 'ours' ? 2.4 : 1.6) {
   return `<polyline class="line ${classOf(side)}" stroke-width="${width}"${dash} points="${path}"/>`
 }
 
+/**
+ * The area between the least and the most.
+ *
+ * @param {string} side
+ * @param {[x: number, low: number, high: number][]} points
+ */
+function band(side, points) {
+  const there = points.map(([x, low]) => `${round(x)},${round(low)}`)
+  const back = points.map(([x, , high]) => `${round(x)},${round(high)}`).reverse()
+  return `<polygon class="band ${classOf(side)}" points="${[...there, ...back].join(' ')}"/>`
+}
+
 /** @param {number} value */
 const round = (value) => Math.round(value * 10) / 10
 
@@ -123,4 +138,4 @@ function powersOfTen([least, most]) {
   return Array.from({ length: last - first + 1 }, (_, at) => 10 ** (first + at))
 }
 
-module.exports = { LOOKS, style, text, mark, line, round, logScale, decades, powersOfTen, classOf }
+module.exports = { LOOKS, band, style, text, mark, line, round, logScale, decades, powersOfTen, classOf }

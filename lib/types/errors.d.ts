@@ -3,17 +3,27 @@
 /**
  * The codes of this package's own errors, and of those that it shares with Node's argument checks. An error of the server has
  * a SQLSTATE as its code, one of the network Node's (`ECONNREFUSED`).
+ *
+ * @category Errors
  */
 export type ErrorCode = GoscopeError['code']
 
-/** `lock()` has waited for the whole `wait`. */
+/**
+ * `lock()` has waited for the whole `wait`.
+ *
+ * @category Errors
+ */
 export interface LockWaitTimeoutError extends Error {
   readonly code: 'ERR_LOCK_WAIT_TIMEOUT'
   /** Who held the lock; null if that is not known. */
   readonly holder: string | null
 }
 
-/** A row that cannot be read: it holds NULL, or text that is not JSON. */
+/**
+ * A row that cannot be read: it holds NULL, or text that is not JSON.
+ *
+ * @category Errors
+ */
 export interface UnreadableRowError extends Error {
   readonly code: 'ERR_GOSCOPE_ROW'
   /** Absent if the column's type was changed under the call. */
@@ -24,18 +34,28 @@ export interface UnreadableRowError extends Error {
 /**
  * A table that cannot be used: its triggers would run with the rights of a superuser, and another role owns it; or Citus has
  * distributed it.
+ *
+ * @category Errors
  */
 export interface TableError extends Error {
   readonly code: 'ERR_GOSCOPE_TABLE_OWNER' | 'ERR_GOSCOPE_TABLE_DISTRIBUTED'
   readonly table: string
 }
 
-/** An argument that is wrong. No request was sent. */
+/**
+ * An argument that is wrong. No request was sent.
+ *
+ * @category Errors
+ */
 export interface ArgumentError extends Error {
   readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE'
 }
 
-/** Any other error of this package. */
+/**
+ * Any other error of this package.
+ *
+ * @category Errors
+ */
 export interface OtherGoscopeError extends Error {
   readonly code:
     | 'ERR_ADAPTER_CLOSED'
@@ -57,6 +77,7 @@ export interface OtherGoscopeError extends Error {
 /**
  * An error of this package, identified by its `code`.
  *
+ * @category Errors
  * @example
  * ```ts
  * try {

@@ -1,6 +1,10 @@
 // What all adapters have in common.
 
-/** The end of an adapter, in two ways, and a check whether its server answers. */
+/**
+ * The end of an adapter, in two ways, and a check whether its server answers.
+ *
+ * @category Adapters
+ */
 export interface AdapterLifeCycle {
   /**
    * Ends this adapter, and nothing that was given to it: a `pg.Pool` stays open, and so do other adapters on it. The

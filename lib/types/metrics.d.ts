@@ -3,6 +3,8 @@
 /**
  * A distribution of values, in the form that exporters of metrics take: OpenTelemetry's explicit buckets, or
  * Prometheus' `le`.
+ *
+ * @category Observability
  */
 export interface Histogram {
   /** Upper bounds, ascending, each part of its own bucket. They never change. */
@@ -18,7 +20,11 @@ export interface Histogram {
   readonly count: number
 }
 
-/** The metrics of one operation. */
+/**
+ * The metrics of one operation.
+ *
+ * @category Observability
+ */
 export interface OperationMetrics {
   /** Calls that were answered, with success or not; equal to `latency.count`. */
   readonly calls: number
@@ -43,6 +49,8 @@ export interface OperationMetrics {
 /**
  * What `metrics()` reports for a native pool, for all adapters built on one `pg.Pool`. Counters count since the first
  * of these adapters was made, and only increase.
+ *
+ * @category Observability
  */
 export interface Metrics {
   /** Native connections that carry calls. */
@@ -92,6 +100,7 @@ export interface Metrics {
 /**
  * A quantile of a histogram, by linear interpolation in its bucket.
  *
+ * @category Observability
  * @param q from 0 to 1: 0.5 is the median, 0.99 the 99th percentile
  * @returns in the histogram's unit; NaN if nothing has been counted, the last bound for a quantile above it
  * @throws RangeError `ERR_OUT_OF_RANGE` if `q` is not from 0 to 1

@@ -18,6 +18,8 @@ type IsAny<T> = 0 extends 1 & T ? 1 : 0
  * left. A value that JSON cannot hold at all (`undefined`, a function, a bigint) is `never`: such a value rejects.
  *
  * The type cannot show that NaN and the infinities become null, and that the getters of a class are gone.
+ *
+ * @category Cache
  */
 export type Stored<T> =
   IsAny<T> extends 1
@@ -80,6 +82,8 @@ type Flat<T> = { [K in keyof T]: T[K] }
 /**
  * The result of `run`: the result as it is remembered, null for `undefined`. A failed Result of go-go-scope,
  * `[Error, undefined]`, is not remembered, and is returned as it is.
+ *
+ * @category Idempotency
  */
 export type RunResult<T> =
   IsAny<T> extends 1

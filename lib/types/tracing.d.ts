@@ -7,6 +7,7 @@
  * has the events `start`, `end`, `asyncStart`, `asyncEnd` and `error` of Node's `tracingChannel`, and a
  * {@link TraceContext}.
  *
+ * @category Observability
  * @example
  * ```ts
  * import { tracingChannel } from 'node:diagnostics_channel'
@@ -63,13 +64,19 @@ export declare const operations: readonly [
   'ping',
 ]
 
-/** The name of an operation: one of {@link operations}. */
+/**
+ * The name of an operation: one of {@link operations}.
+ *
+ * @category Observability
+ */
 export type Operation = (typeof operations)[number]
 
 /**
  * The description of a call for the subscribers of its tracing channels. All events of a call pass the same object.
  *
  * It holds no value, no owner and no result: they may be secrets, and traces are stored elsewhere.
+ *
+ * @category Observability
  */
 export interface TraceContext {
   /** One of {@link operations}. */

@@ -11,7 +11,7 @@ const path = require('node:path')
 const { PLATFORMS, addonName, folder, packageName, root } = require('../platforms.js')
 
 /** What only the repository needs of its package.json. */
-const OURS = ['devDependencies', 'overrides', 'scripts', 'napi']
+const OURS = ['allowScripts', 'devDependencies', 'overrides', 'scripts', 'napi']
 const NOTICES = ['LICENSE', 'THIRD-PARTY-LICENSES.txt']
 
 /** @param {string} target the folder to make */

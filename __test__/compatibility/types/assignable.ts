@@ -38,6 +38,13 @@ export const providers: {
   scope: adapter,
 }
 export const fromScope: scope.LockProvider | undefined = providers.scope.lock
+/** The groups of methods. */
+export const grouped: {
+  locks: scope.LockProvider
+  circuits: scope.CircuitBreakerStateProvider
+  cache: scope.CacheProvider
+  checkpoints: scope.CheckpointProvider
+} = adapter
 export const made: goscope.PostgresAdapter = goscope.createPostgresAdapter(pool, { keyPrefix: 'app:' })
 export const onClient = new goscope.PostgresAdapter(new Client())
 export const onWrapped = new goscope.PostgresAdapter({ totalCount: 0, end: () => pool.end() })
@@ -68,6 +75,15 @@ export async function whatTheMethodsGive() {
   const list = await adapter.list('task')
   const result = await results.get<[undefined, string]>('key')
   const stats = await cache.stats()
+  const grouped = {
+    lock: await adapter.locks.acquire('key'),
+    lease: await adapter.locks.lock('key', { wait: 0 }),
+    holder: await adapter.locks.holder('key'),
+    value: await adapter.cache.get<{ name: string }>('key'),
+    computed: await adapter.cache.getOrSet('key', () => new Date()),
+    counted: await adapter.circuits.recordFailure('key'),
+    latest: await adapter.checkpoints.loadLatest<number[]>('task'),
+  }
   const many = await adapter.getMany<{ name: string }>(['a', 'b'])
   await cache.setMany(
     [
@@ -120,6 +136,20 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof list, goscope.Checkpoint<unknown>[]>>,
     null as never as Expect<Equal<typeof result, { value: [undefined, string]; expiresAt?: number } | null>>,
     null as never as Expect<Equal<typeof stats, goscope.CacheStats>>,
+    null as never as Expect<
+      Equal<
+        typeof grouped,
+        {
+          lock: goscope.Lease | null
+          lease: goscope.Lease
+          holder: goscope.LockHolder | null
+          value: { name: string } | null
+          computed: string
+          counted: number
+          latest: goscope.Checkpoint<number[]> | undefined
+        }
+      >
+    >,
     null as never as Expect<
       Equal<
         typeof methods,
