@@ -5,7 +5,7 @@ const { keyOf } = require('./keys.js')
 const { iso, whole } = require('./units.js')
 
 /**
- * A row of src/store/inspection as `--json` prints it.
+ * A row of cli/queries/locks.js as `--json` prints it.
  *
  * @param {any} row
  * @param {import('./options.js').Given} given

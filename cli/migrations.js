@@ -97,8 +97,10 @@ const cacheObjects = () => objectsOf([CACHE])
  * @param {string[]} [cache] the parts of the name of a PostgresCacheAdapter's table
  */
 function grants(role, tables, cache) {
-  const each = DOCUMENTED.filter(({ name }) => tables.includes(name))
-  if (cache !== undefined) each.push({ name: quote(cache), counts: '', rights: ALL })
+  const each = [
+    ...DOCUMENTED.filter(({ name }) => tables.includes(name)),
+    ...(cache === undefined ? [] : [{ name: quote(cache), rights: ALL }]),
+  ]
   return {
     tables: [
       `GRANT USAGE ON SCHEMA public TO ${role};`,

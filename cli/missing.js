@@ -9,7 +9,7 @@ const { columnsOf, leadOf, needed, statement, version } = require('./source.js')
 /** @typedef {import('./partitions.js').Part} Part */
 
 /**
- * @typedef {object} Objects as src/store/inspection/catalogue.rs finds them; tables are named as in SQL, quoted
+ * @typedef {object} Objects as cli/queries/catalogue.js finds them; tables are named as in SQL, quoted
  * @property {{ table: string, name: string, type: string, notNull: boolean, hasDefault: boolean, isGenerated: boolean, isDeterministic: boolean, lacksSequence: string | null }[]} columns
  * @property {{ table: string, name: string, isValid: boolean, isUnique: boolean, columns: string[] }[]} indexes
  * @property {Part[]} partitions the parts of each partitioned table, at all levels, the table itself first

@@ -10,6 +10,8 @@ class Session {
   #connection
   #native
   #inspection
+  /** By the names that were asked for. @type {Map<string, Promise<string>>} */
+  #tables = new Map()
   /** Whether the server has answered. */
   wasReached = false
   /** The server's description of itself. @type {any} */
@@ -26,51 +28,76 @@ class Session {
     this.#native = require('../lib/native.js')
     const prefix = given['key-prefix']
     this.keyPrefix = prefix === undefined ? undefined : args.key('--key-prefix', prefix)
-    const table = given.table === undefined ? undefined : args.tableName(given.table)
+    // Checked before there is a connection.
+    if (given.table !== undefined) args.tableName(given.table)
     this.#connection = PoolHandle.of(configuration(given, max))
-    this.#inspection = new this.#native.Inspection(this.#connection.native, this.keyPrefix, table)
+    this.#inspection = new this.#native.Inspection(this.#connection.native)
   }
 
   /** Connects. A failure here is a failure to connect. */
   async reach() {
-    this.server = await this.look('server')
+    this.server = await require('./queries/server.js').server(this)
     return this.server
   }
 
   /**
-   * One of the inspections of src/store/inspection.
+   * The rows of one SELECT. It can only read: see src/store/inspection.rs.
    *
-   * @param {string} what
-   * @param {...(string | null | undefined)} args
-   * @returns {Promise<any>}
+   * @param {string} sql
+   * @param {(string | null | undefined)[]} [params] all of them are text
+   * @param {{ asApplication?: boolean }} [options] in the form of another application's read, which a proxy may route
+   * @returns {Promise<any[]>}
    */
-  look(what, ...args) {
-    return this.#ask((slot) =>
-      this.#inspection.look(
-        slot,
-        what,
-        args.map((arg) => arg ?? null),
-      ),
-    )
+  query(sql, params = [], { asApplication = false } = {}) {
+    const texts = params.map((param) => param ?? null)
+    return this.#ask((slot) => this.#inspection.query(slot, sql, texts, asApplication))
   }
 
   /**
-   * As {@link look}, for any prefix.
+   * The name, in SQL, of the table that the adapters use under this name. Fails for a table that they refuse.
    *
-   * @param {string} what
-   * @param {...(string | null)} args
-   * @returns {Promise<any>}
+   * @param {string} table
    */
-  lookAnywhere(what, ...args) {
-    const inspection = new this.#native.Inspection(this.#connection.native)
-    return this.#ask((slot) => inspection.look(slot, what, args))
+  tableName(table) {
+    const parts = require('../lib/arguments.js').tableName(table)
+    const name = this.#tables.get(table) ?? this.#ask((slot) => this.#inspection.table(slot, parts))
+    this.#tables.set(table, name)
+    // It is asked for again after a failure.
+    name.catch(() => this.#tables.delete(table))
+    return name
   }
 
-  /** The lock under a key, if there is one. @param {string} key */
-  async lock(key) {
-    const name = require('../lib/arguments.js').key('key', key)
-    const [found] = await this.#ask((slot) => this.#inspection.lock(slot, name))
-    return found
+  /**
+   * What stands before the keys of the prefix that the user has named, and before digests of keys in a narrow column.
+   * Nothing if rows of every prefix are wanted.
+   *
+   * @param {string} namespace
+   * @returns {string[] | undefined}
+   */
+  storedPrefixes(namespace) {
+    return this.keyPrefix === undefined ? undefined : this.#native.storedPrefixes(this.keyPrefix, namespace)
+  }
+
+  /**
+   * A key as the adapters store it.
+   *
+   * @param {{ table: string, namespace: string }} source
+   * @param {string} key as an application gives it
+   * @returns {Promise<string>}
+   */
+  async storedKey({ table, namespace }, key) {
+    const args = require('../lib/arguments.js')
+    const [parts, name] = [args.tableName(table), args.key('key', key)]
+    return this.#ask((slot) => this.#inspection.storedKey(slot, parts, this.keyPrefix ?? '', namespace, name))
+  }
+
+  /**
+   * Whether the connection alone uses its session, and whether that takes transactions.
+   *
+   * @returns {Promise<{ isOwn: boolean, takesTransactions: boolean }>}
+   */
+  kind() {
+    return this.#ask((slot) => this.#inspection.session(slot))
   }
 
   /**

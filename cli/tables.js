@@ -4,16 +4,24 @@
 
 const { tableName } = require('../lib/arguments.js')
 const { misuse } = require('./problem.js')
+const cache = require('./queries/cache.js')
+const checkpoints = require('./queries/checkpoints.js')
+const circuits = require('./queries/circuits.js')
+const idempotency = require('./queries/idempotency.js')
+const locks = require('./queries/locks.js')
 
 const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE']
 
-/** @type {{ name: string, counts: string, rights: string[] }[]} */
+/**
+ * @typedef {(session: import('./session.js').Session) => Promise<any>} Counts
+ * @type {{ name: string, counts: Counts, rights: string[] }[]}
+ */
 const DOCUMENTED = [
-  { name: 'go_goscope_locks', counts: 'lockCounts', rights: ALL },
-  { name: 'go_goscope_circuit', counts: 'circuitCounts', rights: ['SELECT', 'INSERT', 'UPDATE'] },
-  { name: 'go_goscope_cache', counts: 'cacheCounts', rights: ALL },
-  { name: 'go_goscope_checkpoints', counts: 'checkpointCounts', rights: ALL },
-  { name: 'go_goscope_idempotency', counts: 'idempotencyCounts', rights: ALL },
+  { name: 'go_goscope_locks', counts: locks.counts, rights: ALL },
+  { name: 'go_goscope_circuit', counts: circuits.counts, rights: ['SELECT', 'INSERT', 'UPDATE'] },
+  { name: 'go_goscope_cache', counts: (session) => cache.counts(session), rights: ALL },
+  { name: 'go_goscope_checkpoints', counts: checkpoints.counts, rights: ALL },
+  { name: 'go_goscope_idempotency', counts: idempotency.counts, rights: ALL },
 ]
 
 /** By the words for their contents. */

@@ -30,7 +30,6 @@ const FOLDERS = [['__test__'], ['bench', 'examples'], ['reference', 'scripts'], 
 const JSON_OF_TABLES = [
   'src/store/cells.rs', // checks values that a row holds
   'src/store/digested.rs', // what a row holds beside its value
-  'src/store/inspection/server.rs', // an argument of a statement
 ]
 /** They list modules and re-export. */
 const MAPS = ['src/lib.rs', 'src/engine/mod.rs']

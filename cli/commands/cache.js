@@ -4,6 +4,8 @@
 const { keyOf, limited, shownKey } = require('../keys.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
 const { misuse } = require('../problem.js')
+const { counts, list } = require('../queries/cache.js')
+const { tables } = require('../queries/catalogue.js')
 const { count, duration, iso, size, whole } = require('../units.js')
 const { quoted } = require('../tables.js')
 
@@ -46,26 +48,26 @@ entries: { key, keyPrefix, storedKey, bytes, state: "live" | "expired", expiresA
   },
 
   async look(session, given) {
-    const entries = given.table === undefined ? 'cache' : 'cacheTable'
+    const { table } = given
     if (given.keys) {
       const limit = limitOf(given)
-      const rows = await session.look(entries, likeOf(given.match), String(limit + 1), given.all ? 'all' : null)
+      const rows = await list(session, { table, match: likeOf(given.match), limit: limit + 1, all: given.all })
       return limited(
         rows.map((/** @type {any} */ row) => entryOf(row, given)),
         limit,
       )
     }
-    const name = given.table ?? 'go_goscope_cache'
-    const [counts, largest, tables] = await Promise.all([
-      session.look(`${entries}Counts`),
-      session.look(entries, null, String(LARGEST), null, 'size'),
-      session.look('tables', JSON.stringify(quoted(name))),
+    const name = table ?? 'go_goscope_cache'
+    const [counted, largest, [found]] = await Promise.all([
+      counts(session, table),
+      list(session, { table, limit: LARGEST, largestFirst: true }),
+      tables(session, quoted(name)),
     ])
     return {
       data: {
-        table: tables[0] ? `${tables[0].schema}.${tables[0].table}` : name,
-        ...counts,
-        tableBytes: tables[0]?.bytes ?? null,
+        table: found ? `${found.schema}.${found.table}` : name,
+        ...counted,
+        tableBytes: found?.bytes ?? null,
         largest: largest.map((/** @type {any} */ row) => entryOf(row, given)),
       },
     }

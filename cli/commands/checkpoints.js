@@ -3,6 +3,7 @@
 
 const { limited } = require('../keys.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
+const { list } = require('../queries/checkpoints.js')
 const { ago, count, duration, iso, size, whole } = require('../units.js')
 
 const BAR = 10
@@ -38,7 +39,7 @@ bytes, checkpoints: how many the task has }.`,
 
   async look(session, given) {
     const limit = limitOf(given)
-    const rows = await session.look('checkpoints', likeOf(given.match), String(limit + 1), given.task)
+    const rows = await list(session, { match: likeOf(given.match), limit: limit + 1, task: given.task })
     return limited(rows.map(checkpointOf), limit)
   },
 

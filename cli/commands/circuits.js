@@ -4,6 +4,7 @@
 const { keyOf, limited, shownKey } = require('../keys.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
 const { misuse } = require('../problem.js')
+const { list } = require('../queries/circuits.js')
 const { ago, count, iso, whole } = require('../units.js')
 
 /** @type {Record<string, import('../view.js').Colour>} */
@@ -48,7 +49,7 @@ known.`,
 
   async look(session, given) {
     const limit = limitOf(given)
-    const rows = await session.look('circuits', likeOf(given.match), String(limit + 1), given.state)
+    const rows = await list(session, { match: likeOf(given.match), limit: limit + 1, state: given.state })
     return limited(
       rows.map((/** @type {any} */ row) => circuitOf(row, given)),
       limit,

@@ -4,6 +4,7 @@
 const { limited, shownKey } = require('../keys.js')
 const { lockOf } = require('../lock.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
+const { list } = require('../queries/locks.js')
 const { duration } = require('../units.js')
 
 /** @typedef {import('../commands.js').Command} Command */
@@ -27,7 +28,7 @@ expiresInMs, hasWaiters }; null is what is not known, or not there in this table
 
   async look(session, given) {
     const limit = limitOf(given)
-    const rows = await session.look('locks', likeOf(given.match), String(limit + 1), given.all ? 'all' : null)
+    const rows = await list(session, { match: likeOf(given.match), limit: limit + 1, all: given.all })
     return limited(
       rows.map((/** @type {any} */ row) => lockOf(row, given)),
       limit,

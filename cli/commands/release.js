@@ -7,6 +7,7 @@ const { likeOf } = require('../options.js')
 const { FAILED, FINE, Problem, misuse } = require('../problem.js')
 const { tell } = require('../output.js')
 const { whileSlow } = require('../progress.js')
+const locks = require('../queries/locks.js')
 const { json, visible } = require('../text.js')
 const { duration } = require('../units.js')
 
@@ -34,12 +35,12 @@ lock that has changed hands since it was shown is left alone.
     const session = new Session({ ...given, 'key-prefix': given['key-prefix'] ?? '' })
     held.session = session
     await whileSlow('Connecting', session.reach())
-    const found = await session.lock(key)
+    const found = await locks.one(session, key)
     if (found === undefined) throw await missing(session, key, given)
     const lock = lockOf({ ...found, key, keyPrefix: given['key-prefix'] ?? '' }, given)
     if (!given.yes) await ask(key, lock)
     // A waiter may have the lock already. So a lock that is held again does not show whether it was freed.
-    const now = (await session.release(key, lock.owner)) ? undefined : await session.lock(key)
+    const now = (await session.release(key, lock.owner)) ? undefined : await locks.one(session, key)
     if (given.json) process.stdout.write(`${json({ key, released: now === undefined, lock }, 2)}\n`)
     if (now !== undefined)
       throw new Problem(FAILED, `'${key}' was not released: it has just been taken by ${visible(now.owner)}`)
@@ -75,7 +76,7 @@ async function ask(key, lock) {
 async function missing(session, key, given) {
   const prefix = given['key-prefix']
   const what = `there is no lock '${key}'${prefix ? ` under the prefix '${prefix}'` : ''}`
-  const others = await session.lookAnywhere('locks', likeOf(key) ?? null, '1', 'all')
-  const hint = others[0] && `There is one under the prefix '${visible(others[0].keyPrefix)}': see --key-prefix`
+  const [other] = await locks.list(session, { match: likeOf(key), limit: 1, all: true, ofAnyPrefix: true })
+  const hint = other && `There is one under the prefix '${visible(other.keyPrefix)}': see --key-prefix`
   return new Problem(FAILED, what, hint)
 }

@@ -7,6 +7,7 @@ const { CONNECTING } = require('../options.js')
 const { partitionedIndex, partsOf } = require('../partitions.js')
 const { FINE } = require('../problem.js')
 const { whileSlow } = require('../progress.js')
+const { objects: objectsIn } = require('../queries/catalogue.js')
 const { objectsOf } = require('../source.js')
 const { DOCUMENTED, NAMES, namesOf, quote } = require('../tables.js')
 
@@ -53,8 +54,7 @@ async function lacking(given, tables, cache, held) {
   held.session = session
   await whileSlow('Connecting', session.reach())
   const names = [...tables.map((name) => quote([name])), ...(cache ? [quote(cache)] : [])]
-  /** @type {import('../missing.js').Objects} */
-  const objects = await session.look('objects', JSON.stringify(names))
+  const objects = await objectsIn(session, names)
   const parts = missing(objectsOf(tables), objects)
   const isThere =
     cache === undefined ||

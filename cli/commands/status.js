@@ -2,7 +2,9 @@
 'use strict'
 
 const { PREFIX } = require('../options.js')
-const { DOCUMENTED, quoted } = require('../tables.js')
+const { tables: tablesOf } = require('../queries/catalogue.js')
+const { connections: connectionsOf, server: serverOf } = require('../queries/server.js')
+const { DOCUMENTED, quote } = require('../tables.js')
 const { count, counted, duration, iso, size } = require('../units.js')
 
 /** Above this number of rows a count takes too long; the planner's estimate is good enough. */
@@ -21,17 +23,20 @@ where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutE
   options: PREFIX,
 
   async look(session) {
-    const [server, sessions, found] = await Promise.all([
-      session.look('server'),
-      session.look('sessions'),
-      session.look('tables', JSON.stringify(DOCUMENTED.map(({ name }) => `"${name}"`))),
+    const [server, connections, found] = await Promise.all([
+      serverOf(session),
+      connectionsOf(session),
+      tablesOf(
+        session,
+        DOCUMENTED.map(({ name }) => quote([name])),
+      ),
     ])
     const tables = await Promise.all(DOCUMENTED.map((documented) => tableOf(session, documented, found)))
     const { settings, ...rest } = server
     const data = {
       server: { ...rest, startedAt: iso(rest.startedAt) },
       tables,
-      connections: { ...sessions, max: Number(settings.max_connections) },
+      connections: { ...connections, max: Number(settings.max_connections) },
     }
     return { data }
   },
@@ -77,7 +82,7 @@ where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutE
  * @param {any[]} found
  */
 async function tableOf(session, { name, counts }, found) {
-  const table = found.find((each) => each.name === quoted(name)[0])
+  const table = found.find((each) => each.name === quote([name]))
   if (table === undefined) {
     return {
       name,
@@ -92,7 +97,7 @@ async function tableOf(session, { name, counts }, found) {
   }
   const isReadable = table.usesSchema && table.rights.includes('SELECT')
   const isCounted = isReadable && Math.max(table.rows, table.liveRows) <= COUNTABLE
-  const counted = isCounted ? await session.look(counts) : null
+  const counted = isCounted ? await counts(session) : null
   return {
     name,
     schema: table.schema,

@@ -6,7 +6,7 @@ const { quote } = require('../tables.js')
 const { failed, warning } = require('./check.js')
 
 /**
- * @typedef {object} Obstacles as src/store/inspection/obstacles.rs finds them; tables are named as in SQL, quoted
+ * @typedef {object} Obstacles as cli/queries/obstacles.js finds them; tables are named as in SQL, quoted
  * @property {string[]} functions
  * @property {{ table: string, name: string, on: string }[]} triggers
  * @property {{ table: string, name: string, definition: string }[]} constraints

@@ -2,6 +2,7 @@
 // Checks whether a pooler is in between, and what it does with sessions.
 'use strict'
 
+const { backend } = require('../queries/server.js')
 const { Session } = require('../session.js')
 const { failed, ok, warning } = require('./check.js')
 
@@ -50,7 +51,7 @@ async function sharesSessions(given) {
         [other, ofOther],
         [other, ofOther],
       ])) {
-        known.add(await session.look('backend'))
+        known.add(await backend(session))
       }
     }
     return ofOne.size > 1 || ofOther.size > 1 || [...ofOne].some((pid) => ofOther.has(pid))

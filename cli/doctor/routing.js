@@ -3,6 +3,7 @@
 'use strict'
 
 const { describe } = require('../advice.js')
+const { identity, identityOfReader } = require('../queries/server.js')
 const { Session } = require('../session.js')
 const { failed, ok, warning } = require('./check.js')
 
@@ -32,8 +33,8 @@ async function checkRouting({ server }, given) {
   for (let number = 0; number < SESSIONS; number++) {
     const session = new Session(given)
     try {
-      ours.push(await session.look('identity'))
-      others.push(await session.look('reader'))
+      ours.push(await identity(session))
+      others.push(await identityOfReader(session))
     } catch (error) {
       const advice =
         'All sessions must reach the same server. If it is short of connections, close some, or raise max_connections.'

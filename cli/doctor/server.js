@@ -2,6 +2,7 @@
 // Checks the server and its settings.
 'use strict'
 
+const { connections: connectionsOf } = require('../queries/server.js')
 const { count, duration } = require('../units.js')
 const { failed, ok, warning } = require('./check.js')
 
@@ -69,7 +70,7 @@ function timeouts({ settings }) {
 /** @param {import('../session.js').Session} session */
 async function connections(session) {
   const { settings } = session.server
-  const { total } = await session.look('sessions')
+  const { total } = await connectionsOf(session)
   const room = Number(settings.max_connections) - Number(settings.superuser_reserved_connections)
   const message = `${count(total)} of ${count(room)} are open`
   if (total < room * CROWDED) return ok('connections', message)

@@ -2,6 +2,7 @@
 // Checks what is between this process and the server: transport, a pooler, clocks.
 'use strict'
 
+const { clock } = require('../queries/server.js')
 const { duration } = require('../units.js')
 const { ok, warning } = require('./check.js')
 const { checkPooler } = require('./pooler.js')
@@ -53,7 +54,7 @@ async function clocks(session) {
   let best = { roundTrip: Infinity, skew: 0 }
   for (let sample = 0; sample < SAMPLES; sample++) {
     const [sent, started] = [Date.now(), performance.now()]
-    const theirs = await session.look('clock')
+    const theirs = await clock(session)
     const roundTrip = performance.now() - started
     if (roundTrip < best.roundTrip) best = { roundTrip, skew: theirs - (sent + roundTrip / 2) }
   }

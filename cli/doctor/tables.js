@@ -4,6 +4,9 @@
 
 const { cacheObjects, isCalled } = require('../migrations.js')
 const { isMade } = require('../missing.js')
+const cache = require('../queries/cache.js')
+const catalogue = require('../queries/catalogue.js')
+const { obstacles: obstaclesOf } = require('../queries/obstacles.js')
 const { columnsOf, leadOf, objectsOf } = require('../source.js')
 const { ALL, DOCUMENTED, namesOf, quote, quoted } = require('../tables.js')
 const { count, counted } = require('../units.js')
@@ -23,23 +26,26 @@ const { shape } = require('./shapes.js')
  * @returns {Promise<Check[]>}
  */
 async function checkTables(session, given) {
-  const cache = given.table === undefined ? [] : quoted(given.table)
+  const cacheNames = given.table === undefined ? [] : quoted(given.table)
   const wanted = given.only === undefined ? DOCUMENTED.map(({ name }) => name) : namesOf(given.only)
-  const names = JSON.stringify([...wanted.map((name) => quote([name])), ...cache])
-  const [tables, objects, obstacles] = await Promise.all(
-    ['tables', 'objects', 'obstacles'].map((what) => session.look(what, names)),
-  )
-  const distributed = tables[0]?.isBesideCitus ? await session.look('distributed', names) : []
+  const names = [...wanted.map((name) => quote([name])), ...cacheNames]
+  const [tables, objects, obstacles] = await Promise.all([
+    catalogue.tables(session, names),
+    catalogue.objects(session, names),
+    obstaclesOf(session, names),
+  ])
+  const distributed = tables[0]?.isBesideCitus ? await catalogue.distributed(session, names) : []
   const common = { objects, obstacles, distributed, creates: !given['no-create-tables'] }
   const checks = checkObstacles(obstacles, session.server.role)
   for (const documented of DOCUMENTED.filter(({ name }) => wanted.includes(name))) {
-    const table = tables.find((/** @type {any} */ each) => each.name === quote([documented.name]))
+    const table = tables.find(({ name }) => name === quote([documented.name]))
     checks.push(...(await checkTable(session, { ...documented, own: objectsOf([documented.name]) }, table, common)))
   }
   if (given.table !== undefined) {
-    const table = tables.find((/** @type {any} */ each) => cache.includes(each.name))
+    const table = tables.find(({ name }) => cacheNames.includes(name))
     const own = cacheObjects()
-    const wanted = { name: given.table, counts: 'cacheTableCounts', rights: ALL, own, template: quote(own[0].tables) }
+    const counts = (/** @type {Session} */ session) => cache.counts(session, given.table)
+    const wanted = { name: given.table, counts, rights: ALL, own, template: quote(own[0].tables) }
     checks.push(...(await checkTable(session, wanted, table, common)))
   }
   return checks
@@ -47,7 +53,7 @@ async function checkTables(session, given) {
 
 /**
  * @param {Session} session
- * @param {{ name: string, counts: string, rights: string[], own: SourceObject[], template?: string }} wanted
+ * @param {{ name: string, counts: import('../tables.js').Counts, rights: string[], own: SourceObject[], template?: string }} wanted
  * @param {any} table
  * @param {{ objects: Objects, obstacles: import('./obstacles.js').Obstacles, distributed: string[], creates: boolean }} common to all tables
  */
@@ -323,10 +329,10 @@ const COUNTABLE = 1_000_000
 
 /**
  * @param {Session} session
- * @param {string} counts
+ * @param {import('../tables.js').Counts} counts
  */
 const countedRows = (session, counts) =>
-  session.look(counts).catch((error) => {
+  counts(session).catch((error) => {
     // A column is missing, or of a type that cannot be compared with a time. The check of the columns reports that.
     if (error.code === '42703' || error.code === '42883') return {}
     throw error
@@ -335,7 +341,7 @@ const countedRows = (session, counts) =>
 /**
  * @param {Session} session
  * @param {string} name
- * @param {string} counts
+ * @param {import('../tables.js').Counts} counts
  * @param {any} table
  */
 async function upkeep(session, name, counts, { deadRows, liveRows, lastAutovacuumAt, rows, isUnlogged }) {

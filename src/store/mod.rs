@@ -48,7 +48,9 @@ pub use computing::{Observed, Seen, Version};
 pub use definition::Durability;
 pub use entries::Entry;
 pub use idempotency::{Idempotency, Remembered};
-pub use inspection::{Inspection, Report};
+pub use inspection::{
+    IS_SPREAD, IS_SUPERUSER, IS_TRUSTED_OWNER, Inspection, Report, SessionKind, Source, stored_prefixes,
+};
 pub use keys::Key;
 pub use locks::{Grant, Holder, Locks, Token, WaitEnd, Wanted};
 pub use place::{TableRef, connect};

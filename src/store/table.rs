@@ -90,6 +90,11 @@ impl Shape {
         }
     }
 
+    /// The table's name as statements have it, without the schema if the application named none.
+    pub(super) fn sql_name(&self) -> &str {
+        &self.name
+    }
+
     /// The table's name in errors, quoted as in SQL.
     pub(super) fn name(&self) -> String {
         self.relation().map_or_else(String::new, |Relation { schema, name, .. }| format!("{schema}.{name}"))

@@ -1,0 +1,103 @@
+// @ts-check
+// The parts that queries about rows have in common.
+//
+// Plain reads of one snapshot. Changes that others make meanwhile (an insert, an update, a delete, an expiry) show in
+// the next one. A row that another transaction has locked is read as it was committed last. No decision depends on
+// these reads: `release` checks again, in the statement that deletes.
+//
+// Columns that only additions bring are read through `to_jsonb(stored)`, which gives NULL if there is no such column.
+'use strict'
+
+/**
+ * Some rows of a table: those of the prefix that the user has named, or of every prefix.
+ *
+ * @typedef {object} Source
+ * @property {string} table as the application names it
+ * @property {string} namespace between prefix and key
+ * @property {string} [column] that holds the key, if not `key`
+ * @property {boolean} [ofAnyPrefix] whatever the user has named
+ *
+ * @typedef {object} Selection
+ * @property {string | undefined} [match] a LIKE pattern on the key as the caller knows it
+ * @property {number} limit
+ *
+ * @typedef {import('../session.js').Session} Session
+ */
+
+/**
+ * A time in seconds since 1970, for a column of any type: TIMESTAMP columns hold UTC, and `extract` takes them as that.
+ * Two times of different types must not be compared without it: that would depend on the session's time zone.
+ *
+ * @param {string} time
+ */
+const seconds = (time) => `extract(epoch FROM ${time})`
+
+/** @param {string} time */
+const rounded = (time) => `round((${seconds(time)} * 1000)::float8)`
+
+/**
+ * A `float8` in JSON as a `numeric`, since the text of a `float8` depends on `extra_float_digits`. It has 15 digits
+ * under any setting of the role or the database. Infinite numbers come as text.
+ *
+ * @param {string} float
+ */
+const exact = (
+  float,
+) => `(SELECT CASE WHEN float IN ('infinity', '-infinity') THEN to_json(float) ELSE to_json(float::numeric) END
+           FROM (SELECT ${float}) AS inexact (float))`
+
+/** Milliseconds since 1970. @param {string} time */
+const ms = (time) => exact(rounded(time))
+
+/** @param {string} time */
+const msUntil = (time) => exact(`${rounded(time)} - ${rounded('clock_timestamp()')}`)
+
+/** @param {string} time */
+const msSince = (time) => exact(`${rounded('clock_timestamp()')} - ${rounded(time)}`)
+
+/** A condition on rows that expire. */
+const IS_EXPIRED = `(${seconds('stored.expires_at')} <= ${seconds('clock_timestamp()')})`
+
+/**
+ * What follows FROM and WHERE to find the rows of a source, as `stored`, each beside its key and its prefix as the
+ * caller knows them, as `known`. The parameters $1 and $2 are its `prefixes`.
+ *
+ * If no prefix is wanted, the text before the first namespace in a stored key is taken as the prefix. This is a guess,
+ * and wrong for a prefix that has the namespace in it.
+ *
+ * @param {Session} session
+ * @param {Source} source
+ */
+async function rowsOf(session, { table, namespace, column = 'key', ofAnyPrefix = false }) {
+  const prefixes = ofAnyPrefix ? undefined : session.storedPrefixes(namespace)
+  const key = `stored.${column}`
+  const length =
+    prefixes === undefined
+      ? `CASE WHEN strpos(${key}, '${namespace}') > 0
+                  THEN strpos(${key}, '${namespace}') + length('${namespace}') - 1 ELSE 0 END`
+      : `CASE WHEN starts_with(${key}, $1) THEN length($1)
+              WHEN starts_with(${key}, $2) THEN length($2) END`
+  return {
+    prefixes: prefixes ?? [null, null],
+    from: `${await session.tableName(table)} AS stored
+ CROSS JOIN LATERAL (SELECT ${length} AS length) AS head
+ CROSS JOIN LATERAL (SELECT substr(${key}, head.length + 1) AS key,
+                            left(${key}, greatest(head.length - length('${namespace}'), 0)) AS prefix) AS known`,
+    isWanted: 'head.length IS NOT NULL',
+  }
+}
+
+/**
+ * Aggregates over all rows of a source.
+ *
+ * @param {Session} session
+ * @param {Source} source
+ * @param {string} columns
+ */
+async function countsOf(session, source, columns) {
+  const { from, prefixes, isWanted } = await rowsOf(session, source)
+  const [counts] = await session.query(`SELECT ${columns} FROM ${from} WHERE ${isWanted}`, prefixes)
+  return counts
+}
+
+module.exports = { IS_EXPIRED, countsOf, exact, ms, msSince, msUntil, rowsOf }

@@ -1,0 +1,238 @@
+//! Reads for the command `goscope-postgres`, or any other view for operators: one SELECT of the caller's, and what it
+//! needs to find the rows of the adapters. The SQL itself is in `cli/queries/`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tokio_postgres::Row;
+
+use super::citus::is_spread;
+use super::definition::{Definition, Durability};
+use super::keys::Prefix;
+use super::owner::{is_superuser, is_trusted_owner};
+use super::table::{Shape, Table};
+use crate::engine::{
+    Accesses, Answer, Arg, Call, Connection, Engine, Error, Kind, NothingToPrepare, Prepare, Reply, Request,
+    Retry, Statement,
+};
+
+/// The most parameters of a query.
+const PARAMS: &[Kind] = &[Kind::Text; 8];
+
+/// An inspection reads no additions by their names.
+static ANY: Definition = Definition { documented: "", additions: &[], touched: "" };
+
+/// Conditions that the store's own statements have, too. `class` is a row of `pg_class`.
+pub const IS_TRUSTED_OWNER: &str = is_trusted_owner!();
+pub const IS_SUPERUSER: &str = is_superuser!();
+/// Of a row of `pg_dist_partition`.
+pub const IS_SPREAD: &str = is_spread!();
+
+/// Rows that a query has found: JSON text that the server has made.
+pub struct Report(String);
+
+impl Report {
+    pub fn into_json(self) -> String {
+        self.0
+    }
+}
+
+/// What the connection has found out about its session.
+pub struct SessionKind {
+    /// Whether the connection alone uses it.
+    pub is_own: bool,
+    /// Whether a pooler in between lets transactions pass. The adapters' writes are transactions on a shared session.
+    pub takes_transactions: bool,
+}
+
+/// A table's name in its parts, and the text before the keys of some of its rows.
+pub struct Source<'a> {
+    pub table: &'a [String],
+    pub key_prefix: &'a str,
+    pub namespace: &'a str,
+}
+
+pub struct Inspection {
+    engine: Arc<Engine>,
+}
+
+impl Inspection {
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        Self { engine: engine.clone() }
+    }
+
+    /// The rows of one SELECT, as an array of objects. Its parameters are text.
+    ///
+    /// `as_application`: the statement is sent in the form of another application's read. It does not begin with the
+    /// hint to proxies that it is for the primary.
+    pub fn query(
+        &self,
+        sql: &str,
+        params: Vec<Option<String>>,
+        as_application: bool,
+        reply: Reply<Option<Report>>,
+    ) {
+        let statement = reading(sql).and_then(|sql| {
+            let kinds = PARAMS.get(..params.len());
+            let kinds = kinds.ok_or_else(|| Error::other("a query takes at most 8 parameters"))?;
+            let sql = if as_application { format!("({sql})") } else { sql };
+            Ok(Statement::new(Some(sql), None, None, kinds, 0))
+        });
+        match statement {
+            Ok(statement) => {
+                let args = params.into_iter().map(Arg::Text).collect();
+                let call = Query { statement: Arc::new(statement), args };
+                // Without accesses: it waits for no other call, and none waits for it.
+                let (accesses, prepare) = (Accesses::default(), Arc::new(NothingToPrepare));
+                self.engine.submit(Request::new(accesses, prepare, call, Retry::Harmless, reply));
+            }
+            Err(error) => reply.settle(Err(error)),
+        }
+    }
+
+    /// The name, in SQL, of the table that the adapters use under this name: the name as given, or folded. Fails if
+    /// they refuse that table. If there is none, it is the name as given.
+    pub fn table(&self, name: &[String], reply: Reply<String>) {
+        self.find(name, reply, |shape| shape.sql_name().to_owned());
+    }
+
+    /// A key in the form in which the adapters store it: this depends on the width of the table's column.
+    pub fn stored_key(&self, source: &Source<'_>, key: String, reply: Reply<String>) {
+        let prefix = Prefix::new(source.key_prefix, source.namespace);
+        self.find(source.table, reply, move |shape| prefix.stored(&key, shape.max_chars("key")).text);
+    }
+
+    fn find(
+        &self,
+        name: &[String],
+        reply: Reply<String>,
+        read: impl FnOnce(&Shape) -> String + Send + 'static,
+    ) {
+        let table = Table::named(&ANY, name, false, Durability::Full);
+        self.prepare(table, reply, |table| read(&table.shape()));
+    }
+
+    /// What kind of session the calls have.
+    pub fn session(&self, reply: Reply<SessionKind>) {
+        self.prepare(Arc::new(SessionCheck::default()), reply, |check| SessionKind {
+            is_own: check.is_own.load(Relaxed),
+            takes_transactions: !check.refuses.load(Relaxed),
+        });
+    }
+
+    fn prepare<P: Prepare + 'static, T: 'static>(
+        &self,
+        prepare: Arc<P>,
+        reply: Reply<T>,
+        read: impl FnOnce(&P) -> T + Send + 'static,
+    ) {
+        let prepared = prepare.clone();
+        let done = Reply::new(move |outcome: Result<(), Error>| {
+            reply.settle(outcome.map(|()| read(&prepared)));
+        });
+        self.engine.submit(Request::preparation(prepare, done));
+    }
+}
+
+/// The text before the keys of a prefix, and the text before digests instead if a narrow column has no room for both.
+pub fn stored_prefixes(key_prefix: &str, namespace: &str) -> [String; 2] {
+    let prefix = Prefix::new(key_prefix, namespace);
+    [prefix.as_str().to_owned(), prefix.spare().to_owned()]
+}
+
+/// A statement whose answer is one JSON text: the rows of this SELECT. Its form lets the server refuse all else:
+///
+/// * In brackets after FROM, the grammar has room for a query and for nothing else (42601).
+/// * A WITH that writes must be at the top level (0A000).
+/// * INTO, which makes a table, must be in the first SELECT of a UNION. That one is ours, so INTO is refused even in SQL
+///   that closes our bracket (42601).
+/// * A message of the extended protocol has one statement, so nothing can follow (42601).
+///
+/// Functions that write are not refused, nor is a row lock (FOR UPDATE). A read-only transaction would refuse most of
+/// these, but it is not for every read here: a pooler in statement mode refuses transactions, some proxies choose the
+/// server by them, and `doctor` reads `transaction_read_only`. Who shows SQL of others needs a role that only reads.
+fn reading(sql: &str) -> Result<String, Error> {
+    let sql = sql.trim();
+    let verb = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    if !verb.eq_ignore_ascii_case("SELECT") && !verb.eq_ignore_ascii_case("WITH") {
+        return Err(Error::other(format!(
+            "a query is one SELECT that only reads, and this begins with '{verb}'"
+        )));
+    }
+    Ok(format!(
+        "SELECT NULL WHERE false UNION ALL SELECT coalesce(json_agg(answer), '[]')::text FROM (\n{sql}\n) AS answer"
+    ))
+}
+
+struct Query {
+    statement: Arc<Statement>,
+    args: Vec<Arg>,
+}
+
+impl Call for Query {
+    type Output = Option<Report>;
+
+    fn bind(&mut self) -> Arc<Statement> {
+        self.statement.clone()
+    }
+
+    fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
+        let text = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
+        Ok(Answer::Done(text.map(|text| Report(text.to_owned()))))
+    }
+}
+
+/// Reads what the connection decided when it was opened. The mark that the session shows is no proof: a session that a
+/// pooler shares may have been started with another client's mark.
+#[derive(Default)]
+struct SessionCheck {
+    is_own: AtomicBool,
+    /// A pooler has refused a transaction: it shares sessions between statements.
+    refuses: AtomicBool,
+}
+
+impl Prepare for SessionCheck {
+    fn is_prepared(&self) -> bool {
+        false
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        connection: &'a Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+        self.is_own.store(connection.is_own(), Relaxed);
+        Box::pin(async {
+            // A pooler that refuses ends the connection with that. The next statements run on another one.
+            if !connection.is_own() {
+                let began = connection.execute("BEGIN").await.is_ok();
+                self.refuses.store(!(began && connection.execute("COMMIT").await.is_ok()), Relaxed);
+            }
+            Ok(())
+        })
+    }
+
+    fn invalidate(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_select_in_the_brackets_of_another() {
+        let sql = reading("\n  with a AS (SELECT 1) SELECT * FROM a -- it\n").unwrap();
+        assert!(sql.starts_with("SELECT NULL WHERE false UNION ALL SELECT "));
+        assert!(sql.ends_with("FROM (\nwith a AS (SELECT 1) SELECT * FROM a -- it\n) AS answer"));
+        for other in ["DELETE FROM t", "", "SELECTED", "(SELECT 1)", "TABLE t"] {
+            assert!(reading(other).is_err(), "{other}");
+        }
+    }
+}
