@@ -15,7 +15,7 @@
  * @property {string} table as the application names it
  * @property {string} namespace between prefix and key
  * @property {string} [column] that holds the key, if not `key`
- * @property {boolean} [ofAnyPrefix] whatever the user has named
+ * @property {boolean} [ofAnyPrefix] also if the user has named a prefix
  *
  * @typedef {object} Selection
  * @property {string | undefined} [match] a LIKE pattern on the key as the caller knows it
@@ -59,8 +59,8 @@ const msSince = (time) => exact(`${rounded('clock_timestamp()')} - ${rounded(tim
 const IS_EXPIRED = `(${seconds('stored.expires_at')} <= ${seconds('clock_timestamp()')})`
 
 /**
- * What follows FROM to find the rows of a source, as `stored`, each beside its key and its prefix as the
- * caller knows them, as `known`. The parameters $1 and $2 are its `prefixes`.
+ * What follows FROM to find the rows of a source, as `stored`, each beside its key and its prefix as the caller knows
+ * them, as `known`. The parameters $1 and $2 are its `prefixes`.
  *
  * If no prefix is wanted, the text before the first namespace in a stored key is taken as the prefix. This is a guess,
  * and wrong for a prefix that has the namespace in it.

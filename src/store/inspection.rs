@@ -128,8 +128,8 @@ pub fn stored_prefixes(key_prefix: &str, namespace: &str) -> [String; 2] {
 /// * A message of the extended protocol has one statement, so nothing can follow (42601).
 ///
 /// Functions that write are not refused, nor is a row lock (FOR UPDATE). A read-only transaction would refuse most of
-/// these, but it is not for every read here: a pooler in statement mode refuses transactions, some proxies choose the
-/// server by them, and `doctor` reads `transaction_read_only`. Who shows SQL of others needs a role that only reads.
+/// these. But a pooler in statement mode refuses transactions, some proxies choose the server by them, and `doctor`
+/// reads `transaction_read_only`. So a program that runs SQL of its users needs a role that can only read.
 fn reading(sql: &str) -> Result<String, Error> {
     let sql = sql.trim();
     let verb = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
