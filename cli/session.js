@@ -7,11 +7,10 @@ const { number } = require('./options.js')
 /** @typedef {import('./options.js').Given} Given */
 
 class Session {
+  #given
   #connection
   #native
   #inspection
-  /** By the names that were asked for. @type {Map<string, Promise<string>>} */
-  #tables = new Map()
   /** Whether the server has answered. */
   wasReached = false
   /** The server's description of itself. @type {any} */
@@ -20,8 +19,10 @@ class Session {
   /**
    * @param {Given} given
    * @param {number} [max] connections
+   * @param {{ onConnect?: (client: any) => Promise<void> }} [hooks]
    */
-  constructor(given, max = 2) {
+  constructor(given, max = 2, hooks = {}) {
+    this.#given = given
     // Loaded only here: `--help` and `schema` need no addon.
     const args = require('../lib/arguments.js')
     const { PoolHandle } = require('../lib/pool-handle.js')
@@ -30,7 +31,7 @@ class Session {
     this.keyPrefix = prefix === undefined ? undefined : args.key('--key-prefix', prefix)
     // Checked before there is a connection.
     if (given.table !== undefined) args.tableName(given.table)
-    this.#connection = PoolHandle.of(configuration(given, max))
+    this.#connection = PoolHandle.of({ ...configuration(given, max), ...hooks })
     this.#inspection = new this.#native.Inspection(this.#connection.native)
   }
 
@@ -54,17 +55,24 @@ class Session {
   }
 
   /**
+   * The first row.
+   *
+   * @param {Parameters<Session['query']>} asked
+   */
+  async row(...asked) {
+    const [row] = await this.query(...asked)
+    return row
+  }
+
+  /**
    * The name, in SQL, of the table that the adapters use under this name. Fails for a table that they refuse.
    *
    * @param {string} table
+   * @returns {Promise<string>}
    */
   tableName(table) {
     const parts = require('../lib/arguments.js').tableName(table)
-    const name = this.#tables.get(table) ?? this.#ask((slot) => this.#inspection.table(slot, parts))
-    this.#tables.set(table, name)
-    // It is asked for again after a failure.
-    name.catch(() => this.#tables.delete(table))
-    return name
+    return this.#ask((slot) => this.#inspection.table(slot, parts))
   }
 
   /**
@@ -91,13 +99,23 @@ class Session {
     return this.#ask((slot) => this.#inspection.storedKey(slot, parts, this.keyPrefix ?? '', namespace, name))
   }
 
-  /**
-   * Whether the connection alone uses its session, and whether that takes transactions.
-   *
-   * @returns {Promise<{ isOwn: boolean, takesTransactions: boolean }>}
-   */
-  kind() {
-    return this.#ask((slot) => this.#inspection.session(slot))
+  /** Whether a pooler gives the sessions to other clients, too. Known once the server has answered. */
+  get isShared() {
+    return this.#inspection.sharesSessions()
+  }
+
+  /** Whether a pooler lets transactions pass: on a shared session the adapters' writes are transactions. */
+  async takesTransactions() {
+    let isRefused = false
+    // A pooler that refuses ends the connection with that.
+    const onConnect = async (/** @type {any} */ client) => {
+      await client.query('BEGIN').catch(() => (isRefused = true))
+      await client.query('COMMIT')
+    }
+    const session = new Session(this.#given, 1, { onConnect })
+    await session.query('SELECT').catch(() => {})
+    await session.close()
+    return !isRefused
   }
 
   /**

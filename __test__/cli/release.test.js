@@ -11,7 +11,7 @@ const { useDatabase } = require('../support/database.js')
 const { until } = require('../support/waiting.js')
 const { urlAs } = require('../support/route.js')
 
-const database = useDatabase()
+const [database, narrow] = [useDatabase(), useDatabase()]
 const HOUR = 3_600_000
 
 /** @param {import('goscope-postgres').PersistenceAdapterOptions} [options] */
@@ -51,6 +51,28 @@ test('a key may have any length, or look like an option', async () => {
     const { code, stderr } = await runCommand(['release', '--yes', '--', key], env)
     assert.equal(code, 0, stderr)
     assert.ok(await adapter.acquire(key, HOUR, 'another'))
+  }
+})
+
+test('a key, and a prefix, that are too long for a narrow column', async () => {
+  const db = await narrow
+  await db.query('CREATE TABLE go_goscope_locks (key VARCHAR(100) PRIMARY KEY, owner TEXT, expires_at TIMESTAMPTZ)')
+  const env = { DATABASE_URL: db.ownUrl }
+  for (const keyPrefix of ['', 'app:', 'p'.repeat(80)]) {
+    const adapter = new PostgresAdapter(db.pool({ connectionString: db.ownUrl }), { keyPrefix })
+    for (const key of ['short', 'x'.repeat(99)]) {
+      assert.ok(await adapter.acquire(key, HOUR, 'me'))
+      const listed = await runCommand(['locks', '--json', '-p', keyPrefix], env)
+      assert.deepEqual(
+        JSON.parse(listed.stdout).map((/** @type {any} */ lock) => lock.owner),
+        ['me'],
+        listed.stderr,
+      )
+      const { code, stderr } = await runCommand(['release', key, '--yes', '-p', keyPrefix], env)
+      assert.equal(code, 0, stderr)
+      assert.ok(await adapter.acquire(key, HOUR, 'another'))
+      await adapter.forceRelease(key)
+    }
   }
 })
 

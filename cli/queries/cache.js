@@ -20,13 +20,13 @@ const SIZE = 'pg_column_size(stored.value)'
  * @param {import('./rows.js').Selection & { table?: string, all?: boolean, largestFirst?: boolean }} selection
  */
 async function list(session, { table, match, limit, all = false, largestFirst = false }) {
-  const { from, prefixes, isWanted } = await rowsOf(session, sourceOf(table))
+  const { from, prefixes } = await rowsOf(session, sourceOf(table))
   const sql = `
 SELECT ${KEY} AS key, known.prefix AS "keyPrefix", stored.key AS "storedKey", ${SIZE} AS bytes,
        ${ms('stored.expires_at')} AS "expiresAt",
        ${msUntil('stored.expires_at')} AS "expiresInMs"
   FROM ${from}
- WHERE ${isWanted} AND ($3 IS NULL OR ${KEY} LIKE $3) ${all ? '' : `AND ${IS_EXPIRED} IS NOT TRUE`}
+ WHERE ($3 IS NULL OR ${KEY} LIKE $3) ${all ? '' : `AND ${IS_EXPIRED} IS NOT TRUE`}
  ORDER BY ${largestFirst ? `${SIZE} DESC NULLS LAST, ` : ''}stored.key COLLATE "C" LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit)])
 }

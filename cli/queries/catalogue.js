@@ -5,8 +5,16 @@
 
 /** @typedef {import('../session.js').Session} Session */
 
-/** Loaded only with a session: `--help` and `schema` need no addon. */
-const sharedConditions = () => require('../../lib/native.js').sharedConditions()
+/** Of the adapters' own statements, too. Loaded only with a session: `--help` and `schema` need no addon. */
+const conditions = () => require('../../lib/native.js')
+
+/** The tables that are asked for, whose names are $1, a JSON array. */
+const WANTED = `
+WITH wanted AS (
+  SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner
+    FROM json_array_elements_text($1::json) AS asked (name)
+    JOIN pg_class AS class ON class.oid = to_regclass(name)
+)`
 
 /**
  * Tables that exist, in the order of their names.
@@ -22,7 +30,7 @@ const sharedConditions = () => require('../../lib/native.js').sharedConditions()
  * @returns {Promise<any[]>}
  */
 function tables(session, names) {
-  const { isTrustedOwner, isSuperuser } = sharedConditions()
+  const { IS_SUPERUSER, IS_TRUSTED_OWNER } = conditions()
   const hasRules = `
     EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid AND ev_type IN ('2', '3') AND ev_enabled <> 'D')`
   const isOfThisRole = `
@@ -50,8 +58,8 @@ SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows,
        ${lacksPartitions} AS "lacksPartitions",
        to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL AS "isBesideCitus",
        pg_get_userbyid(class.relowner) AS owner,
-       ${isTrustedOwner} OR pg_has_role(class.relowner, 'MEMBER') AND NOT ${isSuperuser} AS "isExpected",
-       ${isSuperuser} AS "isSuperuser",
+       ${IS_TRUSTED_OWNER} OR pg_has_role(class.relowner, 'MEMBER') AND NOT ${IS_SUPERUSER} AS "isExpected",
+       ${IS_SUPERUSER} AS "isSuperuser",
        class.relpersistence = 't' AS "isTemporary", class.relpersistence = 'u' AS "isUnlogged",
        has_schema_privilege(space.oid, 'USAGE') AS "usesSchema",
        array_remove(ARRAY[${rights.join(', ')}], NULL) AS rights,
@@ -82,7 +90,7 @@ SELECT wanted.name, space.nspname AS schema, class.relname AS table, whole.rows,
 async function distributed(session, names) {
   const sql = `
 SELECT name FROM json_array_elements_text($1::json) AS asked (name)
-  JOIN pg_catalog.pg_dist_partition ON logicalrelid = to_regclass(name) AND ${sharedConditions().isSpread}`
+  JOIN pg_catalog.pg_dist_partition ON logicalrelid = to_regclass(name) AND ${conditions().IS_SPREAD}`
   const found = await session.query(sql, [JSON.stringify(names)])
   return found.map(({ name }) => name)
 }
@@ -155,18 +163,8 @@ const listOf = (sql) => `(SELECT coalesce(json_agg(found), '[]') FROM (${sql}) A
  * * A sequence is trusted if it belongs to a column of a table.
  * * `partitions` has those of all levels, the table itself first.
  * * Under quote_all_identifiers the server quotes the names of types and columns.
- *
- * @param {Session} session
- * @param {string[]} names
- * @returns {Promise<import('../missing.js').Objects>}
  */
-async function objects(session, names) {
-  const sql = `
-WITH wanted AS (
-  SELECT name, class.oid, class.relnamespace AS space, class.relowner AS owner
-    FROM json_array_elements_text($1::json) AS asked (name)
-    JOIN pg_class AS class ON class.oid = to_regclass(name)
-), spaces AS (
+const OBJECTS = `${WANTED}, spaces AS (
   SELECT space FROM wanted UNION SELECT oid FROM pg_namespace WHERE nspname = current_schema()
 ), functions AS (
   SELECT pg_proc.oid, proname, pronamespace AS space, pg_get_userbyid(proowner) AS owner,
@@ -180,8 +178,12 @@ WITH wanted AS (
 )
 SELECT ${listOf(COLUMNS)} AS columns, ${listOf(INDEXES)} AS indexes, ${listOf(PARTITIONS)} AS partitions,
        ${listOf(TRIGGERS)} AS triggers, ${listOf(FUNCTIONS)} AS functions, ${listOf(SEQUENCES)} AS sequences`
-  const [found] = await session.query(sql, [JSON.stringify(names)])
-  return found
-}
 
-module.exports = { distributed, listOf, objects, tables }
+/**
+ * @param {Session} session
+ * @param {string[]} names
+ * @returns {Promise<import('../missing.js').Objects>}
+ */
+const objects = (session, names) => session.row(OBJECTS, [JSON.stringify(names)])
+
+module.exports = { WANTED, distributed, listOf, objects, tables }

@@ -26,7 +26,7 @@ const idOf = (id, field) => `CASE WHEN starts_with(${id}, E'\\001#')
  * @param {import('./rows.js').Selection & { task?: string }} selection
  */
 async function list(session, { match, limit, task }) {
-  const { from, prefixes, isWanted } = await rowsOf(session, CHECKPOINTS)
+  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
   const sql = `
 SELECT * FROM (
     SELECT ${idOf('known.key', 'taskId')} AS "taskId",
@@ -43,8 +43,7 @@ SELECT * FROM (
      -- Only one of id and task id may have been too long for its prefix.
      CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) THEN substr(stored.id, length($1) + 1)
                                      WHEN starts_with(stored.id, $2) THEN substr(stored.id, length($2) + 1)
-                                     ELSE stored.id END AS id) AS own
-     WHERE ${isWanted}) AS each
+                                     ELSE stored.id END AS id) AS own) AS each
  WHERE ($3 IS NULL OR "taskId" LIKE $3) AND CASE WHEN $5 IS NULL THEN place = 1 ELSE "taskId" = $5 END
  ORDER BY "taskId" COLLATE "C", place LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit), task])

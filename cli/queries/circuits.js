@@ -14,7 +14,7 @@ const CIRCUITS = { table: 'go_goscope_circuit', namespace: 'circuit:' }
  * @param {import('./rows.js').Selection & { state?: string }} selection
  */
 async function list(session, { match, limit, state }) {
-  const { from, prefixes, isWanted } = await rowsOf(session, CIRCUITS)
+  const { from, prefixes } = await rowsOf(session, CIRCUITS)
   const sql = `
 SELECT known.key, known.prefix AS "keyPrefix", stored.key AS "storedKey", stored.state,
        stored.failure_count AS "failureCount",
@@ -24,7 +24,7 @@ SELECT known.key, known.prefix AS "keyPrefix", stored.key AS "storedKey", stored
        ${msSince('stored.last_success_time')} AS "lastSuccessAgoMs",
        ${ms('stored.updated_at')} AS "updatedAt"
   FROM ${from}
- WHERE ${isWanted} AND ($3 IS NULL OR known.key LIKE $3) AND ($5 IS NULL OR stored.state = $5)
+ WHERE ($3 IS NULL OR known.key LIKE $3) AND ($5 IS NULL OR stored.state = $5)
  ORDER BY CASE stored.state WHEN 'open' THEN 0 WHEN 'half-open' THEN 1 ELSE 2 END, stored.key COLLATE "C"
  LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit), state])

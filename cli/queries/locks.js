@@ -18,11 +18,11 @@ const COLUMNS = `stored.key AS "storedKey", stored.owner,
  * @param {import('./rows.js').Selection & { all?: boolean, ofAnyPrefix?: boolean }} selection
  */
 async function list(session, { match, limit, all = false, ofAnyPrefix }) {
-  const { from, prefixes, isWanted } = await rowsOf(session, { ...LOCKS, ofAnyPrefix })
+  const { from, prefixes } = await rowsOf(session, { ...LOCKS, ofAnyPrefix })
   const sql = `
 SELECT known.key, known.prefix AS "keyPrefix", ${COLUMNS}
   FROM ${from}
- WHERE ${isWanted} AND ($3 IS NULL OR known.key LIKE $3) ${all ? '' : `AND NOT ${IS_EXPIRED}`}
+ WHERE ($3 IS NULL OR known.key LIKE $3) ${all ? '' : `AND NOT ${IS_EXPIRED}`}
  ORDER BY stored.key COLLATE "C" LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit)])
 }
@@ -43,8 +43,7 @@ const counts = (session) =>
  */
 async function one(session, key) {
   const sql = `SELECT ${COLUMNS} FROM ${await session.tableName(LOCKS.table)} AS stored WHERE key = $1`
-  const [found] = await session.query(sql, [await session.storedKey(LOCKS, key)])
-  return found
+  return session.row(sql, [await session.storedKey(LOCKS, key)])
 }
 
 module.exports = { counts, list, one }

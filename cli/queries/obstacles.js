@@ -2,18 +2,15 @@
 // Obstacles: writes fail, wait or get lost because of these although the tables are as documented.
 'use strict'
 
-const { listOf } = require('./catalogue.js')
+const { WANTED, listOf } = require('./catalogue.js')
 
 /** The functions of the server that the adapters call. */
-const CALLED = [
-  ...['clock_timestamp', 'statement_timestamp', 'timezone', 'date_part', 'extract', 'current_setting', 'set_config'],
-  ...['nextval', 'pg_notify', 'pg_backend_pid', 'pg_is_in_recovery', 'pg_stat_get_activity', 'pg_partition_root'],
-  ...['pg_get_serial_sequence', 'pg_sequence_parameters', 'pg_current_xact_id', 'pg_get_indexdef', 'pg_get_expr'],
-  ...['pg_get_userbyid', 'pg_has_role', 'has_schema_privilege', 'has_column_privilege', 'has_sequence_privilege'],
-  ...['pg_advisory_xact_lock', 'to_regclass', 'format_type', 'format', 'unnest', 'array_agg', 'count', 'min', 'max'],
-  ...['starts_with', 'strpos', 'substr', 'left', 'length', 'octet_length', 'quote_ident', 'to_jsonb'],
-  ...['jsonb_build_object', 'jsonb_typeof'],
-]
+const CALLED = `
+  clock_timestamp statement_timestamp timezone date_part extract current_setting set_config nextval pg_notify
+  pg_backend_pid pg_is_in_recovery pg_stat_get_activity pg_partition_root pg_get_serial_sequence pg_sequence_parameters
+  pg_current_xact_id pg_get_indexdef pg_get_expr pg_get_userbyid pg_has_role has_schema_privilege has_column_privilege
+  has_sequence_privilege pg_advisory_xact_lock to_regclass format_type format unnest array_agg count min max starts_with
+  strpos substr left length octet_length quote_ident to_jsonb jsonb_build_object jsonb_typeof`
 
 /** Those that this role may not execute. Every role may, unless an administrator has revoked it. */
 const FUNCTIONS = `
@@ -21,7 +18,7 @@ const FUNCTIONS = `
     FROM pg_proc
    WHERE pronamespace = 'pg_catalog'::regnamespace AND proacl IS NOT NULL
      AND NOT has_function_privilege(oid, 'EXECUTE')
-     AND proname IN (${CALLED.map((name) => `'${name}'`).join(', ')})`
+     AND proname = ANY (regexp_split_to_array('${CALLED}', '[[:space:]]+'))`
 
 /**
  * Triggers of the tables and their partitions that run before each row that is written, and may return NULL. A trigger
@@ -68,24 +65,18 @@ const LIMITS = `
                            'ofDatabase', CASE WHEN rolsuper THEN -1 ELSE datconnlimit END)
     FROM pg_roles CROSS JOIN pg_database WHERE rolname = session_user AND datname = current_database()`
 
-/**
- * @param {import('../session.js').Session} session
- * @param {string[]} names of tables, as SQL has them
- * @returns {Promise<import('../doctor/obstacles.js').Obstacles>}
- */
-async function obstacles(session, names) {
-  const sql = `
-WITH wanted AS (
-  SELECT name, class.oid FROM json_array_elements_text($1::json) AS asked (name)
-    JOIN pg_class AS class ON class.oid = to_regclass(name)
-), parts AS (
+const OBSTACLES = `${WANTED}, parts AS (
   SELECT name, oid AS part FROM wanted
   UNION SELECT name, relid FROM wanted CROSS JOIN pg_partition_tree(wanted.oid)
 )
 SELECT (${FUNCTIONS}) AS functions, ${listOf(TRIGGERS)} AS triggers, ${listOf(CONSTRAINTS)} AS constraints,
        (${STANDBYS}) AS standbys, (${LIMITS}) AS limits`
-  const [found] = await session.query(sql, [JSON.stringify(names)])
-  return found
-}
+
+/**
+ * @param {import('../session.js').Session} session
+ * @param {string[]} names of tables, as SQL has them
+ * @returns {Promise<import('../doctor/obstacles.js').Obstacles>}
+ */
+const obstacles = (session, names) => session.row(OBSTACLES, [JSON.stringify(names)])
 
 module.exports = { obstacles }

@@ -15,7 +15,7 @@
  * @property {string} table as the application names it
  * @property {string} namespace between prefix and key
  * @property {string} [column] that holds the key, if not `key`
- * @property {boolean} [ofAnyPrefix] whatever the user has named
+ * @property {boolean} [ofAnyPrefix] also if the user has named a prefix
  *
  * @typedef {object} Selection
  * @property {string | undefined} [match] a LIKE pattern on the key as the caller knows it
@@ -59,8 +59,8 @@ const msSince = (time) => exact(`${rounded('clock_timestamp()')} - ${rounded(tim
 const IS_EXPIRED = `(${seconds('stored.expires_at')} <= ${seconds('clock_timestamp()')})`
 
 /**
- * What follows FROM and WHERE to find the rows of a source, as `stored`, each beside its key and its prefix as the
- * caller knows them, as `known`. The parameters $1 and $2 are its `prefixes`.
+ * What follows FROM to find the rows of a source, as `stored`, each beside its key and its prefix as the caller knows
+ * them, as `known`. The parameters $1 and $2 are its `prefixes`.
  *
  * If no prefix is wanted, the text before the first namespace in a stored key is taken as the prefix. This is a guess,
  * and wrong for a prefix that has the namespace in it.
@@ -80,10 +80,9 @@ async function rowsOf(session, { table, namespace, column = 'key', ofAnyPrefix =
   return {
     prefixes: prefixes ?? [null, null],
     from: `${await session.tableName(table)} AS stored
- CROSS JOIN LATERAL (SELECT ${length} AS length) AS head
+  JOIN LATERAL (SELECT ${length} AS length) AS head ON head.length IS NOT NULL
  CROSS JOIN LATERAL (SELECT substr(${key}, head.length + 1) AS key,
                             left(${key}, greatest(head.length - length('${namespace}'), 0)) AS prefix) AS known`,
-    isWanted: 'head.length IS NOT NULL',
   }
 }
 
@@ -95,9 +94,8 @@ async function rowsOf(session, { table, namespace, column = 'key', ofAnyPrefix =
  * @param {string} columns
  */
 async function countsOf(session, source, columns) {
-  const { from, prefixes, isWanted } = await rowsOf(session, source)
-  const [counts] = await session.query(`SELECT ${columns} FROM ${from} WHERE ${isWanted}`, prefixes)
-  return counts
+  const { from, prefixes } = await rowsOf(session, source)
+  return session.row(`SELECT ${columns} FROM ${from}`, prefixes)
 }
 
 module.exports = { IS_EXPIRED, countsOf, exact, ms, msSince, msUntil, rowsOf }

@@ -16,15 +16,8 @@ const SETTINGS = [
 /**
  * The server. For `lock_timeout` it is the value with which the session began: that is the user's, and native code sets
  * its own later.
- *
- * What the session is, only the connection knows. It decided that when it was opened; the server knows only that some
- * client has started the session.
- *
- * @param {Session} session
  */
-async function server(session) {
-  const { isOwn, takesTransactions } = await session.kind()
-  const sql = `
+const SERVER = `
 SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int AS "versionNumber",
        current_database() AS database, current_user AS role, current_schema() AS schema,
@@ -32,12 +25,16 @@ SELECT current_setting('server_version') AS version,
        (extract(epoch FROM pg_postmaster_start_time()) * 1000)::int8 AS "startedAt",
        pg_is_in_recovery() AS "isStandby",
        (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl) AS tls,
-       $1::bool AS "isOwnSession", $2::bool AS "takesTransactions",
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS "mayCreate",
        (SELECT json_object_agg(name, CASE name WHEN 'lock_timeout' THEN reset_val ELSE setting END)
           FROM pg_settings WHERE name IN (${SETTINGS.map((name) => `'${name}'`).join(', ')})) AS settings`
-  const [found] = await session.query(sql, [String(isOwn), String(takesTransactions)])
-  return found
+
+/** @param {Session} session */
+async function server(session) {
+  const { mayCreate, settings, ...found } = await session.row(SERVER)
+  const isOwnSession = !session.isShared
+  const takesTransactions = isOwnSession || (await session.takesTransactions())
+  return { ...found, isOwnSession, takesTransactions, mayCreate, settings }
 }
 
 /**
@@ -50,45 +47,28 @@ SELECT host(inet_server_addr()) AS address, inet_server_port() AS port,
        current_setting('transaction_read_only') = 'on' AS "isReadOnly"`
 
 /** @param {Session} session */
-async function identity(session) {
-  const [found] = await session.query(IDENTITY)
-  return found
-}
+const identity = (session) => session.row(IDENTITY)
 
 /** As {@link identity}, in the form of another application's read. @param {Session} session */
-async function identityOfReader(session) {
-  const [found] = await session.query(IDENTITY, [], { asApplication: true })
-  return found
-}
+const identityOfReader = (session) => session.row(IDENTITY, [], { asApplication: true })
 
 /** In milliseconds since 1970. @param {Session} session */
-async function clock(session) {
-  const sql = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::numeric AS now'
-  const [{ now }] = await session.query(sql)
-  return now
-}
+const clock = async (session) =>
+  (await session.row('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::numeric AS now')).now
 
 /** The process id of the session that answers. @param {Session} session */
-async function backend(session) {
-  const [{ pid }] = await session.query('SELECT pg_backend_pid() AS pid')
-  return pid
-}
+const backend = async (session) => (await session.row('SELECT pg_backend_pid() AS pid')).pid
 
-/**
- * The connections. Every role may see the names of applications, but not the activity of other roles' sessions.
- *
- * @param {Session} session
- */
-async function connections(session) {
-  const sql = `
+/** Every role may see the names of applications, but not the activity of other roles' sessions. */
+const CONNECTIONS = `
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS total,
        (SELECT coalesce(json_agg(found), '[]')
           FROM (SELECT coalesce(application_name, '') AS application, count(*) AS connections
                   FROM pg_stat_activity
                  WHERE backend_type = 'client backend' AND datname = current_database()
                  GROUP BY 1 ORDER BY 2 DESC, 1) AS found) AS "ofDatabase"`
-  const [found] = await session.query(sql)
-  return found
-}
+
+/** @param {Session} session */
+const connections = (session) => session.row(CONNECTIONS)
 
 module.exports = { backend, clock, connections, identity, identityOfReader, server }

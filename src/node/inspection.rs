@@ -1,5 +1,7 @@
 //! Reads for the command `goscope-postgres`.
 
+#![allow(unreachable_pub, dead_code)] // exported to JavaScript
+
 use std::sync::Arc;
 
 use napi_derive::napi;
@@ -44,46 +46,32 @@ impl Inspection {
         namespace: String,
         key: String,
     ) {
-        let source = store::Source { table: &table, key_prefix: &key_prefix, namespace: &namespace };
-        self.store.stored_key(&source, key, self.queue.reply(slot));
+        self.store.stored_key(&table, &key_prefix, &namespace, key, self.queue.reply(slot));
     }
 
-    /// `{ isOwn, takesTransactions }`
+    /// Whether a pooler has shared sessions of the calls so far.
     #[napi(catch_unwind)]
-    pub fn session(&self, slot: u32) {
-        self.store.session(self.queue.reply(slot));
+    pub fn shares_sessions(&self) -> bool {
+        self.store.shares_sessions()
     }
 }
 
 /// What stands before the keys of a prefix in a table, and before digests in a narrow column.
 #[napi(catch_unwind)]
-#[allow(unreachable_pub, dead_code)] // exported to JavaScript
 pub fn stored_prefixes(key_prefix: String, namespace: String) -> Vec<String> {
     store::stored_prefixes(&key_prefix, &namespace).into()
 }
 
 /// Conditions in SQL that the adapters' own statements have, too.
-#[napi(object)]
-#[allow(unreachable_pub)] // exported to JavaScript
-pub struct SharedConditions {
-    pub is_trusted_owner: String,
-    pub is_superuser: String,
-    pub is_spread: String,
-}
-
-#[napi(catch_unwind)]
-#[allow(unreachable_pub, dead_code)] // exported to JavaScript
-pub fn shared_conditions() -> SharedConditions {
-    SharedConditions {
-        is_trusted_owner: store::IS_TRUSTED_OWNER.to_owned(),
-        is_superuser: store::IS_SUPERUSER.to_owned(),
-        is_spread: store::IS_SPREAD.to_owned(),
-    }
-}
+#[napi]
+pub const IS_TRUSTED_OWNER: &str = store::IS_TRUSTED_OWNER;
+#[napi]
+pub const IS_SUPERUSER: &str = store::IS_SUPERUSER;
+#[napi]
+pub const IS_SPREAD: &str = store::IS_SPREAD;
 
 /// What the user of the command may do about an error with this SQLSTATE.
 #[napi(catch_unwind)]
-#[allow(unreachable_pub, dead_code)] // exported to JavaScript
 pub fn advice_for_sqlstate(code: String) -> Option<&'static str> {
     engine::advice(&code)
 }

@@ -4,8 +4,8 @@ use serde_json::Value as Json;
 
 use super::json::{self, Object, list, number, time};
 use crate::store::{
-    Circuit, Entry, Grant, Holder, Key, Observed, Remembered, Report, SavedCheckpoint, Seen, SessionKind,
-    Value, Version, WaitEnd,
+    Circuit, Entry, Grant, Holder, Key, Observed, Remembered, Report, SavedCheckpoint, Seen, Value, Version,
+    WaitEnd,
 };
 
 /// No value: `undefined`, for which JSON has no word.
@@ -201,13 +201,6 @@ impl Output for Report {
 
     fn json(self) -> String {
         self.into_json()
-    }
-}
-
-/// `{ isOwn, takesTransactions }`
-impl Output for SessionKind {
-    fn json(self) -> String {
-        Object::new().raw("isOwn", self.is_own).raw("takesTransactions", self.takes_transactions).end()
     }
 }
 

@@ -1,10 +1,7 @@
 //! Reads for the command `goscope-postgres`, or any other view for operators: one SELECT of the caller's, and what it
 //! needs to find the rows of the adapters. The SQL itself is in `cli/queries/`.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio_postgres::Row;
 
@@ -14,8 +11,7 @@ use super::keys::Prefix;
 use super::owner::{is_superuser, is_trusted_owner};
 use super::table::{Shape, Table};
 use crate::engine::{
-    Accesses, Answer, Arg, Call, Connection, Engine, Error, Kind, NothingToPrepare, Prepare, Reply, Request,
-    Retry, Statement,
+    Accesses, Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Reply, Request, Retry, Statement,
 };
 
 /// The most parameters of a query.
@@ -37,21 +33,6 @@ impl Report {
     pub fn into_json(self) -> String {
         self.0
     }
-}
-
-/// What the connection has found out about its session.
-pub struct SessionKind {
-    /// Whether the connection alone uses it.
-    pub is_own: bool,
-    /// Whether a pooler in between lets transactions pass. The adapters' writes are transactions on a shared session.
-    pub takes_transactions: bool,
-}
-
-/// A table's name in its parts, and the text before the keys of some of its rows.
-pub struct Source<'a> {
-    pub table: &'a [String],
-    pub key_prefix: &'a str,
-    pub namespace: &'a str,
 }
 
 pub struct Inspection {
@@ -98,10 +79,17 @@ impl Inspection {
         self.find(name, reply, |shape| shape.sql_name().to_owned());
     }
 
-    /// A key in the form in which the adapters store it: this depends on the width of the table's column.
-    pub fn stored_key(&self, source: &Source<'_>, key: String, reply: Reply<String>) {
-        let prefix = Prefix::new(source.key_prefix, source.namespace);
-        self.find(source.table, reply, move |shape| prefix.stored(&key, shape.max_chars("key")).text);
+    /// A key in the form in which the adapters store it: this depends on the width of the table's column `key`.
+    pub fn stored_key(
+        &self,
+        table: &[String],
+        key_prefix: &str,
+        namespace: &str,
+        key: String,
+        reply: Reply<String>,
+    ) {
+        let prefix = Prefix::new(key_prefix, namespace);
+        self.find(table, reply, move |shape| prefix.stored(&key, shape.max_chars("key")).text);
     }
 
     fn find(
@@ -111,28 +99,17 @@ impl Inspection {
         read: impl FnOnce(&Shape) -> String + Send + 'static,
     ) {
         let table = Table::named(&ANY, name, false, Durability::Full);
-        self.prepare(table, reply, |table| read(&table.shape()));
-    }
-
-    /// What kind of session the calls have.
-    pub fn session(&self, reply: Reply<SessionKind>) {
-        self.prepare(Arc::new(SessionCheck::default()), reply, |check| SessionKind {
-            is_own: check.is_own.load(Relaxed),
-            takes_transactions: !check.refuses.load(Relaxed),
-        });
-    }
-
-    fn prepare<P: Prepare + 'static, T: 'static>(
-        &self,
-        prepare: Arc<P>,
-        reply: Reply<T>,
-        read: impl FnOnce(&P) -> T + Send + 'static,
-    ) {
-        let prepared = prepare.clone();
+        let found = table.clone();
         let done = Reply::new(move |outcome: Result<(), Error>| {
-            reply.settle(outcome.map(|()| read(&prepared)));
+            reply.settle(outcome.map(|()| read(&found.shape())));
         });
-        self.engine.submit(Request::preparation(prepare, done));
+        self.engine.submit(Request::preparation(table, done));
+    }
+
+    /// Whether a pooler gives the sessions of the calls so far to other clients, too. A connection decides that when
+    /// it is opened.
+    pub fn shares_sessions(&self) -> bool {
+        self.engine.shares_sessions()
     }
 }
 
@@ -151,8 +128,8 @@ pub fn stored_prefixes(key_prefix: &str, namespace: &str) -> [String; 2] {
 /// * A message of the extended protocol has one statement, so nothing can follow (42601).
 ///
 /// Functions that write are not refused, nor is a row lock (FOR UPDATE). A read-only transaction would refuse most of
-/// these, but it is not for every read here: a pooler in statement mode refuses transactions, some proxies choose the
-/// server by them, and `doctor` reads `transaction_read_only`. Who shows SQL of others needs a role that only reads.
+/// these. But a pooler in statement mode refuses transactions, some proxies choose the server by them, and `doctor`
+/// reads `transaction_read_only`. So a program that runs SQL of its users needs a role that can only read.
 fn reading(sql: &str) -> Result<String, Error> {
     let sql = sql.trim();
     let verb = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
@@ -185,40 +162,6 @@ impl Call for Query {
     fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
         let text = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
         Ok(Answer::Done(text.map(|text| Report(text.to_owned()))))
-    }
-}
-
-/// Reads what the connection decided when it was opened. The mark that the session shows is no proof: a session that a
-/// pooler shares may have been started with another client's mark.
-#[derive(Default)]
-struct SessionCheck {
-    is_own: AtomicBool,
-    /// A pooler has refused a transaction: it shares sessions between statements.
-    refuses: AtomicBool,
-}
-
-impl Prepare for SessionCheck {
-    fn is_prepared(&self) -> bool {
-        false
-    }
-
-    fn prepare<'a>(
-        &'a self,
-        connection: &'a Connection,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
-        self.is_own.store(connection.is_own(), Relaxed);
-        Box::pin(async {
-            // A pooler that refuses ends the connection with that. The next statements run on another one.
-            if !connection.is_own() {
-                let began = connection.execute("BEGIN").await.is_ok();
-                self.refuses.store(!(began && connection.execute("COMMIT").await.is_ok()), Relaxed);
-            }
-            Ok(())
-        })
-    }
-
-    fn invalidate(&self) -> bool {
-        false
     }
 }
 

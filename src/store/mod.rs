@@ -48,9 +48,7 @@ pub use computing::{Observed, Seen, Version};
 pub use definition::Durability;
 pub use entries::Entry;
 pub use idempotency::{Idempotency, Remembered};
-pub use inspection::{
-    IS_SPREAD, IS_SUPERUSER, IS_TRUSTED_OWNER, Inspection, Report, SessionKind, Source, stored_prefixes,
-};
+pub use inspection::{IS_SPREAD, IS_SUPERUSER, IS_TRUSTED_OWNER, Inspection, Report, stored_prefixes};
 pub use keys::Key;
 pub use locks::{Grant, Holder, Locks, Token, WaitEnd, Wanted};
 pub use place::{TableRef, connect};
