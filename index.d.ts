@@ -27,9 +27,9 @@
  * - After the pool has been ended, every call rejects with pg's "Cannot use a pool after calling end on the pool", and after
  *   `close()` of an adapter, that adapter's calls reject with `ERR_ADAPTER_CLOSED`.
  *
- * Four members return no promise, and send no request before they return: `isConnected` and `metrics` read what this process
- * knows, the groups of methods (`locks`, `circuits`, `cache`, `checkpoints`) are properties, and `subscribe` throws at once
- * if an argument is bad or the pool has been ended. Constructors throw for a bad argument, too.
+ * What returns no promise sends no request before it returns: `isConnected` and `metrics` read what this process knows, the
+ * groups of methods (`locks`, `circuits`, `cache`, `checkpoints`) are properties, and `subscribe` throws at once if an argument
+ * is bad or the pool has been ended. Constructors throw for a bad argument, too.
  *
  * A key or id is any string without U+0000, of any length, and so is an owner, without lone surrogates. A number or
  * bigint given to plain JavaScript is taken as its decimal text.

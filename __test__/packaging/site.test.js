@@ -136,7 +136,7 @@ test('each page opens in light and in dark without errors, and has enough contra
     }),
   )
   assert.ok(opened.size > 80, `${opened.size} pages`)
-  assert.deepEqual(faults, [])
+  assert.deepEqual(faults.slice(0, 20), [])
   assert.deepEqual([...new Set(unreadable)].slice(0, 20), [])
   t.diagnostic(`figure: ${opened.size} pages in light and dark`)
 })
@@ -189,7 +189,7 @@ test('the search finds a page, and opens it at the heading', { skip }, async () 
   await tab.keyboard.type('fencing tokens')
   await tab.locator('.VPLocalSearchBox .result', { hasText: 'Fencing tokens' }).first().click()
   await tab.waitForURL(/locks\.html#fencing-tokens$/)
-  assert.deepEqual(faults, [])
+  assert.deepEqual(faults.slice(0, 20), [])
 })
 
 test('the site is built without what the package installs, and the package without it', () => {

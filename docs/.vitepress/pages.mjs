@@ -87,7 +87,9 @@ function onSite(file, page) {
         const relative = path.posix.relative(path.posix.dirname(page), place.replace(/^public\//, ''))
         return `${label}(${relative}${within ? `#${within}` : ''})`
       })
-  return parts.map((part) => (part.startsWith('```') ? part : prose(part))).join('')
+  const text = parts.map((part) => (part.startsWith('```') ? part : prose(part))).join('')
+  // A page without sections needs no column for their list.
+  return /^## /m.test(text) ? text : `---\naside: false\n---\n\n${text}`
 }
 
 /**

@@ -43,6 +43,7 @@ export async function writeReference(folder) {
     categorizeByGroup: false,
     categoryOrder: [...CATEGORIES, 'Life cycle', 'Groups', '*'],
     sort: ['source-order'],
+    sortEntryPoints: false,
     logLevel: 'Warn',
     validation: { notExported: false, invalidLink: true, notDocumented: false },
     // Of typedoc-plugin-markdown:
