@@ -18,6 +18,11 @@ const NAMES = {
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
 }
 
+/** Those of the adapters' constructors. */
+const ADAPTER_OPTIONS = [
+  ...new Set([...NAMES.PostgresAdapter, ...NAMES.PostgresCacheAdapter, ...NAMES.PostgresIdempotencyAdapter]),
+]
+
 /** @typedef {keyof typeof NAMES} Taker what takes options */
 
 /** The maximum number of wrong letters in a name of this length. */
@@ -88,4 +93,4 @@ function adapterOptions(options, taker) {
   }
 }
 
-module.exports = { NAMES, adapterOptions, optionsOf }
+module.exports = { ADAPTER_OPTIONS, NAMES, adapterOptions, optionsOf }

@@ -53,12 +53,12 @@ pub(crate) mod batches {
 /// How often a call is run again.
 pub(crate) mod retries {
     /// How often a statement that failed harmlessly is retried before its caller gets the error. The pauses between the
-    /// runs (see [`pause`](crate::engine::batching::batch::pause)) add up to about two and a half seconds: enough for a
+    /// runs (see [`pause`](crate::engine::batching::retrying::pause)) add up to about two and a half seconds: enough for a
     /// server that restarts.
     pub(crate) const MAX_FAILURES: u32 = 8;
 
     /// After how many runs a call ends whose answer asks for another run. The pauses between the runs add up as those
-    /// of failures do; see [`pause`](crate::engine::batching::batch::pause).
+    /// of failures do; see [`pause`](crate::engine::batching::retrying::pause).
     pub(crate) const MAX_REPETITIONS: u32 = 8;
 }
 

@@ -50,6 +50,29 @@ test('a setting with invalid text rejects with its name, with a code', async () 
   }
 })
 
+test('a query_timeout that is no number rejects, and is not taken for no limit', async () => {
+  const { url } = await database
+  for (const value of ['10s', 'x']) {
+    const adapter = new PostgresAdapter(/** @type {any} */ ({ connectionString: url, query_timeout: value }))
+    await assert.rejects(adapter.get('k'), { code: 'ERR_INVALID_ARG_VALUE', message: /'query_timeout'.*milliseconds/ })
+  }
+  const adapter = new PostgresAdapter(/** @type {any} */ ({ connectionString: url, query_timeout: '5000' }))
+  assert.equal(await adapter.has('k'), false)
+  await adapter.disconnect()
+})
+
+test('an option of the adapter in the configuration of its pool is refused by name', async () => {
+  const { url: connectionString } = await database
+  for (const [Adapter, name, value] of /** @type {[any, string, any][]} */ ([
+    [PostgresAdapter, 'keyPrefix', 'shop:'],
+    [PostgresAdapter, 'createTables', false],
+    [PostgresCacheAdapter, 'tableName', 'entries'],
+  ])) {
+    const message = new RegExp(`'pool.${name}' is an option of the adapter, and belongs into its second argument`)
+    assert.throws(() => new Adapter({ connectionString, [name]: value }), { code: 'ERR_INVALID_ARG_VALUE', message })
+  }
+})
+
 test('a configuration is copied: later changes of the object have no effect', async () => {
   const { url } = await database
   const config = { connectionString: url, application_name: 'copied' }

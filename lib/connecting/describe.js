@@ -43,9 +43,21 @@ async function describeConnection(pool, verifier, asked) {
     applicationName: given('application_name') ?? given('fallback_application_name'),
     keepAlive: Boolean(options.keepAlive),
     keepAliveInitialDelayMillis: Number(options.keepAliveInitialDelayMillis) || undefined,
-    queryTimeoutMillis: Number(parameters.query_timeout) || undefined,
+    queryTimeoutMillis: queryTimeout(parameters.query_timeout),
     hasConnectHooks: hasConnectHooks(pool),
   }
+}
+
+/**
+ * A text that is no number must not count as no limit.
+ *
+ * @param {unknown} given in milliseconds
+ */
+function queryTimeout(given) {
+  if (typeof given === 'string' && Number.isNaN(Number(given))) {
+    throw invalid('query_timeout', 'must be a number of milliseconds', given)
+  }
+  return Number(given) || undefined
 }
 
 /**

@@ -2,8 +2,9 @@
 // The first argument of every adapter, in all its forms.
 'use strict'
 
-const { wrongType } = require('../arguments.js')
+const { invalid, wrongType } = require('../arguments.js')
 const { coded } = require('../errors.js')
+const { ADAPTER_OPTIONS } = require('../options.js')
 
 /**
  * Returns a `pg.Pool` as it is. Anything else becomes a pool of our own: a pool that the application has wrapped, a
@@ -26,6 +27,12 @@ function poolOf(given) {
     throw wrongType('pool', 'a pg.Pool, a pg.Client, a connection string or a configuration for one', given)
   }
   if (given.connectionString != null) connectionString(given.connectionString)
+  // Ignored here, it would have the adapter share its rows with every other application.
+  const misplaced = ADAPTER_OPTIONS.find((name) => given[name] != null)
+  if (misplaced) {
+    const where = 'is an option of the adapter, and belongs into its second argument'
+    throw invalid(`pool.${misplaced}`, where, given[misplaced])
+  }
   // A copy, as pg-pool makes one; `password` may be hidden from enumeration.
   return new OwnPool({ ...given, password: given.password })
 }

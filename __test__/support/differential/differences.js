@@ -186,7 +186,7 @@ const differences = [
     id: 'save-replaces',
     difference: '`save` under an id that exists replaces task, sequence and timestamp, too',
     reason: 'a checkpoint comes back as it was saved',
-    promise: 'where its id exists already, every field is replaced.',
+    promise: 'if its id exists already, every field is replaced.',
   },
   {
     id: 'equal-sequences',
