@@ -35,13 +35,13 @@ const differences = [
     id: 'atomic-acquire',
     difference: '`acquire` is one atomic statement',
     reason: 'of two racing for a free lock, one got 23505 instead of `null`',
-    promise: "A handle if the lock is absent, expired or already `owner`'s, else `null`",
+    promise: 'A lease if no owner holds the lock, if the last lease has expired, or if `owner` holds it already',
   },
   {
     id: 'locked-rows',
     difference: '`acquire` skips expired locks whose rows are locked',
     reason: "it waited for other applications' transactions",
-    promise: 'never waits for the holder. The same owner replaces its expiry. One round trip.',
+    promise: 'Otherwise `null`, at once. One round trip.',
   },
   {
     id: 'expired-locks',
@@ -304,7 +304,7 @@ const differences = [
     id: 'lost-connections',
     difference: 'a call that may be repeated is retried after the loss of its connection',
     reason: 'a release that rejects leaves the lock until its TTL is over',
-    promise: '**A call gives a right answer or rejects with a `code`,**',
+    promise: '**A call gives a right answer or rejects,**',
   },
 ]
 
