@@ -148,7 +148,10 @@ function leaseTtl(name, value, byDefault) {
  */
 function lastingTtl(name, value, byDefault) {
   const ttl = value ?? byDefault
-  if (typeof ttl !== 'number') throw wrongType(name, 'of type number', value)
+  if (typeof ttl !== 'number') {
+    const unless = value == null ? ', unless the adapter has a defaultLockTTL' : ''
+    throw wrongType(name, `of type number, in milliseconds${unless}`, value)
+  }
   return positiveTime(name, ttl)
 }
 
