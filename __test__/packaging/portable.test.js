@@ -29,6 +29,9 @@ test('it is fit to be released', { skip: unbuildable }, (t) => {
 })
 
 test('each fault that makes an addon unfit is found', { skip: unbuildable }, () => {
+  // The development build is only for this machine.
+  const development = faults(here, path.join(root, addonName(here)))
+  assert.ok(development.some((fault) => fault.startsWith('it contains the path of its build: ')))
   const spoilt = path.join(temporaryFolder(), addonName(here))
   const spoil = (/** @type {string | Buffer} */ more) => {
     fs.writeFileSync(spoilt, Buffer.concat([fs.readFileSync(addon), Buffer.from(more)]))

@@ -17,12 +17,6 @@ const GLIBC = '2.17'
 
 const tools = path.join(root, 'target/zig')
 
-/** Apart from the development build, whose flags are others. */
-const TARGET = path.join(root, 'target/release-build')
-
-/** Where the addon is built. @param {import('../platforms.js').Platform} platform */
-const output = ({ name }) => path.join(TARGET, name)
-
 /** Whether zig is here to link with. */
 function hasZig() {
   return fs.existsSync(path.join(tools, 'ziglang')) && fs.existsSync(path.join(tools, 'bin/cargo-zigbuild'))
@@ -56,21 +50,13 @@ function build(platform) {
     throw new Error('zig is missing: python3 -m pip install --target target/zig -r scripts/release/requirements.txt')
   }
   const triple = platform.libc === 'glibc' ? `${platform.target}.${GLIBC}` : platform.target
-  const folderOfBuild = output(platform)
-  fs.mkdirSync(folderOfBuild, { recursive: true })
+  // Apart from the development build, whose flags are others.
+  const target = path.join(root, 'target/release-build')
+  const output = path.join(target, platform.name)
+  fs.mkdirSync(output, { recursive: true })
   const napi = path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
-  const args = [
-    'build',
-    '--platform',
-    '--release',
-    '--no-js',
-    '--dts',
-    'native.d.ts',
-    '--target',
-    triple,
-    ...(zig ? ['--cross-compile'] : []),
-  ]
-  const built = spawnSync(process.execPath, [napi, ...args, '--target-dir', TARGET, '--output-dir', folderOfBuild], {
+  const args = ['build', '--platform', '--release', '--no-js', '--target', triple, ...(zig ? ['--cross-compile'] : [])]
+  const built = spawnSync(process.execPath, [napi, ...args, '--target-dir', target, '--output-dir', output], {
     cwd: root,
     env: environment(platform),
     stdio: 'inherit',
@@ -79,7 +65,7 @@ function build(platform) {
   const addon = path.join(folder(platform), addonName(platform))
   // Under its name once it is whole: others may be about to load it.
   const incoming = `${addon}.${process.pid}`
-  fs.copyFileSync(path.join(folderOfBuild, addonName(platform)), incoming)
+  fs.copyFileSync(path.join(output, addonName(platform)), incoming)
   fs.renameSync(incoming, addon)
   return addon
 }
@@ -104,7 +90,7 @@ function environment(platform) {
   }
 }
 
-module.exports = { GLIBC, build, hasZig, output }
+module.exports = { GLIBC, build, hasZig }
 
 if (require.main === module) {
   try {
