@@ -12,7 +12,7 @@ if (spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status !== 0) {
   process.exit(1)
 }
 console.log(
-  'Building the native addon (about four minutes on two cores the first time, a moment when nothing has changed)',
+  'Building the native addon (about two minutes on two cores the first time, a moment when nothing has changed)',
 )
 const napi = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
 const args = ['build', '--platform', '--release', '--no-js', '--dts', 'native.d.ts', ...process.argv.slice(2)]

@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: an addon that counts which thread reads, which is built for this; here the Rust tests of mode_choice run
 // Which thread reads the server's answers. The addon is built once more for this test: it counts the reads of the event
 // loop's thread.
 'use strict'
