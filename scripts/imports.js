@@ -22,8 +22,6 @@ const LAYERS = [
   ['primitives'],
   ['histogram', 'sync', 'time', 'tuning'],
 ]
-/** The first layer of the engine: above it, the engine's modules are not visible. */
-const ENGINE = LAYERS.findIndex(([part = '']) => part.startsWith('engine/'))
 /** The folders of JavaScript from the top down, in the same way. So only tests import from tests. */
 const FOLDERS = [['__test__'], ['bench', 'examples'], ['reference', 'scripts'], ['bin'], ['cli'], ['lib']]
 /** Below src/node/, code that reads or writes JSON. All of it is between the store and the server. */
@@ -31,11 +29,24 @@ const JSON_OF_TABLES = [
   'src/store/cells.rs', // checks values that a row holds
   'src/store/digested.rs', // what a row holds beside its value
 ]
-/** They list modules and re-export. */
-const MAPS = ['src/lib.rs', 'src/engine/mod.rs']
+/**
+ * They list modules and re-export. What is imported by their names counts as of the file that has it; a map itself is
+ * above all that it lists.
+ *
+ * @type {Record<string, number>}
+ */
+const MAPS = {
+  'src/lib.rs': -1,
+  'src/engine/mod.rs': LAYERS.findIndex(([part = '']) => part.startsWith('engine/')),
+}
 
 /** @type {string[]} */
 const problems = []
+
+/** The files that each file of the crate imports. */
+const crate = rustImports(root, filesIn('src', '.rs'))
+
+const moduleOf = (/** @type {string} */ file) => file.slice('src/'.length, -'.rs'.length)
 
 /** @param {string} name of a module, below the crate's root */
 function layerOf(name) {
@@ -46,8 +57,8 @@ function layerOf(name) {
 }
 
 function checkCrate() {
-  for (const file of filesIn('src', '.rs').filter((file) => !MAPS.includes(file))) {
-    const own = layerOf(file.slice('src/'.length, -'.rs'.length))
+  for (const file of filesIn('src', '.rs').filter((file) => !(file in MAPS))) {
+    const own = layerOf(moduleOf(file))
     if (own === undefined) {
       problems.push(`${file} is in none of the layers of scripts/imports.js`)
       continue
@@ -59,12 +70,8 @@ function checkCrate() {
     if (makesJson && /^src\/(?:store|engine)\//.test(file) && !JSON_OF_TABLES.includes(file)) {
       problems.push(`${file} makes or reads JSON, which is for src/node/ only`)
     }
-    for (const [, found = ''] of code.matchAll(/^[^/\n]*\bcrate::(\w+(?:::\w+)*)/gm)) {
-      const name = found.replaceAll('::', '/')
-      // What its mod.rs re-exports.
-      const layer = layerOf(name) ?? (own < ENGINE && name.startsWith('engine') ? own : undefined)
-      if (layer === undefined) problems.push(`${file} imports crate::${found}, which is in none of the layers`)
-      else if (layer < own) problems.push(`${file} imports upward: crate::${found}`)
+    for (const other of crate.get(file) ?? []) {
+      if ((MAPS[other] ?? layerOf(moduleOf(other)) ?? 0) < own) problems.push(`${file} imports upward: ${other}`)
     }
   }
 }
@@ -137,7 +144,7 @@ function filesIn(folder, ending) {
 checkCrate()
 checkFolders()
 checkCircles(scriptImports())
-checkCircles(rustImports(root, filesIn('src', '.rs')))
+checkCircles(crate)
 checkMaps()
 for (const problem of problems) console.error(problem)
 process.exit(problems.length > 0 ? 1 : 0)

@@ -106,7 +106,8 @@ function fileOf(crate, name, depth = 0) {
     const elsewhere = reexport !== undefined && depth < 5 ? fileOf(crate, reexport, depth + 1) : undefined
     return elsewhere ?? file
   }
-  return undefined
+  // Something of lib.rs itself.
+  return crate.files.get('')
 }
 
 /** @param {string} name */
