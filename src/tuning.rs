@@ -33,6 +33,11 @@ pub(crate) mod batches {
     /// are not divided: a statement costs the server more than a handful of further calls in it.
     pub(crate) const DIVIDED_FROM: usize = 8;
 
+    /// Callers who call again at once do so within this time, or at most twice this time, after their answer: an event
+    /// loop takes 1 to 2 ms for the continuations of 256. Until then a batch is divided in a way that leaves an idle
+    /// pipeline to them. It is short compared to changes of the load.
+    pub(crate) const CALL_AGAIN_WITHIN: Duration = Duration::from_millis(5);
+
     /// From this many on, writes are worth a pipeline: they take the server longer than a quick flush.
     pub(crate) const MANY_WRITES: usize = 64;
 

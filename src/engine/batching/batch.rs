@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use tokio_postgres::Row;
@@ -229,8 +230,9 @@ impl Run<'_> {
                 Err(_) => {}
             }
         }
-        self.before_answering(done.len());
-        let _answered = self.engine.io.mode.answer(done.iter().map(|(_, calls)| calls).sum());
+        let calls = done.iter().map(|(_, calls)| calls).sum();
+        self.before_answering(done.len(), calls);
+        let _answered = self.engine.io.mode.answer(calls);
         // First the callers, then the next in line: see `Request::fail`.
         drop(completions);
         self.engine.clone().leave(done);
@@ -238,9 +240,9 @@ impl Run<'_> {
     }
 
     /// A caller may call again on another thread before this one goes on.
-    fn before_answering(&self, requests: usize) {
+    fn before_answering(&self, requests: usize, calls: usize) {
         if let Carrier::Pipeline(pipeline) = self.carrier {
-            self.engine.state().scheduler.expect_answers(pipeline, requests);
+            self.engine.state().scheduler.expect_answers(pipeline, requests, calls, Instant::now());
         }
     }
 
@@ -261,7 +263,7 @@ impl Run<'_> {
         if runs_again {
             return Some(request);
         }
-        self.before_answering(1);
+        self.before_answering(1, request.calls_under_way());
         request.fail(error.clone());
         None
     }

@@ -11,6 +11,7 @@ pub(crate) mod pipelines;
 mod properties;
 pub(crate) mod ready;
 pub(crate) mod retries;
+pub(crate) mod returning;
 pub(crate) mod scans;
 pub(crate) mod scheduled;
 pub(crate) mod scheduler;

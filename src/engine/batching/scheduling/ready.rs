@@ -122,12 +122,12 @@ impl<R: Scheduled> Ready<R> {
             || self.linger.is_over(now)
     }
 
-    /// The next batch of one pipeline: the kind of request that has waited longest. `sharing`: how many pipelines
-    /// share this many requests.
+    /// The next batch of one pipeline: the kind of request that has waited longest. `share`: how many of this many
+    /// requests are for that pipeline, if there are so many.
     pub(crate) fn take(
         &mut self,
         room: usize,
-        sharing: impl Fn(usize) -> usize,
+        share: impl Fn(usize) -> usize,
         load: Load,
         now: Instant,
     ) -> Option<(BatchKind, Vec<R>)> {
@@ -147,8 +147,8 @@ impl<R: Scheduled> Ready<R> {
         let room = if is_scan && is_only_pipeline { 1 } else { room };
         let requests = self.queue_of(kind);
         let is_whole = kind == BatchKind::Writes && requests.len() < 2 * batches::MANY_WRITES;
-        let pipelines = if is_whole { 1 } else { sharing(requests.len()) };
-        let taken = requests.drain(..room.min(requests.len().div_ceil(pipelines))).collect();
+        let share = if is_whole { requests.len() } else { share(requests.len()).min(requests.len()) };
+        let taken = requests.drain(..room.min(share)).collect();
         if kind == BatchKind::Writes {
             self.linger.stop();
             self.linger.hold(false, now);
@@ -221,7 +221,9 @@ mod tests {
         load: Load,
         now: Instant,
     ) -> Option<(BatchKind, Vec<i64>)> {
-        ready.take(room, |_| sharing, load, now).map(|(kind, requests)| (kind, tags(&requests)))
+        ready
+            .take(room, |ready| ready.div_ceil(sharing), load, now)
+            .map(|(kind, requests)| (kind, tags(&requests)))
     }
 
     #[test]
@@ -296,7 +298,7 @@ mod tests {
         add(&mut ready, &many, now);
         assert!(ready.has_work(ONE_WRITES, now), "for many writes a pipeline does not wait");
         assert_eq!(
-            ready.take(1_000, |_| 2, ONE_WRITES, now).map(|(_, taken)| taken.len()),
+            ready.take(1_000, |ready| ready.div_ceil(2), ONE_WRITES, now).map(|(_, taken)| taken.len()),
             Some(batches::MANY_WRITES)
         );
     }

@@ -19,6 +19,7 @@ use crate::engine::batching::scheduling::key_scheduler::KeyScheduler;
 use crate::engine::batching::scheduling::pipelines::{Batch, PipelineState, Pipelines};
 use crate::engine::batching::scheduling::ready::{BatchKind, Ready};
 use crate::engine::batching::scheduling::retries::Retries;
+use crate::engine::batching::scheduling::returning::Returning;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::tuning::batches;
 
@@ -33,6 +34,7 @@ pub(crate) struct Scheduler<R> {
     keys: KeyScheduler<R>,
     ready: Ready<R>,
     retries: Retries<R>,
+    returning: Returning,
     pipelines: Pipelines,
     isolation: Isolation<R>,
     /// Calls with a waiting caller.
@@ -58,6 +60,7 @@ impl<R: Scheduled> Scheduler<R> {
             keys: KeyScheduler::default(),
             ready: Ready::of_pipelines(max),
             retries: Retries::default(),
+            returning: Returning::default(),
             pipelines: Pipelines::new(max),
             isolation: Isolation::of_pool(max),
             in_flight: 0,
@@ -123,10 +126,11 @@ impl<R: Scheduled> Scheduler<R> {
         self.isolation.take_slot()
     }
 
-    /// So many requests of this pipeline's batch are about to get their outcome. If those are the last,
-    /// [`BatchEnded`](Event::BatchEnded) follows at once.
-    pub(crate) fn expect_answers(&mut self, pipeline: usize, requests: usize) {
+    /// So many requests of this pipeline's batch, which stand for so many calls, are about to get their outcome. If those
+    /// are the last, [`BatchEnded`](Event::BatchEnded) follows at once.
+    pub(crate) fn expect_answers(&mut self, pipeline: usize, requests: usize, calls: usize, now: Instant) {
         self.pipelines.expect_answers(pipeline, requests);
+        self.returning.answer(calls, now);
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -163,6 +167,7 @@ impl<R: Scheduled> Scheduler<R> {
             };
             if is_accepted {
                 self.in_flight += request.calls_under_way();
+                self.returning.call(request.calls_under_way());
                 self.keys.enter(request, &mut self.admitted);
             } else {
                 refused.push(request);
@@ -317,9 +322,14 @@ impl<R: Scheduled> Scheduler<R> {
         decisions: &mut Vec<Decision<R>>,
     ) -> bool {
         let pipelines = self.pipelines.sharing();
-        let sharing = |ready| if ready < batches::DIVIDED_FROM { 1 } else { pipelines };
+        let returning = self.returning.callers(now);
+        // Of the ready requests, and of those that the callers just answered may add.
+        let share = |ready: usize| match ready {
+            0..batches::DIVIDED_FROM => ready,
+            _ => (ready + returning).div_ceil(pipelines),
+        };
         let load = self.pipelines.load();
-        let Some((kind, batch)) = self.ready.take(batches::MAX_REQUESTS, sharing, load, now) else {
+        let Some((kind, batch)) = self.ready.take(batches::MAX_REQUESTS, share, load, now) else {
             return false;
         };
         let calls = batch.iter().map(Scheduled::calls).sum();

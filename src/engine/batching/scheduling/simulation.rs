@@ -227,7 +227,8 @@ impl World {
         match self.work.remove(answerable[which % answerable.len()]) {
             Work::Batch { pipeline, batch, .. } => {
                 let (done, retries, blocked) = self.outcomes(batch, outcomes);
-                self.scheduler.expect_answers(pipeline, done.len());
+                let calls = done.iter().map(|request| request.calls).sum();
+                self.scheduler.expect_answers(pipeline, done.len(), calls, self.now);
                 if retries.is_empty() && blocked.is_empty() && outcomes & CALLS_AGAIN != 0 {
                     self.call_before_the_batch_ends();
                 }
