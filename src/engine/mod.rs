@@ -6,6 +6,7 @@ mod errno;
 mod error;
 mod notifications;
 mod panics;
+mod row;
 mod sqlstate;
 
 pub use batching::call::{Answer, Call};
@@ -27,4 +28,5 @@ pub use error::{Error, ServerError};
 pub use notifications::notifier::{Notification, Subscription};
 pub use panics::keep_quiet;
 pub(crate) use panics::last as last_panic;
+pub use row::{Record, Row, Unreadable};
 pub use sqlstate::{LOCK_NOT_AVAILABLE, advice, is_of_a_creation_race};

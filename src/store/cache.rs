@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::call::{Found, KeyCall, PlainCall, any_row, nothing, one_row};
 use super::cells::Cells;
 use super::computing::{self, Observed, Seen, Version};
@@ -18,7 +16,7 @@ use super::place::{Place, TableRef, ttl_arg};
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Arg, Engine, Error, Kind, Reply, Retry};
+use crate::engine::{AccessMode, Arg, Engine, Error, Kind, Reply, Retry, Row};
 
 static HAS: Template = one_or_many!(
     "SELECT key::text FROM {table} WHERE ",

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::digested::without_key;
 use super::place::Place;
 use super::template::Template;
 use super::value::Value;
-use crate::engine::{Answer, Arg, Call, Error, Statement};
+use crate::engine::{Answer, Arg, Call, Error, Row, Statement};
 
 /// A call whose first argument is a key, and whose others are known from the start.
 pub(super) struct KeyCall<R> {
@@ -73,7 +71,7 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// The value of a row, without what was stored beside it.
     pub(super) fn value(&self, row: &Row, at: usize) -> Result<Value, Error> {
-        let stored = self.place.json(row, at)?;
+        let stored = self.place.json(row, at, "value")?;
         Ok(Value::new(if self.is_digest { without_key(stored) } else { stored }))
     }
 }

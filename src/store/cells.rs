@@ -3,11 +3,10 @@
 //! error that names table and column.
 
 use serde::de::IgnoredAny;
-use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, Type, WasNull};
+use tokio_postgres::types::{FromSql, Type};
 
 use super::place::Place;
-use crate::engine::Error;
+use crate::engine::{Error, Row, Unreadable};
 
 /// The table in an `Error::Row` until [`Place::name_row`] knows it.
 const UNNAMED: String = String::new();
@@ -31,18 +30,14 @@ const NULL: &str = "is NULL";
 
 impl Cells for Row {
     fn cell<'a, T: FromSql<'a>>(&'a self, at: usize) -> Result<T, Error> {
-        self.try_get(at).map_err(|error| {
-            let source = std::error::Error::source(&error);
-            match source {
-                Some(source) if source.is::<WasNull>() => self.unreadable(at, NULL),
-                Some(source) => self.unreadable(at, &format!("cannot be read: {source}")),
-                None => self.unreadable(at, &format!("cannot be read: {error}")),
-            }
+        self.value(at).map_err(|error| match error {
+            Unreadable::Null => self.unreadable(at, NULL),
+            Unreadable::Otherwise(problem) => self.unreadable(at, &format!("cannot be read: {problem}")),
         })
     }
 
     fn integer(&self, at: usize) -> Result<Option<i64>, Error> {
-        if *self.columns()[at].type_() != Type::TEXT {
+        if *self.data_type(at) != Type::TEXT {
             return self.cell(at);
         }
         let Some(text) = self.cell::<Option<&str>>(at)? else { return Ok(None) };
@@ -57,7 +52,7 @@ impl Cells for Row {
     }
 
     fn float(&self, at: usize) -> Result<f64, Error> {
-        let number = match *self.columns()[at].type_() {
+        let number = match *self.data_type(at) {
             Type::TEXT => self.cell::<&str>(at)?.parse().ok(),
             _ => Some(self.cell(at)?),
         };
@@ -65,17 +60,16 @@ impl Cells for Row {
     }
 
     fn unreadable(&self, at: usize, problem: &str) -> Error {
-        let column = self.columns()[at].name().to_owned();
-        Error::Row { table: UNNAMED, column, problem: problem.to_owned() }
+        Error::Row { table: UNNAMED, column: self.column_name(at), problem: problem.to_owned() }
     }
 }
 
 impl Place {
     /// A value as JSON text. It is about to be parsed together with the results of other calls, so text that is not
-    /// JSON must not get there. The text is checked, unless the column's type guarantees JSON.
-    pub(super) fn json<'a>(&self, row: &'a Row, at: usize) -> Result<&'a str, Error> {
+    /// JSON must not get there. The text is checked, unless the type of the table's `column` guarantees JSON.
+    pub(super) fn json<'a>(&self, row: &'a Row, at: usize, column: &str) -> Result<&'a str, Error> {
         let text: &str = row.cell(at)?;
-        let is_json = self.table.shape().holds_json(row.columns()[at].name());
+        let is_json = self.table.shape().holds_json(column);
         // An empty answer would be a miss.
         if (!is_json || text.is_empty()) && serde_json::from_str::<IgnoredAny>(text).is_err() {
             return Err(row.unreadable(at, "holds text that is not JSON"));

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::call::{Found, KeyCall, nothing, one_row};
 use super::cells::Cells;
 use super::definition::{Definition, Durability};
@@ -13,7 +11,9 @@ use super::place::{Place, TableRef};
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement};
+use crate::engine::{
+    AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Row, Statement,
+};
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
 static SAVE: Template = one_or_many!(
@@ -247,7 +247,7 @@ fn of_task(found: &Found<'_>, row: &Row) -> Result<SavedCheckpoint, Error> {
 
 /// The checkpoint of a row, whose columns after the first two are the same in each statement.
 fn read(place: &Place, id: &str, task: &str, row: &Row) -> Result<SavedCheckpoint, Error> {
-    let (prefix, stored) = (&place.prefix, place.json(row, 5)?);
+    let (prefix, stored) = (&place.prefix, place.json(row, 5, "data")?);
     let (id, task_id, data) = match prefix.strip(id).zip(prefix.strip(task)) {
         Some((id, task)) => (Key::new(id), Key::new(task), stored),
         None => match without_ids(stored) {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::call::{Found, KeyCall, any_row, nothing, one_row};
 use super::cells::Cells;
 use super::definition::{Definition, Durability};
@@ -13,7 +11,7 @@ use super::relation::Addition;
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Statement, Subscription,
+    AccessMode, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Row, Statement, Subscription,
 };
 
 static GET: Template = one_or_many!(

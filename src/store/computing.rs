@@ -18,13 +18,11 @@
 //!
 //! A second run of each statement after a lost reply is harmless: it begins again, or finds another version.
 
-use tokio_postgres::Row;
-
 use super::call::Found;
 use super::cells::Cells;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{Error, Kind};
+use crate::engine::{Error, Kind, Row};
 
 /// How long ago the expiry of a new mark is. This is before any expiry that applications store, and after the
 /// earliest time that a `timestamp` can hold.

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::call::Found;
 use super::decimal::Decimal;
 use super::entries::{SWEEP, Write, entries, entry};
 use super::place::{Place, ttl_arg};
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{Answer, Arg, Call, Error, Kind, Statement};
+use crate::engine::{Answer, Arg, Call, Error, Kind, Row, Statement};
 
 /// Adds the number in `$2`, or starts with it if there is no live entry; only then is the TTL used.
 ///

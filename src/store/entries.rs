@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::call::{Found, KeyCall, nothing, one_row};
 use super::cells::Cells;
 use super::digested::with_key;
 use super::place::{Place, ttl_arg};
 use super::template::{DELETE_BY_KEY, Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Statement};
+use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Row, Statement};
 
 /// The row of an entry that is written with an expiry: the key, the value and the TTL of one call.
 macro_rules! entry {

@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use super::citus::is_spread;
 use super::definition::{Definition, Durability};
 use super::keys::Prefix;
 use super::owner::{is_superuser, is_trusted_owner};
 use super::table::{Shape, Table};
 use crate::engine::{
-    Accesses, Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Reply, Request, Retry, Statement,
+    Accesses, Answer, Arg, Call, Engine, Error, Kind, NothingToPrepare, Reply, Request, Retry, Row, Statement,
 };
 
 /// The most parameters of a query.
@@ -160,7 +158,7 @@ impl Call for Query {
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Report>>, Error> {
-        let text = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
+        let text = rows.first().and_then(|row| row.value::<Option<&str>>(0).ok().flatten());
         Ok(Answer::Done(text.map(|text| Report(text.to_owned()))))
     }
 }

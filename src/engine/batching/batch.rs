@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::engine::batching::attending;
@@ -21,6 +20,7 @@ use crate::engine::batching::statement::{Arg, Statement, deal};
 use crate::engine::connection::lock_wait::LockWait;
 use crate::engine::connection::pool::Checkout;
 use crate::engine::error::Error;
+use crate::engine::row::Row;
 use crate::engine::sqlstate::LOCK_NOT_AVAILABLE;
 use crate::tuning::{batches, lock_waits, retries};
 
@@ -206,7 +206,8 @@ impl Run<'_> {
         let (sql, params) = statement.run(calls);
         let params: Vec<&(dyn ToSql + Sync)> =
             params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-        self.checkout.run(sql, &params, self.engine.unnamed_only(), wait).await
+        let rows = self.checkout.run(sql, &params, self.engine.unnamed_only(), wait).await?;
+        Ok(rows.into_iter().map(Row::from).collect())
     }
 
     /// Whether a wait was cut short by a limit of ours: the server has undone the statement.

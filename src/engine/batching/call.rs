@@ -3,11 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use crate::engine::batching::reply::{Completions, Reply};
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::error::Error;
+use crate::engine::row::Row;
 
 /// What a call asks the server, and how it reads the answer.
 pub trait Call: Send + 'static {

@@ -3,8 +3,6 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Row;
-
 use crate::engine::batching::call::{Call, Pending, PendingCall, Preparation, Progress};
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::{Completions, Reply};
@@ -12,6 +10,7 @@ use crate::engine::batching::scheduling::access::Accesses;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::error::Error;
+use crate::engine::row::Row;
 use crate::time::LONGEST;
 use crate::tuning::{batches, retries};
 

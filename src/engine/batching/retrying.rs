@@ -116,7 +116,7 @@ pub(crate) fn hopeful(engine: &Engine, requests: Vec<Request>, error: &Error) ->
 mod tests {
     use std::task::{Context, Poll, Waker};
 
-    use tokio_postgres::Row;
+    use crate::engine::row::Row;
 
     use super::*;
     use crate::engine::batching::call::{Answer, Call};

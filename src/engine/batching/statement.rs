@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::engine::batching::sweep::Sweep;
 use crate::engine::connection::sql::Sql;
+use crate::engine::row::Row;
 
 /// The type of a parameter, that is, of one call's argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +188,8 @@ pub(crate) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
     }
     let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        let range = by_key.entry(row.get(0)).or_insert(index..index);
+        let key = row.value(0).expect("the rows for many calls begin with the key of their call");
+        let range = by_key.entry(key).or_insert(index..index);
         // Not if a key comes again after others: it was requested twice, and already has its rows.
         if range.end == index {
             range.end += 1;

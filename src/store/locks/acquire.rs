@@ -137,7 +137,7 @@ impl Locks {
                 renewals += 1;
                 return Ok(Answer::Again);
             }
-            let token = match row.len() {
+            let token = match row.width() {
                 2 => None,
                 _ => match Token::new(row.cell(2)?, row.cell(3)?) {
                     Some(token) => Some(token),
