@@ -7,6 +7,7 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { now } = require('./clock.js')
+const { coded } = require('./errors.js')
 const { PoolShare } = require('./pool-share.js')
 const { provideGroups } = require('./groups.js')
 const { itself } = require('./itself.js')
@@ -15,6 +16,8 @@ const { lockHandle } = require('./lock-handle.js')
 const { adapterOptions, optionsOf } = require('./options.js')
 const { provideLocks } = require('./lock-provider.js')
 const { lockWhenFree } = require('./waiting-lock.js')
+const { Parts } = require('./within/parts.js')
+const { refuseWithin } = require('./within/refusals.js')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -24,8 +27,17 @@ const MAX_FAILURE_COUNT = 2 ** 31 - 1
 // In ms since the epoch: from 4713 BC, where PostgreSQL's timestamps begin, to where JavaScript's dates end.
 const TIME_RANGE = { min: -2.1e14, max: 8.64e15 }
 
+const NOT_WITHIN =
+  'assertHeld() belongs into a transaction, by within(client): anywhere else its answer may be out of date when it arrives. ' +
+  'There, ask lease.isValid()'
+
+const NO_CHECK =
+  'The table of locks has no function go_goscope_check_fencing_token, or this role may not use it. Call connect() once as ' +
+  'the owner of the table, or run what `npx goscope-postgres schema --missing` prints; sql/role.sql has the rights'
+
 /** See index.d.ts for what each method promises. */
 class PostgresAdapter extends CacheProvider {
+  #parts
   #share
   #locks
   #circuits
@@ -39,23 +51,37 @@ class PostgresAdapter extends CacheProvider {
    * @param {unknown} [options]
    */
   constructor(pool, options) {
-    const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresAdapter')
-    const defaultLockTTL =
-      given.defaultLockTTL == null
-        ? undefined
-        : args.lastingTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
-    const durability = args.durability('options.cacheDurability', given.cacheDurability)
-    const share = new PoolShare(pool)
-    const cache = new native.Cache(share.native, keyPrefix, createTables, durability)
-    const namespace = 'compute:"go_goscope_cache":'
-    super(share, cache, { keyPrefix, namespace, createTables }, durability)
+    const parts = pool instanceof Parts ? pool : partsOf(pool, options)
+    const { share, providers, settings } = parts
+    super(share, providers.cache, settings.claims, settings.durability)
+    this.#parts = parts
     this.#share = share
-    this.#locks = new native.Locks(share.native, keyPrefix, createTables)
-    this.#circuits = new native.Circuits(share.native, keyPrefix, createTables)
-    this.#cache = cache
-    this.#checkpoints = new native.Checkpoints(share.native, keyPrefix, createTables)
-    this.#defaultLockTTL = defaultLockTTL
-    provideLocks(this)
+    this.#locks = providers.locks
+    this.#circuits = providers.circuits
+    this.#cache = providers.cache
+    this.#checkpoints = providers.checkpoints
+    this.#defaultLockTTL = settings.defaultLockTTL
+    if (parts.isWithin) refuseWithin(this)
+    else provideLocks(this)
+  }
+
+  // Transactions
+
+  /** @param {unknown} client */
+  within(client) {
+    return new PostgresAdapter(itself(this).#parts.within(client))
+  }
+
+  /** @param {unknown} lease */
+  async assertHeld(lease) {
+    if (!this.#parts.isWithin) throw coded(new Error(NOT_WITHIN), 'ERR_NOT_WITHIN_TRANSACTION')
+    const given = args.object('lease', lease)
+    const name = args.key('lease.key', given.key)
+    const token = given.fencingToken
+    if (typeof token !== 'bigint') throw args.wrongType('lease.fencingToken', 'of type bigint', token)
+    const prefix = this.#parts.settings.claims.keyPrefix
+    const isChecked = settled(await this.#share.send((slot) => this.#locks.checkToken(slot, name, `${token}`, prefix)))
+    if (!isChecked) throw coded(new Error(NO_CHECK), 'ERR_FENCING_UNAVAILABLE')
   }
 
   // Life cycle
@@ -276,6 +302,28 @@ class PostgresAdapter extends CacheProvider {
 }
 
 provideGroups(PostgresAdapter.prototype)
+
+/**
+ * @param {unknown} pool
+ * @param {unknown} options
+ */
+function partsOf(pool, options) {
+  const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresAdapter')
+  const defaultLockTTL =
+    given.defaultLockTTL == null
+      ? undefined
+      : args.lastingTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
+  const durability = args.durability('options.cacheDurability', given.cacheDurability)
+  const share = new PoolShare(pool)
+  const providers = {
+    locks: new native.Locks(share.native, keyPrefix, createTables),
+    circuits: new native.Circuits(share.native, keyPrefix, createTables),
+    cache: new native.Cache(share.native, keyPrefix, createTables, durability),
+    checkpoints: new native.Checkpoints(share.native, keyPrefix, createTables),
+  }
+  const claims = { keyPrefix, namespace: 'compute:"go_goscope_cache":', createTables }
+  return new Parts(share, providers, { claims, durability, defaultLockTTL })
+}
 
 /**
  * A time in whole milliseconds, cut as a Date cuts it, so that the stored time is the one that is read back. A Date

@@ -6,10 +6,14 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { PoolShare } = require('./pool-share.js')
+const { itself } = require('./itself.js')
 const { adapterOptions } = require('./options.js')
+const { Parts } = require('./within/parts.js')
+const { refuseWithin } = require('./within/refusals.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresCacheAdapter extends CacheProvider {
+  #parts
   #share
   #cache
   #hits = 0
@@ -20,16 +24,18 @@ class PostgresCacheAdapter extends CacheProvider {
    * @param {unknown} [options]
    */
   constructor(pool, options) {
-    const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresCacheAdapter')
-    const table = args.tableName(given.tableName)
-    const durability = args.durability('options.durability', given.durability)
-    const share = new PoolShare(pool)
-    const cache = new native.Cache(share.native, keyPrefix, createTables, durability, table)
-    // Quoted, so that the end of the name is visible.
-    const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
-    super(share, cache, { keyPrefix, namespace, createTables }, durability)
+    const parts = pool instanceof Parts ? pool : partsOf(pool, options)
+    const { share, providers, settings } = parts
+    super(share, providers.cache, settings.claims, settings.durability)
+    this.#parts = parts
     this.#share = share
-    this.#cache = cache
+    this.#cache = providers.cache
+    if (parts.isWithin) refuseWithin(this)
+  }
+
+  /** @param {unknown} client */
+  within(client) {
+    return new PostgresCacheAdapter(itself(this).#parts.within(client))
   }
 
   async initialize() {
@@ -68,6 +74,21 @@ class PostgresCacheAdapter extends CacheProvider {
   async prune() {
     return settled(await this.#share.send((slot) => this.#cache.prune(slot)))
   }
+}
+
+/**
+ * @param {unknown} pool
+ * @param {unknown} options
+ */
+function partsOf(pool, options) {
+  const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresCacheAdapter')
+  const table = args.tableName(given.tableName)
+  const durability = args.durability('options.durability', given.durability)
+  const share = new PoolShare(pool)
+  const cache = new native.Cache(share.native, keyPrefix, createTables, durability, table)
+  // Quoted, so that the end of the name is visible.
+  const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
+  return new Parts(share, { cache }, { claims: { keyPrefix, namespace, createTables }, durability })
 }
 
 module.exports = { PostgresCacheAdapter }

@@ -4,18 +4,21 @@
 const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
+const { itself } = require('./itself.js')
 const { PoolShare } = require('./pool-share.js')
 const { adapterOptions } = require('./options.js')
 const { LifeCycle } = require('./life-cycle.js')
 const { isFailedResult } = require('./failed-result.js')
 const { IdempotentRuns } = require('./idempotent-runs.js')
 const { SingleFlight } = require('./single-flight.js')
+const { Parts } = require('./within/parts.js')
+const { refuseWithin } = require('./within/refusals.js')
 
 /** See index.d.ts for what each method promises. */
 class PostgresIdempotencyAdapter extends LifeCycle {
+  #parts
   #share
   #results
-  #claims
   /** @type {import('./idempotent-runs.js').IdempotentRuns | undefined} */
   #runs
 
@@ -24,12 +27,17 @@ class PostgresIdempotencyAdapter extends LifeCycle {
    * @param {unknown} [options]
    */
   constructor(pool, options) {
-    const { keyPrefix, createTables } = adapterOptions(options, 'PostgresIdempotencyAdapter')
-    const share = new PoolShare(pool)
-    super(share)
-    this.#share = share
-    this.#results = new native.Idempotency(this.#share.native, keyPrefix, createTables)
-    this.#claims = { keyPrefix, namespace: 'run:', createTables }
+    const parts = pool instanceof Parts ? pool : partsOf(pool, options)
+    super(parts.share)
+    this.#parts = parts
+    this.#share = parts.share
+    this.#results = parts.providers.results
+    if (parts.isWithin) refuseWithin(this)
+  }
+
+  /** @param {unknown} client */
+  within(client) {
+    return new PostgresIdempotencyAdapter(itself(this).#parts.within(client))
   }
 
   async connect() {
@@ -70,9 +78,20 @@ class PostgresIdempotencyAdapter extends LifeCycle {
    * @param {unknown} [options]
    */
   async run(key, work, options) {
-    this.#runs ??= new IdempotentRuns(this.#share, this.#results, new SingleFlight(this.#share, this.#claims))
+    this.#runs ??= new IdempotentRuns(this.#parts, new SingleFlight(this.#share, this.#parts.settings))
     return await this.#runs.run(key, work, options)
   }
+}
+
+/**
+ * @param {unknown} pool
+ * @param {unknown} options
+ */
+function partsOf(pool, options) {
+  const { keyPrefix, createTables } = adapterOptions(options, 'PostgresIdempotencyAdapter')
+  const share = new PoolShare(pool)
+  const results = new native.Idempotency(share.native, keyPrefix, createTables)
+  return new Parts(share, { results }, { keyPrefix, namespace: 'run:', createTables })
 }
 
 module.exports = { PostgresIdempotencyAdapter }

@@ -7,6 +7,7 @@ const { coded } = require('./errors.js')
 const { optionsOf } = require('./options.js')
 const { isFailedResult } = require('./failed-result.js')
 const { WaitLimit } = require('./wait-limit.js')
+const { transactionOf } = require('./within/transaction.js')
 
 /** How long other processes wait for one that has crashed while it worked. */
 const CLAIM_TTL_MS = 30_000
@@ -15,11 +16,16 @@ const NO_PLACE =
   'go_goscope_idempotency has no column for fingerprints, or this role may not use it. Call connect() once as the owner ' +
   'of the table, or run sql/schema.sql'
 
+const NO_LONGER_THERE =
+  'Another process has stored a result under this idempotency key while this one worked, and it has expired or was deleted ' +
+  'since. The work of this process was rolled back. Call run() again'
+
 /**
  * @typedef {object} Run
  * @property {string} name the key, as native code takes it
  * @property {string} key as the caller knows it
- * @property {(context: { signal: AbortSignal }) => unknown} work
+ * @property {(context: import('./within/transaction.js').WorkContext) => unknown} work
+ * @property {import('./within/transaction.js').Transact | null} transact runs it in a transaction
  * @property {number | null} ttl
  * @property {number} claimTtl
  * @property {string | null} fingerprint
@@ -36,14 +42,16 @@ class IdempotentRuns {
   /** @type {Map<string, Promise<void>>} what this process works at, or waits for another's; each ends, and never fails */
   #running = new Map()
 
+  #parts
+
   /**
-   * @param {import('./pool-share.js').PoolShare} share
-   * @param {import('../native').Idempotency} results
+   * @param {import('./within/parts.js').Parts<{ results: import('../native').Idempotency }, unknown>} parts
    * @param {import('./single-flight.js').SingleFlight} singleFlight
    */
-  constructor(share, results, singleFlight) {
-    this.#share = share
-    this.#results = results
+  constructor(parts, singleFlight) {
+    this.#parts = parts
+    this.#share = parts.share
+    this.#results = parts.providers.results
     this.#singleFlight = singleFlight
   }
 
@@ -118,18 +126,79 @@ class IdempotentRuns {
    * @returns {Promise<Outcome>}
    */
   async #work(run, signal) {
-    const result = await run.work({ signal })
-    if (isFailedResult(result)) return { result }
-    // JSON has no undefined, and the result of finished work must be remembered.
-    const json = args.json('result of work()', result === undefined ? null : result)
-    const { name, ttl, fingerprint, claimTtl } = run
-    const isFirst = settled(
-      await this.#share.send((slot) => this.#results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
-    )
+    if (run.transact) return await this.#workInTransaction(run, run.transact, signal)
+    const { json, outcome } = ended(await run.work({ signal }))
+    if (json === undefined) return outcome
     // If this process has lost the claim while it worked, it may come second. Then it returns the result that the
     // first has stored.
-    return (isFirst ? undefined : await this.#find(run)) ?? { result: JSON.parse(json) }
+    const isFirst = await this.#remember(this.#parts, run, json)
+    return (isFirst ? undefined : await this.#find(run)) ?? outcome
   }
+
+  /**
+   * The work and its result are committed together, so of several processes that do the work one commits. A second one
+   * waits for the row of the result, and finds it taken when the first has committed.
+   *
+   * @param {Run} run
+   * @param {import('./within/transaction.js').Transact} transact
+   * @param {AbortSignal} signal
+   * @returns {Promise<Outcome>}
+   */
+  async #workInTransaction(run, transact, signal) {
+    /** @type {Outcome | undefined} */
+    let failed
+    try {
+      return await transact(async (client) => {
+        const { json, outcome } = ended(await run.work({ client, signal }))
+        if (json === undefined) {
+          failed = outcome
+          throw new RollBack()
+        }
+        if (await this.#remember(this.#parts.within(client), run, json)) return outcome
+        throw new RollBack()
+      })
+    } catch (error) {
+      if (failed) return failed
+      if (error instanceof RollBack) {
+        const found = await this.#find(run)
+        if (found) return found
+        throw coded(new Error(NO_LONGER_THERE), 'ERR_IDEMPOTENCY_RESULT_GONE')
+      }
+      // If there is a result, another process has committed the work, and the failure may come of that: a row that its
+      // work has inserted already. Or the result is our own, and only the answer to the COMMIT was lost.
+      const found = await this.#find(run).catch(() => undefined)
+      if (found) return found
+      throw error
+    }
+  }
+
+  /**
+   * @param {import('./within/parts.js').Parts<{ results: import('../native').Idempotency }, unknown>} parts
+   * @param {Run} run
+   * @param {string} json
+   * @returns {Promise<boolean>} whether it was stored; it was not if another result came first
+   */
+  async #remember({ share, providers: { results } }, { name, ttl, fingerprint, claimTtl }, json) {
+    return settled(
+      await share.send((/** @type {number} */ slot) => results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
+    )
+  }
+}
+
+/** Thrown to have a transaction rolled back; the caller does not see it. */
+class RollBack extends Error {}
+
+/**
+ * What the end of work means. A failed Result of go-go-scope is not remembered, so that the work is done again.
+ *
+ * @param {unknown} result
+ * @returns {{ json?: string, outcome: Outcome }}
+ */
+function ended(result) {
+  if (isFailedResult(result)) return { outcome: { result } }
+  // JSON has no undefined, and the result of finished work must be remembered.
+  const json = args.json('result of work()', result === undefined ? null : result)
+  return { json, outcome: { result: JSON.parse(json) } }
 }
 
 /**
@@ -149,6 +218,7 @@ function runOf(key, work, options) {
     claimTtl: args.positiveTime('options.claimTtl', given.claimTtl ?? CLAIM_TTL_MS),
     fingerprint: given.fingerprint == null ? null : args.wellFormed('options.fingerprint', given.fingerprint),
     limit: args.limit(given),
+    transact: given.transaction == null ? null : transactionOf(given.transaction),
   }
 }
 

@@ -30,6 +30,7 @@ const METHODS = {
     holder: 'locks.holder',
     extend: 'locks.extend',
     forceRelease: 'locks.forceRelease',
+    assertHeld: 'locks.assertHeld',
     getState: 'circuits.getState',
     setState: 'circuits.setState',
     recordFailure: 'circuits.recordFailure',
@@ -67,6 +68,12 @@ const operations = Object.freeze([...new Set(named)].sort())
 /** Those whose first argument is no key. */
 const KEYLESS = new Set(['cache.keys'])
 
+/** Which property of the first argument is the key, if the argument is an object. */
+const SUBJECTS = new Map([
+  ['checkpoints.save', 'id'],
+  ['locks.assertHeld', 'key'],
+])
+
 /**
  * The subject of a call: a key, an id or a task's id.
  *
@@ -76,7 +83,8 @@ const KEYLESS = new Set(['cache.keys'])
  */
 function keyOf(operation, first) {
   if (KEYLESS.has(operation)) return undefined
-  const key = operation === 'checkpoints.save' ? idOf(first) : first
+  const property = SUBJECTS.get(operation)
+  const key = property === undefined ? first : propertyOf(first, property)
   if (typeof key === 'string') return key
   return typeof key === 'number' || typeof key === 'bigint' ? String(key) : undefined
 }
@@ -84,11 +92,12 @@ function keyOf(operation, first) {
 /**
  * Undefined if it cannot be read: the call itself then rejects, and gives the reason.
  *
- * @param {any} checkpoint
+ * @param {any} object
+ * @param {string} property
  */
-function idOf(checkpoint) {
+function propertyOf(object, property) {
   try {
-    return checkpoint?.id
+    return object?.[property]
   } catch {
     return undefined
   }

@@ -14,7 +14,7 @@ const NAMES = {
   PostgresCacheAdapter: [...ADAPTER, 'tableName', 'durability'],
   PostgresIdempotencyAdapter: ADAPTER,
   lock: ['ttl', 'wait', 'signal', 'renew', 'owner', 'onReleaseError'],
-  run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal'],
+  run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal', 'transaction'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
 }
 

@@ -10,12 +10,13 @@ mod row;
 mod sqlstate;
 
 pub use batching::call::{Answer, Call};
+pub use batching::client::{Client, ClientQuery};
 pub use batching::engine::Engine;
 pub use batching::prepare::{NothingToPrepare, Prepare};
 pub use batching::reply::{Caller, FutureOutcome, Outcome, Reply, ReplySink};
 pub use batching::request::{Request, Retry};
 pub use batching::scheduling::access::{Access, AccessMode, Accesses};
-pub use batching::statement::{Arg, Kind, Statement};
+pub use batching::statement::{Arg, ClientTexts, Kind, Statement};
 pub use batching::stats::Stats;
 pub use connection::application::Application;
 pub use connection::connect::Connection;

@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::{Env, ObjectFinalize, Result};
 
 use super::bridge::Bridge;
+use super::client::Client;
 use super::inspection::Inspection;
 use super::pool::Pool;
 use super::providers::{Cache, Checkpoints, Circuits, Idempotency, Locks};
@@ -19,4 +20,4 @@ macro_rules! finalized {
     };
 }
 
-finalized!(Bridge Cache Checkpoints Circuits Idempotency Inspection Locks Pool);
+finalized!(Bridge Cache Checkpoints Circuits Client Idempotency Inspection Locks Pool);

@@ -13,6 +13,7 @@ mod asking;
 mod bridge;
 mod build_info;
 mod calls;
+mod client;
 mod completions;
 mod finalizers;
 mod inspection;

@@ -21,6 +21,7 @@ operations! {
     Release = "locks.release",
     IsValid = "locks.isValid",
     Holder = "locks.holder",
+    AssertHeld = "locks.assertHeld",
     ForceRelease = "locks.forceRelease",
     GetState = "circuits.getState",
     SetState = "circuits.setState",

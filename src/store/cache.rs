@@ -16,7 +16,7 @@ use super::place::{Place, TableRef, ttl_arg};
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Arg, Engine, Error, Kind, Reply, Retry, Row};
+use crate::engine::{AccessMode, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
 
 static HAS: Template = one_or_many!(
     "SELECT key::text FROM {table} WHERE ",
@@ -68,7 +68,7 @@ WITH pruned AS (
    WHERE expires_at <= {start:expires_at} AND expires_at > '1500-01-01'
      AND (starts_with(key, $1) OR starts_with(key, $2)) RETURNING true
 )
-SELECT count(*) FROM pruned"#,
+{answer}SELECT count(*) FROM pruned"#,
     &[Kind::Text, Kind::Text],
 );
 
@@ -115,6 +115,11 @@ impl Cache {
         let table = Table::named(&OWN_TABLE, name, create, durability);
         let place = Place::new(engine, table, Prefix::new(key_prefix, ""));
         Self { place, clears_all: key_prefix.is_empty() }
+    }
+
+    /// The same table, on a connection of the application.
+    pub fn within(&self, client: &Arc<Client>) -> Self {
+        Self { place: self.place.within(client), clears_all: self.clears_all }
     }
 
     pub fn table(&self) -> TableRef {
@@ -213,9 +218,11 @@ impl Cache {
         call: impl Fn(I, Reply<T>),
     ) {
         let Some(join) = Join::new(items.len(), join, reply) else { return };
-        for (number, item) in items.into_iter().enumerate() {
-            call(item, join.reply(number));
-        }
+        self.place.as_one_call(|| {
+            for (number, item) in items.into_iter().enumerate() {
+                call(item, join.reply(number));
+            }
+        });
     }
 
     /// The sum; none if the entry holds no number to add to. `by` is a JSON number.

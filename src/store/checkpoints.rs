@@ -12,7 +12,7 @@ use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
 use crate::engine::{
-    AccessMode, Accesses, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Row, Statement,
+    AccessMode, Accesses, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Retry, Row, Statement,
 };
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
@@ -136,6 +136,11 @@ impl Checkpoints {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
+    }
+
+    /// The same table, on a connection of the application.
+    pub fn within(&self, client: &Arc<Client>) -> Self {
+        Self { place: self.place.within(client) }
     }
 
     pub fn table(&self) -> TableRef {

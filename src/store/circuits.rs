@@ -11,7 +11,7 @@ use super::relation::Addition;
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, Engine, Error, Kind, Reply, Retry, Row, Statement, Subscription,
+    AccessMode, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Retry, Row, Statement, Subscription,
 };
 
 static GET: Template = one_or_many!(
@@ -214,6 +214,11 @@ impl Circuits {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "circuit:")) }
+    }
+
+    /// The same table, on a connection of the application.
+    pub fn within(&self, client: &Arc<Client>) -> Self {
+        Self { place: self.place.within(client) }
     }
 
     pub fn table(&self) -> TableRef {

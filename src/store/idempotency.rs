@@ -12,7 +12,7 @@ use super::relation::Addition;
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Arg, Engine, Kind, Reply, Retry};
+use crate::engine::{AccessMode, Arg, Client, Engine, Kind, Reply, Retry};
 use crate::time::millis;
 
 static RECALL: Template = one_or_many!(
@@ -84,6 +84,11 @@ impl Idempotency {
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, "")) }
     }
 
+    /// The same table, on a connection of the application.
+    pub fn within(&self, client: &Arc<Client>) -> Self {
+        Self { place: self.place.within(client) }
+    }
+
     pub fn table(&self) -> TableRef {
         TableRef(self.place.table.clone())
     }
@@ -129,7 +134,7 @@ impl Idempotency {
         let args = [Arg::Text(None), Arg::text(value), ttl_arg(ttl), Arg::Text(fingerprint)];
         let write = Write::new(&self.place, &REMEMBER, key, args, is_written);
         let request = self.place.request(accesses, write, Retry::Harmless, reply);
-        self.place.engine.submit(request.retrying_for(millis(retry_time)));
+        self.place.submit_request(request.retrying_for(millis(retry_time)));
     }
 
     /// Whether the table has a column for fingerprints, as far as is known: the first call has read the catalogue.

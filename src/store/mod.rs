@@ -18,6 +18,7 @@ mod cells;
 mod checkpoints;
 mod circuits;
 mod citus;
+mod client_text;
 mod computing;
 mod conditional;
 mod counter;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keys::Prefix;
 use super::table::{Connect, Table};
-use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Engine, Reply, Request, Retry};
+use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Client, Engine, Reply, Request, Retry};
 
 /// The longest possible TTL, in milliseconds: a lease that ends later than this from now would not fit a JavaScript
 /// `Date`, in which the pg-based adapter reads it. About 272,000 years.
@@ -19,20 +19,44 @@ pub fn connect(engine: &Arc<Engine>, tables: Vec<TableRef>, reply: Reply<()>) {
 /// A provider's table, to hand to [`connect`].
 pub struct TableRef(pub(super) Arc<Table>);
 
-/// An adapter's part of a table, and the engine to its server.
+/// An adapter's part of a table, and what carries its calls there.
 pub(super) struct Place {
     pub(super) engine: Arc<Engine>,
     pub(super) table: Arc<Table>,
     pub(super) prefix: Prefix,
+    /// A connection of the application that carries the calls instead of the engine.
+    client: Option<Arc<Client>>,
 }
 
 impl Place {
     pub(super) fn new(engine: &Arc<Engine>, table: Arc<Table>, prefix: Prefix) -> Arc<Self> {
-        Arc::new(Self { engine: engine.clone(), table, prefix })
+        Arc::new(Self { engine: engine.clone(), table, prefix, client: None })
+    }
+
+    /// The same part of the table, on a connection of the application.
+    pub(super) fn within(&self, client: &Arc<Client>) -> Arc<Self> {
+        let Self { engine, table, prefix, .. } = self;
+        let (engine, table, prefix) = (engine.clone(), table.clone(), prefix.clone());
+        Arc::new(Self { engine, table, prefix, client: Some(client.clone()) })
     }
 
     pub(super) fn submit<C: Call>(&self, accesses: Accesses, call: C, retry: Retry, reply: Reply<C::Output>) {
-        self.engine.submit(self.request(accesses, call, retry, reply));
+        self.submit_request(self.request(accesses, call, retry, reply));
+    }
+
+    pub(super) fn submit_request(&self, request: Request) {
+        match &self.client {
+            Some(client) => client.submit(request),
+            None => self.engine.submit(request),
+        }
+    }
+
+    /// What `submit` submits are items of one call.
+    pub(super) fn as_one_call(&self, submit: impl FnOnce()) {
+        match &self.client {
+            Some(client) => client.as_one_call(submit),
+            None => submit(),
+        }
     }
 
     pub(super) fn request<C: Call>(

@@ -66,8 +66,13 @@ impl Shape {
             return statement.clone();
         }
         let Self { definition, name, relation, additions, .. } = self;
-        let statement =
-            Arc::new(template.statement(|sql| render(sql, name, definition.touched, relation, additions)));
+        // Sessions of the application have a search path of their own. And how its transactions commit is its own affair.
+        let full_name = self.relation().map_or_else(|| name.clone(), |_| self.name());
+        let theirs: Vec<_> = additions.iter().copied().filter(|addition| *addition != RELAXED).collect();
+        let statement = Arc::new(template.statement(
+            |sql| render(sql, name, definition.touched, relation, additions),
+            |sql| render(sql, &full_name, definition.touched, relation, &theirs),
+        ));
         statements.push((template, statement.clone()));
         statement
     }

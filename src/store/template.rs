@@ -1,13 +1,16 @@
 //! A statement before the shape of its table is known, and its text for an existing table.
 
+use super::client_text::{for_many, for_one};
 use super::relation::Relation;
-use crate::engine::{Kind, Statement};
+use crate::engine::{ClientTexts, Kind, Statement};
 
 /// A statement of a table before its columns' types are known. It has a text for one call, for many, or for both. The
 /// text for many takes an array for each parameter (see [`Statement`]), and each of its rows begins with the key of
 /// the call that the row belongs to.
 ///
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
+/// * `{schema}` is the quoted name of the table's schema, with a dot.
+/// * `{answer}` is where the answer begins of a statement whose `WITH` writes: see [`super::client_text`].
 /// * `{relaxed}`, at the end of a `RETURNING`, makes the commit not wait for the disk, if the table's [`Durability`]
 ///   allows that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only if a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` enclose text for tables that have the addition, if the role
@@ -56,11 +59,22 @@ impl Template {
         Self { shared, ..self }
     }
 
-    pub(super) fn statement(&self, render: impl Fn(&str) -> String) -> Statement {
+    /// `render_for_client` is for the texts that a driver of the application gets.
+    pub(super) fn statement(
+        &self,
+        render: impl Fn(&str) -> String,
+        render_for_client: impl Fn(&str) -> String,
+    ) -> Statement {
         let sweeping = self.many.zip(self.sweep).map(|(many, sweep)| {
             render(&format!("WITH written AS ({many}\n), swept AS ({sweep}\n)\nSELECT * FROM written"))
         });
+        let client = |sql: String| render_for_client(&sql);
+        let for_client = ClientTexts {
+            one: self.one.map(|sql| client(for_one(sql, self.params))),
+            many: self.many.map(|sql| client(for_many(sql, self.params, self.shared))),
+        };
         Statement::new(self.one.map(&render), self.many.map(&render), sweeping, self.params, self.shared)
+            .with_client_texts(for_client)
     }
 }
 
@@ -136,6 +150,9 @@ pub(super) fn render(
             _ if is_left_out => {}
             ("table", _) => text.push_str(name),
             ("touched", _) => text.push_str(touched),
+            ("schema", _) if relation.schema.is_empty() => {}
+            ("schema", _) => text.extend([&relation.schema, "."]),
+            ("answer", _) => {}
             ("mark", _) if additions.contains(&OLD_MARK) => text.push_str("awaited"),
             ("mark", _) => text.push_str("has_waiters"),
             ("inserted", _) if relation.is_partitioned => text.push_str(INSERTED_IN_PARTITION),

@@ -110,7 +110,7 @@ struct Group {
 
 impl Group {
     fn add(groups: &mut Vec<Group>, statement: Arc<Statement>, request: Request) {
-        let bytes = request.args().iter().map(Arg::bytes).sum();
+        let bytes = request.bytes();
         let shares = |group: &&mut Group| {
             statement.is_shareable()
                 && group.statement.is_same(&statement)

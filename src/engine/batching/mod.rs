@@ -1,6 +1,7 @@
 pub(crate) mod attending;
 pub(crate) mod batch;
 pub(crate) mod call;
+pub(crate) mod client;
 pub(crate) mod closing;
 pub(crate) mod dispatch;
 pub(crate) mod engine;

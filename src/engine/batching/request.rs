@@ -152,6 +152,16 @@ impl Request {
         self.call.args()
     }
 
+    /// The key that its rows begin with, once it is bound.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.args().first().and_then(Arg::as_text)
+    }
+
+    /// The size of its arguments.
+    pub(crate) fn bytes(&self) -> usize {
+        self.args().iter().map(Arg::bytes).sum()
+    }
+
     /// Reads the rows and has the outcome reported to the callers; returns the request if it wants another run.
     pub(crate) fn answer(mut self, rows: &[Row], completions: &mut Completions) -> Answered {
         match self.call.answer(rows, completions) {

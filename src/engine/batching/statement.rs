@@ -30,6 +30,15 @@ impl Kind {
         }
     }
 
+    /// Its name in SQL.
+    pub fn sql_name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Float => "float8",
+            Self::Int => "int8",
+        }
+    }
+
     fn many(self) -> Type {
         match self {
             Self::Text => Type::TEXT_ARRAY,
@@ -39,6 +48,13 @@ impl Kind {
     }
 }
 
+/// The texts for a driver of the application, whose parameters are all text. The text for many takes arrays as text.
+#[derive(Debug, Default)]
+pub struct ClientTexts {
+    pub one: Option<String>,
+    pub many: Option<String>,
+}
+
 /// Calls of the same statement may share a run, whichever adapter they belong to.
 #[derive(Debug)]
 pub struct Statement {
@@ -46,6 +62,7 @@ pub struct Statement {
     many: Option<Sql>,
     /// The text for many calls, with a clause that removes expired rows.
     sweeping: Option<Sql>,
+    for_client: ClientTexts,
     params: &'static [Kind],
     shared: usize,
     sweep: Sweep,
@@ -68,10 +85,16 @@ impl Statement {
             one: one.map(|sql| Sql::new(sql, ones())),
             many: many.map(|sql| Sql::new(sql, manys())),
             sweeping: sweeping.map(|sql| Sql::new(sql, manys())),
+            for_client: ClientTexts::default(),
             params,
             shared,
             sweep: Sweep::default(),
         }
+    }
+
+    /// With its texts for a driver of the application.
+    pub fn with_client_texts(self, for_client: ClientTexts) -> Self {
+        Self { for_client, ..self }
     }
 
     /// Whether calls may share a run.
@@ -108,6 +131,22 @@ impl Statement {
         }
     }
 
+    /// As [`run`](Self::run), for a driver of the application.
+    pub(crate) fn for_client(&self, calls: &[&[Arg]]) -> (String, Vec<Option<String>>) {
+        match &self.for_client {
+            ClientTexts { one: Some(one), .. } if calls.len() == 1 => {
+                (one.clone(), calls[0].iter().map(Arg::to_text).collect())
+            }
+            ClientTexts { many: Some(many), .. } => {
+                let own = self.params.len() - self.shared;
+                let array = |at: usize| Some(array(calls.iter().map(|args| args[at].to_text())));
+                let shared = calls[0][own..].iter().map(Arg::to_text);
+                (many.clone(), (0..own).map(array).chain(shared).collect())
+            }
+            ClientTexts { .. } => unreachable!("a statement has SQL for what it is given to carry"),
+        }
+    }
+
     fn arrays<'a>(&self, calls: &[&'a [Arg]]) -> Vec<Param<'a>> {
         let own = self.params.len() - self.shared;
         let column = |index: usize| calls.iter().map(move |args| &args[index]);
@@ -122,6 +161,15 @@ impl Statement {
         params.extend(scalars(&calls[0][own..]));
         params
     }
+}
+
+/// An array as PostgreSQL reads it from text.
+fn array(items: impl Iterator<Item = Option<String>>) -> String {
+    let items = items.map(|item| match item {
+        Some(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        None => "NULL".to_owned(),
+    });
+    format!("{{{}}}", items.collect::<Vec<_>>().join(","))
 }
 
 fn scalars(args: &[Arg]) -> Vec<Param<'_>> {
@@ -156,7 +204,15 @@ impl Arg {
         }
     }
 
-    fn as_text(&self) -> Option<&str> {
+    fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Float(number) => number.map(|number| number.to_string()),
+            Self::Int(number) => number.map(|number| number.to_string()),
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => text.as_deref(),
             other => unreachable!("a text parameter was given {other:?}"),
@@ -197,4 +253,15 @@ pub(crate) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
     }
     let part = |args: &&[Arg]| args[0].as_text().and_then(|key| by_key.get(key)).cloned().unwrap_or(0..0);
     calls.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_quotes_its_items() {
+        let items = [Some("a\"b\\".to_owned()), None, Some(String::new())];
+        assert_eq!(array(items.into_iter()), r#"{"a\"b\\",NULL,""}"#);
+    }
 }

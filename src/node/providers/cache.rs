@@ -5,6 +5,7 @@ use std::sync::Arc;
 use napi_derive::napi;
 
 use crate::node::calls::Calls;
+use crate::node::client::Client;
 use crate::node::operation::Operation;
 use crate::node::pool::Pool;
 use crate::store;
@@ -37,6 +38,12 @@ impl Cache {
             None => store::Cache::of_adapter(&pool.engine, &key_prefix, create_tables, durability),
         };
         Self { store, calls: pool.calls.clone() }
+    }
+
+    /// The same provider, whose calls run on a connection of the application.
+    #[napi(catch_unwind)]
+    pub fn within(&self, client: &Client) -> Self {
+        Self { store: self.store.within(&client.client), calls: self.calls.clone() }
     }
 
     #[napi(catch_unwind)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use napi_derive::napi;
 
 use crate::node::calls::Calls;
+use crate::node::client::Client;
 use crate::node::operation::Operation;
 use crate::node::pool::Pool;
 use crate::store;
@@ -23,6 +24,12 @@ impl Checkpoints {
             store: store::Checkpoints::new(&pool.engine, &key_prefix, create_tables),
             calls: pool.calls.clone(),
         }
+    }
+
+    /// The same provider, whose calls run on a connection of the application.
+    #[napi(catch_unwind)]
+    pub fn within(&self, client: &Client) -> Self {
+        Self { store: self.store.within(&client.client), calls: self.calls.clone() }
     }
 
     #[napi(catch_unwind)]

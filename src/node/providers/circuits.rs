@@ -8,6 +8,7 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
 use crate::node::calls::Calls;
+use crate::node::client::Client;
 use crate::node::operation::Operation;
 use crate::node::pool::Pool;
 use crate::store;
@@ -27,6 +28,16 @@ impl Circuits {
         Self {
             store: store::Circuits::new(&pool.engine, &key_prefix, create_tables),
             calls: pool.calls.clone(),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    /// The same provider, whose calls run on a connection of the application.
+    #[napi(catch_unwind)]
+    pub fn within(&self, client: &Client) -> Self {
+        Self {
+            store: self.store.within(&client.client),
+            calls: self.calls.clone(),
             subscriptions: Mutex::default(),
         }
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use napi::Error as NapiError;
+use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
 use crate::node::calls::Calls;
+use crate::node::client::Client;
 use crate::node::operation::Operation;
 use crate::node::pool::Pool;
 use crate::store;
@@ -23,6 +26,21 @@ impl Locks {
         let namespace = namespace.unwrap_or_else(|| "lock:".into());
         let store = store::Locks::new(&pool.engine, &key_prefix, &namespace, create_tables);
         Self { store, calls: pool.calls.clone() }
+    }
+
+    /// The same provider, whose calls run on a connection of the application.
+    #[napi(catch_unwind)]
+    pub fn within(&self, client: &Client) -> Self {
+        Self { store: self.store.within(&client.client), calls: self.calls.clone() }
+    }
+
+    /// Whether the table has a function for the check of a fencing token, which is done unless the answer is false.
+    #[napi(catch_unwind)]
+    pub fn check_token(&self, slot: u32, key: String, token: String, key_prefix: String) -> Result<()> {
+        let token = store::Token::parse(&token)
+            .ok_or_else(|| NapiError::from_reason(format!("'{token}' is no fencing token")))?;
+        self.store.check_token(key, token, key_prefix, self.calls.reply(slot, Operation::AssertHeld));
+        Ok(())
     }
 
     /// `retries`: transient failures are retried. Otherwise the wait fails when the server cannot be reached.

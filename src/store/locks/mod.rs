@@ -3,6 +3,7 @@
 mod acquire;
 mod changes;
 mod extend;
+mod fencing_check;
 mod grant;
 mod holders;
 mod leases;

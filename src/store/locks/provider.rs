@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::leases::Leases;
-use crate::engine::{AccessMode, Answer, Arg, Engine, Error, Reply, Request, Retry, Subscription};
+use crate::engine::{AccessMode, Answer, Arg, Client, Engine, Error, Reply, Request, Retry, Subscription};
 use crate::store::call::{Found, KeyCall};
 use crate::store::definition::{Definition, Durability};
 use crate::store::keys::Prefix;
@@ -54,6 +54,12 @@ impl Locks {
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, namespace: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, create, Durability::Full);
         Self { place: Place::new(engine, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
+    }
+
+    /// The same table, on a connection of the application. No lock can be taken there: other processes would see it only
+    /// after the commit.
+    pub fn within(&self, client: &Arc<Client>) -> Self {
+        Self { place: self.place.within(client), leases: Arc::default() }
     }
 
     pub fn table(&self) -> TableRef {

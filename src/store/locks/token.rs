@@ -22,6 +22,10 @@ impl Token {
         digits.parse().ok().map(Self)
     }
 
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
+
     /// The number that the row stores for the lease with this token.
     pub(super) fn stored(self) -> i64 {
         (self.0 >> DISTANCE_BITS) - (self.0 & ((1 << DISTANCE_BITS) - 1))

@@ -1,0 +1,105 @@
+// @ts-check
+'use strict'
+
+const native = require('../native.js')
+const args = require('../arguments.js')
+const { codeOf, registerError } = require('../error-registry.js')
+
+const UNDEFINED_TABLE = '42P01'
+
+const OTHER_DATABASE =
+  'The table is known to the adapter, and not to this client. Is the client connected to the database of the adapter’s pool?'
+
+/**
+ * Calls that run on a connection of the application: in their order, one after the other. It takes the place of the
+ * adapter's share of its pool, of which it has the end and the metrics.
+ */
+class ClientCalls {
+  #share
+  #calls
+  #run
+  #isRunning = false
+
+  /**
+   * @param {import('../pool-share.js').PoolShare} share
+   * @param {import('./client-of.js').RunOnClient} run
+   */
+  constructor(share, run) {
+    this.#share = share
+    this.#calls = new native.Client(share.native)
+    this.#run = run
+  }
+
+  /** Providers take this to have their calls run here. */
+  get native() {
+    return this.#calls
+  }
+
+  get target() {
+    return this.#share.target
+  }
+
+  get isEnded() {
+    return this.#share.isEnded
+  }
+
+  metrics() {
+    return this.#share.metrics()
+  }
+
+  /**
+   * As that of the share. If no other call is under way here, and the table is prepared, the client has the query when
+   * this returns.
+   *
+   * @param {(slot: number) => void} start
+   */
+  send(start) {
+    return this.#share.send((slot) => {
+      start(slot)
+      this.#carry()
+    })
+  }
+
+  async #carry() {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    try {
+      for (;;) {
+        if (this.#calls.mustPrepare()) await this.#share.sendDuringTask((slot) => this.#calls.prepare(slot))
+        const query = this.#calls.next()
+        if (query === null) return
+        await this.#carryOut(query)
+      }
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  /** @param {import('../../native').ClientQuery} query */
+  async #carryOut({ text, values }) {
+    try {
+      const rows = await this.#run(text, /** @type {(string | null)[]} */ (values))
+      this.#calls.answer(rows.map(recordOf))
+    } catch (error) {
+      this.#calls.fail(registerError(explained(error)), codeOf(error))
+    }
+  }
+}
+
+/** @param {any} row */
+function recordOf(row) {
+  if (typeof row?.record === 'string') return row.record
+  throw args.invalid('client', 'is a client whose rows have no column "record": query() must not rename columns', row)
+}
+
+/**
+ * The error of the driver itself. A table that is missing is no news to the caller, but why may be.
+ *
+ * @param {any} error
+ */
+function explained(error) {
+  if (error?.code === UNDEFINED_TABLE && error.hint == null) error.hint = OTHER_DATABASE
+  return error
+}
+
+module.exports = { ClientCalls }

@@ -1,0 +1,73 @@
+// @ts-check
+// The option `transaction`: work runs in a transaction of the application's own pool.
+'use strict'
+
+const args = require('../arguments.js')
+
+/**
+ * @typedef {{ signal: AbortSignal, client?: any }} WorkContext
+ *
+ * @typedef {<T>(work: (client: any) => Promise<T>) => Promise<T>} Transact begins a transaction, and commits it when the
+ * work resolves. It rolls back if the work rejects, and then rejects with the same error.
+ */
+
+const EXPECTED = 'a pool with connect(), or a function that runs its argument in a transaction and passes it a client'
+
+/**
+ * @param {unknown} transaction
+ * @returns {Transact}
+ */
+function transactionOf(transaction) {
+  const given = /** @type {any} */ (transaction)
+  if (typeof given === 'function') return (work) => transactBy(given, work)
+  if (typeof given?.connect !== 'function') throw args.wrongType('options.transaction', EXPECTED, transaction)
+  return (work) => transactOn(given, work)
+}
+
+/**
+ * By the application's own function, such as Drizzle's `transaction`. It must give back what the work resolves to.
+ *
+ * @template T
+ * @param {(work: (client: any) => Promise<T>) => Promise<unknown>} transact
+ * @param {(client: any) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function transactBy(transact, work) {
+  /** @type {{ value: T } | undefined} */
+  let done
+  await transact(async (client) => {
+    done = undefined
+    const value = await work(client)
+    done = { value }
+    return value
+  })
+  if (done) return done.value
+  throw args.invalid('options.transaction', 'is a function that did not run its argument', transact)
+}
+
+/**
+ * @template T
+ * @param {any} pool
+ * @param {(client: any) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function transactOn(pool, work) {
+  const client = await pool.connect()
+  /** @type {unknown} an error with which the session must not be used again */
+  let broken
+  try {
+    await client.query('BEGIN')
+    const result = await work(client)
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK').catch((/** @type {unknown} */ failure) => {
+      broken = failure
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+module.exports = { transactionOf }
