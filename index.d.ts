@@ -40,12 +40,20 @@
 import type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 import type { Metrics } from './lib/types/metrics.js'
 import type { RunResult, Stored } from './lib/types/stored.js'
+import type {
+  ClientOf,
+  LeaseToCheck,
+  QueryClient,
+  TransactionContext,
+  TransactionSource,
+} from './lib/types/transactions.js'
 
 export type * from './lib/types/errors.js'
 export type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 export * from './lib/types/metrics.js'
 export type { RunResult, Stored } from './lib/types/stored.js'
 export * from './lib/types/tracing.js'
+export type { LeaseToCheck, QueryClient, TransactionContext, TransactionSource } from './lib/types/transactions.js'
 
 /**
  * The part of a `pg.Pool` that this package uses: structural, so that these types do not depend on `@types/pg`.
@@ -869,6 +877,12 @@ export interface RunOptions extends WorkLimit {
    * refused. A string without U+0000 or lone surrogates.
    */
   fingerprint?: string | undefined
+  /**
+   * Runs the work in a transaction of the application's own, in which the result is stored as well: its changes and the
+   * result are committed together, or neither. A `Pool` of `pg`, or a function that runs its argument in a transaction and
+   * passes it a client. See {@link PostgresIdempotencyAdapter.run}.
+   */
+  transaction?: TransactionSource | undefined
 }
 
 /**
@@ -1234,6 +1248,35 @@ export declare class PostgresAdapter
 
   // Monitoring
 
+  // Transactions
+
+  /**
+   * The adapter's methods for circuit breakers, cache and checkpoints, on a connection of the application: inside the transaction that
+   * is open there, and undone with it. Without a transaction, each call is one of its own. See the page "Transactions".
+   *
+   * - Arguments, results, keys, values and time are the same. A call sees what the transaction has written.
+   * - Calls run on the client one after the other, in the order in which they were made. Await each before you commit.
+   * - Nothing is retried, and nothing else is done: no expired rows are removed. An error is the driver's own, the
+   *   same object, and ends your transaction as any error of SQL does.
+   * - The rows that a call has written stay locked until the transaction ends: other processes' calls on the same keys wait
+   *   for that. So keep such transactions short.
+   * - The tables must exist, or be made by the pool's role: the first call of an adapter that is not connected makes them
+   *   through the pool, and not in your transaction.
+   *
+   * @category Transactions
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `client` has no method `query`; at once, as this returns no promise
+   * @throws TypeError `ERR_INVALID_ARG_VALUE` if `client` is a pool: its queries would run on any connection; at once
+   * @example
+   * ```ts
+   * const client = await pool.connect()
+   * await client.query('BEGIN')
+   * await client.query('INSERT INTO orders …')
+   * await adapter.within(client).save({ id, taskId, sequence, timestamp: Date.now(), progress, data })
+   * await client.query('COMMIT') // both, or neither
+   * ```
+   */
+  within(client: QueryClient): PostgresAdapterWithin
+
   /**
    * The present state of the native pool, and its counters since it was made, for all adapters on the same `pg.Pool`.
    * Cheap enough to call each second (0.1 ms), and it sends no request. It works after the pool's end, too.
@@ -1246,6 +1289,39 @@ export declare class PostgresAdapter
    * ```
    */
   metrics(): Metrics
+}
+
+/**
+ * A {@link PostgresAdapter} within a transaction: the methods that read and write rows, and the check of a lease. Locks cannot
+ * be taken here, since other processes would see them only when the transaction commits: such a call rejects with
+ * `ERR_WITHIN_TRANSACTION`, and so does every other call that needs more than this one connection.
+ *
+ * @category Transactions
+ */
+export interface PostgresAdapterWithin
+  extends Omit<CircuitBreakerStateProvider, 'subscribe' | 'setState' | 'recordFailure'>,
+    CacheProvider,
+    Omit<CacheOperations, 'getOrSet'>,
+    CheckpointProvider,
+    Pick<PostgresAdapter, 'setState' | 'recordFailure' | 'tryProbe' | 'metrics'> {
+  /**
+   * Makes the transaction fail unless a lease is still held: a check of its fencing token. Until the transaction ends, no
+   * other process takes the lock over, even if the lease runs out. So what the transaction writes is written under the lock.
+   *
+   * @throws DatabaseError with SQLSTATE GF001 if the lease has run out, was released, or another holder has taken the lock;
+   * the driver's own error
+   * @throws Error `ERR_FENCING_UNAVAILABLE` if the database has no tokens, or no function to check them
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `lease` has no key or no token
+   * @example
+   * ```ts
+   * await using lease = await adapter.lock('invoices', { ttl: 30_000 })
+   * await client.query('BEGIN')
+   * await adapter.within(client).assertHeld(lease)
+   * await client.query('UPDATE invoices …')
+   * await client.query('COMMIT')
+   * ```
+   */
+  assertHeld(lease: LeaseToCheck): Promise<void>
 }
 
 /**
@@ -1352,12 +1428,30 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   prune(): Promise<number>
 
   /**
+   * The cache on a connection of the application, inside the transaction that is open there; see
+   * {@link PostgresAdapter.within}. Its hits and misses are counted for themselves.
+   *
+   * @category Transactions
+   */
+  within(client: QueryClient): PostgresCacheAdapterWithin
+
+  /**
    * The state and the counters of the native pool; see {@link PostgresAdapter.metrics}.
    *
    * @category Observability
    */
   metrics(): Metrics
 }
+
+/**
+ * A {@link PostgresCacheAdapter} within a transaction.
+ *
+ * @category Transactions
+ */
+export interface PostgresCacheAdapterWithin
+  extends CacheProvider,
+    Omit<CacheOperations, 'getOrSet'>,
+    Pick<PostgresCacheAdapter, 'stats' | 'prune' | 'metrics'> {}
 
 /**
  * Work that is done once per idempotency key, and its results, in the table `go_goscope_idempotency`.
@@ -1406,12 +1500,37 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   delete(key: string): Promise<void>
 
   /**
+   * The results on a connection of the application, inside the transaction that is open there; see
+   * {@link PostgresAdapter.within}. To run work and store its result in one transaction, use {@link run}.
+   *
+   * @category Transactions
+   */
+  within(client: QueryClient): PostgresIdempotencyAdapterWithin
+
+  /**
    * The state and the counters of the native pool; see {@link PostgresAdapter.metrics}.
    *
    * @category Observability
    */
   metrics(): Metrics
 
+  /**
+   * Runs work once, in a transaction of the application: as the other form of {@link run}, which has the details.
+   *
+   * @category Transactions
+   * @example
+   * ```ts
+   * const order = await results.run(`order:${request.id}`, async ({ client }) => {
+   *   const { rows } = await client.query('INSERT INTO orders (item) VALUES ($1) RETURNING id', [request.item])
+   *   return rows[0]
+   * }, { transaction: pool })
+   * ```
+   */
+  run<T, Source extends TransactionSource>(
+    key: string,
+    work: (context: TransactionContext<ClientOf<Source>>) => T | Promise<T>,
+    options: RunOptions & { transaction: Source },
+  ): Promise<RunResult<T>>
   /**
    * Runs work under a key once, and remembers its result: of all calls with this key, in any process, one runs
    * `work`. The others wait for its result and receive it as soon as it is stored. Later calls receive it for as long
@@ -1428,6 +1547,13 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    * callers get the one that is stored first. If a second run must not happen at all, let the effect itself carry the
    * key, as the payment providers' own idempotency keys do.
    *
+   * **With `transaction`** the effects in your database happen exactly once. The work runs in a transaction, and makes its
+   * changes through `client`; its result is stored in the same transaction, and one `COMMIT` makes both visible. If two
+   * processes do the work, the second one finds the key taken when it stores its result: it rolls back, and its caller gets
+   * the first one's result. A crash leaves neither changes nor result. Work that throws, and a failed Result, roll back. If
+   * the answer to the `COMMIT` is lost, the call returns the stored result if it finds it, and otherwise rejects; call it
+   * again then. What the work does outside of the database may still happen twice.
+   *
    * A `work` that calls `run` with its own key is refused at once, however deep the call is. (This is detected for
    * adapters on one `pg.Pool`; through another pool, only `wait` and `signal` end it.) The end of the pool waits for
    * work that has begun; see {@link PostgresAdapter.disconnect}.
@@ -1442,6 +1568,8 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    * work is under way, this is known when it is done
    * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
    * may not use it; `work` has not run
+   * @throws Error `ERR_IDEMPOTENCY_RESULT_GONE` with `transaction`, if another process's result was in the way of this
+   * one's, and has expired or was deleted since; the work was rolled back
    * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `work` of the same key
    * @throws Error `ERR_WORK_WAIT_TIMEOUT` if another caller's work was not done within `wait`
    * @throws the reason of `signal`, if that aborts while another caller works
@@ -1458,6 +1586,15 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    */
   run<T>(key: string, work: (context: WorkContext) => T | Promise<T>, options?: RunOptions): Promise<RunResult<T>>
 }
+
+/**
+ * A {@link PostgresIdempotencyAdapter} within a transaction.
+ *
+ * @category Transactions
+ */
+export interface PostgresIdempotencyAdapterWithin
+  extends IdempotencyProvider,
+    Pick<PostgresIdempotencyAdapter, 'metrics'> {}
 
 /**
  * The loaded native addon, for bug reports and for checks that a deployment is complete.

@@ -7,7 +7,8 @@ const { coded } = require('../errors.js')
 const LOCKS =
   'other processes would see the lock only when the transaction commits. Take it through the adapter itself, and call ' +
   'assertHeld(lease) here'
-const WORK = 'it holds a claim, which other processes would see only when the transaction commits. Call it on the adapter itself'
+const WORK =
+  'it holds a claim, which other processes would see only when the transaction commits. Call it on the adapter itself'
 const RUN = `${WORK}; its option \`transaction\` stores the result together with your own writes`
 const ADAPTER = 'it concerns the whole adapter. Call it on the adapter itself'
 const SUBSCRIBE = 'a subscription needs a connection of its own. Call it on the adapter itself'

@@ -1,0 +1,65 @@
+// Calls within a transaction of the application.
+
+/**
+ * A connection of the application, on which the methods of an adapter run: a connected `Client` of `pg`, or what
+ * `pool.connect()` gives. Of another library, what the functions of `goscope-postgres/clients` make of its transaction.
+ *
+ * Each value is a string or null, and a row has one column, `record`, of text.
+ *
+ * @category Transactions
+ */
+export interface QueryClient {
+  // biome-ignore lint/suspicious/noExplicitAny: what a driver takes and gives
+  query(text: string, values: any[]): Promise<{ rows: any[] }>
+}
+
+/**
+ * A lease that is checked in a transaction: a `Lease`, or the same two properties of one that another process holds.
+ *
+ * @category Transactions
+ */
+export interface LeaseToCheck {
+  /** The lock's name, without the `keyPrefix`. */
+  readonly key: string
+  readonly fencingToken: bigint
+}
+
+/**
+ * Work as {@link RunOptions.transaction} runs it: in a transaction that is open on `client`.
+ *
+ * @category Transactions
+ */
+export interface TransactionContext<Client> {
+  /**
+   * Aborts when the claim on the work is lost, or must be assumed lost. Another process may then do the work as well. Of
+   * the two, one commits.
+   */
+  readonly signal: AbortSignal
+  /** Make the work's own changes through this. */
+  readonly client: Client
+}
+
+/**
+ * What begins a transaction: a `Pool` of `pg`, or a function that runs its argument in a transaction and passes it a client,
+ * commits when that resolves, and rolls back when it rejects.
+ *
+ * @category Transactions
+ */
+export type TransactionSource =
+  | { connect(): Promise<QueryClient & { release(error?: Error | boolean): void }> }
+  // biome-ignore lint/suspicious/noExplicitAny: the client of any library
+  | ((work: (client: any) => Promise<any>) => Promise<any>)
+
+/** The client that such a source passes to the work. */
+export type ClientOf<Source> = Source extends (work: (client: infer Client) => never) => unknown
+  ? Client
+  : Source extends { connect: infer Connect }
+    ? Connected<Connect>
+    : QueryClient
+
+/** What `connect()` resolves to, also where it has a form with a callback. */
+type Connected<Connect> = Connect extends { (): Promise<infer Client>; (...given: never): unknown }
+  ? Client
+  : Connect extends () => Promise<infer Client>
+    ? Client
+    : QueryClient
