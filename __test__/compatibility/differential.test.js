@@ -32,8 +32,13 @@ const isPartial = REPLAY !== undefined || sequences().length < DEFAULT_SEQUENCES
 
 const database = useDatabase()
 
+/** How many of the sequences run once more, with our calls by `within`. */
+const PART_WITHIN = 1 / 3
+
 /** @type {Comparison} */
 let comparison
+/** The same, with our calls by `within(client)`. @type {Comparison} */
+let comparisonWithin
 
 before(async () => {
   const db = await database
@@ -50,16 +55,24 @@ before(async () => {
   await db.query('CREATE TABLE reference.go_goscope_checkpoints (LIKE ours.go_goscope_checkpoints INCLUDING ALL)')
   const allowed = differences.map(({ id }) => ({ id, explain: explanations[id] }))
   comparison = new Comparison(db, reference, ours, allowed)
+  const within = new Driver(db, 'ours', { isWithin: true })
+  comparisonWithin = new Comparison(db, reference, within, allowed)
 })
 
 test('random sequences of operations differ from the reference only as listed', async () => {
   const all = sequences()
-  for (const [seed, sequence] of all) {
-    if (await comparison.run(sequence)) assert.fail(await report(seed, sequence))
-  }
+  await compare(comparison, all)
   const seen = differences.flatMap(({ id }) => (comparison.seen.has(id) ? `${id} ${comparison.seen.get(id)}` : []))
   console.log(`# figure: ${all.length} sequences, ${comparison.operations} operations`)
   console.log(`# figure: differences as listed: ${seen.join(', ')}`)
+})
+
+test('sequences of operations within transactions differ from the reference only as listed', async () => {
+  const all = sequences()
+  await compare(comparisonWithin, all.slice(0, Math.ceil(all.length * PART_WITHIN)))
+  const { operations, ours } = comparisonWithin
+  console.log(`# figure: ${operations} operations, ${ours.transactions} of them within transactions`)
+  assert.ok(ours.transactions > operations / 2)
 })
 
 test('the sequences show every difference that they may show', { skip: isPartial }, () => {
@@ -145,6 +158,16 @@ test('every listed difference is promised', () => {
   )
 })
 
+/**
+ * @param {Comparison} comparison
+ * @param {[number, import('../support/differential/operations.js').Operation[]][]} sequences
+ */
+async function compare(comparison, sequences) {
+  for (const [seed, sequence] of sequences) {
+    if (await comparison.run(sequence)) assert.fail(await report(comparison, seed, sequence))
+  }
+}
+
 /** @returns {[number, import('../support/differential/operations.js').Operation[]][]} */
 function sequences() {
   if (REPLAY) {
@@ -162,10 +185,11 @@ function seeds() {
 }
 
 /**
+ * @param {Comparison} comparison
  * @param {number} seed
  * @param {import('../support/differential/operations.js').Operation[]} sequence
  */
-async function report(seed, sequence) {
+async function report(comparison, seed, sequence) {
   const shortest = await comparison.shrink(sequence)
   const observed = await comparison.run(shortest)
   const calls = shortest.map((operation) => `  ${callText(operation)}`)

@@ -13,8 +13,8 @@ const RUN = `${WORK}; its option \`transaction\` stores the result together with
 const ADAPTER = 'it concerns the whole adapter. Call it on the adapter itself'
 const SUBSCRIBE = 'a subscription needs a connection of its own. Call it on the adapter itself'
 
-/** By method. */
-const REASONS = {
+/** The reasons, by method. */
+const REFUSED = {
   acquire: LOCKS,
   extend: LOCKS,
   forceRelease: LOCKS,
@@ -42,7 +42,7 @@ const SYNCHRONOUS = ['subscribe', 'within']
  * @returns {T}
  */
 function refuseWithin(adapter) {
-  for (const [method, reason] of Object.entries(REASONS)) {
+  for (const [method, reason] of Object.entries(REFUSED)) {
     if (!(method in adapter)) continue
     const refuse = () => {
       throw coded(new Error(`${method}() cannot be called within a transaction: ${reason}`), 'ERR_WITHIN_TRANSACTION')
@@ -53,4 +53,4 @@ function refuseWithin(adapter) {
   return adapter
 }
 
-module.exports = { refuseWithin }
+module.exports = { REFUSED, refuseWithin }

@@ -18,11 +18,11 @@ use crate::engine::{
 /// Replaces every column of a checkpoint that exists already; last writer wins.
 static SAVE: Template = one_or_many!(
     r#"
-INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining)"#,
+INSERT INTO {table} (id, task_id, sequence, timestamp, progress, data, estimated_time_remaining{created})"#,
     one: r#"
-VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)"#,
+VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7{created_now})"#,
     many: r#"
-SELECT id, task_id, sequence, "timestamp", progress, data::jsonb, remaining
+SELECT id, task_id, sequence, "timestamp", progress, data::jsonb, remaining{created_now}
   FROM unnest($1, $2, $3, $4, $5, $6, $7)
        AS call (id, task_id, sequence, "timestamp", progress, data, remaining)
  ORDER BY id COLLATE "C""#,

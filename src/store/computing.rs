@@ -37,19 +37,19 @@ macro_rules! age {
 /// meanwhile gives no row.
 pub(super) static BEGIN: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created})"#,
     one: concat!(
         r#"
 SELECT $1, 'null'::jsonb, {start:expires_at} - "#,
         age!(),
-        r#", {now:touched}
+        r#", {now:touched}{created_now}
  WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}))"#
     ),
     many: concat!(
         r#"
 SELECT key, 'null'::jsonb, {start:expires_at} - "#,
         age!(),
-        r#", {now:touched}
+        r#", {now:touched}{created_now}
   FROM unnest($1) AS call (key)
  WHERE NOT EXISTS (SELECT FROM {table} AS live
                     WHERE live.key = call.key AND (live.expires_at IS NULL OR live.expires_at > {now:expires_at}))

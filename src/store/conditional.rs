@@ -12,7 +12,7 @@ use crate::engine::Kind;
 /// Expiries are computed as in [`super::entries::SET`].
 pub(super) static SET_IF_ABSENT: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created})"#,
     one: entry!(),
     many: entries!(),
     r#"

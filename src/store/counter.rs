@@ -23,7 +23,7 @@ use crate::engine::{Answer, Arg, Call, Error, Kind, Row, Statement};
 /// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
 static INCREMENT: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched})"#,
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created})"#,
     one: entry!(),
     many: entries!(),
     r#"

@@ -13,7 +13,7 @@ use crate::engine::{AccessMode, Answer, Arg, Call, Error, Kind, Reply, Retry, Ro
 /// The row of an entry that is written with an expiry: the key, the value and the TTL of one call.
 macro_rules! entry {
     () => {
-        "\nVALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched})"
+        "\nVALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{created_now})"
     };
 }
 pub(super) use entry;
@@ -22,7 +22,7 @@ pub(super) use entry;
 macro_rules! entries {
     () => {
         r#"
-SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}
+SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {now:touched}{created_now}
   FROM unnest($1, $2, $3) AS call (key, value, ttl) ORDER BY key COLLATE "C""#
     };
 }
@@ -58,7 +58,7 @@ SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::flo
 /// there before, and is removed.
 pub(super) static SET: Template = one_or_many!(
     r#"
-INSERT INTO {table} (key, value, expires_at, {touched})"#,
+INSERT INTO {table} (key, value, expires_at, {touched}{created})"#,
     one: entry!(),
     many: entries!(),
     r#"

@@ -40,12 +40,12 @@ SELECT key::text, value::text, {with fingerprint}fingerprint::text{end}{without 
 /// the same one.
 static REMEMBER: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS entry (key, value, expires_at, {touched}{with fingerprint}, fingerprint{end})"#,
+INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created}{with fingerprint}, fingerprint{end})"#,
     one: r#"
-VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{with fingerprint}, $4{end})"#,
+VALUES ($1, $2::jsonb, {start:expires_at} + $3 * INTERVAL '1 millisecond', {now:touched}{created_now}{with fingerprint}, $4{end})"#,
     many: r#"
 SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond',
-       {now:touched}{with fingerprint}, fingerprint{end}
+       {now:touched}{created_now}{with fingerprint}, fingerprint{end}
   FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, fingerprint) ORDER BY key COLLATE "C""#,
     r#"
 ON CONFLICT (key) DO UPDATE

@@ -51,6 +51,13 @@ impl Relation {
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
+
+    /// Whether a default of `created_at` would be the time of the session's zone, in a column that holds UTC.
+    pub(super) fn has_local_default(&self) -> bool {
+        self.column("created_at").is_some_and(|column| {
+            column.data_type.starts_with("timestamp") && !column.has_time_zone && column.is_usable
+        })
+    }
 }
 
 /// An addition that a table may have beyond the documented schema. Everything documented works without it; templates

@@ -11,6 +11,8 @@ use crate::engine::{ClientTexts, Kind, Statement};
 /// * `{table}` is the quoted name, `{touched}` the column that holds the time of the last write.
 /// * `{schema}` is the quoted name of the table's schema, with a dot.
 /// * `{answer}` is where the answer begins of a statement whose `WITH` writes: see [`super::client_text`].
+/// * `{created}`, at the end of an `INSERT`'s columns, and `{created_now}`, at the end of its values, are for a column
+///   `created_at` without a time zone: its default is the time of the session's zone, and the column holds UTC.
 /// * `{relaxed}`, at the end of a `RETURNING`, makes the commit not wait for the disk, if the table's [`Durability`]
 ///   allows that; `{returning_relaxed}` is a `RETURNING` of its own. It is evaluated only if a row was written.
 /// * `{with addition}`, `{without addition}` and `{end}` enclose text for tables that have the addition, if the role
@@ -153,6 +155,11 @@ pub(super) fn render(
             ("schema", _) if relation.schema.is_empty() => {}
             ("schema", _) => text.extend([&relation.schema, "."]),
             ("answer", _) => {}
+            ("created", _) if relation.has_local_default() => text.push_str(", created_at"),
+            ("created_now", _) if relation.has_local_default() => {
+                text.push_str(", timezone('UTC', statement_timestamp())");
+            }
+            ("created" | "created_now", _) => {}
             ("mark", _) if additions.contains(&OLD_MARK) => text.push_str("awaited"),
             ("mark", _) => text.push_str("has_waiters"),
             ("inserted", _) if relation.is_partitioned => text.push_str(INSERTED_IN_PARTITION),

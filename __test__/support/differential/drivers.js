@@ -3,6 +3,7 @@
 'use strict'
 
 const ours = require('goscope-postgres')
+const { REFUSED } = require('../../../lib/within/refusals.js')
 const reference = require('../../../reference/index.js')
 
 /** @typedef {Awaited<ReturnType<import('../database.js').useDatabase>>} Database */
@@ -26,10 +27,12 @@ class Driver {
   /**
    * @param {Database} db
    * @param {'reference' | 'ours'} name
-   * @param {{ schema?: string, settings?: string }} [options]
+   * @param {{ schema?: string, settings?: string, isWithin?: boolean }} [options] `isWithin`: calls run by `within`, each in
+   * a transaction of its own
    */
-  constructor(db, name, { schema = name, settings } = {}) {
+  constructor(db, name, { schema = name, settings, isWithin = false } = {}) {
     this.db = db
+    this.isWithin = isWithin
     this.name = name
     this.schema = schema
     this.#settings = `-c search_path=${schema} ${settings ?? (name === 'reference' ? AS_IT_NEEDS : '')}`
@@ -72,8 +75,43 @@ class Driver {
   client(kind, keyPrefix) {
     const name = `${kind} ${keyPrefix}`
     let client = this.#clients.get(name)
-    if (!client) this.#clients.set(name, (client = this[kind]({ keyPrefix })))
+    if (!client) this.#clients.set(name, (client = this.#inTransactions(this[kind]({ keyPrefix }))))
     return client
+  }
+
+  /** @type {Promise<import('pg').PoolClient> | undefined} */
+  #connection
+  /** How many calls ran in a transaction of their own. */
+  transactions = 0
+
+  /**
+   * An adapter each call of which runs in a transaction of its own, if it can.
+   *
+   * @param {any} adapter
+   */
+  #inTransactions(adapter) {
+    if (!this.isWithin) return adapter
+    /** @type {any} */
+    let within
+    const transact = async (/** @type {string} */ method, /** @type {unknown[]} */ given) => {
+      this.#connection ??= this.pool.connect()
+      const connection = await this.#connection
+      within ??= adapter.within(connection)
+      this.transactions++
+      await connection.query('BEGIN')
+      try {
+        return await within[method](...given)
+      } finally {
+        // Of a transaction that has failed, this is a rollback.
+        await connection.query('COMMIT')
+      }
+    }
+    return new Proxy(adapter, {
+      get: (target, method) => {
+        if (typeof method !== 'string' || method in REFUSED || typeof target[method] !== 'function') return target[method]
+        return (/** @type {unknown[]} */ ...given) => transact(method, given)
+      },
+    })
   }
 
   /** Forgets clients and handles; the pool stays. */
