@@ -17,7 +17,7 @@ INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created})"#,
     many: entries!(),
     r#"
 ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+  SET value = excluded.value, expires_at = {counted_anew:expires_at},
       {touched} = {noting now:touched}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,

@@ -34,7 +34,7 @@ ON CONFLICT (key) DO UPDATE
                     THEN jsonb_set(excluded.value, ARRAY['value'], to_jsonb(was::numeric + added::numeric))
                     ELSE to_jsonb(was::numeric + added::numeric) END,
                CASE WHEN is_live THEN entry.expires_at
-                    ELSE {now:expires_at} + (excluded.expires_at - {start:expires_at}) END,
+                    ELSE {counted_anew:expires_at} END,
                {noting now:touched}
           FROM (SELECT entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} AS is_live,
                        entry.value #> place AS was, excluded.value #> place AS added

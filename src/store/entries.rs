@@ -63,7 +63,7 @@ INSERT INTO {table} (key, value, expires_at, {touched}{created})"#,
     many: entries!(),
     r#"
 ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+  SET value = excluded.value, expires_at = {counted_anew:expires_at},
       {touched} = {noting now:touched}{with fingerprint}, fingerprint = NULL{end}
 RETURNING key::text,
           {stale_expiry}{relaxed}"#,

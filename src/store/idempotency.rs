@@ -49,7 +49,7 @@ SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond',
   FROM unnest($1, $2, $3, $4) AS call (key, value, ttl, fingerprint) ORDER BY key COLLATE "C""#,
     r#"
 ON CONFLICT (key) DO UPDATE
-  SET value = excluded.value, expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at}),
+  SET value = excluded.value, expires_at = {counted_anew:expires_at},
       {touched} = {noting now:touched}{with fingerprint}, fingerprint = excluded.fingerprint{end}
   WHERE entry.expires_at <= {now:expires_at}
 RETURNING entry.key::text,

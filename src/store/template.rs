@@ -28,7 +28,8 @@ use crate::engine::{ClientTexts, Kind, Statement};
 ///   server refuses to cast, for [`Cells`](super::cells::Cells) to read.
 /// * `{now:column}` is the present by the server's clock, read whenever the expression is evaluated, so after a wait
 ///   for a row. `{start:column}` is the moment the server began the statement: it does not move, so it can bound an
-///   index scan. `{epoch:column}` is 1970. Each has the type of the column: a `TIMESTAMP` holds UTC.
+///   index scan. `{counted_anew:column}` is the present plus the distance of `excluded`'s value from that start: an expiry
+///   that counts from after a wait. `{epoch:column}` is 1970. Each has the type of the column: a `TIMESTAMP` holds UTC.
 pub(super) struct Template {
     pub(super) one: Option<&'static str>,
     pub(super) many: Option<&'static str>,
@@ -202,6 +203,17 @@ fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
         ("now", false) => "timezone('UTC', clock_timestamp())",
         ("start", true) => "statement_timestamp()",
         ("start", false) => "timezone('UTC', statement_timestamp())",
+        // The difference has days, and a day of a session's zone may have 23 hours.
+        ("counted_anew", true) => {
+            return format!(
+                "timezone('UTC', timezone('UTC', clock_timestamp()) + (excluded.{name} - statement_timestamp()))"
+            );
+        }
+        ("counted_anew", false) => {
+            return format!(
+                "timezone('UTC', clock_timestamp()) + (excluded.{name} - timezone('UTC', statement_timestamp()))"
+            );
+        }
         ("epoch", true) => "TIMESTAMPTZ 'epoch'",
         ("epoch", false) => "TIMESTAMP 'epoch'",
         ("draw", _) => {
@@ -265,6 +277,11 @@ mod tests {
             "SELECT clock_timestamp(), timezone('UTC', clock_timestamp()), TIMESTAMPTZ 'epoch', \
              timezone('UTC', statement_timestamp()) FROM \"t\""
         );
+        let counted = |column| render(&format!("{{counted_anew:{column}}}"), "", "", &table, &[]);
+        assert!(
+            counted("a").starts_with("timezone('UTC', timezone('UTC', clock_timestamp()) + (excluded.a - ")
+        );
+        assert!(counted("b").starts_with("timezone('UTC', clock_timestamp()) + (excluded.b - timezone("));
         assert_eq!(render("{int:a}, {int:b}, {float:a}", "", "", &table, &[]), "a::int8, b::text, a::float8");
         assert_eq!(render("{draw:a}", "", "", &table, &[]), "nextval('s.\"it''s\"'::regclass)");
     }

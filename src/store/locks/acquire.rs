@@ -69,7 +69,7 @@ SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fenc
     r#"
 ON CONFLICT (key) DO UPDATE
   SET key = {noting excluded.key}, owner = excluded.owner,
-      expires_at = {now:expires_at} + (excluded.expires_at - {start:expires_at})
+      expires_at = {counted_anew:expires_at}
       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
       {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
   WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
