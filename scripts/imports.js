@@ -18,7 +18,7 @@ const LAYERS = [
   ['engine/batching/scheduling'],
   ['engine/notifications'],
   ['engine/connection'],
-  ['engine/error', 'engine/errno', 'engine/panics', 'engine/sqlstate'],
+  ['engine/error', 'engine/errno', 'engine/panics', 'engine/row', 'engine/sqlstate'],
   ['primitives'],
   ['histogram', 'sync', 'time', 'tuning'],
 ]

@@ -108,7 +108,8 @@ class Driver {
     }
     return new Proxy(adapter, {
       get: (target, method) => {
-        if (typeof method !== 'string' || method in REFUSED || typeof target[method] !== 'function') return target[method]
+        if (typeof method !== 'string' || method in REFUSED || typeof target[method] !== 'function')
+          return target[method]
         return (/** @type {unknown[]} */ ...given) => transact(method, given)
       },
     })
