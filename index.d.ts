@@ -40,20 +40,14 @@
 import type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 import type { Metrics } from './lib/types/metrics.js'
 import type { RunResult, Stored } from './lib/types/stored.js'
-import type {
-  ClientOf,
-  LeaseToCheck,
-  QueryClient,
-  TransactionContext,
-  TransactionSource,
-} from './lib/types/transactions.js'
+import type { ClientOf, LeaseToCheck, QueryClient, TransactionSource } from './lib/types/transactions.js'
 
 export type * from './lib/types/errors.js'
 export type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 export * from './lib/types/metrics.js'
 export type { RunResult, Stored } from './lib/types/stored.js'
 export * from './lib/types/tracing.js'
-export type { LeaseToCheck, QueryClient, TransactionContext, TransactionSource } from './lib/types/transactions.js'
+export type { ClientOf, LeaseToCheck, QueryClient, TransactionSource } from './lib/types/transactions.js'
 
 /**
  * The part of a `pg.Pool` that this package uses: structural, so that these types do not depend on `@types/pg`.
@@ -606,6 +600,16 @@ export interface WorkContext {
 }
 
 /**
+ * The argument of work in a transaction; see {@link RunOptions.transaction}.
+ *
+ * @category Transactions
+ */
+export interface TransactionContext<Client> extends WorkContext {
+  /** The transaction is open on it. Make the work's own changes through it. */
+  readonly client: Client
+}
+
+/**
  * How long a caller waits for another that does the same work. Neither option ends the caller's own work once it has
  * begun.
  *
@@ -880,7 +884,7 @@ export interface RunOptions extends WorkLimit {
   /**
    * Runs the work in a transaction of the application's own, in which the result is stored as well: its changes and the
    * result are committed together, or neither. A `Pool` of `pg`, or a function that runs its argument in a transaction and
-   * passes it a client. See {@link PostgresIdempotencyAdapter.run}.
+   * passes it a client.
    */
   transaction?: TransactionSource | undefined
 }

@@ -7,7 +7,6 @@ const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { now } = require('./clock.js')
-const { coded } = require('./errors.js')
 const { PoolShare } = require('./pool-share.js')
 const { provideGroups } = require('./groups.js')
 const { itself } = require('./itself.js')
@@ -16,6 +15,7 @@ const { lockHandle } = require('./lock-handle.js')
 const { adapterOptions, optionsOf } = require('./options.js')
 const { provideLocks } = require('./lock-provider.js')
 const { lockWhenFree } = require('./waiting-lock.js')
+const { leaseAssertion } = require('./within/assert-held.js')
 const { Parts } = require('./within/parts.js')
 const { refuseWithin } = require('./within/refusals.js')
 
@@ -26,14 +26,6 @@ const MAX_FAILURE_COUNT = 2 ** 31 - 1
 
 // In ms since the epoch: from 4713 BC, where PostgreSQL's timestamps begin, to where JavaScript's dates end.
 const TIME_RANGE = { min: -2.1e14, max: 8.64e15 }
-
-const NOT_WITHIN =
-  'assertHeld() belongs into a transaction, by within(client): anywhere else its answer may be out of date when it arrives. ' +
-  'There, ask lease.isValid()'
-
-const NO_CHECK =
-  'The table of locks has no function go_goscope_check_fencing_token, or this role may not use it. Call connect() once as ' +
-  'the owner of the table, or run what `npx goscope-postgres schema --missing` prints; sql/role.sql has the rights'
 
 /** See index.d.ts for what each method promises. */
 class PostgresAdapter extends CacheProvider {
@@ -69,19 +61,13 @@ class PostgresAdapter extends CacheProvider {
 
   /** @param {unknown} client */
   within(client) {
-    return new PostgresAdapter(itself(this).#parts.within(client))
-  }
-
-  /** @param {unknown} lease */
-  async assertHeld(lease) {
-    if (!this.#parts.isWithin) throw coded(new Error(NOT_WITHIN), 'ERR_NOT_WITHIN_TRANSACTION')
-    const given = args.object('lease', lease)
-    const name = args.key('lease.key', given.key)
-    const token = given.fencingToken
-    if (typeof token !== 'bigint') throw args.wrongType('lease.fencingToken', 'of type bigint', token)
-    const prefix = this.#parts.settings.claims.keyPrefix
-    const isChecked = settled(await this.#share.send((slot) => this.#locks.checkToken(slot, name, `${token}`, prefix)))
-    if (!isChecked) throw coded(new Error(NO_CHECK), 'ERR_FENCING_UNAVAILABLE')
+    const parts = itself(this).#parts.within(client)
+    const value = leaseAssertion(parts)
+    return Object.defineProperty(new PostgresAdapter(parts), 'assertHeld', {
+      value,
+      writable: true,
+      configurable: true,
+    })
   }
 
   // Life cycle

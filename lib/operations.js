@@ -30,7 +30,6 @@ const METHODS = {
     holder: 'locks.holder',
     extend: 'locks.extend',
     forceRelease: 'locks.forceRelease',
-    assertHeld: 'locks.assertHeld',
     getState: 'circuits.getState',
     setState: 'circuits.setState',
     recordFailure: 'circuits.recordFailure',
@@ -60,19 +59,16 @@ const METHODS = {
 /** Of a lock's handle. */
 const HANDLE = { release: 'locks.release', extend: 'locks.extend', isValid: 'locks.isValid' }
 
-const named = [...Object.values(METHODS), HANDLE].flatMap((methods) => Object.values(methods))
+/** Of an adapter within a transaction, beside the methods that every adapter has. */
+const WITHIN = { assertHeld: 'locks.assertHeld' }
+
+const named = [...Object.values(METHODS), HANDLE, WITHIN].flatMap((methods) => Object.values(methods))
 
 /** All names, each once. */
 const operations = Object.freeze([...new Set(named)].sort())
 
 /** Those whose first argument is no key. */
 const KEYLESS = new Set(['cache.keys'])
-
-/** Which property of the first argument is the key, if the argument is an object. */
-const SUBJECTS = new Map([
-  ['checkpoints.save', 'id'],
-  ['locks.assertHeld', 'key'],
-])
 
 /**
  * The subject of a call: a key, an id or a task's id.
@@ -83,8 +79,7 @@ const SUBJECTS = new Map([
  */
 function keyOf(operation, first) {
   if (KEYLESS.has(operation)) return undefined
-  const property = SUBJECTS.get(operation)
-  const key = property === undefined ? first : propertyOf(first, property)
+  const key = operation === 'checkpoints.save' ? idOf(first) : first
   if (typeof key === 'string') return key
   return typeof key === 'number' || typeof key === 'bigint' ? String(key) : undefined
 }
@@ -92,15 +87,14 @@ function keyOf(operation, first) {
 /**
  * Undefined if it cannot be read: the call itself then rejects, and gives the reason.
  *
- * @param {any} object
- * @param {string} property
+ * @param {any} checkpoint
  */
-function propertyOf(object, property) {
+function idOf(checkpoint) {
   try {
-    return object?.[property]
+    return checkpoint?.id
   } catch {
     return undefined
   }
 }
 
-module.exports = { HANDLE, METHODS, keyOf, operations }
+module.exports = { HANDLE, METHODS, WITHIN, keyOf, operations }

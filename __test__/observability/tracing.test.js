@@ -104,7 +104,7 @@ test('connect, close and disconnect are published, too', async () => {
 
 test('the table of operations contains every method that returns a promise', () => {
   // Methods that return no promise, and methods that are not public.
-  const others = ['constructor', 'isConnected', 'metrics', 'subscribe', '_count', '_like', '_checkDurability']
+  const others = ['constructor', 'isConnected', 'metrics', 'subscribe', '_count', '_like', '_checkDurability', 'within']
   others.push(...Object.keys(GROUPS))
   const CacheProvider = Object.getPrototypeOf(PostgresAdapter)
   const LifeCycle = Object.getPrototypeOf(CacheProvider)

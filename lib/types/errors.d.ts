@@ -71,7 +71,6 @@ export interface OtherGoscopeError extends Error {
     | 'ERR_IDEMPOTENCY_RESULT_GONE'
     | 'ERR_INTERNAL_ASSERTION'
     | 'ERR_LEASE_LOST'
-    | 'ERR_NOT_WITHIN_TRANSACTION'
     | 'ERR_WITHIN_TRANSACTION'
     | 'ERR_WORK_WAITS_FOR_ITSELF'
     | 'ERR_WORK_WAIT_TIMEOUT'

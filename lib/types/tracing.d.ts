@@ -55,6 +55,7 @@ export declare const operations: readonly [
   'idempotency.run',
   'idempotency.set',
   'locks.acquire',
+  'locks.assertHeld',
   'locks.extend',
   'locks.forceRelease',
   'locks.holder',

@@ -25,21 +25,6 @@ export interface LeaseToCheck {
 }
 
 /**
- * Work as {@link RunOptions.transaction} runs it: in a transaction that is open on `client`.
- *
- * @category Transactions
- */
-export interface TransactionContext<Client> {
-  /**
-   * Aborts when the claim on the work is lost, or must be assumed lost. Another process may then do the work as well. Of
-   * the two, one commits.
-   */
-  readonly signal: AbortSignal
-  /** Make the work's own changes through this. */
-  readonly client: Client
-}
-
-/**
  * What begins a transaction: a `Pool` of `pg`, or a function that runs its argument in a transaction and passes it a client,
  * commits when that resolves, and rolls back when it rejects.
  *
@@ -50,7 +35,11 @@ export type TransactionSource =
   // biome-ignore lint/suspicious/noExplicitAny: the client of any library
   | ((work: (client: any) => Promise<any>) => Promise<any>)
 
-/** The client that such a source passes to the work. */
+/**
+ * The client that such a source passes to the work.
+ *
+ * @category Transactions
+ */
 export type ClientOf<Source> = Source extends (work: (client: infer Client) => never) => unknown
   ? Client
   : Source extends { connect: infer Connect }
