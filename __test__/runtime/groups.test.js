@@ -17,8 +17,8 @@ const makeAdapter = async (options) => new PostgresAdapter((await database).pool
 
 test('each group has the methods that metrics and traces name after it, and subscribe', () => {
   const adapter = new PostgresAdapter({ host: 'localhost' })
-  // Of other classes, or of a lock's handle.
-  const others = ['cache.prune', 'cache.stats', 'locks.isValid', 'locks.release']
+  // Of other classes, of a lock's handle, or of adapters within a transaction.
+  const others = ['cache.prune', 'cache.stats', 'locks.assertHeld', 'locks.isValid', 'locks.release']
   const named = operations.filter((name) => /^(locks|circuits|cache|checkpoints)\./.test(name))
   const methods = Object.keys(GROUPS).flatMap((group) =>
     Object.keys(Reflect.get(adapter, group)).map((method) => `${group}.${method}`),
