@@ -19,6 +19,10 @@ const ROOT = [
   'README.md',
   'THIRD-PARTY-LICENSES.txt',
   'bin/goscope-postgres.js',
+  'clients.d.mts',
+  'clients.d.ts',
+  'clients.js',
+  'clients.mjs',
   'embedded.d.mts',
   'embedded.d.ts',
   'embedded.js',
@@ -104,5 +108,5 @@ test('arethetypeswrong finds nothing', async () => {
   const output = await succeed(run(process.execPath, [attw, tarball, '--format', 'json'], { cwd: folder }), 'attw')
   const { analysis } = JSON.parse(output)
   assert.deepEqual(analysis.problems, [])
-  assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './embedded', './package.json'])
+  assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './embedded', './clients', './package.json'])
 })

@@ -3,7 +3,8 @@
 
 const native = require('../native.js')
 const args = require('../arguments.js')
-const { codeOf, registerError } = require('../error-registry.js')
+const { registerError } = require('../error-registry.js')
+const { serverErrorOf } = require('./server-error.js')
 
 const UNDEFINED_TABLE = '42P01'
 
@@ -81,25 +82,31 @@ class ClientCalls {
       const rows = await this.#run(text, /** @type {(string | null)[]} */ (values))
       this.#calls.answer(rows.map(recordOf))
     } catch (error) {
-      this.#calls.fail(registerError(explained(error)), codeOf(error))
+      this.#calls.fail(registerError(error), explained(error)?.code)
     }
   }
 }
 
-/** @param {any} row */
+/**
+ * The only column, whatever the client calls it: some are told to rename columns.
+ *
+ * @param {any} row
+ */
 function recordOf(row) {
-  if (typeof row?.record === 'string') return row.record
-  throw args.invalid('client', 'is a client whose rows have no column "record": query() must not rename columns', row)
+  const [record, ...others] = Object.values(row ?? {})
+  if (typeof record === 'string' && others.length === 0) return record
+  throw args.invalid('client', 'is a client whose rows are not those of the query: one column, "record", of text', row)
 }
 
 /**
- * The error of the driver itself. A table that is missing is no news to the caller, but why may be.
+ * The server's error. That a table is missing is no news to the caller, but why may be.
  *
- * @param {any} error
+ * @param {unknown} error
  */
 function explained(error) {
-  if (error?.code === UNDEFINED_TABLE && error.hint == null) error.hint = OTHER_DATABASE
-  return error
+  const found = serverErrorOf(error)
+  if (found?.code === UNDEFINED_TABLE && found.bearer.hint == null) found.bearer.hint = OTHER_DATABASE
+  return found
 }
 
 module.exports = { ClientCalls }

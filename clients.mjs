@@ -1,0 +1,3 @@
+import clients from './clients.js'
+
+export const { fromDrizzle, fromKnex, fromKysely, fromPostgresJs, fromPrisma, fromTypeORM } = clients
