@@ -20,6 +20,7 @@ const FOLDERS = [
   'locks',
   'cli',
   'observability',
+  'transactions',
   'idempotency',
   'cache',
   'circuits',

@@ -6,7 +6,7 @@
  * What may hold something that looks like a parameter: quoted names and values, and comments. Then a parameter, which does
  * not follow a letter: `a$1` is a name.
  */
-const PARAMETERS = /("(?:[^"]|"")*"|'(?:[^']|'')*'|--.*|\/\*[^]*?\*\/)|(?<![\w$])\$(\d+)/g
+const PARAMETERS = /("(?:[^"]|"")*"|'(?:[^']|'')*'|--.*|\/\*[\s\S]*?\*\/)|(?<![\w$])\$(\d+)/g
 
 /**
  * A text, cut at its parameters, which may occur in any order and several times.
