@@ -165,7 +165,7 @@ function testLibrary({ name, open }, installed, placed) {
 
     test('assertHeld() lets a holder continue, and fails the transaction of another', async () => {
       const { main } = on('leases')
-      const lease = await main.lock('k', { ttl: 60_000 })
+      const lease = await main.lock('k', { ttl: 60_000, renew: false })
       const work = (/** @type {bigint} */ fencingToken) =>
         opened.transaction(async ({ client, execute }) => {
           await main.within(client).assertHeld({ key: lease.key, fencingToken })
