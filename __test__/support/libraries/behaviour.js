@@ -5,7 +5,9 @@
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const pg = require('pg')
 const { METHODS } = require('../../../lib/operations.js')
+const { until } = require('../waiting.js')
 const { adaptersOn, adaptersWithin, callEveryMethod, whatIsLeft } = require('./every-method.js')
 
 /**
@@ -41,7 +43,28 @@ function outside(place) {
 }
 
 /** @param {import('./every-method.js').Adapters} adapters */
-const callOutside = async (adapters) => ({ ...(await callEveryMethod(adapters)), left: await whatIsLeft(adapters) })
+async function callOutside(adapters) {
+  const found = { ...(await callEveryMethod(adapters)), left: await whatIsLeft(adapters) }
+  await adapters.main.disconnect()
+  return found
+}
+
+/**
+ * The end of a pool does not wait for that of its sessions. A session that the server ends meanwhile is an error, which
+ * no listener of a pool receives any more.
+ *
+ * @param {string} url
+ */
+async function withoutSessions(url) {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await until('the end of the sessions', async () => {
+    const { rowCount } = await client.query(`SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`)
+    return rowCount === 0
+  })
+  await client.end()
+}
 
 /**
  * Registers the tests of a library.
@@ -71,7 +94,11 @@ function testLibrary({ name, open }, installed, placed) {
         'CREATE TABLE IF NOT EXISTS effects (note text PRIMARY KEY); CREATE SCHEMA IF NOT EXISTS elsewhere',
       )
     })
-    after(() => opened?.close())
+    after(async () => {
+      await opened?.close()
+      await on('end').main.disconnect()
+      await withoutSessions(place.url)
+    })
 
     const effects = async (/** @type {string} */ note) =>
       (await pool.query('SELECT 1 FROM effects WHERE note = $1', [prefix(note)])).rowCount

@@ -22,7 +22,7 @@ function useServers() {
   /** @type {pg.Pool[]} */
   const pools = []
   after(async () => {
-    for (const pool of pools) await pool.end()
+    for (const pool of pools) if (!pool.ending) await pool.end()
     await server?.stop()
   })
   return [
