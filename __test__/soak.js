@@ -26,6 +26,7 @@ const FILES = /** @type {[file: string, part: number][]} */ ([
   ['faults/schema-changes.test.js', 8],
   ['faults/order.test.js', 7],
   ['faults/failover.test.js', 10],
+  ['transactions/exactly-once.test.js', 20],
 ])
 
 const sums = { operations: 0, faults: 0, violations: 0 }

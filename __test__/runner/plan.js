@@ -22,6 +22,7 @@ const FOLDERS = [
   'observability',
   'transactions',
   'idempotency',
+  'transactions',
   'cache',
   'circuits',
   'checkpoints',

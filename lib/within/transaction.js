@@ -3,6 +3,7 @@
 'use strict'
 
 const args = require('../arguments.js')
+const { coded } = require('../errors.js')
 
 /**
  * @typedef {{ signal: AbortSignal, client?: any }} WorkContext
@@ -12,6 +13,10 @@ const args = require('../arguments.js')
  */
 
 const EXPECTED = 'a pool with connect(), or a function that runs its argument in a transaction and passes it a client'
+
+const ROLLED_BACK =
+  'The server has rolled the transaction back at its COMMIT, and nothing of the work is stored: a query of the work had ' +
+  'failed after work() was done. Let work() await each of its queries'
 
 /**
  * @param {unknown} transaction
@@ -53,12 +58,17 @@ async function transactBy(transact, work) {
  */
 async function transactOn(pool, work) {
   const client = await pool.connect()
+  // A pool does not listen to a client that is checked out. If the connection breaks between two queries, its event
+  // `error` would end the process. The next query reports it.
+  client.on?.('error', ignore)
   /** @type {unknown} an error with which the session must not be used again */
   let broken
   try {
     await client.query('BEGIN')
     const result = await work(client)
-    await client.query('COMMIT')
+    const { command } = (await client.query('COMMIT')) ?? {}
+    // A transaction in which a query has failed ends so, and COMMIT reports no error.
+    if (command === 'ROLLBACK') throw coded(new Error(ROLLED_BACK), 'ERR_TRANSACTION_ROLLED_BACK')
     return result
   } catch (error) {
     await client.query('ROLLBACK').catch((/** @type {unknown} */ failure) => {
@@ -67,7 +77,10 @@ async function transactOn(pool, work) {
     throw error
   } finally {
     client.release(broken)
+    client.removeListener?.('error', ignore)
   }
 }
+
+function ignore() {}
 
 module.exports = { transactionOf }
