@@ -297,6 +297,26 @@ async function crowd(/** @type {Input & { rounds: number }} */ { url, index, rou
   return figures
 }
 
+/** Runs work that has its effect, and then waits for an advisory lock that the test holds. */
+async function runBehindGate(
+  /** @type {Input & { key: string, isAtomic: boolean, claimTtl: number }} */ { url, key, isAtomic, claimTtl },
+) {
+  const pool = new Pool({ connectionString: url, allowExitOnIdle: true })
+  const results = new PostgresIdempotencyAdapter(pool)
+  let aborted = false
+  const work = async (/** @type {any} */ { client = pool, signal }) => {
+    await client.query("INSERT INTO effects VALUES ($1, 'first')", [key])
+    await client.query('SELECT pg_advisory_xact_lock_shared(7)')
+    // The claim is known to be lost when the renewal has been answered.
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    aborted = true
+    return 'first'
+  }
+  const given = /** @type {any} */ ({ claimTtl, ...(isAtomic && { transaction: pool }) })
+  const value = await results.run(key, work, given)
+  return { value, aborted, leaked: pool.totalCount - pool.idleCount }
+}
+
 module.exports = {
   ...require('./cache-tasks.js'),
   connect,
@@ -314,4 +334,5 @@ module.exports = {
   overlap,
   probe,
   readOrDelete,
+  runBehindGate,
 }
