@@ -27,6 +27,7 @@ const FILES = /** @type {[file: string, part: number][]} */ ([
   ['faults/order.test.js', 7],
   ['faults/failover.test.js', 10],
   ['transactions/exactly-once.test.js', 20],
+  ['transactions/checkpointed-import.test.js', 5],
 ])
 
 const sums = { operations: 0, faults: 0, violations: 0 }
