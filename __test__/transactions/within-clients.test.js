@@ -77,6 +77,20 @@ test('an error is the very object that the driver gave', async () => {
     const client = { query: async () => Promise.reject(thrown) }
     assert.equal(await failure(adapter.within(client).get('k')), thrown)
   }
+  // Also if several calls, or the entries of one, share a statement that fails.
+  const failing = new RangeError('shared')
+  const shared = adapter.within({ query: async () => Promise.reject(failing) })
+  const entries = /** @type {[string, number][]} */ ([
+    ['a', 1],
+    ['b', 2],
+  ])
+  const calls = [shared.get('a'), shared.get('b'), shared.get('c'), shared.getMany(['a', 'b']), shared.setMany(entries)]
+  for (const outcome of await Promise.allSettled(calls)) {
+    assert.equal(/** @type {any} */ (outcome).reason, failing)
+  }
+  // An error to which no hint can be added.
+  const frozen = Object.freeze(Object.assign(new Error('frozen'), { code: '42P01' }))
+  assert.equal(await failure(adapter.within({ query: async () => Promise.reject(frozen) }).get('k')), frozen)
   const throwing = {
     query() {
       throw new RangeError('at once')

@@ -105,7 +105,8 @@ function recordOf(row) {
  */
 function explained(error) {
   const found = serverErrorOf(error)
-  if (found?.code === UNDEFINED_TABLE && found.bearer.hint == null) found.bearer.hint = OTHER_DATABASE
+  // Some errors take no further property.
+  if (found?.code === UNDEFINED_TABLE && found.bearer.hint == null) Reflect.set(found.bearer, 'hint', OTHER_DATABASE)
   return found
 }
 

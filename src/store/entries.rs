@@ -80,12 +80,15 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
    FOR UPDATE SKIP LOCKED))"#;
 
-/// Sets the expiry of entries again, if they are still as this call wrote them: `xmin` is the writing transaction.
+/// Sets the expiry of entries again, if they are still as this call wrote them: `xmin` is the writing transaction. If that
+/// is the present one, a transaction of the application is open, in which no other session can have changed them. There
+/// `xmin` may be a subtransaction, of which [`{writer}`](super::template) of a partitioned table does not know.
 pub(super) static RENEW: Template = Template::of_many(
     r#"
 UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL '1 millisecond'
   FROM unnest($1, $2, $3) AS call (key, written_by, ttl)
- WHERE entry.key = call.key AND entry.xmin::text = call.written_by"#,
+ WHERE entry.key = call.key
+   AND call.written_by IN (entry.xmin::text, pg_current_xact_id_if_assigned()::xid::text)"#,
     &[Kind::Text, Kind::Text, Kind::Float],
 );
 
