@@ -109,6 +109,18 @@ function settled(outcome) {
   return outcome
 }
 
+/**
+ * The outcome of a call that may have failed with an error that the caller keeps: with that error.
+ *
+ * @param {unknown} outcome
+ * @param {Map<number, unknown>} kept by the number that native code has for it
+ */
+function withError(outcome, kept) {
+  if (!(outcome instanceof Failure) || outcome.cause.kind !== 'application' || !kept.has(outcome.cause.id))
+    return outcome
+  return new Failure({ kind: 'kept', error: kept.get(outcome.cause.id) }, outcome.connection)
+}
+
 /** Starts the calls of this moment, all together. */
 function flush() {
   flushes = false
@@ -307,4 +319,4 @@ function answerFor(pools) {
   application = pools
 }
 
-module.exports = { bridge, send, sendWait, settled, subscribe, unsubscribe, untilSettled, answerFor }
+module.exports = { bridge, send, sendWait, settled, subscribe, unsubscribe, untilSettled, answerFor, withError }

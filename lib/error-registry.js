@@ -22,10 +22,15 @@ class HostError {
   }
 }
 
+/** A number for an error that its maker keeps. */
+function nextErrorId() {
+  lastId = (lastId + 1) >>> 0
+  return lastId
+}
+
 /** @param {unknown} error */
 function registerError(error) {
-  lastId = (lastId + 1) >>> 0
-  errors.set(lastId, error)
+  errors.set(nextErrorId(), error)
   if (errors.size > KEPT) errors.delete(errors.keys().next().value ?? 0)
   return lastId
 }
@@ -62,4 +67,4 @@ function copyOf(error) {
   return copy
 }
 
-module.exports = { HostError, codeOf, registerError, registeredError }
+module.exports = { HostError, codeOf, nextErrorId, registerError, registeredError }

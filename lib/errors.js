@@ -19,7 +19,8 @@ const { databaseErrorOf } = require('./pg.js')
  *   | { kind: 'row', table: string, column: string, problem: string }
  *   | { kind: 'message' }
  *   | { kind: 'aggregate', errors: NativeFailure[] }
- *   | { kind: 'application', id: number }} NativeFailure
+ *   | { kind: 'application', id: number }
+ *   | { kind: 'kept', error: unknown }} NativeFailure
  */
 
 /** The message that pg gives for any use of an ended pool. */
@@ -92,6 +93,8 @@ function toError(failure, connection) {
       return new Error(POOL_ENDED)
     case 'application':
       return registeredError(failure.id) ?? coded(new Error(UNKNOWN_REASON), 'ERR_GOSCOPE_CONNECTION')
+    case 'kept':
+      return failure.error
     case 'panic':
       return coded(new Error(`${PANICKED}: ${failure.message}`), 'ERR_INTERNAL_ASSERTION')
     default:

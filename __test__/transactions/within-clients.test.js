@@ -99,6 +99,17 @@ test('an error is the very object that the driver gave', async () => {
   assert.ok((await failure(adapter.within(/** @type {any} */ (throwing)).get('k'))) instanceof RangeError)
 })
 
+test('clients that all fail at once: each call has the error of its own', async () => {
+  const { adapter } = await make()
+  await adapter.connect()
+  // More than the errors of connections that are kept for calls which wait.
+  const errors = Array.from({ length: 600 }, (_, n) => new Error(`of client ${n}`))
+  const calls = errors.map((error) => adapter.within({ query: async () => Promise.reject(error) }).get('k'))
+  const outcomes = await Promise.allSettled(calls)
+  const wrong = outcomes.filter((outcome, n) => /** @type {any} */ (outcome).reason !== errors[n])
+  assert.equal(wrong.length, 0)
+})
+
 test('a client whose answers are no rows of the statement', async () => {
   const { adapter } = await make()
   await adapter.connect()

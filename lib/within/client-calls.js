@@ -3,7 +3,8 @@
 
 const native = require('../native.js')
 const args = require('../arguments.js')
-const { registerError } = require('../error-registry.js')
+const { withError } = require('../bridge.js')
+const { nextErrorId } = require('../error-registry.js')
 const { serverErrorOf } = require('./server-error.js')
 
 const UNDEFINED_TABLE = '42P01'
@@ -20,6 +21,9 @@ class ClientCalls {
   #calls
   #run
   #isRunning = false
+  #pending = 0
+  /** @type {Map<number, unknown>} by the number that native code carries to each call that the error fails */
+  #errors = new Map()
 
   /**
    * @param {import('../pool-share.js').PoolShare} share
@@ -54,11 +58,17 @@ class ClientCalls {
    *
    * @param {(slot: number) => void} start
    */
-  send(start) {
-    return this.#share.send((slot) => {
-      start(slot)
-      this.#carry()
-    })
+  async send(start) {
+    this.#pending++
+    try {
+      const outcome = await this.#share.send((slot) => {
+        start(slot)
+        this.#carry()
+      })
+      return withError(outcome, this.#errors)
+    } finally {
+      if (--this.#pending === 0) this.#errors.clear()
+    }
   }
 
   async #carry() {
@@ -82,7 +92,9 @@ class ClientCalls {
       const rows = await this.#run(text, /** @type {(string | null)[]} */ (values))
       this.#calls.answer(rows.map(recordOf))
     } catch (error) {
-      this.#calls.fail(registerError(error), explained(error)?.code)
+      const id = nextErrorId()
+      this.#errors.set(id, error)
+      this.#calls.fail(id, explained(error)?.code)
     }
   }
 }
