@@ -22,7 +22,6 @@ const FOLDERS = [
   'observability',
   'transactions',
   'idempotency',
-  'transactions',
   'cache',
   'circuits',
   'checkpoints',

@@ -114,6 +114,11 @@ class Database {
     return pool
   }
 
+  /** A pool for an application's own transactions, whose sessions are not those of adapters. */
+  clients() {
+    return this.pool(OF_TESTS)
+  }
+
   /**
    * @param {string} sql
    * @param {unknown[]} [params]

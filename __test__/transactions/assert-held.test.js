@@ -17,10 +17,9 @@ const [bare, tokenless] = Array.from({ length: 2 }, () => useDatabase({ migrated
 /** @param {ConstructorParameters<typeof PostgresAdapter>[1]} [options] */
 async function make(options, of = database) {
   const db = await of
-  const pool = db.pool()
-  const adapter = new PostgresAdapter(pool, options)
+  const adapter = new PostgresAdapter(db.pool(), options)
   await adapter.connect()
-  return { db, pool, adapter }
+  return { db, pool: db.clients(), adapter }
 }
 
 /** The failure of the check in a transaction of its own, which is rolled back. */
@@ -145,8 +144,8 @@ test('a lease without a token', { skip: without.ddl }, async () => {
   await db.query(
     'CREATE TABLE go_goscope_locks (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at TIMESTAMP NOT NULL)',
   )
-  const pool = db.pool()
-  const adapter = new PostgresAdapter(pool, { createTables: false })
+  const pool = db.clients()
+  const adapter = new PostgresAdapter(db.pool(), { createTables: false })
   const lease = await take(adapter, 'k')
   assert.equal(await checkFails({ db, pool, adapter }, lease), 'ERR_FENCING_UNAVAILABLE')
 })

@@ -18,10 +18,9 @@ const CACHE = 'go_goscope_cache'
 /** @param {ConstructorParameters<typeof PostgresAdapter>[1]} [options] */
 async function make(options) {
   const db = await database
-  const pool = db.pool()
-  const adapter = new PostgresAdapter(pool, options)
+  const adapter = new PostgresAdapter(db.pool(), options)
   await adapter.connect()
-  return { db, pool, adapter }
+  return { db, pool: db.clients(), adapter }
 }
 
 const checkpoint = (/** @type {string} */ taskId, /** @type {number} */ n) => ({
@@ -163,7 +162,7 @@ for (const level of ['REPEATABLE READ', 'SERIALIZABLE']) {
 
 test('within a transaction no expired row of another key is removed', async () => {
   const { db, pool, adapter } = await make({ keyPrefix: 'swept:' })
-  const results = new PostgresIdempotencyAdapter(pool, { keyPrefix: 'swept:' })
+  const results = new PostgresIdempotencyAdapter(db.pool(), { keyPrefix: 'swept:' })
   await results.connect()
   const rowsLeft = async () => {
     const [{ n }] = await db.query(`SELECT (SELECT count(*)::int FROM ${CACHE} WHERE key LIKE 'swept:cache:old%')
@@ -292,9 +291,9 @@ test('a client that the application uses at the same time', async () => {
 })
 
 test('the other adapters: an entry of a cache table, and a result, committed or undone together', async () => {
-  const { pool } = await make()
-  const entries = new PostgresCacheAdapter(pool, { keyPrefix: 'both:' })
-  const results = new PostgresIdempotencyAdapter(pool, { keyPrefix: 'both:' })
+  const { db, pool } = await make()
+  const entries = new PostgresCacheAdapter(db.pool(), { keyPrefix: 'both:' })
+  const results = new PostgresIdempotencyAdapter(db.pool(), { keyPrefix: 'both:' })
   await Promise.all([entries.initialize(), results.connect()])
   for (const how of /** @type {const} */ (['rollback', 'commit'])) {
     const transaction = await begin(pool, entries)
