@@ -1572,6 +1572,7 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    * work is under way, this is known when it is done
    * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
    * may not use it; `work` has not run
+   * @throws Error `ERR_TRANSACTION_ROLLED_BACK` with `transaction`, if the server has answered the `COMMIT` with a rollback
    * @throws Error `ERR_IDEMPOTENCY_RESULT_GONE` with `transaction`, if another process's result was in the way of this
    * one's, and has expired or was deleted since; the work was rolled back
    * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `work` of the same key
