@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { OPERATIONS } = require('./operations.js')
-const { OTHERS, OURS } = require('./parts/rates.js')
+const { GROUPS, OTHERS, OURS } = require('./promises.js')
 
 const RESULTS = path.join(__dirname, 'results')
 
@@ -20,6 +20,8 @@ const QUICK = { windowMs: 250, rounds: 2, sides: ['reference'] }
 const MOST_IN_FLIGHT = 100_000
 const MEMORY_CALLS = 10_000_000
 
+const ofNoGroup = OTHERS.filter((side) => !Object.values(GROUPS).some((group) => group.includes(side)))
+
 const HELP = `Usage: npm run bench [-- option...]
        node bench/main.js [option...]     on the last build
 
@@ -28,7 +30,10 @@ All figures are ratios of windows that stand next to each other in one run. Abou
 
   --quick             every operation, against the pg-written reference only, in about a minute
   --only <list>       these operations: ${Object.keys(OPERATIONS).join(', ')}
-  --sides <list>      against these sides only: ${OTHERS.join(', ')}
+  --sides <list>      against these sides only: ${ofNoGroup.join(', ')}, ${Object.keys(GROUPS).join(', ')}
+                      redis: redis-memory, redis-everysec, redis-always, by how the server keeps what is written, and each
+                      once more with -pipelined, through ioredis with auto-pipelining. The benchmark starts these servers
+                      in temporary folders and ends them. Without redis-server on the PATH they are left out.
   --in-flight <list>  these numbers of calls in flight (default ${IN_FLIGHT.join(', ')}; for get and set up to ${SCALE.inFlight.at(-1)})
   --window <ms>       how long a window is (default ${FULL.windowMs}; ${QUICK.windowMs} with --quick)
   --rounds <n>        how often each pair of windows is measured (default ${FULL.rounds}; ${QUICK.rounds} with --quick)
@@ -79,7 +84,7 @@ function parseOptions(args) {
   return {
     parts,
     points: points(values, rounds),
-    sides: list('--sides', values.sides, OTHERS, (name) => name !== OURS) ?? defaults.sides,
+    sides: sidesOf(values.sides) ?? defaults.sides,
     windowMs: count('--window', values.window, 600_000) ?? defaults.windowMs,
     rounds,
     huge: values.huge ?? false,
@@ -154,6 +159,13 @@ function points(values, rounds) {
         rounds: scale.includes(inFlight) && !values.rounds ? FULL.scaleRounds : rounds,
       }))
   })
+}
+
+/** @param {string | undefined} value */
+function sidesOf(value) {
+  // Ours is always there, and need not be named.
+  const chosen = list('--sides', value, [...OTHERS, ...Object.keys(GROUPS)], (name) => name !== OURS)
+  return chosen && OTHERS.filter((name) => chosen.some((each) => each === name || GROUPS[each]?.includes(name)))
 }
 
 /**

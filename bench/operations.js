@@ -1,5 +1,5 @@
 // @ts-check
-// What is measured, and with which keys: 1,000 keys of 100-byte values, eight hot breakers.
+// What is measured, and with which keys: 1,000 keys of 100-byte values, eight hot breakers and counters.
 'use strict'
 
 const { isDeepStrictEqual } = require('node:util')
@@ -28,6 +28,7 @@ const VALUE = { name: 'benchmark', items: [1, 2, 3, 4, 5, 6, 7, 8], text: 'x'.re
  */
 
 const anyKey = () => Math.floor(Math.random() * KEYS)
+const hotKey = () => Math.floor(Math.random() * HOT_KEYS)
 
 /**
  * Keys that no other worker uses at the time: two holders of one lock would measure refusals.
@@ -44,6 +45,7 @@ const anything = () => true
 /** @type {Record<string, Operation>} */
 const OPERATIONS = {
   get: { title: 'get', writes: false, key: anyKey, check: (value) => isDeepStrictEqual(value, VALUE) },
+  has: { title: 'has', writes: false, key: anyKey, check: (found) => found === true },
   loadLatest: {
     title: 'loadLatest',
     writes: false,
@@ -51,12 +53,15 @@ const OPERATIONS = {
     check: (saved) => Number(saved.sequence) >= CHECKPOINTS_PER_TASK - 1 && isDeepStrictEqual(saved.data, VALUE),
   },
   set: { title: 'set', writes: true, key: anyKey, check: anything },
+  // A delete alone would soon find nothing.
+  delete: { title: 'set + delete', writes: true, key: ownKey, check: anything },
+  increment: { title: 'increment', writes: true, key: hotKey, check: (sum) => Number(sum) > 0 },
   save: { title: 'save', writes: true, key: anyKey, check: anything },
   lock: { title: 'acquire + release', writes: true, key: ownKey, check: anything },
   recordFailure: {
     title: 'recordFailure',
     writes: true,
-    key: () => Math.floor(Math.random() * HOT_KEYS),
+    key: hotKey,
     check: (count) => count > 0,
   },
   poll: { title: 'acquire of a busy lock', writes: false, key: anyKey, check: (handle) => !handle },

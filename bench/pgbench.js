@@ -20,6 +20,7 @@ const PROGRAM = process.platform === 'win32' ? 'pgbench.exe' : 'pgbench'
  * in none of those may a letter follow a colon.
  */
 const ANY_KEY = `\\set key random(0, ${KEYS - 1})`
+const HOT_KEY = `\\set key random(0, ${HOT_KEYS - 1})`
 const OWN_KEY = '\\set key :client_id + :connections * random(0, :keys_of_client - 1)'
 const KEY = "'key:' || :key::text"
 const OWNER = "'pgbench ' || :client_id::text"
@@ -28,8 +29,15 @@ const ACQUIRE_ARGS = (/** @type {string} */ key) => [`(${key})`, `(${OWNER})`, S
 /** @type {Record<string, string[]>} */
 const SCRIPTS = {
   get: [ANY_KEY, bind(statements.GET, [`('cache:' || ${KEY})`])],
+  has: [ANY_KEY, bind(statements.HAS, [`('cache:' || ${KEY})`])],
   loadLatest: [ANY_KEY, bind(statements.LOAD_LATEST, [`(${KEY})`])],
   set: [ANY_KEY, bind(statements.SET, [`('cache:' || ${KEY})`, ':value', String(TTL)])],
+  delete: [
+    OWN_KEY,
+    bind(statements.SET, [`('cache:' || 'deleted:' || ${KEY})`, ':value', String(TTL)]),
+    bind(statements.DELETE, [`('cache:' || 'deleted:' || ${KEY})`]),
+  ],
+  increment: [HOT_KEY, bind(statements.INCREMENT, [`('cache:' || 'count:' || ${KEY})`, '1'])],
   save: [
     ANY_KEY,
     `\\set sequence random(0, ${CHECKPOINTS_PER_TASK - 1})`,
@@ -47,10 +55,7 @@ const SCRIPTS = {
     bind(statements.ACQUIRE, ACQUIRE_ARGS(`'lock:' || ${KEY}`)),
     bind(statements.RELEASE, [`('lock:' || ${KEY})`, `(${OWNER})`]),
   ],
-  recordFailure: [
-    `\\set key random(0, ${HOT_KEYS - 1})`,
-    bind(statements.RECORD_FAILURE, [`('circuit:' || ${KEY})`, '1e9']),
-  ],
+  recordFailure: [HOT_KEY, bind(statements.RECORD_FAILURE, [`('circuit:' || ${KEY})`, '1e9'])],
   poll: [ANY_KEY, bind(statements.ACQUIRE, ACQUIRE_ARGS(`'lock:' || 'busy:' || ${KEY}`))],
 }
 
@@ -72,10 +77,12 @@ class Pgbench {
 
   /**
    * @param {string} program
-   * @param {string} url
+   * @param {import('./server.js').Place} place where it works
+   * @param {string} url of that place, as it logs in
    */
-  constructor(program, url) {
+  constructor(program, place, url) {
     this.program = program
+    this.place = place
     this.url = url
     this.versions = { pgbench: version(program) ?? '' }
     // It would go on without the benchmark.
@@ -90,7 +97,7 @@ class Pgbench {
    * It counts in whole seconds.
    *
    * @param {string} operation
-   * @param {import('./window.js').WindowSize} size
+   * @param {import('./window.js').Span} span
    * @returns {Promise<import('./window.js').Figures>}
    */
   async window(operation, { inFlight, ms }) {

@@ -1,17 +1,18 @@
 // @ts-check
-// The CPU time of a PostgreSQL server and its processes, if the system reports it.
+// The CPU time of a server: its threads and the processes that it has started, if the system reports it.
 'use strict'
 
 const fs = require('node:fs')
 
 /**
  * @param {number} pid of the server
- * @returns {Map<string, number> | undefined} what each of its processes has used, in nanoseconds
+ * @returns {Map<string, number> | undefined} what each thread and each process has used, in nanoseconds
  */
 function serverCpu(pid) {
   try {
+    const threads = fs.readdirSync(`/proc/${pid}/task`).map((each) => `${pid}/task/${each}`)
     const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-    return new Map([String(pid), ...children].map((each) => [each, nanosecondsOf(each)]))
+    return new Map([...threads, ...children.filter(Boolean)].map((each) => [each, nanosecondsOf(each)]))
   } catch {
     return undefined
   }
@@ -27,14 +28,14 @@ function serverCpu(pid) {
 function usedSince(before, after) {
   if (before === undefined || after === undefined) return undefined
   let sum = 0
-  for (const [pid, nanoseconds] of after) sum += Math.max(0, nanoseconds - (before.get(pid) ?? 0))
+  for (const [name, nanoseconds] of after) sum += Math.max(0, nanoseconds - (before.get(name) ?? 0))
   return sum / 1000
 }
 
-/** @param {string} pid */
-function nanosecondsOf(pid) {
+/** @param {string} name of a process, or of a thread below its process */
+function nanosecondsOf(name) {
   try {
-    return Number(fs.readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0])
+    return Number(fs.readFileSync(`/proc/${name}/schedstat`, 'utf8').split(' ')[0])
   } catch {
     return 0
   }

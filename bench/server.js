@@ -16,6 +16,15 @@ const SETTINGS = { fsync: 'on', full_page_writes: 'on', max_connections: MAX_CON
 const TEMPLATE = 'bench_template'
 const FLUSHES = 40
 
+/**
+ * A database, and its server.
+ *
+ * @typedef {object} Place
+ * @property {string} url
+ * @property {number} pid of the server
+ * @property {() => Promise<void>} tidy before each window
+ */
+
 class Server {
   /** @type {Map<string, { client: Client, tables: string[] }>} */
   #databases = new Map()
@@ -45,10 +54,11 @@ class Server {
   /**
    * @param {string} name
    * @param {string} [template] to copy, by default none
+   * @returns {Promise<Place>}
    */
   async createDatabase(name, template = 'template1') {
     await this.#run('postgres', `CREATE DATABASE "${name}" TEMPLATE ${template}`)
-    return this.urlOf(name)
+    return { url: this.urlOf(name), pid: this.pid, tidy: () => this.tidy(name) }
   }
 
   /** @param {string} side */

@@ -17,27 +17,28 @@ class Side {
 
   /**
    * @param {string} name
-   * @param {string} url
+   * @param {import('./server.js').Place} place where it works
+   * @param {string} [file] of sides/
    */
-  constructor(name, url) {
+  constructor(name, place, file = name) {
     this.name = name
-    this.url = url
-    this.child = fork(CHILD, [name], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.place = place
+    this.child = fork(CHILD, [file], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.child.on('message', (reply) => this.#settle(reply))
     this.child.on('exit', (code, signal) => this.#settle({ error: `${name} ended: ${signal ?? code}` }))
   }
 
   async open() {
-    Object.assign(this, await this.#ask('open', { url: this.url }))
+    Object.assign(this, await this.#ask('open', { url: this.place.url }))
   }
 
   /**
    * @param {string} operation
-   * @param {import('./window.js').WindowSize} size
+   * @param {import('./window.js').Span} span
    * @returns {Promise<import('./window.js').Figures>}
    */
-  window(operation, size) {
-    return this.#ask('window', { operation, ...size })
+  window(operation, span) {
+    return this.#ask('window', { operation, ...span, serverPid: this.place.pid })
   }
 
   async close() {

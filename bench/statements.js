@@ -10,6 +10,11 @@ const MILLISECONDS = "::float8 * INTERVAL '1 millisecond'"
 const GET = `
   SELECT value FROM go_goscope_cache WHERE key = $1 AND (expires_at IS NULL OR expires_at > ${NOW})`
 
+/** $1 key */
+const HAS = `
+  SELECT EXISTS (SELECT FROM go_goscope_cache
+                  WHERE key = $1 AND (expires_at IS NULL OR expires_at > ${NOW})) AS found`
+
 /** $1 task */
 const LOAD_LATEST = `
   SELECT id, task_id, sequence, timestamp, progress, data, estimated_time_remaining
@@ -20,6 +25,19 @@ const SET = `
   INSERT INTO go_goscope_cache (key, value, expires_at) VALUES ($1, $2::jsonb, ${NOW} + $3${MILLISECONDS})
   ON CONFLICT (key) DO UPDATE
     SET value = excluded.value, expires_at = excluded.expires_at, accessed_at = ${NOW}`
+
+/** $1 key */
+const DELETE = 'DELETE FROM go_goscope_cache WHERE key = $1'
+
+/** $1 key, $2 what to add. An entry that has expired starts again. */
+const INCREMENT = `
+  INSERT INTO go_goscope_cache AS entry (key, value) VALUES ($1, to_jsonb($2::numeric))
+  ON CONFLICT (key) DO UPDATE
+    SET (value, expires_at, accessed_at) = (
+          SELECT CASE WHEN is_live THEN to_jsonb(entry.value::numeric + excluded.value::numeric) ELSE excluded.value END,
+                 CASE WHEN is_live THEN entry.expires_at END, ${NOW}
+            FROM (SELECT entry.expires_at IS NULL OR entry.expires_at > ${NOW} AS is_live) AS found)
+  RETURNING value`
 
 /** $1 id, $2 task, $3 sequence, $4 timestamp, $5 progress, $6 data */
 const SAVE = `
@@ -50,4 +68,4 @@ const RECORD_FAILURE = `
         state = CASE WHEN circuit.failure_count + 1 >= $2::float8 THEN 'open' ELSE circuit.state END
   RETURNING failure_count`
 
-module.exports = { GET, LOAD_LATEST, SET, SAVE, ACQUIRE, RELEASE, RECORD_FAILURE }
+module.exports = { GET, HAS, LOAD_LATEST, SET, DELETE, INCREMENT, SAVE, ACQUIRE, RELEASE, RECORD_FAILURE }

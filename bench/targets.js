@@ -57,6 +57,7 @@ function judgeRates({ results, scale }) {
   /** @type {Judgement[]} */
   const found = []
   for (const { operation, inFlight, ratios } of results) {
+    if (!(operation in RATES)) continue
     const title = `${OPERATIONS[operation]?.title}, ${inFlight} in flight`
     const add = (
       /** @type {typeof least} */ how,

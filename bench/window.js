@@ -12,11 +12,12 @@ const LATENCIES = new Float64Array(2 ** 20)
 const DELAY_PART = 0.4
 
 /**
- * @typedef {object} WindowSize
+ * @typedef {object} Span
  * @property {number} inFlight
  * @property {number} leadMs of work before the clock starts: connections open again, plans are made, queues fill up
  * @property {number} ms
- * @property {number} serverPid
+ *
+ * @typedef {Span & { serverPid: number }} WindowSize
  *
  * @typedef {{ p50: number, p90: number, p99: number }} Percentiles
  *

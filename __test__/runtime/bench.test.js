@@ -5,7 +5,8 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { spawnSync } = require('node:child_process')
+const { spawn, spawnSync } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
@@ -14,18 +15,33 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { chanceOfDisjoint, changes } = require('../../bench/compare.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { schedule } = require('../../bench/parts/rates.js')
+const { RedisServer, redisVersion } = require('../../bench/redis-server.js')
 const { compare } = require('../../bench/targets.js')
 const { percentiles } = require('../../bench/window.js')
+const { until } = require('../support/waiting.js')
 
 const root = path.join(__dirname, '../..')
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-test-'))
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
 
+/** Every operation. */
+const SHORT = ['--in-flight', '2', '--window', '20', '--rounds', '1']
 const TINY = ['--only', 'get', '--in-flight', '1,16', '--window', '60', '--rounds', '2']
+
+const withoutRedis = redisVersion() ? false : 'redis-server is not installed (Debian: apt-get install redis-server)'
 
 /** @param {string[]} args */
 function bench(...args) {
-  return spawnSync(process.execPath, ['bench/main.js', ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 })
+  return benchWith(process.env, ...args)
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string[]} args
+ */
+function benchWith(env, ...args) {
+  const options = /** @type {const} */ ({ cwd: root, encoding: 'utf8', timeout: 120_000 })
+  return spawnSync(process.execPath, ['bench/main.js', ...args], { ...options, env })
 }
 
 test('--help lists every option', () => {
@@ -38,7 +54,7 @@ test('--help lists every option', () => {
 
 for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--onyl', 'get'], /--onyl/],
-  [['--only', 'get,put'], /--only: there is no 'put', only get, loadLatest/],
+  [['--only', 'get,put'], /--only: there is no 'put', only get, has, loadLatest/],
   [['--sides', 'mysql'], /--sides: there is no 'mysql'/],
   [['--sides', 'ours'], /--sides: none is named/],
   [['--window', 'long'], /--window: 'long' is no whole number/],
@@ -102,6 +118,78 @@ test('a run writes one JSON and the plots, and the next is compared with it', ()
     /8 ratios compared, \d+ changed beyond the noise.*\nWith so few rounds, about 3 would look changed/,
   )
 })
+
+test('redis is six sides, with what each has promised, and every operation', { skip: withoutRedis }, () => {
+  const out = path.join(folder, 'redis.json')
+  const { status, stdout, stderr } = bench(...SHORT, '--sides', 'redis', '--out', out)
+  assert.equal(status, 0, stderr)
+  const { rates, versions } = JSON.parse(fs.readFileSync(out, 'utf8'))
+  const names = ['memory', 'everysec', 'always'].flatMap((name) => [`redis-${name}`, `redis-${name}-pipelined`])
+  assert.deepEqual(Object.keys(rates.promises), ['ours', ...names])
+  assert.deepEqual([rates.leftOut, rates.without], [[], {}])
+  assert.deepEqual(
+    [versions['redis-server'], versions.ioredis],
+    [redisVersion(), require('ioredis/package.json').version],
+  )
+  const settings = (/** @type {string} */ appendonly, /** @type {string} */ appendfsync) => ({
+    ...{ save: '', appendonly, appendfsync, 'io-threads': '1' },
+  })
+  assert.deepEqual(rates.redis, {
+    memory: settings('no', 'everysec'),
+    everysec: settings('yes', 'everysec'),
+    always: settings('yes', 'always'),
+  })
+  assert.equal(rates.results.length, 10)
+  for (const { operation, sides, ratios } of rates.results) {
+    assert.deepEqual(Object.keys(sides), ['ours', ...names], operation)
+    for (const name of names) {
+      for (const metric of ['rate', 'cpu', 'p99']) assert.ok(ratios[name][metric].median > 0, `${operation} ${name}`)
+    }
+  }
+  for (const name of ['ours', ...names]) assert.match(stdout, new RegExp(`^${name} +\\S.* (?:nothing|everything)`, 'm'))
+  const svg = fs.readFileSync(path.join(folder, 'redis-redis.svg'), 'utf8')
+  for (const part of ['Redis in memory', 'Redis, fsync always, pipelined', `Redis ${redisVersion()}`])
+    assert.ok(svg.includes(part), part)
+})
+
+test('without redis-server its sides are left out, and the others are measured', () => {
+  const out = path.join(folder, 'without.json')
+  const args = ['--only', 'get', '--in-flight', '1', '--window', '20', '--rounds', '1', '--sides', 'ours-async,redis']
+  const { status, stdout, stderr } = benchWith({ ...process.env, PATH: folder }, ...args, '--out', out)
+  assert.equal(status, 0, stderr)
+  assert.equal(stdout.match(/^redis is left out: .*apt-get install redis-server/gm)?.length, 1, stdout)
+  const { rates } = JSON.parse(fs.readFileSync(out, 'utf8'))
+  assert.deepEqual([rates.leftOut, Object.keys(rates.promises)], [['redis'], ['ours', 'ours-async']])
+  assert.deepEqual(rates.without, { 'ours-async': ['get'] })
+})
+
+test('its redis-server ends, and its folder goes, when it is stopped', { skip: withoutRedis }, async () => {
+  const server = await RedisServer.start('always')
+  assert.ok(isRunning(server.pid) && fs.existsSync(server.folder))
+  await server.tidy()
+  await server.stop()
+  assert.deepEqual([isRunning(server.pid), fs.existsSync(server.folder)], [false, false])
+})
+
+test('its redis-server ends, and its folder goes, when the benchmark is killed', { skip: withoutRedis }, async () => {
+  const program = `require('./bench/redis-server.js').RedisServer.start('memory')
+    .then(({ pid, folder }) => console.log(JSON.stringify({ pid, folder })))`
+  const child = spawn(process.execPath, ['-e', program], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = await once(child.stdout, 'data')
+  const server = JSON.parse(line)
+  assert.ok(isRunning(server.pid))
+  child.kill('SIGKILL')
+  await until('the server and its folder are gone', () => !isRunning(server.pid) && !fs.existsSync(server.folder))
+})
+
+/** @param {number} pid */
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 test('a change counts if no pair of windows of one run is within those of the other', () => {
   const run = (/** @type {number} */ low, /** @type {number} */ high) => ({

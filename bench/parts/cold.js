@@ -19,7 +19,7 @@ const WAYS = ['pool', 'url', 'reference']
 async function measureCold(server, { rounds, parts }, progress) {
   progress.restart()
   if (!parts.has('rates') && !parts.has('memory')) await server.fillTemplate()
-  const url = await server.databaseOf('cold')
+  const { url } = await server.databaseOf('cold')
   // Files get into the system's cache.
   for (const way of WAYS) await runProgram('cold.js', [way, url])
   /** @type {Record<string, number[]>} */

@@ -19,7 +19,7 @@ const QUEUED = 100_000
 async function measureMemory(server, { calls, parts }, progress) {
   progress.restart()
   if (!parts.has('rates')) await server.fillTemplate()
-  const url = await server.databaseOf('memory')
+  const { url } = await server.databaseOf('memory')
   const queue = async (/** @type {string} */ side) => {
     progress.say(`${QUEUED.toLocaleString('en-US')} calls queued by ${side}`)
     /** @type {Queue} */

@@ -4,13 +4,8 @@
 
 const { number, ratios, summary, times } = require('../figures.js')
 const { OPERATIONS } = require('../operations.js')
-const { Pgbench, findPgbench } = require('../pgbench.js')
-const { Side } = require('../side.js')
-
-const OURS = 'ours'
-
-/** The sides to compare with, in the order in which they are shown. */
-const OTHERS = ['reference', 'postgres-js', 'keyv', 'chat-state', 'pgbench']
+const { OURS, promisesOf, promisesTable } = require('../promises.js')
+const { Sides } = require('./opening.js')
 
 /** The part of a window that its lead-in takes. */
 const LEAD = 0.3
@@ -21,7 +16,7 @@ const SCALE_FROM = 256
 /**
  * @typedef {import('../window.js').Figures} Figures
  * @typedef {import('../figures.js').Spread} Spread
- * @typedef {Side | Pgbench} AnySide
+ * @typedef {import('./opening.js').AnySide} AnySide
  *
  * @typedef {object} Point one operation with one number of calls in flight
  * @property {string} operation
@@ -38,58 +33,60 @@ const SCALE_FROM = 256
  */
 async function measureRates(server, options, progress) {
   await server.fillTemplate()
-  const sides = /** @type {AnySide[]} */ ([])
-  /** @type {string[]} */
-  const leftOut = []
+  const sides = new Sides(server, progress)
   try {
-    for (const name of [OURS, ...options.sides]) {
-      progress.say(`opening ${name}`)
-      const database = await server.databaseOf(name)
-      const program = name === 'pgbench' ? findPgbench() : undefined
-      if (name === 'pgbench' && !program) {
-        leftOut.push(name)
-        progress.line('pgbench is left out: it is neither on the PATH nor in /usr/lib/postgresql')
-        continue
-      }
-      const side = program ? new Pgbench(program, server.pgbenchUrlOf(name)) : new Side(name, database)
-      sides.push(side)
-      await side.open()
-    }
-    const results = await measurePoints(server, sides, options, progress)
-    const scale = await measureScale(server, /** @type {AnySide} */ (sides[0]), options, progress)
-    await Promise.all(sides.map((side) => side.close()))
-    const versions = Object.assign({}, ...sides.map((side) => side.versions))
-    return { rates: { windowMs: options.windowMs, results, scale, leftOut }, versions }
+    await sides.open(options.sides)
+    const { all, leftOut, versions } = sides
+    const results = await measurePoints(all, options, progress)
+    const scale = await measureScale(/** @type {AnySide} */ (all[0]), options, progress)
+    const promises = promisesOf(all.map(({ name }) => name))
+    const without = withoutCounterpart(all, results)
+    const redis = await sides.redisSettings()
+    await sides.close()
+    progress.line(`\n${promisesTable(promises)}`)
+    for (const [name, operations] of Object.entries(without)) progress.line(`${name} has no ${operations.join(', ')}`)
+    return { rates: { windowMs: options.windowMs, results, scale, leftOut, promises, without, redis }, versions }
   } finally {
-    for (const side of sides) side.kill()
+    await sides.end()
   }
 }
 
 /**
- * @param {import('../server.js').Server} server
+ * What was measured of ours and cannot be of another side.
+ *
+ * @param {AnySide[]} sides
+ * @param {Result[]} results
+ * @returns {Record<string, string[]>}
+ */
+function withoutCounterpart(sides, results) {
+  const measured = [...new Set(results.map(({ operation }) => operation))]
+  const missing = sides.map(({ name, operations }) => [name, measured.filter((each) => !operations.includes(each))])
+  return Object.fromEntries(missing.filter(([, operations]) => operations && operations.length > 0))
+}
+
+/**
  * @param {AnySide[]} sides ours is the first
  * @param {import('../arguments.js').Options} options
  * @param {import('../progress.js').Progress} progress
  */
-async function measurePoints(server, sides, options, progress) {
+async function measurePoints(sides, options, progress) {
   const { points, windowMs } = options
   /** @type {Result[]} */
   const results = []
-  const columns = sides.slice(1).map(({ name }) => `against ${name}`.padEnd(COLUMN))
-  progress.line(`${'operation'.padEnd(FIRST_COLUMN)} ${'in flight'.padStart(9)}  ${columns.join(' ')}`)
+  const others = sides.slice(1).map(({ name }) => name)
+  for (const line of header(others)) progress.line(line)
   for (const [index, point] of points.entries()) {
     const present = sides.filter(({ operations }) => operations.includes(point.operation))
     progress.at(index, points.length, `${point.operation}, ${point.inFlight} in flight`)
     const window = async (/** @type {AnySide} */ side, /** @type {number} */ ms) => {
-      await server.tidy(side.name)
+      await side.place.tidy()
       progress.say(side.name)
-      const size = { inFlight: point.inFlight, leadMs: LEAD * ms, ms, serverPid: server.pid }
-      return side.window(point.operation, size)
+      return side.window(point.operation, { inFlight: point.inFlight, leadMs: LEAD * ms, ms })
     }
     // A warm-up: caches fill, plans are made, code is compiled.
     for (const side of present) if (side.name !== 'pgbench') await window(side, windowMs / 2)
     results.push(await measurePoint(point, present, (side) => window(side, windowMs)))
-    progress.line(row(/** @type {Result} */ (results.at(-1)), sides))
+    for (const line of row(/** @type {Result} */ (results.at(-1)), others)) progress.line(line)
   }
   return results
 }
@@ -147,12 +144,11 @@ function schedule([ours, ...others], round) {
 /**
  * Ours alone, with many calls in flight next to very many.
  *
- * @param {import('../server.js').Server} server
  * @param {AnySide} ours
  * @param {import('../arguments.js').Options} options
  * @param {import('../progress.js').Progress} progress
  */
-async function measureScale(server, ours, { points, windowMs }, progress) {
+async function measureScale(ours, { points, windowMs }, progress) {
   const scale = []
   for (const operation of Object.keys(OPERATIONS)) {
     const all = points.filter((point) => point.operation === operation)
@@ -166,9 +162,9 @@ async function measureScale(server, ours, { points, windowMs }, progress) {
       const figures = /** @type {Figures[]} */ ([])
       const order = round % 2 === 0 ? [most, SCALE_FROM] : [SCALE_FROM, most]
       for (const inFlight of order) {
-        await server.tidy(ours.name)
-        const size = { inFlight, leadMs: LEAD * windowMs, ms: windowMs, serverPid: server.pid }
-        figures[inFlight === most ? 0 : 1] = await ours.window(operation, size)
+        await ours.place.tidy()
+        const span = { inFlight, leadMs: LEAD * windowMs, ms: windowMs }
+        figures[inFlight === most ? 0 : 1] = await ours.window(operation, span)
       }
       pairs.push(/** @type {[Figures, Figures]} */ (figures))
     }
@@ -178,17 +174,40 @@ async function measureScale(server, ours, { points, windowMs }, progress) {
 }
 
 const FIRST_COLUMN = 22
-const COLUMN = 22
+const COLUMN = 24
+/** A line of a terminal holds so many. */
+const COLUMNS = 4
+
+/** @param {string[]} others the sides beside ours */
+function header(others) {
+  return lines(`${'ours compared to'.padEnd(FIRST_COLUMN)} in flight`, others)
+}
 
 /**
  * @param {Result} result
- * @param {AnySide[]} sides
+ * @param {string[]} others
  */
-function row({ operation, inFlight, sides: figures, ratios }, [, ...others]) {
-  const cells = others.map(({ name }) => (ratios[name]?.rate ? times(ratios[name].rate) : '').padEnd(COLUMN))
+function row({ operation, inFlight, sides, ratios }, others) {
   const title = (OPERATIONS[operation]?.title ?? operation).padEnd(FIRST_COLUMN)
-  const rate = figures[OURS]?.rate
-  return `${title} ${String(inFlight).padStart(9)}  ${cells.join(' ')} ${rate ? `${number(rate.median)}/s` : ''}`
+  const cells = others.map((name) => (ratios[name]?.rate ? times(ratios[name].rate) : ''))
+  const rate = sides[OURS]?.rate
+  return lines(`${title} ${String(inFlight).padStart(9)}`, cells, rate ? `${number(rate.median)}/s` : '')
 }
 
-module.exports = { measureRates, schedule, OTHERS, OURS, SCALE_FROM }
+/**
+ * @param {string} first
+ * @param {string[]} cells
+ * @param {string} [last]
+ */
+function lines(first, cells, last = '') {
+  const found = []
+  for (let at = 0; at === 0 || at < cells.length; at += COLUMNS) {
+    const start = at === 0 ? first : ''.padEnd(first.length)
+    const shown = cells.slice(at, at + COLUMNS).map((cell) => cell.padEnd(COLUMN))
+    found.push([start, ' ', ...shown, at === 0 ? last : ''].join(' '))
+  }
+  // A line without a figure says nothing.
+  return found.filter((line, at) => at === 0 || line.trim() !== '')
+}
+
+module.exports = { measureRates, schedule, SCALE_FROM }

@@ -65,7 +65,7 @@ const fillings = (rows) => [
 async function measureRows(server, { huge, windowMs, rounds }, progress) {
   progress.restart()
   const sizes = huge ? [...SIZES, HUGE] : SIZES
-  /** @type {{ rows: number, database: string, side: Side }[]} */
+  /** @type {{ rows: number, side: Side }[]} */
   const places = []
   try {
     await alterSystem(
@@ -74,10 +74,8 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
     )
     for (const rows of sizes) {
       progress.say(`filling tables with ${rows.toLocaleString('en-US')} rows`)
-      const database = `rows_${rows}`
-      await fill(server, database, rows)
-      const side = new Side('rows', server.urlOf(database))
-      places.push({ rows, database, side })
+      const side = new Side('rows', await fill(server, `rows_${rows}`, rows))
+      places.push({ rows, side })
       await side.open()
     }
     await alterSystem(server, ['RESET ALL'])
@@ -90,7 +88,7 @@ async function measureRows(server, { huge, windowMs, rounds }, progress) {
     const found = []
     for (const each of cases) {
       progress.at(found.length, cases.length, each.title)
-      const measured = await measureCase(server, each, places, { windowMs, rounds }, progress)
+      const measured = await measureCase(each, places, { windowMs, rounds }, progress)
       found.push({ ...each, rounds, ...measured })
       const cells = measured.sizes.map(({ micros }) => width(number(micros.median))).join('')
       progress.line(`${each.title.padEnd(FIRST_COLUMN)} ${cells}  at most ${times(measured.ratio)} of the least rows'`)
@@ -119,28 +117,27 @@ async function alterSystem(server, changes) {
  * @param {number} rows
  */
 async function fill(server, database, rows) {
-  const pool = new Pool({ connectionString: await server.createDatabase(database) })
+  const place = await server.createDatabase(database)
+  const pool = new Pool({ connectionString: place.url })
   await Promise.all([new PostgresAdapter(pool).connect(), new PostgresIdempotencyAdapter(pool).connect()])
   await pool.end()
   await Promise.all(fillings(rows).map((statement) => server.run(database, statement)))
   await server.run(database, 'VACUUM ANALYZE')
+  return place
 }
 
 /**
- * @param {import('../server.js').Server} server
  * @param {{ operation: string, inFlight: number }} what
- * @param {{ rows: number, database: string, side: Side }[]} places
+ * @param {{ rows: number, side: Side }[]} places
  * @param {{ windowMs: number, rounds: number }} size
  * @param {import('../progress.js').Progress} progress
  */
-async function measureCase(server, { operation, inFlight }, places, { windowMs, rounds }, progress) {
-  const window = async (/** @type {(typeof places)[number]} */ { database, side, rows }) => {
-    await server.tidy(database)
+async function measureCase({ operation, inFlight }, places, { windowMs, rounds }, progress) {
+  const window = async (/** @type {(typeof places)[number]} */ { side, rows }) => {
+    await side.place.tidy()
     progress.say(`${rows.toLocaleString('en-US')} rows`)
-    const serverPid = server.pid
-    await side.window(operation, { ...WARM_UP, serverPid })
-    const size = { inFlight, leadMs: LEAD * windowMs, ms: windowMs, serverPid }
-    const figures = await side.window(operation, size)
+    await side.window(operation, WARM_UP)
+    const figures = await side.window(operation, { inFlight, leadMs: LEAD * windowMs, ms: windowMs })
     return { micros: (1e6 * inFlight) / figures.rate, serverCpu: figures.serverCpuMicros ?? Number.NaN }
   }
   /** @type {{ micros: number, serverCpu: number }[][]} by place, then by round */

@@ -11,7 +11,7 @@ const PANEL = { width: 246, height: 190 }
 const AROUND = { left: 64, right: 8, top: 40, bottom: 50 }
 const COLUMNS = 3
 const TOP = 96
-const LEGEND_LINE = 24
+const LEGEND_LINE = 19
 
 /**
  * @typedef {{ inFlight: number, values: import('../figures.js').Spread[] }} Drawn
@@ -22,6 +22,7 @@ const LEGEND_LINE = 24
  * @property {string} title
  * @property {string} unit of the vertical axis
  * @property {'higher' | 'lower'} better
+ * @property {string[]} sides that it is about
  * @property {string[]} metrics that are shown of a side; a side without them is left out
  * @property {(side: string, points: Drawn[], scales: Scales, aside: number) => string} draw
  * @property {string[]} [notes] what the shapes mean
@@ -32,12 +33,23 @@ const NONE = { median: 1, low: 1, high: 1 }
 
 const SPREAD = ['mark: median of the windows', 'band: lowest to highest window']
 
+/** Of Redis' sides only two, so that the lines can be told apart: the fastest, and the one with the promise of ours. */
+const SIDES = [
+  ...['ours', 'reference', 'postgres-js', 'keyv', 'chat-state'],
+  ...['redis-memory-pipelined', 'redis-always-pipelined', 'pgbench'],
+]
+const BESIDE_REDIS = [
+  'ours',
+  ...Object.keys(LOOKS).filter((side) => side === 'ours-async' || side.startsWith('redis-')),
+]
+
 /** @type {Record<string, Plot>} */
 const PLOTS = {
   rate: {
     title: 'Calls per second',
     unit: 'calls per second',
     better: 'higher',
+    sides: SIDES,
     metrics: ['rate'],
     draw: drawLine,
     notes: SPREAD,
@@ -46,6 +58,7 @@ const PLOTS = {
     title: 'Latency of a call',
     unit: 'milliseconds',
     better: 'lower',
+    sides: SIDES,
     metrics: ['p50', 'p90', 'p99'],
     draw: drawPercentiles,
     notes: ['mark: median', 'tick: 90th percentile', 'end: 99th percentile'],
@@ -54,6 +67,7 @@ const PLOTS = {
     title: 'Delay of the event loop, 99th percentile',
     unit: 'milliseconds',
     better: 'lower',
+    sides: SIDES,
     metrics: ['loopDelay'],
     draw: drawLine,
     notes: SPREAD,
@@ -62,7 +76,17 @@ const PLOTS = {
     title: 'CPU time of the whole Node.js process per call',
     unit: 'microseconds of CPU per call',
     better: 'lower',
+    sides: SIDES,
     metrics: ['cpu'],
+    draw: drawLine,
+    notes: SPREAD,
+  },
+  redis: {
+    title: 'Calls per second beside Redis',
+    unit: 'calls per second',
+    better: 'higher',
+    sides: BESIDE_REDIS,
+    metrics: ['rate'],
     draw: drawLine,
     notes: SPREAD,
   },
@@ -73,7 +97,12 @@ const PLOTS = {
  * @returns {Record<string, string>} SVG by name
  */
 function plots(run) {
-  return Object.fromEntries(Object.entries(PLOTS).map(([name, plot]) => [name, draw(run, plot)]))
+  const isMeasured = (/** @type {string} */ side) =>
+    run.rates.results.some((/** @type {Result} */ { sides }) => side in sides)
+  const worthwhile = Object.entries(PLOTS).filter(
+    ([, { sides }]) => sides === SIDES || sides.some((side) => side !== 'ours' && isMeasured(side)),
+  )
+  return Object.fromEntries(worthwhile.map(([name, plot]) => [name, draw(run, plot)]))
 }
 
 /**
@@ -84,7 +113,7 @@ function draw(run, plot) {
   /** @type {Result[]} */
   const results = run.rates.results
   const operations = Object.keys(OPERATIONS).filter((name) => results.some(({ operation }) => operation === name))
-  const shown = Object.keys(LOOKS).filter((side) =>
+  const shown = plot.sides.filter((side) =>
     results.some(({ sides }) => plot.metrics.every((metric) => sides[side]?.[metric])),
   )
   const columns = Math.min(COLUMNS, operations.length + 1)
@@ -133,8 +162,9 @@ function drawnOf({ draw }, spread) {
 
 /** @param {any} run */
 function origin({ date, command, versions }) {
-  const { node, postgresql, pg } = versions
-  return `${command} · ${date.slice(0, 10)} · PostgreSQL ${postgresql} · Node.js ${node}${pg ? ` · pg ${pg}` : ''}`
+  const { node, postgresql, pg, 'redis-server': redis } = versions
+  const others = [pg && `pg ${pg}`, redis && `Redis ${redis}`].filter(Boolean)
+  return [command, date.slice(0, 10), `PostgreSQL ${postgresql}`, `Node.js ${node}`, ...others].join(' · ')
 }
 
 /** @param {any} run */
@@ -238,7 +268,11 @@ function legend(shown, { notes = [] }, { left, top }) {
     return sample + mark(side, left + 14, y - 4) + text(left + 38, y, LOOKS[side]?.title ?? side)
   })
   const below = top + 22 + shown.length * LEGEND_LINE
-  return [...lines, ...notes.map((note, at) => text(left, below + 16 * at, note, { kind: 'dim small' }))].join('\n')
+  const pipelined = shown.some((side) => side.endsWith('-pipelined')) ? ['pipelined: ioredis with auto-pipelining'] : []
+  return [
+    ...lines,
+    ...[...notes, ...pipelined].map((note, at) => text(left, below + 16 * at, note, { kind: 'dim small' })),
+  ].join('\n')
 }
 
 /** @param {number} value */

@@ -15,7 +15,29 @@ const LOOKS = {
   'postgres-js': { title: 'postgres.js, single statements', light: '#00795a', dark: '#3fd0a4', mark: 'triangle' },
   keyv: { title: '@keyv/postgres', light: '#a1318f', dark: '#f08be0', mark: 'diamond' },
   'chat-state': { title: '@chat-adapter/state-pg', light: '#8a6a00', dark: '#e3c341', mark: 'cross' },
-  redis: { title: 'Redis', light: '#b3123a', dark: '#ff7b93', mark: 'ring' },
+  'ours-async': { title: 'goscope-postgres, async', light: '#0b5cad', dark: '#6cb6ff', mark: 'diamond', dash: '5 4' },
+  'redis-memory': { title: 'Redis in memory', light: '#b3123a', dark: '#ff7b93', mark: 'ring', dash: '5 4' },
+  'redis-memory-pipelined': { title: 'Redis in memory, pipelined', light: '#b3123a', dark: '#ff7b93', mark: 'ring' },
+  'redis-everysec': {
+    title: 'Redis, fsync everysec',
+    light: '#00795a',
+    dark: '#3fd0a4',
+    mark: 'triangle',
+    dash: '5 4',
+  },
+  'redis-everysec-pipelined': {
+    title: 'Redis, fsync everysec, pipelined',
+    light: '#00795a',
+    dark: '#3fd0a4',
+    mark: 'triangle',
+  },
+  'redis-always': { title: 'Redis, fsync always', light: '#5b3fc4', dark: '#b49bff', mark: 'down', dash: '5 4' },
+  'redis-always-pipelined': {
+    title: 'Redis, fsync always, pipelined',
+    light: '#5b3fc4',
+    dark: '#b49bff',
+    mark: 'down',
+  },
   pgbench: { title: 'pgbench, prepared', light: '#59636e', dark: '#aab4bf', mark: 'dash', dash: '5 4' },
 }
 
@@ -24,6 +46,7 @@ const MARKS = {
     `M${x - 3.5} ${y}a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z`,
   square: (/** @type {number} */ x, /** @type {number} */ y) => `M${x - 3} ${y - 3}h6v6h-6z`,
   triangle: (/** @type {number} */ x, /** @type {number} */ y) => `M${x} ${y - 4}l4 7h-8z`,
+  down: (/** @type {number} */ x, /** @type {number} */ y) => `M${x} ${y + 4}l4 -7h-8z`,
   diamond: (/** @type {number} */ x, /** @type {number} */ y) => `M${x} ${y - 4}l4 4l-4 4l-4 -4z`,
   cross: (/** @type {number} */ x, /** @type {number} */ y) =>
     `M${x - 4} ${y - 1.2}h2.8v-2.8h2.4v2.8h2.8v2.4h-2.8v2.8h-2.4v-2.8h-2.8z`,

@@ -22,6 +22,10 @@ async function open(url) {
     calls: {
       get: (/** @type {number} */ key) => state.get(keyName(key)),
       set: (/** @type {number} */ key) => state.set(keyName(key), VALUE, TTL),
+      delete: async (/** @type {number} */ key) => {
+        await state.set(`deleted:${keyName(key)}`, VALUE, TTL)
+        await state.delete(`deleted:${keyName(key)}`)
+      },
       lock: async (/** @type {number} */ key) => state.releaseLock(await state.acquireLock(keyName(key), TTL)),
       poll: (/** @type {number} */ key) => state.acquireLock(`busy:${keyName(key)}`, TTL),
     },

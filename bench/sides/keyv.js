@@ -16,7 +16,15 @@ async function open(url) {
   const keyv = createKeyv({ uri: url, max: 10 })
   const set = (/** @type {number} */ key) => keyv.set(keyName(key), VALUE, TTL)
   return {
-    calls: { get: (/** @type {number} */ key) => keyv.get(keyName(key)), set },
+    calls: {
+      get: (/** @type {number} */ key) => keyv.get(keyName(key)),
+      has: (/** @type {number} */ key) => keyv.has(keyName(key)),
+      set,
+      delete: async (/** @type {number} */ key) => {
+        await keyv.set(`deleted:${keyName(key)}`, VALUE, TTL)
+        await keyv.delete(`deleted:${keyName(key)}`)
+      },
+    },
     fill: () => Promise.all(Array.from({ length: KEYS }, (_, key) => set(key))),
     close: () => keyv.disconnect(),
   }

@@ -3,13 +3,13 @@
 
 const { Pool } = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
-const { calls } = require('./adapter.js')
+const { calls, ownCalls } = require('./adapter.js')
 
 /** @param {string} url */
 async function open(url) {
   const adapter = new PostgresAdapter(new Pool({ connectionString: url, max: 10 }))
   await adapter.connect()
-  return { calls: calls(adapter), close: () => adapter.disconnect() }
+  return { calls: { ...calls(adapter), ...ownCalls(adapter) }, close: () => adapter.disconnect() }
 }
 
 const versions = () => ({ 'goscope-postgres': require('goscope-postgres/package.json').version })

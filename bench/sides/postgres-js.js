@@ -23,11 +23,24 @@ async function open(url) {
         const [row] = await run(statements.GET, [`cache:${keyName(key)}`])
         return row?.value ?? null
       },
+      has: async (/** @type {number} */ key) => {
+        const [row] = await run(statements.HAS, [`cache:${keyName(key)}`])
+        return row.found
+      },
       loadLatest: async (/** @type {number} */ key) => {
         const [row] = await run(statements.LOAD_LATEST, [keyName(key)])
         return row
       },
       set: (/** @type {number} */ key) => run(statements.SET, [`cache:${keyName(key)}`, sql.json(VALUE), TTL]),
+      delete: async (/** @type {number} */ key) => {
+        const name = `cache:deleted:${keyName(key)}`
+        await run(statements.SET, [name, sql.json(VALUE), TTL])
+        await run(statements.DELETE, [name])
+      },
+      increment: async (/** @type {number} */ key) => {
+        const [row] = await run(statements.INCREMENT, [`cache:count:${keyName(key)}`, 1])
+        return row.value
+      },
       save: (/** @type {number} */ key) => {
         const { id, taskId, sequence, timestamp, progress, data } = checkpoint(key)
         return run(statements.SAVE, [id, taskId, sequence, timestamp, progress, sql.json(data)])
