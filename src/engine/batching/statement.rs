@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::engine::batching::sweep::Sweep;
+use crate::engine::connection::routing::to_primary;
 use crate::engine::connection::sql::Sql;
 use crate::engine::row::Row;
 
@@ -93,8 +94,9 @@ impl Statement {
     }
 
     /// With its texts for a driver of the application.
-    pub fn with_client_texts(self, for_client: ClientTexts) -> Self {
-        Self { for_client, ..self }
+    pub fn with_client_texts(self, ClientTexts { one, many }: ClientTexts) -> Self {
+        let routed = |sql: String| to_primary(&sql).into_owned();
+        Self { for_client: ClientTexts { one: one.map(routed), many: many.map(routed) }, ..self }
     }
 
     /// Whether calls may share a run.
