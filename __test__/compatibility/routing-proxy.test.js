@@ -112,6 +112,25 @@ test('every operation reads earlier writes, and sends the standby nothing', { sk
   assert.deepEqual(askedOf(standby).slice(before), [])
 })
 
+test('calls on a client of the application, too, are answered by the primary', { skip }, async () => {
+  const { proxy, standby } = await servers()
+  const before = askedOf(standby).length
+  const { adapter, end } = adapters(proxy.url)
+  const client = new pg.Client(proxy.url)
+  await client.connect()
+  const within = adapter.within(client)
+  await adapter.set('within', 'value')
+  assert.equal(await within.get('within'), 'value')
+  await adapter.setState('within', { state: 'open', failureCount: 3 })
+  assert.equal((await within.getState('within'))?.state, 'open')
+  assert.equal(await within.increment('counter'), 1)
+  await within.set('written', 1)
+  assert.deepEqual(await within.getMany(['written', 'within']), [1, 'value'])
+  await client.end()
+  await end()
+  assert.deepEqual(askedOf(standby).slice(before), [])
+})
+
 test('run() runs its work once, getOrSet() computes once, and a waiter acquires the lock', { skip }, async (t) => {
   const { proxy } = await servers()
   const all = Array.from({ length: 4 }, () => adapters(proxy.url))
