@@ -143,12 +143,20 @@ const isHere = process.version.startsWith('v20.')
 const node20 = () => (isHere ? process.execPath : node(String(NODES.find((version) => version.startsWith('20.')))))
 const node24 = () => node(String(NODES.find((version) => version.startsWith('24.'))))
 
-for (const version of variants(['20', '24'])) {
+const README = ['README.md']
+const DOCS = PAGES.filter((page) => !README.includes(page))
+const READERS = [
+  { version: '20', from: 'README', pages: README },
+  { version: '20', from: 'docs/', pages: DOCS },
+  { version: '24', from: 'README and docs/', pages: PAGES },
+]
+
+for (const { version, from, pages } of variants(READERS)) {
   const skip = (version === '24' || !isHere) && missing
-  test(`each example of README and docs/ runs on Node ${version}`, { skip }, async (t) => {
+  test(`each example of ${from} runs on Node ${version}`, { skip }, async (t) => {
     const runtime = version === '20' ? node20() : node24()
     let ran = 0
-    for (const page of PAGES) {
+    for (const page of pages) {
       // The blocks of a page run one after the other, as a reader tries them, and in one database.
       await t.test(page, async () => {
         const reader = application()
@@ -163,7 +171,7 @@ for (const version of variants(['20', '24'])) {
         }
       })
     }
-    t.diagnostic(`figure: ${ran} examples of README and docs/ ran on node ${version}`)
+    t.diagnostic(`figure: ${ran} examples of ${from} ran on node ${version}`)
   })
 }
 
