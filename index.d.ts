@@ -1311,6 +1311,7 @@ export interface PostgresAdapterWithin
   /**
    * Makes the transaction fail unless a lease is still held: a check of its fencing token. Until the transaction ends, no
    * other process takes the lock over, even if the lease runs out. So what the transaction writes is written under the lock.
+   * Release the lease after the commit: before that, its release waits for the transaction.
    *
    * @throws DatabaseError with SQLSTATE GF001 if the lease has run out, was released, or another holder has taken the lock;
    * the driver's own error
@@ -1572,10 +1573,13 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
    * work is under way, this is known when it is done
    * @throws Error `ERR_FINGERPRINT_UNAVAILABLE` if a fingerprint is given and the table has no column for it, or the role
    * may not use it; `work` has not run
-   * @throws Error `ERR_TRANSACTION_ROLLED_BACK` with `transaction`, if the server has answered the `COMMIT` with a rollback
+   * @throws Error `ERR_TRANSACTION_ROLLED_BACK` with `transaction`, if the server has answered the `COMMIT` with a rollback, or a
+   * function in `transaction` has resolved and the result is not there
+   * @throws Error `ERR_TRANSACTION_ENDED` with `transaction`, if the work has ended the transaction by itself
    * @throws Error `ERR_IDEMPOTENCY_RESULT_GONE` with `transaction`, if another process's result was in the way of this
    * one's, and has expired or was deleted since; the work was rolled back
-   * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `work` of the same key
+   * @throws Error `ERR_WORK_WAITS_FOR_ITSELF` within the `work` of the same key; with `transaction`, also within the work of runs
+   * that hold all clients of the pool
    * @throws Error `ERR_WORK_WAIT_TIMEOUT` if another caller's work was not done within `wait`
    * @throws the reason of `signal`, if that aborts while another caller works
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an argument is wrong, or the result cannot be

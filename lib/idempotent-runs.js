@@ -16,9 +16,17 @@ const NO_PLACE =
   'go_goscope_idempotency has no column for fingerprints, or this role may not use it. Call connect() once as the owner ' +
   'of the table, or run sql/schema.sql'
 
+const ENDED =
+  'The work has ended the transaction that it was run in, by a COMMIT or ROLLBACK of its own. Its result is not stored. Use ' +
+  'savepoints within the work'
+
+const ROLLED_BACK =
+  'The function in `options.transaction` has resolved, and the result is not stored: it has rolled back, or committed a ' +
+  'transaction in which a query had failed. Let it reject then'
+
 const NO_LONGER_THERE =
   'Another process has stored a result under this idempotency key while this one worked, and it has expired or was deleted ' +
-  'since. The work of this process was rolled back. Call run() again'
+  'since, or `options.transaction` leads to another database than the adapter. The work of this process was rolled back'
 
 /**
  * @typedef {object} Run
@@ -26,6 +34,7 @@ const NO_LONGER_THERE =
  * @property {string} key as the caller knows it
  * @property {(context: import('./within/transaction.js').WorkContext) => unknown} work
  * @property {import('./within/transaction.js').Transact | null} transact runs it in a transaction
+ * @property {boolean} isOwnTransaction whether that is begun and ended here, not by a function of the application
  * @property {number | null} ttl
  * @property {number} claimTtl
  * @property {string | null} fingerprint
@@ -148,15 +157,22 @@ class IdempotentRuns {
     /** @type {Outcome | undefined} */
     let failed
     try {
-      return await transact(async (client) => {
+      const outcome = await transact(async (client) => {
+        // Before the work, so that a wrong client, or one of another database, is refused before it has an effect.
+        const within = this.#parts.within(client)
+        const begun = await openTransaction(within)
         const { json, outcome } = ended(await run.work({ client, signal }))
         if (json === undefined) {
           failed = outcome
           throw new RollBack()
         }
-        if (await this.#remember(this.#parts.within(client), run, json)) return outcome
+        if ((await openTransaction(within)) !== begun) throw coded(new Error(ENDED), 'ERR_TRANSACTION_ENDED')
+        if (await this.#remember(within, run, json)) return outcome
         throw new RollBack()
       })
+      // A function of the application may have rolled back, and not say so.
+      if (run.isOwnTransaction || (await this.#find(run))) return outcome
+      throw coded(new Error(ROLLED_BACK), 'ERR_TRANSACTION_ROLLED_BACK')
     } catch (error) {
       if (failed) return failed
       if (error instanceof RollBack) {
@@ -166,7 +182,9 @@ class IdempotentRuns {
       }
       // If there is a result, another process has committed the work, and the failure may come of that: a row that its
       // work has inserted already. Or the result is our own, and only the answer to the COMMIT was lost.
-      const found = await this.#find(run).catch(() => undefined)
+      const found = await this.#find(run).catch((failure) => {
+        if (failure.code === 'ERR_IDEMPOTENCY_FINGERPRINT_MISMATCH') throw failure
+      })
       if (found) return found
       throw error
     }
@@ -183,6 +201,16 @@ class IdempotentRuns {
       await share.send((/** @type {number} */ slot) => results.remember(slot, name, json, ttl, fingerprint, claimTtl)),
     )
   }
+}
+
+/**
+ * What identifies the transaction that is open on a client.
+ *
+ * @param {import('./within/parts.js').Parts<{ results: import('../native').Idempotency }, unknown>} within
+ * @returns {Promise<string>}
+ */
+async function openTransaction({ share, providers: { results } }) {
+  return settled(await share.send((/** @type {number} */ slot) => results.transaction(slot)))
 }
 
 /** Thrown to have a transaction rolled back; the caller does not see it. */
@@ -219,6 +247,7 @@ function runOf(key, work, options) {
     fingerprint: given.fingerprint == null ? null : args.wellFormed('options.fingerprint', given.fingerprint),
     limit: args.limit(given),
     transact: given.transaction == null ? null : transactionOf(given.transaction),
+    isOwnTransaction: typeof given.transaction !== 'function',
   }
 }
 

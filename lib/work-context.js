@@ -11,6 +11,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
  * @property {string} claim under which it is done
  * @property {Context | undefined} outer of the work that this work is part of
  * @property {boolean} isOver
+ * @property {object} [pool] the application's pool of which the work holds a client
  */
 
 /** @type {AsyncLocalStorage<Context | undefined>} */
@@ -69,6 +70,21 @@ function isWithin(scope, claim) {
   return false
 }
 
+/**
+ * Notes that the work in which this is called holds a client of a pool.
+ *
+ * @param {object} pool
+ * @returns {number} how many clients of it are held by the work that this work is part of
+ */
+function holdClientOf(pool) {
+  const context = currentContext()
+  if (!context) return 0
+  context.pool = pool
+  let held = 0
+  for (let each = context.outer; each; each = each.outer) if (each.pool === pool && !each.isOver) held++
+  return held
+}
+
 /** @type {Set<{ scope: object, context: Context }>} work that waits for the end of another scope */
 const endWaits = new Set()
 
@@ -117,4 +133,4 @@ function waitForEnd(scope, end) {
  */
 const outsideWork = (call) => (currentContext() ? storage.run(undefined, call) : call())
 
-module.exports = { currentContext, isInWork, isWithin, outsideWork, runWork, waitForEnd }
+module.exports = { holdClientOf, currentContext, isInWork, isWithin, outsideWork, runWork, waitForEnd }

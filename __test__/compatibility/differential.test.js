@@ -21,7 +21,6 @@ const { scenarios } = require('../support/differential/scenarios.js')
 const { Comparison, operations } = require('../support/differential/sequences.js')
 const { Driver } = require('../support/differential/drivers.js')
 const { useDatabase } = require('../support/database.js')
-const { extent } = require('../support/variants.js')
 const { differences } = require('../support/differential/differences.js')
 
 const DEFAULT_SEQUENCES = 90
@@ -34,7 +33,7 @@ const isPartial = REPLAY !== undefined || sequences().length < DEFAULT_SEQUENCES
 const database = useDatabase()
 
 /** How many of the sequences run once more, with our calls by `within`. */
-const PART_WITHIN = extent(1 / 3, 1 / 10)
+const PART_WITHIN = 1 / 6
 
 /** @type {Comparison} */
 let comparison

@@ -260,8 +260,13 @@ test('a query that the work did not await fails before the COMMIT: nothing is st
   const overlooked = run('overlooked', async (context) => {
     await effect('overlooked', 'first')(context)
     const { client } = context
-    // Its answer comes while the result is being stored.
-    client.query('SELECT 1').then(() => client.query('SELECT 1 / 0').catch(() => {}))
+    const { query } = client
+    client.query = (/** @type {string} */ text, /** @type {unknown[]} */ ...rest) => {
+      const answer = query.call(client, text, ...rest)
+      // Right after the statement that stores the result.
+      if (text.includes('INSERT INTO')) query.call(client, 'SELECT 1 / 0').catch(() => {})
+      return answer
+    }
     return 'first'
   })
   await assert.rejects(overlooked, { code: 'ERR_TRANSACTION_ROLLED_BACK' })

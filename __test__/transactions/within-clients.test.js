@@ -25,6 +25,7 @@ test('a pool is refused at once, and so is what has no query()', async () => {
   const { pool, adapter } = await make()
   const all = [adapter, new PostgresCacheAdapter(pool), new PostgresIdempotencyAdapter(pool)]
   for (const each of all) {
+    // @ts-expect-error a pool is no client
     assert.throws(() => each.within(pool), { code: 'ERR_INVALID_ARG_VALUE', name: 'TypeError', message: /is a pool/ })
     for (const bad of [undefined, null, 'client', 1, {}, { query: true }, () => {}]) {
       assert.throws(() => each.within(/** @type {any} */ (bad)), { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' })
@@ -113,7 +114,7 @@ test('clients that all fail at once: each call has the error of its own', async 
 test('a client whose answers are no rows of the statement', async () => {
   const { adapter } = await make()
   await adapter.connect()
-  const answers = [undefined, null, [], {}, { rows: 1 }, { rows: [{}] }, { rows: [null] }, { rows: [{ record: 7 }] }]
+  const answers = [undefined, null, [{}], {}, { rows: 1 }, { rows: [{}] }, { rows: [null] }, { rows: [{ record: 7 }] }]
   for (const answer of answers) {
     const error = await failure(adapter.within({ query: async () => /** @type {any} */ (answer) }).get('k'))
     assert.equal(error.code, 'ERR_INVALID_ARG_VALUE', JSON.stringify(answer))

@@ -10,7 +10,9 @@
  */
 export interface QueryClient {
   // biome-ignore lint/suspicious/noExplicitAny: what a driver takes and gives
-  query(text: string, values: any[]): Promise<{ rows: any[] }>
+  query(text: string, values: any[]): Promise<{ rows: any[] } | any[]>
+  /** A pool is no client: each of its queries may run on another connection. */
+  totalCount?: never
 }
 
 /**

@@ -31,6 +31,9 @@ const REFUSED = {
   ping: ADAPTER,
 }
 
+/** The methods that `lock` has. */
+const LOCK_PROVIDER = ['acquire', 'extend', 'forceRelease']
+
 /** Those that return no promise. */
 const SYNCHRONOUS = ['subscribe', 'within']
 
@@ -48,6 +51,8 @@ function refuseWithin(adapter) {
       throw coded(new Error(`${method}() cannot be called within a transaction: ${reason}`), 'ERR_WITHIN_TRANSACTION')
     }
     const value = SYNCHRONOUS.includes(method) ? refuse : async () => refuse()
+    // As a provider of locks, too: see lib/lock-provider.js.
+    if (method === 'lock') for (const name of LOCK_PROVIDER) Reflect.set(value, name, value)
     Object.defineProperty(adapter, method, { value, writable: true, configurable: true })
   }
   return adapter

@@ -4,6 +4,7 @@
 
 const args = require('../arguments.js')
 const { coded } = require('../errors.js')
+const { holdClientOf } = require('../work-context.js')
 
 /**
  * @typedef {{ signal: AbortSignal, client?: any }} WorkContext
@@ -13,6 +14,8 @@ const { coded } = require('../errors.js')
  */
 
 const EXPECTED = 'a pool with connect(), or a function that runs its argument in a transaction and passes it a client'
+
+const NO_CLIENTS = 'is a pool whose connect() did not resolve to a client with query() and release()'
 
 const ROLLED_BACK =
   'The server has rolled the transaction back at its COMMIT, and nothing of the work is stored: a query of the work had ' +
@@ -25,7 +28,10 @@ const ROLLED_BACK =
 function transactionOf(transaction) {
   const given = /** @type {any} */ (transaction)
   if (typeof given === 'function') return (work) => transactBy(given, work)
-  if (typeof given?.connect !== 'function') throw args.wrongType('options.transaction', EXPECTED, transaction)
+  // A client of pg has `connect`, too.
+  const isClient = given?.totalCount === undefined && typeof given?.escapeIdentifier === 'function'
+  if (typeof given?.connect !== 'function' || isClient)
+    throw args.wrongType('options.transaction', EXPECTED, transaction)
   return (work) => transactOn(given, work)
 }
 
@@ -57,7 +63,11 @@ async function transactBy(transact, work) {
  * @returns {Promise<T>}
  */
 async function transactOn(pool, work) {
+  assertHasRoom(pool)
   const client = await pool.connect()
+  if (typeof client?.query !== 'function' || typeof client.release !== 'function') {
+    throw args.invalid('options.transaction', NO_CLIENTS, pool)
+  }
   // A pool does not listen to a client that is checked out. If the connection breaks between two queries, its event
   // `error` would end the process. The next query reports it.
   client.on?.('error', ignore)
@@ -79,6 +89,20 @@ async function transactOn(pool, work) {
     client.release(broken)
     client.removeListener?.('error', ignore)
   }
+}
+
+/**
+ * Throws if the work that this work is part of holds all clients of the pool: it would wait for itself.
+ *
+ * @param {any} pool
+ */
+function assertHasRoom(pool) {
+  const held = holdClientOf(pool)
+  if (held === 0 || held < (pool.options?.max ?? Infinity)) return
+  const message =
+    `The pool in \`options.transaction\` has ${held} clients, and the runs that this one is part of hold all of ` +
+    'them: it would wait for itself without end. Give the pool a larger max, or use the outer client'
+  throw coded(new Error(message), 'ERR_WORK_WAITS_FOR_ITSELF')
 }
 
 function ignore() {}

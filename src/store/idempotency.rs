@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::call::{KeyCall, one_row};
+use super::call::{KeyCall, PlainCall, one_row};
 use super::cells::Cells;
 use super::definition::{Definition, Durability};
 use super::entries::{self, Entry, SWEEP, Write, is_written};
@@ -12,7 +12,7 @@ use super::relation::Addition;
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Arg, Client, Engine, Kind, Reply, Retry};
+use crate::engine::{AccessMode, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
 use crate::time::millis;
 
 static RECALL: Template = one_or_many!(
@@ -57,6 +57,13 @@ RETURNING entry.key::text,
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
 )
 .sweeping(SWEEP);
+
+/// When the transaction has begun, which tells it from every other one of its session. It names the table, so that it
+/// fails in a database that has none.
+static TRANSACTION: Template = Template::of_one(
+    "SELECT extract(epoch FROM transaction_timestamp())::text FROM (SELECT count(*) FROM {table} WHERE false) AS known",
+    &[],
+);
 
 static DEFINITION: Definition = Definition {
     documented: "go_goscope_idempotency",
@@ -135,6 +142,16 @@ impl Idempotency {
         let write = Write::new(&self.place, &REMEMBER, key, args, is_written);
         let request = self.place.request(accesses, write, Retry::Harmless, reply);
         self.place.submit_request(request.retrying_for(millis(retry_time)));
+    }
+
+    /// The transaction that is open on a connection of the application.
+    pub fn transaction(&self, reply: Reply<String>) {
+        let read = |rows: &[Row]| {
+            let row = rows.first().ok_or_else(|| Error::other("the transaction was not found"))?;
+            row.cell(0)
+        };
+        let call = PlainCall { place: self.place.clone(), statement: &TRANSACTION, args: Vec::new(), read };
+        self.place.submit(self.place.on_table(AccessMode::Scan), call, Retry::Harmless, reply);
     }
 
     /// Whether the table has a column for fingerprints, as far as is known: the first call has read the catalogue.

@@ -26,6 +26,12 @@ impl Idempotency {
         }
     }
 
+    /// The transaction that is open on the application's connection.
+    #[napi(catch_unwind)]
+    pub fn transaction(&self, slot: u32) {
+        self.store.transaction(self.calls.queue.reply(slot));
+    }
+
     /// The same provider, whose calls run on a connection of the application.
     #[napi(catch_unwind)]
     pub fn within(&self, client: &Client) -> Self {
