@@ -99,20 +99,23 @@ test('each missing privilege is found, and the advice grants it', async () => {
       [role],
     )
     assert.equal(granted.length, 5 * 4 - 1)
-    // All at once, one table after the other: the remaining ones are still found.
-    for (const table of TABLES) {
-      const rights = granted
-        .filter(({ table_name }) => table_name === table)
-        .map(({ privilege_type }) => privilege_type)
-      for (const right of rights) {
-        await db.query(`REVOKE ${right} ON ${table} FROM ${role}`)
-        const { ok, bad, check } = await examine(url)
-        assert.equal(ok, false)
-        assert.deepEqual(bad, [...OF_THE_SERVER, `${table} rights`])
+    const rightsOf = (/** @type {string} */ table) =>
+      granted.filter(({ table_name }) => table_name === table).map(({ privilege_type }) => privilege_type)
+    const missed = new Set()
+    // One right of each table at a time: the command starts four times, not once for each right.
+    for (let at = 0; at < 4; at++) {
+      const revoked = TABLES.map((table) => ({ table, right: rightsOf(table)[at] })).filter(({ right }) => right)
+      for (const { table, right } of revoked) await db.query(`REVOKE ${right} ON ${table} FROM ${role}`)
+      const { ok, bad, check } = await examine(url)
+      assert.equal(ok, false)
+      assert.deepEqual(new Set(bad), new Set([...OF_THE_SERVER, ...revoked.map(({ table }) => `${table} rights`)]))
+      for (const { table, right } of revoked) {
         assert.equal(check(`${table} rights`).message, `no ${right}`)
         await db.query(/** @type {string} */ (check(`${table} rights`).advice))
+        missed.add(`${right} ON ${table}`)
       }
     }
+    assert.equal(missed.size, granted.length)
     assert.deepEqual((await examine(url)).bad, OF_THE_SERVER)
 
     await db.query(`REVOKE USAGE ON SCHEMA public FROM PUBLIC, ${role}`)
@@ -245,10 +248,15 @@ test('dead rows without a vacuum are reported, and expired rows that are not rem
   await db.query('DELETE FROM go_goscope_locks')
   await db.query(`INSERT INTO go_goscope_cache
     SELECT 'cache:' || n, '1', timezone('UTC', now()) - interval '1 h' FROM generate_series(1, 10001) AS n`)
-  const { check } = await until('the server has counted', async () => {
-    const found = await examine(db.ownUrl)
-    return found.check('go_goscope_locks upkeep').status === 'warning' ? found : undefined
+  // A session counts for itself at first, and adds that to the server's figures when it has been idle for seconds. Since
+  // PostgreSQL 15 it does so on request.
+  const flush = "SELECT proname AS name FROM pg_proc WHERE proname = 'pg_stat_force_next_flush'"
+  for (const { name } of await db.query(flush)) await db.query(`SELECT ${name}()`)
+  await until('the server has counted', async () => {
+    const [{ dead }] = await db.query("SELECT pg_stat_get_dead_tuples('go_goscope_locks'::regclass)::int AS dead")
+    return dead === 12_000
   })
+  const { check } = await examine(db.ownUrl)
   assert.match(
     check('go_goscope_locks upkeep').message,
     /^12,000 dead rows beside 0 live ones; autovacuum was there never yet/,

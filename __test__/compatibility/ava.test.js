@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: under ava; here vitest runs, in compatibility/clocks
 // @package packed
 // The packed package under ava, in worker threads and in processes.
 'use strict'

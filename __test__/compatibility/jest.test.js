@@ -1,6 +1,6 @@
 // @ts-check
 // @configurations last
-// @without first: under jest; here ava and vitest run
+// @without first: under jest; here vitest runs, in compatibility/clocks
 // @package packed
 // The packed package under jest, whose tests run in a vm context: errors and values must be of that context.
 'use strict'

@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: partitions of partitions; here compatibility/partitioned-tables runs
 // Tables with rows whose partitions are partitioned again: `schema --missing` prints statements that create their
 // indexes, on the oldest PostgreSQL and on the one that the tests run on.
 'use strict'

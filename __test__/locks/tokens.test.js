@@ -360,12 +360,14 @@ test('on a documented table without additions the documented API works, and conn
   assert.throws(() => found.fencingToken, { code: 'ERR_FENCING_UNAVAILABLE' })
 })
 
-test('20 processes connect at once to a documented table without additions', async () => {
+const AT_ONCE = extent(20, 8)
+
+test(`${AT_ONCE} processes connect at once to a documented table without additions`, async () => {
   const db = await wide
   await db.query(
     'CREATE TABLE go_goscope_locks (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at TIMESTAMP NOT NULL)',
   )
-  assert.deepEqual(await inProcesses(20, 'connect', { url: db.url }), Array(20).fill(true))
+  assert.deepEqual(await inProcesses(AT_ONCE, 'connect', { url: db.url }), Array(AT_ONCE).fill(true))
   const adapter = new PostgresAdapter(db.pool())
   await adapter.connect()
   await check(db, 'k', (await taken(adapter)).fencingToken)

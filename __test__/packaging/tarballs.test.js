@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: the tarballs of all platforms; here compatibility/programs looks into that of this machine
 // Each tarball contains exactly the intended files, one by one. Tools that check packages find no fault.
 'use strict'
 

@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: other runtimes, a deep folder and fake timers; here runtime/embedded runs
 // The throwaway server in programs other than plain Node: other runtimes, a deep temporary folder, fake timers.
 'use strict'
 

@@ -5,7 +5,7 @@
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
-const { test } = require('node:test')
+const { after, test } = require('node:test')
 const { setTimeout } = require('node:timers/promises')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
@@ -131,37 +131,38 @@ test('calls that wait together share statements', async () => {
 })
 
 test('writers in two halves, each with its own flush, merge into one batch', async () => {
-  await using_(
-    async (server) => {
-      const adapter = new PostgresAdapter(new pg.Pool({ connectionString: server.url }))
-      await adapter.connect()
-      const means = []
-      for (let attempt = 0; attempt < 9; attempt++) {
-        let isOver = false
-        const write = async (/** @type {number} */ n) => {
-          while (!isOver) await adapter.set(`k${n}`, n)
-        }
-        const writers = []
-        for (const first of [0, 8]) {
-          for (let n = first; n < first + 8; n++) writers.push(write(n))
-          await setTimeout(1)
-        }
-        const before = adapter.metrics().statements
-        await until('fifty statements', () => adapter.metrics().statements.count >= before.count + 50)
-        const { count, sum } = adapter.metrics().statements
-        means.push((sum - before.sum) / (count - before.count))
-        isOver = true
-        await Promise.all(writers)
+  // A flush takes at least 3 ms. In comparison, the callers take little time, however busy the machine is otherwise.
+  const flushes = { fsync: 'on', commit_delay: '3000', commit_siblings: '0' }
+  const server = await startPostgres({ settings: { ...QUIET, ...flushes } })
+  try {
+    const adapter = new PostgresAdapter(new pg.Pool({ connectionString: server.url }))
+    await adapter.connect()
+    const means = []
+    for (let attempt = 0; attempt < 9; attempt++) {
+      let isOver = false
+      const write = async (/** @type {number} */ n) => {
+        while (!isOver) await adapter.set(`k${n}`, n)
       }
-      await adapter.disconnect()
-      const median = means.sort((a, b) => a - b)[4]
-      console.log(`# figure: 16 writers in two halves: ${median?.toFixed(1)} calls a statement`)
-      // If the halves stay apart, it is 8.
-      assert.ok(Number(median) > 12, means.join())
-    },
-    // A flush takes at least 3 ms. In comparison, the callers take little time, however busy the machine is otherwise.
-    { fsync: 'on', commit_delay: '3000', commit_siblings: '0' },
-  )
+      const writers = []
+      for (const first of [0, 8]) {
+        for (let n = first; n < first + 8; n++) writers.push(write(n))
+        await setTimeout(1)
+      }
+      const before = adapter.metrics().statements
+      await until('fifty statements', () => adapter.metrics().statements.count >= before.count + 50)
+      const { count, sum } = adapter.metrics().statements
+      means.push((sum - before.sum) / (count - before.count))
+      isOver = true
+      await Promise.all(writers)
+    }
+    await adapter.disconnect()
+    const median = means.sort((a, b) => a - b)[4]
+    console.log(`# figure: 16 writers in two halves: ${median?.toFixed(1)} calls a statement`)
+    // If the halves stay apart, it is 8.
+    assert.ok(Number(median) > 12, means.join())
+  } finally {
+    await server.stop()
+  }
 })
 
 test('a poll of a busy lock writes nothing: no WAL, no row lock', async () => {
@@ -221,28 +222,44 @@ test('a release is visible at once and does not wait for the disk; the next acqu
   })
 })
 
+const QUIET = {
+  autovacuum: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: 0,
+  checkpoint_timeout: '1h',
+  wal_writer_delay: '10s',
+  log_statement: 'all',
+  log_min_messages: 'log',
+}
+const quiet = startPostgres({ settings: QUIET })
+after(async () => (await quiet).stop())
+let databases = 0
+
 /**
- * A quiet server of its own that logs each statement, behind a proxy.
+ * A database on a quiet server that logs each statement, and a proxy before it. No two tests use the server at once.
  *
- * @param {(server: any, proxy: Awaited<ReturnType<typeof startProxy>>) => Promise<void>} work
- * @param {Record<string, string>} [settings]
+ * @param {(server: { url: string, logFile: string }, proxy: Awaited<ReturnType<typeof startProxy>>) => Promise<void>} work
  */
-async function using_(work, settings = {}) {
-  const quiet = {
-    autovacuum: 'off',
-    wal_level: 'minimal',
-    max_wal_senders: 0,
-    checkpoint_timeout: '1h',
-    wal_writer_delay: '10s',
-  }
-  const server = await startPostgres({
-    settings: { ...quiet, log_statement: 'all', log_min_messages: 'log', ...settings },
-  })
+async function using_(work) {
+  const { url, logFile } = await quiet
+  const own = new URL(url)
+  own.pathname = `/test_${databases++}`
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  await admin.query(`CREATE DATABASE ${own.pathname.slice(1)}`)
+  await admin.end()
+  await through({ url: own.href, logFile }, work)
+}
+
+/**
+ * @param {{ url: string, logFile: string }} server
+ * @param {Parameters<typeof using_>[0]} work
+ */
+async function through(server, work) {
   const proxy = await startProxy(server.url)
   try {
     await work(server, proxy)
   } finally {
     await proxy.stop()
-    await server.stop()
   }
 }
