@@ -626,6 +626,17 @@ export interface WorkLimit {
 }
 
 /**
+ * A cached value, and when it expires.
+ *
+ * @category Cache
+ */
+export interface CacheEntry<T> {
+  value: T
+  /** In ms since the epoch by the server's clock; absent if the entry does not expire. */
+  expiresAt?: number
+}
+
+/**
  * Options of {@link CacheOperations.getOrSet}.
  *
  * @category Cache
@@ -652,6 +663,36 @@ export interface GetOrSetOptions extends WorkLimit {
  * @category Cache
  */
 export interface CacheOperations {
+  /**
+   * Reads a cached value together with its expiry, or null if the key is missing or expired. So a stored null, which is
+   * `{ value: null }`, differs from a miss. A {@link PostgresCacheAdapter} counts a hit or a miss.
+   *
+   * The type argument is not checked against the value.
+   *
+   * @returns `expiresAt` in ms since the epoch by the server's clock; absent if the entry does not expire
+   * @example
+   * ```ts
+   * const entry = await adapter.getEntry<{ name: string }>('user:1')
+   * if (entry) console.log(entry.value.name, 'until', entry.expiresAt)
+   * ```
+   */
+  getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  /**
+   * Sets the expiry of a cache entry, in one atomic statement, and leaves its value alone. An entry that has expired by the
+   * server's clock when the statement has got its row stays expired.
+   *
+   * If the connection is lost during the call, the call rejects, and it is unknown whether the expiry was set.
+   *
+   * @param ttl in ms from now; absent, 0 or `Infinity`: the entry does not expire any more
+   * @returns whether there was an entry; if not, nothing was changed
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` is no number
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN
+   * @example
+   * ```ts
+   * const isLoggedIn = await adapter.touch(`session:${id}`, 30 * 60_000) // half an hour from the last request
+   * ```
+   */
+  touch(key: string, ttl?: number): Promise<boolean>
   /**
    * Reads the cached values of many keys in their order, null for each that is missing or expired. They are read in few
    * statements, of up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts
@@ -1227,6 +1268,8 @@ export declare class PostgresAdapter
 
   // The cache's other operations, as documented at CacheOperations
 
+  getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  touch(key: string, ttl?: number): Promise<boolean>
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   setMany(
     entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
@@ -1404,6 +1447,8 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
 
   // As documented at CacheOperations
 
+  getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  touch(key: string, ttl?: number): Promise<boolean>
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   setMany(
     entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,

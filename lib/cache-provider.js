@@ -164,6 +164,24 @@ class CacheProvider extends LifeCycle {
   }
 
   /** @param {unknown} key */
+  async getEntry(key) {
+    const name = args.key('key', key)
+    const found = settled(await this.#share.send((slot) => this.#cache.getEntry(slot, name)))
+    this._count(found !== undefined)
+    return found ?? null
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} [ttl]
+   */
+  async touch(key, ttl) {
+    const name = args.key('key', key)
+    const length = args.entryTtl(ttl)
+    return settled(await this.#share.send((slot) => this.#cache.touch(slot, name, length)))
+  }
+
+  /** @param {unknown} key */
   async has(key) {
     const name = args.key('key', key)
     return settled(await this.#share.send((slot) => this.#cache.has(slot, name)))

@@ -14,6 +14,8 @@ const METHODS = {
     set: 'cache.set',
     delete: 'cache.delete',
     has: 'cache.has',
+    getEntry: 'cache.getEntry',
+    touch: 'cache.touch',
     getMany: 'cache.getMany',
     setMany: 'cache.setMany',
     deleteMany: 'cache.deleteMany',

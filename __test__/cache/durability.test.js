@@ -42,6 +42,11 @@ async function works(cache) {
     cache.compareAndSet('absent2', undefined, 1),
   ]
   assert.deepEqual(await Promise.all(compared), [true, true, true, true])
+  assert.deepEqual(await Promise.all(['k3', 'k4', 'absent3'].map((key) => cache.touch(key, 60_000))), [
+    true,
+    true,
+    false,
+  ])
   await cache.delete('k')
   await cache.deleteMany(['k1', 'k2', 'absent1', 'absent2', 'n1', 'n2'])
   assert.equal((await cache.keys()).length, 98)
@@ -163,6 +168,7 @@ test(
         await relaxed.increment('sum')
         await relaxed.compareAndSet(`new${tries}`, undefined, 1)
         await relaxed.compareAndSet(`new${tries}`, 1, 2)
+        await relaxed.touch('early', 600_000)
         await relaxed.delete('early')
         assert.equal(await relaxed.get('late3'), tries)
         await server.crash()

@@ -37,6 +37,8 @@ operations! {
     CacheIncrement = "cache.increment",
     CacheCompareAndSet = "cache.compareAndSet",
     CacheHas = "cache.has",
+    CacheGetEntry = "cache.getEntry",
+    CacheTouch = "cache.touch",
     CacheClear = "cache.clear",
     CacheKeys = "cache.keys",
     CacheStats = "cache.stats",

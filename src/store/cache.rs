@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::call::{Found, KeyCall, PlainCall, any_row, nothing, one_row};
 use super::cells::Cells;
 use super::computing::{self, Observed, Seen, Version};
-use super::conditional::{REPLACE, SET_IF_ABSENT};
+use super::conditional::{REPLACE, SET_IF_ABSENT, TOUCH};
 use super::counter::Increment;
 use super::definition::{Definition, Durability};
 use super::digested;
-use super::entries::{self, Write, is_written};
+use super::entries::{self, Entry, Write, is_written};
 use super::join::Join;
 use super::keys::{Key, MARKER, Prefix};
 use super::place::{Place, TableRef, ttl_arg};
@@ -129,6 +129,11 @@ impl Cache {
     /// None for a miss.
     pub fn get(&self, key: String, reply: Reply<Option<Value>>) {
         entries::get(&self.place, key, reply);
+    }
+
+    /// As [`get`](Self::get), with the end of the entry.
+    pub fn get_entry(&self, key: String, reply: Reply<Option<Entry>>) {
+        entries::get_with_expiry(&self.place, key, reply);
     }
 
     pub fn has(&self, key: String, reply: Reply<bool>) {
@@ -263,6 +268,14 @@ impl Cache {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let write = Write::new(&self.place, statement, key, args, output).of_values(values);
         self.place.submit(accesses, write, Retry::Never, reply);
+    }
+
+    /// Whether there was a live entry, whose expiry was set. `ttl` in milliseconds; none for no expiry. Not to be run
+    /// again when its outcome is unknown: another process may have set another expiry since.
+    pub fn touch(&self, key: String, ttl: Option<f64>, reply: Reply<bool>) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let call = KeyCall::new(&self.place, &TOUCH, "key", key, [ttl_arg(ttl)], any_row);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// The table's name, if the table exists and is logged.

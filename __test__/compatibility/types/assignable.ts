@@ -84,6 +84,7 @@ export async function whatTheMethodsGive() {
     counted: await adapter.circuits.recordFailure('key'),
     latest: await adapter.checkpoints.loadLatest<number[]>('task'),
   }
+  const entry = await adapter.getEntry<{ name: string }>('key')
   const many = await adapter.getMany<{ name: string }>(['a', 'b'])
   await cache.setMany(
     [
@@ -118,6 +119,7 @@ export async function whatTheMethodsGive() {
     mayTry: await adapter.tryProbe('key', 30_000),
     unsubscribe: adapter.subscribe('key', ({ state, failureCount }) => [state === 'half-open', failureCount + 1]),
     has: await adapter.has('key'),
+    touched: [await adapter.touch('key', 1000), await cache.touch('key')],
     keys: await adapter.keys('user:%'),
     connected: adapter.isConnected(),
     pruned: await cache.prune(),
@@ -129,6 +131,7 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
+    null as never as Expect<Equal<typeof entry, goscope.CacheEntry<{ name: string }> | null>>,
     null as never as Expect<Equal<typeof many, ({ name: string } | null)[]>>,
     null as never as Expect<Equal<typeof computed, { n: number; aborted: boolean }>>,
     null as never as Expect<Equal<typeof ran, string>>,
@@ -162,6 +165,7 @@ export async function whatTheMethodsGive() {
           mayTry: boolean
           unsubscribe: () => void
           has: boolean
+          touched: boolean[]
           keys: string[]
           connected: boolean
           pruned: number
@@ -333,6 +337,10 @@ export function wrongUses() {
     adapter.increment('key', '1'),
     // @ts-expect-error a value is stored
     adapter.compareAndSet('key', undefined),
+    // @ts-expect-error a miss is null
+    adapter.getEntry<string>('key').then((entry) => entry.value),
+    // @ts-expect-error a TTL is milliseconds
+    adapter.touch('key', '1 minute'),
     // @ts-expect-error a TTL is milliseconds
     adapter.set('key', 1, '1 minute'),
     // @ts-expect-error a checkpoint has data

@@ -131,9 +131,21 @@ impl Cache {
         );
     }
 
+    /// Whether there was a live entry.
+    #[napi(catch_unwind)]
+    pub fn touch(&self, slot: u32, key: String, ttl: Option<f64>) {
+        self.store.touch(key, ttl, self.calls.reply(slot, Operation::CacheTouch));
+    }
+
     #[napi(catch_unwind)]
     pub fn logged_table(&self) -> Option<String> {
         self.store.logged_table()
+    }
+
+    /// `{ value, expiresAt? }`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn get_entry(&self, slot: u32, key: String) {
+        self.store.get_entry(key, self.calls.reply(slot, Operation::CacheGetEntry));
     }
 
     #[napi(catch_unwind)]

@@ -77,6 +77,8 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   await adapter.set('user', { name: 'Ada' }, 60_000)
   assert.deepEqual(await adapter.get('user'), { name: 'Ada' })
   assert.equal(await adapter.has('user'), true)
+  assert.deepEqual((await adapter.getEntry('user')).value, { name: 'Ada' })
+  assert.equal(await adapter.touch('user'), true)
   assert.deepEqual(await adapter.keys('us%'), ['user'])
   await adapter.setMany([['a', 1]])
   assert.deepEqual(await adapter.getMany(['a', 'b']), [1, null])
