@@ -729,16 +729,36 @@ export interface CacheOperations {
     ttl?: number,
   ): Promise<void>
   /**
-   * Removes the cache entries under these keys, if there are any.
+   * Removes the cache entries under these keys, and reports for each whether there was one. Each is removed in an atomic step:
+   * of N concurrent callers of any processes, one gets true. They are not one transaction.
    *
-   * @param keys any iterable object
+   * If the connection is lost during the call, the call rejects, and it is unknown which entries were removed.
+   *
+   * @param keys any iterable object; a key may occur more than once
+   * @returns in the order of the keys, whether an entry that had not expired was removed; of a repeated key, for the first
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
    * @example
    * ```ts
-   * await adapter.deleteMany(['user:1', 'user:2'])
+   * const [wasAda, wasBob] = await adapter.deleteMany(['user:1', 'user:2'])
    * ```
    */
-  deleteMany(keys: Iterable<string>): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<boolean[]>
+  /**
+   * Removes a cache entry and returns its value, in one atomic statement: of N concurrent callers of any processes, exactly
+   * one gets the value, and the others get null. Null also if the key is missing or expired. A stored null looks the same;
+   * {@link deleteMany} distinguishes them. A {@link PostgresCacheAdapter} counts a hit or a miss.
+   *
+   * If the connection is lost during the call, the call rejects and is not sent again: the entry may be gone, and its value
+   * with it.
+   *
+   * The type argument is not checked against the value.
+   *
+   * @example
+   * ```ts
+   * const login = await adapter.take<{ user: string }>(`login-token:${token}`) // valid once
+   * ```
+   */
+  take<T>(key: string): Promise<T | null>
   /**
    * The cached value under a key. If there is none, the result of `compute`, which is then stored.
    *
@@ -1275,7 +1295,8 @@ export declare class PostgresAdapter
     entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
     ttl?: number,
   ): Promise<void>
-  deleteMany(keys: Iterable<string>): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<boolean[]>
+  take<T>(key: string): Promise<T | null>
   getOrSet<T>(
     key: string,
     compute: (context: WorkContext) => T | Promise<T>,
@@ -1454,7 +1475,8 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
     entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
     ttl?: number,
   ): Promise<void>
-  deleteMany(keys: Iterable<string>): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<boolean[]>
+  take<T>(key: string): Promise<T | null>
   getOrSet<T>(
     key: string,
     compute: (context: WorkContext) => T | Promise<T>,

@@ -114,10 +114,18 @@ class CacheProvider extends LifeCycle {
     )
   }
 
+  /** @param {unknown} key */
+  async take(key) {
+    const name = args.key('key', key)
+    const found = settled(await this.#share.send((slot) => this.#cache.take(slot, name)))
+    this._count(found !== undefined)
+    return found ?? null
+  }
+
   /** @param {unknown} keys */
   async deleteMany(keys) {
     const names = args.list('keys', keys, args.key)
-    settled(await this.#share.send((slot) => this.#cache.deleteMany(slot, names)))
+    return settled(await this.#share.send((slot) => this.#cache.deleteMany(slot, names)))
   }
 
   /**

@@ -19,6 +19,7 @@ const METHODS = {
     getMany: 'cache.getMany',
     setMany: 'cache.setMany',
     deleteMany: 'cache.deleteMany',
+    take: 'cache.take',
     increment: 'cache.increment',
     compareAndSet: 'cache.compareAndSet',
     getOrSet: 'cache.getOrSet',

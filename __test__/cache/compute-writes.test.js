@@ -72,6 +72,7 @@ for (const own of [false, true]) {
     ['delete() and set()', (key, cache) => cache.delete(key).then(() => cache.set(key, 'written')), 'written'],
     ['delete()', (key, cache) => cache.delete(key), null],
     ['deleteMany()', (key, cache) => cache.deleteMany(['x', key]), null],
+    ['take()', (key, cache) => cache.take(key), null],
     ['setMany()', (key, cache) => cache.setMany([['x', 1], [key, 'written']]), 'written'], // biome-ignore format: one line
     ['increment()', (key, cache) => cache.increment(key, 7), 7],
     ['compareAndSet()', (key, cache) => cache.compareAndSet(key, undefined, 'written'), 'written'],

@@ -48,7 +48,8 @@ async function works(cache) {
     false,
   ])
   await cache.delete('k')
-  await cache.deleteMany(['k1', 'k2', 'absent1', 'absent2', 'n1', 'n2'])
+  assert.deepEqual(await cache.deleteMany(['k1', 'k2', 'absent1', 'absent2', 'n1']), Array(5).fill(true))
+  assert.deepEqual(await Promise.all([cache.take('n2'), cache.take('absent3')]), [1, null])
   assert.equal((await cache.keys()).length, 98)
   await cache.clear()
   assert.deepEqual(await cache.keys(), [])

@@ -153,6 +153,7 @@ const REFUSED = /** @type {Record<string, [method: string, argument: string, ref
     ['delete', 'key', NAMES],
     ['has', 'key', NAMES],
     ['getEntry', 'key', NAMES],
+    ['take', 'key', NAMES],
     ['touch', 'key', NAMES],
     ['touch', 'ttl', TTLS],
     ['keys', 'pattern', OPTIONAL_NAMES],

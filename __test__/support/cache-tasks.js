@@ -42,6 +42,20 @@ async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} 
   return (await Promise.all(tries)).flat()
 }
 
+/** Takes or deletes each key. Returns the keys of which it is told that an entry was there. */
+async function removeAll(/** @type {Input & { own: boolean, keys: string[], by: 'take' | 'deleteMany' }} */ input) {
+  const { keys, by, index } = input
+  const cache = cacheOf(input)
+  // Each process in another order.
+  const order = keys.map((_, n) => /** @type {string} */ (keys[(n * (2 * index + 1)) % keys.length]))
+  if (by === 'take') {
+    const values = await Promise.all(order.map((key) => cache.take(key)))
+    return values.filter((value) => value !== null)
+  }
+  const removed = await cache.deleteMany(order)
+  return order.filter((_, n) => removed[n])
+}
+
 /**
  * Records that work was begun, in a table that no lock and no cache of ours protects, and works for some time. Works
  * for ever if it is to be killed.
@@ -110,4 +124,4 @@ async function readThrough(input) {
   }
 }
 
-module.exports = { addByComparing, getOrSet, readThrough, increment, runOnce, setIfAbsent }
+module.exports = { addByComparing, getOrSet, readThrough, increment, removeAll, runOnce, setIfAbsent }

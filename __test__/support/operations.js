@@ -175,6 +175,7 @@ function ofCache(on) {
     operation(on, 'getMany', { ...YES, seed: set({ n: 1 }), args: keys }),
     operation(on, 'setMany', { seed: set(1), args: (key) => ({ entries: [[key, 2], [`${key}.2`, 3, TTL]], ttl: undefined }) }),
     operation(on, 'deleteMany', { seed: two, args: keys }),
+    operation(on, 'take', { seed: set({ n: 1 }), args: (key) => ({ key }) }),
     operation(on, 'increment', { seed: set(1), args: (key) => ({ key, by: 2, ttl: undefined }) }),
     operation(on, 'compareAndSet', { seed: set({ n: 1 }), args: (key) => ({ key, expected: { n: 1 }, value: { n: 2 }, ttl: undefined }) }),
     operation(on, 'compareAndSet', { as: 'of nothing', args: (key) => ({ key, expected: undefined, value: 1 }) }),

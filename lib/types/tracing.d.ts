@@ -37,6 +37,7 @@ export declare const operations: readonly [
   'cache.set',
   'cache.setMany',
   'cache.stats',
+  'cache.take',
   'cache.touch',
   'checkpoints.cleanup',
   'checkpoints.deleteAll',

@@ -34,6 +34,7 @@ operations! {
     CacheGetMany = "cache.getMany",
     CacheSetMany = "cache.setMany",
     CacheDeleteMany = "cache.deleteMany",
+    CacheTake = "cache.take",
     CacheIncrement = "cache.increment",
     CacheCompareAndSet = "cache.compareAndSet",
     CacheHas = "cache.has",

@@ -63,6 +63,12 @@ impl Output for Value {
     }
 }
 
+impl Output for Vec<bool> {
+    fn json(self) -> String {
+        list(self.into_iter().map(bool::json))
+    }
+}
+
 /// Each value in a list of its own, with 0 for a miss: a value may be anything else.
 impl Output for Vec<Option<Value>> {
     fn json(self) -> String {

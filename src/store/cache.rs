@@ -13,10 +13,11 @@ use super::entries::{self, Entry, Write, is_written};
 use super::join::Join;
 use super::keys::{Key, MARKER, Prefix};
 use super::place::{Place, TableRef, ttl_arg};
+use super::removal::{REMOVE, TAKE, taken, was_live};
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
+use crate::engine::{AccessMode, Answer, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
 
 static HAS: Template = one_or_many!(
     "SELECT key::text FROM {table} WHERE ",
@@ -209,8 +210,27 @@ impl Cache {
         self.each(entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
     }
 
-    pub fn delete_many(&self, keys: Vec<String>, reply: Reply<()>) {
-        self.each(keys, drop, reply, |key, reply| self.delete(key, reply));
+    /// Whether there was a live entry under each key; a repeated key deletes it once.
+    pub fn delete_many(&self, keys: Vec<String>, reply: Reply<Vec<bool>>) {
+        self.each(keys, |removed| removed, reply, |key, reply| self.remove(&REMOVE, key, was_live, reply));
+    }
+
+    /// The value of the entry, which is deleted; none for a miss.
+    pub fn take(&self, key: String, reply: Reply<Option<Value>>) {
+        self.remove(&TAKE, key, taken, reply);
+    }
+
+    /// A second run would find nothing, after the first has deleted the entry without an answer.
+    fn remove<T: Send + 'static>(
+        &self,
+        statement: &'static Template,
+        key: String,
+        read: fn(Found<'_>) -> Result<Answer<T>, Error>,
+        reply: Reply<T>,
+    ) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let call = KeyCall::new(&self.place, statement, "key", key, [], read);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// Makes one call for each item, all at one moment, so that they share statements and keep their places among

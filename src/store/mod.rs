@@ -35,6 +35,7 @@ mod locks;
 mod owner;
 mod place;
 mod relation;
+mod removal;
 mod schema;
 mod source;
 mod subscription;

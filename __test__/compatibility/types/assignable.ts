@@ -94,7 +94,8 @@ export async function whatTheMethodsGive() {
     60_000,
   )
   await cache.setMany(new Map([['a', 1]]))
-  await adapter.deleteMany(new Set(['a']))
+  const deleted = await adapter.deleteMany(new Set(['a']))
+  const taken = await cache.take<number[]>('key')
   const operations: goscope.CacheOperations[] = [adapter, cache]
   const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
     ttl: 1000,
@@ -131,6 +132,8 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
+    null as never as Expect<Equal<typeof deleted, boolean[]>>,
+    null as never as Expect<Equal<typeof taken, number[] | null>>,
     null as never as Expect<Equal<typeof entry, goscope.CacheEntry<{ name: string }> | null>>,
     null as never as Expect<Equal<typeof many, ({ name: string } | null)[]>>,
     null as never as Expect<Equal<typeof computed, { n: number; aborted: boolean }>>,
@@ -337,6 +340,8 @@ export function wrongUses() {
     adapter.increment('key', '1'),
     // @ts-expect-error a value is stored
     adapter.compareAndSet('key', undefined),
+    // @ts-expect-error a miss is null
+    adapter.take<string>('key').then((value: string) => value),
     // @ts-expect-error a miss is null
     adapter.getEntry<string>('key').then((entry) => entry.value),
     // @ts-expect-error a TTL is milliseconds

@@ -103,6 +103,13 @@ impl Cache {
         self.store.set_many(entries.collect(), self.calls.reply(slot, Operation::CacheSetMany));
     }
 
+    /// The value, or nothing.
+    #[napi(catch_unwind)]
+    pub fn take(&self, slot: u32, key: String) {
+        self.store.take(key, self.calls.reply(slot, Operation::CacheTake));
+    }
+
+    /// Whether there was a live entry, in the order of the keys.
     #[napi(catch_unwind)]
     pub fn delete_many(&self, slot: u32, keys: Vec<String>) {
         self.store.delete_many(keys, self.calls.reply(slot, Operation::CacheDeleteMany));

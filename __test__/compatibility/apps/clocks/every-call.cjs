@@ -85,7 +85,8 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   assert.equal(await adapter.increment('n', 2), 2)
   assert.equal(await adapter.compareAndSet('n', 2, 3), true)
   assert.equal(await adapter.getOrSet('computed', async () => 7), 7)
-  await adapter.deleteMany(['a'])
+  assert.equal(await adapter.take('computed'), 7)
+  assert.deepEqual(await adapter.deleteMany(['a', 'b']), [true, false])
   await adapter.delete('user')
   await adapter.clear()
 
