@@ -828,6 +828,23 @@ export interface CacheOperations {
    */
   increment(key: string, by?: number, ttl?: number): Promise<number>
   /**
+   * As {@link increment}, and returns the end of the entry with the sum: when a window of a rate limit ends. Calls on one key
+   * that wait for each other are added up in one statement, as those of {@link increment} are.
+   *
+   * @param by the number to add; finite, 1 by default
+   * @param ttl in ms, for an entry that starts with this call; an existing entry keeps its expiry
+   * @returns the sum, and `expiresAt` in ms since the epoch by the server's clock; absent if the entry does not expire
+   *
+   * Rejects as {@link increment} does.
+   *
+   * @example
+   * ```ts
+   * const { value, expiresAt } = await adapter.incrementEntry(`requests:${user}`, 1, 60_000)
+   * if (value > 100) response.setHeader('Retry-After', new Date(expiresAt ?? 0).toUTCString())
+   * ```
+   */
+  incrementEntry(key: string, by?: number, ttl?: number): Promise<CacheEntry<number>>
+  /**
    * Stores a value in the cache if the entry's present value is the expected one, in one atomic statement: of N concurrent calls that
    * expect the same, one succeeds. Values are compared as JSONB: `1` equals `1.0`, and the order of an object's keys
    * does not matter.
@@ -1303,6 +1320,7 @@ export declare class PostgresAdapter
     options?: GetOrSetOptions,
   ): Promise<Stored<T>>
   increment(key: string, by?: number, ttl?: number): Promise<number>
+  incrementEntry(key: string, by?: number, ttl?: number): Promise<CacheEntry<number>>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
   // Checkpoints, as documented at CheckpointProvider
@@ -1483,6 +1501,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
     options?: GetOrSetOptions,
   ): Promise<Stored<T>>
   increment(key: string, by?: number, ttl?: number): Promise<number>
+  incrementEntry(key: string, by?: number, ttl?: number): Promise<CacheEntry<number>>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
   /**

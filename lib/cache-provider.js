@@ -148,13 +148,22 @@ class CacheProvider extends LifeCycle {
    * @param {unknown} [ttl] where it starts
    */
   async increment(key, by, ttl) {
-    const name = args.key('key', key)
-    const added = args.json('by', args.number('by', by ?? 1, args.FINITE))
-    const length = args.entryTtl(ttl)
+    const { name, added, length } = addition(key, by, ttl)
     const sum = settled(await this.#share.send((slot) => this.#cache.increment(slot, name, added, length)))
-    if (sum !== undefined) return sum
-    const message = `The cache entry ${inspect(key)} holds no number to which ${added} can be added; set() replaces it`
-    throw coded(new TypeError(message), 'ERR_CACHE_NOT_A_NUMBER')
+    if (sum === undefined) throw notANumber(key, added)
+    return sum
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} [by]
+   * @param {unknown} [ttl] where it starts
+   */
+  async incrementEntry(key, by, ttl) {
+    const { name, added, length } = addition(key, by, ttl)
+    const entry = settled(await this.#share.send((slot) => this.#cache.incrementEntry(slot, name, added, length)))
+    if (entry === undefined) throw notANumber(key, added)
+    return entry
   }
 
   /**
@@ -214,6 +223,26 @@ class CacheProvider extends LifeCycle {
   _like(pattern) {
     return args.pattern('pattern', pattern)
   }
+}
+
+/**
+ * @param {unknown} key
+ * @param {unknown} by
+ * @param {unknown} ttl
+ */
+function addition(key, by, ttl) {
+  const name = args.key('key', key)
+  const added = args.json('by', args.number('by', by ?? 1, args.FINITE))
+  return { name, added, length: args.entryTtl(ttl) }
+}
+
+/**
+ * @param {unknown} key
+ * @param {string} added
+ */
+function notANumber(key, added) {
+  const message = `The cache entry ${inspect(key)} holds no number to which ${added} can be added; set() replaces it`
+  return coded(new TypeError(message), 'ERR_CACHE_NOT_A_NUMBER')
 }
 
 /** @type {Set<string>} */

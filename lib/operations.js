@@ -21,6 +21,7 @@ const METHODS = {
     deleteMany: 'cache.deleteMany',
     take: 'cache.take',
     increment: 'cache.increment',
+    incrementEntry: 'cache.incrementEntry',
     compareAndSet: 'cache.compareAndSet',
     getOrSet: 'cache.getOrSet',
     clear: 'cache.clear',

@@ -75,6 +75,7 @@ for (const own of [false, true]) {
     ['take()', (key, cache) => cache.take(key), null],
     ['setMany()', (key, cache) => cache.setMany([['x', 1], [key, 'written']]), 'written'], // biome-ignore format: one line
     ['increment()', (key, cache) => cache.increment(key, 7), 7],
+    ['incrementEntry()', (key, cache) => cache.incrementEntry(key, 7), 7],
     ['compareAndSet()', (key, cache) => cache.compareAndSet(key, undefined, 'written'), 'written'],
     ['touch() of no entry', (key, cache) => cache.touch(key, 60_000), 'computed'],
     ['clear()', (_, cache) => cache.clear(), null],
@@ -113,7 +114,7 @@ for (const own of [false, true]) {
     }
 
     // These expect an absent entry; a stale entry is live.
-    if (['increment()', 'compareAndSet()', 'touch() of no entry'].includes(name)) continue
+    if (['increment()', 'incrementEntry()', 'compareAndSet()', 'touch() of no entry'].includes(name)) continue
     test(`${of}: ${name} during the refresh of a stale entry is kept`, async () => {
       const [cache, other] = [await make(), await make()]
       const key = `${name} stale`

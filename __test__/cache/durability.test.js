@@ -167,6 +167,7 @@ test(
           ['late3', tries],
         ])
         await relaxed.increment('sum')
+        await relaxed.incrementEntry('sum')
         await relaxed.compareAndSet(`new${tries}`, undefined, 1)
         await relaxed.compareAndSet(`new${tries}`, 1, 2)
         await relaxed.touch('early', 600_000)

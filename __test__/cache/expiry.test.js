@@ -1,6 +1,6 @@
 // @ts-check
 // @configurations first
-// Entries with their expiry: getEntry and touch, the same in both caches.
+// Entries with their expiry: getEntry, touch and incrementEntry, the same in both caches.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -10,10 +10,11 @@ const { PostgresCacheAdapter } = require('goscope-postgres')
 const { LONG, cachesOn } = require('../support/caches.js')
 const { useDatabase } = require('../support/database.js')
 const { afterExpiry, afterWait, assertLease, endOf } = require('../support/leases.js')
+const { inProcesses } = require('../support/processes.js')
 
 const database = useDatabase()
 
-for (const { title, table, stored, make } of cachesOn(database)) {
+for (const { title, own, table, stored, make } of cachesOn(database)) {
   test(`${title}: getEntry returns a value with its end, and tells a stored null from a miss`, async () => {
     const db = await database
     const cache = await make()
@@ -115,6 +116,70 @@ for (const { title, table, stored, make } of cachesOn(database)) {
     const ending = await db.hold(end, [stored('ended')])
     assert.equal((await afterWait(db, ending, 'commit', () => cache.touch('ended', 10_000))).result, false)
     assert.equal(await cache.has('ended'), false)
+  })
+
+  test(`${title}: incrementEntry returns the sum with the end of the entry`, async () => {
+    const db = await database
+    const cache = await make()
+    const since = await db.clock()
+    for (const key of ['window', LONG.slice(2)]) {
+      const first = await cache.incrementEntry(key, 2, 60_000)
+      const { expiresAt = 0 } = first
+      assert.ok(expiresAt >= Math.floor(since) + 60_000 && expiresAt <= (await db.clock()) + 60_001)
+      assert.deepStrictEqual(first, { value: 2, expiresAt })
+      // An entry keeps its end.
+      assert.deepStrictEqual(await cache.incrementEntry(key, 0.5, 5_000), { value: 2.5, expiresAt })
+      assert.equal(await cache.increment(key, -1), 1.5)
+      assert.deepStrictEqual(await cache.getEntry(key), { value: 1.5, expiresAt })
+    }
+    assert.deepStrictEqual(await cache.incrementEntry('endless'), { value: 1 })
+    assert.deepStrictEqual(await cache.incrementEntry('endless', 1, 5_000), { value: 2 })
+    await cache.set('ended', 50, 0.001)
+    await sleep(2)
+    const anew = await cache.incrementEntry('ended', 3, 60_000)
+    assert.equal(anew.value, 3)
+    assert.deepStrictEqual(await cache.getEntry('ended'), anew)
+    await cache.set('text', 'x')
+    await assert.rejects(cache.incrementEntry('text'), { name: 'TypeError', code: 'ERR_CACHE_NOT_A_NUMBER' })
+    assert.equal(await cache.get('text'), 'x')
+  })
+
+  test(`${title}: calls to incrementEntry on one key add up in few statements, each with its own sum`, async () => {
+    const cache = await make()
+    for (const key of ['hot', LONG.slice(3)]) {
+      const { count } = cache.metrics().statements
+      const sums = await Promise.all(Array.from({ length: 400 }, () => cache.incrementEntry(key, 1, 60_000)))
+      assert.ok(cache.metrics().statements.count - count < 100)
+      const { expiresAt } = (await cache.getEntry(key)) ?? assert.fail(key)
+      assert.deepStrictEqual(
+        sums,
+        sums.map((_, n) => ({ value: n + 1, expiresAt })),
+      )
+    }
+  })
+
+  test(`${title}: concurrent calls of several processes get their own sums, and one end`, async () => {
+    const db = await database
+    const cache = await make()
+    const entries = (await inProcesses(4, 'incrementEntry', { url: db.url, own, key: 'together', each: 250 })).flat()
+    const { expiresAt } = (await cache.getEntry('together')) ?? assert.fail('it has not expired')
+    assert.deepStrictEqual(
+      entries.sort((a, b) => a.value - b.value),
+      entries.map((_, n) => ({ value: n + 1, expiresAt })),
+    )
+    assert.equal(entries.length, 1_000)
+  })
+
+  test(`${title}: after a wait for another insert, incrementEntry returns the end as it was set after the wait`, async () => {
+    const db = await database
+    const cache = await make()
+    const holder = await db.hold(`INSERT INTO ${table} (key, value) VALUES ($1, '1')`, [stored('waited')])
+    const call = () => cache.incrementEntry('waited', 2, 10_000)
+    const { since, result } = await afterWait(db, holder, 'rollback', call)
+    assert.equal(result.value, 2)
+    // The time that the statements let pass before they write a new expiry; and a fraction of a millisecond.
+    assert.ok((result.expiresAt ?? 0) >= since + 10_000 - 51)
+    assert.deepStrictEqual(await cache.getEntry('waited'), result)
   })
 }
 

@@ -18,6 +18,12 @@ async function increment(/** @type {Input & { own: boolean, key: string, each: n
   return await Promise.all(Array.from({ length: each }, () => cache.increment(key)))
 }
 
+/** As `increment`. Returns the entries. */
+async function incrementEntry(/** @type {Input & { own: boolean, key: string, each: number }} */ input) {
+  const cache = cacheOf(input)
+  return await Promise.all(Array.from({ length: input.each }, () => cache.incrementEntry(input.key, 1, 600_000)))
+}
+
 /** Adds 1 to each of some keys so many times, by reading and comparing. */
 async function addByComparing(/** @type {Input & { own: boolean, keys: string[], each: number }} */ input) {
   const cache = cacheOf(input)
@@ -124,4 +130,4 @@ async function readThrough(input) {
   }
 }
 
-module.exports = { addByComparing, getOrSet, readThrough, increment, removeAll, runOnce, setIfAbsent }
+module.exports = { addByComparing, getOrSet, readThrough, increment, incrementEntry, removeAll, runOnce, setIfAbsent }

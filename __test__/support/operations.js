@@ -177,6 +177,7 @@ function ofCache(on) {
     operation(on, 'deleteMany', { seed: two, args: keys }),
     operation(on, 'take', { seed: set({ n: 1 }), args: (key) => ({ key }) }),
     operation(on, 'increment', { seed: set(1), args: (key) => ({ key, by: 2, ttl: undefined }) }),
+    operation(on, 'incrementEntry', { seed: set(1), args: (key) => ({ key, by: 2, ttl: undefined }) }),
     operation(on, 'compareAndSet', { seed: set({ n: 1 }), args: (key) => ({ key, expected: { n: 1 }, value: { n: 2 }, ttl: undefined }) }),
     operation(on, 'compareAndSet', { as: 'of nothing', args: (key) => ({ key, expected: undefined, value: 1 }) }),
     operation(on, 'compareAndSet', { as: 'of another value', seed: set({ n: 3 }), args: (key) => ({ key, expected: { n: 1 }, value: { n: 2 } }) }),

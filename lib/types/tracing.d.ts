@@ -32,6 +32,7 @@ export declare const operations: readonly [
   'cache.getOrSet',
   'cache.has',
   'cache.increment',
+  'cache.incrementEntry',
   'cache.keys',
   'cache.prune',
   'cache.set',

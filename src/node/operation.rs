@@ -36,6 +36,7 @@ operations! {
     CacheDeleteMany = "cache.deleteMany",
     CacheTake = "cache.take",
     CacheIncrement = "cache.increment",
+    CacheIncrementEntry = "cache.incrementEntry",
     CacheCompareAndSet = "cache.compareAndSet",
     CacheHas = "cache.has",
     CacheGetEntry = "cache.getEntry",

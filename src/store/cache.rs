@@ -6,7 +6,7 @@ use super::call::{Found, KeyCall, PlainCall, any_row, nothing, one_row};
 use super::cells::Cells;
 use super::computing::{self, Observed, Seen, Version};
 use super::conditional::{REPLACE, SET_IF_ABSENT, TOUCH};
-use super::counter::Increment;
+use super::counter::{Increment, Sum};
 use super::definition::{Definition, Durability};
 use super::digested;
 use super::entries::{self, Entry, Write, is_written};
@@ -252,6 +252,15 @@ impl Cache {
 
     /// The sum; none if the entry holds no number to add to. `by` is a JSON number.
     pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<Value>>) {
+        self.add(key, by, ttl, reply);
+    }
+
+    /// As [`increment`](Self::increment), with the end of the entry.
+    pub fn increment_entry(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<Entry>>) {
+        self.add(key, by, ttl, reply);
+    }
+
+    fn add<S: Sum>(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<S>>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         self.place.submit(accesses, Increment::new(&self.place, key, by, ttl), Retry::Never, reply);
     }

@@ -95,6 +95,7 @@ export async function whatTheMethodsGive() {
   )
   await cache.setMany(new Map([['a', 1]]))
   const deleted = await adapter.deleteMany(new Set(['a']))
+  const counted = await cache.incrementEntry('n', 1, 60_000)
   const taken = await cache.take<number[]>('key')
   const operations: goscope.CacheOperations[] = [adapter, cache]
   const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
@@ -132,6 +133,7 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
+    null as never as Expect<Equal<typeof counted, goscope.CacheEntry<number>>>,
     null as never as Expect<Equal<typeof deleted, boolean[]>>,
     null as never as Expect<Equal<typeof taken, number[] | null>>,
     null as never as Expect<Equal<typeof entry, goscope.CacheEntry<{ name: string }> | null>>,

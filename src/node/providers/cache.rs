@@ -120,6 +120,12 @@ impl Cache {
         self.store.increment(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrement));
     }
 
+    /// `{ value, expiresAt? }`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn increment_entry(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
+        self.store.increment_entry(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrementEntry));
+    }
+
     #[napi(catch_unwind)]
     pub fn compare_and_set(
         &self,

@@ -83,6 +83,7 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   await adapter.setMany([['a', 1]])
   assert.deepEqual(await adapter.getMany(['a', 'b']), [1, null])
   assert.equal(await adapter.increment('n', 2), 2)
+  assert.deepEqual(await adapter.incrementEntry('n', 0), { value: 2 })
   assert.equal(await adapter.compareAndSet('n', 2, 3), true)
   assert.equal(await adapter.getOrSet('computed', async () => 7), 7)
   assert.equal(await adapter.take('computed'), 7)
