@@ -658,11 +658,50 @@ export interface GetOrSetOptions extends WorkLimit {
 }
 
 /**
- * The operations of both caches beyond go-go-scope's {@link CacheProvider}.
+ * Which keys {@link CacheOperations.keys} returns.
  *
  * @category Cache
  */
-export interface CacheOperations {
+export interface KeysOptions {
+  /** The text that the keys begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  prefix?: string | undefined
+  /** The most keys; an integer, 1 or more. Default: all. */
+  limit?: number | undefined
+  /** The last key of the page before: only keys that come after it. It need not exist any more. */
+  after?: string | undefined
+}
+
+/**
+ * Options of {@link CacheOperations.iterateKeys}.
+ *
+ * @category Cache
+ */
+export interface IterateKeysOptions {
+  /** The text that the keys begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  prefix?: string | undefined
+  /** How many keys are read at once; an integer, 1 or more. Default 1,000. */
+  pageSize?: number | undefined
+}
+
+/**
+ * Options of {@link CacheOperations.clear}.
+ *
+ * @category Cache
+ */
+export interface ClearOptions {
+  /**
+   * The text that the keys begin with: data and never a pattern, without lone surrogates. With `''`, every entry of this adapter;
+   * absent, as `clear()`.
+   */
+  prefix?: string | undefined
+}
+
+/**
+ * The operations of both caches: those of go-go-scope's {@link CacheProvider}, and further ones.
+ *
+ * @category Cache
+ */
+export interface CacheOperations extends CacheProvider {
   /**
    * Reads a cached value together with its expiry, or null if the key is missing or expired. So a stored null, which is
    * `{ value: null }`, differs from a miss. A {@link PostgresCacheAdapter} counts a hit or a miss.
@@ -677,6 +716,54 @@ export interface CacheOperations {
    * ```
    */
   getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  /**
+   * The cache's keys that begin with a prefix and have not expired, page by page.
+   *
+   * The order is that of the table's primary key, so that a page of a large cache takes a few milliseconds: the database's
+   * collation, in which capitals and punctuation may stand anywhere. Keys that are stored as digests, because they are longer
+   * than the index allows, come after all others, in an order of their own. A page reads the index from `after` until it is
+   * full: it has to pass over keys of other prefixes on the way, which takes time if the table has many.
+   *
+   * Keys that are added or deleted between two pages are seen or not; each other key is seen once.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is wrong or misspelt
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `limit` is no integer of 1 or more
+   * @example
+   * ```ts
+   * const first = await adapter.keys({ prefix: 'user:', limit: 100 })
+   * const second = await adapter.keys({ prefix: 'user:', limit: 100, after: first.at(-1) })
+   * ```
+   */
+  keys(options: KeysOptions): Promise<string[]>
+  /** As {@link CacheProvider.keys}. */
+  keys(pattern?: string): Promise<string[]>
+  /**
+   * All of the cache's keys that begin with a prefix, in the order of {@link keys}. One page of them is held in memory at a
+   * time, and the next one is read when that has been consumed. Metrics and traces count each page as `cache.keys`.
+   *
+   * @throws as {@link keys} does: at once for a bad option, and where a page is read for all else
+   * @example
+   * ```ts
+   * for await (const key of adapter.iterateKeys({ prefix: 'user:' })) console.log(key)
+   * ```
+   */
+  iterateKeys(options?: IterateKeysOptions): AsyncIterableIterator<string>
+  /**
+   * Removes the cache entries whose keys begin with a prefix. It deletes at most 5,000 in a statement, one after the other, each a
+   * transaction of its own, so that it holds no row for long. An entry that is added under the prefix meanwhile, by any
+   * process, may survive or not. If the call rejects, a part of the entries is gone.
+   *
+   * Unlike `clear()`, it leaves the entries of other `keyPrefix`es alone in any case.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is wrong or misspelt
+   * @example
+   * ```ts
+   * await adapter.clear({ prefix: 'user:' })
+   * ```
+   */
+  clear(options: ClearOptions): Promise<void>
+  /** As {@link CacheProvider.clear}. */
+  clear(): Promise<void>
   /**
    * Sets the expiry of a cache entry, in one atomic statement, and leaves its value alone. An entry that has expired by the
    * server's clock when the statement has got its row stays expired.
@@ -1016,7 +1103,7 @@ export interface AdapterCircuits
  *
  * @category Cache
  */
-export interface AdapterCache extends CacheProvider, CacheOperations {}
+export interface AdapterCache extends CacheOperations {}
 
 /**
  * {@link PostgresAdapter.checkpoints}: the adapter's methods for checkpoints.
@@ -1290,6 +1377,7 @@ export declare class PostgresAdapter
    * @category Cache
    */
   clear(): Promise<void>
+  clear(options: ClearOptions): Promise<void>
   /**
    * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes. Without a
    * `keyPrefix`, those that were stored without one.
@@ -1302,9 +1390,11 @@ export declare class PostgresAdapter
    * ```
    */
   keys(pattern?: string): Promise<string[]>
+  keys(options: KeysOptions): Promise<string[]>
 
   // The cache's other operations, as documented at CacheOperations
 
+  iterateKeys(options?: IterateKeysOptions): AsyncIterableIterator<string>
   getEntry<T>(key: string): Promise<CacheEntry<T> | null>
   touch(key: string, ttl?: number): Promise<boolean>
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
@@ -1386,7 +1476,6 @@ export declare class PostgresAdapter
  */
 export interface PostgresAdapterWithin
   extends Omit<CircuitBreakerStateProvider, 'subscribe' | 'setState' | 'recordFailure'>,
-    CacheProvider,
     Omit<CacheOperations, 'getOrSet'>,
     CheckpointProvider,
     Pick<PostgresAdapter, 'setState' | 'recordFailure' | 'tryProbe' | 'metrics'> {
@@ -1476,6 +1565,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    * @category Cache
    */
   clear(): Promise<void>
+  clear(options: ClearOptions): Promise<void>
   /**
    * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes.
    *
@@ -1483,9 +1573,11 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    * @param pattern `*` is any text, every other character means itself. Absent or empty: all keys
    */
   keys(pattern?: string): Promise<string[]>
+  keys(options: KeysOptions): Promise<string[]>
 
   // As documented at CacheOperations
 
+  iterateKeys(options?: IterateKeysOptions): AsyncIterableIterator<string>
   getEntry<T>(key: string): Promise<CacheEntry<T> | null>
   touch(key: string, ttl?: number): Promise<boolean>
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
@@ -1540,8 +1632,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
  * @category Transactions
  */
 export interface PostgresCacheAdapterWithin
-  extends CacheProvider,
-    Omit<CacheOperations, 'getOrSet'>,
+  extends Omit<CacheOperations, 'getOrSet'>,
     Pick<PostgresCacheAdapter, 'stats' | 'prune' | 'metrics'> {}
 
 /**

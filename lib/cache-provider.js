@@ -5,8 +5,11 @@ const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { ComputedEntries } = require('./computed-entries.js')
-const { LifeCycle } = require('./life-cycle.js')
 const { coded } = require('./errors.js')
+const { itself } = require('./itself.js')
+const { clearPages, isOptions, iterate, iterationOptions, pageOptions, prefixOf } = require('./key-pages.js')
+const { LifeCycle } = require('./life-cycle.js')
+const { optionsOf } = require('./options.js')
 const { SingleFlight } = require('./single-flight.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
@@ -204,14 +207,29 @@ class CacheProvider extends LifeCycle {
     return settled(await this.#share.send((slot) => this.#cache.has(slot, name)))
   }
 
-  async clear() {
-    settled(await this.#share.send((slot) => this.#cache.clear(slot)))
+  /** @param {unknown} [options] which entries; without a prefix, every entry */
+  async clear(options) {
+    const { prefix } = optionsOf(options, 'clear')
+    if (prefix != null) await clearPages(this.#share, this.#cache, prefixOf(prefix))
+    else settled(await this.#share.send((slot) => this.#cache.clear(slot)))
   }
 
-  /** @param {unknown} [pattern] which keys; absent or empty, every key */
+  /** @param {unknown} [pattern] which keys, or options; absent or empty, every key */
   async keys(pattern) {
+    if (isOptions(pattern)) {
+      const { prefix, limit, after } = pageOptions(pattern)
+      const start = (/** @type {number} */ slot) => this.#cache.keysPage(slot, prefix, limit, after)
+      return settled(await this.#share.send(start)).keys
+    }
     const like = pattern == null || pattern === '' ? null : this._like(pattern)
     return settled(await this.#share.send((slot) => this.#cache.keys(slot, like)))
+  }
+
+  /** @param {unknown} [options] */
+  iterateKeys(options) {
+    const { prefix, pageSize } = iterationOptions(options)
+    const self = itself(this)
+    return iterate(self.#share, self.#cache, { prefix, pageSize })
   }
 
   /**

@@ -72,7 +72,7 @@ const named = [...Object.values(METHODS), HANDLE, WITHIN].flatMap((methods) => O
 const operations = Object.freeze([...new Set(named)].sort())
 
 /** Those whose first argument is no key. */
-const KEYLESS = new Set(['cache.keys'])
+const KEYLESS = new Set(['cache.keys', 'cache.clear'])
 
 /**
  * The subject of a call: a key, an id or a task's id.

@@ -79,6 +79,7 @@ for (const own of [false, true]) {
     ['compareAndSet()', (key, cache) => cache.compareAndSet(key, undefined, 'written'), 'written'],
     ['touch() of no entry', (key, cache) => cache.touch(key, 60_000), 'computed'],
     ['clear()', (_, cache) => cache.clear(), null],
+    ['clear() by prefix', (key, cache) => cache.clear({ prefix: key.slice(0, 3) }), null],
     ['a set() that expires', (key, cache) => cache.set(key, 'written', 1).then(() => sleep(50)), null],
     ['the pg-based set()', async (key) => (await pgBased()).set(key, 'written'), 'written'],
     ['the pg-based delete()', async (key) => (await pgBased()).delete(key), null],

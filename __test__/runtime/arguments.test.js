@@ -8,6 +8,7 @@ const { test } = require('node:test')
 const { types } = require('node:util')
 const { Pool } = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { isOptions } = require('../../lib/key-pages.js')
 const { useDatabase } = require('../support/database.js')
 const { EXAMPLES, argumentsOf, callWith } = require('../support/example-arguments.js')
 const { adaptersOn } = require('../support/operations.js')
@@ -156,7 +157,9 @@ const REFUSED = /** @type {Record<string, [method: string, argument: string, ref
     ['take', 'key', NAMES],
     ['touch', 'key', NAMES],
     ['touch', 'ttl', TTLS],
-    ['keys', 'pattern', OPTIONAL_NAMES],
+    ['keys', 'pattern', OPTIONAL_NAMES.filter((bad) => !isOptions(bad))],
+    ['clear', 'options', OPTIONS],
+    ['clear', 'options.prefix', OPTIONAL_NAMES],
     ['getMany', 'keys', LISTS],
     ['getMany', 'keys[1]', NAMES],
     ['setMany', 'entries', LISTS],

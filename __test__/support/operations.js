@@ -183,8 +183,10 @@ function ofCache(on) {
     operation(on, 'compareAndSet', { as: 'of another value', seed: set({ n: 3 }), args: (key) => ({ key, expected: { n: 1 }, value: { n: 2 } }) }),
     operation(on, 'getOrSet', { ...YES, seed: set({ n: 1 }), args: (key) => ({ key, compute: work, options }) }),
     operation(on, 'getOrSet', { as: 'with staleTtl', ...YES, seed: set({ n: 1 }), args: (key) => ({ key, compute: work, options: { staleTtl: TTL } }) }),
-    operation(on, 'clear', { seed: values, isOfAll: true }),
+    operation(on, 'clear', { seed: values, isOfAll: true, args: () => ({ options: { prefix: undefined } }) }),
+    operation(on, 'clear', { as: 'by prefix', seed: values, isOfAll: true, args: () => ({ options: { prefix: 'v' } }) }),
     operation(on, 'keys', { ...YES, seed: values, isOfAll: true, args: () => ({ pattern: undefined }), shown: (keys) => keys.sort() }),
+    operation(on, 'keys', { as: 'by prefix', ...YES, seed: values, isOfAll: true, args: () => ({ options: { prefix: 'v', limit: 1, after: 'v1' } }) }),
   ]
 }
 

@@ -92,7 +92,7 @@ static ADAPTER_TABLE: Definition =
 static OWN_TABLE: Definition = Definition { documented: "cache", additions: &[], touched: "accessed_at" };
 
 pub struct Cache {
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
     /// Whether `clear` takes everything in the table, other prefixes' entries included.
     clears_all: bool,
 }

@@ -55,11 +55,27 @@ pub(super) struct PageStatements {
 macro_rules! plain_keys {
     ($select:literal, $key:literal, $also:expr) => {
         concat!(
-            "(", $select, " ", $key, " AS key, false AS is_digest, NULL::text AS name, NULL::text AS literal
+            "(",
+            $select,
+            " ",
+            $key,
+            " AS key, false AS is_digest, NULL::text AS name, NULL::text AS literal
       FROM {table}
-     WHERE starts_with(", $key, ", $6) AND NOT starts_with(", $key, ", $1)
-       AND ", $key, " >= coalesce($7, '') AND ", $key, " IS DISTINCT FROM $7", $also, "
-     ORDER BY ", $key, " LIMIT $4)"
+     WHERE starts_with(",
+            $key,
+            ", $6) AND NOT starts_with(",
+            $key,
+            ", $1)
+       AND ",
+            $key,
+            " >= coalesce($7, '') AND ",
+            $key,
+            " IS DISTINCT FROM $7",
+            $also,
+            "
+     ORDER BY ",
+            $key,
+            " LIMIT $4)"
         )
     };
 }
@@ -70,12 +86,40 @@ pub(super) use plain_keys;
 macro_rules! digested_keys {
     ($select:literal, $key:literal, $name:literal, $literal:literal, $also:expr, $or:literal) => {
         concat!(
-            "(", $select, " ", $key, " AS key, true AS is_digest, ", $name, " AS name, ", $literal, " AS literal
+            "(",
+            $select,
+            " ",
+            $key,
+            " AS key, true AS is_digest, ",
+            $name,
+            " AS name, ",
+            $literal,
+            " AS literal
       FROM {table}
-     WHERE starts_with(", $key, ", $1) AND ", $key, " >= coalesce($5, '') AND ", $key, " IS DISTINCT FROM $5", $also, "
-       AND (CASE WHEN ", $literal, " IS NOT NULL THEN starts_with(", $literal, ", $3)
-                 ELSE starts_with(coalesce(", $name, ", substr(", $key, ", length($1) - 1)), $2) END", $or, ")
-     ORDER BY ", $key, " LIMIT $4)"
+     WHERE starts_with(",
+            $key,
+            ", $1) AND ",
+            $key,
+            " >= coalesce($5, '') AND ",
+            $key,
+            " IS DISTINCT FROM $5",
+            $also,
+            "
+       AND (CASE WHEN ",
+            $literal,
+            " IS NOT NULL THEN starts_with(",
+            $literal,
+            ", $3)
+                 ELSE starts_with(coalesce(",
+            $name,
+            ", substr(",
+            $key,
+            ", length($1) - 1)), $2) END",
+            $or,
+            ")
+     ORDER BY ",
+            $key,
+            " LIMIT $4)"
         )
     };
 }
@@ -118,9 +162,7 @@ impl<T: Send + 'static> Call for PageCall<T> {
         let PageRequest { prefix: wanted, limit, after } = &self.request;
         let after = match after {
             None => None,
-            Some(After::Stored(stored)) => {
-                Some((stored.clone(), stored.starts_with(&self.before_digests)))
-            }
+            Some(After::Stored(stored)) => Some((stored.clone(), stored.starts_with(&self.before_digests))),
             Some(After::Key(key)) => {
                 let stored = prefix.stored(key, max_chars);
                 Some((stored.text, stored.is_digest))

@@ -96,6 +96,9 @@ export async function whatTheMethodsGive() {
   await cache.setMany(new Map([['a', 1]]))
   const deleted = await adapter.deleteMany(new Set(['a']))
   const counted = await cache.incrementEntry('n', 1, 60_000)
+  const paged = [await adapter.keys({ prefix: 'a', limit: 1, after: 'b' }), await cache.keys({})]
+  const iterated: AsyncIterableIterator<string> = adapter.cache.iterateKeys({ prefix: 'a', pageSize: 10 })
+  await cache.clear({ prefix: 'a' })
   const taken = await cache.take<number[]>('key')
   const operations: goscope.CacheOperations[] = [adapter, cache]
   const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
@@ -134,6 +137,8 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
     null as never as Expect<Equal<typeof counted, goscope.CacheEntry<number>>>,
+    null as never as Expect<Equal<typeof paged, string[][]>>,
+    iterated,
     null as never as Expect<Equal<typeof deleted, boolean[]>>,
     null as never as Expect<Equal<typeof taken, number[] | null>>,
     null as never as Expect<Equal<typeof entry, goscope.CacheEntry<{ name: string }> | null>>,
@@ -342,6 +347,10 @@ export function wrongUses() {
     adapter.increment('key', '1'),
     // @ts-expect-error a value is stored
     adapter.compareAndSet('key', undefined),
+    // @ts-expect-error a limit is a number
+    adapter.keys({ limit: '1' }),
+    // @ts-expect-error keys are text
+    adapter.clear({ prefix: 1 }),
     // @ts-expect-error a miss is null
     adapter.take<string>('key').then((value: string) => value),
     // @ts-expect-error a miss is null

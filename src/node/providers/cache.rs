@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
+use super::page::page_request;
 use crate::node::calls::Calls;
 use crate::node::client::Client;
 use crate::node::operation::Operation;
@@ -174,6 +175,27 @@ impl Cache {
     #[napi(catch_unwind)]
     pub fn keys(&self, slot: u32, pattern: Option<String>) {
         self.store.keys(pattern, self.calls.reply(slot, Operation::CacheKeys));
+    }
+
+    /// `{ keys, end? }`. A page begins after a key, or after the end of the page before.
+    #[napi(catch_unwind)]
+    pub fn keys_page(
+        &self,
+        slot: u32,
+        prefix: String,
+        limit: Option<i64>,
+        after: Option<String>,
+        end: Option<String>,
+    ) {
+        let request = page_request(prefix, limit, after, end);
+        self.store.keys_page(request, self.calls.reply(slot, Operation::CacheKeys));
+    }
+
+    /// The end of the page that was deleted, or nothing if it was the last.
+    #[napi(catch_unwind)]
+    pub fn clear_page(&self, slot: u32, prefix: String, limit: i64, end: Option<String>) {
+        let request = page_request(prefix, Some(limit), None, end);
+        self.store.clear_page(request, self.calls.reply(slot, Operation::CacheClear));
     }
 
     #[napi(catch_unwind)]

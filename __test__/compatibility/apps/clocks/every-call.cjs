@@ -80,6 +80,8 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   assert.deepEqual((await adapter.getEntry('user')).value, { name: 'Ada' })
   assert.equal(await adapter.touch('user'), true)
   assert.deepEqual(await adapter.keys('us%'), ['user'])
+  assert.deepEqual(await adapter.keys({ prefix: 'us', limit: 1 }), ['user'])
+  for await (const key of adapter.iterateKeys({ prefix: 'us' })) assert.equal(key, 'user')
   await adapter.setMany([['a', 1]])
   assert.deepEqual(await adapter.getMany(['a', 'b']), [1, null])
   assert.equal(await adapter.increment('n', 2), 2)
@@ -89,6 +91,7 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   assert.equal(await adapter.take('computed'), 7)
   assert.deepEqual(await adapter.deleteMany(['a', 'b']), [true, false])
   await adapter.delete('user')
+  await adapter.clear({ prefix: 'us' })
   await adapter.clear()
 
   await adapter.save({ id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 50, data: null })
