@@ -626,6 +626,17 @@ export interface WorkLimit {
 }
 
 /**
+ * A cached value, and when it expires.
+ *
+ * @category Cache
+ */
+export interface CacheEntry<T> {
+  value: T
+  /** In ms since the epoch by the server's clock; absent if the entry does not expire. */
+  expiresAt?: number
+}
+
+/**
  * Options of {@link CacheOperations.getOrSet}.
  *
  * @category Cache
@@ -647,11 +658,128 @@ export interface GetOrSetOptions extends WorkLimit {
 }
 
 /**
- * The operations of both caches beyond go-go-scope's {@link CacheProvider}.
+ * Which keys {@link CacheOperations.keys} returns.
  *
  * @category Cache
  */
-export interface CacheOperations {
+export interface KeysOptions {
+  /** The text that the keys begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  prefix?: string | undefined
+  /** The most keys; an integer, 1 or more. Default: all. */
+  limit?: number | undefined
+  /** The last key of the page before: only keys that come after it. It need not exist any more. */
+  after?: string | undefined
+}
+
+/**
+ * Options of {@link CacheOperations.iterateKeys}.
+ *
+ * @category Cache
+ */
+export interface IterateKeysOptions {
+  /** The text that the keys begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  prefix?: string | undefined
+  /** How many keys are read at once; an integer, 1 or more. Default 1,000. */
+  pageSize?: number | undefined
+}
+
+/**
+ * Options of {@link CacheOperations.clear}.
+ *
+ * @category Cache
+ */
+export interface ClearOptions {
+  /**
+   * The text that the keys begin with: data and never a pattern, without lone surrogates. With `''`, every entry of this adapter;
+   * absent, as `clear()`.
+   */
+  prefix?: string | undefined
+}
+
+/**
+ * The operations of both caches: those of go-go-scope's {@link CacheProvider}, and further ones.
+ *
+ * @category Cache
+ */
+export interface CacheOperations extends CacheProvider {
+  /**
+   * Reads a cached value together with its expiry, or null if the key is missing or expired. So a stored null, which is
+   * `{ value: null }`, differs from a miss. A {@link PostgresCacheAdapter} counts a hit or a miss.
+   *
+   * The type argument is not checked against the value.
+   *
+   * @returns `expiresAt` in ms since the epoch by the server's clock; absent if the entry does not expire
+   * @example
+   * ```ts
+   * const entry = await adapter.getEntry<{ name: string }>('user:1')
+   * if (entry) console.log(entry.value.name, 'until', entry.expiresAt)
+   * ```
+   */
+  getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  /**
+   * The cache's keys that begin with a prefix and have not expired, page by page.
+   *
+   * The order is that of the table's primary key, so that a page of a large cache takes a few milliseconds: the database's
+   * collation, in which capitals and punctuation may stand anywhere. Keys that are stored as digests, because they are longer
+   * than the index allows, come after all others, in an order of their own. A page reads the index from `after` until it is
+   * full: it has to pass over keys of other prefixes on the way, which takes time if the table has many.
+   *
+   * Keys that are added or deleted between two pages are seen or not; each other key is seen once.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is wrong or misspelt
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `limit` is no integer of 1 or more
+   * @example
+   * ```ts
+   * const first = await adapter.keys({ prefix: 'user:', limit: 100 })
+   * const second = await adapter.keys({ prefix: 'user:', limit: 100, after: first.at(-1) })
+   * ```
+   */
+  keys(options: KeysOptions): Promise<string[]>
+  /** As {@link CacheProvider.keys}. */
+  keys(pattern?: string): Promise<string[]>
+  /**
+   * All of the cache's keys that begin with a prefix, in the order of {@link keys}. One page of them is held in memory at a
+   * time, and the next one is read when that has been consumed. Metrics and traces count each page as `cache.keys`.
+   *
+   * @throws as {@link keys} does: at once for a bad option, and where a page is read for all else
+   * @example
+   * ```ts
+   * for await (const key of adapter.iterateKeys({ prefix: 'user:' })) console.log(key)
+   * ```
+   */
+  iterateKeys(options?: IterateKeysOptions): AsyncIterableIterator<string>
+  /**
+   * Removes the cache entries whose keys begin with a prefix. It deletes at most 5,000 in a statement, one after the other, each a
+   * transaction of its own, so that it holds no row for long. An entry that is added under the prefix meanwhile, by any
+   * process, may survive or not. If the call rejects, a part of the entries is gone.
+   *
+   * Unlike `clear()`, it leaves the entries of other `keyPrefix`es alone in any case.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is wrong or misspelt
+   * @example
+   * ```ts
+   * await adapter.clear({ prefix: 'user:' })
+   * ```
+   */
+  clear(options: ClearOptions): Promise<void>
+  /** As {@link CacheProvider.clear}. */
+  clear(): Promise<void>
+  /**
+   * Sets the expiry of a cache entry, in one atomic statement, and leaves its value alone. An entry that has expired by the
+   * server's clock when the statement has got its row stays expired.
+   *
+   * If the connection is lost during the call, the call rejects, and it is unknown whether the expiry was set.
+   *
+   * @param ttl in ms from now; absent, 0 or `Infinity`: the entry does not expire any more
+   * @returns whether there was an entry; if not, nothing was changed
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `ttl` is no number
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `ttl` is negative or NaN
+   * @example
+   * ```ts
+   * const isLoggedIn = await adapter.touch(`session:${id}`, 30 * 60_000) // half an hour from the last request
+   * ```
+   */
+  touch(key: string, ttl?: number): Promise<boolean>
   /**
    * Reads the cached values of many keys in their order, null for each that is missing or expired. They are read in few
    * statements, of up to 256 keys each, side by side; so they are no snapshot. A {@link PostgresCacheAdapter} counts
@@ -688,16 +816,36 @@ export interface CacheOperations {
     ttl?: number,
   ): Promise<void>
   /**
-   * Removes the cache entries under these keys, if there are any.
+   * Removes the cache entries under these keys, and reports for each whether there was one. Each is removed in an atomic step:
+   * of N concurrent callers of any processes, one gets true. They are not one transaction.
    *
-   * @param keys any iterable object
+   * If the connection is lost during the call, the call rejects, and it is unknown which entries were removed.
+   *
+   * @param keys any iterable object; a key may occur more than once
+   * @returns in the order of the keys, whether an entry that had not expired was removed; of a repeated key, for the first
    * @throws TypeError `ERR_INVALID_ARG_TYPE` if `keys` is no iterable object, or one of them no string
    * @example
    * ```ts
-   * await adapter.deleteMany(['user:1', 'user:2'])
+   * const [wasAda, wasBob] = await adapter.deleteMany(['user:1', 'user:2'])
    * ```
    */
-  deleteMany(keys: Iterable<string>): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<boolean[]>
+  /**
+   * Removes a cache entry and returns its value, in one atomic statement: of N concurrent callers of any processes, exactly
+   * one gets the value, and the others get null. Null also if the key is missing or expired. A stored null looks the same;
+   * {@link deleteMany} distinguishes them. A {@link PostgresCacheAdapter} counts a hit or a miss.
+   *
+   * If the connection is lost during the call, the call rejects and is not sent again: the entry may be gone, and its value
+   * with it.
+   *
+   * The type argument is not checked against the value.
+   *
+   * @example
+   * ```ts
+   * const login = await adapter.take<{ user: string }>(`login-token:${token}`) // valid once
+   * ```
+   */
+  take<T>(key: string): Promise<T | null>
   /**
    * The cached value under a key. If there is none, the result of `compute`, which is then stored.
    *
@@ -766,6 +914,23 @@ export interface CacheOperations {
    * ```
    */
   increment(key: string, by?: number, ttl?: number): Promise<number>
+  /**
+   * As {@link increment}, and returns the end of the entry with the sum: when a window of a rate limit ends. Calls on one key
+   * that wait for each other are added up in one statement, as those of {@link increment} are.
+   *
+   * @param by the number to add; finite, 1 by default
+   * @param ttl in ms, for an entry that starts with this call; an existing entry keeps its expiry
+   * @returns the sum, and `expiresAt` in ms since the epoch by the server's clock; absent if the entry does not expire
+   *
+   * Rejects as {@link increment} does.
+   *
+   * @example
+   * ```ts
+   * const { value, expiresAt } = await adapter.incrementEntry(`requests:${user}`, 1, 60_000)
+   * if (value > 100) response.setHeader('Retry-After', new Date(expiresAt ?? 0).toUTCString())
+   * ```
+   */
+  incrementEntry(key: string, by?: number, ttl?: number): Promise<CacheEntry<number>>
   /**
    * Stores a value in the cache if the entry's present value is the expected one, in one atomic statement: of N concurrent calls that
    * expect the same, one succeeds. Values are compared as JSONB: `1` equals `1.0`, and the order of an object's keys
@@ -938,7 +1103,7 @@ export interface AdapterCircuits
  *
  * @category Cache
  */
-export interface AdapterCache extends CacheProvider, CacheOperations {}
+export interface AdapterCache extends CacheOperations {}
 
 /**
  * {@link PostgresAdapter.checkpoints}: the adapter's methods for checkpoints.
@@ -1212,6 +1377,7 @@ export declare class PostgresAdapter
    * @category Cache
    */
   clear(): Promise<void>
+  clear(options: ClearOptions): Promise<void>
   /**
    * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes. Without a
    * `keyPrefix`, those that were stored without one.
@@ -1224,21 +1390,27 @@ export declare class PostgresAdapter
    * ```
    */
   keys(pattern?: string): Promise<string[]>
+  keys(options: KeysOptions): Promise<string[]>
 
   // The cache's other operations, as documented at CacheOperations
 
+  iterateKeys(options?: IterateKeysOptions): AsyncIterableIterator<string>
+  getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  touch(key: string, ttl?: number): Promise<boolean>
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   setMany(
     entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
     ttl?: number,
   ): Promise<void>
-  deleteMany(keys: Iterable<string>): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<boolean[]>
+  take<T>(key: string): Promise<T | null>
   getOrSet<T>(
     key: string,
     compute: (context: WorkContext) => T | Promise<T>,
     options?: GetOrSetOptions,
   ): Promise<Stored<T>>
   increment(key: string, by?: number, ttl?: number): Promise<number>
+  incrementEntry(key: string, by?: number, ttl?: number): Promise<CacheEntry<number>>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
   // Checkpoints, as documented at CheckpointProvider
@@ -1304,7 +1476,6 @@ export declare class PostgresAdapter
  */
 export interface PostgresAdapterWithin
   extends Omit<CircuitBreakerStateProvider, 'subscribe' | 'setState' | 'recordFailure'>,
-    CacheProvider,
     Omit<CacheOperations, 'getOrSet'>,
     CheckpointProvider,
     Pick<PostgresAdapter, 'setState' | 'recordFailure' | 'tryProbe' | 'metrics'> {
@@ -1394,6 +1565,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    * @category Cache
    */
   clear(): Promise<void>
+  clear(options: ClearOptions): Promise<void>
   /**
    * The cache's keys that have not expired, as they were given to {@link set}, in the order of their bytes.
    *
@@ -1401,21 +1573,27 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
    * @param pattern `*` is any text, every other character means itself. Absent or empty: all keys
    */
   keys(pattern?: string): Promise<string[]>
+  keys(options: KeysOptions): Promise<string[]>
 
   // As documented at CacheOperations
 
+  iterateKeys(options?: IterateKeysOptions): AsyncIterableIterator<string>
+  getEntry<T>(key: string): Promise<CacheEntry<T> | null>
+  touch(key: string, ttl?: number): Promise<boolean>
   getMany<T>(keys: Iterable<string>): Promise<(T | null)[]>
   setMany(
     entries: Iterable<readonly [key: string, value: unknown, ttl?: number | undefined]>,
     ttl?: number,
   ): Promise<void>
-  deleteMany(keys: Iterable<string>): Promise<void>
+  deleteMany(keys: Iterable<string>): Promise<boolean[]>
+  take<T>(key: string): Promise<T | null>
   getOrSet<T>(
     key: string,
     compute: (context: WorkContext) => T | Promise<T>,
     options?: GetOrSetOptions,
   ): Promise<Stored<T>>
   increment(key: string, by?: number, ttl?: number): Promise<number>
+  incrementEntry(key: string, by?: number, ttl?: number): Promise<CacheEntry<number>>
   compareAndSet(key: string, expected: unknown, value: unknown, ttl?: number): Promise<boolean>
 
   /**
@@ -1454,8 +1632,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
  * @category Transactions
  */
 export interface PostgresCacheAdapterWithin
-  extends CacheProvider,
-    Omit<CacheOperations, 'getOrSet'>,
+  extends Omit<CacheOperations, 'getOrSet'>,
     Pick<PostgresCacheAdapter, 'stats' | 'prune' | 'metrics'> {}
 
 /**

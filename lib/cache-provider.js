@@ -5,8 +5,11 @@ const { inspect } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { ComputedEntries } = require('./computed-entries.js')
-const { LifeCycle } = require('./life-cycle.js')
 const { coded } = require('./errors.js')
+const { itself } = require('./itself.js')
+const { clearPages, isOptions, iterate, iterationOptions, pageOptions, prefixOf } = require('./key-pages.js')
+const { LifeCycle } = require('./life-cycle.js')
+const { optionsOf } = require('./options.js')
 const { SingleFlight } = require('./single-flight.js')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
@@ -114,10 +117,18 @@ class CacheProvider extends LifeCycle {
     )
   }
 
+  /** @param {unknown} key */
+  async take(key) {
+    const name = args.key('key', key)
+    const found = settled(await this.#share.send((slot) => this.#cache.take(slot, name)))
+    this._count(found !== undefined)
+    return found ?? null
+  }
+
   /** @param {unknown} keys */
   async deleteMany(keys) {
     const names = args.list('keys', keys, args.key)
-    settled(await this.#share.send((slot) => this.#cache.deleteMany(slot, names)))
+    return settled(await this.#share.send((slot) => this.#cache.deleteMany(slot, names)))
   }
 
   /**
@@ -140,13 +151,22 @@ class CacheProvider extends LifeCycle {
    * @param {unknown} [ttl] where it starts
    */
   async increment(key, by, ttl) {
-    const name = args.key('key', key)
-    const added = args.json('by', args.number('by', by ?? 1, args.FINITE))
-    const length = args.entryTtl(ttl)
+    const { name, added, length } = addition(key, by, ttl)
     const sum = settled(await this.#share.send((slot) => this.#cache.increment(slot, name, added, length)))
-    if (sum !== undefined) return sum
-    const message = `The cache entry ${inspect(key)} holds no number to which ${added} can be added; set() replaces it`
-    throw coded(new TypeError(message), 'ERR_CACHE_NOT_A_NUMBER')
+    if (sum === undefined) throw notANumber(key, added)
+    return sum
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} [by]
+   * @param {unknown} [ttl] where it starts
+   */
+  async incrementEntry(key, by, ttl) {
+    const { name, added, length } = addition(key, by, ttl)
+    const entry = settled(await this.#share.send((slot) => this.#cache.incrementEntry(slot, name, added, length)))
+    if (entry === undefined) throw notANumber(key, added)
+    return entry
   }
 
   /**
@@ -164,19 +184,52 @@ class CacheProvider extends LifeCycle {
   }
 
   /** @param {unknown} key */
+  async getEntry(key) {
+    const name = args.key('key', key)
+    const found = settled(await this.#share.send((slot) => this.#cache.getEntry(slot, name)))
+    this._count(found !== undefined)
+    return found ?? null
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} [ttl]
+   */
+  async touch(key, ttl) {
+    const name = args.key('key', key)
+    const length = args.entryTtl(ttl)
+    return settled(await this.#share.send((slot) => this.#cache.touch(slot, name, length)))
+  }
+
+  /** @param {unknown} key */
   async has(key) {
     const name = args.key('key', key)
     return settled(await this.#share.send((slot) => this.#cache.has(slot, name)))
   }
 
-  async clear() {
-    settled(await this.#share.send((slot) => this.#cache.clear(slot)))
+  /** @param {unknown} [options] which entries; without a prefix, every entry */
+  async clear(options) {
+    const { prefix } = optionsOf(options, 'clear')
+    if (prefix != null) await clearPages(this.#share, this.#cache, prefixOf(prefix))
+    else settled(await this.#share.send((slot) => this.#cache.clear(slot)))
   }
 
-  /** @param {unknown} [pattern] which keys; absent or empty, every key */
+  /** @param {unknown} [pattern] which keys, or options; absent or empty, every key */
   async keys(pattern) {
+    if (isOptions(pattern)) {
+      const { prefix, limit, after } = pageOptions(pattern)
+      const start = (/** @type {number} */ slot) => this.#cache.keysPage(slot, prefix, limit, after)
+      return settled(await this.#share.send(start)).keys
+    }
     const like = pattern == null || pattern === '' ? null : this._like(pattern)
     return settled(await this.#share.send((slot) => this.#cache.keys(slot, like)))
+  }
+
+  /** @param {unknown} [options] */
+  iterateKeys(options) {
+    const { prefix, pageSize } = iterationOptions(options)
+    const self = itself(this)
+    return iterate(self.#share, self.#cache, { prefix, pageSize })
   }
 
   /**
@@ -188,6 +241,26 @@ class CacheProvider extends LifeCycle {
   _like(pattern) {
     return args.pattern('pattern', pattern)
   }
+}
+
+/**
+ * @param {unknown} key
+ * @param {unknown} by
+ * @param {unknown} ttl
+ */
+function addition(key, by, ttl) {
+  const name = args.key('key', key)
+  const added = args.json('by', args.number('by', by ?? 1, args.FINITE))
+  return { name, added, length: args.entryTtl(ttl) }
+}
+
+/**
+ * @param {unknown} key
+ * @param {string} added
+ */
+function notANumber(key, added) {
+  const message = `The cache entry ${inspect(key)} holds no number to which ${added} can be added; set() replaces it`
+  return coded(new TypeError(message), 'ERR_CACHE_NOT_A_NUMBER')
 }
 
 /** @type {Set<string>} */

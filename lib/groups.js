@@ -10,7 +10,8 @@ const GROUPS = {
   locks: methodsOf('locks'),
   // `subscribe` returns no promise, so it is no operation.
   circuits: [...methodsOf('circuits'), 'subscribe'],
-  cache: methodsOf('cache'),
+  // Nor does this.
+  cache: [...methodsOf('cache'), 'iterateKeys'],
   checkpoints: methodsOf('checkpoints'),
 }
 

@@ -14,10 +14,14 @@ const METHODS = {
     set: 'cache.set',
     delete: 'cache.delete',
     has: 'cache.has',
+    getEntry: 'cache.getEntry',
+    touch: 'cache.touch',
     getMany: 'cache.getMany',
     setMany: 'cache.setMany',
     deleteMany: 'cache.deleteMany',
+    take: 'cache.take',
     increment: 'cache.increment',
+    incrementEntry: 'cache.incrementEntry',
     compareAndSet: 'cache.compareAndSet',
     getOrSet: 'cache.getOrSet',
     clear: 'cache.clear',
@@ -68,7 +72,7 @@ const named = [...Object.values(METHODS), HANDLE, WITHIN].flatMap((methods) => O
 const operations = Object.freeze([...new Set(named)].sort())
 
 /** Those whose first argument is no key. */
-const KEYLESS = new Set(['cache.keys'])
+const KEYLESS = new Set(['cache.keys', 'cache.clear'])
 
 /**
  * The subject of a call: a key, an id or a task's id.

@@ -15,6 +15,9 @@ const NAMES = {
   PostgresIdempotencyAdapter: ADAPTER,
   lock: ['ttl', 'wait', 'signal', 'renew', 'owner', 'onReleaseError'],
   run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal', 'transaction'],
+  keys: ['prefix', 'limit', 'after'],
+  iterateKeys: ['prefix', 'pageSize'],
+  clear: ['prefix'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
 }
 

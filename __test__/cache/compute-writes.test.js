@@ -72,10 +72,14 @@ for (const own of [false, true]) {
     ['delete() and set()', (key, cache) => cache.delete(key).then(() => cache.set(key, 'written')), 'written'],
     ['delete()', (key, cache) => cache.delete(key), null],
     ['deleteMany()', (key, cache) => cache.deleteMany(['x', key]), null],
+    ['take()', (key, cache) => cache.take(key), null],
     ['setMany()', (key, cache) => cache.setMany([['x', 1], [key, 'written']]), 'written'], // biome-ignore format: one line
     ['increment()', (key, cache) => cache.increment(key, 7), 7],
+    ['incrementEntry()', (key, cache) => cache.incrementEntry(key, 7), 7],
     ['compareAndSet()', (key, cache) => cache.compareAndSet(key, undefined, 'written'), 'written'],
+    ['touch() of no entry', (key, cache) => cache.touch(key, 60_000), 'computed'],
     ['clear()', (_, cache) => cache.clear(), null],
+    ['clear() by prefix', (key, cache) => cache.clear({ prefix: key.slice(0, 3) }), null],
     ['a set() that expires', (key, cache) => cache.set(key, 'written', 1).then(() => sleep(50)), null],
     ['the pg-based set()', async (key) => (await pgBased()).set(key, 'written'), 'written'],
     ['the pg-based delete()', async (key) => (await pgBased()).delete(key), null],
@@ -110,8 +114,8 @@ for (const own of [false, true]) {
       })
     }
 
-    // These two writes expect an absent entry; a stale entry is live.
-    if (name === 'increment()' || name === 'compareAndSet()') continue
+    // These expect an absent entry; a stale entry is live.
+    if (['increment()', 'incrementEntry()', 'compareAndSet()', 'touch() of no entry'].includes(name)) continue
     test(`${of}: ${name} during the refresh of a stale entry is kept`, async () => {
       const [cache, other] = [await make(), await make()]
       const key = `${name} stale`

@@ -42,8 +42,14 @@ async function works(cache) {
     cache.compareAndSet('absent2', undefined, 1),
   ]
   assert.deepEqual(await Promise.all(compared), [true, true, true, true])
+  assert.deepEqual(await Promise.all(['k3', 'k4', 'absent3'].map((key) => cache.touch(key, 60_000))), [
+    true,
+    true,
+    false,
+  ])
   await cache.delete('k')
-  await cache.deleteMany(['k1', 'k2', 'absent1', 'absent2', 'n1', 'n2'])
+  assert.deepEqual(await cache.deleteMany(['k1', 'k2', 'absent1', 'absent2', 'n1']), Array(5).fill(true))
+  assert.deepEqual(await Promise.all([cache.take('n2'), cache.take('absent3')]), [1, null])
   assert.equal((await cache.keys()).length, 98)
   await cache.clear()
   assert.deepEqual(await cache.keys(), [])
@@ -161,8 +167,10 @@ test(
           ['late3', tries],
         ])
         await relaxed.increment('sum')
+        await relaxed.incrementEntry('sum')
         await relaxed.compareAndSet(`new${tries}`, undefined, 1)
         await relaxed.compareAndSet(`new${tries}`, 1, 2)
+        await relaxed.touch('early', 600_000)
         await relaxed.delete('early')
         assert.equal(await relaxed.get('late3'), tries)
         await server.crash()

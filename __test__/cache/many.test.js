@@ -96,7 +96,11 @@ for (const { title, table, stored, make } of CACHES) {
       ['d3', 3],
       [LONG, 4],
     ])
-    assert.equal(await cache.deleteMany(['d1', LONG, 'd3', 'd1', 'never there']), undefined)
+    await cache.set('over', 5, 0.001)
+    await sleep(2)
+    const keys = ['d1', LONG, 'd3', 'd1', 'never there', 'over']
+    assert.deepStrictEqual(await cache.deleteMany(keys), [true, true, true, false, false, false])
+    assert.deepStrictEqual(await cache.deleteMany([]), [])
     assert.deepStrictEqual(await cache.getMany(['d1', 'd2', 'd3', LONG]), [null, 2, null, null])
   })
 

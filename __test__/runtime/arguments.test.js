@@ -8,6 +8,7 @@ const { test } = require('node:test')
 const { types } = require('node:util')
 const { Pool } = require('pg')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { isOptions } = require('../../lib/key-pages.js')
 const { useDatabase } = require('../support/database.js')
 const { EXAMPLES, argumentsOf, callWith } = require('../support/example-arguments.js')
 const { adaptersOn } = require('../support/operations.js')
@@ -152,7 +153,13 @@ const REFUSED = /** @type {Record<string, [method: string, argument: string, ref
     ['set', 'ttl', TTLS],
     ['delete', 'key', NAMES],
     ['has', 'key', NAMES],
-    ['keys', 'pattern', OPTIONAL_NAMES],
+    ['getEntry', 'key', NAMES],
+    ['take', 'key', NAMES],
+    ['touch', 'key', NAMES],
+    ['touch', 'ttl', TTLS],
+    ['keys', 'pattern', OPTIONAL_NAMES.filter((bad) => !isOptions(bad))],
+    ['clear', 'options', OPTIONS],
+    ['clear', 'options.prefix', OPTIONAL_NAMES],
     ['getMany', 'keys', LISTS],
     ['getMany', 'keys[1]', NAMES],
     ['setMany', 'entries', LISTS],
@@ -166,6 +173,9 @@ const REFUSED = /** @type {Record<string, [method: string, argument: string, ref
     ['increment', 'key', NAMES],
     ['increment', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE]],
     ['increment', 'ttl', TTLS],
+    ['incrementEntry', 'key', NAMES],
+    ['incrementEntry', 'by', [...PRESENT, ...OF_NO_NUMBER, ...INFINITE]],
+    ['incrementEntry', 'ttl', TTLS],
     ['compareAndSet', 'key', NAMES],
     ['compareAndSet', 'expected', VALUES.slice(1)],
     ['compareAndSet', 'value', VALUES],

@@ -34,6 +34,9 @@ const INTERFACES = {
   PostgresIdempotencyAdapter: ['PostgresIdempotencyAdapterOptions'],
   lock: ['LockOptions'],
   run: ['RunOptions', 'WorkLimit'],
+  keys: ['KeysOptions'],
+  iterateKeys: ['IterateKeysOptions'],
+  clear: ['ClearOptions'],
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
 }
 

@@ -38,6 +38,10 @@ const takers = async () => {
     ...made,
     ['lock', (options) => adapter.lock('k', { ttl: 1_000, ...options })],
     ['run', (options) => results.run('k', never, options)],
+    ['keys', (options) => adapter.keys(options)],
+    ['keys', (options) => cache.keys(options)],
+    ['iterateKeys', async (options) => cache.iterateKeys(options)],
+    ['clear', (options) => adapter.clear(options)],
     ['getOrSet', (options) => adapter.getOrSet('k', never, options)],
     ['getOrSet', (options) => cache.getOrSet('k', never, options)],
   ])

@@ -18,6 +18,12 @@ async function increment(/** @type {Input & { own: boolean, key: string, each: n
   return await Promise.all(Array.from({ length: each }, () => cache.increment(key)))
 }
 
+/** As `increment`. Returns the entries. */
+async function incrementEntry(/** @type {Input & { own: boolean, key: string, each: number }} */ input) {
+  const cache = cacheOf(input)
+  return await Promise.all(Array.from({ length: input.each }, () => cache.incrementEntry(input.key, 1, 600_000)))
+}
+
 /** Adds 1 to each of some keys so many times, by reading and comparing. */
 async function addByComparing(/** @type {Input & { own: boolean, keys: string[], each: number }} */ input) {
   const cache = cacheOf(input)
@@ -40,6 +46,20 @@ async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} 
     ),
   )
   return (await Promise.all(tries)).flat()
+}
+
+/** Takes or deletes each key. Returns the keys of which it is told that an entry was there. */
+async function removeAll(/** @type {Input & { own: boolean, keys: string[], by: 'take' | 'deleteMany' }} */ input) {
+  const { keys, by, index } = input
+  const cache = cacheOf(input)
+  // Each process in another order.
+  const order = keys.map((_, n) => /** @type {string} */ (keys[(n * (2 * index + 1)) % keys.length]))
+  if (by === 'take') {
+    const values = await Promise.all(order.map((key) => cache.take(key)))
+    return values.filter((value) => value !== null)
+  }
+  const removed = await cache.deleteMany(order)
+  return order.filter((_, n) => removed[n])
 }
 
 /**
@@ -110,4 +130,4 @@ async function readThrough(input) {
   }
 }
 
-module.exports = { addByComparing, getOrSet, readThrough, increment, runOnce, setIfAbsent }
+module.exports = { addByComparing, getOrSet, readThrough, increment, incrementEntry, removeAll, runOnce, setIfAbsent }

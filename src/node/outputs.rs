@@ -4,8 +4,8 @@ use serde_json::Value as Json;
 
 use super::json::{self, Object, list, number, time};
 use crate::store::{
-    Circuit, Entry, Grant, Holder, Key, Observed, Remembered, Report, SavedCheckpoint, Seen, Value, Version,
-    WaitEnd,
+    Circuit, Entry, Grant, Holder, Key, Observed, Page, Remembered, Report, SavedCheckpoint, Seen, Value,
+    Version, WaitEnd,
 };
 
 /// No value: `undefined`, for which JSON has no word.
@@ -63,6 +63,12 @@ impl Output for Value {
     }
 }
 
+impl Output for Vec<bool> {
+    fn json(self) -> String {
+        list(self.into_iter().map(bool::json))
+    }
+}
+
 /// Each value in a list of its own, with 0 for a miss: a value may be anything else.
 impl Output for Vec<Option<Value>> {
     fn json(self) -> String {
@@ -84,6 +90,14 @@ impl Output for Key {
 impl Output for Vec<Key> {
     fn json(self) -> String {
         list(self.into_iter().map(Key::json))
+    }
+}
+
+/// `{ keys, end? }`
+impl Output for Page {
+    fn json(self) -> String {
+        let end = self.end.as_deref().map(json::string);
+        Object::new().raw("keys", self.keys.json()).optional("end", end).end()
     }
 }
 

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use super::call::{Found, KeyCall, PlainCall, any_row, nothing, one_row};
 use super::cells::Cells;
 use super::computing::{self, Observed, Seen, Version};
-use super::conditional::{REPLACE, SET_IF_ABSENT};
-use super::counter::Increment;
+use super::conditional::{REPLACE, SET_IF_ABSENT, TOUCH};
+use super::counter::{Increment, Sum};
 use super::definition::{Definition, Durability};
 use super::digested;
-use super::entries::{self, Write, is_written};
+use super::entries::{self, Entry, Write, is_written};
 use super::join::Join;
 use super::keys::{Key, MARKER, Prefix};
 use super::place::{Place, TableRef, ttl_arg};
+use super::removal::{REMOVE, TAKE, taken, was_live};
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
-use crate::engine::{AccessMode, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
+use crate::engine::{AccessMode, Answer, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
 
 static HAS: Template = one_or_many!(
     "SELECT key::text FROM {table} WHERE ",
@@ -91,7 +92,7 @@ static ADAPTER_TABLE: Definition =
 static OWN_TABLE: Definition = Definition { documented: "cache", additions: &[], touched: "accessed_at" };
 
 pub struct Cache {
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
     /// Whether `clear` takes everything in the table, other prefixes' entries included.
     clears_all: bool,
 }
@@ -129,6 +130,11 @@ impl Cache {
     /// None for a miss.
     pub fn get(&self, key: String, reply: Reply<Option<Value>>) {
         entries::get(&self.place, key, reply);
+    }
+
+    /// As [`get`](Self::get), with the end of the entry.
+    pub fn get_entry(&self, key: String, reply: Reply<Option<Entry>>) {
+        entries::get_with_expiry(&self.place, key, reply);
     }
 
     pub fn has(&self, key: String, reply: Reply<bool>) {
@@ -204,8 +210,27 @@ impl Cache {
         self.each(entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
     }
 
-    pub fn delete_many(&self, keys: Vec<String>, reply: Reply<()>) {
-        self.each(keys, drop, reply, |key, reply| self.delete(key, reply));
+    /// Whether there was a live entry under each key; a repeated key deletes it once.
+    pub fn delete_many(&self, keys: Vec<String>, reply: Reply<Vec<bool>>) {
+        self.each(keys, |removed| removed, reply, |key, reply| self.remove(&REMOVE, key, was_live, reply));
+    }
+
+    /// The value of the entry, which is deleted; none for a miss.
+    pub fn take(&self, key: String, reply: Reply<Option<Value>>) {
+        self.remove(&TAKE, key, taken, reply);
+    }
+
+    /// A second run would find nothing, after the first has deleted the entry without an answer.
+    fn remove<T: Send + 'static>(
+        &self,
+        statement: &'static Template,
+        key: String,
+        read: fn(Found<'_>) -> Result<Answer<T>, Error>,
+        reply: Reply<T>,
+    ) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let call = KeyCall::new(&self.place, statement, "key", key, [], read);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// Makes one call for each item, all at one moment, so that they share statements and keep their places among
@@ -227,6 +252,15 @@ impl Cache {
 
     /// The sum; none if the entry holds no number to add to. `by` is a JSON number.
     pub fn increment(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<Value>>) {
+        self.add(key, by, ttl, reply);
+    }
+
+    /// As [`increment`](Self::increment), with the end of the entry.
+    pub fn increment_entry(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<Entry>>) {
+        self.add(key, by, ttl, reply);
+    }
+
+    fn add<S: Sum>(&self, key: String, by: String, ttl: Option<f64>, reply: Reply<Option<S>>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         self.place.submit(accesses, Increment::new(&self.place, key, by, ttl), Retry::Never, reply);
     }
@@ -263,6 +297,14 @@ impl Cache {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let write = Write::new(&self.place, statement, key, args, output).of_values(values);
         self.place.submit(accesses, write, Retry::Never, reply);
+    }
+
+    /// Whether there was a live entry, whose expiry was set. `ttl` in milliseconds; none for no expiry. Not to be run
+    /// again when its outcome is unknown: another process may have set another expiry since.
+    pub fn touch(&self, key: String, ttl: Option<f64>, reply: Reply<bool>) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let call = KeyCall::new(&self.place, &TOUCH, "key", key, [ttl_arg(ttl)], any_row);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// The table's name, if the table exists and is logged.

@@ -59,3 +59,39 @@ UPDATE {table} AS entry
 RETURNING entry.key::text, NULL::text{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Text, Kind::Float],
 );
+
+/// Sets the expiry of a live entry and leaves its value alone; an absent or expired one gives no row.
+///
+/// `held` waits for the row, in the order of keys. A row that has expired in the statement's snapshot is left alone
+/// without a lock: a write that makes it live comes after this call. After a wait for a writer, `held` checks the row in its
+/// newest version. The `UPDATE` then checks the expiry by the clock after the wait, which the `CASE` keeps behind it (as
+/// in [`REPLACE`]): the wait may have been for a transaction that only locked the row, while its time ran out. Without
+/// this, an entry that other callers have found expired would come back to life. The new expiry counts from after the
+/// wait, too. An entry that is deleted meanwhile is not found any more.
+pub(super) static TOUCH: Template = Template::of_both(
+    r#"
+WITH held AS (
+  SELECT key FROM {table} WHERE key = $1 AND (expires_at IS NULL OR expires_at > {now:expires_at}) FOR UPDATE
+)
+UPDATE {table} AS entry
+   SET expires_at = {now:expires_at} + $2 * INTERVAL '1 millisecond', {touched} = {now:touched}
+  FROM held
+ WHERE entry.key = held.key
+   AND CASE WHEN held.key IS NOT NULL THEN entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} END
+RETURNING entry.key::text{relaxed}"#,
+    r#"
+WITH held AS (
+  SELECT held.key, call.ttl
+    FROM unnest($1, $2) AS call (key, ttl)
+    JOIN {table} AS held
+      ON held.key = call.key AND (held.expires_at IS NULL OR held.expires_at > {now:expires_at})
+   ORDER BY held.key COLLATE "C" FOR UPDATE OF held
+)
+UPDATE {table} AS entry
+   SET expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond', {touched} = {now:touched}
+  FROM held
+ WHERE entry.key = held.key
+   AND CASE WHEN held.key IS NOT NULL THEN entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} END
+RETURNING entry.key::text{relaxed}"#,
+    &[Kind::Text, Kind::Float],
+);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::call::Found;
+use super::cells::Cells;
 use super::decimal::Decimal;
-use super::entries::{SWEEP, Write, entries, entry};
+use super::entries::{Entry, SWEEP, Write, entries, entry, expiry};
 use super::place::{Place, ttl_arg};
 use super::template::{Template, one_or_many};
 use super::value::Value;
@@ -21,12 +22,14 @@ use crate::engine::{Answer, Arg, Call, Error, Kind, Row, Statement};
 /// again.
 ///
 /// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
-static INCREMENT: Template = one_or_many!(
+macro_rules! increment {
+    ($returning:expr) => {
+        one_or_many!(
     r#"
 INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created})"#,
     one: entry!(),
     many: entries!(),
-    r#"
+    concat!(r#"
 ON CONFLICT (key) DO UPDATE
   SET (value, expires_at, {touched}) = (
         SELECT CASE WHEN NOT is_live THEN excluded.value
@@ -48,10 +51,66 @@ ON CONFLICT (key) DO UPDATE
                                                                   ELSE ARRAY[]::text[] END AS place) AS at) AS found)
 RETURNING entry.key::text,
           {stale_expiry},
-          entry.value::text{relaxed}"#,
+          entry.value::text"#, $returning, "{relaxed}"),
     &[Kind::Text, Kind::Text, Kind::Float],
 )
-.sweeping(SWEEP);
+.sweeping(SWEEP)
+    };
+}
+
+static INCREMENT: Template = increment!("");
+
+/// A statement of its own: reading the expiry costs, see [`GET`](super::entries::GET).
+static INCREMENT_ENTRY: Template = increment!(concat!(", ", expiry!("entry.")));
+
+/// What the caller of an addition gets.
+pub(super) trait Sum: Send + Sized + 'static {
+    fn write(place: &Arc<Place>, key: String, args: [Arg; 3]) -> Write<Option<Self>, 3>;
+    fn value(&self) -> &Value;
+    /// Of another call that the statement stands for.
+    fn with(&self, value: Value) -> Self;
+}
+
+/// The sum alone.
+impl Sum for Value {
+    fn write(place: &Arc<Place>, key: String, args: [Arg; 3]) -> Write<Option<Self>, 3> {
+        Write::new(place, &INCREMENT, key, args, |found| {
+            found.rows.first().map(|row| found.value(row, 2)).transpose()
+        })
+    }
+
+    fn value(&self) -> &Value {
+        self
+    }
+
+    fn with(&self, value: Value) -> Self {
+        value
+    }
+}
+
+/// The sum with the end of the entry. An addition keeps the expiry, so it is the same for all calls of a statement.
+impl Sum for Entry {
+    fn write(place: &Arc<Place>, key: String, args: [Arg; 3]) -> Write<Option<Self>, 3> {
+        let read = |found: &Found<'_>| {
+            let entry = |row: &Row| Ok(Self { value: found.value(row, 2)?, expires_at: row.cell(3)? });
+            found.rows.first().map(entry).transpose()
+        };
+        Write::new(place, &INCREMENT_ENTRY, key, args, read).reading_renewals(|sum, row| {
+            if let Some(entry) = sum {
+                entry.expires_at = row.cell(1)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn value(&self) -> &Value {
+        &self.value
+    }
+
+    fn with(&self, value: Value) -> Self {
+        Self { value, expires_at: self.expires_at }
+    }
+}
 
 const NO_SUM: &str = "the sum is no number: a trigger of the table may change it";
 
@@ -67,18 +126,18 @@ const NO_SUM: &str = "the sum is no number: a trigger of the table may change it
 ///   neighbour 10^292 away. (A number that JavaScript writes with an exponent, as from 10^21, is added alone.)
 ///
 /// A trigger or a constraint of the application's own sees one write of their sum, and refuses all of them or none.
-pub(super) struct Increment {
-    write: Write<Option<Value>, 3>,
+pub(super) struct Increment<S> {
+    write: Write<Option<S>, 3>,
     /// What the calls add, in their order; empty if there has been no other call to add up with.
     numbers: Vec<Decimal>,
     is_summed: bool,
 }
 
-impl Increment {
+impl<S: Sum> Increment<S> {
     /// `by` is a JSON number.
     pub(super) fn new(place: &Arc<Place>, key: String, by: String, ttl: Option<f64>) -> Self {
         let args = [Arg::Text(None), Arg::text(by), ttl_arg(ttl)];
-        Self { write: Write::new(place, &INCREMENT, key, args, sum), numbers: Vec::new(), is_summed: false }
+        Self { write: S::write(place, key, args), numbers: Vec::new(), is_summed: false }
     }
 
     /// What this call adds; none if that has an exponent.
@@ -90,12 +149,12 @@ impl Increment {
     }
 
     /// The sum of each call, given that of the last one.
-    fn sums(&self, last: Option<Value>) -> Result<Vec<Option<Value>>, Error> {
+    fn sums(&self, last: Option<S>) -> Result<Vec<Option<S>>, Error> {
         let Some(last) = last else { return Ok(self.numbers.iter().map(|_| None).collect()) };
-        let mut sum = Decimal::parse(last.as_json()).ok_or_else(|| Error::other(NO_SUM))?;
+        let mut sum = Decimal::parse(last.value().as_json()).ok_or_else(|| Error::other(NO_SUM))?;
         let mut sums = Vec::with_capacity(self.numbers.len());
         for number in self.numbers.iter().rev() {
-            sums.push(Some(Value::new(sum.to_string())));
+            sums.push(Some(last.with(Value::new(sum.to_string()))));
             sum = sum.subtract(number);
         }
         sums.reverse();
@@ -103,8 +162,8 @@ impl Increment {
     }
 }
 
-impl Call for Increment {
-    type Output = Option<Value>;
+impl<S: Sum> Call for Increment<S> {
+    type Output = Option<S>;
 
     fn bind(&mut self) -> Arc<Statement> {
         // Once: a call may run again.
@@ -121,7 +180,7 @@ impl Call for Increment {
         self.write.args()
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<Value>>, Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Answer<Option<S>>, Error> {
         let answer = self.write.read(rows)?;
         match answer {
             Answer::Done(sum) if !self.numbers.is_empty() => self.sums(sum).map(Answer::Each),
@@ -149,9 +208,4 @@ impl Call for Increment {
         }
         has_same_sign
     }
-}
-
-/// The sum; none if the entry was left alone.
-fn sum(found: &Found<'_>) -> Result<Option<Value>, Error> {
-    found.rows.first().map(|row| found.value(row, 2)).transpose()
 }

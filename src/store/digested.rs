@@ -71,6 +71,11 @@ pub(super) fn is_string(text: &str) -> bool {
     text.starts_with('"') && serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
+/// The JSON literal of a text, as [`with_ids`] and JavaScript write it.
+pub(super) fn json_literal(given: &str) -> String {
+    text(given)
+}
+
 /// The JSON literal of a key.
 fn literal(key: &str) -> Cow<'_, str> {
     match keys::malformed(key) {

@@ -28,6 +28,14 @@ SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {
 }
 pub(super) use entries;
 
+/// The expiry of the row of this name (`entry.`, or nothing), in milliseconds since the epoch.
+macro_rules! expiry {
+    ($row:expr) => {
+        concat!("round(extract(epoch FROM ", $row, "expires_at) * 1000)::float8 AS expires_at")
+    };
+}
+pub(super) use expiry;
+
 /// The value alone: reading its expiry as well costs the server as much as finding it.
 pub(super) static GET: Template = one_or_many!(
     r#"
@@ -40,9 +48,7 @@ SELECT key::text, value::text FROM {table}
 );
 
 pub(super) static GET_WITH_EXPIRY: Template = one_or_many!(
-    r#"
-SELECT key::text, value::text, round(extract(epoch FROM expires_at) * 1000)::float8 AS expires_at FROM {table}
- WHERE "#,
+    concat!("\nSELECT key::text, value::text, ", expiry!(""), " FROM {table}\n WHERE "),
     one: "key = $1",
     many: "key = ANY ($1)",
     " AND (expires_at IS NULL OR expires_at > {now:expires_at})",
@@ -80,17 +86,30 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
    FOR UPDATE SKIP LOCKED))"#;
 
-/// Sets the expiry of entries again, if they are still as this call wrote them: `xmin` is the writing transaction. If that
-/// is the present one, a transaction of the application is open, in which no other session can have changed them. There
-/// `xmin` may be a subtransaction, of which [`{writer}`](super::template) of a partitioned table does not know.
-pub(super) static RENEW: Template = Template::of_many(
-    r#"
+macro_rules! renew {
+    ($returning:expr) => {
+        Template::of_many(
+            concat!(
+                r#"
 UPDATE {table} AS entry SET expires_at = {now:expires_at} + call.ttl * INTERVAL '1 millisecond'
   FROM unnest($1, $2, $3) AS call (key, written_by, ttl)
  WHERE entry.key = call.key
    AND call.written_by IN (entry.xmin::text, pg_current_xact_id_if_assigned()::xid::text)"#,
-    &[Kind::Text, Kind::Text, Kind::Float],
-);
+                $returning
+            ),
+            &[Kind::Text, Kind::Text, Kind::Float],
+        )
+    };
+}
+
+/// Sets the expiry of entries again, if they are still as this call wrote them: `xmin` is the writing transaction. If that
+/// is the present one, a transaction of the application is open, in which no other session can have changed them. There
+/// `xmin` may be a subtransaction, of which [`{writer}`](super::template) of a partitioned table does not know.
+pub(super) static RENEW: Template = renew!("");
+
+/// As [`RENEW`], for calls that return the expiry.
+pub(super) static RENEW_AND_READ: Template =
+    renew!(concat!("\nRETURNING entry.key::text, ", expiry!("entry.")));
 
 /// A value, and when it expires.
 pub struct Entry {
@@ -144,7 +163,14 @@ pub(super) struct Write<T, const N: usize> {
     values: usize,
     args: [Arg; N],
     output: fn(&Found<'_>) -> Result<T, Error>,
+    renewing: Renewing<T>,
     renewal: Option<Renewal<T>>,
+}
+
+/// How an expiry is renewed, and what the output takes from the row of that.
+struct Renewing<T> {
+    statement: &'static Template,
+    correct: fn(&mut T, &Row) -> Result<(), Error>,
 }
 
 /// The entry is written, with a stale expiry.
@@ -169,8 +195,14 @@ impl<T, const N: usize> Write<T, N> {
             values: 1,
             args,
             output,
+            renewing: Renewing { statement: &RENEW, correct: |_, _| Ok(()) },
             renewal: None,
         }
+    }
+
+    /// For an output with the expiry, which a renewal changes: `correct` gets a row of [`RENEW_AND_READ`].
+    pub(super) fn reading_renewals(self, correct: fn(&mut T, &Row) -> Result<(), Error>) -> Self {
+        Self { renewing: Renewing { statement: &RENEW_AND_READ, correct }, ..self }
     }
 
     pub(super) fn is_on_key_of(&self, other: &Self) -> bool {
@@ -196,7 +228,7 @@ impl<T: Send + 'static, const N: usize> Call for Write<T, N> {
         let stored = self.place.prefix.stored(&self.key, shape.max_chars("key"));
         if let Some(renewal) = &mut self.renewal {
             renewal.args[0] = Arg::text(stored.text);
-            return shape.statement(&RENEW);
+            return shape.statement(self.renewing.statement);
         }
         self.args[0] = Arg::text(stored.text);
         // Once: a call may run again.
@@ -218,8 +250,11 @@ impl<T: Send + 'static, const N: usize> Call for Write<T, N> {
     }
 
     fn read(&mut self, rows: &[Row]) -> Result<Answer<T>, Error> {
-        // What renews an entry has no rows.
-        if let Some(renewal) = self.renewal.take() {
+        if let Some(mut renewal) = self.renewal.take() {
+            // No row if another caller has written or deleted the entry since: the output is about the entry before that.
+            if let Some(row) = rows.first() {
+                self.place.name_row((self.renewing.correct)(&mut renewal.output, row))?;
+            }
             return Ok(Answer::Done(renewal.output));
         }
         let output = (self.output)(&Found { place: &self.place, rows, is_digest: self.is_digest });

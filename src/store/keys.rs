@@ -66,6 +66,13 @@ impl Prefix {
         Stored { text: format!("{prefix}{key}"), is_digest: true }
     }
 
+    /// What each digest begins with in a column of this width.
+    pub(super) fn before_digests(&self, max_chars: Option<usize>) -> String {
+        let digested = self.stored(MARKER, max_chars).text;
+        let length = digested.len() - (digest(MARKER).len() - MARKER.len());
+        digested[..length].to_owned()
+    }
+
     /// The key that a stored key was made of, unless that was a digest.
     pub(super) fn strip<'a>(&self, stored: &'a str) -> Option<&'a str> {
         let key = stored.strip_prefix(&self.usual).unwrap_or(stored);
@@ -137,6 +144,20 @@ mod tests {
         for length in [200, 255, 300] {
             let prefix = Prefix::new(&"p".repeat(length), "cache:");
             assert!(prefix.stored("key of some length", Some(128)).text.chars().count() <= 128);
+        }
+    }
+
+    #[test]
+    fn every_digest_begins_with_the_same_text() {
+        for (key_prefix, max_chars) in
+            [("", None), ("app:", Some(64)), ("app:", Some(50)), ("a prefix", Some(255))]
+        {
+            let prefix = Prefix::new(key_prefix, "cache:");
+            let before = prefix.before_digests(max_chars);
+            assert!(before.ends_with(MARKER));
+            let digested = prefix.stored(&"k".repeat(3_000), max_chars);
+            assert!(digested.is_digest && digested.text.starts_with(&before), "{key_prefix}");
+            assert!(!prefix.stored("plain", None).text.starts_with(&before));
         }
     }
 

@@ -84,6 +84,7 @@ export async function whatTheMethodsGive() {
     counted: await adapter.circuits.recordFailure('key'),
     latest: await adapter.checkpoints.loadLatest<number[]>('task'),
   }
+  const entry = await adapter.getEntry<{ name: string }>('key')
   const many = await adapter.getMany<{ name: string }>(['a', 'b'])
   await cache.setMany(
     [
@@ -93,7 +94,12 @@ export async function whatTheMethodsGive() {
     60_000,
   )
   await cache.setMany(new Map([['a', 1]]))
-  await adapter.deleteMany(new Set(['a']))
+  const deleted = await adapter.deleteMany(new Set(['a']))
+  const counted = await cache.incrementEntry('n', 1, 60_000)
+  const paged = [await adapter.keys({ prefix: 'a', limit: 1, after: 'b' }), await cache.keys({})]
+  const iterated: AsyncIterableIterator<string> = adapter.cache.iterateKeys({ prefix: 'a', pageSize: 10 })
+  await cache.clear({ prefix: 'a' })
+  const taken = await cache.take<number[]>('key')
   const operations: goscope.CacheOperations[] = [adapter, cache]
   const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
     ttl: 1000,
@@ -118,6 +124,7 @@ export async function whatTheMethodsGive() {
     mayTry: await adapter.tryProbe('key', 30_000),
     unsubscribe: adapter.subscribe('key', ({ state, failureCount }) => [state === 'half-open', failureCount + 1]),
     has: await adapter.has('key'),
+    touched: [await adapter.touch('key', 1000), await cache.touch('key')],
     keys: await adapter.keys('user:%'),
     connected: adapter.isConnected(),
     pruned: await cache.prune(),
@@ -129,6 +136,12 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof state, goscope.CircuitBreakerPersistedState | null>>,
     null as never as Expect<Equal<typeof value, { name: string } | null>>,
     null as never as Expect<Equal<typeof untyped, unknown>>,
+    null as never as Expect<Equal<typeof counted, goscope.CacheEntry<number>>>,
+    null as never as Expect<Equal<typeof paged, string[][]>>,
+    iterated,
+    null as never as Expect<Equal<typeof deleted, boolean[]>>,
+    null as never as Expect<Equal<typeof taken, number[] | null>>,
+    null as never as Expect<Equal<typeof entry, goscope.CacheEntry<{ name: string }> | null>>,
     null as never as Expect<Equal<typeof many, ({ name: string } | null)[]>>,
     null as never as Expect<Equal<typeof computed, { n: number; aborted: boolean }>>,
     null as never as Expect<Equal<typeof ran, string>>,
@@ -162,6 +175,7 @@ export async function whatTheMethodsGive() {
           mayTry: boolean
           unsubscribe: () => void
           has: boolean
+          touched: boolean[]
           keys: string[]
           connected: boolean
           pruned: number
@@ -333,6 +347,16 @@ export function wrongUses() {
     adapter.increment('key', '1'),
     // @ts-expect-error a value is stored
     adapter.compareAndSet('key', undefined),
+    // @ts-expect-error a limit is a number
+    adapter.keys({ limit: '1' }),
+    // @ts-expect-error keys are text
+    adapter.clear({ prefix: 1 }),
+    // @ts-expect-error a miss is null
+    adapter.take<string>('key').then((value: string) => value),
+    // @ts-expect-error a miss is null
+    adapter.getEntry<string>('key').then((entry) => entry.value),
+    // @ts-expect-error a TTL is milliseconds
+    adapter.touch('key', '1 minute'),
     // @ts-expect-error a TTL is milliseconds
     adapter.set('key', 1, '1 minute'),
     // @ts-expect-error a checkpoint has data

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
+use super::page::page_request;
 use crate::node::calls::Calls;
 use crate::node::client::Client;
 use crate::node::operation::Operation;
@@ -103,6 +104,13 @@ impl Cache {
         self.store.set_many(entries.collect(), self.calls.reply(slot, Operation::CacheSetMany));
     }
 
+    /// The value, or nothing.
+    #[napi(catch_unwind)]
+    pub fn take(&self, slot: u32, key: String) {
+        self.store.take(key, self.calls.reply(slot, Operation::CacheTake));
+    }
+
+    /// Whether there was a live entry, in the order of the keys.
     #[napi(catch_unwind)]
     pub fn delete_many(&self, slot: u32, keys: Vec<String>) {
         self.store.delete_many(keys, self.calls.reply(slot, Operation::CacheDeleteMany));
@@ -111,6 +119,12 @@ impl Cache {
     #[napi(catch_unwind)]
     pub fn increment(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
         self.store.increment(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrement));
+    }
+
+    /// `{ value, expiresAt? }`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn increment_entry(&self, slot: u32, key: String, by: String, ttl: Option<f64>) {
+        self.store.increment_entry(key, by, ttl, self.calls.reply(slot, Operation::CacheIncrementEntry));
     }
 
     #[napi(catch_unwind)]
@@ -131,9 +145,21 @@ impl Cache {
         );
     }
 
+    /// Whether there was a live entry.
+    #[napi(catch_unwind)]
+    pub fn touch(&self, slot: u32, key: String, ttl: Option<f64>) {
+        self.store.touch(key, ttl, self.calls.reply(slot, Operation::CacheTouch));
+    }
+
     #[napi(catch_unwind)]
     pub fn logged_table(&self) -> Option<String> {
         self.store.logged_table()
+    }
+
+    /// `{ value, expiresAt? }`, or nothing.
+    #[napi(catch_unwind)]
+    pub fn get_entry(&self, slot: u32, key: String) {
+        self.store.get_entry(key, self.calls.reply(slot, Operation::CacheGetEntry));
     }
 
     #[napi(catch_unwind)]
@@ -149,6 +175,27 @@ impl Cache {
     #[napi(catch_unwind)]
     pub fn keys(&self, slot: u32, pattern: Option<String>) {
         self.store.keys(pattern, self.calls.reply(slot, Operation::CacheKeys));
+    }
+
+    /// `{ keys, end? }`. A page begins after a key, or after the end of the page before.
+    #[napi(catch_unwind)]
+    pub fn keys_page(
+        &self,
+        slot: u32,
+        prefix: String,
+        limit: Option<i64>,
+        after: Option<String>,
+        end: Option<String>,
+    ) {
+        let request = page_request(prefix, limit, after, end);
+        self.store.keys_page(request, self.calls.reply(slot, Operation::CacheKeys));
+    }
+
+    /// The end of the page that was deleted, or nothing if it was the last.
+    #[napi(catch_unwind)]
+    pub fn clear_page(&self, slot: u32, prefix: String, limit: i64, end: Option<String>) {
+        let request = page_request(prefix, Some(limit), None, end);
+        self.store.clear_page(request, self.calls.reply(slot, Operation::CacheClear));
     }
 
     #[napi(catch_unwind)]

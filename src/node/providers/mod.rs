@@ -7,6 +7,7 @@ mod circuits;
 mod connect;
 mod idempotency;
 mod locks;
+mod page;
 
 pub(super) use cache::Cache;
 pub(super) use checkpoints::Checkpoints;
