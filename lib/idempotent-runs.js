@@ -12,13 +12,16 @@ const { transactionOf } = require('./within/transaction.js')
 /** How long other processes wait for one that has crashed while it worked. */
 const CLAIM_TTL_MS = 30_000
 
+/** A look at a result that was just stored takes no longer, but for a server that is away. */
+const SHORT_TTL_MS = 60_000
+
 const NO_PLACE =
   'go_goscope_idempotency has no column for fingerprints, or this role may not use it. Call connect() once as the owner ' +
   'of the table, or run sql/schema.sql'
 
 const ENDED =
-  'The work has ended the transaction that it was run in, by a COMMIT or ROLLBACK of its own. Its result is not stored. Use ' +
-  'savepoints within the work'
+  'The work has ended the transaction that it was run in, by a COMMIT or ROLLBACK of its own, or the function in ' +
+  '`options.transaction` has begun none. The result is not stored. Use savepoints within the work'
 
 const ROLLED_BACK =
   'The function in `options.transaction` has resolved, and the result is not stored: it has rolled back, or committed a ' +
@@ -171,7 +174,7 @@ class IdempotentRuns {
         throw new RollBack()
       })
       // A function of the application may have rolled back, and not say so.
-      if (run.isOwnTransaction || (await this.#find(run))) return outcome
+      if (run.isOwnTransaction || isShortLived(run.ttl) || (await this.#find(run))) return outcome
       throw coded(new Error(ROLLED_BACK), 'ERR_TRANSACTION_ROLLED_BACK')
     } catch (error) {
       if (failed) return failed
@@ -212,6 +215,9 @@ class IdempotentRuns {
 async function openTransaction({ share, providers: { results } }) {
   return settled(await share.send((/** @type {number} */ slot) => results.transaction(slot)))
 }
+
+/** Whether a result that was just stored may have expired when it is looked for. @param {number | null} ttl */
+const isShortLived = (ttl) => ttl !== null && ttl < SHORT_TTL_MS
 
 /** Thrown to have a transaction rolled back; the caller does not see it. */
 class RollBack extends Error {}
