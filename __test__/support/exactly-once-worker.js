@@ -101,6 +101,8 @@ async function main() {
   await Promise.all(Array.from({ length: AT_ONCE }, () => runAll(waiting)))
   const { totalCount, idleCount, waitingCount } = pool
   tell({ isDone: true, leaked: totalCount - idleCount, waiting: waitingCount })
+  // A client of pg waits without limit for the server's end of a connection that a fault has silenced.
+  setTimeout(() => process.exit(0), 5_000).unref()
   await results.disconnect()
   process.off('disconnect', orphaned)
   process.disconnect()

@@ -94,7 +94,8 @@ class Driver {
     /** @type {any} */
     let within
     const transact = async (/** @type {string} */ method, /** @type {unknown[]} */ given) => {
-      this.#connection ??= this.pool.connect()
+      // A session of the application: its plans are not counted as an adapter's.
+      this.#connection ??= this.newPool({ application_name: 'within' }).connect()
       const connection = await this.#connection
       within ??= adapter.within(connection)
       this.transactions++
