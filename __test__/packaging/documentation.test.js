@@ -33,6 +33,8 @@ const NOT_RUN = {
     'the package is not published; compatibility/alias installs it under this name',
   'npm run bench -- --window 400 --rounds 3': 'it takes minutes; runtime/bench runs the benchmark briefly',
   'npm run soak -- --minutes 60': 'it takes an hour',
+  'npm run bench -- --sides redis --only get,set,lock,increment --window 200 --rounds 3':
+    'it takes minutes; runtime/bench runs the benchmark beside Redis briefly',
   '// with Drizzle': 'transactions/libraries runs this form with Drizzle, and with the other libraries',
   'node __test__/run.js --all __test__/compatibility/differential.test.js': 'it is itself a test',
   'npx goscope-postgres release nightly-report --yes': 'cli/release releases locks; here the lock is not held',
