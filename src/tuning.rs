@@ -162,10 +162,11 @@ pub(crate) mod closing {
 
 /// Which thread works, and for how long.
 pub(crate) mod threads {
-    /// With more active calls than this, two threads are faster. Measured on two cores: 64 and fewer `get`s are faster
-    /// on one (280,000 a second against 196,000 with 64 in flight). More than that would keep an event loop from its
-    /// other work.
-    pub(crate) const MAX_ON_LOOP: usize = 64;
+    /// With more active calls than this, the worker does the work. Up to here the event loop's thread is the better
+    /// choice whatever cores the server has: with 256 in flight the worker takes 10 to 35 % of a call's CPU from that
+    /// thread, costs 12 to 18 % more in total, and the event loop's delay is the same (see the log in
+    /// docs/internals/performance.md). More than that at once would keep an event loop from its other work.
+    pub(crate) const MAX_ON_LOOP: usize = 256;
 
     /// How many times in a row calls must begin while few are active, before the event loop's thread takes over the
     /// work of others that are active. A change costs a few system calls for each connection.

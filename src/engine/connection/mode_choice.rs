@@ -2,7 +2,8 @@
 //!
 //! Through the runtime's worker a call changes threads two times more than it does in the server itself. On an idle
 //! machine each change is a wake-up of tens of microseconds: more than the server needs for the statement. So while few
-//! calls are active, the thread of the application's event loop does the work. With many calls two threads are faster.
+//! calls are active, the thread of the application's event loop does the work. Many calls would keep that event loop from
+//! its other work.
 //!
 //! | event | mode |
 //! | --- | --- |
@@ -37,7 +38,7 @@ pub(crate) struct Choice {
     mode: Mode,
     /// Whether there is an event loop that can watch sockets.
     has_loop: bool,
-    /// With more active calls than this the worker is faster.
+    /// With more active calls than this the worker does the work.
     limit: usize,
     light_flushes: u32,
 }
@@ -77,7 +78,7 @@ impl Choice {
 mod tests {
     use super::*;
 
-    const LIMIT: usize = 64;
+    const LIMIT: usize = threads::MAX_ON_LOOP;
 
     fn with_loop() -> Choice {
         let mut choice = Choice::with_limit(LIMIT);
