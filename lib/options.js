@@ -8,6 +8,9 @@ const args = require('./arguments.js')
 
 const ADAPTER = ['keyPrefix', 'createTables']
 
+/** Of a table of an integration's own. */
+const TABLE = ['tableName', 'createTables', 'durability']
+
 /** By the class or function that takes the options. */
 const NAMES = {
   PostgresAdapter: [...ADAPTER, 'defaultLockTTL', 'cacheDurability'],
@@ -19,6 +22,7 @@ const NAMES = {
   iterateKeys: ['prefix', 'pageSize'],
   clear: ['prefix'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
+  KeyvStore: [...TABLE, 'keyPrefix'],
 }
 
 /** Those of the adapters' constructors. */

@@ -1,5 +1,6 @@
 // @ts-check
 // @configurations first, last
+// @package packed
 // README and the pages in docs/: each example runs exactly as printed and prints what the page says, each link leads
 // somewhere, and each test that a page names exists.
 'use strict'
@@ -11,7 +12,7 @@ const path = require('node:path')
 const { after, test } = require('node:test')
 const typescript = require('typescript')
 const { certificate } = require('../support/certificates.js')
-const { Consumer, run } = require('../support/consumer.js')
+const { Consumer, PG, run, tarball } = require('../support/consumer.js')
 const { administer } = require('../support/database.js')
 const { PAGES, anchorsOf, blocksOf, proseOf, textOf } = require('../support/examples.js')
 const { NODES, missing, node } = require('../support/runtimes.js')
@@ -71,6 +72,24 @@ async function serverWithTls(application) {
   const { user, password, host, port, database } = server.config
   const url = `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`
   return { url, stop: () => server.stop() }
+}
+
+/** What the examples of a page import besides the package. They have the package as it is packed: it imports some of these, too. */
+const LIBRARIES = {
+  'docs/keyv.md': ['keyv@5.6.0', 'cache-manager@7.2.9'],
+}
+
+/**
+ * What a reader of a page has.
+ *
+ * @param {string} page
+ */
+async function readerOf(page) {
+  const libraries = /** @type {Record<string, string[] | undefined>} */ (LIBRARIES)[page]
+  if (!libraries) return application()
+  const reader = new Consumer({ type: 'module' })
+  await reader.install([await tarball(), PG, ...libraries])
+  return reader
 }
 
 /** An application that has the package, `pg` and the packages that tests of an application need. */
@@ -161,7 +180,7 @@ for (const { version, from, pages } of variants(READERS)) {
     for (const page of pages) {
       // The blocks of a page run one after the other, as a reader tries them, and in one database.
       await t.test(page, async () => {
-        const reader = application()
+        const reader = await readerOf(page)
         const server = page === 'docs/tls.md' ? await serverWithTls(reader) : { url: await emptyDatabase() }
         try {
           for (const example of examples.filter((block) => block.page === page)) {

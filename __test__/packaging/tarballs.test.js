@@ -32,6 +32,10 @@ const ROOT = [
   'index.d.ts',
   'index.js',
   'index.mjs',
+  'keyv.d.mts',
+  'keyv.d.ts',
+  'keyv.js',
+  'keyv.mjs',
   'sql/cache-table.sql',
   'sql/role.sql',
   'sql/schema.sql',
@@ -109,5 +113,5 @@ test('arethetypeswrong finds nothing', async () => {
   const output = await succeed(run(process.execPath, [attw, tarball, '--format', 'json'], { cwd: folder }), 'attw')
   const { analysis } = JSON.parse(output)
   assert.deepEqual(analysis.problems, [])
-  assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './embedded', './clients', './package.json'])
+  assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './embedded', './clients', './keyv', './package.json'])
 })

@@ -21,6 +21,7 @@ const FOLDERS = [
   'cli',
   'observability',
   'transactions',
+  'integrations',
   'idempotency',
   'cache',
   'circuits',

@@ -38,12 +38,14 @@ const INTERFACES = {
   iterateKeys: ['IterateKeysOptions'],
   clear: ['ClearOptions'],
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
+  KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
 }
+const DECLARED_IN = ['index.d.ts', 'lib/types/integrations.d.ts', 'keyv.d.ts']
 
-/** @param {string} name of an interface of index.d.ts */
+/** @param {string} name of an interface */
 function properties(name) {
-  const body =
-    new RegExp(`export interface ${name} (?:extends \\w+ )?\\{([^}]+)\\n\\}`).exec(read('index.d.ts'))?.[1] ?? ''
+  const declared = new RegExp(`export interface ${name} (?:extends \\w+ )?\\{([^}]+)\\n\\}`)
+  const body = DECLARED_IN.map((file) => declared.exec(read(file))?.[1]).find(Boolean) ?? ''
   return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, property]) => property)
 }
 
@@ -56,7 +58,7 @@ test('the declared options are the known options', () => {
 
 test('each export has a category, for the API reference', () => {
   const types = fs.readdirSync(path.join(root, 'lib/types')).map((name) => `lib/types/${name}`)
-  for (const file of ['index.d.ts', 'embedded.d.ts', ...types]) {
+  for (const file of new Set([...DECLARED_IN, 'embedded.d.ts', 'clients.d.ts', ...types])) {
     const exports = read(file).matchAll(/^export (?:declare )?(?:interface|type|class|function|const) (\w+)/gm)
     for (const { 1: name, index } of exports) {
       const comment = read(file).slice(0, index).split('/**').at(-1) ?? ''

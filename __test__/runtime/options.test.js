@@ -6,11 +6,12 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
+const { KeyvStore } = require('goscope-postgres/keyv')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
 
 const database = useDatabase()
-const CLASSES = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter }
+const CLASSES = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, KeyvStore }
 
 /** @param {string} name */
 const misspellings = (name) => [

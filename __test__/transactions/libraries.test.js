@@ -34,7 +34,7 @@ for (const { library, server } of variants(runs, MAIN.length)) {
 
 for (const file of variants(['libraries.ts'])) {
   test('each library’s own types are accepted, and those of its pools are not', async () => {
-    await compile((await installed).consumer, file)
+    await compile((await installed).consumer, `transactions/types/${file}`)
   })
 }
 

@@ -21,5 +21,5 @@ for (const server of useServers()) {
 }
 
 test('the types of Prisma’s transactions are accepted, and those of a whole client are not', async () => {
-  await compile((await installed).consumer, 'prisma.ts')
+  await compile((await installed).consumer, 'transactions/types/prisma.ts')
 })
