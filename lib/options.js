@@ -23,6 +23,7 @@ const NAMES = {
   clear: ['prefix'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
   KeyvStore: [...TABLE, 'keyPrefix'],
+  SessionStore: [...TABLE, 'keyPrefix', 'ttl'],
 }
 
 /** Those of the adapters' constructors. */

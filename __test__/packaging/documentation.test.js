@@ -76,6 +76,7 @@ async function serverWithTls(application) {
 
 /** What the examples of a page import besides the package. They have the package as it is packed: it imports some of these, too. */
 const LIBRARIES = {
+  'docs/express-session.md': ['express@5.2.1', 'express-session@1.19.0'],
   'docs/keyv.md': ['keyv@5.6.0', 'cache-manager@7.2.9'],
 }
 

@@ -28,6 +28,10 @@ const ROOT = [
   'embedded.d.ts',
   'embedded.js',
   'embedded.mjs',
+  'express-session.d.mts',
+  'express-session.d.ts',
+  'express-session.js',
+  'express-session.mjs',
   'index.d.mts',
   'index.d.ts',
   'index.js',
@@ -113,5 +117,12 @@ test('arethetypeswrong finds nothing', async () => {
   const output = await succeed(run(process.execPath, [attw, tarball, '--format', 'json'], { cwd: folder }), 'attw')
   const { analysis } = JSON.parse(output)
   assert.deepEqual(analysis.problems, [])
-  assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './embedded', './clients', './keyv', './package.json'])
+  assert.deepEqual(Object.keys(analysis.entrypoints), [
+    '.',
+    './embedded',
+    './clients',
+    './keyv',
+    './express-session',
+    './package.json',
+  ])
 })

@@ -39,8 +39,9 @@ const INTERFACES = {
   clear: ['ClearOptions'],
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
   KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
+  SessionStore: ['SessionStoreOptions', 'IntegrationTableOptions'],
 }
-const DECLARED_IN = ['index.d.ts', 'lib/types/integrations.d.ts', 'keyv.d.ts']
+const DECLARED_IN = ['index.d.ts', 'lib/types/integrations.d.ts', 'keyv.d.ts', 'express-session.d.ts']
 
 /** @param {string} name of an interface */
 function properties(name) {

@@ -7,11 +7,14 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { KeyvStore } = require('goscope-postgres/keyv')
+const { sessionStoreOn } = require('../../lib/integrations/session-store.js')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
 
 const database = useDatabase()
-const CLASSES = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, KeyvStore }
+/** On a base class in place of that of express-session, which is not installed here. */
+const SessionStore = sessionStoreOn(class {})
+const CLASSES = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, KeyvStore, SessionStore }
 
 /** @param {string} name */
 const misspellings = (name) => [

@@ -1,0 +1,3 @@
+import sessions from './express-session.js'
+
+export const { SessionStore } = sessions
