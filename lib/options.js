@@ -24,6 +24,7 @@ const NAMES = {
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
   KeyvStore: [...TABLE, 'keyPrefix'],
   SessionStore: [...TABLE, 'keyPrefix', 'ttl'],
+  storageDriver: [...TABLE, 'source', 'base', 'ttl'],
 }
 
 /** Those of the adapters' constructors. */

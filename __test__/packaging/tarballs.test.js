@@ -45,6 +45,10 @@ const ROOT = [
   'sql/schema.sql',
   'sql/source/additions.sql',
   'sql/source/tables.sql',
+  'unstorage.d.mts',
+  'unstorage.d.ts',
+  'unstorage.js',
+  'unstorage.mjs',
   'package.json',
 ]
 
@@ -123,6 +127,7 @@ test('arethetypeswrong finds nothing', async () => {
     './clients',
     './keyv',
     './express-session',
+    './unstorage',
     './package.json',
   ])
 })

@@ -40,8 +40,9 @@ const INTERFACES = {
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
   KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
   SessionStore: ['SessionStoreOptions', 'IntegrationTableOptions'],
+  storageDriver: ['StorageDriverOptions', 'IntegrationTableOptions'],
 }
-const DECLARED_IN = ['index.d.ts', 'lib/types/integrations.d.ts', 'keyv.d.ts', 'express-session.d.ts']
+const DECLARED_IN = ['index.d.ts', 'lib/types/integrations.d.ts', 'keyv.d.ts', 'express-session.d.ts', 'unstorage.d.ts']
 
 /** @param {string} name of an interface */
 function properties(name) {

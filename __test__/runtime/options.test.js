@@ -7,6 +7,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { KeyvStore } = require('goscope-postgres/keyv')
+const { storageDriver } = require('goscope-postgres/unstorage')
 const { sessionStoreOn } = require('../../lib/integrations/session-store.js')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
@@ -40,6 +41,7 @@ const takers = async () => {
   ])
   return /** @type {[keyof typeof NAMES, (options: any) => Promise<any>][]} */ ([
     ...made,
+    ['storageDriver', async (options) => storageDriver({ source: db.pool(), ...options })],
     ['lock', (options) => adapter.lock('k', { ttl: 1_000, ...options })],
     ['run', (options) => results.run('k', never, options)],
     ['keys', (options) => adapter.keys(options)],

@@ -33,9 +33,14 @@ const CATEGORIES = [
 export async function writeReference(folder) {
   const app = await Application.bootstrapWithPlugins({
     plugin: ['typedoc-plugin-markdown', subjectsOfMembers],
-    entryPoints: ['index.d.ts', 'embedded.d.ts', 'clients.d.ts', 'keyv.d.ts', 'express-session.d.ts'].map((name) =>
-      path.join(root, name),
-    ),
+    entryPoints: [
+      'index.d.ts',
+      'embedded.d.ts',
+      'clients.d.ts',
+      'keyv.d.ts',
+      'express-session.d.ts',
+      'unstorage.d.ts',
+    ].map((name) => path.join(root, name)),
     tsconfig: path.join(root, 'docs/.vitepress/tsconfig.json'),
     out: folder,
     name: 'API reference',

@@ -7,6 +7,7 @@ const args = require('../arguments.js')
 const { wallClock } = require('../clock.js')
 const { optionsOf } = require('../options.js')
 const { cacheOf, prefixOf } = require('./cache-of.js')
+const { isRefusedByJsonb } = require('./jsonb.js')
 
 const TABLE = 'go_goscope_sessions'
 const PREFIX = 'sess:'
@@ -18,9 +19,6 @@ const SAME_END_MS = 50
 
 /** An age that differs by less was not changed by the application: express-session computes it anew, from a clock that went on. */
 const SAME_AGE_MS = 1_000
-
-/** What JSONB cannot hold: U+0000, and surrogates, which `JSON.stringify` escapes if they are lone ones. */
-const NOT_IN_JSONB = /\\u0000|\\ud[89a-f]/
 
 /**
  * @typedef {{ [name: string]: any, cookie?: any }} Session as it is stored
@@ -240,7 +238,7 @@ const isGiven = ([, value]) => value != null
 /** @param {Session} session @returns {unknown} an object, or its text if JSONB cannot hold that */
 function encoded(session) {
   const text = JSON.stringify(session)
-  return NOT_IN_JSONB.test(text) ? text : session
+  return isRefusedByJsonb(text) ? text : session
 }
 
 /** @param {any} stored @returns {Session} */

@@ -1,0 +1,2 @@
+export * from './unstorage.js'
+export { default } from './unstorage.js'

@@ -1,0 +1,4 @@
+import unstorage from './unstorage.js'
+
+export const { storageDriver } = unstorage
+export default storageDriver
