@@ -25,6 +25,20 @@ const NAMES = {
   KeyvStore: [...TABLE, 'keyPrefix'],
   SessionStore: [...TABLE, 'keyPrefix', 'ttl'],
   storageDriver: [...TABLE, 'source', 'base', 'ttl'],
+  PostgresRateLimiter: [
+    ...TABLE,
+    'storeClient',
+    'keyPrefix',
+    'points',
+    'duration',
+    'blockDuration',
+    'blockOnConsumed',
+    'execEvenly',
+    'execEvenlyMinDelayMs',
+    'inMemoryBlockOnConsumed',
+    'inMemoryBlockDuration',
+    'insuranceLimiter',
+  ],
 }
 
 /** Those of the adapters' constructors. */

@@ -40,6 +40,10 @@ const ROOT = [
   'keyv.d.ts',
   'keyv.js',
   'keyv.mjs',
+  'rate-limiter-flexible.d.mts',
+  'rate-limiter-flexible.d.ts',
+  'rate-limiter-flexible.js',
+  'rate-limiter-flexible.mjs',
   'sql/cache-table.sql',
   'sql/role.sql',
   'sql/schema.sql',
@@ -128,6 +132,7 @@ test('arethetypeswrong finds nothing', async () => {
     './keyv',
     './express-session',
     './unstorage',
+    './rate-limiter-flexible',
     './package.json',
   ])
 })

@@ -41,14 +41,22 @@ const INTERFACES = {
   KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
   SessionStore: ['SessionStoreOptions', 'IntegrationTableOptions'],
   storageDriver: ['StorageDriverOptions', 'IntegrationTableOptions'],
+  PostgresRateLimiter: ['PostgresRateLimiterOptions', 'IntegrationTableOptions'],
 }
-const DECLARED_IN = ['index.d.ts', 'lib/types/integrations.d.ts', 'keyv.d.ts', 'express-session.d.ts', 'unstorage.d.ts']
+const DECLARED_IN = [
+  'index.d.ts',
+  'lib/types/integrations.d.ts',
+  'keyv.d.ts',
+  'express-session.d.ts',
+  'unstorage.d.ts',
+  'rate-limiter-flexible.d.ts',
+]
 
 /** @param {string} name of an interface */
 function properties(name) {
   const declared = new RegExp(`export interface ${name} (?:extends \\w+ )?\\{([^}]+)\\n\\}`)
   const body = DECLARED_IN.map((file) => declared.exec(read(file))?.[1]).find(Boolean) ?? ''
-  return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, property]) => property)
+  return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, property]) => property)
 }
 
 test('the declared options are the known options', () => {

@@ -8,13 +8,15 @@ const { test } = require('node:test')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { KeyvStore } = require('goscope-postgres/keyv')
 const { storageDriver } = require('goscope-postgres/unstorage')
+const { rateLimiterOn } = require('../../lib/integrations/rate-limiter.js')
 const { sessionStoreOn } = require('../../lib/integrations/session-store.js')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
 
 const database = useDatabase()
-/** On a base class in place of that of express-session, which is not installed here. */
+/** On base classes in place of those of libraries, which are not installed here. */
 const SessionStore = sessionStoreOn(class {})
+const PostgresRateLimiter = rateLimiterOn(class {}, class {})
 const CLASSES = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, KeyvStore, SessionStore }
 
 /** @param {string} name */
@@ -41,6 +43,7 @@ const takers = async () => {
   ])
   return /** @type {[keyof typeof NAMES, (options: any) => Promise<any>][]} */ ([
     ...made,
+    ['PostgresRateLimiter', async (options) => new PostgresRateLimiter(options)],
     ['storageDriver', async (options) => storageDriver({ source: db.pool(), ...options })],
     ['lock', (options) => adapter.lock('k', { ttl: 1_000, ...options })],
     ['run', (options) => results.run('k', never, options)],

@@ -40,6 +40,7 @@ export async function writeReference(folder) {
       'keyv.d.ts',
       'express-session.d.ts',
       'unstorage.d.ts',
+      'rate-limiter-flexible.d.ts',
     ].map((name) => path.join(root, name)),
     tsconfig: path.join(root, 'docs/.vitepress/tsconfig.json'),
     out: folder,

@@ -1,0 +1,3 @@
+import limiters from './rate-limiter-flexible.js'
+
+export const { PostgresRateLimiter } = limiters
