@@ -995,6 +995,119 @@ export interface CheckpointProvider {
 }
 
 /**
+ * Which checkpoints {@link CheckpointOperations.list} returns, and in which order.
+ *
+ * @category Checkpoints
+ */
+export interface ListOptions {
+  /** The most checkpoints, counted in the order of the list; an integer, 1 or more. Default: all. */
+  limit?: number | undefined
+  /** Only checkpoints with a sequence smaller than this; a safe integer. Default: all. */
+  before?: number | undefined
+  /** `'desc'`: the newest first. Default `'asc'`. */
+  order?: 'asc' | 'desc' | undefined
+}
+
+/**
+ * Which tasks {@link CheckpointOperations.listTasks} returns.
+ *
+ * @category Checkpoints
+ */
+export interface ListTasksOptions {
+  /** The text that the tasks' ids begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  prefix?: string | undefined
+  /** The most tasks; an integer, 1 or more. Default: all. */
+  limit?: number | undefined
+  /** The last task of the page before: only tasks that come after it. It need not exist any more. */
+  after?: string | undefined
+}
+
+/**
+ * Options of {@link CheckpointOperations.iterateTasks}.
+ *
+ * @category Checkpoints
+ */
+export interface IterateTasksOptions {
+  /** The text that the tasks' ids begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  prefix?: string | undefined
+  /** How many tasks are read at once; an integer, 1 or more. Default 1,000. */
+  pageSize?: number | undefined
+}
+
+/**
+ * The operations of checkpoints: those of go-go-scope's {@link CheckpointProvider}, and further ones.
+ *
+ * @category Checkpoints
+ */
+export interface CheckpointOperations extends CheckpointProvider {
+  /**
+   * Stores many checkpoints, which share statements, up to 256 in each. Each is stored as {@link save} stores it, and by itself: if
+   * the server refuses one, or if the connection breaks, the others may be stored or not. Call it again then: a checkpoint that is
+   * stored already is replaced by itself. Of two with the same id, the later one is stored last. A bad checkpoint rejects before
+   * anything is sent.
+   *
+   * In a transaction ({@link PostgresAdapter.within}) all of them are stored, or none.
+   *
+   * @throws as {@link save} does, with the failure of the first checkpoint that failed; a field is named `checkpoints[1].id`
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `checkpoints` cannot be iterated over
+   * @example
+   * ```ts
+   * await adapter.saveMany(steps.map((step, sequence) => ({
+   *   id: `import-42-${sequence}`, taskId: 'import-42', sequence, timestamp: Date.now(), progress: step.progress, data: step,
+   * })))
+   * ```
+   */
+  saveMany(checkpoints: Iterable<Checkpoint>): Promise<void>
+  /**
+   * Reads a part of a task's checkpoints, by sequence, of equal sequences by timestamp, and of equal timestamps by id. The
+   * server reads no more of them than it returns, and those of equal sequence with the last one.
+   *
+   * To read page by page, pass the last sequence of a page as `before` with `order: 'desc'`. Of checkpoints of one task with the
+   * same sequence, those that a page has no room for are then passed over.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is wrong or misspelt
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `limit` is no integer of 1 or more, or `before` no safe integer
+   * @example
+   * ```ts
+   * const newest = await adapter.list('import-42', { limit: 10, order: 'desc' })
+   * const earlier = await adapter.list('import-42', { limit: 10, order: 'desc', before: newest.at(-1)?.sequence })
+   * ```
+   */
+  list(taskId: string, options: ListOptions): Promise<Checkpoint<unknown>[]>
+  /** As {@link CheckpointProvider.list}. */
+  list(taskId: string): Promise<Checkpoint<unknown>[]>
+  /**
+   * The ids of the tasks that have checkpoints, page by page: in the order of the table's index, as the pages of
+   * {@link CacheOperations.keys}. Ids that are stored as digests come last. A page reads the index entries of all checkpoints of its
+   * tasks, so it takes longer if the tasks have many.
+   *
+   * It sees all saves that were made before it. Tasks that come or go between two pages are seen or not; each other task is seen once.
+   *
+   * An adapter without a `keyPrefix` sees the tasks of all prefixes, under the ids that are stored.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is wrong or misspelt
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `limit` is no integer of 1 or more
+   * @example
+   * ```ts
+   * const first = await adapter.listTasks({ prefix: 'import-', limit: 100 })
+   * const second = await adapter.listTasks({ prefix: 'import-', limit: 100, after: first.at(-1) })
+   * ```
+   */
+  listTasks(options?: ListTasksOptions): Promise<string[]>
+  /**
+   * The ids of all tasks with a prefix, in the order of {@link listTasks}. One page of them is held in memory at a time. Metrics and
+   * traces count each page as `checkpoints.listTasks`.
+   *
+   * @throws as {@link listTasks} does: at once for a bad option, and where a page is read for all else
+   * @example
+   * ```ts
+   * for await (const taskId of adapter.iterateTasks({ prefix: 'import-' })) await adapter.cleanup(taskId, 10)
+   * ```
+   */
+  iterateTasks(options?: IterateTasksOptions): AsyncIterableIterator<string>
+}
+
+/**
  * Results, remembered under the key of the work that gave them.
  *
  * `get` and `set` only read and write. If several callers `get` nothing at the same time, do the work and `set` its
@@ -1110,7 +1223,7 @@ export interface AdapterCache extends CacheOperations {}
  *
  * @category Checkpoints
  */
-export interface AdapterCheckpoints extends CheckpointProvider {}
+export interface AdapterCheckpoints extends CheckpointOperations {}
 
 /**
  * Locks, circuit breakers, a cache and checkpoints, in the tables `go_goscope_locks`, `go_goscope_circuit`,
@@ -1136,6 +1249,7 @@ export declare class PostgresAdapter
     CacheProvider,
     CacheOperations,
     CheckpointProvider,
+    CheckpointOperations,
     PersistenceAdapter,
     AdapterLifeCycle
 {
@@ -1419,8 +1533,15 @@ export declare class PostgresAdapter
   load<T>(id: string): Promise<Checkpoint<T> | undefined>
   loadLatest<T>(taskId: string): Promise<Checkpoint<T> | undefined>
   list(taskId: string): Promise<Checkpoint<unknown>[]>
+  list(taskId: string, options: ListOptions): Promise<Checkpoint<unknown>[]>
   cleanup(taskId: string, keepCount: number): Promise<void>
   deleteAll(taskId: string): Promise<void>
+
+  // Checkpoints, as documented at CheckpointOperations
+
+  saveMany(checkpoints: Iterable<Checkpoint>): Promise<void>
+  listTasks(options?: ListTasksOptions): Promise<string[]>
+  iterateTasks(options?: IterateTasksOptions): AsyncIterableIterator<string>
 
   // Monitoring
 
@@ -1477,7 +1598,7 @@ export declare class PostgresAdapter
 export interface PostgresAdapterWithin
   extends Omit<CircuitBreakerStateProvider, 'subscribe' | 'setState' | 'recordFailure'>,
     Omit<CacheOperations, 'getOrSet'>,
-    CheckpointProvider,
+    CheckpointOperations,
     Pick<PostgresAdapter, 'setState' | 'recordFailure' | 'tryProbe' | 'metrics'> {
   /**
    * Makes the transaction fail unless a lease is still held: a check of its fencing token. Until the transaction ends, no

@@ -6,18 +6,23 @@ const native = require('./native.js')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
+const { columnsOf, fieldsOf, partOf } = require('./checkpoints.js')
 const { now } = require('./clock.js')
 const { PoolShare } = require('./pool-share.js')
 const { provideGroups } = require('./groups.js')
 const { itself } = require('./itself.js')
+const { iterate, iterationOptions, pageOptions } = require('./key-pages.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
 const { adapterOptions, optionsOf } = require('./options.js')
 const { provideLocks } = require('./lock-provider.js')
+const { tracingOf } = require('./tracing.js')
 const { lockWhenFree } = require('./waiting-lock.js')
 const { leaseAssertion } = require('./within/assert-held.js')
 const { Parts } = require('./within/parts.js')
 const { refuseWithin } = require('./within/refusals.js')
+
+const TASKS = tracingOf('checkpoints.listTasks')
 
 const STATES = ['closed', 'open', 'half-open']
 
@@ -235,21 +240,14 @@ class PostgresAdapter extends CacheProvider {
 
   /** @param {unknown} checkpoint */
   async save(checkpoint) {
-    const given = args.object('checkpoint', checkpoint)
-    const id = args.key('checkpoint.id', given.id)
-    const taskId = args.key('checkpoint.taskId', given.taskId)
-    const sequence = args.number('checkpoint.sequence', given.sequence, { integer: true })
-    const timestamp = args.number('checkpoint.timestamp', given.timestamp, { integer: true })
-    const progress = args.number('checkpoint.progress', given.progress, args.FINITE)
-    const data = args.json('checkpoint.data', given.data)
-    const remaining = args.optionalNumber('checkpoint.estimatedTimeRemaining', given.estimatedTimeRemaining, {
-      integer: true,
-    })
-    settled(
-      await this.#share.send((slot) =>
-        this.#checkpoints.save(slot, id, taskId, sequence, timestamp, progress, data, remaining),
-      ),
-    )
+    const fields = fieldsOf('checkpoint', checkpoint)
+    settled(await this.#share.send((slot) => this.#checkpoints.save(slot, ...fields)))
+  }
+
+  /** @param {unknown} checkpoints */
+  async saveMany(checkpoints) {
+    const columns = columnsOf(checkpoints)
+    settled(await this.#share.send((slot) => this.#checkpoints.saveMany(slot, ...columns)))
   }
 
   /** @param {unknown} id */
@@ -264,10 +262,35 @@ class PostgresAdapter extends CacheProvider {
     return settled(await this.#share.send((slot) => this.#checkpoints.loadLatest(slot, task)))
   }
 
-  /** @param {unknown} taskId */
-  async list(taskId) {
+  /**
+   * @param {unknown} taskId
+   * @param {unknown} [options]
+   */
+  async list(taskId, options) {
     const task = args.key('taskId', taskId)
-    return settled(await this.#share.send((slot) => this.#checkpoints.list(slot, task)))
+    const part = partOf(options)
+    const start = (/** @type {number} */ slot) =>
+      part === null
+        ? this.#checkpoints.list(slot, task)
+        : this.#checkpoints.listPart(slot, task, part.limit, part.before, part.newestFirst)
+    return settled(await this.#share.send(start))
+  }
+
+  /** @param {unknown} [options] */
+  async listTasks(options) {
+    const { prefix, limit, after } = pageOptions(options, 'listTasks')
+    const start = (/** @type {number} */ slot) => this.#checkpoints.tasksPage(slot, prefix, limit, after)
+    return settled(await this.#share.send(start)).keys
+  }
+
+  /** @param {unknown} [options] */
+  iterateTasks(options) {
+    const { prefix, pageSize } = iterationOptions(options, 'iterateTasks')
+    const self = itself(this)
+    const checkpoints = self.#checkpoints
+    return iterate(self.#share, TASKS, pageSize, (slot, end) =>
+      checkpoints.tasksPage(slot, prefix, pageSize, null, end),
+    )
   }
 
   /**

@@ -11,6 +11,9 @@ const { clearPages, isOptions, iterate, iterationOptions, pageOptions, prefixOf 
 const { LifeCycle } = require('./life-cycle.js')
 const { optionsOf } = require('./options.js')
 const { SingleFlight } = require('./single-flight.js')
+const { tracingOf } = require('./tracing.js')
+
+const KEYS = tracingOf('cache.keys')
 
 /** The cache methods that `PostgresAdapter` and `PostgresCacheAdapter` share; see index.d.ts for what they promise. */
 class CacheProvider extends LifeCycle {
@@ -217,7 +220,7 @@ class CacheProvider extends LifeCycle {
   /** @param {unknown} [pattern] which keys, or options; absent or empty, every key */
   async keys(pattern) {
     if (isOptions(pattern)) {
-      const { prefix, limit, after } = pageOptions(pattern)
+      const { prefix, limit, after } = pageOptions(pattern, 'keys')
       const start = (/** @type {number} */ slot) => this.#cache.keysPage(slot, prefix, limit, after)
       return settled(await this.#share.send(start)).keys
     }
@@ -227,9 +230,10 @@ class CacheProvider extends LifeCycle {
 
   /** @param {unknown} [options] */
   iterateKeys(options) {
-    const { prefix, pageSize } = iterationOptions(options)
+    const { prefix, pageSize } = iterationOptions(options, 'iterateKeys')
     const self = itself(this)
-    return iterate(self.#share, self.#cache, { prefix, pageSize })
+    const cache = self.#cache
+    return iterate(self.#share, KEYS, pageSize, (slot, end) => cache.keysPage(slot, prefix, pageSize, null, end))
   }
 
   /**

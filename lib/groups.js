@@ -10,9 +10,9 @@ const GROUPS = {
   locks: methodsOf('locks'),
   // `subscribe` returns no promise, so it is no operation.
   circuits: [...methodsOf('circuits'), 'subscribe'],
-  // Nor does this.
+  // Nor do these.
   cache: [...methodsOf('cache'), 'iterateKeys'],
-  checkpoints: methodsOf('checkpoints'),
+  checkpoints: [...methodsOf('checkpoints'), 'iterateTasks'],
 }
 
 /** @typedef {keyof typeof GROUPS} Group */

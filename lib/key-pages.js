@@ -1,19 +1,16 @@
 // @ts-check
-// Keys in pages, as the methods with `prefix`, `limit` and `after` give them.
+// Keys and tasks in pages, as the methods with `prefix`, `limit` and `after` give them.
 'use strict'
 
 const { types } = require('node:util')
 const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { optionsOf } = require('./options.js')
-const { tracingOf } = require('./tracing.js')
 
 const PAGE_SIZE = 1_000
 
 /** How many rows one statement deletes: few enough for a short transaction. */
 const DELETED_AT_ONCE = 5_000
-
-const KEYS = tracingOf('cache.keys')
 
 /**
  * Whether an argument is options, and not a pattern: text in some other form is an invalid pattern.
@@ -29,10 +26,11 @@ const isOptions = (given) =>
 
 /**
  * @param {unknown} options
+ * @param {import('./options.js').Taker} taker
  * @returns {{ prefix: string, limit: number | null, after: string | null }}
  */
-function pageOptions(options) {
-  const given = optionsOf(options, 'keys')
+function pageOptions(options, taker) {
+  const given = optionsOf(options, taker)
   return {
     prefix: prefixOf(given.prefix),
     limit: args.optionalNumber('options.limit', given.limit, { integer: true, min: 1 }),
@@ -45,10 +43,11 @@ const prefixOf = (prefix) => (prefix == null ? '' : args.wellFormed('options.pre
 
 /**
  * @param {unknown} options
+ * @param {import('./options.js').Taker} taker
  * @returns {{ prefix: string, pageSize: number }}
  */
-function iterationOptions(options) {
-  const given = optionsOf(options, 'iterateKeys')
+function iterationOptions(options, taker) {
+  const given = optionsOf(options, taker)
   const range = { integer: true, min: 1 }
   return {
     prefix: prefixOf(given.prefix),
@@ -60,17 +59,18 @@ function iterationOptions(options) {
  * The keys one by one. It holds the keys of one page at a time. Each page is a call of its own.
  *
  * @param {import('./pool-share.js').PoolShare} share
- * @param {import('../native').Cache} cache
- * @param {{ prefix: string, pageSize: number }} options
+ * @param {ReturnType<import('./tracing.js').tracingOf>} tracing of each page
+ * @param {number} pageSize
+ * @param {(slot: number, end: string | null) => void} read starts the read of a page, after the end of the one before
  * @returns {AsyncGenerator<string, void, undefined>}
  */
-async function* iterate(share, cache, { prefix, pageSize }) {
+async function* iterate(share, tracing, pageSize, read) {
   /** @type {string | null} */
   let end = null
   for (;;) {
-    const start = (/** @type {number} */ slot) => cache.keysPage(slot, prefix, pageSize, null, end)
+    const start = (/** @type {number} */ slot) => read(slot, end)
     const call = async () => settled(await share.send(start))
-    const page = await (KEYS.hasSubscribers ? KEYS.trace(share, undefined, call) : call())
+    const page = await (tracing.hasSubscribers ? tracing.trace(share, undefined, call) : call())
     yield* page.keys
     if (page.keys.length < pageSize) return
     end = page.end

@@ -7,6 +7,8 @@
 const args = require('./arguments.js')
 
 const ADAPTER = ['keyPrefix', 'createTables']
+const PAGE = ['prefix', 'limit', 'after']
+const ITERATION = ['prefix', 'pageSize']
 
 /** Of a table of an integration's own. */
 const TABLE = ['tableName', 'createTables', 'durability']
@@ -18,9 +20,12 @@ const NAMES = {
   PostgresIdempotencyAdapter: ADAPTER,
   lock: ['ttl', 'wait', 'signal', 'renew', 'owner', 'onReleaseError'],
   run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal', 'transaction'],
-  keys: ['prefix', 'limit', 'after'],
-  iterateKeys: ['prefix', 'pageSize'],
+  keys: PAGE,
+  iterateKeys: ITERATION,
   clear: ['prefix'],
+  list: ['limit', 'before', 'order'],
+  listTasks: PAGE,
+  iterateTasks: ITERATION,
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
   KeyvStore: [...TABLE, 'keyPrefix'],
   SessionStore: [...TABLE, 'keyPrefix', 'ttl'],

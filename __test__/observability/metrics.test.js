@@ -97,8 +97,8 @@ test('each call is counted once, under the name of its operation', async () => {
     assert.deepEqual([errors, retries], [{}, 0], name)
     const statements = [after.statements.count - before.statements.count, after.statements.sum - before.statements.sum]
     // Each key of one call is counted in its statement's size.
-    const { keys, entries } = args(key)
-    assert.deepEqual(statements, [1, (keys ?? entries ?? [key]).length], name)
+    const { keys, entries, checkpoints } = args(key)
+    assert.deepEqual(statements, [1, (keys ?? entries ?? checkpoints ?? [key]).length], name)
     assert.ok(after.batches > before.batches)
   }
   const all = operations.filter(

@@ -110,6 +110,7 @@ test('the table of operations contains every method that returns a promise', () 
     'metrics',
     'subscribe',
     'iterateKeys',
+    'iterateTasks',
     '_count',
     '_like',
     '_checkDurability',

@@ -25,7 +25,10 @@ test('each group has the methods that metrics and traces name after it, and subs
   )
   assert.deepEqual(
     methods.sort(),
-    [...named.filter((name) => !others.includes(name)), 'circuits.subscribe', 'cache.iterateKeys'].sort(),
+    [
+      ...named.filter((name) => !others.includes(name)),
+      ...['circuits.subscribe', 'cache.iterateKeys', 'checkpoints.iterateTasks'],
+    ].sort(),
   )
   for (const group of Object.keys(GROUPS)) {
     assert.equal(Reflect.get(adapter, group), Reflect.get(adapter, group), 'the same object each time')

@@ -217,9 +217,12 @@ const OPERATIONS = [
   ...ofCache('main'),
 
   operation('main', 'save', { seed: saved(1), args: (key) => ({ checkpoint: { ...checkpoint(key, key, 2), estimatedTimeRemaining: undefined } }) }),
+  operation('main', 'saveMany', { seed: saved(1), args: (key) => ({ checkpoints: [checkpoint(key, key, 2), { ...checkpoint(`${key}.2`, key, 3), estimatedTimeRemaining: undefined }] }) }),
   operation('main', 'load', { ...YES, seed: saved(1), args: (id) => ({ id }), shown: (found) => found?.data }),
   operation('main', 'loadLatest', { ...YES, seed: task, args: (taskId) => ({ taskId }), shown: (found) => found?.sequence }),
-  operation('main', 'list', { ...YES, seed: task, args: (taskId) => ({ taskId }), shown: (all) => all.map((/** @type {any} */ { sequence }) => sequence) }),
+  operation('main', 'list', { ...YES, seed: task, args: (taskId) => ({ taskId, options: { limit: undefined, before: undefined, order: undefined } }), shown: (all) => all.map((/** @type {any} */ { sequence }) => sequence) }),
+  operation('main', 'list', { as: 'in part', ...YES, seed: task, args: (taskId) => ({ taskId, options: { limit: 1, before: 3, order: 'desc' } }), shown: (all) => all.map((/** @type {any} */ { sequence }) => sequence) }),
+  operation('main', 'listTasks', { ...YES, seed: task, args: (key) => ({ options: { prefix: key, limit: 1, after: undefined } }) }),
   operation('main', 'cleanup', { seed: task, args: (taskId) => ({ taskId, keepCount: 1 }) }),
   operation('main', 'deleteAll', { seed: task, args: (taskId) => ({ taskId }) }),
 

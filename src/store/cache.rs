@@ -10,7 +10,7 @@ use super::counter::{Increment, Sum};
 use super::definition::{Definition, Durability};
 use super::digested;
 use super::entries::{self, Entry, Write, is_written};
-use super::join::Join;
+use super::join::each;
 use super::keys::{Key, MARKER, Prefix};
 use super::place::{Place, TableRef, ttl_arg};
 use super::removal::{REMOVE, TAKE, taken, was_live};
@@ -201,18 +201,24 @@ impl Cache {
 
     /// The values in the order of their keys; none for a miss.
     pub fn get_many(&self, keys: Vec<String>, reply: Reply<Vec<Option<Value>>>) {
-        self.each(keys, |values| values, reply, |key, reply| self.get(key, reply));
+        each(&self.place, keys, |values| values, reply, |key, reply| self.get(key, reply));
     }
 
     /// Keys, values and TTLs of the entries. Each entry is written by itself: one that the server refuses does not
     /// undo the others.
     pub fn set_many(&self, entries: Vec<(String, String, Option<f64>)>, reply: Reply<()>) {
-        self.each(entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
+        each(&self.place, entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
     }
 
     /// Whether there was a live entry under each key; a repeated key deletes it once.
     pub fn delete_many(&self, keys: Vec<String>, reply: Reply<Vec<bool>>) {
-        self.each(keys, |removed| removed, reply, |key, reply| self.remove(&REMOVE, key, was_live, reply));
+        each(
+            &self.place,
+            keys,
+            |removed| removed,
+            reply,
+            |key, reply| self.remove(&REMOVE, key, was_live, reply),
+        );
     }
 
     /// The value of the entry, which is deleted; none for a miss.
@@ -231,23 +237,6 @@ impl Cache {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, statement, "key", key, [], read);
         self.place.submit(accesses, call, Retry::Never, reply);
-    }
-
-    /// Makes one call for each item, all at one moment, so that they share statements and keep their places among
-    /// other calls. `join` makes one output of theirs.
-    fn each<I, T: Send + 'static, U: Send + 'static>(
-        &self,
-        items: Vec<I>,
-        join: fn(Vec<T>) -> U,
-        reply: Reply<U>,
-        call: impl Fn(I, Reply<T>),
-    ) {
-        let Some(join) = Join::new(items.len(), join, reply) else { return };
-        self.place.as_one_call(|| {
-            for (number, item) in items.into_iter().enumerate() {
-                call(item, join.reply(number));
-            }
-        });
     }
 
     /// The sum; none if the entry holds no number to add to. `by` is a JSON number.

@@ -6,13 +6,15 @@ use super::call::{Found, KeyCall, nothing, one_row};
 use super::cells::Cells;
 use super::definition::{Definition, Durability};
 use super::digested::{with_ids, without_ids};
+use super::join::each;
 use super::keys::{Key, Prefix};
 use super::place::{Place, TableRef};
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use super::value::Value;
 use crate::engine::{
-    AccessMode, Accesses, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Retry, Row, Statement,
+    Access, AccessMode, Accesses, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Retry, Row,
+    Statement,
 };
 
 /// Replaces every column of a checkpoint that exists already; last writer wins.
@@ -128,8 +130,10 @@ pub type SavedCheckpoint = Checkpoint<Key, Value>;
 /// Calls on one task keep their order, and so do calls on one id: a `load` waits for the saves of its id before it.
 /// It is not known here which task's `cleanup` or `deleteAll` could delete the checkpoint. So a `load` also waits for
 /// all of those that came before it. It holds back later saves of its id, and no call on a task.
+///
+/// The saves of one `save_many` do not wait for each other if only their task is the same, so that they share statements.
 pub struct Checkpoints {
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
 }
 
 impl Checkpoints {
@@ -148,12 +152,31 @@ impl Checkpoints {
     }
 
     pub fn save(&self, checkpoint: GivenCheckpoint, reply: Reply<()>) {
+        self.save_in_task(AccessMode::Exclusive, checkpoint, reply);
+    }
+
+    /// Each checkpoint is stored by itself: one that the server refuses does not undo the others.
+    pub fn save_many(&self, checkpoints: Vec<GivenCheckpoint>, reply: Reply<()>) {
+        each(&self.place, checkpoints, drop, reply, |checkpoint, reply| {
+            self.save_in_task(AccessMode::Intent, checkpoint, reply);
+        });
+    }
+
+    /// `mode`: that of the task. Other saves with an intent may take effect at the same time, and no other call on the
+    /// task.
+    fn save_in_task(&self, mode: AccessMode, checkpoint: GivenCheckpoint, reply: Reply<()>) {
         let accesses = Accesses::new(&[
-            self.place.key_access("task", &checkpoint.task_id, AccessMode::Exclusive),
+            self.all_tasks(AccessMode::Intent),
+            self.place.key_access("task", &checkpoint.task_id, mode),
             self.place.key_access("id", &checkpoint.id, AccessMode::Exclusive),
         ]);
         let call = Save { place: self.place.clone(), checkpoint, args: Vec::new() };
         self.place.submit(accesses, call, Retry::Never, reply);
+    }
+
+    /// The access to which tasks there are. It is not that of the table: a `load` waits for no save of another id.
+    pub(super) fn all_tasks(&self, mode: AccessMode) -> Access {
+        self.place.table.access_on("tasks", "", "", mode)
     }
 
     pub fn load(&self, id: String, reply: Reply<Option<SavedCheckpoint>>) {
@@ -172,11 +195,7 @@ impl Checkpoints {
     }
 
     pub fn list(&self, task_id: String, reply: Reply<Vec<SavedCheckpoint>>) {
-        let read = |found: Found<'_>| {
-            let list = found.rows.iter().map(|row| of_task(&found, row)).collect::<Result<_, Error>>()?;
-            Ok(Answer::Done(list))
-        };
-        self.on_task(&LIST, AccessMode::Shared, task_id, [], read, Retry::Harmless, reply);
+        self.on_task(&LIST, AccessMode::Shared, task_id, [], read_list, Retry::Harmless, reply);
     }
 
     pub fn cleanup(&self, task_id: String, keep: i64, reply: Reply<()>) {
@@ -189,7 +208,7 @@ impl Checkpoints {
     }
 
     #[allow(clippy::too_many_arguments)] // what distinguishes the operations on a task
-    fn on_task<T: Send + 'static, const N: usize>(
+    pub(super) fn on_task<T: Send + 'static, const N: usize>(
         &self,
         statement: &'static Template,
         mode: AccessMode,
@@ -199,10 +218,12 @@ impl Checkpoints {
         retry: Retry,
         reply: Reply<T>,
     ) {
-        let accesses = Accesses::new(&[
-            self.place.table.access(AccessMode::Intent),
-            self.place.key_access("task", &task_id, mode),
-        ]);
+        let (table, task) =
+            (self.place.table.access(AccessMode::Intent), self.place.key_access("task", &task_id, mode));
+        let accesses = match mode {
+            AccessMode::Exclusive => Accesses::new(&[table, task, self.all_tasks(AccessMode::Intent)]),
+            _ => Accesses::new(&[table, task]),
+        };
         let call = KeyCall::new(&self.place, statement, "task_id", task_id, rest, read);
         self.place.submit(accesses, call, retry, reply);
     }
@@ -244,6 +265,11 @@ impl Call for Save {
     fn read(&mut self, _: &[Row]) -> Result<Answer<()>, Error> {
         Ok(Answer::Done(()))
     }
+}
+
+pub(super) fn read_list(found: Found<'_>) -> Result<Answer<Vec<SavedCheckpoint>>, Error> {
+    let list = found.rows.iter().map(|row| of_task(&found, row)).collect::<Result<_, Error>>()?;
+    Ok(Answer::Done(list))
 }
 
 fn of_task(found: &Found<'_>, row: &Row) -> Result<SavedCheckpoint, Error> {

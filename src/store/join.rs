@@ -2,13 +2,31 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::place::Place;
 use crate::engine::{Error, Reply};
 use crate::sync::lock;
+
+/// Makes one call for each item, all at one moment, so that they share statements and keep their places among other calls.
+/// `join` makes one output of theirs.
+pub(super) fn each<I, T: Send + 'static, U: Send + 'static>(
+    place: &Place,
+    items: Vec<I>,
+    join: fn(Vec<T>) -> U,
+    reply: Reply<U>,
+    call: impl Fn(I, Reply<T>),
+) {
+    let Some(join) = Join::new(items.len(), join, reply) else { return };
+    place.as_one_call(|| {
+        for (number, item) in items.into_iter().enumerate() {
+            call(item, join.reply(number));
+        }
+    });
+}
 
 /// The outcomes of some calls, in the order in which the calls were made. The caller gets the outcome when the last
 /// call has finished. So when the caller sees a failure, no call is still under way. If several calls fail, the
 /// caller gets the failure of the first of them in that order.
-pub(super) struct Join<T, U> {
+struct Join<T, U> {
     state: Mutex<State<T, U>>,
 }
 
@@ -23,7 +41,7 @@ struct State<T, U> {
 
 impl<T: Send + 'static, U: Send + 'static> Join<T, U> {
     /// `join` makes one output of those of all calls.
-    pub(super) fn new(calls: usize, join: fn(Vec<T>) -> U, reply: Reply<U>) -> Option<Arc<Self>> {
+    fn new(calls: usize, join: fn(Vec<T>) -> U, reply: Reply<U>) -> Option<Arc<Self>> {
         if calls == 0 {
             reply.settle(Ok(join(Vec::new())));
             return None;
@@ -34,7 +52,7 @@ impl<T: Send + 'static, U: Send + 'static> Join<T, U> {
     }
 
     /// The reply that gets the outcome of the call with this number.
-    pub(super) fn reply(self: &Arc<Self>, number: usize) -> Reply<T> {
+    fn reply(self: &Arc<Self>, number: usize) -> Reply<T> {
         let join = self.clone();
         Reply::new(move |outcome| join.take(number, outcome))
     }

@@ -15,6 +15,7 @@
 mod cache;
 mod call;
 mod cells;
+mod checkpoint_pages;
 mod checkpoints;
 mod circuits;
 mod citus;
@@ -46,6 +47,7 @@ mod template;
 mod value;
 
 pub use cache::Cache;
+pub use checkpoint_pages::ListRequest;
 pub use checkpoints::{Checkpoints, GivenCheckpoint, SavedCheckpoint};
 pub use circuits::{Circuit, CircuitState, Circuits};
 pub use computing::{Observed, Seen, Version};

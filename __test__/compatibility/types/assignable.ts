@@ -100,6 +100,11 @@ export async function whatTheMethodsGive() {
   const iterated: AsyncIterableIterator<string> = adapter.cache.iterateKeys({ prefix: 'a', pageSize: 10 })
   await cache.clear({ prefix: 'a' })
   const taken = await cache.take<number[]>('key')
+  const checkpoints: goscope.CheckpointOperations = adapter.checkpoints
+  await adapter.saveMany([{ id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: { row: 1 } }])
+  const parts = [await adapter.list('t', { limit: 1, before: 2, order: 'desc' }), await checkpoints.list('t')]
+  const tasks = [await adapter.listTasks(), await checkpoints.listTasks({ prefix: 't', limit: 1, after: 't' })]
+  const iteratedTasks: AsyncIterableIterator<string> = adapter.checkpoints.iterateTasks({ prefix: 't', pageSize: 10 })
   const operations: goscope.CacheOperations[] = [adapter, cache]
   const computed = await cache.getOrSet('key', async ({ signal }) => ({ n: 1, aborted: signal.aborted }), {
     ttl: 1000,
@@ -138,6 +143,9 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof untyped, unknown>>,
     null as never as Expect<Equal<typeof counted, goscope.CacheEntry<number>>>,
     null as never as Expect<Equal<typeof paged, string[][]>>,
+    null as never as Expect<Equal<typeof parts, goscope.Checkpoint<unknown>[][]>>,
+    tasks,
+    iteratedTasks,
     iterated,
     null as never as Expect<Equal<typeof deleted, boolean[]>>,
     null as never as Expect<Equal<typeof taken, number[] | null>>,

@@ -154,6 +154,17 @@ async function callCheckpoints(call) {
     progress: 1e-7,
     data: 1,
   })
+  const many = KEYS.map((key, sequence) => ({
+    id: `many ${key}`,
+    taskId: 'other',
+    sequence: 2 + sequence,
+    timestamp: 1,
+    progress: 1,
+    data: VALUES[sequence] ?? null,
+  }))
+  await call('main', 'saveMany', many)
+  await call('main', 'list', 'other', { limit: 2, order: 'desc', before: 5 })
+  await call('main', 'listTasks', { limit: 10 })
   for (const key of [...KEYS, 'absent']) await call('main', 'load', key)
   await call('main', 'loadLatest', `t${KEYS[2]}`)
   await call('main', 'list', `t${KEYS[2]}`)

@@ -8,6 +8,7 @@ use crate::node::calls::Calls;
 use crate::node::client::Client;
 use crate::node::operation::Operation;
 use crate::node::pool::Pool;
+use crate::node::providers::page::page_request;
 use crate::store;
 
 #[napi(custom_finalize)]
@@ -57,6 +58,38 @@ impl Checkpoints {
         self.store.save(checkpoint, self.calls.reply(slot, Operation::Save));
     }
 
+    /// The checkpoints' fields, each of its own array.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
+    pub fn save_many(
+        &self,
+        slot: u32,
+        ids: Vec<String>,
+        task_ids: Vec<String>,
+        sequences: Vec<i64>,
+        timestamps: Vec<i64>,
+        progress: Vec<f64>,
+        data: Vec<String>,
+        estimated_times_remaining: Vec<Option<i64>>,
+    ) {
+        let numbers = sequences.into_iter().zip(timestamps).zip(progress).zip(estimated_times_remaining);
+        let checkpoints = ids.into_iter().zip(task_ids).zip(data).zip(numbers);
+        let checkpoint = |(((id, task_id), data), (((sequence, timestamp), progress), estimated))| {
+            let estimated_time_remaining = estimated;
+            store::GivenCheckpoint {
+                id,
+                task_id,
+                sequence,
+                timestamp,
+                progress,
+                data,
+                estimated_time_remaining,
+            }
+        };
+        let reply = self.calls.reply(slot, Operation::SaveMany);
+        self.store.save_many(checkpoints.map(checkpoint).collect(), reply);
+    }
+
     #[napi(catch_unwind)]
     pub fn load(&self, slot: u32, id: String) {
         self.store.load(id, self.calls.reply(slot, Operation::Load));
@@ -70,6 +103,34 @@ impl Checkpoints {
     #[napi(catch_unwind)]
     pub fn list(&self, slot: u32, task_id: String) {
         self.store.list(task_id, self.calls.reply(slot, Operation::List));
+    }
+
+    /// The first ones in one direction, of those with a sequence before a given one.
+    #[napi(catch_unwind)]
+    pub fn list_part(
+        &self,
+        slot: u32,
+        task_id: String,
+        limit: Option<i64>,
+        before: Option<i64>,
+        newest_first: bool,
+    ) {
+        let request = store::ListRequest { limit, before, newest_first };
+        self.store.list_part(task_id, request, self.calls.reply(slot, Operation::List));
+    }
+
+    /// `{ keys, end? }`. A page begins after a task, or after the end of the page before.
+    #[napi(catch_unwind)]
+    pub fn tasks_page(
+        &self,
+        slot: u32,
+        prefix: String,
+        limit: Option<i64>,
+        after: Option<String>,
+        end: Option<String>,
+    ) {
+        let request = page_request(prefix, limit, after, end);
+        self.store.tasks_page(request, self.calls.reply(slot, Operation::ListTasks));
     }
 
     #[napi(catch_unwind)]

@@ -98,6 +98,10 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   assert.equal((await adapter.load('c'))?.sequence, 1)
   assert.equal((await adapter.loadLatest('t'))?.sequence, 1)
   assert.equal((await adapter.list('t')).length, 1)
+  await adapter.saveMany([{ id: 'd', taskId: 't', sequence: 2, timestamp: 1, progress: 50, data: null }])
+  assert.equal((await adapter.list('t', { limit: 1, order: 'desc' }))[0]?.id, 'd')
+  assert.deepEqual(await adapter.listTasks(), ['t'])
+  for await (const task of adapter.iterateTasks()) assert.equal(task, 't')
   await adapter.cleanup('t', 0)
   await adapter.deleteAll('t')
 
