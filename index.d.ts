@@ -290,6 +290,19 @@ export interface LockOptions {
 }
 
 /**
+ * Options of {@link PostgresAdapter.acquire}.
+ *
+ * @category Locks
+ */
+export interface AcquireOptions {
+  /**
+   * Whether an owner that holds the lock takes it again, which replaces its expiry and its fencing token. With `false`, it gets null
+   * as any other owner does, until its lease has ended. Default `true`, as in the pg-based adapter.
+   */
+  reentrant?: boolean | undefined
+}
+
+/**
  * The holder of a lock.
  *
  * @category Locks
@@ -1188,6 +1201,10 @@ export interface PersistenceAdapter {
  */
 export interface LockMethod extends LockProvider {
   (key: string, options?: LockOptions): Promise<Lease>
+  /** As {@link PostgresAdapter.acquire}. */
+  acquire(key: string, ttl: number, owner?: string, options?: AcquireOptions): Promise<LockHandle | null>
+  /** As {@link PostgresAdapter.release}. */
+  release(key: string, owner: string): Promise<boolean>
 }
 
 /**
@@ -1195,7 +1212,8 @@ export interface LockMethod extends LockProvider {
  *
  * @category Locks
  */
-export interface AdapterLocks extends Pick<PostgresAdapter, 'acquire' | 'extend' | 'forceRelease' | 'holder'> {
+export interface AdapterLocks
+  extends Pick<PostgresAdapter, 'acquire' | 'extend' | 'release' | 'forceRelease' | 'holder'> {
   /** As {@link PostgresAdapter.lock}. */
   lock(key: string, options?: LockOptions): Promise<Lease>
 }
@@ -1344,12 +1362,43 @@ export declare class PostgresAdapter
 
   // Locks, as documented at LockProvider; a `ttl` that is left out is the `defaultLockTTL`
 
-  acquire(key: string, ttl?: number, owner?: string): Promise<Lease | null>
+  /**
+   * Takes a lock if it is absent or expired, as {@link LockProvider.acquire}, or already this owner's, unless `reentrant` is false.
+   *
+   * With `reentrant: false`, a call whose answer is lost finds out whether it has taken the lock itself, as any call does: it returns
+   * a lease then, and null if the owner has held the lock before. Of several such calls under one owner, one gets the lock. An
+   * owner's call without the option, and one through the pg-based adapter, takes the lock again nevertheless.
+   *
+   * @category Locks
+   * @throws Error `ERR_REENTRANCY_UNAVAILABLE` if `reentrant` is false, an owner is given, and the table has no column for that, which
+   * `connect()` adds
+   * @example
+   * ```ts
+   * const lease = await adapter.acquire('invoices', 30_000, 'worker-7', { reentrant: false })
+   * ```
+   */
+  acquire(key: string, ttl?: number, owner?: string, options?: AcquireOptions): Promise<Lease | null>
   extend(key: string, ttl: number | undefined, owner: string): Promise<boolean>
   forceRelease(key: string): Promise<void>
 
   // Locks, beyond what is documented
 
+  /**
+   * Releases a lock if it is this owner's, for a caller that has no handle: in another process, or after a restart. A handle's own
+   * `release()` needs no answer and does not wait for the disk; this one does.
+   *
+   * It is not retried if its outcome is unknown: it rejects then, and may have released the lock.
+   *
+   * @category Locks
+   * @returns whether the owner held the lock until now; false if the lease had expired, or another owner has the lock, which
+   * keeps it
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if `key` or `owner` is no text that can be stored
+   * @example
+   * ```ts
+   * const wasHeld = await adapter.release('invoices', 'worker-7')
+   * ```
+   */
+  release(key: string, owner: string): Promise<boolean>
   /**
    * Takes a lock as soon as it is free, and renews its lease until it is released.
    *

@@ -8,6 +8,7 @@ const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { columnsOf, fieldsOf, partOf } = require('./checkpoints.js')
 const { now } = require('./clock.js')
+const { coded } = require('./errors.js')
 const { PoolShare } = require('./pool-share.js')
 const { provideGroups } = require('./groups.js')
 const { itself } = require('./itself.js')
@@ -98,18 +99,24 @@ class PostgresAdapter extends CacheProvider {
    * @param {unknown} key
    * @param {unknown} ttl
    * @param {unknown} [owner]
+   * @param {unknown} [options]
    */
-  async acquire(key, ttl, owner) {
+  async acquire(key, ttl, owner, options = undefined) {
+    // Its `length` stays 3, as that of the documented method.
     const name = args.key('key', key)
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const wanted = owner == null ? null : args.wellFormed('owner', owner)
+    const isReentrant = args.optionalBoolean('options.reentrant', optionsOf(options, 'acquire').reentrant) ?? true
     const share = this.#share
     // The end waits until it is known whether the lock has to be released.
     share.beginTask()
     try {
       const called = now()
-      const granted = settled(await share.send((slot) => this.#locks.acquire(slot, name, length, wanted)))
-      if (granted === null) return null
+      const granted = settled(await share.send((slot) => this.#locks.acquire(slot, name, length, wanted, isReentrant)))
+      if (granted === null) {
+        if (!isReentrant && wanted !== null && this.#locks.lacksAcquisitions()) throw noAcquisitions()
+        return null
+      }
       const disposal = { isOwnDrawn: wanted === null, throws: false }
       const defaultTtl = this.#defaultLockTTL
       const end = called + length
@@ -134,6 +141,16 @@ class PostgresAdapter extends CacheProvider {
     const length = args.leaseTtl('ttl', ttl, this.#defaultLockTTL)
     const holder = args.wellFormed('owner', owner)
     return settled(await this.#share.send((slot) => this.#locks.extend(slot, name, length, holder)))
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} owner
+   */
+  async release(key, owner) {
+    const name = args.key('key', key)
+    const holder = args.wellFormed('owner', owner)
+    return settled(await this.#share.send((slot) => this.#locks.releaseHeld(slot, name, holder)))
   }
 
   /** @param {unknown} key */
@@ -333,6 +350,16 @@ function partsOf(pool, options) {
   const claims = { keyPrefix, namespace: 'compute:"go_goscope_cache":', createTables }
   return new Parts(share, providers, { claims, durability, defaultLockTTL })
 }
+
+const noAcquisitions = () =>
+  coded(
+    new Error(
+      'acquire() with reentrant: false needs the column `acquisition` of go_goscope_locks, which the table lacks or this role may ' +
+        'not use. Call connect() once as the owner of the table, or run what `npx goscope-postgres schema --missing` prints; ' +
+        'sql/role.sql has the rights',
+    ),
+    'ERR_REENTRANCY_UNAVAILABLE',
+  )
 
 /**
  * A time in whole milliseconds, cut as a Date cuts it, so that the stored time is the one that is read back. A Date

@@ -152,8 +152,13 @@ function lastingTtl(name, value, byDefault) {
     const unless = value == null ? ', unless the adapter has a defaultLockTTL' : ''
     throw wrongType(name, `of type number, in milliseconds${unless}`, value)
   }
+  if (ttl === Infinity) throw outOfRange(name, FINITE_LEASE, ttl)
   return positiveTime(name, ttl)
 }
+
+const FINITE_LEASE =
+  'a finite number of milliseconds: a lease needs an end, so that the lock of a holder that has crashed becomes free. lock() ' +
+  'renews a lease until it is released, and extend() moves its end'
 
 /**
  * A time in milliseconds.

@@ -3,7 +3,7 @@
 // (`provider: s.persistence?.lock`), which is a method here. So the method also has the methods of a provider.
 'use strict'
 
-const METHODS = ['acquire', 'extend', 'forceRelease']
+const METHODS = ['acquire', 'extend', 'release', 'forceRelease']
 
 /**
  * Gives an adapter a `lock` of its own, not enumerable, that calls the method of its class and is a lock provider.
@@ -21,4 +21,4 @@ function provideLocks(adapter) {
   Object.defineProperty(adapter, 'lock', { value: lock, writable: true, configurable: true })
 }
 
-module.exports = { provideLocks }
+module.exports = { METHODS, provideLocks }

@@ -33,6 +33,7 @@ const METHODS = {
     lock: 'locks.lock',
     holder: 'locks.holder',
     extend: 'locks.extend',
+    release: 'locks.release',
     forceRelease: 'locks.forceRelease',
     getState: 'circuits.getState',
     setState: 'circuits.setState',

@@ -103,6 +103,10 @@ ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
 -- The owner that it was drawn for: software without tokens that takes the lock over must not inherit the last holder's.
 ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 
+-- An id of the call of acquire that took the lock, if it was told not to re-enter: it knows its own lock by that if its answer
+-- was lost. NULL if another call has taken it.
+ALTER TABLE go_goscope_locks ADD COLUMN IF NOT EXISTS acquisition TEXT;
+
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS go_goscope_locks_fencing_token_seq;
 ALTER SEQUENCE go_goscope_locks_fencing_token_seq OWNED BY go_goscope_locks.fencing_token;

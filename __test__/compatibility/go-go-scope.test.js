@@ -16,13 +16,14 @@ test('the property `lock` of an adapter is a method, and the provider that go-go
   const adapter = await makeAdapter({ keyPrefix: 'provider:', defaultLockTTL: 60_000 })
   // As in `provider: s.persistence?.lock`, and then detached from it.
   const provider = adapter.lock
-  const { acquire, extend, forceRelease } = provider
+  const { acquire, extend, forceRelease, release } = provider
   const handle = await acquire('job', 60_000, 'me')
   assert.equal(await handle?.isValid(), true)
   assert.equal(await provider.acquire('job', 60_000, 'you'), null)
   assert.equal(await adapter.acquire('job', 60_000, 'you'), null)
   assert.equal(await extend('job', 60_000, 'me'), true)
   await forceRelease('job')
+  assert.equal(await release('job', 'me'), false)
   assert.equal(await handle?.isValid(), false)
   const lease = await provider('job')
   assert.equal(lease.key, 'job')

@@ -80,6 +80,7 @@ test('the documented schema: columns, types, indexes', async () => {
       'go_goscope_locks.expires_at timestamp without time zone NOT NULL',
       'go_goscope_locks.fencing_token bigint',
       'go_goscope_locks.fencing_owner text',
+      'go_goscope_locks.acquisition text',
       'go_goscope_locks.has_waiters boolean',
     ],
   )

@@ -32,6 +32,7 @@ const INTERFACES = {
   PostgresAdapter: ['PersistenceAdapterOptions'],
   PostgresCacheAdapter: ['PostgresCacheAdapterOptions'],
   PostgresIdempotencyAdapter: ['PostgresIdempotencyAdapterOptions'],
+  acquire: ['AcquireOptions'],
   lock: ['LockOptions'],
   run: ['RunOptions', 'WorkLimit'],
   keys: ['KeysOptions'],

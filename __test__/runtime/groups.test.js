@@ -18,7 +18,7 @@ const makeAdapter = async (options) => new PostgresAdapter((await database).pool
 test('each group has the methods that metrics and traces name after it, and subscribe', () => {
   const adapter = new PostgresAdapter({ host: 'localhost' })
   // Of other classes, of a lock's handle, or of adapters within a transaction.
-  const others = ['cache.prune', 'cache.stats', 'locks.assertHeld', 'locks.isValid', 'locks.release']
+  const others = ['cache.prune', 'cache.stats', 'locks.assertHeld', 'locks.isValid']
   const named = operations.filter((name) => /^(locks|circuits|cache|checkpoints)\./.test(name))
   const methods = Object.keys(GROUPS).flatMap((group) =>
     Object.keys(Reflect.get(adapter, group)).map((method) => `${group}.${method}`),
@@ -39,10 +39,11 @@ test('each group has the methods that metrics and traces name after it, and subs
 
 test('their methods are the methods of the adapter, also if they are detached', async () => {
   const adapter = await makeAdapter({ keyPrefix: 'grouped:', defaultLockTTL: 60_000 })
-  const { acquire, lock, holder, extend, forceRelease } = adapter.locks
+  const { acquire, lock, holder, extend, release, forceRelease } = adapter.locks
   assert.ok(await acquire('a', undefined, 'me'))
   assert.equal((await holder('a'))?.owner, 'me')
   assert.equal(await extend('a', undefined, 'me'), true)
+  assert.equal(await release('a', 'me'), true)
   await forceRelease('a')
   await (await lock('a')).release()
   assert.equal(await adapter.holder('a'), null)

@@ -45,6 +45,7 @@ const takers = async () => {
     ...made,
     ['PostgresRateLimiter', async (options) => new PostgresRateLimiter(options)],
     ['storageDriver', async (options) => storageDriver({ source: db.pool(), ...options })],
+    ['acquire', (options) => adapter.acquire('k', 1_000, 'me', options)],
     ['lock', (options) => adapter.lock('k', { ttl: 1_000, ...options })],
     ['run', (options) => results.run('k', never, options)],
     ['keys', (options) => adapter.keys(options)],

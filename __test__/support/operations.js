@@ -193,7 +193,9 @@ function ofCache(on) {
 /** Every method, in each way that makes a difference. The first call of a method has all of its arguments. */
 // biome-ignore format: a table
 const OPERATIONS = [
-  operation('main', 'acquire', { as: 'by name', ...YES, args: (key) => ({ key, ttl: TTL, owner: 'me' }) }),
+  operation('main', 'acquire', { as: 'by name', ...YES, args: (key) => ({ key, ttl: TTL, owner: 'me', options: { reentrant: undefined } }) }),
+  operation('main', 'acquire', { as: 'without re-entry', ...YES, args: (key) => ({ key, ttl: TTL, owner: 'me', options: { reentrant: false } }) }),
+  operation('main', 'acquire', { as: 'without re-entry of the own lock', ...YES, seed: heldBy('me'), args: (key) => ({ key, ttl: TTL, owner: 'me', options: { reentrant: false } }) }),
   operation('main', 'acquire', { ...YES, args: (key) => ({ key, ttl: TTL }) }),
   operation('main', 'acquire', { as: 'of a busy lock', ...YES, seed: heldBy('holder'), args: (key) => ({ key, ttl: TTL }) }),
   operation('main', 'acquire', { as: 'of an expired lock', ...YES, seed: expired, args: (key) => ({ key, ttl: TTL }) }),
@@ -202,6 +204,8 @@ const OPERATIONS = [
   operation('main', 'holder', { ...YES, seed: heldBy('holder'), args: (key) => ({ key }), shown: (holder) => holder?.owner }),
   operation('main', 'extend', { ...YES, seed: heldBy('me'), args: (key) => ({ key, ttl: TTL, owner: 'me' }) }),
   operation('main', 'extend', { as: "of another's lock", ...YES, seed: heldBy('holder'), args: (key) => ({ key, ttl: TTL, owner: 'me' }) }),
+  operation('main', 'release', { seed: heldBy('me'), args: (key) => ({ key, owner: 'me' }) }),
+  operation('main', 'release', { as: "of another's lock", seed: heldBy('holder'), args: (key) => ({ key, owner: 'me' }) }),
   operation('main', 'forceRelease', { seed: heldBy('holder'), args: (key) => ({ key }) }),
   operation('handle', 'extend', { ...YES, args: () => ({ ttl: TTL }) }),
   operation('handle', 'isValid', YES),

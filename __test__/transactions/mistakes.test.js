@@ -133,7 +133,7 @@ test('an adapter within a transaction is no lock provider', async () => {
   const { pool } = await made
   const client = await pool.connect()
   const within = /** @type {any} */ (new PostgresAdapter(pool).within(client))
-  for (const method of ['acquire', 'extend', 'forceRelease']) {
+  for (const method of ['acquire', 'extend', 'release', 'forceRelease']) {
     await assert.rejects(within.lock[method]('k', 1), { code: 'ERR_WITHIN_TRANSACTION' })
     await assert.rejects(within.locks[method]('k', 1), { code: 'ERR_WITHIN_TRANSACTION' })
   }

@@ -184,6 +184,7 @@ test('what cannot be done within a transaction rejects, and sends nothing', asyn
   const calls = [
     'acquire',
     'extend',
+    'release',
     'forceRelease',
     'lock',
     'holder',

@@ -3,6 +3,7 @@
 'use strict'
 
 const { coded } = require('../errors.js')
+const { METHODS } = require('../lock-provider.js')
 
 const LOCKS =
   'other processes would see the lock only when the transaction commits. Take it through the adapter itself, and call ' +
@@ -17,6 +18,7 @@ const SUBSCRIBE = 'a subscription needs a connection of its own. Call it on the 
 const REFUSED = {
   acquire: LOCKS,
   extend: LOCKS,
+  release: LOCKS,
   forceRelease: LOCKS,
   lock: LOCKS,
   holder: LOCKS,
@@ -30,9 +32,6 @@ const REFUSED = {
   close: ADAPTER,
   ping: ADAPTER,
 }
-
-/** The methods that `lock` has. */
-const LOCK_PROVIDER = ['acquire', 'extend', 'forceRelease']
 
 /** Those that return no promise. */
 const SYNCHRONOUS = ['subscribe', 'within']
@@ -52,7 +51,7 @@ function refuseWithin(adapter) {
     }
     const value = SYNCHRONOUS.includes(method) ? refuse : async () => refuse()
     // As a provider of locks, too: see lib/lock-provider.js.
-    if (method === 'lock') for (const name of LOCK_PROVIDER) Reflect.set(value, name, value)
+    if (method === 'lock') for (const name of METHODS) Reflect.set(value, name, value)
     Object.defineProperty(adapter, method, { value, writable: true, configurable: true })
   }
   return adapter

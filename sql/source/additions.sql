@@ -64,6 +64,11 @@ ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_token BIGINT;
 -- The owner that it was drawn for: software without tokens that takes the lock over must not inherit the last holder's.
 ALTER TABLE {table} ADD COLUMN IF NOT EXISTS fencing_owner TEXT;
 
+-- @column acquisition of go_goscope_locks
+-- An id of the call of acquire that took the lock, if it was told not to re-enter: it knows its own lock by that if its answer
+-- was lost. NULL if another call has taken it.
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS acquisition TEXT;
+
 -- @sequence go_goscope_locks_fencing_token_seq of go_goscope_locks
 -- CACHE 1, the default: sessions that draw ahead would not draw in the order in which they hold.
 CREATE SEQUENCE IF NOT EXISTS {schema}go_goscope_locks_fencing_token_seq;

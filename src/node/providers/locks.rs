@@ -51,8 +51,14 @@ impl Locks {
     }
 
     #[napi(catch_unwind)]
-    pub fn acquire(&self, slot: u32, key: String, ttl: f64, owner: Option<String>) {
-        self.store.acquire(key, ttl, owner, self.calls.reply(slot, Operation::Acquire));
+    pub fn acquire(&self, slot: u32, key: String, ttl: f64, owner: Option<String>, is_reentrant: bool) {
+        self.store.acquire(key, ttl, owner, is_reentrant, self.calls.reply(slot, Operation::Acquire));
+    }
+
+    /// Whether a call that does not re-enter takes nothing, since the table has no column for its id.
+    #[napi(catch_unwind)]
+    pub fn lacks_acquisitions(&self) -> bool {
+        self.store.lacks_acquisitions()
     }
 
     #[napi(catch_unwind)]
@@ -128,7 +134,13 @@ impl Locks {
         self.calls.queue.reply(slot).settle(Ok(()));
     }
 
-    /// Whether the lock still belonged to the owner.
+    /// Whether the owner has held it until now.
+    #[napi(catch_unwind)]
+    pub fn release_held(&self, slot: u32, key: String, owner: String) {
+        self.store.release_held(key, owner, self.calls.reply(slot, Operation::Release));
+    }
+
+    /// Whether the lock still belonged to the owner, expired or not.
     #[napi(catch_unwind)]
     pub fn release_one(&self, slot: u32, key: String, owner: String) {
         self.store.release_one(key, owner, self.calls.reply(slot, Operation::Release));

@@ -52,33 +52,45 @@ use crate::tuning::leases;
 /// * If the same owner takes the lock again, the row keeps its mark `has_waiters`; the waiters of a new holder mark
 ///   the row again.
 ///
+/// **Without re-entry** (`$4` is not NULL), a live lock of the same owner is as busy as any other. But a call whose answer was
+/// lost runs again, and must know its own lock. So `$4` is an id of the call, which the row keeps as its `acquisition`: where the
+/// row has it, this very call has taken the lock. Whatever takes the lock later replaces the id, calls that may re-enter by
+/// NULL: then the lock is not this call's any more. If the table has no such column, the statement takes nothing for such a
+/// call.
+///
 /// The engine finds by their keys which calls the rows belong to. A join in here would compare each row with each call,
 /// and cost more than everything else (measured with 128 calls: 20 µs a call with it, 9 µs without).
 static ACQUIRE: Template = one_or_many!(
     r#"
-INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end})"#,
+INSERT INTO {table} AS held (key, owner, expires_at{with fencing}, fencing_token, fencing_owner{end}{with acquisition}, acquisition{end})"#,
     one: r#"
-SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}
- WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND owner <> $2 AND expires_at > {now:expires_at})"#,
+SELECT $1, $2, {start:expires_at} + $3 * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, $2{end}{with acquisition}, $4{end}
+ WHERE NOT EXISTS (SELECT FROM {table} WHERE key = $1 AND expires_at > {now:expires_at}
+                      AND (owner <> $2{with acquisition} OR $4 IS NOT NULL AND acquisition IS DISTINCT FROM $4{end}))
+       {without acquisition}AND $4 IS NULL{end}"#,
     many: r#"
-SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, owner{end}
-  FROM unnest($1, $2, $3) AS call (key, owner, ttl)
+SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fencing}, {draw:fencing_token}, owner{end}{with acquisition}, acquisition{end}
+  FROM unnest($1, $2, $3, $4) AS call (key, owner, ttl, acquisition)
  WHERE NOT EXISTS (SELECT FROM {table} AS other
-                    WHERE other.key = call.key AND other.owner <> call.owner AND other.expires_at > {now:expires_at})
+                    WHERE other.key = call.key AND other.expires_at > {now:expires_at}
+                      AND (other.owner <> call.owner{with acquisition}
+                           OR call.acquisition IS NOT NULL AND other.acquisition IS DISTINCT FROM call.acquisition{end}))
+       {without acquisition}AND call.acquisition IS NULL{end}
  ORDER BY key COLLATE "C""#,
     r#"
 ON CONFLICT (key) DO UPDATE
   SET key = {noting excluded.key}, owner = excluded.owner,
       expires_at = {counted_anew:expires_at}
-      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}
+      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}{with acquisition}, acquisition = excluded.acquisition{end}
       {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
-  WHERE held.owner = excluded.owner OR held.expires_at <= {now:expires_at}
+  WHERE held.owner = excluded.owner{with acquisition} AND (excluded.acquisition IS NULL OR held.acquisition = excluded.acquisition){end}
+     OR held.expires_at <= {now:expires_at}
 RETURNING held.key::text,
           {inserted} AND clock_timestamp() - statement_timestamp()
                               > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
           {with fencing}, CASE WHEN {inserted} THEN {draw:fencing_token} ELSE held.fencing_token END,
           held.fencing_token{end}"#,
-    &[Kind::Text, Kind::Text, Kind::Float],
+    &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
 )
 .sweeping(
     r#"
@@ -93,14 +105,24 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
 const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
 
 impl Locks {
-    /// None if another owner holds the lock. Without an `owner` a UUIDv4 is drawn.
+    /// None if another owner holds the lock. Without an `owner` a UUIDv4 is drawn. `is_reentrant`: whether an owner that
+    /// holds the lock takes it again. Otherwise it gets none, too, and in any case if [`Locks::lacks_acquisitions`].
     ///
     /// After a broken connection it is unknown whether the server took the lock. Running the statement again with the
     /// same owner settles it: it takes the lock, or finds it taken by this very call. If no run succeeds and the
     /// owner was drawn here, no caller knows the owner. Then the lock is released in the background as soon as the
     /// server can be reached. A lock under the caller's own name may have been theirs before, and is left to them.
-    pub fn acquire(&self, key: String, ttl: f64, owner: Option<String>, reply: Reply<Option<Grant>>) {
-        self.place.engine.submit(self.acquisition(key, ttl, owner, reply));
+    pub fn acquire(
+        &self,
+        key: String,
+        ttl: f64,
+        owner: Option<String>,
+        is_reentrant: bool,
+        reply: Reply<Option<Grant>>,
+    ) {
+        // No other call has an owner that is drawn here.
+        let id = (!is_reentrant && owner.is_some()).then(|| Uuid::new_v4().to_string());
+        self.place.engine.submit(self.acquisition(key, ttl, owner, id, reply));
     }
 
     /// As [`acquire`](Self::acquire), but retries transient failures within this time. If its caller gives up, the
@@ -113,7 +135,9 @@ impl Locks {
         retry_time: Duration,
         reply: Reply<Option<Grant>>,
     ) {
-        self.place.engine.submit(self.acquisition(key, ttl, owner, reply).retrying_for(retry_time).owed());
+        self.place
+            .engine
+            .submit(self.acquisition(key, ttl, owner, None, reply).retrying_for(retry_time).owed());
     }
 
     fn acquisition(
@@ -121,6 +145,7 @@ impl Locks {
         key: String,
         ttl: f64,
         owner: Option<String>,
+        id: Option<String>,
         reply: Reply<Option<Grant>>,
     ) -> Request {
         let drawn = owner.is_none();
@@ -158,7 +183,7 @@ impl Locks {
             &ACQUIRE,
             AccessMode::Exclusive,
             key,
-            [Arg::text(owner), ttl_arg(Some(ttl))],
+            [Arg::text(owner), ttl_arg(Some(ttl)), Arg::Text(id)],
             read,
             reply,
         );

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::leases::Leases;
-use crate::engine::{AccessMode, Answer, Arg, Client, Engine, Error, Reply, Request, Retry, Subscription};
+use crate::engine::{
+    AccessMode, Answer, Arg, Client, Engine, Error, Prepare, Reply, Request, Retry, Subscription,
+};
 use crate::store::call::{Found, KeyCall};
 use crate::store::definition::{Definition, Durability};
 use crate::store::keys::Prefix;
@@ -20,6 +22,7 @@ static DEFINITION: Definition = Definition {
             drawn: Some("fencing_token"),
             ..Addition::named(FENCING)
         },
+        Addition { columns: &["acquisition"], ..Addition::named(ACQUISITION) },
         Addition { functions: &["go_goscope_check_fencing_token"], ..Addition::named("fencing check") },
         Addition {
             columns: &["has_waiters"],
@@ -39,8 +42,10 @@ static DEFINITION: Definition = Definition {
     touched: "",
 };
 
-/// What the table may have beyond the documented schema: tokens, and notifications for waiters.
+/// What the table may have beyond the documented schema: tokens, the ids of calls that do not re-enter, and notifications for
+/// waiters.
 const FENCING: &str = "fencing";
+const ACQUISITION: &str = "acquisition";
 const WAKING: &str = "waking";
 
 #[derive(Clone)]
@@ -64,6 +69,12 @@ impl Locks {
 
     pub fn table(&self) -> TableRef {
         TableRef(self.place.table.clone())
+    }
+
+    /// Whether the table is known to have no column for the ids of calls that do not re-enter.
+    pub fn lacks_acquisitions(&self) -> bool {
+        let table = &self.place.table;
+        table.is_prepared() && !table.shape().has(ACQUISITION)
     }
 
     /// The remaining time of the lease that [`lock`](Self::lock) took under this number, in milliseconds.

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::provider::Locks;
 use super::token::Token;
-use crate::engine::{AccessMode, Arg, Error, FutureOutcome, Kind, Reply, Retry};
-use crate::store::call::{KeyCall, any_row, nothing};
+use crate::engine::{AccessMode, Answer, Arg, Error, FutureOutcome, Kind, Reply, Retry};
+use crate::store::call::{Found, KeyCall, any_row, nothing};
+use crate::store::cells::Cells;
 use crate::store::template::{DELETE_BY_KEY, Template};
 use crate::time::millis;
 
@@ -36,10 +37,19 @@ SELECT '' AS key, set_config('synchronous_commit', 'off', true) WHERE EXISTS (SE
     &[Kind::Text, Kind::Text, Kind::Int],
 );
 
-/// As [`RELEASE`] for one lock. It returns a row if the lock was still the owner's, for callers that need to know.
-/// The commit waits for the disk, since the caller is informed that the lock is free.
-static RELEASE_ONE: Template = Template::of_one(
-    "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text",
+/// As [`RELEASE`]. It returns a row if the lock was still the owner's, and whether it had not expired: by the clock after any
+/// wait for the row. The commit waits for the disk, since the caller is informed that the lock is free.
+static RELEASE_AND_TELL: Template = Template::of_both(
+    "DELETE FROM {table} WHERE key = $1 AND owner = $2 RETURNING key::text, coalesce(expires_at > {now:expires_at}, true)",
+    r#"
+WITH held AS (
+  SELECT held.key
+    FROM unnest($1, $2) AS call (key, owner)
+    JOIN {table} AS held ON held.key = call.key AND held.owner = call.owner
+   ORDER BY held.key COLLATE "C" FOR UPDATE OF held
+)
+DELETE FROM {table} WHERE key = ANY (ARRAY(SELECT key FROM held))
+RETURNING key::text, coalesce(expires_at > {now:expires_at}, true)"#,
     &[Kind::Text, Kind::Text],
 );
 
@@ -63,11 +73,23 @@ impl Locks {
         token.filter(|_| is_shared).map(Token::stored)
     }
 
-    /// As [`release`](Self::release), and returns whether the lock was still the owner's.
+    /// As [`release`](Self::release), and returns whether the lock was still the owner's, expired or not.
     pub fn release_one(&self, key: String, owner: String, reply: Reply<bool>) {
-        let request =
-            self.request(&RELEASE_ONE, AccessMode::Exclusive, key, [Arg::text(owner)], any_row, reply);
+        let args = [Arg::text(owner)];
+        let request = self.request(&RELEASE_AND_TELL, AccessMode::Exclusive, key, args, any_row, reply);
         self.place.engine.submit(request);
+    }
+
+    /// Whether the owner has held the lock until now. Not repeated when its outcome is unknown: a second run would not find
+    /// what the first has released.
+    pub fn release_held(&self, key: String, owner: String, reply: Reply<bool>) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let read = |found: Found<'_>| {
+            let was_live = found.rows.first().map(|row| row.cell(1)).transpose()?;
+            Ok(Answer::Done(was_live.unwrap_or(false)))
+        };
+        let call = KeyCall::new(&self.place, &RELEASE_AND_TELL, "key", key, [Arg::text(owner)], read);
+        self.place.submit(accesses, call, Retry::Never, reply);
     }
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.

@@ -57,6 +57,9 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   await assert.rejects(given, { message: 'no longer wanted' })
   await next.release()
   await adapter.forceRelease('report')
+  assert.ok(await adapter.acquire('report', 60_000, 'me', { reentrant: false }))
+  assert.equal(await adapter.acquire('report', 60_000, 'me', { reentrant: false }), null)
+  assert.equal(await adapter.release('report', 'me'), true)
 
   // The end of a lease is real time, too.
   const short = await adapter.acquire('short', 50)
