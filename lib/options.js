@@ -29,6 +29,7 @@ const NAMES = {
   iterateTasks: ITERATION,
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
   KeyvStore: [...TABLE, 'keyPrefix'],
+  PostgresCheckpointSaver: [...ADAPTER, 'writesTable', 'serde'],
   SessionStore: [...TABLE, 'keyPrefix', 'ttl'],
   storageDriver: [...TABLE, 'source', 'base', 'ttl'],
   PostgresRateLimiter: [

@@ -80,6 +80,7 @@ const LIBRARIES = {
   'docs/keyv.md': ['keyv@5.6.0', 'cache-manager@7.2.9'],
   'docs/rate-limiter-flexible.md': ['rate-limiter-flexible@11.4.0'],
   'docs/unstorage.md': ['unstorage@1.17.6'],
+  'docs/langgraph.md': ['@langchain/langgraph@1.7.3', '@langchain/langgraph-checkpoint@1.2.2', '@langchain/core@1.4.0'],
 }
 
 /**

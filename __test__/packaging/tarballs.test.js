@@ -44,6 +44,10 @@ const ROOT = [
   'rate-limiter-flexible.d.ts',
   'rate-limiter-flexible.js',
   'rate-limiter-flexible.mjs',
+  'langgraph.d.mts',
+  'langgraph.d.ts',
+  'langgraph.js',
+  'langgraph.mjs',
   'sql/cache-table.sql',
   'sql/role.sql',
   'sql/schema.sql',
@@ -133,6 +137,7 @@ test('arethetypeswrong finds nothing', async () => {
     './express-session',
     './unstorage',
     './rate-limiter-flexible',
+    './langgraph',
     './package.json',
   ])
 })

@@ -43,6 +43,7 @@ const INTERFACES = {
   iterateTasks: ['IterateTasksOptions'],
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
   KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
+  PostgresCheckpointSaver: ['PostgresCheckpointSaverOptions'],
   SessionStore: ['SessionStoreOptions', 'IntegrationTableOptions'],
   storageDriver: ['StorageDriverOptions', 'IntegrationTableOptions'],
   PostgresRateLimiter: ['PostgresRateLimiterOptions', 'IntegrationTableOptions'],
@@ -54,6 +55,7 @@ const DECLARED_IN = [
   'express-session.d.ts',
   'unstorage.d.ts',
   'rate-limiter-flexible.d.ts',
+  'langgraph.d.ts',
 ]
 
 /** @param {string} name of an interface */

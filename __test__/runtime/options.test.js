@@ -10,6 +10,7 @@ const { KeyvStore } = require('goscope-postgres/keyv')
 const { storageDriver } = require('goscope-postgres/unstorage')
 const { rateLimiterOn } = require('../../lib/integrations/rate-limiter.js')
 const { sessionStoreOn } = require('../../lib/integrations/session-store.js')
+const { saverOn } = require('../../lib/langgraph/saver.js')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
 
@@ -17,7 +18,15 @@ const database = useDatabase()
 /** On base classes in place of those of libraries, which are not installed here. */
 const SessionStore = sessionStoreOn(class {})
 const PostgresRateLimiter = rateLimiterOn(class {}, class {})
-const CLASSES = { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter, KeyvStore, SessionStore }
+const PostgresCheckpointSaver = saverOn({ BaseCheckpointSaver: class {} })
+const CLASSES = {
+  PostgresAdapter,
+  PostgresCacheAdapter,
+  PostgresIdempotencyAdapter,
+  KeyvStore,
+  PostgresCheckpointSaver,
+  SessionStore,
+}
 
 /** @param {string} name */
 const misspellings = (name) => [

@@ -41,6 +41,7 @@ export async function writeReference(folder) {
       'express-session.d.ts',
       'unstorage.d.ts',
       'rate-limiter-flexible.d.ts',
+      'langgraph.d.ts',
     ].map((name) => path.join(root, name)),
     tsconfig: path.join(root, 'docs/.vitepress/tsconfig.json'),
     out: folder,

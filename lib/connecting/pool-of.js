@@ -15,9 +15,11 @@ const { ADAPTER_OPTIONS } = require('../options.js')
 function poolOf(given) {
   if (given != null && typeof given !== 'string' && isPool(given)) return given
   // Loaded only if there is no pool of pg's.
+  const { OwnPool } = require('./own-pool.js')
+  // Made here before, for several adapters.
+  if (given instanceof OwnPool) return given
   const { isWrapped, wrappedPool } = require('./wrapped-pool.js')
   if (given != null && isWrapped(given)) return wrappedPool(given)
-  const { OwnPool } = require('./own-pool.js')
   if (given == null) {
     const { DATABASE_URL } = process.env
     return new OwnPool(DATABASE_URL ? { connectionString: connectionString(DATABASE_URL) } : {})
