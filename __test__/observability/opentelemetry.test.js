@@ -1,22 +1,22 @@
 // @ts-check
 // @configurations first
-// The parts of examples/opentelemetry report calls as OpenTelemetry requires.
+// goscope-postgres/opentelemetry reports calls as OpenTelemetry requires.
 'use strict'
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
-const { SpanKind, SpanStatusCode, context } = require('@opentelemetry/api')
+const { SpanKind, SpanStatusCode, context, metrics: globalMetrics, trace } = require('@opentelemetry/api')
 const { AsyncLocalStorageContextManager } = require('@opentelemetry/context-async-hooks')
 const {
   AggregationTemporality,
+  DataPointType,
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
 } = require('@opentelemetry/sdk-metrics')
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-base')
 const { PostgresAdapter } = require('goscope-postgres')
-const { LatencyProducer, observePool } = require('../../examples/opentelemetry/pool-metrics.js')
-const { traceCalls } = require('../../examples/opentelemetry/spans.js')
+const { LatencyProducer, observePool, traceCalls } = require('goscope-postgres/opentelemetry')
 const { useDatabase } = require('../support/database.js')
 const { until } = require('../support/waiting.js')
 
@@ -31,7 +31,7 @@ after(() => context.disable())
 /** The spans of some work. */
 async function spansOf(/** @type {() => Promise<unknown>} */ work) {
   exporter.reset()
-  const stop = traceCalls(tracer)
+  const stop = traceCalls({ tracer, keys: true })
   await work().finally(stop)
   return exporter.getFinishedSpans()
 }
@@ -80,6 +80,7 @@ test('a failed call has the error status, with its code', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   const [span] = await spansOf(() => adapter.set('a', '\0').catch(() => {}))
   assert.equal(span?.attributes['error.type'], '22P05')
+  assert.equal(span?.attributes['db.response.status_code'], '22P05')
   assert.equal(span?.status.code, SpanStatusCode.ERROR)
   assert.match(String(span?.status.message), /\\u0000|unsupported Unicode/)
 })
@@ -111,12 +112,13 @@ test('the metrics agree with those of the adapter', async () => {
   const metricProducers = [new LatencyProducer(adapter)]
   const reader = new PeriodicExportingMetricReader({ exporter: metrics, metricProducers })
   const meters = new MeterProvider({ readers: [reader] })
-  observePool(meters.getMeter('test'), 'mine', adapter)
+  const stop = observePool(adapter, { meter: meters.getMeter('test'), name: 'mine' })
 
   await Promise.all(Array.from({ length: 20 }, (_, n) => adapter.get(`k${n}`)))
   await adapter.set('a', '\0').catch(() => {})
   await until('the pool is idle', () => adapter.metrics().pipelines.active === 0)
   await meters.forceFlush()
+  stop()
   await meters.shutdown()
   const reported = adapter.metrics()
   const exported =
@@ -153,4 +155,64 @@ test('the metrics agree with those of the adapter', async () => {
   }
   const gets = Number(reported.operations['cache.get']?.latency.sum)
   assert.ok(Math.abs(durations[0].value.sum - gets / 1000) < 1e-9, 'in seconds')
+})
+
+test('without options, the global providers are used, and keys are not recorded', async () => {
+  const spans = new InMemorySpanExporter()
+  const tracers = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
+  trace.setGlobalTracerProvider(tracers)
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const meters = new MeterProvider({ readers: [new PeriodicExportingMetricReader({ exporter })] })
+  globalMetrics.setGlobalMeterProvider(meters)
+  after(() => Promise.all([tracers.shutdown(), meters.shutdown(), trace.disable(), globalMetrics.disable()]))
+  const adapter = new PostgresAdapter((await database).pool())
+  const stops = [traceCalls(), observePool(adapter)]
+
+  await adapter.get('secret@example.org')
+  const [span] = spans.getFinishedSpans()
+  assert.equal(span?.name, 'cache.get')
+  assert.equal(span?.instrumentationScope.name, 'goscope-postgres')
+  assert.doesNotMatch(JSON.stringify(span?.attributes), /secret/)
+
+  const counts = async () => {
+    exporter.reset()
+    await meters.forceFlush()
+    const all = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+    return all.find(({ descriptor }) => descriptor.name === 'goscope.statements')?.dataPoints ?? []
+  }
+  assert.deepEqual(
+    (await counts()).map(({ attributes, value }) => [attributes['db.client.connection.pool.name'], value]),
+    [['goscope-postgres', 1]],
+  )
+  for (const stop of stops) stop()
+  await adapter.get('another')
+  assert.equal(spans.getFinishedSpans().length, 1, 'no more spans')
+  assert.deepEqual(
+    (await counts()).map(({ value }) => value),
+    [1],
+    'no newer figures',
+  )
+})
+
+test("the producer's numbers are those of the SDK", async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  await adapter.get('a')
+  const [found] = (await new LatencyProducer(adapter).collect()).resourceMetrics.scopeMetrics
+  assert.equal(found.metrics[0].dataPointType, DataPointType.HISTOGRAM)
+  assert.equal(found.metrics[0].aggregationTemporality, AggregationTemporality.CUMULATIVE)
+})
+
+test('what is wrong is refused by name', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  const wrong = /** @type {[() => unknown, object][]} */ ([
+    [() => traceCalls(/** @type {any} */ ({ tracer: {} })), { code: 'ERR_INVALID_ARG_TYPE', message: /tracer/ }],
+    [() => traceCalls(/** @type {any} */ ({ key: true })), { code: 'ERR_INVALID_ARG_VALUE', message: /keys/ }],
+    [() => observePool(/** @type {any} */ (undefined)), { code: 'ERR_INVALID_ARG_TYPE', message: /adapter/ }],
+    [
+      () => observePool(adapter, /** @type {any} */ ({ meter: {} })),
+      { code: 'ERR_INVALID_ARG_TYPE', message: /meter/ },
+    ],
+    [() => new LatencyProducer(/** @type {any} */ ({})), { code: 'ERR_INVALID_ARG_TYPE', message: /adapter/ }],
+  ])
+  for (const [call, error] of wrong) assert.throws(call, error)
 })

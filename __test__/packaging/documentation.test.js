@@ -77,6 +77,7 @@ async function serverWithTls(application) {
 /** What the examples of a page import besides the package. They have the package as it is packed: it imports some of these, too. */
 const LIBRARIES = {
   'docs/express-session.md': ['express@5.2.1', 'express-session@1.19.0'],
+  'docs/observability.md': ['@opentelemetry/api@1.9.1'],
   'docs/keyv.md': ['keyv@5.6.0', 'cache-manager@7.2.9'],
   'docs/rate-limiter-flexible.md': ['rate-limiter-flexible@11.4.0'],
   'docs/unstorage.md': ['unstorage@1.17.6'],

@@ -48,6 +48,14 @@ const ROOT = [
   'langgraph.d.ts',
   'langgraph.js',
   'langgraph.mjs',
+  'opentelemetry.d.mts',
+  'opentelemetry.d.ts',
+  'opentelemetry.js',
+  'opentelemetry.mjs',
+  'prometheus.d.mts',
+  'prometheus.d.ts',
+  'prometheus.js',
+  'prometheus.mjs',
   'sql/cache-table.sql',
   'sql/role.sql',
   'sql/schema.sql',
@@ -138,6 +146,8 @@ test('arethetypeswrong finds nothing', async () => {
     './unstorage',
     './rate-limiter-flexible',
     './langgraph',
+    './opentelemetry',
+    './prometheus',
     './package.json',
   ])
 })

@@ -47,6 +47,10 @@ const INTERFACES = {
   SessionStore: ['SessionStoreOptions', 'IntegrationTableOptions'],
   storageDriver: ['StorageDriverOptions', 'IntegrationTableOptions'],
   PostgresRateLimiter: ['PostgresRateLimiterOptions', 'IntegrationTableOptions'],
+  traceCalls: ['TraceCallsOptions'],
+  observePool: ['ObservePoolOptions', 'LatencyProducerOptions'],
+  LatencyProducer: ['LatencyProducerOptions'],
+  toPrometheus: ['PrometheusOptions', 'PrometheusHandlerOptions'],
 }
 const DECLARED_IN = [
   'index.d.ts',
@@ -56,6 +60,8 @@ const DECLARED_IN = [
   'unstorage.d.ts',
   'rate-limiter-flexible.d.ts',
   'langgraph.d.ts',
+  'opentelemetry.d.ts',
+  'prometheus.d.ts',
 ]
 
 /** @param {string} name of an interface */

@@ -11,6 +11,8 @@ const { storageDriver } = require('goscope-postgres/unstorage')
 const { rateLimiterOn } = require('../../lib/integrations/rate-limiter.js')
 const { sessionStoreOn } = require('../../lib/integrations/session-store.js')
 const { saverOn } = require('../../lib/langgraph/saver.js')
+const { LatencyProducer, observePool, traceCalls } = require('goscope-postgres/opentelemetry')
+const { toPrometheus } = require('goscope-postgres/prometheus')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
 
@@ -66,6 +68,10 @@ const takers = async () => {
     ['clear', (options) => adapter.clear(options)],
     ['getOrSet', (options) => adapter.getOrSet('k', never, options)],
     ['getOrSet', (options) => cache.getOrSet('k', never, options)],
+    ['traceCalls', async (options) => traceCalls(options)()],
+    ['observePool', async (options) => observePool(adapter, options)()],
+    ['LatencyProducer', async (options) => new LatencyProducer(adapter, options)],
+    ['toPrometheus', async (options) => toPrometheus(adapter.metrics(), options)],
   ])
 }
 

@@ -42,6 +42,8 @@ export async function writeReference(folder) {
       'unstorage.d.ts',
       'rate-limiter-flexible.d.ts',
       'langgraph.d.ts',
+      'opentelemetry.d.ts',
+      'prometheus.d.ts',
     ].map((name) => path.join(root, name)),
     tsconfig: path.join(root, 'docs/.vitepress/tsconfig.json'),
     out: folder,
