@@ -28,8 +28,8 @@
  *   `close()` of an adapter, that adapter's calls reject with `ERR_ADAPTER_CLOSED`.
  *
  * What returns no promise sends no request before it returns: `isConnected` and `metrics` read what this process knows, the
- * groups of methods (`locks`, `circuits`, `cache`, `checkpoints`) are properties, and `subscribe` throws at once if an argument
- * is bad or the pool has been ended. Constructors throw for a bad argument, too.
+ * groups of methods (`locks`, `circuits`, `cache`, `checkpoints`) are properties, `breaker` throws at once if an argument
+ * is bad, and so does `subscribe`, also if the pool has been ended. Constructors throw for a bad argument, too.
  *
  * A key or id is any string without U+0000, of any length, and so is an owner, without lone surrogates. A number or
  * bigint given to plain JavaScript is taken as its decimal text.
@@ -37,12 +37,14 @@
  * @packageDocumentation
  */
 
+import type { Breaker, BreakerOptions } from './lib/types/breaker.js'
 import type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 import type { Metrics } from './lib/types/metrics.js'
 import type { RunResult, Stored } from './lib/types/stored.js'
 import type { ClientOf, LeaseToCheck, QueryClient, TransactionSource } from './lib/types/transactions.js'
 
 export type * from './lib/types/errors.js'
+export type * from './lib/types/breaker.js'
 export type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 export * from './lib/types/metrics.js'
 export type { RunResult, Stored } from './lib/types/stored.js'
@@ -1226,7 +1228,7 @@ export interface AdapterLocks
 export interface AdapterCircuits
   extends Pick<
     PostgresAdapter,
-    'getState' | 'setState' | 'recordFailure' | 'recordSuccess' | 'tryProbe' | 'subscribe'
+    'getState' | 'setState' | 'recordFailure' | 'recordSuccess' | 'tryProbe' | 'subscribe' | 'breaker'
   > {}
 
 /**
@@ -1527,6 +1529,22 @@ export declare class PostgresAdapter
    * ```
    */
   tryProbe(key: string, resetTimeout: number): Promise<boolean>
+  /**
+   * A circuit breaker that guards calls to a service. All breakers with one key, in all processes, share one state.
+   *
+   * Calling this again is cheap: the breakers of one key in one adapter share what this process knows. That is one
+   * subscription, which ends when they have not been used for ten minutes and have no listeners.
+   *
+   * @category Circuit breakers
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` if an argument is wrong; at once, as this returns no
+   * promise
+   * @example
+   * ```ts
+   * const payments = adapter.breaker('payments', { maxFailures: 5, resetTimeout: 30_000, timeout: 2_000 })
+   * const receipt = await payments.run(({ signal }) => fetch(url, { signal }))
+   * ```
+   */
+  breaker(key: string, options: BreakerOptions): Breaker
 
   // Cache, as documented at CacheProvider
 

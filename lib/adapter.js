@@ -4,6 +4,8 @@
 const { types } = require('node:util')
 const native = require('./native.js')
 const args = require('./arguments.js')
+const { Breaker } = require('./breaker/breaker.js')
+const { KnownCircuits } = require('./breaker/known-circuits.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { columnsOf, fieldsOf, partOf } = require('./checkpoints.js')
@@ -43,6 +45,8 @@ class PostgresAdapter extends CacheProvider {
   #checkpoints
   #defaultLockTTL
   #isConnected = false
+  /** Made when it is first needed. @type {KnownCircuits | undefined} */
+  #knownCircuits
 
   /**
    * @param {unknown} pool
@@ -251,6 +255,26 @@ class PostgresAdapter extends CacheProvider {
       subscribe: (subscription) => circuits.subscribe(subscription, name),
       unsubscribe: (subscription) => circuits.unsubscribe(subscription),
     })
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} options
+   */
+  breaker(key, options) {
+    const self = itself(this)
+    const share = self.#share
+    self.#knownCircuits ??= new KnownCircuits({
+      subscribe: (...given) => self.subscribe(...given),
+      getState: (...given) => self.getState(...given),
+      recordFailure: (...given) => self.recordFailure(...given),
+      recordSuccess: (...given) => self.recordSuccess(...given),
+      tryProbe: (...given) => self.tryProbe(...given),
+      get isEnded() {
+        return share.isEnded
+      },
+    })
+    return new Breaker(self.#knownCircuits, () => share.assertOpen(), key, options)
   }
 
   // Checkpoints

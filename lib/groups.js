@@ -8,9 +8,9 @@ const { METHODS } = require('./operations.js')
 /** The methods of each group. */
 const GROUPS = {
   locks: methodsOf('locks'),
-  // `subscribe` returns no promise, so it is no operation.
-  circuits: [...methodsOf('circuits'), 'subscribe'],
-  // Nor do these.
+  // These return no promise, so they are no operations.
+  circuits: [...methodsOf('circuits'), 'subscribe', 'breaker'],
+  // Nor are these.
   cache: [...methodsOf('cache'), 'iterateKeys'],
   checkpoints: [...methodsOf('checkpoints'), 'iterateTasks'],
 }

@@ -31,6 +31,8 @@ const NAMES = {
   observePool: ['meter', 'name'],
   LatencyProducer: ['name'],
   toPrometheus: ['prefix', 'buckets', 'latencyBy', 'format'],
+  breaker: ['maxFailures', 'resetTimeout', 'timeout', 'isFailure'],
+  runGuarded: ['fallback'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
   KeyvStore: [...TABLE, 'keyPrefix'],
   PostgresCheckpointSaver: [...ADAPTER, 'writesTable', 'serde'],

@@ -7,7 +7,7 @@
 const COUNTS = {
   first: { configurations: 1, files: 143 },
   servers: { configurations: 5, files: 31 },
-  poolers: { configurations: 3, files: 30 },
+  poolers: { configurations: 3, files: 31 },
   role: { configurations: 1, files: 28 },
   partitions: { configurations: 2, files: 28 },
   last: { configurations: 1, files: 41 },

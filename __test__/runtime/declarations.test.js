@@ -41,6 +41,8 @@ const INTERFACES = {
   list: ['ListOptions'],
   listTasks: ['ListTasksOptions'],
   iterateTasks: ['IterateTasksOptions'],
+  breaker: ['BreakerOptions'],
+  runGuarded: ['GuardedRunOptions'],
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
   KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
   PostgresCheckpointSaver: ['PostgresCheckpointSaverOptions'],
@@ -55,6 +57,7 @@ const INTERFACES = {
 const DECLARED_IN = [
   'index.d.ts',
   'lib/types/integrations.d.ts',
+  'lib/types/breaker.d.ts',
   'keyv.d.ts',
   'express-session.d.ts',
   'unstorage.d.ts',
@@ -66,7 +69,7 @@ const DECLARED_IN = [
 
 /** @param {string} name of an interface */
 function properties(name) {
-  const declared = new RegExp(`export interface ${name} (?:extends \\w+ )?\\{([^}]+)\\n\\}`)
+  const declared = new RegExp(`export interface ${name}(?:<\\w+>)? (?:extends \\w+ )?\\{\\n(.*?)\\n\\}`, 's')
   const body = DECLARED_IN.map((file) => declared.exec(read(file))?.[1]).find(Boolean) ?? ''
   return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, property]) => property)
 }

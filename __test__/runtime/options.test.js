@@ -68,6 +68,8 @@ const takers = async () => {
     ['clear', (options) => adapter.clear(options)],
     ['getOrSet', (options) => adapter.getOrSet('k', never, options)],
     ['getOrSet', (options) => cache.getOrSet('k', never, options)],
+    ['breaker', async (options) => adapter.breaker('k', { maxFailures: 1, resetTimeout: 1, ...options })],
+    ['runGuarded', async (options) => adapter.breaker('k', { maxFailures: 1, resetTimeout: 1 }).run(() => {}, options)],
     ['traceCalls', async (options) => traceCalls(options)()],
     ['observePool', async (options) => observePool(adapter, options)()],
     ['LatencyProducer', async (options) => new LatencyProducer(adapter, options)],

@@ -25,6 +25,7 @@ const REFUSED = {
   getOrSet: WORK,
   run: RUN,
   subscribe: SUBSCRIBE,
+  breaker: SUBSCRIBE,
   within: 'it is within a transaction already',
   connect: ADAPTER,
   initialize: ADAPTER,
@@ -34,7 +35,7 @@ const REFUSED = {
 }
 
 /** Those that return no promise. */
-const SYNCHRONOUS = ['subscribe', 'within']
+const SYNCHRONOUS = ['subscribe', 'breaker', 'within']
 
 /**
  * Makes an adapter refuse what it cannot do within a transaction.

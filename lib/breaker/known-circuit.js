@@ -1,0 +1,259 @@
+// @ts-check
+// What this process knows of a circuit breaker: its state, from the first read and from notifications. So a call through a
+// closed breaker needs no round trip, and neither does one that an open breaker refuses.
+'use strict'
+
+const { EventEmitter } = require('node:events')
+const { after, now, wallClock } = require('../clock.js')
+
+/**
+ * How long a call waits for the state that is not known yet, and for its report of an outcome, in ms. A database that is away
+ * must not hold up calls to a service that works.
+ */
+const LONGEST_WAIT = 1_000
+
+/**
+ * When the state is read again after this process has learned of it without the subscription, in ms. The subscription reports a
+ * state only if it differs from the last one that it has read. It may have missed the state that this process has made, or read.
+ * By this time it has read what came after that.
+ */
+const CONFIRM_AFTER = 1_000
+
+/** How often at most the state of a breaker that refuses calls is read again, in ms: the subscription may have missed that it was closed. */
+const CONFIRM_REFUSALS = 5_000
+
+/** After a probe that was refused, the next one is asked for after a tenth of the reset timeout, within these bounds in ms. */
+const ASK_AGAIN = { part: 0.1, least: 20, most: 1_000 }
+
+/**
+ * @typedef {import('../../index.js').CircuitBreakerPersistedState} Circuit
+ *
+ * @typedef {object} Circuits the methods of an adapter
+ * @property {(key: string, callback: (circuit: Circuit) => void) => () => void} subscribe
+ * @property {(key: string) => Promise<Circuit | null>} getState
+ * @property {(key: string, maxFailures: number) => Promise<number>} recordFailure
+ * @property {(key: string) => Promise<void>} recordSuccess
+ * @property {(key: string, resetTimeout: number) => Promise<boolean>} tryProbe
+ * @property {boolean} isEnded
+ */
+
+class KnownCircuit {
+  events = new EventEmitter()
+  #circuits
+  #key
+  #unsubscribe
+  /** @type {Circuit['state']} closed until something else is known */
+  #state = 'closed'
+  /** When it left the closed state, by this process's clock, as far as is known. */
+  #changedAt = 0
+  /** Before this time no probe is asked for. */
+  #askAt = 0
+  #isProbing = false
+  /** Whether failures have been reported since the last success. */
+  #hasFailures = false
+  #isForgotten = false
+  #isConfirming = false
+  #confirmedAt = 0
+  /** Of the first read. */
+  #known
+
+  /**
+   * @param {Circuits} circuits
+   * @param {string} key
+   */
+  constructor(circuits, key) {
+    this.#circuits = circuits
+    this.#key = key
+    // Before the read, so that no change comes between the two.
+    this.#unsubscribe = circuits.subscribe(key, (circuit) => void this.#learn(circuit, 0))
+    this.#known = within(LONGEST_WAIT, this.#read())
+  }
+
+  get state() {
+    return this.#state
+  }
+
+  /** Resolves when the state is known, or has not become known in time: then it counts as closed. */
+  get known() {
+    return this.#known
+  }
+
+  get hasListeners() {
+    return this.events.eventNames().length > 0
+  }
+
+  forget() {
+    this.#isForgotten = true
+    this.#unsubscribe()
+  }
+
+  /**
+   * A listener that throws harms no call: that is an unhandled rejection, as with a subscription.
+   *
+   * @param {string} event
+   * @param {unknown} news
+   */
+  emit(event, news) {
+    // An event `error` without a listener would throw.
+    if (this.events.listenerCount(event) === 0) return
+    try {
+      this.events.emit(event, news)
+    } catch (error) {
+      Promise.reject(error)
+    }
+  }
+
+  /** The time from now until a probe may be asked for, in ms; 0 if it may be now. @param {number} resetTimeout */
+  remaining(resetTimeout) {
+    return Math.max(this.#changedAt + resetTimeout - now(), this.#askAt - now(), 0)
+  }
+
+  /**
+   * Whether the caller may try the breaker, which is not closed. Of all processes, one may. The server decides; this process
+   * does not ask before the time has passed, and not twice at once.
+   *
+   * @param {number} resetTimeout
+   */
+  async mayProbe(resetTimeout) {
+    if (this.#isProbing || this.remaining(resetTimeout) > 0) {
+      if (now() >= this.#confirmedAt + CONFIRM_REFUSALS) this.#confirm(0)
+      return false
+    }
+    this.#isProbing = true
+    const isGranted = await this.#tryProbe(resetTimeout)
+    if (!isGranted) {
+      this.#isProbing = false
+      this.#askAt = now() + Math.min(Math.max(resetTimeout * ASK_AGAIN.part, ASK_AGAIN.least), ASK_AGAIN.most)
+      // It may be closed: then no probe is granted either.
+      void this.#read()
+    }
+    return isGranted
+  }
+
+  /** @param {number} resetTimeout */
+  async #tryProbe(resetTimeout) {
+    try {
+      return await this.#circuits.tryProbe(this.#key, resetTimeout)
+    } catch (error) {
+      // Whether it was granted is not known, so it was not. It is free again after the reset timeout.
+      this.emit('error', error)
+      return false
+    }
+  }
+
+  /**
+   * A call has succeeded. A closed breaker without failures of this process has nothing to record. A call that began before the
+   * breaker opened says nothing about the service now.
+   *
+   * @param {boolean} isProbe
+   */
+  async succeeded(isProbe) {
+    if (isProbe) this.#isProbing = false
+    else if (!this.#hasFailures || this.#state !== 'closed') return
+    this.#hasFailures = false
+    await this.#report(async () => {
+      try {
+        await this.#circuits.recordSuccess(this.#key)
+      } catch (error) {
+        this.#hasFailures = true
+        throw error
+      }
+      this.#learnHere({ state: 'closed', failureCount: 0 }, 0)
+    })
+  }
+
+  /**
+   * A call has failed. If it began before the breaker opened, its failure would only put off the next probe.
+   *
+   * @param {boolean} isProbe
+   * @param {number} maxFailures
+   */
+  async failed(isProbe, maxFailures) {
+    if (isProbe) this.#isProbing = false
+    else if (this.#state !== 'closed') return
+    this.#hasFailures = true
+    await this.#report(async () => {
+      const failureCount = await this.#circuits.recordFailure(this.#key, maxFailures)
+      if (failureCount >= maxFailures) this.#learnHere({ state: 'open', failureCount }, 0)
+    })
+  }
+
+  /** @param {() => Promise<void>} record */
+  async #report(record) {
+    await within(
+      LONGEST_WAIT,
+      record().catch((error) => this.emit('error', error)),
+    )
+  }
+
+  async #read() {
+    try {
+      const circuit = await this.#circuits.getState(this.#key)
+      // How long ago it has failed is an estimate: the time is the server's. If it is too long, the server refuses the probe.
+      const age = circuit?.lastFailureTime === undefined ? 0 : Math.max(wallClock() - circuit.lastFailureTime, 0)
+      this.#learnHere(circuit ?? { state: 'closed', failureCount: 0 }, age)
+    } catch (error) {
+      this.emit('error', error)
+      // The subscription reports changes of the state that it finds itself, which may be another one.
+      this.#confirm(CONFIRM_AFTER)
+    }
+  }
+
+  /**
+   * Reads the state after this time, unless that is to be done already.
+   *
+   * @param {number} ms
+   */
+  #confirm(ms) {
+    if (this.#isConfirming) return
+    this.#isConfirming = true
+    this.#confirmedAt = now()
+    after(ms, () => {
+      this.#isConfirming = false
+      if (!this.#isForgotten && !this.#circuits.isEnded) void this.#read()
+    })
+  }
+
+  /**
+   * Learns what the subscription has not reported.
+   *
+   * @param {Circuit} circuit
+   * @param {number} age
+   */
+  #learnHere(circuit, age) {
+    if (this.#learn(circuit, age)) this.#confirm(CONFIRM_AFTER)
+  }
+
+  /**
+   * @param {Circuit} circuit
+   * @param {number} age how long ago it came to this state, in ms
+   * @returns whether it is another one than before
+   */
+  #learn(circuit, age) {
+    if (circuit.state === this.#state) return false
+    this.#state = circuit.state
+    this.#changedAt = now() - age
+    this.#askAt = 0
+    this.emit('change', circuit)
+    return true
+  }
+}
+
+/**
+ * Resolves when the promise does, which must not reject, or after this time.
+ *
+ * @param {number} ms
+ * @param {Promise<void>} promise
+ * @returns {Promise<void>}
+ */
+function within(ms, promise) {
+  return new Promise((resolve) => {
+    const cancel = after(ms, resolve)
+    promise.then(() => {
+      cancel()
+      resolve()
+    })
+  })
+}
+
+module.exports = { KnownCircuit }
