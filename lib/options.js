@@ -81,10 +81,9 @@ function meant(name, known) {
   const { editDistance } = require('./edit-distance.js')
   const given = withoutStyle(name)
   const distances = known.map((each) => ({ name: each, distance: editDistance(given, withoutStyle(each)) }))
-  const whole = distances.find(({ name }) => isPart(given, withoutStyle(name)))
-  if (whole) return whole.name
   const [nearest] = distances.sort((a, b) => a.distance - b.distance)
-  return nearest && nearest.distance <= mostMistakes(nearest.name.length) ? nearest.name : undefined
+  if (nearest && nearest.distance <= mostMistakes(nearest.name.length)) return nearest.name
+  return known.find((each) => isPart(given, withoutStyle(each)))
 }
 
 /**

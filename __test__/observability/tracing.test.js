@@ -109,6 +109,7 @@ test('the table of operations contains every method that returns a promise', () 
     'isConnected',
     'metrics',
     'subscribe',
+    'breaker',
     'iterateKeys',
     'iterateTasks',
     '_count',

@@ -15,7 +15,7 @@ const database = useDatabase()
 /** @param {{ keyPrefix?: string, defaultLockTTL?: number }} [options] */
 const makeAdapter = async (options) => new PostgresAdapter((await database).pool(), options)
 
-test('each group has the methods that metrics and traces name after it, and subscribe', () => {
+test('each group has the methods that metrics and traces name after it, and those that return no promise', () => {
   const adapter = new PostgresAdapter({ host: 'localhost' })
   // Of other classes, of a lock's handle, or of adapters within a transaction.
   const others = ['cache.prune', 'cache.stats', 'locks.assertHeld', 'locks.isValid']
@@ -27,7 +27,7 @@ test('each group has the methods that metrics and traces name after it, and subs
     methods.sort(),
     [
       ...named.filter((name) => !others.includes(name)),
-      ...['circuits.subscribe', 'cache.iterateKeys', 'checkpoints.iterateTasks'],
+      ...['circuits.subscribe', 'circuits.breaker', 'cache.iterateKeys', 'checkpoints.iterateTasks'],
     ].sort(),
   )
   for (const group of Object.keys(GROUPS)) {

@@ -1,6 +1,7 @@
 // A circuit breaker that guards calls.
 
 import type { CircuitBreakerPersistedState, LeaseSignal } from '../../index.js'
+import type { CircuitOpenError } from './errors.js'
 
 /**
  * Options of {@link PostgresAdapter.breaker}. Give all processes the same ones.
@@ -60,19 +61,6 @@ export interface BreakerEvents {
   reject: CircuitOpenError
   /** The database could not be read or written. Calls continue without it. */
   error: unknown
-}
-
-/**
- * The rejection of a call that a breaker has refused.
- *
- * @category Errors
- */
-export interface CircuitOpenError extends Error {
-  code: 'ERR_CIRCUIT_OPEN'
-  /** The breaker's key. */
-  key: string
-  /** The least time until a call may be made, in ms, as far as this process knows; 0 while another process tries. */
-  retryAfter: number
 }
 
 /**

@@ -20,6 +20,19 @@ export interface LockWaitTimeoutError extends Error {
 }
 
 /**
+ * The rejection of a call that a breaker has refused.
+ *
+ * @category Errors
+ */
+export interface CircuitOpenError extends Error {
+  readonly code: 'ERR_CIRCUIT_OPEN'
+  /** The breaker's key. */
+  readonly key: string
+  /** The least time until a call may be made, in ms, as far as this process knows; 0 while another process tries. */
+  readonly retryAfter: number
+}
+
+/**
  * A row that cannot be read: it holds NULL, or text that is not JSON.
  *
  * @category Errors
@@ -61,6 +74,7 @@ export interface OtherGoscopeError extends Error {
     | 'ERR_ADAPTER_CLOSED'
     | 'ERR_CACHE_ENTRY_HIDDEN'
     | 'ERR_CACHE_NOT_A_NUMBER'
+    | 'ERR_CIRCUIT_TIMEOUT'
     | 'ERR_FENCING_UNAVAILABLE'
     | 'ERR_FINGERPRINT_UNAVAILABLE'
     | 'ERR_GOSCOPE_CONNECTION'
@@ -94,4 +108,10 @@ export interface OtherGoscopeError extends Error {
  * }
  * ```
  */
-export type GoscopeError = LockWaitTimeoutError | UnreadableRowError | TableError | ArgumentError | OtherGoscopeError
+export type GoscopeError =
+  | LockWaitTimeoutError
+  | CircuitOpenError
+  | UnreadableRowError
+  | TableError
+  | ArgumentError
+  | OtherGoscopeError
