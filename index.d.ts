@@ -305,6 +305,39 @@ export interface AcquireOptions {
 }
 
 /**
+ * The lease of a semaphore's permit.
+ *
+ * @category Locks
+ */
+export interface PermitLease extends Lease {
+  /** Which of the permits it is, from 1. No other holder has the same one. */
+  readonly permit: number
+}
+
+/**
+ * A semaphore, as {@link PostgresAdapter.semaphore} gives it: it lets so many callers of all processes do something at once. Its
+ * methods may be called detached from it.
+ *
+ * @category Locks
+ */
+export interface Semaphore {
+  readonly key: string
+  /** How many permits it has for callers through this object. */
+  readonly permits: number
+  /**
+   * Takes a permit as soon as one is free, and renews its lease until it is released. Options, waiting, renewal and failures are
+   * those of {@link PostgresAdapter.lock}. An owner that holds a permit already gets that one again.
+   *
+   * @throws Error `ERR_LOCK_WAIT_TIMEOUT` if no permit became free within `wait`; its `holder` is the owner of the lease that ends
+   * first, or null
+   * @throws as {@link PostgresAdapter.lock} does
+   */
+  acquire(options?: LockOptions): Promise<PermitLease>
+  /** The holders of its permits and the ends of their leases, by permit. It may have changed by the time the answer arrives. */
+  holders(): Promise<LockHolder[]>
+}
+
+/**
  * The holder of a lock.
  *
  * @category Locks
@@ -1215,7 +1248,7 @@ export interface LockMethod extends LockProvider {
  * @category Locks
  */
 export interface AdapterLocks
-  extends Pick<PostgresAdapter, 'acquire' | 'extend' | 'release' | 'forceRelease' | 'holder'> {
+  extends Pick<PostgresAdapter, 'acquire' | 'extend' | 'release' | 'forceRelease' | 'holder' | 'semaphore'> {
   /** As {@link PostgresAdapter.lock}. */
   lock(key: string, options?: LockOptions): Promise<Lease>
 }
@@ -1447,6 +1480,27 @@ export declare class PostgresAdapter
    * ```
    */
   holder(key: string): Promise<LockHolder | null>
+  /**
+   * A semaphore: at most `permits` callers hold it at once, each with a lease of its own. It sends nothing itself.
+   *
+   * A semaphore is no row of its own: each caller says how many permits there are. A caller gets one of the permits 1 to `permits`, so
+   * callers that say a smaller number wait until one of those is free, and there are never more holders than the largest number.
+   *
+   * A fencing token is greater than that of every earlier holder of the same permit. Holders of other permits may be live with
+   * smaller tokens.
+   *
+   * @category Locks
+   * @param key any string without U+0000 and without lone surrogates. A lock of the same key is another matter
+   * @param permits an integer from 1 to 1,000
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an argument is wrong; at once, as this returns no promise
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `permits` is no integer from 1 to 1,000; at once
+   * @example
+   * ```ts
+   * const uploads = adapter.semaphore('uploads', 5)
+   * await using lease = await uploads.acquire({ ttl: 30_000 })
+   * ```
+   */
+  semaphore(key: string, permits: number): Semaphore
 
   // Circuit breakers, as documented at CircuitBreakerStateProvider
 

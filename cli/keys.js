@@ -24,8 +24,18 @@ const keyOf = ({ key, keyPrefix, storedKey }, given) => ({
  * @param {import('./options.js').Given} given
  */
 function shownKey({ key, keyPrefix, storedKey }, given) {
-  const shown = key ?? `(digest) ${storedKey.slice(storedKey.lastIndexOf(DIGEST) + DIGEST.length)}`
+  const shown = key ?? behindMark(storedKey.slice(storedKey.lastIndexOf(DIGEST) + DIGEST.length))
   return given['key-prefix'] === undefined && keyPrefix ? `${keyPrefix}  ${shown}` : shown
+}
+
+/**
+ * A digest, or a semaphore's permit: see src/store/locks/permit_key.rs.
+ *
+ * @param {string} tail of a stored key, behind the mark
+ */
+function behindMark(tail) {
+  const [, permit, semaphore] = /^(\d+):(.*)$/s.exec(tail) ?? []
+  return permit === undefined ? `(digest) ${tail}` : `${semaphore} (permit ${permit})`
 }
 
 /**

@@ -2,7 +2,7 @@
 'use strict'
 
 const { types } = require('node:util')
-const native = require('./native.js')
+const { partsOf } = require('./adapter-parts.js')
 const args = require('./arguments.js')
 const { Breaker } = require('./breaker/breaker.js')
 const { KnownCircuits } = require('./breaker/known-circuits.js')
@@ -11,16 +11,16 @@ const { CacheProvider } = require('./cache-provider.js')
 const { columnsOf, fieldsOf, partOf } = require('./checkpoints.js')
 const { now } = require('./clock.js')
 const { coded } = require('./errors.js')
-const { PoolShare } = require('./pool-share.js')
 const { provideGroups } = require('./groups.js')
 const { itself } = require('./itself.js')
 const { iterate, iterationOptions, pageOptions } = require('./key-pages.js')
 const { Lease } = require('./lease.js')
 const { lockHandle } = require('./lock-handle.js')
-const { adapterOptions, optionsOf } = require('./options.js')
+const { optionsOf } = require('./options.js')
 const { provideLocks } = require('./lock-provider.js')
 const { tracingOf } = require('./tracing.js')
-const { lockWhenFree } = require('./waiting-lock.js')
+const { semaphoreOf } = require('./semaphore.js')
+const { lockWhenFree, wantedBy } = require('./waiting-lock.js')
 const { leaseAssertion } = require('./within/assert-held.js')
 const { Parts } = require('./within/parts.js')
 const { refuseWithin } = require('./within/refusals.js')
@@ -40,6 +40,7 @@ class PostgresAdapter extends CacheProvider {
   #parts
   #share
   #locks
+  #permits
   #circuits
   #cache
   #checkpoints
@@ -59,6 +60,7 @@ class PostgresAdapter extends CacheProvider {
     this.#parts = parts
     this.#share = share
     this.#locks = providers.locks
+    this.#permits = providers.permits
     this.#circuits = providers.circuits
     this.#cache = providers.cache
     this.#checkpoints = providers.checkpoints
@@ -169,19 +171,19 @@ class PostgresAdapter extends CacheProvider {
    */
   async lock(key, options) {
     const name = args.key('key', key)
-    const given = optionsOf(options, 'lock')
-    const lease = await lockWhenFree(this.#share, this.#locks, {
-      name,
-      key: String(key),
-      ttl: args.lastingTtl('options.ttl', given.ttl, this.#defaultLockTTL),
-      owner: given.owner == null ? null : args.wellFormed('options.owner', given.owner),
-      wait: args.wait('options.wait', given.wait),
-      renew: args.optionalBoolean('options.renew', given.renew) ?? true,
-      signal: args.signal('options.signal', given.signal),
-      defaultTtl: this.#defaultLockTTL,
-      throwsOnDisposal: args.word('options.onReleaseError', given.onReleaseError, ['ignore', 'throw']) === 'throw',
-    })
-    return lockHandle(lease)
+    const wanted = wantedBy(options, this.#defaultLockTTL)
+    return lockHandle(
+      await lockWhenFree(this.#share, this.#locks, { ...wanted, name, key: String(key), permits: null }),
+    )
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {unknown} permits
+   */
+  semaphore(key, permits) {
+    const self = itself(this)
+    return semaphoreOf(self.#share, self.#permits, self.#defaultLockTTL, key, permits)
   }
 
   /** @param {unknown} key */
@@ -352,28 +354,6 @@ class PostgresAdapter extends CacheProvider {
 }
 
 provideGroups(PostgresAdapter.prototype)
-
-/**
- * @param {unknown} pool
- * @param {unknown} options
- */
-function partsOf(pool, options) {
-  const { given, keyPrefix, createTables } = adapterOptions(options, 'PostgresAdapter')
-  const defaultLockTTL =
-    given.defaultLockTTL == null
-      ? undefined
-      : args.lastingTtl('options.defaultLockTTL', given.defaultLockTTL, undefined)
-  const durability = args.durability('options.cacheDurability', given.cacheDurability)
-  const share = new PoolShare(pool)
-  const providers = {
-    locks: new native.Locks(share.native, keyPrefix, createTables),
-    circuits: new native.Circuits(share.native, keyPrefix, createTables),
-    cache: new native.Cache(share.native, keyPrefix, createTables, durability),
-    checkpoints: new native.Checkpoints(share.native, keyPrefix, createTables),
-  }
-  const claims = { keyPrefix, namespace: 'compute:"go_goscope_cache":', createTables }
-  return new Parts(share, providers, { claims, durability, defaultLockTTL })
-}
 
 const noAcquisitions = () =>
   coded(

@@ -7,10 +7,9 @@ const { METHODS } = require('./operations.js')
 
 /** The methods of each group. */
 const GROUPS = {
-  locks: methodsOf('locks'),
-  // These return no promise, so they are no operations.
+  // What returns no promise is no operation, and is named here.
+  locks: [...methodsOf('locks'), 'semaphore'],
   circuits: [...methodsOf('circuits'), 'subscribe', 'breaker'],
-  // Nor are these.
   cache: [...methodsOf('cache'), 'iterateKeys'],
   checkpoints: [...methodsOf('checkpoints'), 'iterateTasks'],
 }

@@ -24,6 +24,7 @@ const NO_TOKEN =
  * @typedef {object} Disposal
  * @property {boolean} isOwnDrawn whether the owner is one that was drawn, so that no other lease can be its
  * @property {boolean} throws whether a release that fails is the caller's to see
+ * @property {number} [permit] the number of the permit, if it is a semaphore's
  */
 
 /** If a lease is not renewed automatically, it is as long as was last requested. */
@@ -136,6 +137,16 @@ class Lease {
 
   get key() {
     return this.#key
+  }
+
+  /** The number of the permit that it is the lease of; undefined for a lock. */
+  get permit() {
+    return this.#disposal.permit
+  }
+
+  /** The key as native code takes it. */
+  get name() {
+    return this.#name
   }
 
   get owner() {

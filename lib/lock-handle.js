@@ -31,6 +31,11 @@ class Kept extends class {
   static in(handle) {
     return /** @type {Kept} */ (handle).#lease
   }
+
+  /** @param {any} object */
+  static isIn(object) {
+    return #lease in object
+  }
 }
 
 /** @param {(lease: Lease) => unknown} get */
@@ -49,6 +54,9 @@ const BEYOND = {
   fencingToken: accessor((lease) => lease.fencingToken),
   signal: accessor((lease) => lease.signal),
 }
+
+/** Of a semaphore's permit alone. */
+const OF_PERMITS = { permit: accessor((lease) => lease.permit) }
 
 /**
  * Like the three methods, a function of this handle alone: it works detached from it, and behind a Proxy.
@@ -70,7 +78,18 @@ function lockHandle(lease) {
   new Kept(handle, lease)
   keepItself(handle)
   makeDisposable(handle, lease)
-  return Object.defineProperties(handle, BEYOND)
+  Object.defineProperties(handle, BEYOND)
+  return lease.permit === undefined ? handle : Object.defineProperties(handle, OF_PERMITS)
 }
 
-module.exports = { lockHandle }
+/**
+ * The lease in a handle; undefined for any other object.
+ *
+ * @param {object} object
+ */
+function leaseIn(object) {
+  const handle = itself(object)
+  return Kept.isIn(handle) ? Kept.in(handle) : undefined
+}
+
+module.exports = { leaseIn, lockHandle }

@@ -66,10 +66,13 @@ const METHODS = {
 /** Of a lock's handle. */
 const HANDLE = { release: 'locks.release', extend: 'locks.extend', isValid: 'locks.isValid' }
 
+/** Of a semaphore. */
+const SEMAPHORE = { acquire: 'semaphores.acquire', holders: 'semaphores.holders' }
+
 /** Of an adapter within a transaction, beside the methods that every adapter has. */
 const WITHIN = { assertHeld: 'locks.assertHeld' }
 
-const named = [...Object.values(METHODS), HANDLE, WITHIN].flatMap((methods) => Object.values(methods))
+const named = [...Object.values(METHODS), HANDLE, SEMAPHORE, WITHIN].flatMap((methods) => Object.values(methods))
 
 /** All names, each once. */
 const operations = Object.freeze([...new Set(named)].sort())
@@ -104,4 +107,4 @@ function idOf(checkpoint) {
   }
 }
 
-module.exports = { HANDLE, METHODS, WITHIN, keyOf, operations }
+module.exports = { HANDLE, METHODS, SEMAPHORE, WITHIN, keyOf, operations }

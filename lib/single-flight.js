@@ -200,6 +200,7 @@ class SingleFlight {
         renew: true,
         signal,
         defaultTtl: undefined,
+        permits: null,
         throwsOnDisposal: false,
       })
     } catch (error) {

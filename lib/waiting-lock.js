@@ -3,15 +3,18 @@
 'use strict'
 
 const { onAbort, throwIfAborted } = require('./abort.js')
+const args = require('./arguments.js')
 const { settled } = require('./bridge.js')
 const { now } = require('./clock.js')
 const { coded } = require('./errors.js')
 const { Lease } = require('./lease.js')
+const { optionsOf } = require('./options.js')
 
 /**
  * @typedef {object} Wanted
  * @property {string} name the lock's, as native code takes it
  * @property {string} key as the caller knows it
+ * @property {number | null} permits how many the semaphore has whose name this is; null for a lock
  * @property {number} ttl
  * @property {string | null} owner
  * @property {number | null} wait null: for ever
@@ -20,6 +23,24 @@ const { Lease } = require('./lease.js')
  * @property {number | undefined} defaultTtl
  * @property {boolean} throwsOnDisposal
  */
+
+/**
+ * @param {unknown} options of `lock()`, or of a semaphore's `acquire()`
+ * @param {number | undefined} defaultTtl
+ * @returns {Omit<Wanted, 'name' | 'key' | 'permits'>}
+ */
+function wantedBy(options, defaultTtl) {
+  const given = optionsOf(options, 'lock')
+  return {
+    ttl: args.lastingTtl('options.ttl', given.ttl, defaultTtl),
+    owner: given.owner == null ? null : args.wellFormed('options.owner', given.owner),
+    wait: args.wait('options.wait', given.wait),
+    renew: args.optionalBoolean('options.renew', given.renew) ?? true,
+    signal: args.signal('options.signal', given.signal),
+    defaultTtl,
+    throwsOnDisposal: args.word('options.onReleaseError', given.onReleaseError, ['ignore', 'throw']) === 'throw',
+  }
+}
 
 /**
  * @param {import('./pool-share.js').PoolShare} share
@@ -34,14 +55,17 @@ async function lockWhenFree(share, locks, wanted) {
 }
 
 /** @type {typeof lockWhenFree} */
-async function wait(share, locks, { name, key, ttl, owner, wait, renew, signal, defaultTtl, throwsOnDisposal }) {
+async function wait(share, locks, wanted) {
+  const { name, key, permits, ttl, owner, wait, renew, signal, defaultTtl, throwsOnDisposal } = wanted
   const lease = new NativeLease(share, locks)
   const giveUp = () => locks.giveUp(lease.number)
   const unlisten = onAbort(signal, giveUp)
   const isOver = share.onEnd(giveUp)
   let outcome
   try {
-    outcome = settled(await share.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew)))
+    outcome = settled(
+      await share.send((slot) => locks.lock(slot, lease.number, name, ttl, owner, wait, renew, permits)),
+    )
   } catch (error) {
     lease.stop()
     throw error
@@ -50,9 +74,13 @@ async function wait(share, locks, { name, key, ttl, owner, wait, renew, signal, 
     unlisten()
   }
   const isRefused = share.isRefusing
-  if (typeof outcome === 'string') {
+  const granted = permits === null ? outcome : outcome?.granted
+  if (typeof granted === 'string') {
+    const permit = permits === null ? undefined : outcome.permit
+    // The key of a permit, as native code has it.
+    const rowName = permit === undefined ? name : `${permit}:${name}`
     const disposal = { isOwnDrawn: owner === null, throws: throwsOnDisposal }
-    const handle = lease.handle(name, key, outcome, renew, defaultTtl, disposal)
+    const handle = lease.handle(rowName, key, granted, renew, defaultTtl, { ...disposal, permit })
     if (!signal?.aborted && !isRefused) return handle
     // The lock was granted, and the wait for it given up, at the same moment.
     handle.giveBack()
@@ -61,7 +89,8 @@ async function wait(share, locks, { name, key, ttl, owner, wait, renew, signal, 
   throwIfAborted(signal)
   if (isRefused) throw share.refusal()
   const holder = outcome?.holder == null ? '' : ` It is held by "${outcome.holder}".`
-  const message = `The lock "${key}" did not become free within ${wait} ms.${holder}`
+  const what = permits === null ? `The lock "${key}" did not become` : `No permit of the semaphore "${key}" became`
+  const message = `${what} free within ${wait} ms.${holder}`
   throw Object.assign(coded(new Error(message), 'ERR_LOCK_WAIT_TIMEOUT'), { holder: outcome?.holder ?? null })
 }
 
@@ -137,4 +166,4 @@ class NativeLease {
   }
 }
 
-module.exports = { lockWhenFree }
+module.exports = { lockWhenFree, wantedBy }

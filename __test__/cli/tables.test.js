@@ -314,3 +314,12 @@ test('other column types, and a server in another time zone, give the same times
     assert.deepEqual([never.state, never.expiresAt, never.expiresInMs], ['held', null, null])
   }
 })
+
+test('locks: a permit of a semaphore is shown by its number', async () => {
+  const pool = (await database).pool()
+  const lease = await new PostgresAdapter(pool).semaphore('uploads', 2).acquire({ ttl: HOUR, renew: false })
+  assert.match(await textOf('locks', '--key-prefix', ''), /uploads \(permit 1\)/)
+  const row = (await jsonOf('locks')).find((/** @type {any} */ { owner }) => owner === lease.owner)
+  assert.deepEqual([row.key, row.storedKey], [null, 'lock:\u0001#1:uploads'])
+  await lease.release()
+})

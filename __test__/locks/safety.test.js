@@ -11,7 +11,7 @@ const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
 const { judgeHistory } = require('../support/lease-history.js')
-const { FAKETIME, LockWorkers, now, offClock } = require('../support/lock-workers.js')
+const { FAKETIME, LockWorkers, now, offClock, watchDrift } = require('../support/lock-workers.js')
 const { startRestartableServer } = require('../support/restartable-server.js')
 const { startProxy } = require('../support/proxy.js')
 const pooler = require('../support/pooler.js')
@@ -50,20 +50,6 @@ function judge(workers, drift, figures) {
     if (call.outcome === 'unknown' && !call.isOpen) figures.error(call, `${call.op}: ${call.stack}`)
   }
   return { histories, grants, refusals }
-}
-
-/** How far the wall clock, which the server uses for leases, drifts from the monotonic one meanwhile. */
-function watchDrift() {
-  const offset = () => Date.now() - now()
-  let [least, most] = [offset(), offset()]
-  const timer = setInterval(() => {
-    least = Math.min(least, offset())
-    most = Math.max(most, offset())
-  }, 50)
-  return () => {
-    clearInterval(timer)
-    return most - least + 1
-  }
 }
 
 /** @type {Map<string, number>} grants of the processes by the sign of their clocks' offset */

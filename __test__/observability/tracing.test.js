@@ -112,6 +112,7 @@ test('the table of operations contains every method that returns a promise', () 
     'breaker',
     'iterateKeys',
     'iterateTasks',
+    'semaphore',
     '_count',
     '_like',
     '_checkDurability',

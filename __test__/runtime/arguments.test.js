@@ -224,6 +224,14 @@ const REFUSED = /** @type {Record<string, [method: string, argument: string, ref
   handle: [
     ['extend', 'ttl', LEASES],
   ],
+  semaphore: [
+    ['acquire', 'options', OPTIONS],
+    ['acquire', 'options.ttl', LASTING],
+    ['acquire', 'options.wait', [...PRESENT, ...OF_NO_NUMBER, ...NEGATIVE]],
+    ['acquire', 'options.signal', [...PRESENT, ...OF_NO_NUMBER, 5]],
+    ['acquire', 'options.renew', [...PRESENT.filter((bad) => typeof bad !== 'boolean'), 0, '']],
+    ['acquire', 'options.owner', OPTIONAL_NAMES],
+  ],
 })
 
 /** @param {import('../support/operations.js').Operation} example */
@@ -240,6 +248,7 @@ const refusedBy = ({ on, method }) =>
  */
 function cases(pool) {
   const adapters = /** @type {any} */ (adaptersOn(pool))
+  adapters.semaphore = adapters.main.semaphore('k', 2)
   return EXAMPLES.filter(({ on }) => on !== 'handle').flatMap((example) =>
     refusedBy(example).map(
       ([method, argument, refused]) =>

@@ -27,7 +27,7 @@ test('each group has the methods that metrics and traces name after it, and thos
     methods.sort(),
     [
       ...named.filter((name) => !others.includes(name)),
-      ...['circuits.subscribe', 'circuits.breaker', 'cache.iterateKeys', 'checkpoints.iterateTasks'],
+      ...['locks.semaphore', 'circuits.subscribe', 'circuits.breaker', 'cache.iterateKeys', 'checkpoints.iterateTasks'],
     ].sort(),
   )
   for (const group of Object.keys(GROUPS)) {

@@ -3,9 +3,9 @@
 // with a clock that all processes share.
 'use strict'
 
-const fs = require('node:fs')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Pool } = require('pg')
+const { callLog } = require('./call-log.js')
 
 /** @typedef {{ name: string, url: string, log: string, keys: string[], hook: boolean, naive: boolean, options: import('pg').PoolConfig }} Order */
 
@@ -17,38 +17,14 @@ const SHORTEST_TTL_MS = 50
 const LONGEST_TTL_MS = 700
 const PAUSE_MS = 50
 
-const file = fs.openSync(log, 'a')
-const write = (/** @type {object} */ line) => fs.writeSync(file, `${JSON.stringify(line)}\n`)
-const now = () => Number(process.hrtime.bigint()) / 1e6
+const logged = callLog(log)
 
 const pool = new Pool({ connectionString: url, max: 2, ...options })
 pool.on('error', () => {})
 if (hook) pool.on('connect', (client) => client.query(`SET application_name = 'hooked'`).catch(() => {}))
 const locks = new PostgresAdapter(pool)
 let stopping = false
-let calls = 0
 let leases = 0
-
-/**
- * @template T
- * @param {{ op: string, key: string, owner: string, ttl: number }} what
- * @param {() => Promise<T>} call
- * @param {(result: T) => boolean} says
- * @returns {Promise<T | undefined>}
- */
-async function logged(what, call, says) {
-  const id = calls++
-  write({ id, ...what, from: now() })
-  try {
-    const result = await call()
-    write({ id, to: now(), outcome: says(result) ? 'yes' : 'no' })
-    return result
-  } catch (error) {
-    const { code, stack } = /** @type {any} */ (error)
-    write({ id, to: now(), outcome: 'unknown', code: typeof code === 'string' ? code : null, stack })
-    return undefined
-  }
-}
 
 /**
  * @param {import('goscope-postgres').LockHandle} handle
@@ -100,7 +76,6 @@ process.on('message', () => {
 })
 
 async function main() {
-  write({ clock: Date.now(), at: now() })
   await locks.connect().catch(() => {})
   process.send?.({ ready: true })
   await Promise.all(keys.map(use))

@@ -14,6 +14,7 @@ const { inTime } = require('./waiting.js')
  * @property {NodeJS.ProcessEnv} [env]
  * @property {import('pg').PoolConfig} [options]
  * @property {boolean} [hook] sets something in each new session
+ * @property {number} [permits] how many a semaphore has for it
  * @property {boolean} [naive] takes the pg-based reference instead of this package
  *
  * @typedef {{ name: string, spec: Spec, child: import('node:child_process').ChildProcess, log: string,
@@ -44,15 +45,34 @@ const offClock = (offset) => ({
 /** This machine's monotonic clock, in milliseconds. */
 const now = () => Number(process.hrtime.bigint()) / 1e6
 
+/** How far the wall clock, which the server uses for leases, drifts from the monotonic one meanwhile. */
+function watchDrift() {
+  const offset = () => Date.now() - now()
+  let [least, most] = [offset(), offset()]
+  const timer = setInterval(() => {
+    least = Math.min(least, offset())
+    most = Math.max(most, offset())
+  }, 50)
+  return () => {
+    clearInterval(timer)
+    return most - least + 1
+  }
+}
+
 class LockWorkers {
   /** @type {Worker[]} those that are running, and those that have ended */
   all = []
   #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-lock-workers-'))
   #keys
+  #script
 
-  /** @param {string[]} keys */
-  constructor(keys) {
+  /**
+   * @param {string[]} keys
+   * @param {string} [script] what each process runs
+   */
+  constructor(keys, script = 'lock-worker.js') {
     this.#keys = keys
+    this.#script = script
   }
 
   /**
@@ -62,9 +82,9 @@ class LockWorkers {
   start(spec) {
     const name = `p${this.all.length}`
     const log = path.join(this.#folder, name)
-    const { url, hook = false, naive = false, options = {} } = spec
-    const order = JSON.stringify({ name, url, log, keys: this.#keys, hook, naive, options })
-    const child = fork(path.join(__dirname, 'lock-worker.js'), [order], {
+    const { url, hook = false, naive = false, permits, options = {} } = spec
+    const order = JSON.stringify({ name, url, log, keys: this.#keys, hook, naive, permits, options })
+    const child = fork(path.join(__dirname, this.#script), [order], {
       env: { ...process.env, ...spec.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
@@ -154,4 +174,4 @@ function readLog({ log, goneAt, name, spec }) {
   return { name, spec, clock, calls: [...calls.values()] }
 }
 
-module.exports = { FAKETIME, LockWorkers, now, offClock }
+module.exports = { FAKETIME, LockWorkers, now, offClock, watchDrift }

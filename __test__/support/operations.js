@@ -6,7 +6,7 @@
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { PostgresAdapter, PostgresCacheAdapter, PostgresIdempotencyAdapter } = require('goscope-postgres')
-const { HANDLE, METHODS } = require('../../lib/operations.js')
+const { HANDLE, METHODS, SEMAPHORE } = require('../../lib/operations.js')
 
 /**
  * @typedef {object} Adapters
@@ -15,7 +15,7 @@ const { HANDLE, METHODS } = require('../../lib/operations.js')
  * @property {PostgresCacheAdapter} entries
  * @property {(prefix: string) => { main: PostgresAdapter, entries: PostgresCacheAdapter }} prefixed
  *
- * @typedef {'main' | 'results' | 'entries' | 'handle'} Target an adapter, or the handle of a lock
+ * @typedef {'main' | 'results' | 'entries' | 'handle' | 'semaphore'} Target an adapter, the handle of a lock, or a semaphore of two
  *
  * @typedef {object} Operation one way to call a method
  * @property {string} name
@@ -57,6 +57,7 @@ const NAMES = /** @type {Record<Target, Record<string, string>>} */ ({
   entries: withoutConnecting({ ...METHODS.CacheProvider, ...METHODS.PostgresCacheAdapter }),
   results: withoutConnecting(METHODS.PostgresIdempotencyAdapter),
   handle: HANDLE,
+  semaphore: SEMAPHORE,
 })
 
 /** @param {Record<string, string>} methods */
@@ -68,6 +69,7 @@ function withoutConnecting(methods) {
 function tableOf(on, operation) {
   const [subject = ''] = operation.split('.')
   if (on === 'entries') return 'cache'
+  if (on === 'semaphore') return 'go_goscope_locks'
   return subject === 'circuits' ? 'go_goscope_circuit' : `go_goscope_${subject}`
 }
 
@@ -96,6 +98,9 @@ const values = async (/** @type {Adapters} */ on, /** @type {string} */ key) => 
 const heldBy = (/** @type {string} */ owner) => (/** @type {Adapters} */ on, /** @type {string} */ key) =>
   on.main.acquire(key, TTL, owner)
 
+const permitsOf = (/** @type {string} */ owner) => (/** @type {Adapters} */ on, /** @type {string} */ key) =>
+  on.main.semaphore(key, 2).acquire({ ttl: TTL, owner, renew: false })
+
 /**
  * @typedef {object} Given
  * @property {string} [as] what is special about this call
@@ -119,6 +124,7 @@ function operation(on, method, { as, repeats = false, args = () => ({}), seed, s
   const target = async (adapters, key) => {
     // A handle is independent of the connection that it was made over. Its methods go through the fault.
     if (on === 'handle') return (await adapters.main.acquire(key, TTL, 'me')) ?? assert.fail(`${key} is not free`)
+    if (on === 'semaphore') return adapters.main.semaphore(key, 2)
     if (!isOfAll) return adapters[on]
     const { main, entries } = adapters.prefixed(`${key}:`)
     // A new adapter examines its table at its first call.
@@ -210,6 +216,10 @@ const OPERATIONS = [
   operation('handle', 'extend', { ...YES, args: () => ({ ttl: TTL }) }),
   operation('handle', 'isValid', YES),
   operation('handle', 'release', YES),
+
+  // Nor is the permit.
+  operation('semaphore', 'acquire', { ...YES, args: () => ({ options: { ttl: TTL, renew: false, wait: undefined, signal: undefined, owner: undefined } }) }),
+  operation('semaphore', 'holders', { ...YES, seed: permitsOf('holder'), args: () => ({}), shown: (holders) => holders.map((/** @type {any} */ { owner }) => owner) }),
 
   operation('main', 'getState', { ...YES, seed: (on, key) => on.main.recordFailure(key, 9), args: (key) => ({ key }), shown: (state) => state?.failureCount }),
   operation('main', 'setState', { args: (key) => ({ key, state: { state: 'open', failureCount: 4, lastFailureTime: undefined, lastSuccessTime: undefined } }) }),

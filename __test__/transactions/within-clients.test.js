@@ -197,7 +197,7 @@ test('what cannot be done within a transaction rejects, and sends nothing', asyn
   for (const method of calls) {
     assert.equal((await failure(refused[method]('k', 1_000, 'o'))).code, 'ERR_WITHIN_TRANSACTION', method)
   }
-  for (const method of ['subscribe', 'within']) {
+  for (const method of ['semaphore', 'subscribe', 'within']) {
     assert.throws(() => refused[method]('k', () => {}), { code: 'ERR_WITHIN_TRANSACTION' })
   }
   assert.deepEqual(sent, [])

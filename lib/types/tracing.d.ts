@@ -69,6 +69,8 @@ export declare const operations: readonly [
   'locks.lock',
   'locks.release',
   'ping',
+  'semaphores.acquire',
+  'semaphores.holders',
 ]
 
 /**

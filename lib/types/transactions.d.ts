@@ -16,7 +16,8 @@ export interface QueryClient {
 }
 
 /**
- * A lease that is checked in a transaction: a `Lease`, or the same two properties of one that another process holds.
+ * A lease that is checked in a transaction: a `Lease` (also of a semaphore's permit), or the same two properties of a lock's lease
+ * that another process holds.
  *
  * @category Transactions
  */

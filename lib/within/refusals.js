@@ -21,6 +21,7 @@ const REFUSED = {
   release: LOCKS,
   forceRelease: LOCKS,
   lock: LOCKS,
+  semaphore: LOCKS,
   holder: LOCKS,
   getOrSet: WORK,
   run: RUN,
@@ -35,7 +36,7 @@ const REFUSED = {
 }
 
 /** Those that return no promise. */
-const SYNCHRONOUS = ['subscribe', 'breaker', 'within']
+const SYNCHRONOUS = ['semaphore', 'subscribe', 'breaker', 'within']
 
 /**
  * Makes an adapter refuse what it cannot do within a transaction.

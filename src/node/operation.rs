@@ -23,6 +23,8 @@ operations! {
     Holder = "locks.holder",
     AssertHeld = "locks.assertHeld",
     ForceRelease = "locks.forceRelease",
+    AcquirePermit = "semaphores.acquire",
+    Holders = "semaphores.holders",
     GetState = "circuits.getState",
     SetState = "circuits.setState",
     RecordFailure = "circuits.recordFailure",

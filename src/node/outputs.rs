@@ -151,10 +151,14 @@ impl Output for Grant {
     }
 }
 
-/// As [`Grant`]; `{ holder }` when the time is up, with null if no holder was seen; null if the wait was given up.
+/// As [`Grant`], or `{ granted, permit }` with that; `{ holder }` when the time is up, with null if no holder was seen; null
+/// if the wait was given up.
 impl Output for WaitEnd {
     fn json(self) -> String {
         match self {
+            Self::Granted(grant @ Grant { permit: Some(permit), .. }) => {
+                Object::new().raw("permit", permit).raw("granted", grant.json()).end()
+            }
             Self::Granted(grant) => grant.json(),
             Self::TimedOut { holder } => {
                 let holder = holder.map_or_else(|| NULL.into(), |holder| json::string(&holder));
@@ -171,6 +175,12 @@ impl Output for Holder {
 
     fn json(self) -> String {
         Object::new().string("owner", &self.owner).raw("expiresAt", self.expires_at).end()
+    }
+}
+
+impl Output for Vec<Holder> {
+    fn json(self) -> String {
+        list(self.into_iter().map(Holder::json))
     }
 }
 
@@ -234,7 +244,11 @@ mod tests {
     #[test]
     fn a_lock_crosses_as_token_and_owner() {
         let owner = "a \"name\", of mine".to_owned();
-        let grant = Grant { owner, token: Token::parse("4096") };
+        let grant = Grant { owner, token: Token::parse("4096"), permit: None };
+        assert_eq!(
+            WaitEnd::Granted(Grant { permit: Some(2), ..grant.clone() }).json(),
+            r#"{"permit":2,"granted":"4096,a \"name\", of mine"}"#
+        );
         assert_eq!(grant.clone().json(), r#""4096,a \"name\", of mine""#);
         assert_eq!(WaitEnd::Granted(Grant { token: None, ..grant }).json(), r#"",a \"name\", of mine""#);
         assert_eq!(WaitEnd::TimedOut { holder: None }.json(), r#"{"holder":null}"#);

@@ -270,7 +270,7 @@ impl Circuits {
     pub(super) fn listen(&self, key: &str) -> Option<Subscription> {
         let shape = self.place.table.shape();
         let stored = self.place.prefix.stored(key, shape.max_chars("key"));
-        shape.has(CHANGES).then(|| self.place.engine.listen(shape.topic(&stored.text)))
+        shape.has(CHANGES).then(|| self.place.engine.listen(vec![shape.topic(&stored.text)]))
     }
 
     fn write<const N: usize>(

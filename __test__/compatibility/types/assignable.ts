@@ -100,6 +100,11 @@ export async function whatTheMethodsGive() {
   const iterated: AsyncIterableIterator<string> = adapter.cache.iterateKeys({ prefix: 'a', pageSize: 10 })
   await cache.clear({ prefix: 'a' })
   const taken = await cache.take<number[]>('key')
+  const semaphore: goscope.Semaphore = adapter.semaphore('uploads', 5)
+  const permit = await adapter.locks.semaphore('uploads', 5).acquire({ ttl: 1000, wait: 0 })
+  const held: [number, goscope.LockHolder[]] = [permit.permit, await semaphore.holders()]
+  const released: boolean = await adapter.release('key', 'owner')
+  const once = await adapter.acquire('key', 1000, 'owner', { reentrant: false })
   const checkpoints: goscope.CheckpointOperations = adapter.checkpoints
   await adapter.saveMany([{ id: 'c', taskId: 't', sequence: 1, timestamp: 1, progress: 1, data: { row: 1 } }])
   const parts = [await adapter.list('t', { limit: 1, before: 2, order: 'desc' }), await checkpoints.list('t')]
@@ -144,6 +149,9 @@ export async function whatTheMethodsGive() {
     null as never as Expect<Equal<typeof counted, goscope.CacheEntry<number>>>,
     null as never as Expect<Equal<typeof paged, string[][]>>,
     null as never as Expect<Equal<typeof parts, goscope.Checkpoint<unknown>[][]>>,
+    held,
+    released,
+    null as never as Expect<Equal<typeof once, goscope.Lease | null>>,
     tasks,
     iteratedTasks,
     iterated,

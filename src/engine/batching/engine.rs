@@ -182,10 +182,10 @@ impl Engine {
         }
     }
 
-    /// Subscribes to a topic of the notifications that other processes send. The first subscriber has a connection
+    /// Subscribes to topics of the notifications that other processes send. The first subscriber has a connection
     /// opened for that.
-    pub fn listen(self: &Arc<Self>, topic: String) -> Subscription {
-        let (subscription, is_first) = self.notifier.subscribe(topic);
+    pub fn listen(self: &Arc<Self>, topics: Vec<String>) -> Subscription {
+        let (subscription, is_first) = self.notifier.subscribe(topics);
         if is_first {
             let engine = Arc::downgrade(self);
             let open = move |io, payloads| {

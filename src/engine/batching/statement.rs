@@ -166,7 +166,7 @@ impl Statement {
 }
 
 /// An array as PostgreSQL reads it from text.
-fn array(items: impl Iterator<Item = Option<String>>) -> String {
+pub fn array(items: impl Iterator<Item = Option<String>>) -> String {
     let items = items.map(|item| match item {
         Some(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         None => "NULL".to_owned(),

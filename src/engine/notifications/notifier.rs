@@ -32,7 +32,7 @@ pub enum Notification {
     Connected,
     /// No notifications are received until [`Connected`](Self::Connected).
     Disconnected,
-    /// The topic has been notified, once or more often.
+    /// A topic has been notified, once or more often.
     Notified,
     /// The engine has been closed.
     Ended,
@@ -57,7 +57,7 @@ struct State {
 
 impl Notifier {
     /// Adds a subscriber. Also returns whether a task must attend to the connection now.
-    pub(crate) fn subscribe(self: &Arc<Self>, topic: String) -> (Subscription, bool) {
+    pub(crate) fn subscribe(self: &Arc<Self>, topics: Vec<String>) -> (Subscription, bool) {
         let subscriber = Arc::new(Subscriber::default());
         let mut state = self.state();
         if let Some(is_connected) = state.is_connected {
@@ -67,10 +67,12 @@ impl Notifier {
             subscriber.end();
         }
         let attend = !state.is_over && !std::mem::replace(&mut state.is_attended, true);
-        state.topics.entry(topic.clone()).or_default().push(subscriber.clone());
+        for topic in &topics {
+            state.topics.entry(topic.clone()).or_default().push(subscriber.clone());
+        }
         self.changed.notify_one();
         drop(state);
-        (Subscription { notifier: self.clone(), topic, subscriber }, attend)
+        (Subscription { notifier: self.clone(), topics, subscriber }, attend)
     }
 
     /// Notifies the subscribers of this topic.
@@ -157,10 +159,10 @@ impl State {
     }
 }
 
-/// A subscription to a topic, until it is dropped.
+/// A subscription to one or more topics, until it is dropped.
 pub struct Subscription {
     notifier: Arc<Notifier>,
-    topic: String,
+    topics: Vec<String>,
     subscriber: Arc<Subscriber>,
 }
 
@@ -187,10 +189,12 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.notifier.state();
-        if let Entry::Occupied(mut subscribers) = state.topics.entry(std::mem::take(&mut self.topic)) {
-            subscribers.get_mut().retain(|subscriber| !Arc::ptr_eq(subscriber, &self.subscriber));
-            if subscribers.get().is_empty() {
-                subscribers.remove();
+        for topic in self.topics.drain(..) {
+            if let Entry::Occupied(mut subscribers) = state.topics.entry(topic) {
+                subscribers.get_mut().retain(|subscriber| !Arc::ptr_eq(subscriber, &self.subscriber));
+                if subscribers.get().is_empty() {
+                    subscribers.remove();
+                }
             }
         }
         if state.topics.is_empty() {
@@ -260,8 +264,8 @@ mod tests {
     #[test]
     fn notifications_of_a_topic_merge_and_reach_only_its_subscribers() {
         let notifier = Arc::new(Notifier::default());
-        let (mut one, attend) = notifier.subscribe("one".into());
-        let (mut two, attend_again) = notifier.subscribe("two".into());
+        let (mut one, attend) = notifier.subscribe(vec!["one".into()]);
+        let (mut two, attend_again) = notifier.subscribe(vec!["two".into()]);
         assert_eq!((attend, attend_again), (true, false));
         notifier.set_connected(true);
         assert_eq!(received(&mut one), Some(Notification::Connected));
@@ -278,25 +282,40 @@ mod tests {
     }
 
     #[test]
+    fn a_subscriber_to_several_topics_learns_of_the_connection_once() {
+        let notifier = Arc::new(Notifier::default());
+        let (mut both, _) = notifier.subscribe(vec!["one".into(), "two".into()]);
+        notifier.set_connected(true);
+        assert_eq!(received(&mut both), Some(Notification::Connected));
+        assert_eq!(received(&mut both), None);
+        for topic in ["one", "two"] {
+            notifier.notify(topic);
+            assert_eq!(received(&mut both), Some(Notification::Notified));
+        }
+        drop(both);
+        assert!(notifier.state().topics.is_empty());
+    }
+
+    #[test]
     fn a_late_subscriber_learns_at_once_whether_the_connection_is_up() {
         let notifier = Arc::new(Notifier::default());
-        let (mut first, _) = notifier.subscribe("topic".into());
+        let (mut first, _) = notifier.subscribe(vec!["topic".into()]);
         assert_eq!(received(&mut first), None);
         notifier.set_connected(false);
-        let (mut second, _) = notifier.subscribe("topic".into());
+        let (mut second, _) = notifier.subscribe(vec!["topic".into()]);
         assert_eq!(received(&mut second), Some(Notification::Disconnected));
         notifier.set_connected(true);
         assert_eq!(received(&mut first), Some(Notification::Connected));
         notifier.end();
         assert_eq!(received(&mut second), Some(Notification::Ended));
-        assert_eq!(received(&mut notifier.subscribe("topic".into()).0), Some(Notification::Ended));
+        assert_eq!(received(&mut notifier.subscribe(vec!["topic".into()]).0), Some(Notification::Ended));
     }
 
     #[test]
     fn the_last_subscription_leaves_no_topic_behind() {
         let notifier = Arc::new(Notifier::default());
-        let (first, _) = notifier.subscribe("topic".into());
-        let (second, _) = notifier.subscribe("topic".into());
+        let (first, _) = notifier.subscribe(vec!["topic".into()]);
+        let (second, _) = notifier.subscribe(vec!["topic".into()]);
         drop(first);
         assert_eq!(notifier.state().topics.len(), 1);
         drop(second);

@@ -28,6 +28,13 @@ impl Locks {
         Self { store, calls: pool.calls.clone() }
     }
 
+    /// The permits of semaphores, in the same table. A key that it is given is that of a permit or, in `lock` and `holders`, of
+    /// a semaphore. `key_prefix` is the same, too.
+    #[napi(catch_unwind)]
+    pub fn permits(&self, key_prefix: String) -> Self {
+        Self { store: self.store.permits(&key_prefix), calls: self.calls.clone() }
+    }
+
     /// The same provider, whose calls run on a connection of the application.
     #[napi(catch_unwind)]
     pub fn within(&self, client: &Client) -> Self {
@@ -78,7 +85,7 @@ impl Locks {
         self.store.extend(key, ttl, owner, retry_time, lease, token, reply);
     }
 
-    /// Acquires a lock when it is free. `lease` is the number that identifies this wait and the lease that results
+    /// Acquires a lock, or one of so many permits of a semaphore, when it is free. `lease` is the number that identifies this wait and the lease that results
     /// from it. JavaScript is notified if a renewed lease is lost.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments)] // as in `Circuits::set_state`
@@ -91,8 +98,10 @@ impl Locks {
         owner: Option<String>,
         wait: Option<f64>,
         renew: bool,
+        permits: Option<u32>,
     ) {
-        let wanted = store::Wanted { key, ttl, owner, wait, renew };
+        let operation = if permits.is_some() { Operation::AcquirePermit } else { Operation::Lock };
+        let wanted = store::Wanted { key, permits, ttl, owner, wait, renew };
         // A weak reference: the environment's end does not wait for a lease that may still have a notification.
         let queue = Arc::downgrade(&self.calls.queue);
         let lost = move || {
@@ -100,7 +109,7 @@ impl Locks {
                 queue.notify(lease, ());
             }
         };
-        self.store.lock(lease, wanted, lost, self.calls.reply(slot, Operation::Lock));
+        self.store.lock(lease, wanted, lost, self.calls.reply(slot, operation));
     }
 
     #[napi(catch_unwind)]
@@ -154,6 +163,11 @@ impl Locks {
     #[napi(catch_unwind)]
     pub fn holder(&self, slot: u32, key: String) {
         self.store.holder(key, self.calls.reply(slot, Operation::Holder));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn holders(&self, slot: u32, semaphore: String, permits: u32) {
+        self.store.holders(semaphore, permits, self.calls.reply(slot, Operation::Holders));
     }
 
     #[napi(catch_unwind)]

@@ -4,16 +4,33 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::grant::Grant;
+use super::grant::{Grant, Granted};
 use super::provider::Locks;
 use super::release::give_back;
-use super::token::Token;
 use crate::engine::{AccessMode, Answer, Arg, Kind, Reply, Request};
 use crate::store::call::Found;
-use crate::store::cells::Cells;
 use crate::store::place::ttl_arg;
 use crate::store::template::{Template, one_or_many};
-use crate::tuning::leases;
+
+/// What follows the rows to insert of [`ACQUIRE`], and of a semaphore's permit.
+macro_rules! take_row {
+    () => {
+        r#"
+ON CONFLICT (key) DO UPDATE
+  SET key = {noting excluded.key}, owner = excluded.owner,
+      expires_at = {counted_anew:expires_at}
+      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}{with acquisition}, acquisition = excluded.acquisition{end}
+      {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
+  WHERE held.owner = excluded.owner{with acquisition} AND (excluded.acquisition IS NULL OR held.acquisition = excluded.acquisition){end}
+     OR held.expires_at <= {now:expires_at}
+RETURNING held.key::text,
+          {inserted} AND clock_timestamp() - statement_timestamp()
+                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
+          {with fencing}, CASE WHEN {inserted} THEN {draw:fencing_token} ELSE held.fencing_token END,
+          held.fencing_token{end}"#
+    };
+}
+pub(super) use take_row;
 
 /// Takes locks that are absent, expired or already held by the same owner. One statement does all of this:
 ///
@@ -77,19 +94,7 @@ SELECT key, owner, {start:expires_at} + ttl * INTERVAL '1 millisecond'{with fenc
                            OR call.acquisition IS NOT NULL AND other.acquisition IS DISTINCT FROM call.acquisition{end}))
        {without acquisition}AND call.acquisition IS NULL{end}
  ORDER BY key COLLATE "C""#,
-    r#"
-ON CONFLICT (key) DO UPDATE
-  SET key = {noting excluded.key}, owner = excluded.owner,
-      expires_at = {counted_anew:expires_at}
-      {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = excluded.owner{end}{with acquisition}, acquisition = excluded.acquisition{end}
-      {with waking}, {mark} = CASE WHEN held.owner = excluded.owner THEN held.{mark} END{end}
-  WHERE held.owner = excluded.owner{with acquisition} AND (excluded.acquisition IS NULL OR held.acquisition = excluded.acquisition){end}
-     OR held.expires_at <= {now:expires_at}
-RETURNING held.key::text,
-          {inserted} AND clock_timestamp() - statement_timestamp()
-                              > least((held.expires_at - {start:expires_at}) / 8, INTERVAL '50 milliseconds')
-          {with fencing}, CASE WHEN {inserted} THEN {draw:fencing_token} ELSE held.fencing_token END,
-          held.fencing_token{end}"#,
+    take_row!(),
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
 )
 .sweeping(
@@ -101,8 +106,6 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    LIMIT (SELECT CASE count(*) WHEN 0 THEN 0 ELSE 64 + 2 * count(*) END FROM written)
    FOR UPDATE SKIP LOCKED))"#,
 );
-
-const NOT_DRAWN: &str = "does not hold what acquire() draws: a trigger of the table may change it";
 
 impl Locks {
     /// None if another owner holds the lock. Without an `owner` a UUIDv4 is drawn. `is_reentrant`: whether an owner that
@@ -154,30 +157,10 @@ impl Locks {
             let (locks, key, owner) = (self.clone(), key.clone(), owner.clone());
             move || give_back(&locks, key, owner, ttl, None)
         });
-        let mut granted = owner.clone();
-        let (mut renewals, mut draws) = (0, 0);
-        let read = move |found: Found<'_>| {
-            let Some(row) = found.rows.first() else { return Ok(Answer::Done(None)) };
-            if row.cell(1)? && renewals < leases::STALE_RENEWALS {
-                renewals += 1;
-                return Ok(Answer::Again);
-            }
-            let token = match row.width() {
-                2 => None,
-                _ => match Token::new(row.cell(2)?, row.cell(3)?) {
-                    Some(token) => Some(token),
-                    // Too far: the row is in place now, and the next run draws under its lock.
-                    None => {
-                        draws += 1;
-                        return if draws < leases::TOKEN_DRAWS {
-                            Ok(Answer::Again)
-                        } else {
-                            Err(row.unreadable(3, NOT_DRAWN))
-                        };
-                    }
-                },
-            };
-            Ok(Answer::Done(Some(Grant { owner: std::mem::take(&mut granted), token })))
+        let mut granted = Granted::new(&owner);
+        let read = move |found: Found<'_>| match found.rows.first() {
+            None => Ok(Answer::Done(None)),
+            Some(row) => Ok(granted.read(row)?.map_or(Answer::Again, |grant| Answer::Done(Some(grant)))),
         };
         let request = self.request(
             &ACQUIRE,

@@ -1,5 +1,6 @@
 //! Checks a fencing token in the application's transaction, before that writes.
 
+use super::permit_key::as_lock_key;
 use super::provider::Locks;
 use super::token::Token;
 use crate::engine::{AccessMode, Arg, Kind, Reply, Retry};
@@ -15,9 +16,12 @@ static CHECK: Template = Template::of_one(
 );
 
 impl Locks {
+    /// The function takes a permit by what stands behind `lock:` in its row's key.
+    ///
     /// False if the table has no function for the check. `key_prefix` is the adapter's.
     pub fn check_token(&self, key: String, token: Token, key_prefix: String, reply: Reply<bool>) {
-        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let accesses = self.accesses(&key, AccessMode::Exclusive);
+        let key = if self.is_of_permits { as_lock_key(&self.place, &key) } else { key };
         let args = vec![Arg::text(key), Arg::Int(Some(token.number())), Arg::text(key_prefix)];
         let call = PlainCall {
             place: self.place.clone(),

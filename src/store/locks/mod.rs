@@ -8,6 +8,8 @@ mod grant;
 mod holders;
 mod leases;
 mod lines;
+mod permit_key;
+mod permits;
 mod provider;
 mod release;
 mod renewal;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::leases::Leases;
+use super::permit_key::{namespace, permit_key, semaphore_of};
 use crate::engine::{
-    AccessMode, Answer, Arg, Client, Engine, Error, Prepare, Reply, Request, Retry, Subscription,
+    AccessMode, Accesses, Answer, Arg, Client, Engine, Error, Prepare, Reply, Request, Retry, Subscription,
 };
 use crate::store::call::{Found, KeyCall};
 use crate::store::definition::{Definition, Durability};
@@ -52,19 +53,29 @@ const WAKING: &str = "waking";
 pub struct Locks {
     pub(super) place: Arc<Place>,
     pub(super) leases: Arc<Leases>,
+    /// Whether its keys are those of permits.
+    pub(super) is_of_permits: bool,
 }
 
 impl Locks {
     /// `namespace` stands between prefix and key; the application's own locks have `lock:`.
     pub fn new(engine: &Arc<Engine>, key_prefix: &str, namespace: &str, create: bool) -> Self {
         let table = Table::documented(&DEFINITION, create, Durability::Full);
-        Self { place: Place::new(engine, table, Prefix::new(key_prefix, namespace)), leases: Arc::default() }
+        let place = Place::new(engine, table, Prefix::new(key_prefix, namespace));
+        Self { place, leases: Arc::default(), is_of_permits: false }
+    }
+
+    /// The permits of semaphores, in the table of these locks. `key_prefix` is the locks'.
+    pub fn permits(&self, key_prefix: &str) -> Self {
+        let prefix = Prefix::new(key_prefix, &namespace());
+        let place = Place::new(&self.place.engine, self.place.table.clone(), prefix);
+        Self { place, leases: Arc::default(), is_of_permits: true }
     }
 
     /// The same table, on a connection of the application. No lock can be taken there: other processes would see it only
     /// after the commit.
     pub fn within(&self, client: &Arc<Client>) -> Self {
-        Self { place: self.place.within(client), leases: Arc::default() }
+        Self { place: self.place.within(client), leases: Arc::default(), is_of_permits: self.is_of_permits }
     }
 
     pub fn table(&self) -> TableRef {
@@ -92,9 +103,18 @@ impl Locks {
 
     /// Subscribes to notifications about a lock; none if the table sends none.
     pub(super) fn listen(&self, key: &str) -> Option<Subscription> {
+        self.listen_to([key])
+    }
+
+    /// As [`listen`](Self::listen), to several keys.
+    pub(super) fn listen_to<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Option<Subscription> {
         let shape = self.place.table.shape();
-        let stored = || self.place.prefix.stored(key, shape.max_chars("key")).text;
-        shape.has(WAKING).then(|| self.place.engine.listen(shape.topic(&stored())))
+        if !shape.has(WAKING) {
+            return None;
+        }
+        let max_chars = shape.max_chars("key");
+        let topic = |key: K| shape.topic(&self.place.prefix.stored(key.as_ref(), max_chars).text);
+        Some(self.place.engine.listen(keys.into_iter().map(topic).collect()))
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {
@@ -106,8 +126,23 @@ impl Locks {
     }
 
     /// The name of a lock among all locks that callers wait for on this engine.
-    pub(super) fn name_in_line(&self, key: &str) -> String {
-        format!("{}{key}", self.place.prefix.as_str())
+    /// Those who wait for permits are in line with others that say the same number.
+    pub(super) fn name_in_line(&self, key: &str, permits: Option<u32>) -> String {
+        let prefix = self.place.prefix.as_str();
+        permits
+            .map_or_else(|| format!("{prefix}{key}"), |number| format!("{prefix}{}", permit_key(number, key)))
+    }
+
+    /// Calls on different permits of a semaphore do not wait for each other, and a call on all of them waits for each.
+    pub(super) fn accesses(&self, key: &str, mode: AccessMode) -> Accesses {
+        if !self.is_of_permits {
+            return self.place.on_key(key, mode);
+        }
+        Accesses::new(&[
+            self.place.table.access(AccessMode::Intent),
+            self.place.key_access("semaphore", semaphore_of(key), AccessMode::Intent),
+            self.place.key_access("key", key, mode),
+        ])
     }
 
     /// A request that may run again when its outcome is unknown: the owner makes a second run harmless.
@@ -120,7 +155,7 @@ impl Locks {
         read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
         reply: Reply<T>,
     ) -> Request {
-        let accesses = self.place.on_key(&key, mode);
+        let accesses = self.accesses(&key, mode);
         let call = KeyCall::new(&self.place, statement, "key", key, rest, read);
         self.place.request(accesses, call, Retry::Harmless, reply)
     }

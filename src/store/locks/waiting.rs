@@ -29,15 +29,19 @@ use super::grant::Grant;
 use super::holders::HeldLease;
 use super::leases::Lease;
 use super::lines::Place;
+use super::permits::Permits;
 use super::provider::Locks;
 use super::renewal::renew;
-use crate::engine::{Error, FutureOutcome, Reply};
+use crate::engine::{Error, FutureOutcome, Reply, Subscription};
 use crate::time::millis;
 use crate::tuning::leases;
 
-/// The options of a call of `lock()`.
+/// The options of a call of `lock()`, or for a semaphore's permit.
 pub struct Wanted {
+    /// The lock's, or the semaphore's.
     pub key: String,
+    /// How many permits the semaphore has; none for a lock.
+    pub permits: Option<u32>,
     pub ttl: f64,
     pub owner: Option<String>,
     /// How long to wait, in milliseconds; without a limit if it is absent.
@@ -82,20 +86,26 @@ fn lock_when_free(
     reply: Reply<WaitEnd>,
 ) {
     let given_up = locks.leases().begin_wait(number);
-    let place = Place::at_the_end(locks.engine(), locks.name_in_line(&wanted.key));
+    let permits = wanted.permits.map(|number| Permits { semaphore: wanted.key.clone(), number });
     let wait = wanted.wait.map(millis);
+    let is_one_try = wait.is_some_and(|wait| wait.is_zero());
+    // Those before it may all get permits, so one try for a permit is no try unless it is made.
+    let is_in_line = permits.is_none() || !is_one_try;
+    let line = || locks.name_in_line(&wanted.key, wanted.permits);
+    let place = is_in_line.then(|| Place::at_the_end(locks.engine(), line()));
     let mut waiting = Waiting {
         locks: locks.clone(),
         deadline: wait.map(|wait| Instant::now() + wait),
-        is_one_try: wait.is_some_and(|wait| wait.is_zero()),
+        is_one_try,
         wanted,
+        permits,
         given_up,
         place,
         under_way: None,
         holder: None,
     };
     // At its own place among the calls on this key.
-    if waiting.place.is_first() {
+    if waiting.place.as_ref().is_none_or(Place::is_first) {
         waiting.under_way = Some(waiting.attempt(Duration::ZERO));
     }
     locks.engine().in_background(async move {
@@ -107,9 +117,10 @@ fn lock_when_free(
 
 struct Waiting {
     // Dropped before `locks`, which keeps the engine that it is named after.
-    place: Place,
+    place: Option<Place>,
     locks: Locks,
     wanted: Wanted,
+    permits: Option<Permits>,
     deadline: Option<Instant>,
     is_one_try: bool,
     given_up: Arc<Notify>,
@@ -132,13 +143,12 @@ enum End {
 
 impl Waiting {
     async fn run(&mut self) -> Result<End, Error> {
-        let why = tokio::select! {
-            biased;
-            () = self.place.until_first() => None,
-            why = given_up(&self.given_up, self.deadline) => Some(why),
-        };
-        if let Some(why) = why {
-            return Ok(why);
+        if let Some(place) = &mut self.place {
+            tokio::select! {
+                biased;
+                () = place.until_first() => {}
+                why = given_up(&self.given_up, self.deadline) => return Ok(why),
+            }
         }
         let mut changes = Changes::new(None);
         let (mut is_first_try, mut unseen) = (true, 0);
@@ -151,16 +161,16 @@ impl Waiting {
                 return Ok(end);
             }
             if self.is_one_try {
-                let held = self.locks.await_release(&self.wanted.key, false, None).await?;
+                let held = self.await_release(false).await?;
                 self.holder = held.map(|held| held.owner);
                 return Ok(End::TimeIsUp);
             }
             if changes.subscription.is_none() {
-                changes.subscription = self.locks.listen(&self.wanted.key);
+                changes.subscription = self.listen();
             }
             let marked = tokio::select! {
                 biased;
-                marked = self.locks.await_release(&self.wanted.key, true, None) => marked,
+                marked = self.await_release(true) => marked,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             };
             let left = match marked {
@@ -187,8 +197,28 @@ impl Waiting {
         let (reply, outcome) = Reply::awaited();
         let Wanted { key, ttl, owner, .. } = &self.wanted;
         let sent = Instant::now();
-        self.locks.acquire_with_retries(key.clone(), *ttl, owner.clone(), retry_time, reply);
+        match &self.permits {
+            None => self.locks.acquire_with_retries(key.clone(), *ttl, owner.clone(), retry_time, reply),
+            Some(permits) => self.locks.acquire_permit(permits, *ttl, owner.clone(), retry_time, reply),
+        }
         Attempt { sent, outcome }
+    }
+
+    fn await_release(&self, mark: bool) -> impl Future<Output = Result<Option<HeldLease>, Error>> + use<> {
+        let (locks, key, permits) = (self.locks.clone(), self.wanted.key.clone(), self.permits.clone());
+        async move {
+            match &permits {
+                None => locks.await_release(&key, mark, None).await,
+                Some(permits) => locks.await_permit(permits, mark).await,
+            }
+        }
+    }
+
+    fn listen(&self) -> Option<Subscription> {
+        match &self.permits {
+            None => self.locks.listen(&self.wanted.key),
+            Some(permits) => self.locks.listen_to_permits(permits),
+        }
     }
 
     /// The outcome of a try; none yet if the lock is busy.
@@ -203,7 +233,7 @@ impl Waiting {
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
         self.locks.engine().owe(async move {
             if let Ok(Some(grant)) = outcome.await {
-                locks.give_back(key, grant.owner, ttl, None);
+                locks.give_back(grant.key(&key), grant.owner, ttl, None);
             }
         });
         Ok(Some(why))
@@ -230,7 +260,7 @@ impl Waiting {
 
     /// From here on its end is known under its number, and is moved if that is wanted.
     fn keep(&self, grant: Grant, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
-        let lease = Arc::new(Lease::new(self.wanted.key.clone(), grant, sent, self.wanted.ttl));
+        let lease = Arc::new(Lease::new(grant.key(&self.wanted.key), grant, sent, self.wanted.ttl));
         self.locks.leases().keep(number, lease.clone());
         if self.wanted.renew {
             let locks = self.locks.clone();

@@ -61,6 +61,16 @@ async function everyCall(goscope, pg, { hooks, nodeStands = false }) {
   assert.equal(await adapter.acquire('report', 60_000, 'me', { reentrant: false }), null)
   assert.equal(await adapter.release('report', 'me'), true)
 
+  const semaphore = adapter.semaphore('uploads', 1)
+  const permit = await semaphore.acquire()
+  assert.equal((await semaphore.holders())[0]?.owner, permit.owner)
+  const queued = semaphore.acquire({ wait: 60_000 })
+  await permit.release()
+  await (await queued).release()
+  await assert.rejects((async () => [await semaphore.acquire(), await semaphore.acquire({ wait: 50 })])(), {
+    code: 'ERR_LOCK_WAIT_TIMEOUT',
+  })
+
   // The end of a lease is real time, too.
   const short = await adapter.acquire('short', 50)
   assert.ok(short)
