@@ -65,4 +65,4 @@ export interface StorageDriver {
  */
 export declare function storageDriver(options?: StorageDriverOptions): StorageDriver
 
-export default storageDriver
+export { storageDriver as default }

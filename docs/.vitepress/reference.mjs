@@ -82,6 +82,7 @@ export async function writeReference(folder) {
   categories.sort((one, other) => CATEGORIES.indexOf(one.title) - CATEGORIES.indexOf(other.title))
   return categories.map(({ title, children }) => ({
     text: title,
-    items: children.map(({ name }) => ({ text: name, link: linkOf(name) })),
+    // A default export is another name of something that has a page.
+    items: children.filter(({ name }) => name !== 'default').map(({ name }) => ({ text: name, link: linkOf(name) })),
   }))
 }
