@@ -67,6 +67,9 @@ const dataOf = (/** @type {number} */ ms, data = {}) => ({
   ...data,
 })
 
+/** Its cookie is read as it was stored: one with an end may have that of the entry, which is later by the time of the call. */
+const endless = (data = {}) => ({ cookie: { originalMaxAge: null, expires: null, httpOnly: true, path: '/' }, ...data })
+
 /**
  * A server with sessions. Handlers by their paths.
  *
@@ -87,7 +90,7 @@ function serveSessions(store, handlers, options) {
 test('a session is stored, replaced and destroyed', async () => {
   const { get, set, destroy } = await make()
   assert.equal(await get('a'), null)
-  const data = dataOf(HOUR, { user: { name: 'Ada €' }, seen: [1, null] })
+  const data = endless({ user: { name: 'Ada €' }, seen: [1, null] })
   await set('a', data)
   assert.deepEqual(await get('a'), data)
   await set('a', dataOf(HOUR, { user: null }))
@@ -99,7 +102,7 @@ test('a session is stored, replaced and destroyed', async () => {
 
 test('text that JSONB cannot hold is stored all the same', async () => {
   const { get, set, touch, all } = await make()
-  const data = dataOf(HOUR, { nul: 'a\0b', lone: '\ud800', text: '\\u0000', pair: '😀' })
+  const data = endless({ nul: 'a\0b', lone: '\ud800', text: '\\u0000', pair: '😀' })
   await set('a', data)
   assert.deepEqual(await get('a'), data)
   await touch('a', data)
@@ -136,7 +139,7 @@ test('a session ends with its cookie, by the server’s clock', async () => {
 
 test('a session whose cookie has no end lasts for the ttl', async () => {
   const { set, left, touch } = await make({ ttl: 2 * HOUR })
-  const data = { cookie: { originalMaxAge: null, expires: null, path: '/' } }
+  const data = endless()
   await set('a', data)
   assert.ok((await left('a')) > 2 * HOUR - 60_000 && (await left('a')) <= 2 * HOUR)
   const day = await make()
@@ -280,6 +283,10 @@ test('failures reach the callbacks, and the application', async () => {
   const cycle = /** @type {any} */ ({ ...data })
   cycle.self = cycle
   await assert.rejects(promisify(store.set.bind(store))('a', cycle), TypeError)
+  for (const method of ['set', 'touch']) {
+    const invalid = promisify(store[method].bind(store))('a', { cookie: { expires: new Date('no date') } })
+    await assert.rejects(invalid, { code: 'ERR_OUT_OF_RANGE' }, method)
+  }
   const url = await serveSessions(store, {})
   const browser = new Browser()
   const signature = crypto.createHmac('sha256', 's').update('a').digest('base64').replace(/=+$/, '')

@@ -167,6 +167,17 @@ test('Keyv 5 and Keyv 6 read what the other has written', async () => {
   assert.deepEqual(await six.getMany(['five', 'six']), [{ v: 5 }, { v: 6 }])
 })
 
+test('a negative time to live of Keyv 5 replaces the entry by none', async () => {
+  const db = await database
+  const Keyv = await keyvOf('keyv5')
+  const keyv = new Keyv({ store: new KeyvStore(db.plain, { keyPrefix: 'negative:' }) })
+  await keyv.set('k', 'before')
+  assert.equal(await keyv.set('k', 'elapsed', -1), true)
+  await until('it has expired', async () => !(await keyv.has('k')))
+  await keyv.set('k', 'without end', 0)
+  assert.equal(await keyv.get('k'), 'without end')
+})
+
 test('an end in the past, which Keyv 6 may store, replaces the entry by none', async () => {
   const db = await database
   const Keyv = await keyvOf('keyv6')

@@ -21,7 +21,7 @@ const PREFIX = 'keyv:'
 
 const PAGE_SIZE = 500
 
-/** The shortest time to live, in ms: of an entry that has expired when Keyv 6 stores it. */
+/** The shortest time to live, in ms: of an entry that has expired when Keyv stores it. */
 const ELAPSED = 0.001
 
 const METHODS = ['get', 'getMany', 'has', 'hasMany', 'set', 'setMany', 'delete', 'deleteMany', 'clear', 'disconnect']
@@ -77,8 +77,8 @@ class KeyvStore extends EventEmitter {
 
   /** @param {number | undefined} given the third argument of `set` */
   #ttl(given) {
-    if (!this.#isOfKeyv6 || given == null) return given
-    return Math.max(given - wallClock(), ELAPSED)
+    if (given == null || (given === 0 && !this.#isOfKeyv6)) return undefined
+    return Math.max(this.#isOfKeyv6 ? given - wallClock() : given, ELAPSED)
   }
 
   /** @param {string} key */

@@ -61,8 +61,8 @@ function sessionStoreOn(Store) {
     set(sid, session, callback) {
       this.#call(callback, async () => {
         const ttl = this.#ttlOf(session)
-        if (ttl > 0) await this.#cache.set(this.#prefix + sid, encoded(session), ttl)
-        else await this.#cache.delete(this.#prefix + sid)
+        if (ttl <= 0) await this.#cache.delete(this.#prefix + sid)
+        else await this.#cache.set(this.#prefix + sid, encoded(session), ttl)
       })
     }
 
