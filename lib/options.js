@@ -35,6 +35,8 @@ const NAMES = {
   runGuarded: ['fallback'],
   getOrSet: ['ttl', 'staleTtl', 'claimTtl', 'onError', 'wait', 'signal'],
   KeyvStore: [...TABLE, 'keyPrefix'],
+  // `cache` before the name that begins with it.
+  GoscopePostgresModule: ['connection', 'cache', 'idempotency', ...ADAPTER, 'defaultLockTTL', 'cacheDurability'],
   PostgresCheckpointSaver: [...ADAPTER, 'writesTable', 'serde'],
   SessionStore: [...TABLE, 'keyPrefix', 'ttl'],
   storageDriver: [...TABLE, 'source', 'base', 'ttl'],

@@ -36,6 +36,8 @@ const NOT_RUN = {
   'npm run soak -- --minutes 60': 'it takes an hour',
   'npm run bench -- --sides redis --only get,set,lock,increment --window 200 --rounds 3':
     'it takes minutes; runtime/bench runs the benchmark beside Redis briefly',
+  '// with decorators': 'integrations/nestjs compiles and runs an application of this form',
+  '// with Terminus': 'integrations/nestjs compiles and runs an application of this form',
   '// with Drizzle': 'transactions/libraries runs this form with Drizzle, and with the other libraries',
   'node __test__/run.js --all __test__/compatibility/differential.test.js': 'it is itself a test',
   'npx goscope-postgres release nightly-report --yes': 'cli/release releases locks; here the lock is not held',
@@ -81,6 +83,7 @@ const LIBRARIES = {
   'docs/keyv.md': ['keyv@5.6.0', 'cache-manager@7.2.9'],
   'docs/rate-limiter-flexible.md': ['rate-limiter-flexible@11.4.0'],
   'docs/unstorage.md': ['unstorage@1.17.6'],
+  'docs/nestjs.md': ['@nestjs/common@12.5.1', '@nestjs/core@12.5.1', 'reflect-metadata@0.2.2', 'rxjs@7.8.2'],
   'docs/langgraph.md': ['@langchain/langgraph@1.7.3', '@langchain/langgraph-checkpoint@1.2.2', '@langchain/core@1.4.0'],
 }
 

@@ -56,6 +56,10 @@ const ROOT = [
   'prometheus.d.ts',
   'prometheus.js',
   'prometheus.mjs',
+  'nestjs.d.mts',
+  'nestjs.d.ts',
+  'nestjs.js',
+  'nestjs.mjs',
   'sql/cache-table.sql',
   'sql/role.sql',
   'sql/schema.sql',
@@ -148,6 +152,7 @@ test('arethetypeswrong finds nothing', async () => {
     './langgraph',
     './opentelemetry',
     './prometheus',
+    './nestjs',
     './package.json',
   ])
 })

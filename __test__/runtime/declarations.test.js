@@ -45,6 +45,7 @@ const INTERFACES = {
   runGuarded: ['GuardedRunOptions'],
   getOrSet: ['GetOrSetOptions', 'WorkLimit'],
   KeyvStore: ['KeyvStoreOptions', 'IntegrationTableOptions'],
+  GoscopePostgresModule: ['GoscopePostgresModuleOptions'],
   PostgresCheckpointSaver: ['PostgresCheckpointSaverOptions'],
   SessionStore: ['SessionStoreOptions', 'IntegrationTableOptions'],
   storageDriver: ['StorageDriverOptions', 'IntegrationTableOptions'],
@@ -65,6 +66,7 @@ const DECLARED_IN = [
   'langgraph.d.ts',
   'opentelemetry.d.ts',
   'prometheus.d.ts',
+  'nestjs.d.ts',
 ]
 
 /** @param {string} name of an interface */

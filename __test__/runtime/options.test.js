@@ -13,6 +13,7 @@ const { sessionStoreOn } = require('../../lib/integrations/session-store.js')
 const { saverOn } = require('../../lib/langgraph/saver.js')
 const { LatencyProducer, observePool, traceCalls } = require('goscope-postgres/opentelemetry')
 const { toPrometheus } = require('goscope-postgres/prometheus')
+const { Connections } = require('../../lib/nestjs/connections.js')
 const { NAMES } = require('../../lib/options.js')
 const { useDatabase } = require('../support/database.js')
 
@@ -57,6 +58,7 @@ const takers = async () => {
     ['PostgresRateLimiter', async (options) => new PostgresRateLimiter(options)],
     ['storageDriver', async (options) => storageDriver({ source: db.pool(), ...options })],
     ['acquire', (options) => adapter.acquire('k', 1_000, 'me', options)],
+    ['GoscopePostgresModule', async (options) => new Connections({ connection: db.pool(), ...options })],
     ['lock', (options) => adapter.lock('k', { ttl: 1_000, ...options })],
     ['run', (options) => results.run('k', never, options)],
     ['keys', (options) => adapter.keys(options)],

@@ -41,6 +41,7 @@ export async function writeReference(folder) {
       'express-session.d.ts',
       'unstorage.d.ts',
       'rate-limiter-flexible.d.ts',
+      'nestjs.d.ts',
       'langgraph.d.ts',
       'opentelemetry.d.ts',
       'prometheus.d.ts',
