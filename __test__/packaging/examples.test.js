@@ -14,8 +14,8 @@ const { variants } = require('../support/variants.js')
 
 const root = path.join(__dirname, '..', '..')
 const examples = path.join(root, 'examples')
-// These are tested elsewhere: `npm run demo`, packaging/hosts.test.js, and below.
-const ELSEWHERE = ['compose', 'demo', 'hosts']
+// These are tested elsewhere: `npm run demo`, packaging/hosts, integrations/examples, and below.
+const ELSEWHERE = ['compose', 'demo', 'hosts', 'integrations']
 
 const names = fs.readdirSync(examples).filter((name) => !ELSEWHERE.includes(name))
 for (const name of variants(names, 3)) {
