@@ -5,6 +5,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { LIBRARIES } = require('./libraries.js')
 const { OPERATIONS } = require('./operations.js')
 const { GROUPS, OTHERS, OURS } = require('./promises.js')
 
@@ -43,6 +44,8 @@ All figures are ratios of windows that stand next to each other in one run. Abou
 
 Other claims, each measured instead of the comparison, or with it by --all:
 
+  --libraries <list>  the integrations, each beside the library's own PostgreSQL backend:
+                      ${LIBRARIES.join(', ')}, or all
   --rows              the cost of a call with 1,000 to 1,000,000 rows in each table
   --huge              with --rows: up to 10,000,000 rows (some 25 GB of disk)
   --memory            memory with 100,000 calls queued, and over 10,000,000 calls
@@ -56,9 +59,11 @@ class UsageError extends Error {}
 
 /**
  * @typedef {object} Options
- * @property {Set<'rates' | 'rows' | 'memory' | 'cold'>} parts
+ * @property {Set<'rates' | 'libraries' | 'rows' | 'memory' | 'cold'>} parts
  * @property {import('./parts/rates.js').Point[]} points
  * @property {string[]} sides to compare with
+ * @property {string[]} libraries
+ * @property {number[]} inFlight for each operation of a library
  * @property {number} windowMs
  * @property {number} rounds
  * @property {boolean} huge
@@ -84,6 +89,8 @@ function parseOptions(args) {
   return {
     parts,
     points: points(values, rounds),
+    libraries: librariesOf(values),
+    inFlight: inFlightOf(values) ?? IN_FLIGHT,
     sides: sidesOf(values.sides) ?? defaults.sides,
     windowMs: count('--window', values.window, 600_000) ?? defaults.windowMs,
     rounds,
@@ -120,6 +127,7 @@ function parsed(args) {
       window: text,
       rounds: text,
       calls: text,
+      libraries: text,
       compare: text,
       out: text,
     },
@@ -132,10 +140,11 @@ function parsed(args) {
 }
 
 /** @param {ReturnType<typeof parsed>} values */
-function chosenParts({ rows, memory, cold, all }) {
+function chosenParts({ libraries, rows, memory, cold, all }) {
   /** @type {Options['parts']} */
   const parts = new Set()
-  if (all || !(rows || memory || cold)) parts.add('rates')
+  if (all || !(libraries || rows || memory || cold)) parts.add('rates')
+  if (all || libraries) parts.add('libraries')
   if (all || rows) parts.add('rows')
   if (all || memory) parts.add('memory')
   if (all || cold) parts.add('cold')
@@ -148,7 +157,7 @@ function chosenParts({ rows, memory, cold, all }) {
  */
 function points(values, rounds) {
   const operations = list('--only', values.only, Object.keys(OPERATIONS)) ?? Object.keys(OPERATIONS)
-  const given = values['in-flight']?.split(',').map((each) => count('--in-flight', each, MOST_IN_FLIGHT) ?? 1)
+  const given = inFlightOf(values)
   return operations.flatMap((operation) => {
     const scale = given || values.quick || !SCALE.operations.includes(operation) ? [] : SCALE.inFlight
     return [...new Set([...(given ?? IN_FLIGHT), ...scale])]
@@ -159,6 +168,16 @@ function points(values, rounds) {
         rounds: scale.includes(inFlight) && !values.rounds ? FULL.scaleRounds : rounds,
       }))
   })
+}
+
+/** @param {ReturnType<typeof parsed>} values */
+function inFlightOf(values) {
+  return values['in-flight']?.split(',').map((each) => count('--in-flight', each, MOST_IN_FLIGHT) ?? 1)
+}
+
+/** @param {ReturnType<typeof parsed>} values */
+function librariesOf({ libraries }) {
+  return libraries === 'all' ? LIBRARIES : (list('--libraries', libraries, LIBRARIES) ?? LIBRARIES)
 }
 
 /** @param {string | undefined} value */

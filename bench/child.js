@@ -6,11 +6,13 @@ const { LoopDelay } = require('./loop-delay.js')
 const { OPERATIONS, ROWS_OPERATIONS } = require('./operations.js')
 const { runWindow } = require('./window.js')
 
-const side = process.argv[2] ?? ''
-const { open, versions } = require(`./sides/${side}.js`)
+const [file = '', side = file] = process.argv.slice(2)
+const loaded = require(`./sides/${file}.js`)
+// The comparison with a library has both sides in one file, and operations of its own.
+const { open, versions } = loaded.sides?.[side] ?? loaded
 
 /** @type {Record<string, import('./operations.js').Operation>} */
-const operations = { ...OPERATIONS, ...ROWS_OPERATIONS }
+const operations = loaded.operations ?? { ...OPERATIONS, ...ROWS_OPERATIONS }
 
 const delay = new LoopDelay()
 

@@ -8,6 +8,7 @@ const { HELP, UsageError, parseOptions } = require('./arguments.js')
 const { comparison } = require('./compare.js')
 const { commit, machine } = require('./machine.js')
 const { measureCold } = require('./parts/cold.js')
+const { measureLibraries } = require('./parts/libraries.js')
 const { measureMemory } = require('./parts/memory.js')
 const { measureRates } = require('./parts/rates.js')
 const { measureRows } = require('./parts/rows.js')
@@ -49,6 +50,11 @@ async function measure(options, progress) {
       const { rates, versions: ofSides } = await measureRates(server, options, progress)
       Object.assign(versions, ofSides)
       run.rates = rates
+    }
+    if (parts.has('libraries')) {
+      const { libraries, versions: ofLibraries } = await measureLibraries(server, options, progress)
+      Object.assign(versions, ofLibraries)
+      run.libraries = libraries
     }
     if (parts.has('rows')) run.rows = await measureRows(server, options, progress)
     if (parts.has('memory')) run.memory = await measureMemory(server, options, progress)

@@ -23,7 +23,7 @@ class Side {
   constructor(name, place, file = name) {
     this.name = name
     this.place = place
-    this.child = fork(CHILD, [file], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.child = fork(CHILD, [file, name], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.child.on('message', (reply) => this.#settle(reply))
     this.child.on('exit', (code, signal) => this.#settle({ error: `${name} ended: ${signal ?? code}` }))
   }

@@ -22,6 +22,9 @@ const CPU = { reads: 0.15, writes: 0.25 }
 /** The event loop's 99th percentile delay against the reference, with 256 in flight. */
 const LOOP_DELAY = 0.25
 
+/** The rate of each integration against the library's own PostgreSQL backend, by calls in flight. */
+const LIBRARY_RATE = { 1: 1, 16: 2, 256: 8 }
+
 /** The rate against pgbench. */
 const PGBENCH = { 1: 0.8, 256: 1.5 }
 
@@ -46,6 +49,7 @@ const QUEUED = 4096
 function compare(run) {
   return [
     ...(run.rates ? judgeRates(run.rates) : []),
+    ...(run.libraries ?? []).flatMap(judgeLibrary),
     ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
     ...(run.memory ? judgeMemory(run.memory) : []),
     ...(run.cold ? [most('cold start', COLD, run.cold.ratio)] : []),
@@ -80,6 +84,19 @@ function judgeRates({ results, scale }) {
     found.push({ claim, target: 'no fall', measured: times(ratio), holds: ratio.high >= 1 })
   }
   return found
+}
+
+/** @param {any} library */
+function judgeLibrary({ library, peer, results }) {
+  return results
+    .filter((/** @type {any} */ { hasTarget, inFlight }) => hasTarget && inFlight in LIBRARY_RATE)
+    .map((/** @type {any} */ { title, inFlight, ratios }) =>
+      least(
+        `${library}: ${title}, ${inFlight} in flight`,
+        /** @type {any} */ (LIBRARY_RATE)[inFlight],
+        ratios[peer].rate,
+      ),
+    )
 }
 
 /** @param {any} memory */

@@ -15,6 +15,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { chanceOfDisjoint, changes } = require('../../bench/compare.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { schedule } = require('../../bench/parts/rates.js')
+const { LIBRARIES } = require('../../bench/libraries.js')
 const { RedisServer, redisVersion } = require('../../bench/redis-server.js')
 const { compare } = require('../../bench/targets.js')
 const { percentiles } = require('../../bench/window.js')
@@ -48,7 +49,7 @@ test('--help lists every option', () => {
   const { status, stdout } = bench('--help')
   assert.equal(status, 0)
   const options =
-    '--quick --only --sides --in-flight --window --rounds --compare --out --rows --huge --memory --calls --cold'
+    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold'
   for (const option of options.split(' ')) assert.match(stdout, new RegExp(`^  ${option} `, 'm'))
 })
 
@@ -56,6 +57,7 @@ for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--onyl', 'get'], /--onyl/],
   [['--only', 'get,put'], /--only: there is no 'put', only get, has, loadLatest/],
   [['--sides', 'mysql'], /--sides: there is no 'mysql'/],
+  [['--libraries', 'memcached'], /--libraries: there is no 'memcached', only keyv, express-session/],
   [['--sides', 'ours'], /--sides: none is named/],
   [['--window', 'long'], /--window: 'long' is no whole number/],
   [['--in-flight', '0'], /--in-flight: '0'/],
@@ -117,6 +119,28 @@ test('a run writes one JSON and the plots, and the next is compared with it', ()
     two.stdout,
     /8 ratios compared, \d+ changed beyond the noise.*\nWith so few rounds, about 3 would look changed/,
   )
+})
+
+test('each integration is measured next to its library’s own backend, in every operation', () => {
+  const out = path.join(folder, 'libraries.json')
+  const { status, stdout, stderr } = bench(...SHORT, '--libraries', 'all', '--out', out)
+  assert.equal(status, 0, stderr)
+  const { libraries, versions, rates } = JSON.parse(fs.readFileSync(out, 'utf8'))
+  assert.equal(rates, undefined, 'nothing else is measured')
+  const peers = ['@keyv/postgres', 'connect-pg-simple', 'RateLimiterPostgres', 'PostgresSaver']
+  assert.deepEqual(
+    libraries.map((/** @type {any} */ { library, peer }) => [library, peer]),
+    LIBRARIES.map((library, at) => [library, peers[at]]),
+  )
+  for (const { peer, results } of libraries) {
+    assert.ok(results.length >= 3)
+    for (const { title, sides, ratios } of results) {
+      assert.deepEqual(Object.keys(sides), ['ours', peer], title)
+      assert.ok(ratios[peer].rate.median > 0, title)
+    }
+  }
+  for (const name of ['@keyv/postgres', 'connect-pg-simple', 'rate-limiter-flexible']) assert.ok(versions[name], name)
+  assert.match(stdout, /^consume of 8 hot keys +2 /m)
 })
 
 test('redis is six sides, with what each has promised, and every operation', { skip: withoutRedis }, () => {

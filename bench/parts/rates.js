@@ -66,11 +66,11 @@ function withoutCounterpart(sides, results) {
 
 /**
  * @param {AnySide[]} sides ours is the first
- * @param {import('../arguments.js').Options} options
+ * @param {Pick<import('../arguments.js').Options, 'points' | 'windowMs'>} options
  * @param {import('../progress.js').Progress} progress
+ * @param {Record<string, import('../operations.js').Operation>} [operations]
  */
-async function measurePoints(sides, options, progress) {
-  const { points, windowMs } = options
+async function measurePoints(sides, { points, windowMs }, progress, operations = OPERATIONS) {
   /** @type {Result[]} */
   const results = []
   const others = sides.slice(1).map(({ name }) => name)
@@ -86,7 +86,7 @@ async function measurePoints(sides, options, progress) {
     // A warm-up: caches fill, plans are made, code is compiled.
     for (const side of present) if (side.name !== 'pgbench') await window(side, windowMs / 2)
     results.push(await measurePoint(point, present, (side) => window(side, windowMs)))
-    for (const line of row(/** @type {Result} */ (results.at(-1)), others)) progress.line(line)
+    for (const line of row(/** @type {Result} */ (results.at(-1)), others, operations)) progress.line(line)
   }
   return results
 }
@@ -186,9 +186,10 @@ function header(others) {
 /**
  * @param {Result} result
  * @param {string[]} others
+ * @param {Record<string, import('../operations.js').Operation>} operations
  */
-function row({ operation, inFlight, sides, ratios }, others) {
-  const title = (OPERATIONS[operation]?.title ?? operation).padEnd(FIRST_COLUMN)
+function row({ operation, inFlight, sides, ratios }, others, operations) {
+  const title = (operations[operation]?.title ?? operation).padEnd(FIRST_COLUMN)
   const cells = others.map((name) => (ratios[name]?.rate ? times(ratios[name].rate) : ''))
   const rate = sides[OURS]?.rate
   return lines(`${title} ${String(inFlight).padStart(9)}`, cells, rate ? `${number(rate.median)}/s` : '')
@@ -210,4 +211,4 @@ function lines(first, cells, last = '') {
   return found.filter((line, at) => at === 0 || line.trim() !== '')
 }
 
-module.exports = { measureRates, schedule, SCALE_FROM }
+module.exports = { measurePoints, measureRates, schedule, SCALE_FROM }

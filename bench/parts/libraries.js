@@ -1,0 +1,63 @@
+// @ts-check
+// The integrations: each next to the library's own PostgreSQL backend, under the same library.
+'use strict'
+
+const { OURS } = require('../promises.js')
+const { Side } = require('../side.js')
+const { measurePoints } = require('./rates.js')
+
+/**
+ * What a file of sides/libraries/ exports.
+ *
+ * @typedef {object} Library
+ * @property {string} peer the side beside ours
+ * @property {string[]} [withoutTarget] operations that are measured for their figures alone
+ * @property {Record<string, import('../operations.js').Operation>} operations
+ * @property {Record<string, { open: (url: string) => Promise<any>, versions: () => Record<string, string> }>} sides
+ */
+
+/**
+ * @param {import('../server.js').Server} server
+ * @param {import('../arguments.js').Options} options
+ * @param {import('../progress.js').Progress} progress
+ */
+async function measureLibraries(server, { libraries, inFlight, rounds, windowMs }, progress) {
+  const found = []
+  const versions = {}
+  for (const library of libraries) {
+    progress.restart()
+    progress.say(`opening ${library}`)
+    const {
+      peer,
+      operations,
+      withoutTarget = [],
+    } = /** @type {Library} */ (require(`../sides/libraries/${library}.js`))
+    /** @type {Side[]} */
+    const sides = []
+    try {
+      for (const name of [OURS, peer]) {
+        const side = new Side(name, await server.createDatabase(`${library} ${name}`), `libraries/${library}`)
+        sides.push(side)
+        await side.open()
+        Object.assign(versions, side.versions)
+      }
+      const points = Object.keys(operations).flatMap((operation) =>
+        inFlight.map((calls) => ({ operation, inFlight: calls, rounds })),
+      )
+      progress.line(`\n${library}`)
+      const results = await measurePoints(sides, { points, windowMs }, progress, operations)
+      const titled = results.map((each) => ({
+        title: operations[each.operation]?.title,
+        hasTarget: !withoutTarget.includes(each.operation),
+        ...each,
+      }))
+      found.push({ library, peer, results: titled })
+      await Promise.all(sides.map((side) => side.close()))
+    } finally {
+      for (const side of sides) side.kill()
+    }
+  }
+  return { libraries: found, versions }
+}
+
+module.exports = { measureLibraries }
