@@ -34,6 +34,11 @@ class LoopDelay {
     this.#tell(IDLE)
   }
 
+  /** How many messages have come since the start. */
+  get count() {
+    return this.#delays.length
+  }
+
   /** @returns {Promise<number[]>} each message's delay in milliseconds, those included that had to wait beyond the end */
   async delays() {
     for (let turn = 0; turn < 3; turn++) await nextTurn()
