@@ -38,6 +38,7 @@
  */
 
 import type { Breaker, BreakerOptions } from './lib/types/breaker.js'
+import type { Health, HealthOptions } from './lib/types/health.js'
 import type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 import type { Metrics } from './lib/types/metrics.js'
 import type { RunResult, Stored } from './lib/types/stored.js'
@@ -45,6 +46,7 @@ import type { ClientOf, LeaseToCheck, QueryClient, TransactionSource } from './l
 
 export type * from './lib/types/errors.js'
 export type * from './lib/types/breaker.js'
+export type * from './lib/types/health.js'
 export type { AdapterLifeCycle } from './lib/types/life-cycle.js'
 export * from './lib/types/metrics.js'
 export type { RunResult, Stored } from './lib/types/stored.js'
@@ -1361,6 +1363,7 @@ export declare class PostgresAdapter
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
   ping(): Promise<void>
+  health(options?: HealthOptions): Promise<Health>
 
   // The same methods by subject, under the names that they have in metrics and traces
 
@@ -1794,6 +1797,7 @@ export declare class PostgresCacheAdapter implements CacheProvider, CacheOperati
   [Symbol.asyncDispose](): Promise<void>
   disconnect(): Promise<void>
   ping(): Promise<void>
+  health(options?: HealthOptions): Promise<Health>
 
   // As documented at CacheProvider
 
@@ -1916,6 +1920,7 @@ export declare class PostgresIdempotencyAdapter implements IdempotencyProvider, 
   [Symbol.asyncDispose](): Promise<void>
   disconnect(): Promise<void>
   ping(): Promise<void>
+  health(options?: HealthOptions): Promise<Health>
 
   // As documented at IdempotencyProvider
 

@@ -18,6 +18,7 @@ const NAMES = {
   PostgresAdapter: [...ADAPTER, 'defaultLockTTL', 'cacheDurability'],
   PostgresCacheAdapter: [...ADAPTER, 'tableName', 'durability'],
   PostgresIdempotencyAdapter: ADAPTER,
+  health: ['timeout'],
   acquire: ['reentrant'],
   lock: ['ttl', 'wait', 'signal', 'renew', 'owner', 'onReleaseError'],
   run: ['ttl', 'claimTtl', 'fingerprint', 'wait', 'signal', 'transaction'],

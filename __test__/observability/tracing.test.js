@@ -108,6 +108,8 @@ test('the table of operations contains every method that returns a promise', () 
     'constructor',
     'isConnected',
     'metrics',
+    // It is reported as the ping that it makes.
+    'health',
     'subscribe',
     'breaker',
     'iterateKeys',

@@ -59,6 +59,7 @@ const takers = async () => {
     ['storageDriver', async (options) => storageDriver({ source: db.pool(), ...options })],
     ['acquire', (options) => adapter.acquire('k', 1_000, 'me', options)],
     ['GoscopePostgresModule', async (options) => new Connections({ connection: db.pool(), ...options })],
+    ['health', (options) => adapter.health(options)],
     ['lock', (options) => adapter.lock('k', { ttl: 1_000, ...options })],
     ['run', (options) => results.run('k', never, options)],
     ['keys', (options) => adapter.keys(options)],

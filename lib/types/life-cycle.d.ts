@@ -1,5 +1,7 @@
 // What all adapters have in common.
 
+import type { Health, HealthOptions } from './health.js'
+
 /**
  * The end of an adapter, in two ways, and a check whether its server answers.
  *
@@ -36,4 +38,18 @@ export interface AdapterLifeCycle {
    * @throws Error with `code` `ECONNREFUSED`, `ENOTFOUND`, ... if the server cannot be reached
    */
   ping(): Promise<void>
+  /**
+   * Whether this adapter can serve calls now, for the checks of hosts. It does not reject for a server that is away: it reports
+   * that. Calls that overlap share one ping.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` if an option is wrong
+   * @example
+   * ```ts
+   * app.get('/ready', async (_, response) => {
+   *   const { ready, error } = await adapter.health()
+   *   response.status(ready ? 200 : 503).json({ ready, error: error?.message })
+   * })
+   * ```
+   */
+  health(options?: HealthOptions): Promise<Health>
 }

@@ -33,6 +33,7 @@ const REFUSED = {
   disconnect: ADAPTER,
   close: ADAPTER,
   ping: ADAPTER,
+  health: ADAPTER,
 }
 
 /** Those that return no promise. */
