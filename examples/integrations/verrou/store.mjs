@@ -8,11 +8,9 @@ const notOwned = (key) =>
 
 /** @param {import('goscope-postgres').PostgresAdapter} adapter */
 export const storeOn = (adapter) => ({
-  // The adapter lets an owner take its lock again, and verrou gives each attempt an owner of its own.
-  save: async (key, owner, ttl) => (await adapter.acquire(key, ttl ?? TEN_YEARS, owner)) !== null,
-  // A lease of 0 ms is over.
+  save: async (key, owner, ttl) => (await adapter.acquire(key, ttl ?? TEN_YEARS, owner, { reentrant: false })) !== null,
   async delete(key, owner) {
-    if (!(await adapter.extend(key, 0, owner))) throw notOwned(key)
+    if (!(await adapter.release(key, owner))) throw notOwned(key)
   },
   forceDelete: (key) => adapter.forceRelease(key),
   exists: async (key) => (await adapter.holder(key)) !== null,
