@@ -103,8 +103,7 @@ test('of the writes of a task that several processes run, the first stay, whole;
       {},
     )
   }
-  const at = String(Date.now() + 1_000)
-  await Promise.all(names.map((name) => node('writers.mjs', name, at, 'writes')))
+  await Promise.all(names.map((name) => node('writers.mjs', name, 'writes', '3')))
 
   const winners = new Set()
   for (let round = 0; round < 60; round++) {
@@ -134,11 +133,8 @@ test('of the writes of a task that several processes run, the first stay, whole;
 test('a thread that is deleted while a graph runs has whole checkpoints, or none; the next deletion leaves nothing', async () => {
   const { PostgresCheckpointSaver } = await load()
   const saver = new PostgresCheckpointSaver((await database).url)
-  const at = String(Date.now() + 1_000)
-  await Promise.all([
-    node('writers.mjs', 'Ada', at, 'run'),
-    ...['Bob', 'Cem'].map((name) => node('writers.mjs', name, at, 'delete')),
-  ])
+  const runs = { Ada: 'run', Bob: 'delete', Cem: 'delete' }
+  await Promise.all(Object.entries(runs).map(([name, how]) => node('writers.mjs', name, how, '3')))
   let checkpoints = 0
   for await (const { metadata, pendingWrites } of saver.list({ configurable: { thread_id: 'raced' } })) {
     checkpoints++

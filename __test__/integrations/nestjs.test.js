@@ -60,11 +60,12 @@ async function makeApplication(specs) {
  *
  * @param {Consumer} application
  * @param {string} url
+ * @param {string} keyPrefix
  */
-async function start(application, url) {
+async function start(application, url, keyPrefix) {
   const child = spawn(process.execPath, ['app.js'], {
     cwd: application.folder,
-    env: { ...applicationEnv(), APP_DATABASE_URL: url },
+    env: { ...applicationEnv(), APP_DATABASE_URL: url, APP_PREFIX: keyPrefix },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   after(() => child.kill('SIGKILL'))
@@ -82,13 +83,14 @@ async function start(application, url) {
 for (const version of variants(VERSIONS)) {
   test(`${version.name}: SIGTERM ends a process that holds a lock and waits for another, and leaves nothing`, async () => {
     const db = await database
+    const keyPrefix = `${version.name}:`
     const application = await applicationOn(version)
-    const outside = new PostgresAdapter(db.pool(), { keyPrefix: 'nest:' })
+    const outside = new PostgresAdapter(db.pool(), { keyPrefix })
     const taken = await outside.lock('taken', { ttl: 600_000 })
-    const { child, ended, lines, get } = await start(application, db.url)
+    const { child, ended, lines, get } = await start(application, db.url, keyPrefix)
     assert.notEqual(await outside.holder('reports'), null)
     assert.deepEqual(await (await get('visits')).json(), { visits: 1 })
-    assert.equal((await db.query('SELECT 1 FROM nest_cache')).length, 1)
+    assert.equal((await db.query('SELECT 1 FROM nest_cache WHERE starts_with(key, $1)', [keyPrefix])).length, 1)
 
     child.kill('SIGTERM')
     const [code, signal] = await ended
@@ -107,7 +109,7 @@ for (const version of variants(VERSIONS)) {
   test(`${version.name}: the health check of Terminus follows the server`, async () => {
     const db = await database
     const proxy = await startProxy(db.url)
-    const { child, ended, get } = await start(await applicationOn(version), proxy.url)
+    const { child, ended, get } = await start(await applicationOn(version), proxy.url, `health of ${version.name}:`)
     const health = async () => {
       const response = await get('health')
       const { details } = /** @type {any} */ (await response.json())

@@ -1,11 +1,20 @@
-// Processes that write to the same checkpoints at the same time: `node writers.mjs <name> <at> <how>`.
+// Processes that write to the same checkpoints at the same time: `node writers.mjs <name> <how> <processes>`.
 
 import { setTimeout } from 'node:timers/promises'
 import { emptyCheckpoint, INTERRUPT, uuid6 } from '@langchain/langgraph-checkpoint'
+import { PostgresAdapter } from 'goscope-postgres'
 import { PostgresCheckpointSaver } from 'goscope-postgres/langgraph'
 
-const [name, at, how] = process.argv.slice(2)
+const [name, how, processes] = process.argv.slice(2)
 const saver = new PostgresCheckpointSaver(process.env.APP_DATABASE_URL)
+const signals = new PostgresAdapter(process.env.APP_DATABASE_URL, { keyPrefix: 'signals:' })
+
+/** Waits until all processes are here. */
+async function meet(place) {
+  await signals.increment(place)
+  while ((await signals.get(place)) < Number(processes)) await setTimeout(1)
+}
+
 const metadata = { source: 'loop', step: 0, parents: {} }
 const config = (checkpoint_id) => ({ configurable: { thread_id: 'raced', checkpoint_ns: '', checkpoint_id } })
 
@@ -13,7 +22,7 @@ const work = {
   // The same task in each process, and one of its own.
   writes: async () => {
     for (let round = 0; round < 60; round++) {
-      await setTimeout(Number(at) + round * 15 - Date.now())
+      await meet(`round ${round}`)
       const checkpoint = config(`round ${round}`)
       await Promise.all([
         saver.putWrites(checkpoint, [['one', name], ['two', name]], 'shared', 'path'), // biome-ignore format: one call
@@ -37,12 +46,15 @@ const work = {
       parent = id
     }
     await saver.put(config(parent), { ...emptyCheckpoint(), id: uuid6(150) }, { ...metadata, step: 150 }, {})
+    await signals.set('is over', true)
   },
+  // As long as the graph runs.
   delete: async () => {
-    for (let round = 0; round < 15; round++) await saver.deleteThread('raced')
+    while (!(await signals.has('is over'))) await saver.deleteThread('raced')
   },
 }
 
-await setTimeout(Number(at) - Date.now())
+await meet(how === 'writes' ? 'writers' : 'runners')
 await work[how]()
 await saver.close()
+await signals.close()

@@ -24,8 +24,12 @@ class Reports implements OnApplicationBootstrap, OnModuleDestroy {
   async onApplicationBootstrap() {
     if (!this.adapter.isConnected()) throw new Error('it is not connected')
     this.lease = await this.adapter.lock('reports', { ttl: 600_000 })
-    // Another process holds it.
-    this.adapter.lock('taken', { ttl: 600_000 }).catch((error) => console.log(`refused: ${error.code}`))
+    // The test may hold it.
+    const waiting = this.adapter.lock('taken', { ttl: 600_000 })
+    waiting.then(
+      (lease) => lease.release(),
+      (error) => console.log(`refused: ${error.code}`),
+    )
   }
 
   async onModuleDestroy() {
@@ -64,7 +68,7 @@ class HealthController {
       inject: [Config],
       useFactory: async (config: Config) => ({
         connection: { connectionString: config.url ?? '', application_name: 'nest', connectionTimeoutMillis: 3_000 },
-        keyPrefix: 'nest:',
+        keyPrefix: process.env.APP_PREFIX,
         cache: { tableName: 'nest_cache' },
       }),
       isGlobal: true,
