@@ -128,7 +128,10 @@ for (const version of variants(VERSIONS)) {
 
   test(`${version.name}: in plain JavaScript, two modules, and a pool that stays open`, async () => {
     const application = await applicationOn(version)
-    const env = { APP_DATABASE_URL: (await database).url }
+    const db = await database
+    // Of the version before.
+    await db.query('DROP TABLE IF EXISTS cache, go_goscope_idempotency')
+    const env = { APP_DATABASE_URL: db.url }
     const lines = (await application.succeed(['plain.mjs'], { env })).trim().split('\n')
     assert.deepEqual(lines, [
       'tables of those with options: 1',
