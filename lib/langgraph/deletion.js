@@ -1,15 +1,17 @@
 // @ts-check
-// The deletion of a thread, of which another process may be running the graph. It deletes the checkpoints that it has found, and
-// their writes. What is stored meanwhile is a thread that was begun anew, and keeps all of its writes.
+// The deletion of a thread, of which another process may be running the graph, or deleting it, too. It deletes the checkpoints that
+// it has found, and their writes. What is stored meanwhile is a thread that was begun anew, and keeps all of its writes.
 //
 // 1. The checkpoints become those of another task, the oldest first: the latest one is there, with its writes, until the last
-//    moment. That task is the list of what is left to do, so a deletion that was interrupted is finished by the next one.
+//    moment. Each deletion has such a task of its own. With a common one, a deletion could delete the checkpoints that another
+//    has just moved there, and has not deleted the writes of.
 // 2. Their writes are deleted; those of their parents, too, which a graph may have added to a checkpoint that was gone.
-// 3. That task is deleted.
+// 3. That task is deleted. Until then it says what is left to do, so a deletion that was interrupted is finished by the next one.
 'use strict'
 
+const { randomUUID } = require('node:crypto')
 const { historyOf } = require('./history.js')
-const { deletedTaskOf, taskOf } = require('./place.js')
+const { deletedTasksOf, taskOf } = require('./place.js')
 
 /** How many checkpoints one call moves: one statement's. */
 const MOVED_AT_ONCE = 200
@@ -20,8 +22,9 @@ const MOVED_AT_ONCE = 200
  * @param {string} thread
  */
 async function deleteThread(checkpoints, writes, thread) {
-  const taskId = deletedTaskOf(thread)
-  /** @type {import('../../index.js').Checkpoint[]} */
+  const prefix = deletedTasksOf(thread)
+  const taskId = `${prefix}${randomUUID()}`
+  /** @type {import('../../index.js').Checkpoint<Deleted>[]} */
   const found = []
   for await (const page of historyOf(checkpoints, taskOf(thread))) {
     for (const { data, ...row } of page) {
@@ -32,11 +35,31 @@ async function deleteThread(checkpoints, writes, thread) {
   found.reverse()
   for (let at = 0; at < found.length; at += MOVED_AT_ONCE)
     await checkpoints.saveMany(found.slice(at, at + MOVED_AT_ONCE))
+  await finish(checkpoints, writes, thread, taskId, found)
 
-  for await (const page of historyOf(checkpoints, taskId)) {
-    const places = page.flatMap(({ data: { namespace, id, parent } }) =>
-      (parent === undefined ? [id] : [id, parent]).map((id) => ({ thread, namespace, id })),
-    )
+  // Those that were interrupted. Another process may be about to finish one of them: that does the same once more.
+  for await (const interrupted of checkpoints.iterateTasks({ prefix })) {
+    const left = /** @type {typeof found} */ (await checkpoints.list(interrupted))
+    await finish(checkpoints, writes, thread, interrupted, left)
+  }
+}
+
+/**
+ * @typedef {{ namespace: string, id: string, parent?: string | undefined }} Deleted
+ *
+ * @param {import('../../index.js').PostgresAdapter} checkpoints
+ * @param {import('./writes-log.js').WritesLog} writes
+ * @param {string} thread
+ * @param {string} taskId
+ * @param {{ data: Deleted }[]} deleted
+ */
+async function finish(checkpoints, writes, thread, taskId, deleted) {
+  for (let at = 0; at < deleted.length; at += MOVED_AT_ONCE) {
+    const places = deleted
+      .slice(at, at + MOVED_AT_ONCE)
+      .flatMap(({ data: { namespace, id, parent } }) =>
+        (parent === undefined ? [id] : [id, parent]).map((id) => ({ thread, namespace, id })),
+      )
     await writes.remove(places)
   }
   await checkpoints.deleteAll(taskId)

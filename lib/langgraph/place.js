@@ -68,12 +68,12 @@ const THREAD = 'thread:'
 const taskOf = (/** @type {string} */ thread) => THREAD + thread
 const threadOf = (/** @type {string} */ task) => task.slice(THREAD.length)
 
-/** Of the checkpoints that are being deleted. */
-const deletedTaskOf = (/** @type {string} */ thread) => `deleted:${thread}`
+/** The beginning of the tasks of a thread's checkpoints that are being deleted. No other thread's begin so. */
+const deletedTasksOf = (/** @type {string} */ thread) => `deleted:${JSON.stringify(thread)}`
 
 module.exports = {
   THREAD,
-  deletedTaskOf,
+  deletedTasksOf,
   firstSequence,
   keyOf,
   sequenceAfter,

@@ -5,9 +5,13 @@ import { PostgresCacheAdapter } from 'goscope-postgres'
 import { PostgresPersistenceLayer } from './persistence.mjs'
 
 let charged = 0
+let refuse = () => {}
+const isRefused = new Promise((resolve) => (refuse = resolve))
+
 const charge = async ({ id }) => {
   charged++
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  // It takes as long as the other invocation needs to come.
+  await isRefused
   return { id, receipt: `receipt ${charged}` }
 }
 
@@ -22,7 +26,9 @@ function makeInstance() {
 const [one, other] = [makeInstance(), makeInstance()]
 
 const order = { id: 42 }
-const [first, second] = await Promise.allSettled([one.invoke(order), other.invoke(order)])
+const invocations = [one.invoke(order), other.invoke(order)]
+for (const invocation of invocations) invocation.catch(refuse)
+const [first, second] = await Promise.allSettled(invocations)
 const [done, refused] = first.status === 'fulfilled' ? [first, second] : [second, first]
 console.log(done.value, refused.reason?.name)
 console.log(await other.invoke(order), await one.invoke(order))
