@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first, last
+// @configurations last
+// @without first: it installs six libraries
 // @package packed
 // The examples for other libraries, with these as npm installs them: each prints its output.txt.
 'use strict'
@@ -10,7 +11,6 @@ const path = require('node:path')
 const { before, test } = require('node:test')
 const { Consumer, PG, tarball } = require('../support/consumer.js')
 const { useDatabase } = require('../support/database.js')
-const { variants } = require('../support/variants.js')
 
 const examples = path.join(__dirname, '../../examples/integrations')
 
@@ -23,7 +23,7 @@ const LIBRARIES = {
   opossum: ['opossum@9.0.0'],
   powertools: ['@aws-lambda-powertools/idempotency@2.35.0'],
 }
-const names = variants(Object.keys(LIBRARIES), 3)
+const names = Object.keys(LIBRARIES)
 
 const database = useDatabase()
 const application = new Consumer({ type: 'module' })

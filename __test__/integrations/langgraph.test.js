@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first, last
+// @configurations last
+// @without first: it installs LangGraph and its suite
 // @package packed
 // The checkpoint saver for LangGraph, as npm installs it: LangGraph's own kit, and graphs that several processes run.
 'use strict'
@@ -13,7 +14,6 @@ const { pathToFileURL } = require('node:url')
 const { Consumer, PG, tarball } = require('../support/consumer.js')
 const { useDatabase } = require('../support/database.js')
 const { TYPES, compile } = require('../support/libraries/types.js')
-const { variants } = require('../support/variants.js')
 
 const KIT = '@langchain/langgraph-checkpoint-validation@1.1.1'
 const SPECS = [
@@ -61,7 +61,7 @@ async function rowsLeft(prefix) {
   return await Promise.all(counts)
 }
 
-for (const form of variants(['import', 'require'])) {
+for (const form of ['import', 'require']) {
   test(`LangGraph's kit for savers passes, with ${form}`, async (t) => {
     const report = `report-${form}.json`
     const { output } = await application.run(
@@ -266,6 +266,6 @@ test('a connection string makes one pool, and a misspelt option is refused', asy
   assert.throws(() => new PostgresCheckpointSaver(db.url, { keyprefix: 'x' }), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
-for (const file of variants(['langgraph.ts'])) {
+for (const file of ['langgraph.ts']) {
   test('the types are those of LangGraph', () => compile(application, `integrations/types/${file}`))
 }

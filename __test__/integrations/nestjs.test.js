@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first, last
+// @configurations last
+// @without first: it installs NestJS, twice
 // @package packed
 // The module for NestJS, as npm installs it: applications in TypeScript and in plain JavaScript, and how they shut down.
 'use strict'
@@ -16,7 +17,6 @@ const { Consumer, PG, applicationEnv, tarball } = require('../support/consumer.j
 const { useDatabase } = require('../support/database.js')
 const { startProxy } = require('../support/proxy.js')
 const { until } = require('../support/waiting.js')
-const { variants } = require('../support/variants.js')
 
 const root = path.join(__dirname, '../..')
 const nest = (/** @type {string} */ version, /** @type {string} */ terminus) => [
@@ -80,7 +80,7 @@ async function start(application, url, keyPrefix) {
   return { child, ended, lines, get: (/** @type {string} */ page) => fetch(`${address}/${page}`) }
 }
 
-for (const version of variants(VERSIONS)) {
+for (const version of VERSIONS) {
   test(`${version.name}: SIGTERM ends a process that holds a lock and waits for another, and leaves nothing`, async () => {
     const db = await database
     const keyPrefix = `${version.name}:`
@@ -145,7 +145,7 @@ for (const version of variants(VERSIONS)) {
 }
 
 test('a start without a server fails, and the process ends', async () => {
-  const application = await applicationOn(/** @type {any} */ (variants(VERSIONS)[0]))
+  const application = await applicationOn(/** @type {any} */ (VERSIONS[0]))
   const { code, output } = await application.run(['plain.mjs'], {
     env: { APP_DATABASE_URL: 'postgres://127.0.0.1:1/none' },
   })

@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: the packed package; here the other files of integrations/ run on this checkout
 // @package packed
 // The subpaths of integrations in the packed package, by require and import. None is loaded with the package itself.
 'use strict'
