@@ -1,5 +1,5 @@
 // @ts-check
-// @configurations first
+// @configurations every
 // Entries with their expiry: getEntry, touch and incrementEntry, the same in both caches.
 'use strict'
 

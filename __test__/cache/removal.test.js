@@ -1,5 +1,5 @@
 // @ts-check
-// @configurations first
+// @configurations every
 // Deletes that report what they have deleted: take and deleteMany, the same in both caches.
 'use strict'
 

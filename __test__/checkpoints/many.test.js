@@ -1,5 +1,5 @@
 // @ts-check
-// @configurations first
+// @configurations every
 // saveMany: many checkpoints in shared statements, each stored by itself, beside other calls and processes.
 'use strict'
 
@@ -153,7 +153,7 @@ test('one that waits for a row replaces all of it', async () => {
 test('within a transaction all are stored or none, in one statement if no id comes again', async () => {
   const db = await database
   const [adapter] = await adapters()
-  const client = await db.pool().connect()
+  const client = await db.clients().connect()
   try {
     let queries = 0
     const query = client.query.bind(client)

@@ -1,5 +1,5 @@
 // @ts-check
-// @configurations first
+// @configurations every
 // release(key, owner): for callers that have no handle.
 'use strict'
 

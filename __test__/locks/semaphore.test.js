@@ -1,5 +1,5 @@
 // @ts-check
-// @configurations first
+// @configurations every
 // Semaphores: so many holders at once and no more, with the leases and the waiting of locks.
 'use strict'
 
@@ -245,7 +245,7 @@ test('a transaction is checked against the lease of a permit, and no other holde
   for (const key of ['name', LONG]) {
     const semaphore = adapter.semaphore(key, 2)
     const [lease, other] = [await semaphore.acquire(AT_ONCE), await semaphore.acquire(AT_ONCE)]
-    const client = await pool.connect()
+    const client = await (await database).clients().connect()
     await client.query('BEGIN')
     await adapter.within(client).assertHeld(other)
     await client.query('COMMIT')
