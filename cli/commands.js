@@ -33,6 +33,7 @@ const COMMANDS = [
   require('./commands/cache.js'),
   require('./commands/release.js'),
   require('./commands/doctor.js'),
+  require('./commands/ui.js'),
   require('./commands/schema.js'),
 ]
 

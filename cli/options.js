@@ -9,6 +9,7 @@ const { misuse } = require('./problem.js')
  * @typedef {object} Option
  * @property {'string' | 'boolean'} type
  * @property {string} [short]
+ * @property {boolean} [multiple] may be given several times, which gives an array
  * @property {string} [value] what stands for the value in the help
  * @property {string} help
  * @typedef {Record<string, Option>} Options
@@ -66,7 +67,10 @@ const DEFAULT_INTERVAL = '2'
  */
 function parse(args, options) {
   const plain = Object.fromEntries(
-    Object.entries(options).map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
+    Object.entries(options).map(([name, { type, short, multiple = false }]) => [
+      name,
+      { type, multiple, ...(short && { short }) },
+    ]),
   )
   try {
     const { values, positionals } = parseArgs({

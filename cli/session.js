@@ -91,12 +91,13 @@ class Session {
    *
    * @param {{ table: string, namespace: string }} source
    * @param {string} key as an application gives it
+   * @param {string} [keyPrefix] if not the one that the user has named
    * @returns {Promise<string>}
    */
-  async storedKey({ table, namespace }, key) {
+  async storedKey({ table, namespace }, key, keyPrefix = this.keyPrefix ?? '') {
     const args = require('../lib/arguments.js')
     const [parts, name] = [args.tableName(table), args.key('key', key)]
-    return this.#ask((slot) => this.#inspection.storedKey(slot, parts, this.keyPrefix ?? '', namespace, name))
+    return this.#ask((slot) => this.#inspection.storedKey(slot, parts, keyPrefix, namespace, name))
   }
 
   /** Whether a pooler gives the sessions to other clients, too. Known once the server has answered. */
@@ -119,16 +120,13 @@ class Session {
   }
 
   /**
-   * Frees a lock that is still this owner's, and returns whether it was.
+   * Makes a call of the adapters' own. All that the command writes, it writes by this: see cli/changes.js.
    *
-   * @param {string} key
-   * @param {string} owner
-   * @returns {Promise<boolean>}
+   * @param {(native: typeof import('../lib/native.js'), pool: any) => (slot: number) => void} start
+   * @returns {Promise<any>}
    */
-  async release(key, owner) {
-    const name = require('../lib/arguments.js').key('key', key)
-    const locks = new this.#native.Locks(this.#connection.native, this.keyPrefix ?? '', false)
-    return this.#ask((slot) => locks.releaseOne(slot, name, owner))
+  write(start) {
+    return this.#ask(start(this.#native, this.#connection.native))
   }
 
   /** @param {(slot: number) => void} start */

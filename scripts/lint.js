@@ -20,6 +20,7 @@ const checks = [
   ['cargo fmt --check', 'cargo', ['fmt', '--check']],
   ['cargo clippy', 'cargo', ['clippy', '--all-targets', '--all-features', '--', '-D', 'warnings']],
   ['tsc -p .', process.execPath, [tsc, '-p', '.']],
+  ['tsc -p tsconfig.page.json', process.execPath, [tsc, '-p', 'tsconfig.page.json']],
   ['tsc -p __test__/compatibility/types', process.execPath, [tsc, '-p', '__test__/compatibility/types']],
   ['biome ci', process.execPath, [biome, 'ci', '--colors=off']],
   ['imports point downward', process.execPath, [imports]],

@@ -1,27 +1,16 @@
 // @ts-check
 'use strict'
 
-const { keyOf, limited, shownKey } = require('../keys.js')
+const { entryOf } = require('../entry.js')
+const { limited, shownKey } = require('../keys.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
 const { misuse } = require('../problem.js')
 const { counts, list } = require('../queries/cache.js')
 const { tables } = require('../queries/catalogue.js')
-const { count, duration, iso, size, whole } = require('../units.js')
+const { count, duration, size } = require('../units.js')
 const { quoted } = require('../tables.js')
 
 const LARGEST = 5
-
-/**
- * @param {any} row
- * @param {import('../options.js').Given} given
- */
-const entryOf = (row, given) => ({
-  ...keyOf(row, given),
-  bytes: row.bytes,
-  state: row.expiresAt !== null && row.expiresInMs <= 0 ? 'expired' : 'live',
-  expiresAt: iso(row.expiresAt),
-  expiresInMs: whole(row.expiresInMs),
-})
 
 /** @type {import('../commands.js').Command} */
 module.exports = {
@@ -60,7 +49,7 @@ entries: { key, keyPrefix, storedKey, bytes, state: "live" | "expired", expiresA
     const name = table ?? 'go_goscope_cache'
     const [counted, largest, [found]] = await Promise.all([
       counts(session, table),
-      list(session, { table, limit: LARGEST, largestFirst: true }),
+      list(session, { table, limit: LARGEST, order: 'size' }),
       tables(session, quoted(name)),
     ])
     return {

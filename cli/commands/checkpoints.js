@@ -1,25 +1,13 @@
 // @ts-check
 'use strict'
 
+const { checkpointOf } = require('../checkpoint.js')
 const { limited } = require('../keys.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
 const { list } = require('../queries/checkpoints.js')
-const { ago, count, duration, iso, size, whole } = require('../units.js')
+const { ago, count, duration, size } = require('../units.js')
 
 const BAR = 10
-
-/** @param {any} row */
-const checkpointOf = (row) => ({
-  taskId: row.taskId,
-  id: row.id,
-  sequence: row.sequence,
-  progress: row.progress,
-  savedAt: iso(row.savedAt),
-  savedAgoMs: whole(row.savedAgoMs),
-  estimatedTimeRemainingMs: whole(row.estimatedTimeRemainingMs),
-  bytes: row.bytes,
-  checkpoints: row.checkpoints,
-})
 
 /** @type {import('../commands.js').Command} */
 module.exports = {

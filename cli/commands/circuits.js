@@ -1,29 +1,15 @@
 // @ts-check
 'use strict'
 
-const { keyOf, limited, shownKey } = require('../keys.js')
+const { circuitOf } = require('../circuit.js')
+const { limited, shownKey } = require('../keys.js')
 const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
 const { misuse } = require('../problem.js')
 const { list } = require('../queries/circuits.js')
-const { ago, count, iso, whole } = require('../units.js')
+const { ago, count } = require('../units.js')
 
 /** @type {Record<string, import('../view.js').Colour>} */
 const COLOURS = { open: 'red', 'half-open': 'yellow', closed: 'green' }
-
-/**
- * @param {any} row
- * @param {import('../options.js').Given} given
- */
-const circuitOf = (row, given) => ({
-  ...keyOf(row, given),
-  state: row.state,
-  failureCount: row.failureCount,
-  lastFailureAt: iso(row.lastFailureAt),
-  lastFailureAgoMs: whole(row.lastFailureAgoMs),
-  lastSuccessAt: iso(row.lastSuccessAt),
-  lastSuccessAgoMs: whole(row.lastSuccessAgoMs),
-  updatedAt: iso(row.updatedAt),
-})
 
 /** @type {import('../commands.js').Command} */
 module.exports = {

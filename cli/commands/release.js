@@ -1,6 +1,7 @@
 // @ts-check
 'use strict'
 
+const { release } = require('../changes.js')
 const { confirm } = require('../confirm.js')
 const { lockOf } = require('../lock.js')
 const { likeOf } = require('../options.js')
@@ -40,7 +41,9 @@ lock that has changed hands since it was shown is left alone.
     const lock = lockOf({ ...found, key, keyPrefix: given['key-prefix'] ?? '' }, given)
     if (!given.yes) await ask(key, lock)
     // A waiter may have the lock already. So a lock that is held again does not show whether it was freed.
-    const now = (await session.release(key, lock.owner)) ? undefined : await locks.one(session, key)
+    const now = (await release(session, { key, keyPrefix: session.keyPrefix ?? '', owner: lock.owner }))
+      ? undefined
+      : await locks.one(session, key)
     if (given.json) process.stdout.write(`${json({ key, released: now === undefined, lock }, 2)}\n`)
     if (now !== undefined)
       throw new Problem(FAILED, `'${key}' was not released: it has just been taken by ${visible(now.owner)}`)

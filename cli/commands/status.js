@@ -3,19 +3,18 @@
 
 const { PREFIX } = require('../options.js')
 const { tables: tablesOf } = require('../queries/catalogue.js')
+const { COUNTED } = require('../queries/rows.js')
 const { connections: connectionsOf, server: serverOf } = require('../queries/server.js')
+const { tableStatus } = require('../table-status.js')
 const { DOCUMENTED, quote } = require('../tables.js')
 const { count, counted, duration, iso, size } = require('../units.js')
-
-/** Above this number of rows a count takes too long; the planner's estimate is good enough. */
-const COUNTABLE = 200_000
 
 /** @type {import('../commands.js').Command} */
 module.exports = {
   name: 'status',
   summary: 'an overview: server, tables, locks, circuits, connections',
   details: `
-Tables of more than ${count(COUNTABLE)} rows are not counted: the server's estimate is shown, with a ~.
+Tables of more than ${count(COUNTED)} rows are not counted: the server's estimate is shown, with a ~.
 
 --json prints { server, tables: [{ name, schema, exists, isReadable, rows, isEstimate, bytes, counts }], connections },
 where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutExpiry, expired, bytes } or
@@ -31,7 +30,9 @@ where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutE
         DOCUMENTED.map(({ name }) => quote([name])),
       ),
     ])
-    const tables = await Promise.all(DOCUMENTED.map((documented) => tableOf(session, documented, found)))
+    const tables = await Promise.all(
+      DOCUMENTED.map((each) => tableStatus(session, { ...each, names: [quote([each.name])] }, found)),
+    )
     const { settings, ...rest } = server
     const data = {
       server: { ...rest, startedAt: iso(rest.startedAt) },
@@ -75,44 +76,6 @@ where counts are { held, expired }, { open, halfOpen, closed }, { live, withoutE
     return `${facts}\n${table}`
   },
 }
-
-/**
- * @param {import('../session.js').Session} session
- * @param {(typeof DOCUMENTED)[number]} documented
- * @param {any[]} found
- */
-async function tableOf(session, { name, counts }, found) {
-  const table = found.find((each) => each.name === quote([name]))
-  if (table === undefined) {
-    return {
-      name,
-      schema: null,
-      exists: false,
-      isReadable: false,
-      rows: null,
-      isEstimate: false,
-      bytes: null,
-      counts: null,
-    }
-  }
-  const isReadable = table.usesSchema && table.rights.includes('SELECT')
-  const isCounted = isReadable && Math.max(table.rows, table.liveRows) <= COUNTABLE
-  const counted = isCounted ? await counts(session) : null
-  return {
-    name,
-    schema: table.schema,
-    exists: true,
-    isReadable,
-    rows: counted === null ? Math.max(table.rows, table.liveRows) : sumOf(counted),
-    isEstimate: counted === null,
-    bytes: table.bytes,
-    counts: counted,
-  }
-}
-
-/** @param {Record<string, number>} counts */
-const sumOf = ({ held = 0, expired = 0, open = 0, halfOpen = 0, closed = 0, live = 0, checkpoints = 0 }) =>
-  held + expired + open + halfOpen + closed + live + checkpoints
 
 /** @param {any} server */
 const whereOf = ({ address, port }) =>

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { countsOf, exact, rowsOf } = require('./rows.js')
+const { SAME_PLACE, countUpTo, countsOf, exact, paged, rowsOf, startOf } = require('./rows.js')
 
 /** @typedef {import('./rows.js').Session} Session */
 
@@ -18,39 +18,89 @@ const idOf = (id, field) => `CASE WHEN starts_with(${id}, E'\\001#')
             THEN coalesce(regexp_replace(to_jsonb(stored.data)->>'${field}', E'^"([^"\\\\\\\\]*)"$', E'\\\\1'), ${id})
             ELSE ${id} END`
 
-/**
- * The newest checkpoint of each task, or all of one, the newest first. `timestamp` is the caller's clock, so an age by
- * it may be off, and even negative.
- *
- * @param {Session} session
- * @param {import('./rows.js').Selection & { task?: string }} selection
- */
-async function list(session, { match, limit, task }) {
-  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
-  const sql = `
-SELECT * FROM (
-    SELECT ${idOf('known.key', 'taskId')} AS "taskId",
-           ${idOf('own.id', 'id')} AS id,
-           stored.sequence::int8 AS sequence, ${exact('stored.progress::float8')} AS progress,
+const TASK = idOf('known.key', 'taskId')
+const ID = idOf('own.id', 'id')
+
+/** Of a checkpoint. `timestamp` is the caller's clock, so an age by it may be off, and even negative. */
+const COLUMNS = `stored.sequence::int8 AS sequence, ${exact('stored.progress::float8')} AS progress,
            stored.timestamp::numeric AS "savedAt",
            round((extract(epoch FROM clock_timestamp()) * 1000)::numeric) - stored.timestamp::numeric AS "savedAgoMs",
            stored.estimated_time_remaining::numeric AS "estimatedTimeRemainingMs",
-           pg_column_size(stored.data) AS bytes,
-           count(*) OVER (PARTITION BY stored.task_id) AS checkpoints,
-           row_number() OVER (PARTITION BY stored.task_id
-                              ORDER BY stored.sequence DESC, stored.timestamp DESC, stored.id COLLATE "C" DESC) AS place
-      FROM ${from}
-     -- Only one of id and task id may have been too long for its prefix.
-     CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) THEN substr(stored.id, length($1) + 1)
+           pg_column_size(stored.data) AS bytes`
+
+/** Only one of id and task id may have been too long for its prefix. */
+const OWN_ID = `CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) THEN substr(stored.id, length($1) + 1)
                                      WHEN starts_with(stored.id, $2) THEN substr(stored.id, length($2) + 1)
-                                     ELSE stored.id END AS id) AS own) AS each
+                                     ELSE stored.id END AS id) AS own`
+
+const NEWEST_FIRST = 'stored.sequence DESC, stored.timestamp DESC, stored.id COLLATE "C" DESC'
+
+/**
+ * The newest checkpoint of each task, or all of one, the newest first.
+ *
+ * @param {Session} session
+ * @param {import('./rows.js').Selection & { task?: string }} selection a page begins after a place among those of one task
+ */
+async function list(session, { match, limit, task, after }) {
+  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
+  const sql = `
+SELECT * FROM (
+    SELECT ${TASK} AS "taskId", ${ID} AS id, ${COLUMNS},
+           count(*) OVER (PARTITION BY stored.task_id) AS checkpoints,
+           row_number() OVER (PARTITION BY stored.task_id ORDER BY ${NEWEST_FIRST}) AS place
+      FROM ${from} ${OWN_ID}) AS each
  WHERE ($3 IS NULL OR "taskId" LIKE $3) AND CASE WHEN $5 IS NULL THEN place = 1 ELSE "taskId" = $5 END
+   AND ($6 IS NULL OR place > $6::int8)
  ORDER BY "taskId" COLLATE "C", place LIMIT $4::int8`
-  return session.query(sql, [...prefixes, match, String(limit), task])
+  return session.query(sql, [...prefixes, match, String(limit), task, after && String(after.place)])
+}
+
+/** Whether a task is wanted. */
+const SELECTED = `($3 IS NULL OR ${TASK} LIKE $3)`
+
+/**
+ * A page of tasks, each with its newest checkpoint, and with the oldest one that is kept: the two tell its rate. The page
+ * is cut before checkpoints are compared, so that only those of its tasks are.
+ *
+ * @param {Session} session
+ * @param {import('./rows.js').Selection} selection
+ */
+async function tasks(session, { match, limit, after }) {
+  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
+  const page = paged(SAME_PLACE, 'stored.task_id')
+  const sql = `
+WITH page AS (
+    SELECT stored.task_id, count(*) AS checkpoints FROM ${from}
+     WHERE ${SELECTED} AND ${page.follows}
+     GROUP BY stored.task_id ORDER BY stored.task_id COLLATE "C" LIMIT $4::int8)
+SELECT *, ${exact('"oldestProgress"')} AS "firstProgress" FROM (
+    SELECT ${TASK} AS "taskId", ${ID} AS id, ${COLUMNS},
+           page.checkpoints, stored.task_id AS "storedKey", 0 AS place,
+           first_value(stored.progress::float8) OVER oldest AS "oldestProgress",
+           first_value(stored.timestamp::numeric) OVER oldest AS "firstSavedAt",
+           row_number() OVER (PARTITION BY stored.task_id ORDER BY ${NEWEST_FIRST}) AS newest
+      FROM ${from} ${OWN_ID}
+      JOIN page ON page.task_id = stored.task_id
+    WINDOW oldest AS (PARTITION BY stored.task_id
+                      ORDER BY stored.sequence, stored.timestamp, stored.id COLLATE "C")) AS each
+ WHERE newest = 1
+ ORDER BY "storedKey" COLLATE "C"`
+  return session.query(sql, [...prefixes, match, String(limit), null, ...startOf(after)])
+}
+
+/**
+ * How many tasks there are.
+ *
+ * @param {Session} session
+ * @param {{ match?: string }} selection
+ */
+async function tasksFound(session, { match }) {
+  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
+  return countUpTo(session, `DISTINCT stored.task_id FROM ${from} WHERE ${SELECTED}`, [...prefixes, match])
 }
 
 /** @param {Session} session */
 const counts = (session) =>
   countsOf(session, CHECKPOINTS, 'count(*) AS checkpoints, count(DISTINCT stored.task_id) AS tasks')
 
-module.exports = { counts, list }
+module.exports = { counts, list, tasks, tasksFound }

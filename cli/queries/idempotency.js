@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { ENTRY_COUNTS } = require('./cache.js')
+const { ENTRY_COUNTS } = require('./entries.js')
 const { countsOf } = require('./rows.js')
 
 const RESULTS = { table: 'go_goscope_idempotency', namespace: '' }
@@ -9,4 +9,4 @@ const RESULTS = { table: 'go_goscope_idempotency', namespace: '' }
 /** @param {import('./rows.js').Session} session */
 const counts = (session) => countsOf(session, RESULTS, ENTRY_COUNTS)
 
-module.exports = { counts }
+module.exports = { RESULTS, counts }

@@ -1,11 +1,14 @@
 // @ts-check
 'use strict'
 
-const { IS_EXPIRED, countsOf, ms, msUntil, rowsOf } = require('./rows.js')
+const { IS_EXPIRED, SAME_PLACE, countUpTo, countsOf, ms, msUntil, paged, place, rowsOf, startOf } = require('./rows.js')
 
 /** @typedef {import('./rows.js').Session} Session */
 
 const LOCKS = { table: 'go_goscope_locks', namespace: 'lock:' }
+
+/** Claims of idempotent runs: locks in a namespace of their own. */
+const CLAIMS = { table: 'go_goscope_locks', namespace: 'run:' }
 
 /** A lock has waiters if either mark is set: the one of older versions is `awaited`. */
 const COLUMNS = `stored.key AS "storedKey", stored.owner,
@@ -13,18 +16,51 @@ const COLUMNS = `stored.key AS "storedKey", stored.owner,
        ${msUntil('stored.expires_at')} AS "expiresInMs",
        (to_jsonb(stored)->>'has_waiters')::bool OR (to_jsonb(stored)->>'awaited')::bool AS "hasWaiters"`
 
+/** The orders of locks; by their expiry, what expires first is first. */
+const PLACES = { key: SAME_PLACE, expiry: place('stored.expires_at') }
+
+/**
+ * What precedes the first of the namespaces is the prefix. Without a wanted prefix, a row is found in both namespaces.
+ */
+const IS_CLAIM = `(strpos(stored.key, 'run:') > 0 AND strpos(stored.key, 'lock:') NOT BETWEEN 1 AND strpos(stored.key, 'run:'))`
+
+/**
+ * @typedef {object} Only
+ * @property {boolean} [all] the expired ones, too
+ * @property {boolean} [matchesOwner] the pattern is also for owners
+ * @property {boolean} [claims] only claims; false for none of them, absent for whatever the table has
+ *
+ * @param {Only} only
+ */
+const selected = ({ all = false, matchesOwner = false, claims }) =>
+  [
+    `($3 IS NULL OR known.key LIKE $3${matchesOwner ? ' OR stored.owner LIKE $3' : ''})`,
+    ...(all ? [] : [`NOT ${IS_EXPIRED}`]),
+    ...(claims === undefined ? [] : [claims ? IS_CLAIM : `NOT ${IS_CLAIM}`]),
+  ].join(' AND ')
+
 /**
  * @param {Session} session
- * @param {import('./rows.js').Selection & { all?: boolean, ofAnyPrefix?: boolean }} selection
+ * @param {import('./rows.js').Selection & Only & { order?: keyof typeof PLACES, ofAnyPrefix?: boolean }} selection
  */
-async function list(session, { match, limit, all = false, ofAnyPrefix }) {
-  const { from, prefixes } = await rowsOf(session, { ...LOCKS, ofAnyPrefix })
+async function list(session, { match, limit, order = 'key', after, ofAnyPrefix, ...only }) {
+  const { from, prefixes } = await rowsOf(session, { ...(only.claims ? CLAIMS : LOCKS), ofAnyPrefix })
+  const page = paged(PLACES[order])
   const sql = `
-SELECT known.key, known.prefix AS "keyPrefix", ${COLUMNS}
+SELECT known.key, known.prefix AS "keyPrefix", ${COLUMNS}, ${page.column}
   FROM ${from}
- WHERE ($3 IS NULL OR known.key LIKE $3) ${all ? '' : `AND NOT ${IS_EXPIRED}`}
- ORDER BY stored.key COLLATE "C" LIMIT $4::int8`
-  return session.query(sql, [...prefixes, match, String(limit)])
+ WHERE ${selected(only)} AND ${page.follows}
+ ORDER BY ${page.order} LIMIT $4::int8`
+  return session.query(sql, [...prefixes, match, String(limit), null, ...startOf(after)])
+}
+
+/**
+ * @param {Session} session
+ * @param {Only & { match?: string }} selection
+ */
+async function found(session, { match, ...only }) {
+  const { from, prefixes } = await rowsOf(session, only.claims ? CLAIMS : LOCKS)
+  return countUpTo(session, `FROM ${from} WHERE ${selected(only)}`, [...prefixes, match])
 }
 
 /** @param {Session} session */
@@ -46,4 +82,17 @@ async function one(session, key) {
   return session.row(sql, [await session.storedKey(LOCKS, key)])
 }
 
-module.exports = { counts, list, one }
+/**
+ * The lock, or claim, under a stored key, if there is one.
+ *
+ * @param {Session} session
+ * @param {import('./rows.js').Source} source
+ * @param {string} storedKey
+ */
+async function stored(session, source, storedKey) {
+  const { from, prefixes } = await rowsOf(session, source)
+  const sql = `SELECT known.key, known.prefix AS "keyPrefix", ${COLUMNS} FROM ${from} WHERE stored.key = $3`
+  return session.row(sql, [...prefixes, storedKey])
+}
+
+module.exports = { CLAIMS, LOCKS, counts, found, list, one, stored }

@@ -20,7 +20,9 @@
  * @typedef {object} Selection
  * @property {string | undefined} [match] a LIKE pattern on the key as the caller knows it
  * @property {number} limit
+ * @property {After} [after] the page begins after this row; without it, at the first one
  *
+ * @typedef {{ place: number, key: string }} After a row: its place in the order, and its stored key
  * @typedef {import('../session.js').Session} Session
  */
 
@@ -54,6 +56,10 @@ const msUntil = (time) => exact(`${rounded(time)} - ${rounded('clock_timestamp()
 
 /** @param {string} time */
 const msSince = (time) => exact(`${rounded('clock_timestamp()')} - ${rounded(time)}`)
+
+/** A time as a place in an order, in ms since 1970: never comes last, and no time is too far away. @param {string} time */
+const place = (time) =>
+  `CASE WHEN ${time} IS NULL THEN 9e15 ELSE least(greatest(${seconds(time)} * 1000, -9e15), 9e15) END`
 
 /** A condition on rows that expire. */
 const IS_EXPIRED = `(${seconds('stored.expires_at')} <= ${seconds('clock_timestamp()')})`
@@ -98,4 +104,53 @@ async function countsOf(session, source, columns) {
   return session.row(`SELECT ${columns} FROM ${from}`, prefixes)
 }
 
-module.exports = { IS_EXPIRED, countsOf, exact, ms, msSince, msUntil, rowsOf }
+/**
+ * The parts of a query that gives rows page by page. A page begins after the last row of the page before. So the server
+ * skips no rows, and rows that come or go meanwhile move no others. $6 and $7 are its parameters: see {@link startOf}.
+ *
+ * @param {string} place in the order, a whole number; rows of one place are in the order of their stored keys
+ * @param {string} [key]
+ */
+const paged = (place, key = 'stored.key') => ({
+  column: `(${place})::int8 AS place`,
+  follows: `($6 IS NULL OR ((${place})::int8, ${key} COLLATE "C") > ($6::int8, $7))`,
+  order: `place, ${key} COLLATE "C"`,
+})
+
+/** The place of rows in the order of their keys alone. */
+const SAME_PLACE = '0'
+
+/** @param {After} [after] @returns {(string | undefined)[]} */
+const startOf = (after) => [after && String(after.place), after?.key]
+
+/** More rows than this are not counted: it would take too long. */
+const COUNTED = 200_000
+
+/**
+ * How many rows there are, at most one more than {@link COUNTED}.
+ *
+ * @param {Session} session
+ * @param {string} rows what follows SELECT
+ * @param {(string | null | undefined)[]} params
+ * @returns {Promise<number>}
+ */
+async function countUpTo(session, rows, params) {
+  const sql = `SELECT count(*) AS rows FROM (SELECT ${rows} LIMIT ${COUNTED + 1}) AS found`
+  return (await session.row(sql, params)).rows
+}
+
+module.exports = {
+  COUNTED,
+  IS_EXPIRED,
+  SAME_PLACE,
+  countUpTo,
+  countsOf,
+  exact,
+  ms,
+  msSince,
+  msUntil,
+  paged,
+  place,
+  rowsOf,
+  startOf,
+}

@@ -1,0 +1,151 @@
+// @ts-check
+// A table of the server page by page, with its filter, its order and its problems.
+
+import { make, setText } from './dom.mjs'
+import { go, here } from './place.mjs'
+import { showProblem } from './problem.mjs'
+import { Table } from './table.mjs'
+import { count } from './units.mjs'
+
+/** The filter is sent when nobody has typed for so long. */
+const TYPING_MS = 250
+const ROWS = 50
+
+/**
+ * @typedef {object} Choice of what to see
+ * @property {string} name in the address
+ * @property {string} label
+ * @property {[value: string, label: string][]} options the first one is there unless another is chosen; its value is ''
+ *
+ * @typedef {object} Kind
+ * @property {string} event
+ * @property {import('./table.mjs').Column[]} columns
+ * @property {string} caption
+ * @property {string} nothing
+ * @property {string} noun of the rows, plural
+ * @property {string} [filters] what the filter looks at
+ * @property {Choice[]} [choices]
+ */
+
+export class Listing {
+  #kind
+  #table
+  #problem = make('div', { class: 'notice', role: 'alert' })
+  #found = make('p', { class: 'found', role: 'status' })
+  #next = make('button', { type: 'button' }, 'Next')
+  #previous = make('button', { type: 'button' }, 'Previous')
+  #first = make('button', { type: 'button' }, 'First')
+  #pages = make('nav', { class: 'pager', 'aria-label': 'Pages' })
+  /** @type {any} */
+  #nextAfter = null
+  #shown = 0
+  /** Whether the number of rows is said: once for each filter, and not whenever it changes. */
+  #isCounted = false
+
+  /** @param {Kind} kind */
+  constructor(kind) {
+    this.#kind = kind
+    this.#table = new Table(kind.columns, kind)
+    this.#problem.hidden = true
+    this.#next.addEventListener('click', () => this.#turn(JSON.stringify(this.#nextAfter), 1))
+    this.#previous.addEventListener('click', () => history.back())
+    this.#first.addEventListener('click', () => go({ after: '', page: '' }))
+    this.#pages.append(this.#first, this.#previous, this.#next)
+    const parts = [this.#tools(), this.#problem, this.#found, this.#table.element, this.#pages]
+    this.element = make('section', {}, ...parts)
+    this.#showPager()
+  }
+
+  get events() {
+    return [this.#kind.event, `${this.#kind.event}-count`]
+  }
+
+  /**
+   * @param {string} event
+   * @param {any} data
+   */
+  show(event, data) {
+    if (event === `${this.#kind.event}-count`) return this.#showCount(data)
+    if (event !== this.#kind.event) return
+    showProblem(this.#problem, data.failure)
+    if (data.failure) return
+    this.#table.show(data.rows)
+    this.#nextAfter = data.next
+    this.#shown = data.rows.length
+    this.#showPager()
+  }
+
+  tick() {
+    this.#table.tick()
+  }
+
+  #tools() {
+    const { filters, choices = [] } = this.#kind
+    const form = make('form', { class: 'tools', role: 'search' })
+    form.addEventListener('submit', (event) => event.preventDefault())
+    if (filters !== undefined) form.append(this.#filter(filters))
+    form.append(...choices.map((each) => choice(each)))
+    return form
+  }
+
+  /** @param {string} filters */
+  #filter(filters) {
+    const input = make('input', {
+      type: 'search',
+      id: 'filter',
+      maxlength: '1000',
+      autocomplete: 'off',
+      spellcheck: 'false',
+    })
+    input.value = here().filter ?? ''
+    input.placeholder = 'a part of it; * is any text'
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let typing
+    input.addEventListener('input', () => {
+      clearTimeout(typing)
+      typing = setTimeout(() => go({ filter: input.value, after: '', page: '' }, { replaces: true }), TYPING_MS)
+    })
+    return make('label', { class: 'filter' }, make('span', { class: 'label' }, filters), input)
+  }
+
+  /** What is asked has changed: the next count is said. */
+  asked() {
+    this.#isCounted = false
+    this.#showPager()
+  }
+
+  /** @param {{ rows: number, isMore: boolean, failure?: any }} counted */
+  #showCount({ rows, isMore, failure }) {
+    if (failure) return
+    const first = (Number(here().page ?? 1) - 1) * ROWS + 1
+    const all = `${isMore ? 'more than ' : ''}${count(rows)} ${this.#kind.noun}`
+    const text = rows > ROWS && this.#shown > 0 ? `${count(first)} to ${count(first + this.#shown - 1)} of ${all}` : all
+    // A screen reader says it once, when what is asked for changes.
+    this.#found.setAttribute('aria-live', this.#isCounted ? 'off' : 'polite')
+    this.#isCounted = true
+    setText(this.#found, text)
+  }
+
+  /**
+   * @param {string} after
+   * @param {number} by
+   */
+  #turn(after, by) {
+    go({ after, page: String(Number(here().page ?? 1) + by) })
+  }
+
+  #showPager() {
+    const { page = '1' } = here()
+    this.#next.disabled = this.#nextAfter === null
+    this.#previous.disabled = this.#first.disabled = page === '1'
+    this.#pages.hidden = this.#next.disabled && this.#previous.disabled
+  }
+}
+
+/** @param {Choice} choice */
+function choice({ name, label, options }) {
+  const select = make('select', { name }, ...options.map(([value, text]) => make('option', { value }, text)))
+  select.value = here()[name] ?? ''
+  select.addEventListener('change', () => go({ [name]: select.value, after: '', page: '' }))
+  return make('label', {}, make('span', { class: 'label' }, label), select)
+}

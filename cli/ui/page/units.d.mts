@@ -1,0 +1,2 @@
+// The server makes this module of cli/units.js.
+export { ago, count, counted, duration, size } from '../../units.js'
