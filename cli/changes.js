@@ -28,14 +28,20 @@ function release(session, { key, keyPrefix, owner, namespace }) {
  * Closes a circuit breaker, with no failures. The times of its last failure and success stay.
  *
  * @param {Session} session
- * @param {Name & { lastFailureAt: number | null, lastSuccessAt: number | null }} circuit times in ms since 1970
+ * @param {Name} circuit
  * @returns {Promise<void>}
  */
-function close(session, { key, keyPrefix, lastFailureAt, lastSuccessAt }) {
+async function close(session, { key, keyPrefix }) {
   const name = keyOf('key', key)
-  return session.write((native, pool) => {
-    const circuits = new native.Circuits(pool, keyPrefix, false)
-    return (slot) => circuits.setState(slot, name, 'closed', 0, lastFailureAt, lastSuccessAt)
+  const of = (/** @type {any} */ native, /** @type {any} */ pool) => new native.Circuits(pool, keyPrefix, false)
+  const found = await session.write((native, pool) => {
+    const circuits = of(native, pool)
+    return (slot) => circuits.getState(slot, name)
+  })
+  const { lastFailureTime, lastSuccessTime } = found ?? {}
+  await session.write((native, pool) => {
+    const circuits = of(native, pool)
+    return (slot) => circuits.setState(slot, name, 'closed', 0, lastFailureTime, lastSuccessTime)
   })
 }
 

@@ -110,4 +110,4 @@ if (require.main === module) {
   })
 }
 
-module.exports = { build, docs, serve }
+module.exports = { build, docs, install, serve }

@@ -8,25 +8,16 @@
 const assert = require('node:assert/strict')
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
-const { createRequire } = require('node:module')
 const path = require('node:path')
 const { after, before, test } = require('node:test')
 const { build, docs, serve } = require('../../scripts/docs.js')
+const { axe, launch, lowContrast, noBrowser: skip } = require('../support/browser.js')
 const { temporaryFolder } = require('../support/consumer.js')
 
 /** As it is published: below a path. */
 const BASE = '/goscope-postgres/'
 const TABS = 3
 const SCHEMES = /** @type {const} */ (['light', 'dark'])
-
-const browserFile = ['chromium', 'chromium-browser', 'google-chrome'].map(programOf).find(Boolean)
-const skip = browserFile ? false : 'chromium is not installed (Debian: apt-get install chromium)'
-
-/** @param {string} name */
-function programOf(name) {
-  const folders = (process.env.PATH ?? '').split(path.delimiter).map((folder) => path.join(folder, name))
-  return folders.find((file) => fs.existsSync(file))
-}
 
 const folder = temporaryFolder()
 const site = path.join(folder, BASE)
@@ -41,10 +32,7 @@ before(async () => {
   if (skip) return
   build({ out: site, base: BASE, shown: 'failures' })
   server = await serve(folder, 0)
-  const { chromium } = createRequire(path.join(docs, 'package.json'))('playwright-core')
-  // Chromium's sandbox does not run as root, as CI does in its container.
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []
-  browser = await chromium.launch({ executablePath: browserFile, args })
+  browser = await launch()
 })
 
 after(async () => {
@@ -94,22 +82,12 @@ const contentOf = () => {
   }
 }
 
-/** Texts with too little contrast. It is called in the browser. */
-const lowContrast = async () => {
-  const { axe } = /** @type {any} */ (globalThis)
-  const { violations } = await axe.run({ runOnly: ['color-contrast'] })
-  return violations.flatMap((/** @type {any} */ { nodes }) =>
-    nodes.map((/** @type {any} */ { html, any }) => `${html.slice(0, 120)}: ${any[0]?.message}`),
-  )
-}
-
 /** Pages of each kind. What they show has the same colours on all others. */
 const KINDS = ['index', 'locks', 'benchmarks', 'examples/leases', 'reference/goscope-postgres/classes/PostgresAdapter']
 /** By address. @type {Map<string, Content>} */
 const opened = new Map()
 
 test('each page opens in light and in dark without errors, and has enough contrast', { skip }, async (t) => {
-  const axe = fs.readFileSync(path.join(docs, 'node_modules/axe-core/axe.min.js'), 'utf8')
   /** @type {string[]} */
   const unreadable = []
   const waiting = pages()
@@ -120,7 +98,7 @@ test('each page opens in light and in dark without errors, and has enough contra
         await tab.emulateMedia({ colorScheme: 'light' })
         await tab.goto(urlOf(page))
         const isOfKind = KINDS.some((kind) => page === `${kind}.html`)
-        if (isOfKind) await tab.evaluate(axe)
+        if (isOfKind) await tab.evaluate(axe())
         for (const scheme of SCHEMES) {
           await tab.emulateMedia({ colorScheme: scheme })
           // The page's own script changes this, so it has started.

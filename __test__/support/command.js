@@ -20,15 +20,16 @@ const NEUTRAL = { DATABASE_URL: undefined, FORCE_COLOR: undefined, NO_COLOR: und
 /**
  * @param {string[]} args
  * @param {Record<string, string | undefined>} [env]
- * @param {{ input?: string }} [options]
+ * @param {{ input?: string, lifetimeMs?: number }} [options]
  */
-function startCommand(args, env = {}, { input } = {}) {
+function startCommand(args, env = {}, { input, lifetimeMs } = {}) {
   return follow(
     spawn(process.execPath, [program, ...args], {
       env: { ...process.env, ...NEUTRAL, ...env },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     }),
     input,
+    lifetimeMs,
   )
 }
 
@@ -68,13 +69,14 @@ function startOnTerminal(args, env = {}, { columns = 80, rows = 24 } = {}) {
 /**
  * @param {import('node:child_process').ChildProcess} child
  * @param {string} [input]
+ * @param {number} [lifetimeMs]
  */
-function follow(child, input) {
+function follow(child, input, lifetimeMs = LIFETIME_MS) {
   const output = { stdout: '', stderr: '' }
   child.stdout?.setEncoding('utf8').on('data', (data) => (output.stdout += data))
   child.stderr?.setEncoding('utf8').on('data', (data) => (output.stderr += data))
   if (input !== undefined) child.stdin?.end(input)
-  const impatience = setTimeout(() => child.kill('SIGKILL'), LIFETIME_MS)
+  const impatience = setTimeout(() => child.kill('SIGKILL'), lifetimeMs)
   /** @type {Promise<Ended>} */
   const ended = new Promise((resolve) =>
     child.once('close', (code, signal) => {

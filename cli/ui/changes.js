@@ -83,7 +83,7 @@ const KINDS = {
       `It is ${state}, with ${failureCount} failures.`,
       'It becomes closed, with 0 failures: all processes call again what it protects.',
     ],
-    make: (session, name, row) => close(session, { ...name, ...row }),
+    make: (session, name) => close(session, name),
     done: 'Reset',
   },
   'delete-cached': {

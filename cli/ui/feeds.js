@@ -4,8 +4,8 @@
 
 const { failureOf } = require('./failure.js')
 
-/** A read takes at most one part in so many of the time: slow reads are repeated less often. */
-const SHARE = 20
+/** A feed reads for at most one part in so many of the time: slow reads are repeated less often. */
+const SHARE = 10
 
 /** After this the page says that it is still waiting. */
 const LATE_MS = 5_000

@@ -23,6 +23,7 @@ const LONGEST_KEY = 10_000
  * @property {string | undefined} task
  * @property {string | undefined} table
  * @property {import('../queries/rows.js').After | undefined} after
+ * @property {string | undefined} again a text that was not there before has the checks made anew
  */
 
 /**
@@ -45,6 +46,7 @@ function selectionOf(query) {
     task: textOf(query, 'task', LONGEST_KEY),
     table: textOf(query, 'table', 200),
     after: afterOf(query.get('after')),
+    again: textOf(query, 'again', 40),
   }
 }
 

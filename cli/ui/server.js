@@ -85,7 +85,7 @@ function respond({ guard, api }, request, response) {
   if (!URL.canParse(request.url ?? '', 'http://page')) return say(response, 400, 'This is no address')
   const url = new URL(request.url ?? '', 'http://page')
   const isChange = url.pathname === '/api/change'
-  const methods = isChange ? ['POST'] : ['GET', 'HEAD']
+  const methods = isChange ? ['POST'] : url.pathname.startsWith('/api/') ? ['GET'] : ['GET', 'HEAD']
   if (!methods.includes(request.method ?? '')) {
     response.setHeader('Allow', methods.join(', '))
     return say(response, 405, `${request.method} is not for this address`)

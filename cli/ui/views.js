@@ -45,7 +45,7 @@ function partsOf(context, selection) {
   const { view } = selection
   const parts = [changes(context)]
   if (WITH_STATUS.includes(view)) parts.push(overview(context))
-  if (view === 'connections') parts.push(checks(context))
+  if (view === 'connections') parts.push(checks(context, selection))
   if (view === 'cache') parts.push(size(context, selection))
   if (WITH_ROWS.includes(view)) parts.push(...rows(context, view, selection))
   if (parts.length === 1 && view !== 'plots') throw misuse(`there is no view '${view}'`)
@@ -60,7 +60,7 @@ function partsOf(context, selection) {
  */
 function rows(context, name, selection) {
   const table = tableOf(name, selection, context.caches)
-  const { after, limit, order, ...counted } = selection
+  const { after, again, limit, order, ...counted } = selection
   const parts = [
     {
       event: name,
@@ -103,10 +103,10 @@ const overview = ({ session, given }) => ({
   source: { every: EVERY.status, read: async () => (await status.look?.(session, given))?.data },
 })
 
-/** @param {Context} context @returns {Part} */
-const checks = ({ session, given }) => ({
+/** @param {Context} context @param {Selection} selection @returns {Part} */
+const checks = ({ session, given }, { again }) => ({
   event: 'checks',
-  name: 'checks',
+  name: JSON.stringify(['checks', again]),
   source: { every: EVERY.checks, read: async () => (await doctor.look?.(session, given))?.data },
 })
 

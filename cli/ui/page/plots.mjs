@@ -13,6 +13,9 @@ const SHORTEST_S = 300
 const MARKS = [60, 300, 600, 900, 1_800]
 const HEIGHT = 200
 
+/** Lines differ by more than their colour. @type {Record<string, number[]>} */
+const DASHES = { '--line-2': [8, 4], '--line-3': [2, 3] }
+
 /**
  * @typedef {object} Plot
  * @property {string} title
@@ -215,6 +218,7 @@ class Card {
             label,
             stroke: colour(name),
             width: 2,
+            dash: DASHES[name],
             points: { show: false },
           })),
         ],

@@ -3,7 +3,7 @@
 
 import * as cell from './cells.mjs'
 import { make, setData, setText } from './dom.mjs'
-import { hrefOf } from './place.mjs'
+import { go, hrefOf } from './place.mjs'
 import { showProblem } from './problem.mjs'
 import { Table } from './table.mjs'
 import { count, counted, duration, size } from './units.mjs'
@@ -142,7 +142,7 @@ export function connections() {
   const again = make('button', { type: 'button' }, 'Check again')
   again.addEventListener('click', () => {
     setText(checks.summary, 'Checking …')
-    window.dispatchEvent(new HashChangeEvent('hashchange'))
+    go({ again: String(Date.now()) }, { replaces: true })
   })
   const heading = make('h2', {}, 'What doctor finds')
   return {

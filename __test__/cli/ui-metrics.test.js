@@ -1,0 +1,3 @@
+// @ts-check
+// @configurations first
+'use strict'

@@ -1,0 +1,4 @@
+// @ts-check
+// @configurations last
+// @without first: a browser
+'use strict'
