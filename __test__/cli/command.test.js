@@ -8,13 +8,14 @@ const net = require('node:net')
 const { after, test } = require('node:test')
 const { noTerminal, runCommand, startOnTerminal } = require('../support/command.js')
 const { useDatabase } = require('../support/database.js')
+const { deadPort } = require('../support/dead-port.js')
 const { missing: noPooler, startPooler } = require('../support/pooler.js')
 const { until } = require('../support/waiting.js')
 const { version } = require('../../package.json')
 
 const database = useDatabase()
 
-const COMMANDS = ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'release', 'doctor', 'schema']
+const COMMANDS = ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'release', 'doctor', 'ui', 'schema']
 const PASSWORD = 'geheim-7f3a'
 
 test('--help names each command and each exit code', async () => {
@@ -34,7 +35,7 @@ for (const name of COMMANDS) {
     assert.equal(output.stdout, asked.stdout)
     assert.match(asked.stdout, new RegExp(`^Usage: goscope-postgres ${name} `))
     for (const option of ['--url', '--connect-timeout', '--help']) assert.ok(asked.stdout.includes(option), option)
-    assert.equal(asked.stdout.includes('--watch'), !['release', 'schema'].includes(name))
+    assert.equal(asked.stdout.includes('--watch'), !['release', 'ui', 'schema'].includes(name))
     for (const line of asked.stdout.split('\n')) assert.ok(line.length <= 120, line)
   })
 }
@@ -77,15 +78,6 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
     assert.doesNotMatch(stderr, /\n\s+at |geheim/)
   })
 }
-
-/** A port on which no server listens: a server just closed it. @returns {Promise<number>} */
-const deadPort = () =>
-  new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {net.AddressInfo} */ (server.address())
-      server.close(() => resolve(port))
-    })
-  })
 
 for (const command of ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'doctor']) {
   test(`exit code 3 if the server cannot be reached: ${command}`, async () => {

@@ -10,6 +10,8 @@ import { count } from './units.mjs'
 /** The filter is sent when nobody has typed for so long. */
 const TYPING_MS = 250
 const ROWS = 50
+/** So long after it has changed, a screen reader knows a text. */
+const SAYING_MS = 1_000
 
 /**
  * @typedef {object} Choice of what to see
@@ -38,9 +40,11 @@ export class Listing {
   #pages = make('nav', { class: 'pager', 'aria-label': 'Pages' })
   /** @type {any} */
   #nextAfter = null
-  #shown = 0
-  /** Whether the number of rows is said: once for each filter, and not whenever it changes. */
-  #isCounted = false
+  /** How many rows are shown; undefined while others are awaited. @type {number | undefined} */
+  #shown
+  /** @type {{ rows: number, isMore: boolean } | undefined} */
+  #counted
+  #isSaid = false
 
   /** @param {Kind} kind */
   constructor(kind) {
@@ -65,7 +69,10 @@ export class Listing {
    * @param {any} data
    */
   show(event, data) {
-    if (event === `${this.#kind.event}-count`) return this.#showCount(data)
+    if (event === `${this.#kind.event}-count`) {
+      if (!data.failure) this.#counted = data
+      return this.#showFound()
+    }
     if (event !== this.#kind.event) return
     showProblem(this.#problem, data.failure)
     if (data.failure) return
@@ -73,6 +80,7 @@ export class Listing {
     this.#nextAfter = data.next
     this.#shown = data.rows.length
     this.#showPager()
+    this.#showFound()
   }
 
   tick() {
@@ -108,22 +116,26 @@ export class Listing {
     return make('label', { class: 'filter' }, make('span', { class: 'label' }, filters), input)
   }
 
-  /** What is asked has changed: the next count is said. */
+  /** Something else is asked for: the next number of rows is said. */
   asked() {
-    this.#isCounted = false
+    this.#isSaid = false
+    this.#found.setAttribute('aria-live', 'polite')
+    this.#shown = this.#counted = undefined
     this.#showPager()
   }
 
-  /** @param {{ rows: number, isMore: boolean, failure?: any }} counted */
-  #showCount({ rows, isMore, failure }) {
-    if (failure) return
+  /** Which rows of how many there are, once both are known. */
+  #showFound() {
+    if (this.#counted === undefined || this.#shown === undefined) return
+    const { rows, isMore } = this.#counted
     const first = (Number(here().page ?? 1) - 1) * ROWS + 1
     const all = `${isMore ? 'more than ' : ''}${count(rows)} ${this.#kind.noun}`
     const text = rows > ROWS && this.#shown > 0 ? `${count(first)} to ${count(first + this.#shown - 1)} of ${all}` : all
-    // A screen reader says it once, when what is asked for changes.
-    this.#found.setAttribute('aria-live', this.#isCounted ? 'off' : 'polite')
-    this.#isCounted = true
     setText(this.#found, text)
+    if (this.#isSaid) return
+    // A screen reader says it when something else is asked for, and not whenever a row comes or goes.
+    this.#isSaid = true
+    setTimeout(() => this.#isSaid && this.#found.setAttribute('aria-live', 'off'), SAYING_MS)
   }
 
   /**
