@@ -14,11 +14,12 @@ module.exports = {
   name: 'ui',
   summary: 'a web page of all of this, live, on this machine',
   details: `
-Serves a page until Ctrl-C, and prints its address: locks, circuit breakers, tasks, caches, idempotent runs, connections,
-live. It only reads, unless --allow-changes lets the page release locks, reset circuit breakers and delete entries.
+Serves a page until Ctrl-C, and prints its address. It shows, live: locks, circuit breakers, tasks, caches, idempotent
+runs and connections. It only reads, unless --allow-changes lets it release locks, reset circuit breakers and delete
+entries.
 
 It listens on 127.0.0.1 and a free port. On another --host, and with --allow-changes, the address has a token, which
-lets a browser in; the connection is plain HTTP, so put it behind something that encrypts, or use ssh -L.
+lets a browser in. The connection is plain HTTP: from elsewhere, use ssh -L, or a proxy here that encrypts.
 
 Plots of the last hour need applications that serve what metrics() returns as JSON: --metrics names their URLs.`,
   options: {
