@@ -317,29 +317,27 @@ test('the token leaves the address, and a reload keeps the view', { skip }, asyn
   assert.deepEqual(faults, [])
 })
 
+/** How long pictures wait for something to be seen on them. */
+const isForDocs = process.env.GOSCOPE_SCREENSHOTS !== undefined
+const MOST_BYTES = 150_000
+
 /** Plausible contents. */
 async function fillShown() {
   const where = await shown
   const own = await fill(where)
-  for (const [key, ms, owner] of /** @type {[string, number, string][]} */ ([
+  const leases = /** @type {[string, number, string][]} */ ([
     ['nightly-report', 36 * HOUR, 'worker-1'],
     ['import:products', 55_000, 'worker-4'],
-    ['invoice:2041', 12_000, 'api-2'],
-    ['invoice:2042', 21_000, 'api-1'],
+    ['invoice:2041', 40_000, 'api-2'],
+    ['invoice:2042', 29_000, 'api-1'],
     ['rebuild-search-index', 8 * 60_000, 'worker-2'],
     ['send-newsletter', 90_000, 'worker-3'],
-  ]))
-    await own.acquire(key, ms, owner)
-  void own.lock('send-newsletter', { wait: 600_000 }).catch(() => {})
-  for (const [key, failures] of /** @type {[string, number][]} */ ([
-    ['payments', 5],
-    ['mail', 2],
-    ['search', 5],
-  ])) {
-    for (let failure = 0; failure < failures; failure++) await own.recordFailure(key, 5)
-  }
-  await own.setState('search', { state: 'half-open', failureCount: 5, lastFailureTime: Date.now() - 60_000 })
-  await own.recordSuccess('stock')
+  ])
+  for (const [key, ms, owner] of leases) await own.acquire(key, ms, owner)
+  void own.lock('send-newsletter', { ttl: 30_000, wait: 600_000 }).catch(() => {})
+  for (const key of ['payments', 'mail', 'search', 'stock']) await own.recordSuccess(key)
+  for (let failure = 0; failure < 5; failure++) await own.recordFailure('payments', 5)
+  await own.recordFailure('mail', 5)
   const now = Date.now()
   for (const sequence of [1, 2, 3, 4]) {
     const timestamp = now - (5 - sequence) * 240_000
@@ -352,6 +350,7 @@ async function fillShown() {
       data: 1,
     })
   }
+  const estimatedTimeRemaining = 7 * 60_000
   await own.save({
     id: 'o',
     taskId: 'export-orders',
@@ -359,16 +358,50 @@ async function fillShown() {
     timestamp: now,
     progress: 91,
     data: 1,
-    estimatedTimeRemaining: 70_000,
+    estimatedTimeRemaining,
   })
   return { where, own }
 }
 
-const MOST_BYTES = 150_000
+/**
+ * An hour of a breaker's states, which the page would have seen.
+ *
+ * @param {Awaited<typeof database>} where
+ * @param {import('../support/ui.js').Page} page
+ */
+async function pastStates(where, page) {
+  for (const [minutes, key, state] of /** @type {[number, string, string][]} */ ([
+    [58, 'payments', 'closed'],
+    [57, 'search', 'closed'],
+    [55, 'mail', 'closed'],
+    [54, 'stock', 'closed'],
+    [41, 'search', 'open'],
+    [33, 'payments', 'open'],
+    [29, 'payments', 'half-open'],
+    [26, 'payments', 'closed'],
+    [12, 'search', 'half-open'],
+    [9, 'payments', 'open'],
+  ])) {
+    const at = `timezone('UTC', now()) - interval '${minutes} min'`
+    await where.query(
+      `UPDATE go_goscope_circuit SET state = '${state}', updated_at = ${at} WHERE key = 'shop:circuit:${key}'`,
+    )
+    await page.rows('circuits')
+  }
+}
 
-test('the pictures of docs/ui.md: small, and of each view that they show', { skip, timeout: 180_000 }, async () => {
+/** @param {import('../support/ui.js').Page} page */
+async function untilPlotted(page) {
+  const stream = page.look('plots')
+  await until('two samples give a line', () => stream.last('plots')?.series.at.length >= 2)
+  // More of them give a picture.
+  if (isForDocs) await new Promise((resolve) => setTimeout(resolve, 120_000))
+  stream.close()
+}
+
+test('the pictures of docs/ui.md: small, and of what they are to show', { skip }, async () => {
   const { where, own } = await fillShown()
-  const folder = process.env.GOSCOPE_SCREENSHOTS ? path.resolve(process.env.GOSCOPE_SCREENSHOTS) : temporaryFolder()
+  const folder = isForDocs ? path.resolve(String(process.env.GOSCOPE_SCREENSHOTS)) : temporaryFolder()
   const working = setInterval(() => {
     for (let call = 0; call < 1 + Math.random() * 12; call++) void own.get(`user:${call}`)
     void own.set('user:1', 1)
@@ -379,34 +412,48 @@ test('the pictures of docs/ui.md: small, and of each view that they show', { ski
   await new Promise((resolve) => application.listen(0, '127.0.0.1', () => resolve(undefined)))
   const { port } = /** @type {import('node:net').AddressInfo} */ (application.address())
   const args = ['--allow-changes', '--metrics', `http://127.0.0.1:${port}`]
-  const { page, printed } = await startPage(args, { DATABASE_URL: where.ownUrl })
-  // Two samples give a line. More of them give a picture.
-  const samples = process.env.GOSCOPE_SCREENSHOTS ? 20 : 2
-  const stream = page.look('plots')
-  await until('samples', () => stream.last('plots')?.series.at.length >= Math.min(samples, 10))
-  if (samples > 10) await new Promise((resolve) => setTimeout(resolve, 50_000))
-  stream.close()
-  const pictures = /** @type {[string, string, any][]} */ ([
-    ['ui-locks', 'locks', { viewport: { width: 1100, height: 560 } }],
-    ['ui-circuits-dark', 'circuits', { viewport: { width: 1100, height: 430 }, colorScheme: 'dark' }],
-    ['ui-tasks-phone', 'tasks', { viewport: { width: 360, height: 640 } }],
-    ['ui-plots', 'plots', { viewport: { width: 1100, height: 780 } }],
-  ])
-  for (const [name, view, options] of pictures) {
-    const tab = await open(printed, options)
+  const { page, printed, token } = await startPage(args, { DATABASE_URL: where.ownUrl })
+  await pastStates(where, page)
+  /**
+   * @param {string} name
+   * @param {string} view
+   * @param {any} options
+   * @param {(tab: any) => Promise<void>} look
+   */
+  const picture = async (name, view, options, look) => {
+    const tab = await open(`${printed.split('?')[0]}?token=${token}`, options)
     await show(tab, view)
-    if (view === 'plots') {
-      await tab.waitForSelector('.plot canvas')
-      const texts = await tab.evaluate("[...document.querySelectorAll('.plot p')].map((each) => each.textContent)")
-      assert.match(texts[0], /^calls \d/)
-      assert.match(texts[1], /^median [\d.]+95 % [\d.]+99 % [\d.]+$/)
-      assert.match(await tab.textContent('tbody'), /cache\.get/)
-    }
+    await look(tab)
+    await tab.evaluate("document.querySelector('#server').textContent = 'shop as shop_admin'")
     const file = path.join(folder, `${name}.png`)
-    await tab.evaluate('document.fonts.ready')
     await tab.screenshot({ path: file })
     assert.ok(fs.statSync(file).size < MOST_BYTES, `${name} has ${fs.statSync(file).size} bytes`)
   }
+  await picture('ui-locks', 'locks', { viewport: { width: 1000, height: 530 } }, async (tab) => {
+    await tab.waitForSelector('.bar span')
+    if (isForDocs) await new Promise((resolve) => setTimeout(resolve, 12_000))
+    assert.match(await tab.textContent('tbody'), /send-newsletterworker-3.*yes/)
+  })
+  await picture('ui-release', 'locks', { viewport: { width: 1000, height: 530 } }, async (tab) => {
+    await tab.click('[aria-label="Release nightly-report"]')
+    await tab.waitForSelector('dialog[open]')
+  })
+  const dark = { viewport: { width: 1000, height: 470 }, colorScheme: 'dark' }
+  await picture('ui-circuits-dark', 'circuits', dark, async (tab) => {
+    assert.match(await tab.textContent('tbody'), /payments.*open for 9 min.*4 changes seen/)
+    assert.equal(await tab.evaluate("document.querySelectorAll('tbody tr:first-child rect').length"), 5)
+  })
+  await picture('ui-tasks-phone', 'tasks', { viewport: { width: 360, height: 640 } }, async (tab) => {
+    assert.match(await tab.textContent('tbody'), /export-orders.*91 %.*import-products.*68 %.*4\.\d % \/ minabout/)
+  })
+  await untilPlotted(page)
+  await picture('ui-plots', 'plots', { viewport: { width: 1000, height: 780 } }, async (tab) => {
+    await tab.waitForSelector('.plot canvas')
+    const texts = await tab.evaluate("[...document.querySelectorAll('.plot p')].map((each) => each.textContent)")
+    assert.match(texts[0], /^calls \d/)
+    assert.match(texts[1], /^median [\d.]+95 % [\d.]+99 % [\d.]+$/)
+    assert.match(await tab.textContent('tbody'), /cache\.get/)
+  })
   clearInterval(working)
   await own.disconnect()
   assert.deepEqual(faults, [])
