@@ -47,6 +47,7 @@ for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--port', '70000'], /--port must be a whole number from 0 to 65535/],
   [['--metrics', 'localhost:9464'], /--metrics must be a URL of http or https, and is 'localhost:9464'/],
   [['--metrics', 'file:///etc/passwd'], /--metrics must be a URL/],
+  [['--host', ''], /--host must not be empty/],
   [['--table', 'a.b.c'], /must be an identifier or schema\.identifier/],
   [['a'], /ui takes no argument/],
 ])) {

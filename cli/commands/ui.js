@@ -3,7 +3,7 @@
 
 const { PREFIX, number } = require('../options.js')
 const { tell } = require('../output.js')
-const { FAILED, FINE, Problem } = require('../problem.js')
+const { FAILED, FINE, Problem, misuse } = require('../problem.js')
 const { whileSlow } = require('../progress.js')
 
 /** @type {NodeJS.Signals[]} */
@@ -45,6 +45,7 @@ Plots of the last hour need applications that serve what metrics() returns as JS
 
   async run({ given, held }) {
     const port = number(given, 'port', 0, { min: 0, max: 65_535, whole: true })
+    if (given.host === '') throw misuse('--host must not be empty')
     const { table: caches = [], metrics = [], ...rest } = given
     const { tableName } = require('../../lib/arguments.js')
     for (const name of caches) tableName(name)

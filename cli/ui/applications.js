@@ -99,6 +99,11 @@ class Applications {
   /** @param {string[]} urls */
   constructor(urls) {
     this.#applications = urls.map((url) => new Application(url))
+    // Two URLs may differ in what is not shown.
+    for (const [at, each] of this.#applications.entries()) {
+      const same = this.#applications.slice(0, at).filter(({ name }) => name === each.name)
+      if (same.length > 0) each.name = `${each.name} (${at + 1})`
+    }
   }
 
   get names() {

@@ -45,6 +45,9 @@ export class Listing {
   /** @type {{ rows: number, isMore: boolean } | undefined} */
   #counted
   #isSaid = false
+  /** After which row each page begins that has been seen, of what is asked for now. @type {Map<number, string>} */
+  #starts = new Map()
+  #startsOf = ''
 
   /** @param {Kind} kind */
   constructor(kind) {
@@ -52,12 +55,13 @@ export class Listing {
     this.#table = new Table(kind.columns, kind)
     this.#problem.hidden = true
     this.#next.addEventListener('click', () => this.#turn(JSON.stringify(this.#nextAfter), 1))
-    this.#previous.addEventListener('click', () => history.back())
+    this.#previous.addEventListener('click', () => this.#turn(this.#starts.get(pageOf() - 1) ?? '', -1))
     this.#first.addEventListener('click', () => go({ after: '', page: '' }))
     this.#pages.append(this.#first, this.#previous, this.#next)
     const parts = [this.#tools(), this.#problem, this.#found, this.#table.element, this.#pages]
     this.element = make('section', {}, ...parts)
     this.#showPager()
+    this.#remember()
   }
 
   get events() {
@@ -122,13 +126,14 @@ export class Listing {
     this.#found.setAttribute('aria-live', 'polite')
     this.#shown = this.#counted = undefined
     this.#showPager()
+    this.#remember()
   }
 
   /** Which rows of how many there are, once both are known. */
   #showFound() {
     if (this.#counted === undefined || this.#shown === undefined) return
     const { rows, isMore } = this.#counted
-    const first = (Number(here().page ?? 1) - 1) * ROWS + 1
+    const first = (pageOf() - 1) * ROWS + 1
     const all = `${isMore ? 'more than ' : ''}${count(rows)} ${this.#kind.noun}`
     const text = rows > ROWS && this.#shown > 0 ? `${count(first)} to ${count(first + this.#shown - 1)} of ${all}` : all
     setText(this.#found, text)
@@ -139,20 +144,30 @@ export class Listing {
   }
 
   /**
-   * @param {string} after
+   * @param {string} after without one, it is the first page
    * @param {number} by
    */
   #turn(after, by) {
-    go({ after, page: String(Number(here().page ?? 1) + by) })
+    go({ after, page: after === '' ? '' : String(pageOf() + by) })
+  }
+
+  /** Where this page begins, for the button that leads back to it. */
+  #remember() {
+    const { after = '', page, ...asked } = here()
+    const of = JSON.stringify(asked)
+    if (of !== this.#startsOf) this.#starts.clear()
+    this.#startsOf = of
+    this.#starts.set(Number(page ?? 1), after)
   }
 
   #showPager() {
-    const { page = '1' } = here()
     this.#next.disabled = this.#nextAfter === null
-    this.#previous.disabled = this.#first.disabled = page === '1'
+    this.#previous.disabled = this.#first.disabled = pageOf() === 1
     this.#pages.hidden = this.#next.disabled && this.#previous.disabled
   }
 }
+
+const pageOf = () => Number(here().page ?? 1)
 
 /** @param {Choice} choice */
 function choice({ name, label, options }) {

@@ -26,6 +26,9 @@ const NAVIGATION = [
 /** Views that have no entry of their own in the navigation. @type {Record<string, string>} */
 const WITHIN = { claims: 'results', checkpoints: 'tasks' }
 
+/** Events that do not come from the database. */
+const OF_APPLICATIONS = ['plots', 'hits']
+
 /** What of the address only the page needs. */
 const OWN = ['page']
 
@@ -49,7 +52,8 @@ function onEvent(event, data) {
   if (data.failure?.kind === 'unreachable') {
     lost = data.failure.message
     setConnection('lost', 'The database cannot be reached; trying again')
-  } else if (!data.failure && event !== 'plots') {
+  } else if (!OF_APPLICATIONS.includes(event)) {
+    // A refusal is an answer, too.
     lost = ''
     setConnection('live', 'Live')
   }
