@@ -163,12 +163,14 @@ test('a change needs the origin, the cookie, the token and the type of a page of
   const wanted = { kind: 'release', storedKey: `${PREFIX}lock:kept` }
   await adapter.acquire('kept', HOUR, 'me')
   const { seen } = await page.preview(wanted)
-  const status = async (/** @type {Record<string, string>} */ headers) =>
+  const status = async (/** @type {Record<string, string | undefined>} */ headers) =>
     (await page.change({ ...wanted, seen }, headers)).status
-  for (const origin of ['https://evil.example', 'null', 'http://localhost:1', ''])
+  for (const origin of ['https://evil.example', 'null', 'http://localhost:1', '', undefined])
     assert.equal(await status({ origin }), 403, origin)
+  assert.equal(await status({ 'x-change-token': undefined }), 403)
   assert.equal(await status({ 'x-change-token': '' }), 403)
   assert.equal(await status({ 'x-change-token': 'a'.repeat(32) }), 403)
+  assert.equal(await status({ 'content-type': undefined }), 415)
   assert.equal(await status({ 'content-type': 'text/plain' }), 415)
   assert.equal(await status({ 'content-type': 'application/x-www-form-urlencoded' }), 415)
   assert.equal(await status({ 'sec-fetch-site': 'cross-site' }), 403)

@@ -143,7 +143,7 @@ test('the pictures of docs/ui.md: small, and of what they are to show', { skip }
     await tab.click('[aria-label="Release nightly-report"]')
     await tab.waitForSelector('dialog[open]')
   })
-  const dark = { viewport: { width: 1000, height: 470 }, colorScheme: 'dark' }
+  const dark = { viewport: { width: 1180, height: 470 }, colorScheme: 'dark' }
   await picture('ui-circuits-dark', 'circuits', dark, async (tab) => {
     assert.match(await tab.textContent('tbody'), /payments.*open for 9 min.*4 changes seen/)
     assert.equal(await tab.evaluate("document.querySelectorAll('tbody tr:first-child rect').length"), 5)

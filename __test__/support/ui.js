@@ -101,7 +101,7 @@ class Page {
 
   /**
    * @param {any} wanted
-   * @param {Record<string, string>} [headers]
+   * @param {Record<string, string | undefined>} [headers] in place of the page's own; undefined leaves one out
    */
   async change(wanted, headers = {}) {
     const own = {
@@ -109,7 +109,9 @@ class Page {
       origin: this.origin,
       'x-change-token': (await this.changeToken()) ?? '',
     }
-    return this.ask('/api/change', { method: 'POST', headers: { ...own, ...headers }, body: JSON.stringify(wanted) })
+    const sent = Object.entries({ ...own, ...headers }).filter(([, value]) => value !== undefined)
+    const asked = { method: 'POST', headers: Object.fromEntries(sent), body: JSON.stringify(wanted) }
+    return this.ask('/api/change', /** @type {Asked} */ (asked))
   }
 
   /**
