@@ -1,2 +1,5 @@
 export * from './unstorage.js'
-export { default } from './unstorage.js'
+
+import { storageDriver } from './unstorage.js'
+
+export default storageDriver

@@ -16,7 +16,7 @@ const { Browser, serve } = require('../support/http-client.js')
 const { REFUSING, assertEndsItsOwn, assertRefusesOptions } = require('../support/integrations.js')
 const { install } = require('../support/libraries/library.js')
 const { TYPES, compile } = require('../support/libraries/types.js')
-const { until } = require('../support/waiting.js')
+const { inTime, until } = require('../support/waiting.js')
 
 const SPECS = ['express-session@1.19.0', '@types/express-session@1.18.2', '@types/express@5.0.5']
 const METHODS = ['get', 'set', 'destroy', 'touch', 'all', 'length', 'clear']
@@ -180,6 +180,20 @@ test('touch does not bring back a session that was destroyed', async () => {
     await Promise.all([elsewhere.touch('a', dataOf(HOUR)), destroy('a'), touch('a', dataOf(HOUR))])
     assert.equal(await get('a'), null)
   }
+})
+
+test('touch ends if the session holds a number that JavaScript cannot: it never compares as equal', async () => {
+  const { db, keyPrefix, store, left, get, set, touch } = await make()
+  await set('s', dataOf(HOUR))
+  await db.query(
+    "UPDATE go_goscope_sessions SET value = jsonb_set(value, '{account}', '12345678901234567890') WHERE key = $1",
+    [`${keyPrefix}s`],
+  )
+  const changed = store.createSession({ sessionStore: store, sessionID: 's' }, await get('s'))
+  changed.cookie.path = '/app'
+  changed.cookie.maxAge = 2 * HOUR
+  await inTime('touch', touch('s', changed))
+  assert.ok((await left('s')) > HOUR, 'the session lasts as long as its cookie')
 })
 
 test('a cookie that the application has changed is stored by touch, and no data is lost', async () => {

@@ -269,3 +269,28 @@ test('a connection string makes one pool, and a misspelt option is refused', asy
 for (const file of ['langgraph.ts']) {
   test('the types are those of LangGraph', () => compile(application, `integrations/types/${file}`))
 }
+
+test('writes that a graph adds to a checkpoint that is gone go with the next deletion', async () => {
+  const { PostgresCheckpointSaver, emptyCheckpoint } = await load()
+  const saver = new PostgresCheckpointSaver((await database).pool(), { keyPrefix: 'orphans:' })
+  const metadata = { source: 'input', step: -1, parents: {} }
+  const put = (/** @type {string} */ thread) =>
+    saver.put({ configurable: { thread_id: thread, checkpoint_ns: '' } }, emptyCheckpoint(), metadata, {})
+  const [config, other] = [await put('t'), await put('t"')]
+  await saver.putWrites(other, [['channel', 'kept']], 'task')
+  await saver.deleteThread('t')
+  await saver.putWrites(config, [['__interrupt__', 'left behind']], 'task')
+  assert.deepEqual(await rowsLeft('orphans:'), [1, 2])
+  await saver.deleteThread('t')
+  assert.deepEqual(await rowsLeft('orphans:'), [1, 1], 'those of the other thread')
+  await saver.close()
+})
+
+test('options that are null are absent', async () => {
+  const { PostgresCheckpointSaver } = await load()
+  const saver = new PostgresCheckpointSaver((await database).pool(), { keyPrefix: null, writesTable: null })
+  await saver.setup()
+  const rows = await (await database).query("SELECT FROM pg_tables WHERE tablename = 'cache'")
+  assert.equal(rows.length, 0)
+  await saver.close()
+})

@@ -156,6 +156,10 @@ test('a start without a server fails, and the process ends', async () => {
 test('wrong options are refused by name', async () => {
   const { GoscopePostgresHealth, GoscopePostgresModule } = require('goscope-postgres/nestjs')
   assert.throws(() => GoscopePostgresModule.forRootAsync(/** @type {any} */ ({})), { code: 'ERR_INVALID_ARG_TYPE' })
+  for (const wrong of ['postgresql://db.example/shop', 5]) {
+    assert.throws(() => GoscopePostgresModule.forRoot(/** @type {any} */ (wrong)), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  assert.ok(GoscopePostgresModule.forRoot(/** @type {any} */ (null)), 'as good as absent')
   const health = new GoscopePostgresHealth({ ping: () => new Promise(() => {}) })
   await assert.rejects(health.pingCheck('k', { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' })
   const { k } = await health.pingCheck('k', { timeout: 1 })

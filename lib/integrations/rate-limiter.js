@@ -45,11 +45,7 @@ function rateLimiterOn(RateLimiterStoreAbstract, RateLimiterRes) {
      */
     async _upsert(key, given, ms, force = false) {
       const points = Number(given)
-      if (!force) {
-        const window = await this.#cache.incrementEntry(key, points, ms)
-        // The first call of a window knows how long it is, whatever the two clocks say.
-        return window.value === points && ms > 0 ? { ...window, msLeft: ms } : window
-      }
+      if (!force) return await this.#cache.incrementEntry(key, points, ms)
       await this.#cache.set(key, points, ms)
       return { value: points, ...(ms > 0 && { msLeft: ms }) }
     }

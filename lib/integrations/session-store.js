@@ -17,6 +17,9 @@ const PAGE_SIZE = 1_000
 /** An entry's end that differs by less from the cookie's is that of the same write: the time until the server got it. */
 const SAME_END_MS = 50
 
+/** How often a changed cookie is stored anew, if another request stores the session at the same time. */
+const COOKIE_TRIES = 8
+
 /** An age that differs by less was not changed by the application: express-session computes it anew, from a clock that went on. */
 const SAME_AGE_MS = 1_000
 
@@ -97,11 +100,13 @@ function sessionStoreOn(Store) {
      * @param {number} ttl
      */
     async #replaceCookie(key, cookie, ttl) {
-      for (;;) {
+      for (let tries = 0; tries < COOKIE_TRIES; tries++) {
         const stored = await this.#cache.get(key)
         if (stored === null) return
         if (await this.#cache.compareAndSet(key, stored, encoded({ ...decoded(stored), cookie }), ttl)) return
       }
+      // Others store it all the time, and have its newest cookie; or it holds a number that JavaScript cannot.
+      await this.#cache.touch(key, ttl)
     }
 
     /** @param {Callback} callback */

@@ -7,11 +7,12 @@
 //    has just moved there, and has not deleted the writes of.
 // 2. Their writes are deleted; those of their parents, too, which a graph may have added to a checkpoint that was gone.
 // 3. That task is deleted. Until then it says what is left to do, so a deletion that was interrupted is finished by the next one.
+// 4. What writes are left belong to no checkpoint: a graph has added them after its checkpoint was gone, and has ended there.
 'use strict'
 
 const { randomUUID } = require('node:crypto')
 const { historyOf } = require('./history.js')
-const { deletedTasksOf, taskOf } = require('./place.js')
+const { deletedTasksOf, keyOf, taskOf } = require('./place.js')
 
 /** How many checkpoints one call moves: one statement's. */
 const MOVED_AT_ONCE = 200
@@ -41,6 +42,10 @@ async function deleteThread(checkpoints, writes, thread) {
   for await (const interrupted of checkpoints.iterateTasks({ prefix })) {
     const left = /** @type {typeof found} */ (await checkpoints.list(interrupted))
     await finish(checkpoints, writes, thread, interrupted, left)
+  }
+
+  for await (const place of writes.checkpointsOf(thread)) {
+    if ((await checkpoints.load(keyOf(place))) === undefined) await writes.remove([place])
   }
 }
 

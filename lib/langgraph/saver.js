@@ -47,7 +47,8 @@ function saverOn(langgraph) {
     constructor(pool, options) {
       const given = optionsOf(options, 'PostgresCheckpointSaver')
       super(given.serde)
-      const { keyPrefix = KEY_PREFIX, writesTable = WRITES_TABLE, createTables } = given
+      const { createTables } = given
+      const [keyPrefix, writesTable] = [given.keyPrefix ?? KEY_PREFIX, given.writesTable ?? WRITES_TABLE]
       // One pool for both.
       const source = poolOf(pool)
       this.#checkpoints = new PostgresAdapter(source, { keyPrefix, createTables })

@@ -142,6 +142,23 @@ class WritesLog {
   }
 
   /**
+   * The checkpoints of a thread that have writes, each once for each of its entries or less.
+   *
+   * @param {string} thread
+   * @returns {AsyncGenerator<Place, void, undefined>}
+   */
+  async *checkpointsOf(thread) {
+    let last = ''
+    for await (const entry of this.#entries.iterateKeys({ prefix: `[${JSON.stringify(thread)},` })) {
+      const key = entry.slice(0, entry.lastIndexOf(']') + 1)
+      if (key === last) continue
+      last = key
+      const [, namespace, id] = JSON.parse(key)
+      yield { thread, namespace, id }
+    }
+  }
+
+  /**
    * @param {string} key
    * @param {number} length
    */

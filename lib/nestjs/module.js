@@ -13,8 +13,9 @@ let modules = 0
 /** See nestjs.d.ts for what it promises. */
 // biome-ignore lint/complexity/noStaticOnlyClass: what Nest takes
 class GoscopePostgresModule {
-  /** @param {{ isGlobal?: boolean }} [options] */
-  static forRoot({ isGlobal, ...options } = {}) {
+  /** @param {unknown} [given] */
+  static forRoot(given) {
+    const { isGlobal, ...options } = given == null ? {} : args.object('options', given)
     return moduleOf(() => options, { isGlobal })
   }
 

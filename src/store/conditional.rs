@@ -31,30 +31,30 @@ RETURNING entry.key::text,
 /// `UPDATE` then checks the value of the newest version once more, so of N callers that expect the same value one
 /// gets a row. It also checks the expiry, by the clock after the wait, which the `CASE` keeps behind it (see `EXTEND`
 /// of the locks): the wait may have been for a transaction that only locked the row, and has changed nothing. An
-/// entry that is deleted meanwhile is not found any more.
+/// entry that is deleted meanwhile is not found any more. The casts are for a column that is text.
 pub(super) static REPLACE: Template = Template::of_both(
     r#"
 WITH held AS (
-  SELECT key FROM {table} WHERE key = $1 AND value = $2::jsonb FOR UPDATE
+  SELECT key FROM {table} WHERE key = $1 AND value::jsonb = $2::jsonb FOR UPDATE
 )
 UPDATE {table} AS entry
    SET value = $3::jsonb, expires_at = {now:expires_at} + $4 * INTERVAL '1 millisecond', {touched} = {now:touched}
   FROM held
- WHERE entry.key = held.key AND entry.value = $2::jsonb
+ WHERE entry.key = held.key AND entry.value::jsonb = $2::jsonb
    AND CASE WHEN held.key IS NOT NULL THEN entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} END
 RETURNING entry.key::text, NULL::text{relaxed}"#,
     r#"
 WITH held AS (
   SELECT held.key, call.expected, call.value, call.ttl
     FROM unnest($1, $2, $3, $4) AS call (key, expected, value, ttl)
-    JOIN {table} AS held ON held.key = call.key AND held.value = call.expected::jsonb
+    JOIN {table} AS held ON held.key = call.key AND held.value::jsonb = call.expected::jsonb
    ORDER BY held.key COLLATE "C" FOR UPDATE OF held
 )
 UPDATE {table} AS entry
    SET value = held.value::jsonb, expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond',
        {touched} = {now:touched}
   FROM held
- WHERE entry.key = held.key AND entry.value = held.expected::jsonb
+ WHERE entry.key = held.key AND entry.value::jsonb = held.expected::jsonb
    AND CASE WHEN held.key IS NOT NULL THEN entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} END
 RETURNING entry.key::text, NULL::text{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Text, Kind::Float],

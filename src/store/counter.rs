@@ -21,7 +21,7 @@ use crate::engine::{Answer, Arg, Call, Error, Kind, Row, Statement};
 /// JavaScript: the call gets no row. It is evaluated before `SET` adds; an entry that expires between the two starts
 /// again.
 ///
-/// Sums are decimal and exact, as JSONB's numbers are. Under a digest the value is in an object beside its key.
+/// Sums are decimal and exact, as JSONB's numbers are. The casts are for a column that is text. Under a digest the value is in an object beside its key.
 macro_rules! increment {
     ($returning:expr) => {
         one_or_many!(
@@ -32,22 +32,22 @@ INSERT INTO {table} AS entry (key, value, expires_at, {touched}{created})"#,
     concat!(r#"
 ON CONFLICT (key) DO UPDATE
   SET (value, expires_at, {touched}) = (
-        SELECT CASE WHEN NOT is_live THEN excluded.value
-                    WHEN jsonb_typeof(excluded.value) = 'object'
-                    THEN jsonb_set(excluded.value, ARRAY['value'], to_jsonb(was::numeric + added::numeric))
+        SELECT CASE WHEN NOT is_live THEN excluded.value::jsonb
+                    WHEN jsonb_typeof(excluded.value::jsonb) = 'object'
+                    THEN jsonb_set(excluded.value::jsonb, ARRAY['value'], to_jsonb(was::numeric + added::numeric))
                     ELSE to_jsonb(was::numeric + added::numeric) END,
                CASE WHEN is_live THEN entry.expires_at
                     ELSE {counted_anew:expires_at} END,
                {noting now:touched}
           FROM (SELECT entry.expires_at IS NULL OR entry.expires_at > {now:expires_at} AS is_live,
-                       entry.value #> place AS was, excluded.value #> place AS added
-                  FROM (SELECT CASE jsonb_typeof(excluded.value) WHEN 'object' THEN ARRAY['value']
+                       entry.value::jsonb #> place AS was, excluded.value::jsonb #> place AS added
+                  FROM (SELECT CASE jsonb_typeof(excluded.value::jsonb) WHEN 'object' THEN ARRAY['value']
                                                                  ELSE ARRAY[]::text[] END AS place) AS at) AS found)
   WHERE entry.expires_at <= {now:expires_at}
      OR (SELECT CASE WHEN jsonb_typeof(was) = 'number'
                      THEN abs(was::numeric + added::numeric) <= 1.7976931348623157e308 END
-           FROM (SELECT entry.value #> place AS was, excluded.value #> place AS added
-                   FROM (SELECT CASE jsonb_typeof(excluded.value) WHEN 'object' THEN ARRAY['value']
+           FROM (SELECT entry.value::jsonb #> place AS was, excluded.value::jsonb #> place AS added
+                   FROM (SELECT CASE jsonb_typeof(excluded.value::jsonb) WHEN 'object' THEN ARRAY['value']
                                                                   ELSE ARRAY[]::text[] END AS place) AS at) AS found)
 RETURNING entry.key::text,
           {stale_expiry},
