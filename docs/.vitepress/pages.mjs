@@ -22,6 +22,7 @@ const PROJECT = {
 const LANGUAGES = /** @type {Record<string, string>} */ ({
   js: 'js',
   mjs: 'js',
+  jsx: 'jsx',
   ts: 'ts',
   txt: 'text',
   json: 'json',
