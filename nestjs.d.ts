@@ -113,7 +113,7 @@ export declare class GoscopePostgresModule {
  */
 export declare class GoscopePostgresHealth {
   /** @param adapter what is asked */
-  constructor(adapter: Pick<PostgresAdapter, 'ping'>)
+  constructor(adapter: Pick<PostgresAdapter, 'health'>)
   /**
    * Sends a query that needs no table. It does not reject: a server that does not answer is `down`.
    *

@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: an hour of figures; here cli/ui and cli/ui-changes run
 // Plots of `goscope-postgres ui --metrics`: of applications that serve their metrics as JSON, or something else.
 'use strict'
 

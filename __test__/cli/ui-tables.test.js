@@ -1,5 +1,6 @@
 // @ts-check
-// @configurations first
+// @configurations last
+// @without first: 100,000 rows in each table; here cli/ui and cli/ui-changes run
 // What the page of `goscope-postgres ui` reads: pages of large tables, filters, live views, tables and servers that are away.
 'use strict'
 

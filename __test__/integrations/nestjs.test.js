@@ -160,8 +160,10 @@ test('wrong options are refused by name', async () => {
     assert.throws(() => GoscopePostgresModule.forRoot(/** @type {any} */ (wrong)), { code: 'ERR_INVALID_ARG_TYPE' })
   }
   assert.ok(GoscopePostgresModule.forRoot(/** @type {any} */ (null)), 'as good as absent')
-  const health = new GoscopePostgresHealth({ ping: () => new Promise(() => {}) })
+  const adapter = new PostgresAdapter('postgres://nobody@127.0.0.1:1/none')
+  const health = new GoscopePostgresHealth(adapter)
   await assert.rejects(health.pingCheck('k', { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' })
-  const { k } = await health.pingCheck('k', { timeout: 1 })
-  assert.deepEqual(k, { status: 'down', message: 'The server has not answered within 1 ms' })
+  const { k } = await health.pingCheck('k', { timeout: 60_000 })
+  assert.deepEqual(k, { status: 'down', message: 'connect ECONNREFUSED 127.0.0.1:1', code: 'ECONNREFUSED' })
+  await adapter.close()
 })

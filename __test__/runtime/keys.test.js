@@ -133,6 +133,7 @@ const NAMES = ['key', 'owner', 'pattern', 'id', 'taskId', 'fingerprint']
  */
 async function namingMethods() {
   const adapters = /** @type {any} */ (adaptersOn(await pool))
+  adapters.semaphore = adapters.main.semaphore('k', 2)
   return EXAMPLES.filter(({ on }) => on !== 'handle').flatMap((example) =>
     [...argumentsOf(example), ...namesInLists(example)]
       .filter((argument) => NAMES.includes(String(argument.split('.').at(-1))) || argument.endsWith(']'))
@@ -145,7 +146,8 @@ async function namingMethods() {
 
 /** @param {import('../support/operations.js').Operation} example */
 function namesInLists({ args }) {
-  const { keys, entries } = args('k')
+  const { keys, entries, checkpoints } = args('k')
+  if (checkpoints) return ['checkpoints[1].id', 'checkpoints[1].taskId']
   return keys ? ['keys[1]'] : entries ? ['entries[1][0]'] : []
 }
 
