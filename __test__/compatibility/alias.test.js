@@ -18,12 +18,16 @@ const { useDatabase } = require('../support/database.js')
 const SOURCES = path.join(__dirname, 'apps/alias')
 const ALIAS = '@go-go-scope/persistence-postgres@npm:goscope-postgres'
 
+const manifest = JSON.parse(fs.readFileSync(path.join(__dirname, '../../package.json'), 'utf8'))
+
 const database = useDatabase()
 const application = new Consumer({ type: 'module' })
 
 before(async () => {
   fs.cpSync(SOURCES, application.folder, { recursive: true })
-  await application.install([PG, '@types/pg@8.23.1', '@types/node@26.6.6', 'typescript@5.9.3'])
+  // What the package depends on, too: the registry below has the package alone.
+  const dependencies = Object.entries(manifest.dependencies).map(([name, range]) => `${name}@${range}`)
+  await application.install([PG, ...dependencies, '@types/pg@8.23.1', '@types/node@26.6.6', 'typescript@5.9.3'])
   // An alias names a package of a registry. This one is not in a registry yet, so a registry with only it stands in.
   const registry = await serve(await tarball())
   try {
@@ -37,7 +41,6 @@ before(async () => {
 async function serve(file) {
   const content = fs.readFileSync(file)
   const integrity = `sha512-${crypto.createHash('sha512').update(content).digest('base64')}`
-  const manifest = JSON.parse(fs.readFileSync(path.join(__dirname, '../../package.json'), 'utf8'))
   const { name, version } = manifest
   let url = ''
   const server = http.createServer((request, response) => {
