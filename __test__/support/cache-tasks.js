@@ -48,7 +48,7 @@ async function setIfAbsent(/** @type {Input & { own: boolean, rounds: number }} 
   return (await Promise.all(tries)).flat()
 }
 
-/** Takes or deletes each key. Returns the keys of which it is told that an entry was there. */
+/** Takes or deletes each key. Returns the keys for which the answer was that an entry was there. */
 async function removeAll(/** @type {Input & { own: boolean, keys: string[], by: 'take' | 'deleteMany' }} */ input) {
   const { keys, by, index } = input
   const cache = cacheOf(input)

@@ -7,8 +7,8 @@
 const { ValueType } = require('@opentelemetry/api')
 const args = require('../arguments.js')
 const { wallClock } = require('../clock.js')
+const { metricsSource } = require('../metrics-source.js')
 const { optionsOf } = require('../options.js')
-const { sourceOf } = require('./pool-metrics.js')
 
 const NAME = 'goscope-postgres'
 
@@ -29,7 +29,7 @@ class LatencyProducer {
    * @param {unknown} [options]
    */
   constructor(adapter, options) {
-    this.#source = sourceOf(adapter)
+    this.#source = metricsSource('adapter', adapter)
     const { name = NAME } = optionsOf(options, 'LatencyProducer')
     this.#pool = args.text('options.name', name)
   }

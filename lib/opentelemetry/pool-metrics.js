@@ -7,11 +7,10 @@
 const { metrics: global } = require('@opentelemetry/api')
 const args = require('../arguments.js')
 const { buildInfo } = require('../build-info.js')
+const { metricsSource } = require('../metrics-source.js')
 const { optionsOf } = require('../options.js')
 
 const NAME = 'goscope-postgres'
-
-/** @typedef {{ metrics(): import('../../index.js').Metrics }} Source */
 
 /**
  * Observes the pool of an adapter from now on; see opentelemetry.d.ts.
@@ -21,7 +20,7 @@ const NAME = 'goscope-postgres'
  * @returns {() => void} stops it
  */
 function observePool(adapter, options) {
-  const source = sourceOf(adapter)
+  const source = metricsSource('adapter', adapter)
   const given = optionsOf(options, 'observePool')
   const meter = given.meter ?? global.getMeter(NAME, buildInfo.version)
   if (typeof meter.addBatchObservableCallback !== 'function') throw args.wrongType('options.meter', 'a Meter', meter)
@@ -72,14 +71,4 @@ function observePool(adapter, options) {
   return () => meter.removeBatchObservableCallback(observe, all)
 }
 
-/**
- * @param {unknown} given
- * @returns {Source}
- */
-function sourceOf(given) {
-  const source = args.object('adapter', given)
-  if (typeof source.metrics !== 'function') throw args.wrongType('adapter', 'an adapter', given)
-  return /** @type {any} */ (source)
-}
-
-module.exports = { observePool, sourceOf }
+module.exports = { observePool }

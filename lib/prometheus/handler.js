@@ -3,11 +3,11 @@
 'use strict'
 
 const args = require('../arguments.js')
+const { metricsSource } = require('../metrics-source.js')
 const { CONTENT_TYPES, asLabels, expositionOf, settings } = require('./exposition.js')
 
 /**
- * @typedef {{ metrics(): import('../../index.js').Metrics }} Source
- * @typedef {{ source: Source, labels: import('./families.js').Labels }} LabelledSource
+ * @typedef {{ source: import('../metrics-source.js').MetricsSource, labels: import('./families.js').Labels }} LabelledSource
  */
 
 /**
@@ -42,18 +42,14 @@ function prometheusHandler(source, options) {
  * @returns {LabelledSource[]}
  */
 function sourcesOf(given) {
-  if (!Array.isArray(given)) return [{ source: asSource('adapter', given), labels: {} }]
+  if (!Array.isArray(given)) return [{ source: metricsSource('adapter', given), labels: {} }]
   return given.map((each, at) => {
     const { adapter, labels } = args.object(`adapters[${at}]`, each)
-    return { source: asSource(`adapters[${at}].adapter`, adapter), labels: asLabels(`adapters[${at}].labels`, labels) }
+    return {
+      source: metricsSource(`adapters[${at}].adapter`, adapter),
+      labels: asLabels(`adapters[${at}].labels`, labels),
+    }
   })
-}
-
-/** @param {string} name @param {unknown} given */
-function asSource(name, given) {
-  const source = args.object(name, given)
-  if (typeof source.metrics !== 'function') throw args.wrongType(name, 'an adapter', given)
-  return /** @type {Source} */ (/** @type {unknown} */ (source))
 }
 
 module.exports = { prometheusHandler }

@@ -28,7 +28,7 @@ export function setText(element, text) {
 }
 
 /**
- * Data of an application, in which characters that nobody sees are shown as escapes.
+ * Data of an application, in which invisible characters are shown as escapes.
  *
  * @param {Element} element
  * @param {string} text

@@ -7,7 +7,7 @@ import { showProblem } from './problem.mjs'
 import { Table } from './table.mjs'
 import { count } from './units.mjs'
 
-/** The filter is sent when nobody has typed for so long. */
+/** The filter is sent after a pause in typing of so long. */
 const TYPING_MS = 250
 const ROWS = 50
 /** So long after it has changed, a screen reader knows a text. */

@@ -1,5 +1,5 @@
 // @ts-check
-// The stream of events of the present view. It is closed while the page is hidden, so that nothing is read for nobody.
+// The stream of events of the present view. It is closed while the page is hidden, so that nothing is read without a reader.
 
 /** After this the page says that it waits for the server of the page itself. */
 const LATE_MS = 3_000
