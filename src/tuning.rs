@@ -113,7 +113,7 @@ pub(crate) mod sweeps {
     /// After a pause like this the next write sweeps in any case: if there are few writes, expired rows are removed at
     /// once. A caller that awaits each write makes no pause that long, if the disk is quick. (Measured with one `set`
     /// in flight: sweeping once in a millisecond, which is with two writes of five, took a fifth of the rate.)
-    pub(crate) const PAUSE: Duration = Duration::from_millis(1);
+    pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
     /// And after this time, however many writes there are.
     pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
@@ -134,7 +134,7 @@ pub(crate) mod lost_sessions {
 
     /// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond,
     /// unless it is stalled.
-    pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(1);
+    pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
     pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(100);
 

@@ -157,6 +157,7 @@ pub(super) fn set(place: &Arc<Place>, key: String, value: String, ttl: Option<f6
 pub(super) struct Write<T, const N: usize> {
     place: Arc<Place>,
     statement: &'static Template,
+    statement_for_digests: &'static Template,
     key: String,
     is_digest: bool,
     /// How many arguments are values; they follow the key.
@@ -190,6 +191,7 @@ impl<T, const N: usize> Write<T, N> {
         Self {
             place: place.clone(),
             statement,
+            statement_for_digests: statement,
             key,
             is_digest: false,
             values: 1,
@@ -198,6 +200,11 @@ impl<T, const N: usize> Write<T, N> {
             renewing: Renewing { statement: &RENEW, correct: |_, _| Ok(()) },
             renewal: None,
         }
+    }
+
+    /// With another statement for keys that are stored as a digest: it looks into the value.
+    pub(super) fn for_digests(self, statement_for_digests: &'static Template) -> Self {
+        Self { statement_for_digests, ..self }
     }
 
     /// For an output with the expiry, which a renewal changes: `correct` gets a row of [`RENEW_AND_READ`].
@@ -239,7 +246,7 @@ impl<T: Send + 'static, const N: usize> Call for Write<T, N> {
                 }
             }
         }
-        shape.statement(self.statement)
+        shape.statement(if self.is_digest { self.statement_for_digests } else { self.statement })
     }
 
     fn args(&self) -> &[Arg] {
