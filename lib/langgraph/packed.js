@@ -11,6 +11,7 @@
  * @typedef {{ type: string, text: string } | { type: string, base64: string }} Packed
  */
 
+const encoder = new TextEncoder()
 // A decoder that would skip a byte order mark, or replace what is no text, would change the value.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -41,9 +42,9 @@ async function pack(serde, value) {
  * @param {Packed} packed
  */
 async function unpack(serde, packed) {
-  const bytes = 'text' in packed ? Buffer.from(packed.text) : Buffer.from(packed.base64, 'base64')
   // No Buffer: the value may be these bytes themselves.
-  return await serde.loadsTyped(packed.type, new Uint8Array(bytes))
+  const bytes = 'text' in packed ? encoder.encode(packed.text) : new Uint8Array(Buffer.from(packed.base64, 'base64'))
+  return await serde.loadsTyped(packed.type, bytes)
 }
 
 module.exports = { pack, unpack }

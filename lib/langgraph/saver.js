@@ -87,11 +87,7 @@ function saverOn(langgraph) {
       let left = limit
       if (left <= 0) return
       for await (const page of this.#pages(asked(config), asked(before ?? {}).id, left)) {
-        /** @type {Row[]} */
-        const rows = []
-        for (const row of page) {
-          if (contains(await unpack(this.serde, row.data.metadata), filter)) rows.push(row)
-        }
+        const rows = await this.#filtered(page, filter)
         yield* await this.#tuples(rows.slice(0, left))
         left -= rows.length
         if (left <= 0) return
@@ -178,6 +174,18 @@ function saverOn(langgraph) {
           yield id === undefined ? page : page.filter((row) => row.data.id === id)
         }
       }
+    }
+
+    /**
+     * @param {Row[]} rows
+     * @param {Record<string, any>} filter what their metadata must contain
+     */
+    async #filtered(rows, filter) {
+      if (Object.keys(filter).length === 0) return rows
+      const matches = await Promise.all(
+        rows.map(async ({ data }) => contains(await unpack(this.serde, data.metadata), filter)),
+      )
+      return rows.filter((_, at) => matches[at])
     }
 
     /** @param {Row[]} rows */

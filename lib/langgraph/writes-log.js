@@ -11,8 +11,12 @@
 
 const { keyOf } = require('./place.js')
 
-/** How many entries are read first: most checkpoints have fewer, one for each task. Then, how many more at once. */
+/**
+ * How many entries are read first: most checkpoints have fewer, one for each task. If several checkpoints are read, each key
+ * counts, and a second statement serves all of them. Then, how many more at once.
+ */
 const FIRST = 4
+const FIRST_OF_SEVERAL = 2
 const MORE = 32
 
 /** For how many checkpoints it is known how many entries they have: those that are being worked on. */
@@ -57,7 +61,7 @@ class WritesLog {
     const line = this.#lines.get(key) ?? { waiting: [], last: Promise.resolve() }
     this.#lines.set(key, line)
     if (line.waiting.length === 0) {
-      const store = () => this.#store(checkpoint, line)
+      const store = () => this.#store(key, line)
       line.last = line.last.then(store, store)
     }
     line.waiting.push(...writes)
@@ -65,15 +69,14 @@ class WritesLog {
   }
 
   /**
-   * @param {Place} checkpoint
+   * @param {string} key of the checkpoint
    * @param {Line} line
    */
-  async #store(checkpoint, line) {
+  async #store(key, line) {
     const { waiting } = line
     line.waiting = []
-    const key = keyOf(checkpoint)
     try {
-      await this.#storeAtEnd(checkpoint, key, waiting)
+      await this.#storeAtEnd(key, waiting)
     } finally {
       if (line.waiting.length === 0) this.#lines.delete(key)
     }
@@ -83,19 +86,18 @@ class WritesLog {
    * What is known of the length may be outdated: if the thread was deleted meanwhile, the entry before the new one is gone, and no
    * reader would find the new one. Then it is stored once more, at the beginning.
    *
-   * @param {Place} checkpoint
-   * @param {string} key
+   * @param {string} key of the checkpoint
    * @param {Write[]} writes
    */
-  async #storeAtEnd(checkpoint, key, writes) {
+  async #storeAtEnd(key, writes) {
     for (let number = this.#lengths.get(key) ?? 0; ; number++) {
       const [isStored, isReached] = await Promise.all([
-        this.#entries.compareAndSet(entryKey(checkpoint, number), undefined, writes),
-        number === 0 || this.#entries.has(entryKey(checkpoint, number - 1)),
+        this.#entries.compareAndSet(entryKey(key, number), undefined, writes),
+        number === 0 || this.#entries.has(entryKey(key, number - 1)),
       ])
       if (isStored && isReached) return this.#remember(key, number + 1)
       if (isReached) continue
-      if (isStored) await this.#entries.delete(entryKey(checkpoint, number))
+      if (isStored) await this.#entries.delete(entryKey(key, number))
       number = -1
     }
   }
@@ -107,23 +109,25 @@ class WritesLog {
    * @returns {Promise<Write[][]>}
    */
   async read(checkpoints) {
-    /** @type {Write[][]} */
-    const logs = checkpoints.map(() => [])
-    let open = checkpoints.map((checkpoint, at) => ({ checkpoint, log: logs[at] ?? [] }))
-    for (let first = 0, count = FIRST; open.length > 0; first += count, count = MORE) {
-      const keys = open.flatMap(({ checkpoint }) => entryKeys(checkpoint, first, count))
+    /** @type {{ key: string, writes: Write[] }[]} */
+    const logs = checkpoints.map((checkpoint) => ({ key: keyOf(checkpoint), writes: [] }))
+    let open = logs
+    for (
+      let first = 0, count = logs.length > 1 ? FIRST_OF_SEVERAL : FIRST;
+      open.length > 0;
+      first += count, count = MORE
+    ) {
+      const keys = open.flatMap(({ key }) => entryKeys(key, first, count))
       const entries = /** @type {(Write[] | null)[]} */ (await this.#entries.getMany(keys))
-      const isOpen = open.map(({ checkpoint, log }, at) => {
+      open = open.filter(({ key, writes }, at) => {
         const found = entries.slice(at * count, (at + 1) * count)
         const end = found.indexOf(null)
-        const present = end < 0 ? found : found.slice(0, end)
-        for (const entry of present) if (entry) log.push(...entry)
-        if (end >= 0 && checkpoints.length === 1) this.#remember(keyOf(checkpoint), first + end)
+        for (const entry of end < 0 ? found : found.slice(0, end)) if (entry) writes.push(...entry)
+        if (end >= 0 && logs.length === 1) this.#remember(key, first + end)
         return end < 0
       })
-      open = open.filter((_, at) => isOpen[at])
     }
-    return logs.map(applied)
+    return logs.map(({ writes }) => applied(writes))
   }
 
   /**
@@ -132,10 +136,10 @@ class WritesLog {
    * @param {Place[]} checkpoints
    */
   async remove(checkpoints) {
-    for (const checkpoint of checkpoints) this.#lengths.delete(keyOf(checkpoint))
-    let open = checkpoints
+    let open = checkpoints.map(keyOf)
+    for (const key of open) this.#lengths.delete(key)
     for (let first = 0; open.length > 0; first += MORE) {
-      const keys = open.flatMap((checkpoint) => entryKeys(checkpoint, first, MORE))
+      const keys = open.flatMap((key) => entryKeys(key, first, MORE))
       const removed = await this.#entries.deleteMany(keys)
       open = open.filter((_, at) => removed[(at + 1) * MORE - 1])
     }
@@ -171,18 +175,17 @@ class WritesLog {
 }
 
 /**
- * @param {Place} checkpoint
+ * @param {string} key of the checkpoint
  * @param {number} number
  */
-const entryKey = (checkpoint, number) => `${keyOf(checkpoint)}${number}`
+const entryKey = (key, number) => `${key}${number}`
 
 /**
- * @param {Place} checkpoint
+ * @param {string} key of the checkpoint
  * @param {number} first
  * @param {number} count
  */
-const entryKeys = (checkpoint, first, count) =>
-  Array.from({ length: count }, (_, at) => entryKey(checkpoint, first + at))
+const entryKeys = (key, first, count) => Array.from({ length: count }, (_, at) => entryKey(key, first + at))
 
 /**
  * The writes that count, of all that were stored, in the order in which LangGraph applies them.
@@ -190,6 +193,7 @@ const entryKeys = (checkpoint, first, count) =>
  * @param {Write[]} stored
  */
 function applied(stored) {
+  if (stored.length === 0) return stored
   /** @type {Map<string, Write>} */
   const writes = new Map()
   for (const write of stored) {
