@@ -172,6 +172,22 @@ test('a wait that exceeds its limit rejects, and names the holder of the lock', 
   await (await waiter.lock('late', { ...TTL, wait: 0 })).release()
 })
 
+test('every waiter of a process learns the holder, although only the first of them asks the server', async () => {
+  const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
+  const lease = await holder.lock('late for many', { ...TTL, owner: 'the holder' })
+  const first = waiter.lock('late for many', { ...TTL, owner: 'the first' })
+  /** @type {unknown} the first has to have seen it */
+  let seen
+  while (seen === undefined || seen === null) {
+    const refusal = await waiter.lock('late for many', { ...TTL, wait: 100 }).catch((error) => error)
+    assert.equal(refusal.code, 'ERR_LOCK_WAIT_TIMEOUT')
+    seen = refusal.holder
+  }
+  assert.equal(seen, 'the holder')
+  await lease.release()
+  await (await first).release()
+})
+
 test('a waiter that gives up leaves the queue, and the waiters behind it move up', async () => {
   const adapter = await makeAdapter()
   const held = await adapter.lock('left', TTL)

@@ -1,5 +1,5 @@
 //! The waiters for one lock in this process, first-in, first-out. Only the first in line sends requests to the
-//! server.
+//! server. All of them know the holder that was seen last.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -13,15 +13,22 @@ use crate::sync::lock;
 /// The engine, by its address, and the lock.
 type Name = (usize, String);
 
+#[derive(Default)]
+struct Line {
+    /// Held by the first.
+    first: Arc<tokio::sync::Mutex<()>>,
+    holder: Mutex<Option<String>>,
+}
+
 /// The lines that have waiters. Adapters of one engine share them.
-static LINES: LazyLock<Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
+static LINES: LazyLock<Mutex<HashMap<Name, Arc<Line>>>> = LazyLock::new(Mutex::default);
 
 type Wait = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
 
 /// A place in a line, taken when this was made. It is given up when this is dropped.
 pub(super) struct Place {
     name: Name,
-    line: Option<Arc<tokio::sync::Mutex<()>>>,
+    line: Option<Arc<Line>>,
     wait: Option<Wait>,
     first: Option<OwnedMutexGuard<()>>,
 }
@@ -32,7 +39,7 @@ impl Place {
         let name = (Arc::as_ptr(engine).addr(), lock_name);
         let line = lock(&LINES).entry(name.clone()).or_default().clone();
         // Polled once, it has its place: the mutex is fair.
-        let mut wait: Wait = Box::pin(line.clone().lock_owned());
+        let mut wait: Wait = Box::pin(line.first.clone().lock_owned());
         let first = (&mut wait).now_or_never();
         let wait = first.is_none().then_some(wait);
         Self { name, line: Some(line), wait, first }
@@ -40,6 +47,18 @@ impl Place {
 
     pub(super) fn is_first(&self) -> bool {
         self.first.is_some()
+    }
+
+    /// The lock was seen with this holder.
+    pub(super) fn saw(&self, holder: &str) {
+        if let Some(line) = &self.line {
+            *lock(&line.holder) = Some(holder.to_owned());
+        }
+    }
+
+    /// The last one that any waiter of the line has seen.
+    pub(super) fn holder(&self) -> Option<String> {
+        self.line.as_ref().and_then(|line| lock(&line.holder).clone())
     }
 
     /// Waits until all earlier waiters have left.
@@ -79,6 +98,8 @@ mod tests {
         drop(one);
         assert!(three.until_first().now_or_never().is_none());
         assert!(two.until_first().now_or_never().is_some());
+        two.saw("holder");
+        assert_eq!((three.holder().as_deref(), other.holder()), (Some("holder"), None));
         drop(two);
         assert!(three.until_first().now_or_never().is_some());
     }

@@ -125,7 +125,7 @@ struct Waiting {
     is_one_try: bool,
     given_up: Arc<Notify>,
     under_way: Option<Attempt>,
-    /// The holder of the lock, as far as is known.
+    /// The holder of the lock, if one try outside of the line has seen it.
     holder: Option<String>,
 }
 
@@ -161,8 +161,9 @@ impl Waiting {
                 return Ok(end);
             }
             if self.is_one_try {
-                let held = self.await_release(false).await?;
-                self.holder = held.map(|held| held.owner);
+                if let Some(held) = self.await_release(false).await? {
+                    self.saw(held.owner);
+                }
                 return Ok(End::TimeIsUp);
             }
             if changes.subscription.is_none() {
@@ -175,7 +176,8 @@ impl Waiting {
             };
             let left = match marked {
                 Ok(Some(HeldLease { owner, left })) => {
-                    (self.holder, unseen) = (Some(owner), 0);
+                    self.saw(owner);
+                    unseen = 0;
                     left
                 }
                 Ok(None) if unseen < leases::TRIES_AT_ONCE => {
@@ -190,6 +192,13 @@ impl Waiting {
                 changed = changes.wait(left) => changed?,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             }
+        }
+    }
+
+    fn saw(&mut self, holder: String) {
+        match &self.place {
+            Some(place) => place.saw(&holder),
+            None => self.holder = Some(holder),
         }
     }
 
@@ -250,8 +259,13 @@ impl Waiting {
     fn report(&mut self, end: End, number: u32, lost: impl FnOnce() + Send + 'static) -> WaitEnd {
         match end {
             End::GivenUp => WaitEnd::GivenUp,
-            End::TimeIsUp => WaitEnd::TimedOut { holder: self.holder.take() },
+            End::TimeIsUp => {
+                let seen_in_line = self.place.as_ref().and_then(Place::holder);
+                WaitEnd::TimedOut { holder: self.holder.take().or(seen_in_line) }
+            }
             End::Granted { grant, sent } => {
+                // Those who are behind in line may run out of time before they look for themselves.
+                self.saw(grant.owner.clone());
                 self.keep(grant.clone(), sent, number, lost);
                 WaitEnd::Granted(grant)
             }
