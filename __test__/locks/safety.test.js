@@ -11,6 +11,7 @@ const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
 const { judgeHistory } = require('../support/lease-history.js')
+const { faultsHappen } = require('../support/lock-faults.js')
 const { FAKETIME, LockWorkers, now, offClock, watchDrift } = require('../support/lock-workers.js')
 const { startRestartableServer } = require('../support/restartable-server.js')
 const { startProxy } = require('../support/proxy.js')
@@ -81,55 +82,11 @@ async function underAllFaults(ms, figures, random) {
     { ...through },
     ...(pooled ? [{ url: pooled.url, hook: true, options: { query_timeout: 700 } }] : []),
   ]
-  /** @type {Record<string, number>} */
-  const done = {}
   try {
     await Promise.all(specs.map((spec) => workers.start(spec).ready))
-    const pick = () => {
-      const awake = workers.alive.filter(({ frozenUntil }) => frozenUntil < now())
-      return awake[Math.floor(random() * awake.length)]
-    }
-    const cut = (/** @type {'reset' | 'end' | 'silence'} */ how) => async () =>
-      proxy.cutOneAfter(random(), random() < 0.5 ? 'client' : 'server', Math.floor(random() * 400), how)
-    /** @type {Record<string, () => Promise<unknown>>} */
-    const faults = {
-      cut: cut('reset'),
-      closed: cut('end'),
-      silenced: cut('silence'),
-      // The client sees a reset, and its bytes arrive later: after its retry, and after later calls.
-      'delivered late': async () =>
-        proxy.cutOneAfter(random(), 'server', Math.floor(random() * 200), 'hold', random() * LATEST_DELIVERY_MS),
-      frozen: async () => workers.freeze(pick(), FREEZE_MS),
-      killed: async () => workers.kill(pick()),
-      'server crash': async () => {
-        await restartable.crash()
-        await sleep(random() * 300)
-        await restartable.start()
-        return true
-      },
-      'session crash': async () => restartable.crashOneSession(),
-      'server restart': async () => {
-        await restartable.restart()
-        return true
-      },
-    }
-    const often = ['cut', 'cut', 'delivered late', 'delivered late', 'closed', 'silenced', 'frozen', 'killed']
-    // Each of them once, and then in random order.
-    const first = Object.keys(faults)
-    const end = now() + ms
-    while (now() < end || first.length > 0) {
-      await sleep(100 + random() * 250)
-      const names = random() < 0.9 ? often : Object.keys(faults)
-      const name = first.shift() ?? names[Math.floor(random() * names.length)]
-      if ((await faults[name]()) === false) {
-        if (!done[name]) first.push(name)
-        continue
-      }
-      done[name] = (done[name] ?? 0) + 1
-      figures.faults++
-    }
-    await sleep(FREEZE_MS)
-    proxy.cutAll()
+    const times = { run: ms, freeze: FREEZE_MS, delivery: LATEST_DELIVERY_MS }
+    const done = await faultsHappen({ workers, proxy, server: restartable }, times, random)
+    figures.faults += Object.values(done).reduce((sum, each) => sum + each)
     await workers.finish()
     const drift = stopWatching()
     const { histories, grants, refusals } = judge(workers, drift, figures)

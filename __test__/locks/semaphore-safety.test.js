@@ -10,6 +10,7 @@ const { after, test } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { Figures, SOAK_MINUTES, chance } = require('../support/figures.js')
+const { faultsHappen } = require('../support/lock-faults.js')
 const { LockWorkers, now, watchDrift } = require('../support/lock-workers.js')
 const { startRestartableServer } = require('../support/restartable-server.js')
 const { startProxy } = require('../support/proxy.js')
@@ -115,38 +116,13 @@ test(`7 processes, 2 semaphores of ${PERMITS} permits, and everything that break
   ]
   try {
     await Promise.all(specs.map((spec) => workers.start(spec).ready))
-    const pick = () => {
-      const awake = workers.alive.filter(({ frozenUntil }) => frozenUntil < now())
-      return awake[Math.floor(random() * awake.length)] ?? assert.fail()
+    const ms = {
+      run: SOAK_MINUTES > 0 ? SOAK_MINUTES * 60_000 : RUN_MS,
+      freeze: FREEZE_MS,
+      delivery: LATEST_DELIVERY_MS,
     }
-    const cut = (/** @type {'reset' | 'end' | 'silence'} */ how) => async () =>
-      proxy.cutOneAfter(random(), random() < 0.5 ? 'client' : 'server', Math.floor(random() * 400), how)
-    /** @type {Record<string, () => Promise<unknown>>} */
-    const faults = {
-      cut: cut('reset'),
-      closed: cut('end'),
-      silenced: cut('silence'),
-      'delivered late': async () =>
-        proxy.cutOneAfter(random(), 'server', Math.floor(random() * 200), 'hold', random() * LATEST_DELIVERY_MS),
-      frozen: async () => workers.freeze(pick(), FREEZE_MS),
-      killed: async () => workers.kill(pick()),
-      'server crash': async () => {
-        await restartable.crash()
-        await sleep(random() * 300)
-        await restartable.start()
-      },
-    }
-    const often = ['cut', 'cut', 'delivered late', 'closed', 'silenced', 'frozen', 'killed']
-    const first = Object.keys(faults)
-    const end = now() + (SOAK_MINUTES > 0 ? SOAK_MINUTES * 60_000 : RUN_MS)
-    while (now() < end || first.length > 0) {
-      await sleep(100 + random() * 250)
-      const name = first.shift() ?? often[Math.floor(random() * often.length)] ?? 'cut'
-      if ((await faults[name]?.()) === false) first.push(name)
-      else figures.faults++
-    }
-    await sleep(FREEZE_MS)
-    proxy.cutAll()
+    const faults = await faultsHappen({ workers, proxy, server: restartable }, ms, random)
+    figures.faults += Object.values(faults).reduce((sum, each) => sum + each)
     await workers.finish()
     const { most, grants, refusals } = judge(workers, stopWatching(), figures)
     for (const each of most) if (each > PERMITS) figures.violation(`${each} holders of ${PERMITS} permits`)
