@@ -1,5 +1,6 @@
-//! Lengths of time that JavaScript gives as numbers: any number at all, so each conversion ends within bounds.
+//! Lengths of time. JavaScript gives them as numbers, any number at all, so each conversion ends within bounds.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Longer than any process lives, and short enough to be added to an `Instant`: 136 years.
@@ -18,6 +19,11 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     } else {
         Duration::ZERO
     }
+}
+
+/// A random number from 0 to 1, to spread what many processes would do at the same time.
+pub(crate) fn any_part() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
 
 /// A limit, of which 0 and less means that there is none.

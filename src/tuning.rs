@@ -229,6 +229,13 @@ pub(crate) mod leases {
     /// been released in between.
     pub(crate) const TRIES_AT_ONCE: u32 = 8;
 
+    /// By how many tries the number of contending processes is known; then half of them are forgotten.
+    pub(crate) const COUNTED_TRIES: u32 = 64;
+
+    /// Over how much time the tries of many processes are spread at most. It is what the last of a few waiters may wait in
+    /// vain.
+    pub(crate) const LONGEST_SPREAD: Duration = Duration::from_millis(50);
+
     /// When to try again to extend a lease after a failure that the extension's own retries did not overcome.
     pub(crate) const EXTEND_AGAIN: Duration = Duration::from_millis(50);
 

@@ -9,7 +9,6 @@
 //!   to time.
 
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +22,7 @@ use crate::engine::connection::handshake::Payloads;
 use crate::engine::connection::io_mode::{Io, IoMode};
 use crate::engine::error::Error;
 use crate::engine::notifications::notifier::Notifier;
+use crate::time::any_part;
 use crate::tuning::notifications;
 
 /// Notifier are sent on this channel. Its name is in the triggers, too.
@@ -70,7 +70,8 @@ pub(crate) async fn run<F: Future<Output = Result<Connection, Error>>>(
                 End::Lost => pause,
                 End::Shared => notifications::SHARED_SESSION_PAUSE,
             };
-            sleep(length.mul_f64(jitter())).await;
+            // From a half to all of it.
+            sleep(length.mul_f64(0.5 + any_part() / 2.0)).await;
             pause = (pause * 2).min(notifications::LAST_PAUSE);
         }
     };
@@ -106,10 +107,4 @@ async fn listen_until_end<F: Future<Output = Result<Connection, Error>>>(
             },
         }
     }
-}
-
-/// From a half to one.
-fn jitter() -> f64 {
-    let drawn = RandomState::new().hash_one(());
-    0.5 + drawn as f64 / u64::MAX as f64 / 2.0
 }

@@ -175,6 +175,11 @@ impl Subscription {
         }
     }
 
+    /// Forgets that the topics have been notified: the subscriber is about to re-read them.
+    pub fn forget(&mut self) {
+        lock(&self.subscriber.pending).is_notified = false;
+    }
+
     /// The next notification. Nothing is lost if this future is dropped before it completes.
     pub async fn next(&mut self) -> Notification {
         loop {

@@ -20,8 +20,16 @@ impl Changes {
         Self { subscription, is_connected: false, poll: leases::FIRST_POLL }
     }
 
-    /// Waits until it is time for another try. `left`: the remaining time of the lease that is in the way.
-    pub(super) async fn wait(&mut self, left: Duration) -> Result<(), Error> {
+    /// The next try will see what has been notified so far.
+    pub(super) fn are_known(&mut self) {
+        if let Some(subscription) = &mut self.subscription {
+            subscription.forget();
+        }
+    }
+
+    /// Waits until it is time for another try, and returns whether that was notified. `left`: the remaining time of the
+    /// lease that is in the way.
+    pub(super) async fn wait(&mut self, left: Duration) -> Result<bool, Error> {
         // Waits until the server's clock has passed the end, too: the reported time is cut to whole microseconds.
         let left = left + Duration::from_millis(1);
         let began = tokio::time::Instant::now();
@@ -33,13 +41,13 @@ impl Changes {
                     Notification::Disconnected => self.is_connected = false,
                     Notification::Connected => {
                         self.is_connected = true;
-                        return Ok(());
+                        return Ok(false);
                     }
-                    Notification::Notified => return Ok(()),
+                    Notification::Notified => return Ok(true),
                 },
                 () = sleep_until(began + look.min(left)) => {
                     self.poll = (self.poll * 2).min(leases::LAST_POLL);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use tokio::sync::OwnedMutexGuard;
 
+use super::contention::Contention;
 use crate::sync::lock;
 
 /// The engine, by its address, and the lock.
@@ -18,6 +20,9 @@ struct Line {
     /// Held by the first.
     first: Arc<tokio::sync::Mutex<()>>,
     holder: Mutex<Option<String>>,
+    /// Whether the waiter that has left last was granted the lock, and the next does not know it yet.
+    is_granted: AtomicBool,
+    contention: Mutex<Contention>,
 }
 
 /// The lines that have waiters. Adapters of one engine share them.
@@ -54,6 +59,22 @@ impl Place {
         if let Some(line) = &self.line {
             *lock(&line.holder) = Some(holder.to_owned());
         }
+    }
+
+    /// This waiter leaves the line with the lock.
+    pub(super) fn granted(&self) {
+        if let Some(line) = &self.line {
+            line.is_granted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the waiter before was granted the lock, so that it is held unless it was released since.
+    pub(super) fn follows_a_grant(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.is_granted.swap(false, Ordering::Relaxed))
+    }
+
+    pub(super) fn contention(&self) -> Option<MutexGuard<'_, Contention>> {
+        self.line.as_ref().map(|line| lock(&line.contention))
     }
 
     /// The last one that any waiter of the line has seen.

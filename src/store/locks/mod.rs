@@ -2,6 +2,7 @@
 
 mod acquire;
 mod changes;
+mod contention;
 mod extend;
 mod fencing_check;
 mod grant;

@@ -14,6 +14,8 @@
 //! escape all of this: a mark lost in a crash of the server, or a table without the trigger. The next regular check
 //! covers them. These checks are frequent if no notifications arrive, and rare if they do.
 //!
+//! Of several processes, each tries after a pause of its own (see [`contention`](super::contention)).
+//!
 //! **Giving up.** A try may be under way when its caller gives up. The caller does not wait for it. If the try takes
 //! the lock, the lock is released. That release is owed (see [`Engine::owe`](crate::engine::Engine::owe)): the end of
 //! the pool, and of the process, waits for it.
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::changes::Changes;
 use super::grant::Grant;
@@ -33,7 +35,7 @@ use super::permits::Permits;
 use super::provider::Locks;
 use super::renewal::renew;
 use crate::engine::{Error, FutureOutcome, Reply, Subscription};
-use crate::time::millis;
+use crate::time::{any_part, millis};
 use crate::tuning::leases;
 
 /// The options of a call of `lock()`, or for a semaphore's permit.
@@ -152,14 +154,23 @@ impl Waiting {
         }
         let mut changes = Changes::new(None);
         let (mut is_first_try, mut unseen) = (true, 0);
+        // Whether the other processes that wait try now, too.
+        let mut contends = false;
+        let mut is_held = self.follows_a_grant();
         loop {
             // The first try fails as any call does; later tries retry transient failures.
             let retry_time = if is_first_try { Duration::ZERO } else { self.retry_time() };
-            is_first_try = false;
-            let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(retry_time));
-            if let Some(end) = self.settle(attempt).await? {
-                return Ok(end);
+            if !std::mem::take(&mut is_held) {
+                if !is_first_try && let Some(end) = self.spread().await {
+                    return Ok(end);
+                }
+                changes.are_known();
+                let attempt = self.under_way.take().unwrap_or_else(|| self.attempt(retry_time));
+                if let Some(end) = self.settle(attempt, contends).await? {
+                    return Ok(end);
+                }
             }
+            is_first_try = false;
             if self.is_one_try {
                 if let Some(held) = self.await_release(false).await? {
                     self.saw(held.owner);
@@ -182,6 +193,7 @@ impl Waiting {
                 }
                 Ok(None) if unseen < leases::TRIES_AT_ONCE => {
                     unseen += 1;
+                    contends = true;
                     continue;
                 }
                 Err(error) if retry_time.is_zero() || matches!(error, Error::Closed) => return Err(error),
@@ -189,7 +201,7 @@ impl Waiting {
                 Ok(None) | Err(_) => leases::LAST_POLL,
             };
             tokio::select! {
-                changed = changes.wait(left) => changed?,
+                notified = changes.wait(left) => contends = notified?,
                 why = given_up(&self.given_up, self.deadline) => return Ok(why),
             }
         }
@@ -230,13 +242,42 @@ impl Waiting {
         }
     }
 
-    /// The outcome of a try; none yet if the lock is busy.
-    async fn settle(&mut self, attempt: Attempt) -> Result<Option<End>, Error> {
+    /// Whether a try would only find the lock held: its last waiter in this process has just been granted it, and cannot
+    /// have released it before this waiter's next request. An owner who is named may be that holder, and takes it again.
+    fn follows_a_grant(&self) -> bool {
+        let follows = self.place.as_ref().is_some_and(Place::follows_a_grant);
+        follows
+            && self.wanted.owner.is_none()
+            && self.permits.is_none()
+            && self.under_way.is_none()
+            && !self.is_one_try
+    }
+
+    /// Pauses before a try, if other processes contend for the lock.
+    async fn spread(&mut self) -> Option<End> {
+        let longest = self.place.as_ref()?.contention()?.spread();
+        if longest.is_zero() {
+            return None;
+        }
+        tokio::select! {
+            () = sleep(longest.mul_f64(any_part())) => None,
+            why = given_up(&self.given_up, self.deadline) => Some(why),
+        }
+    }
+
+    /// The outcome of a try; none yet if the lock is busy. `contends`: other processes try at the same time.
+    async fn settle(&mut self, attempt: Attempt, contends: bool) -> Result<Option<End>, Error> {
         let Attempt { sent, mut outcome } = attempt;
         let deadline = if self.is_one_try { None } else { self.deadline };
         let why = tokio::select! {
             biased;
-            outcome = &mut outcome => return Ok(outcome?.map(|grant| End::Granted { grant, sent })),
+            outcome = &mut outcome => {
+                let grant = outcome?;
+                if contends && let Some(mut contention) = self.place.as_ref().and_then(Place::contention) {
+                    contention.tried(grant.is_some(), sent.elapsed());
+                }
+                return Ok(grant.map(|grant| End::Granted { grant, sent }));
+            }
             why = given_up(&self.given_up, deadline) => why,
         };
         let (locks, key, ttl) = (self.locks.clone(), self.wanted.key.clone(), self.wanted.ttl);
@@ -266,6 +307,9 @@ impl Waiting {
             End::Granted { grant, sent } => {
                 // Those who are behind in line may run out of time before they look for themselves.
                 self.saw(grant.owner.clone());
+                if let Some(place) = &self.place {
+                    place.granted();
+                }
                 self.keep(grant.clone(), sent, number, lost);
                 WaitEnd::Granted(grant)
             }
