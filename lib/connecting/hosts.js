@@ -69,8 +69,17 @@ function withoutHostList(connectionString) {
     host: hosts.map(([, host]) => host.replace(/^\[(.*)\]$/, '$1')).join(','),
     port: hosts.map(([, , port]) => port || '5432').join(','),
   })
-  return `${before}localhost${after}${after.includes('?') ? '&' : '?'}${list}${fragment}`
+  return withQuery({ before, authority: 'localhost', after, fragment }, list)
 }
+
+/**
+ * The connection string with more parameters, which count more than those that it has.
+ *
+ * @param {{ before: string, authority?: string, after: string, fragment: string }} parts
+ * @param {URLSearchParams} more
+ */
+const withQuery = ({ before, authority, after, fragment }, more) =>
+  `${before}${authority}${after}${after.includes('?') ? '&' : '?'}${more}${fragment}`
 
 /** @param {string | undefined} connectionString */
 function parts(connectionString) {
@@ -81,4 +90,4 @@ function parts(connectionString) {
   return { query, before, authority, after, fragment }
 }
 
-module.exports = { hostAt, hostsOf, portOf, withoutHostList }
+module.exports = { hostAt, hostsOf, parts, portOf, withQuery, withoutHostList }

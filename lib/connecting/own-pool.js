@@ -5,6 +5,7 @@
 
 const { parse } = require('pg-connection-string')
 const { withoutHostList } = require('./hosts.js')
+const { withoutAliases } = require('./ssl-mode.js')
 
 class OwnPool {
   isOurs = true
@@ -34,7 +35,7 @@ class OwnPool {
     const { options } = this
     const { connectionString, password } = options
     if (!connectionString) return resolve({ ...options, password }, process.env)
-    const url = parse(withoutHostList(connectionString))
+    const url = parse(withoutAliases(withoutHostList(connectionString)))
     // As pg-pool: with a connection string, the password is the string's or the environment's.
     return resolve({ ...options, ...url, password: url.password }, process.env)
   }
