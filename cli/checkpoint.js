@@ -16,4 +16,13 @@ const checkpointOf = (row) => ({
   checkpoints: row.checkpoints,
 })
 
-module.exports = { checkpointOf }
+const BAR = 10
+
+/** For people. @param {unknown} progress from 0 to 100; an application may store any number */
+function bar(progress) {
+  const value = Number(progress)
+  const full = Math.round((Math.min(Math.max(value, 0), 100) / 100) * BAR)
+  return `${'█'.repeat(full || 0)}${'░'.repeat(BAR - (full || 0))} ${Math.round(value * 10) / 10} %`
+}
+
+module.exports = { bar, checkpointOf }

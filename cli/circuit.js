@@ -1,8 +1,8 @@
 // @ts-check
 'use strict'
 
-const { keyOf } = require('./keys.js')
-const { iso, whole } = require('./units.js')
+const { keyOf, shownKey } = require('./keys.js')
+const { count, iso, past, whole } = require('./units.js')
 
 /**
  * A row of cli/queries/circuits.js as `--json` prints it.
@@ -21,4 +21,19 @@ const circuitOf = (row, given) => ({
   updatedAt: iso(row.updatedAt),
 })
 
-module.exports = { circuitOf }
+/** Of the states. @type {Record<string, import('./view.js').Colour>} */
+const COLOURS = { open: 'red', 'half-open': 'yellow', closed: 'green' }
+
+/** @param {import('./options.js').Given} given @returns {import('./view.js').Column[]} */
+const circuitColumns = (given) => [
+  { title: 'KEY', cell: (circuit) => shownKey(circuit, given), shrinks: true },
+  {
+    title: 'STATE',
+    cell: ({ state }) => ({ text: state, colour: Object.hasOwn(COLOURS, state) ? COLOURS[state] : 'bold' }),
+  },
+  { title: 'FAILURES', align: 'right', cell: ({ failureCount }) => count(failureCount) },
+  { title: 'LAST FAILURE', align: 'right', ticks: true, cell: ({ lastFailureAgoMs }) => past(lastFailureAgoMs) },
+  { title: 'LAST SUCCESS', align: 'right', ticks: true, cell: ({ lastSuccessAgoMs }) => past(lastSuccessAgoMs) },
+]
+
+module.exports = { COLOURS, circuitColumns, circuitOf }

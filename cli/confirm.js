@@ -2,6 +2,9 @@
 'use strict'
 
 const readline = require('node:readline')
+const { tell } = require('./output.js')
+const { FAILED, Problem, misuse } = require('./problem.js')
+const { visible } = require('./text.js')
 
 /**
  * Asks on the terminal. Any answer but a yes is a no, including an end of input and Ctrl-C.
@@ -20,4 +23,22 @@ function confirm(question) {
   })
 }
 
-module.exports = { confirm }
+/**
+ * Shows what a change does, and asks whether to make it. Throws if it is not to be made.
+ *
+ * @param {import('./change.js').Kind} kind
+ * @param {string} key
+ * @param {any} row
+ */
+async function ask({ button, done, will }, key, row) {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw misuse(
+      `there is no terminal to ask whether to ${button.toLowerCase()} '${key}'`,
+      'To do it without a question: --yes',
+    )
+  }
+  tell([`'${visible(key)}'`, ...will(row).map((sentence) => `  ${visible(sentence)}`), ''].join('\n'))
+  if (!(await confirm(`${button} it?`))) throw new Problem(FAILED, `not ${done.toLowerCase()}`)
+}
+
+module.exports = { ask }

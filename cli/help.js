@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { COMMANDS } = require('./commands.js')
+const { COMMANDS, subcommands } = require('./commands.js')
 const { COMMON, CONNECTING, SHOWING, WATCHING } = require('./options.js')
 
 /** @typedef {import('./commands.js').Command} Command */
@@ -23,15 +23,17 @@ const overview = () => `Usage: goscope-postgres <command> [options]
 
 Shows, and mends, what goscope-postgres keeps on a PostgreSQL server.
 
-${COMMANDS.map(({ name, takes = [], summary }) => `  ${[name, ...takes].join(' ').padEnd(15)}${summary}\n`).join('')}
-  goscope-postgres <command> --help says more. Options stand behind the command.
+${COMMANDS.map(lineOf).join('')}
+  goscope-postgres <command> --help says more. Options may stand before and behind the command; -- ends them.
 
 ${ENVIRONMENT}
 ${EXIT_CODES}`
 
 /** @param {Command} command */
 function helpOf(command) {
-  const usage = ['goscope-postgres', command.name, ...(command.takes ?? []), '[options]'].join(' ')
+  const { name, isAlso, takes = [] } = command
+  const words = isAlso === undefined ? [name] : [name, `[${isAlso.slice(name.length + 1)}]`]
+  const usage = ['goscope-postgres', ...words, ...takes, '[options]'].join(' ')
   const groups = [
     [
       'Options',
@@ -48,8 +50,20 @@ function helpOf(command) {
     .filter(([, group]) => Object.keys(group).length > 0)
     .map(([title, group]) => `${title}:\n${describe(/** @type {Options} */ (group))}\n`)
   const details = command.details === undefined ? '' : `\n${command.details.trim()}\n`
-  return `Usage: ${usage}\n\n${command.summary[0].toUpperCase()}${command.summary.slice(1)}.\n${details}\n${options.join('')}${EXIT_CODES}`
+  return `Usage: ${usage}\n\n${command.summary[0].toUpperCase()}${command.summary.slice(1)}.\n${details}\n${groupOf(command)}${options.join('')}${EXIT_CODES}`
 }
+
+/** What else a group has. @param {Command} command */
+function groupOf({ name }) {
+  const others = subcommands(name).flatMap(({ word }) => {
+    const entry = COMMANDS.find((each) => each.name === `${name} ${word}`)
+    return entry === undefined ? [] : [entry]
+  })
+  return others.length === 0 ? '' : `Subcommands:\n${others.map(lineOf).join('')}\n`
+}
+
+/** @param {import('./commands.js').Entry} entry */
+const lineOf = ({ name, takes = [], summary }) => `  ${[name, ...takes].join(' ').padEnd(27)}${summary}\n`
 
 /** @param {Options} options */
 const describe = (options) =>

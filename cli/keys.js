@@ -38,16 +38,4 @@ function behindMark(tail) {
   return permit === undefined ? `(digest) ${tail}` : `${semaphore} (permit ${permit})`
 }
 
-/**
- * Cuts rows to the wanted number; one row more was requested.
- *
- * @template T
- * @param {T[]} rows
- * @param {number} limit
- */
-const limited = (rows, limit) => ({
-  data: rows.slice(0, limit),
-  notes: rows.length > limit ? [`There are more than these ${limit}: --limit, or --match`] : [],
-})
-
-module.exports = { keyOf, limited, shownKey }
+module.exports = { keyOf, shownKey }

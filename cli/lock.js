@@ -1,8 +1,8 @@
 // @ts-check
 'use strict'
 
-const { keyOf } = require('./keys.js')
-const { iso, whole } = require('./units.js')
+const { keyOf, shownKey } = require('./keys.js')
+const { duration, iso, whole } = require('./units.js')
 
 /**
  * A row of cli/queries/locks.js as `--json` prints it.
@@ -19,4 +19,25 @@ const lockOf = (row, given) => ({
   hasWaiters: row.hasWaiters,
 })
 
-module.exports = { lockOf }
+/**
+ * The columns of a table of locks for people.
+ *
+ * @param {any[]} locks
+ * @param {import('./options.js').Given} given
+ * @returns {import('./view.js').Column[]}
+ */
+const lockColumns = (locks, given) => [
+  { title: 'KEY', cell: (lock) => shownKey(lock, given), shrinks: true },
+  { title: 'OWNER', cell: ({ owner }) => owner, shrinks: true },
+  { title: 'EXPIRES IN', align: 'right', ticks: true, cell: expiry },
+  ...(locks.some(({ hasWaiters }) => hasWaiters) ? [{ title: 'HAS WAITERS', cell: waiters }] : []),
+]
+
+/** @type {(lock: any) => string} */
+const waiters = ({ hasWaiters }) => (hasWaiters ? 'yes' : '')
+
+/** @type {(lock: any) => import('./view.js').Cell} */
+const expiry = ({ state, expiresInMs }) =>
+  state === 'expired' ? { text: `expired ${duration(-expiresInMs)} ago`, colour: 'dim' } : duration(expiresInMs)
+
+module.exports = { lockColumns, lockOf }

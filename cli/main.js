@@ -3,15 +3,13 @@
 'use strict'
 
 const { adviceFor, describe, problemOf } = require('./advice.js')
-const { COMMANDS } = require('./commands.js')
+const { find } = require('./commands.js')
 const { helpOf, overview } = require('./help.js')
-const { nearest } = require('./nearest.js')
-const { COMMON, CONNECTING, SHOWING, WATCHING, limitOf, number, parse } = require('./options.js')
+const { limitOf, number } = require('./options.js')
 const { output, tell } = require('./output.js')
+const { parse } = require('./parse.js')
 const { FINE, misuse } = require('./problem.js')
-const { whileSlow } = require('./progress.js')
 const { endOnFailedOutput } = require('./streams.js')
-const { watch } = require('./watch.js')
 
 /** @typedef {import('./commands.js').Command} Command */
 /** @typedef {import('./options.js').Given} Given */
@@ -40,18 +38,16 @@ async function run(args) {
  * @param {{ session?: import('./session.js').Session }} held
  */
 async function dispatch(args, held) {
-  const [name, ...rest] = args
-  if (name === undefined) {
+  if (args[0] === COMPLETE) return say(await require('./completion.js').complete(args[1], args.slice(2), held))
+  if (args[0] === 'help') return say(helpFor(args.slice(1)))
+  const { command, options, rest } = find(args)
+  const { given, positionals } = parse(rest, options)
+  if (given.version) return say(`${require('../package.json').version}\n`)
+  if (given.help) return say(command === undefined ? overview() : helpOf(command))
+  if (command === undefined) {
     tell(overview())
     throw misuse('which command?')
   }
-  if (name === '--version' || name === '-v') return say(`${require('../package.json').version}\n`)
-  if (name === '--help' || name === '-h') return say(overview())
-  if (name === 'help') return say(rest[0] === undefined ? overview() : helpOf(find(rest[0])))
-  const command = find(name)
-  const options = optionsOf(command)
-  const { given, positionals } = parse(rest, options)
-  if (given.help) return say(helpOf(command))
   const takes = command.takes ?? []
   if (positionals.length !== takes.length) {
     const wanted = takes.length === 0 ? 'no argument' : takes.join(' ')
@@ -60,8 +56,20 @@ async function dispatch(args, held) {
   // Everything that can be checked without a server.
   limitOf(given)
   command.check?.(given)
-  if (command.run) return command.run({ given, positionals, held })
-  return await inspect(command, given, held)
+  const all = command.namesOne ? { ...given, 'key-prefix': given['key-prefix'] ?? '' } : given
+  if (command.run) return command.run({ given: all, positionals, held })
+  return await inspect(command, all, positionals, held)
+}
+
+/** Asked by the scripts of cli/completion/, and by no person. */
+const COMPLETE = '__complete'
+
+/** @param {string[]} words of a command, perhaps of none */
+function helpFor(words) {
+  const { command, options, rest } = find(words)
+  const { positionals } = parse(rest, options)
+  if (positionals.length > 0) throw misuse('help takes a command', 'See: goscope-postgres --help')
+  return command === undefined ? overview() : helpOf(command)
 }
 
 /** @param {string} text */
@@ -70,46 +78,28 @@ function say(text) {
   return FINE
 }
 
-/** @param {string} name */
-function find(name) {
-  const command = COMMANDS.find((each) => each.name === name)
-  if (command) return command
-  const close = nearest(
-    name,
-    COMMANDS.map((each) => each.name),
-  )
-  const hint = close === undefined ? 'See: goscope-postgres --help' : `Did you mean '${close}'?`
-  throw misuse(`there is no command '${name}'`, hint)
-}
-
-/** @param {Command} command */
-const optionsOf = (command) => ({
-  ...command.options,
-  ...(command.look && SHOWING),
-  ...(command.look && command.isWatched !== false && WATCHING),
-  ...(command.connects !== false && CONNECTING),
-  ...COMMON,
-})
-
 /**
  * A command that reads and shows: once, or repeatedly.
  *
  * @param {Command} command
  * @param {Given} given
+ * @param {string[]} positionals
  * @param {{ session?: import('./session.js').Session }} held
  */
-async function inspect(command, given, held) {
-  const { look } = command
-  if (!look) throw new Error(`${command.name} does nothing`)
+async function inspect(command, given, positionals, held) {
+  const { look: read } = command
+  if (!read) throw new Error(`${command.name} does nothing`)
+  const { whileSlow } = require('./progress.js')
   const interval = number(given, 'watch', 0, { min: 0.1, max: 86_400 })
   const { Session } = require('./session.js')
   const session = new Session(given)
   held.session = session
   if (!command.reachesItself) await whileSlow('Connecting', session.reach())
-  if (interval > 0) return watch(command, session, given, interval)
-  const found = await whileSlow('Waiting for the server', look(session, given))
+  const look = () => read(session, given, positionals)
+  if (interval > 0) return require('./watch.js').watch({ ...command, look }, given, interval)
+  const found = await whileSlow('Waiting for the server', look())
   output(command, found, given)
-  return command.exitCode?.(found.data) ?? FINE
+  return command.exitCode?.(found.data, given) ?? FINE
 }
 
 /**

@@ -1,8 +1,8 @@
 // @ts-check
-// The options on the command line.
+// The options of the commands, and what their values mean.
 'use strict'
 
-const { parseArgs } = require('node:util')
+const { nearest } = require('./nearest.js')
 const { misuse } = require('./problem.js')
 
 /**
@@ -11,8 +11,13 @@ const { misuse } = require('./problem.js')
  * @property {string} [short]
  * @property {boolean} [multiple] may be given several times, which gives an array
  * @property {string} [value] what stands for the value in the help
+ * @property {string[]} [values] those that there are, for completion
+ * @property {Keys} [keys] those that there are on the server, for completion
  * @property {string} help
  * @typedef {Record<string, Option>} Options
+ *
+ * @typedef {(session: import('./session.js').Session, wanted: { match: string, limit: number, given: Given }) =>
+ *   Promise<(string | null)[]>} Keys that match a LIKE pattern
  *
  * @typedef {Record<string, any>} Given by the option's name
  */
@@ -21,6 +26,7 @@ const { misuse } = require('./problem.js')
 const COMMON = {
   help: { type: 'boolean', short: 'h', help: 'this text' },
   verbose: { type: 'boolean', help: 'with an error, its stack' },
+  version: { type: 'boolean', short: 'v', help: 'the version of this package' },
 }
 
 /** @type {Options} */
@@ -52,59 +58,60 @@ const PREFIX = {
   'key-prefix': { type: 'string', short: 'p', value: 'PREFIX', help: 'only what adapters with this keyPrefix stored' },
 }
 
+/** Of a command that is given a key. @type {Options} */
+const PREFIX_OF_KEY = {
+  'key-prefix': { type: 'string', short: 'p', value: 'PREFIX', help: 'the keyPrefix of the adapters (none)' },
+}
+
 /** @type {Options} */
 const LISTING = {
   match: { type: 'string', short: 'm', value: 'PATTERN', help: 'only keys like this, in which * is any text' },
   limit: { type: 'string', short: 'n', value: 'ROWS', help: 'at most so many (100)' },
 }
 
-const DEFAULT_INTERVAL = '2'
+/** @type {Options} */
+const EXPIRED = {
+  all: { type: 'boolean', short: 'a', help: 'those that have expired, too: later calls remove them' },
+}
 
-/**
- * @param {string[]} args
- * @param {Options} options
- * @returns {{ given: Given, positionals: string[] }}
- */
-function parse(args, options) {
-  const plain = Object.fromEntries(
-    Object.entries(options).map(([name, { type, short, multiple = false }]) => [
-      name,
-      { type, multiple, ...(short && { short }) },
-    ]),
-  )
-  try {
-    const { values, positionals } = parseArgs({
-      args: withIntervals(args),
-      options: plain,
-      allowPositionals: true,
-      strict: true,
-    })
-    return { given: values, positionals }
-  } catch (error) {
-    // Node's own message, without its unrequested advice.
-    throw misuse(/** @type {Error} */ (error).message.split('. ')[0])
-  }
+/** @type {Options} */
+const CACHE = {
+  table: { type: 'string', value: 'NAME', help: 'the table of a PostgresCacheAdapter: name or schema.name' },
 }
 
 /**
- * `--watch` alone, and `--watch 5`, as `--watch=SECONDS`: parseArgs knows no optional values.
+ * The options of a list that can be sorted. The first column is the order without `--sort`.
  *
- * @param {string[]} args
+ * @param {Record<string, unknown>} columns
+ * @returns {Options}
  */
-function withIntervals(args) {
-  /** @type {string[]} */
-  const result = []
-  const end = args.indexOf('--')
-  for (let at = 0; at < args.length; at++) {
-    const isWatch = args[at] === '--watch' || args[at] === '-w'
-    if (!isWatch || (end >= 0 && at > end)) {
-      result.push(args[at])
-    } else {
-      const hasValue = /^[\d.]+$/.test(args[at + 1] ?? '')
-      result.push(`--watch=${hasValue ? args[++at] : DEFAULT_INTERVAL}`)
-    }
-  }
-  return result
+const sorting = (columns) => ({
+  sort: {
+    type: 'string',
+    value: 'COLUMN',
+    values: Object.keys(columns).flatMap((name) => [name, `-${name}`]),
+    help: `${Object.keys(columns).join(', ')}; -COLUMN descends`,
+  },
+  reverse: { type: 'boolean', short: 'r', help: 'the other way round' },
+})
+
+/**
+ * The order that is wanted, if it is not the usual one.
+ *
+ * @param {Given} given
+ * @param {Record<string, unknown>} columns
+ * @param {import('./queries/rows.js').Sort} [usual]
+ * @returns {import('./queries/rows.js').Sort | undefined}
+ */
+function sortOf({ sort, reverse = false }, columns, usual = { column: Object.keys(columns)[0], isDescending: false }) {
+  if (sort === undefined) return reverse ? { ...usual, isDescending: !usual.isDescending } : undefined
+  const isDescending = sort.startsWith('-')
+  const column = isDescending ? sort.slice(1) : sort
+  if (Object.hasOwn(columns, column)) return { column, isDescending: isDescending !== reverse }
+  const names = Object.keys(columns)
+  const close = nearest(column, names)
+  const hint = close === undefined ? undefined : `Did you mean '${close}'?`
+  throw misuse(`--sort must be one of ${names.join(', ')}, perhaps with a - before it, and is '${sort}'`, hint)
 }
 
 /**
@@ -124,11 +131,30 @@ function number(given, name, byDefault, { min, max, whole = false }) {
 /** @param {Given} given */
 const limitOf = (given) => number(given, 'limit', 100, { min: 1, max: 1_000_000, whole: true })
 
+/** A LIKE pattern that only this text matches. @param {string} text */
+const likeExactly = (text) => text.replace(/[\\%_]/g, '\\$&')
+
 /**
  * As SQL's LIKE.
  *
  * @param {string | undefined} pattern in which only `*` has a meaning
  */
-const likeOf = (pattern) => pattern?.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%')
+const likeOf = (pattern) => pattern && likeExactly(pattern).replaceAll('*', '%')
 
-module.exports = { COMMON, CONNECTING, LISTING, PREFIX, SHOWING, WATCHING, likeOf, limitOf, number, parse }
+module.exports = {
+  CACHE,
+  COMMON,
+  CONNECTING,
+  EXPIRED,
+  LISTING,
+  PREFIX,
+  PREFIX_OF_KEY,
+  SHOWING,
+  WATCHING,
+  likeExactly,
+  likeOf,
+  limitOf,
+  number,
+  sortOf,
+  sorting,
+}

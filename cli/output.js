@@ -2,7 +2,8 @@
 // Writes the results: JSON for programs, tables for people, on stdout; notes on stderr.
 'use strict'
 
-const { json, visible } = require('./text.js')
+const { json } = require('./json.js')
+const { visible } = require('./text.js')
 const { View, wantsColours } = require('./view.js')
 
 /** @typedef {{ data: any, notes?: string[] }} Found */

@@ -30,21 +30,17 @@ function escaped(character) {
  */
 const hex = (code, digits) => code.toString(16).padStart(digits, '0')
 
-/**
- * JSON for programs, which is safe on a terminal, too: JSON.stringify escapes only some controls.
- *
- * @param {unknown} value
- * @param {number} [indent]
- */
-const json = (value, indent) =>
-  JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${hex(character.charCodeAt(0), 4)}`
-  })
+/** As JSON escapes it. @param {string} unit of UTF-16 */
+const escapedUnit = (unit) => `\\u${hex(unit.charCodeAt(0), 4)}`
 
-const graphemes = new Intl.Segmenter()
+/** Made when it is needed, since it takes 20 ms, much of the start of the command. @type {Intl.Segmenter | undefined} */
+let graphemes
 
 /** @param {string} text */
-const split = (text) => Array.from(graphemes.segment(text), ({ segment }) => segment)
+function split(text) {
+  graphemes ??= new Intl.Segmenter()
+  return Array.from(graphemes.segment(text), ({ segment }) => segment)
+}
 
 /**
  * The number of terminal columns that a text occupies.
@@ -105,4 +101,4 @@ function pad(text, columns, align = 'left') {
   return align === 'right' ? space + text : text + space
 }
 
-module.exports = { cut, json, pad, visible, width }
+module.exports = { cut, escapedUnit, pad, visible, width }

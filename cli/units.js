@@ -31,6 +31,9 @@ function duration(ms) {
 /** @param {unknown} ms */
 const ago = (ms) => (typeof ms === 'number' && ms < 0 ? `in ${duration(-ms)}` : duration(ms))
 
+/** `3 h ago`, `in 5 min`, or a dash for a time that is not known. @param {number | null} ms since then */
+const past = (ms) => (ms === null ? '–' : ms < 0 ? ago(ms) : `${ago(ms)} ago`)
+
 /** @param {unknown} bytes */
 function size(bytes) {
   if (typeof bytes !== 'number') return '–'
@@ -63,4 +66,4 @@ const iso = (ms) => (typeof ms === 'number' && Math.abs(ms) <= 8.64e15 ? new Dat
 /** @param {unknown} ms whole ones */
 const whole = (ms) => (typeof ms === 'number' && Number.isFinite(ms) ? Math.round(ms) : null)
 
-module.exports = { ago, count, counted, duration, iso, size, whole }
+module.exports = { ago, count, counted, duration, iso, past, size, whole }

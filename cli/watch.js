@@ -6,18 +6,23 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { describe, isRefusal } = require('./advice.js')
 const { tell, viewOf } = require('./output.js')
 const { Screen } = require('./screen.js')
-const { json, visible } = require('./text.js')
+const { json } = require('./json.js')
+const { visible } = require('./text.js')
 const { FINE } = require('./problem.js')
+
+/**
+ * @typedef {import('./commands.js').Command} Command
+ * @typedef {Omit<Command, 'look'> & { look: () => Promise<import('./output.js').Found> }} Watched
+ */
 
 /**
  * Runs until the user presses Ctrl-C. That is the normal end of watching, and so counts as success.
  *
- * @param {import('./commands.js').Command} command
- * @param {import('./session.js').Session} session
+ * @param {Watched} command
  * @param {import('./options.js').Given} given
  * @param {number} seconds
  */
-async function watch(command, session, given, seconds) {
+async function watch(command, given, seconds) {
   const show = given.json
     ? jsonLines()
     : process.stdout.isTTY
@@ -32,7 +37,7 @@ async function watch(command, session, given, seconds) {
   for (const signal of ENDING) process.once(signal, end)
   try {
     while (!ended.signal.aborted) {
-      const frame = await lookAt(command, session, given)
+      const frame = await lookAt(command)
       if (ended.signal.aborted) break
       show.frame(frame)
       await sleep(seconds * 1000, undefined, { signal: ended.signal }).catch(() => {})
@@ -55,14 +60,12 @@ const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP']
 /**
  * A server that is unreachable may come back: a user watches for that. A server that refuses will refuse again.
  *
- * @param {import('./commands.js').Command} command
- * @param {import('./session.js').Session} session
- * @param {import('./options.js').Given} given
+ * @param {Watched} command
  * @returns {Promise<Frame>}
  */
-async function lookAt(command, session, given) {
+async function lookAt(command) {
   try {
-    return await /** @type {NonNullable<typeof command.look>} */ (command.look)(session, given)
+    return await command.look()
   } catch (error) {
     if (isRefusal(error) || /** @type {any} */ (error).code === undefined) throw error
     return { failure: describe(error) }
@@ -77,16 +80,17 @@ const jsonLines = () => ({
 })
 
 /**
- * @param {import('./commands.js').Command} command
+ * @param {Watched} command
  * @param {import('./options.js').Given} given
  * @returns {Show}
  */
 function appending(command, given) {
   const view = viewOf()
   return {
-    frame({ data, failure }) {
+    frame({ data, notes = [], failure }) {
       if (failure !== undefined) return complain(failure)
       process.stdout.write(`${new Date().toISOString()}\n${command.show?.(data, view, given)}\n`)
+      for (const note of notes) tell(`${note}\n`)
     },
     end() {},
   }
@@ -98,7 +102,7 @@ function complain(failure) {
 }
 
 /**
- * @param {import('./commands.js').Command} command
+ * @param {Watched} command
  * @param {import('./options.js').Given} given
  * @param {number} seconds
  * @returns {Show}

@@ -15,7 +15,15 @@ const { version } = require('../../package.json')
 
 const database = useDatabase()
 
-const COMMANDS = ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'release', 'doctor', 'ui', 'schema']
+const COMMANDS = [
+  'status',
+  ...['locks', 'locks show', 'circuits', 'circuits show', 'circuits reset', 'checkpoints', 'checkpoints show'],
+  ...['cache', 'cache list', 'cache show', 'cache delete'],
+  ...['idempotency', 'idempotency claims', 'idempotency show', 'idempotency delete'],
+  ...['release', 'doctor', 'ui', 'schema', 'completion'],
+]
+/** They have neither rows nor checks to show again and again. */
+const UNWATCHED = ['circuits reset', 'cache delete', 'idempotency delete', 'release', 'ui', 'schema', 'completion']
 const PASSWORD = 'geheim-7f3a'
 
 test('--help names each command and each exit code', async () => {
@@ -30,18 +38,21 @@ test('--help names each command and each exit code', async () => {
 
 for (const name of COMMANDS) {
   test(`${name} --help lists the options of the command, and fits 120 columns`, async () => {
-    const [asked, output] = await Promise.all([runCommand([name, '--help']), runCommand(['help', name])])
+    const words = name.split(' ')
+    const [asked, output] = await Promise.all([runCommand([...words, '--help']), runCommand(['help', ...words])])
     assert.deepEqual([asked.code, asked.stderr], [0, ''])
     assert.equal(output.stdout, asked.stdout)
     assert.match(asked.stdout, new RegExp(`^Usage: goscope-postgres ${name} `))
-    for (const option of ['--url', '--connect-timeout', '--help']) assert.ok(asked.stdout.includes(option), option)
-    assert.equal(asked.stdout.includes('--watch'), !['release', 'ui', 'schema'].includes(name))
+    const connecting = name === 'completion' ? [] : ['--url URL', '--connect-timeout']
+    for (const option of [...connecting, '--help']) assert.ok(asked.stdout.includes(option), option)
+    assert.equal(asked.stdout.includes('--watch'), !UNWATCHED.includes(name))
     for (const line of asked.stdout.split('\n')) assert.ok(line.length <= 120, line)
   })
 }
 
 test('--version prints the version', async () => {
-  assert.deepEqual((await runCommand(['--version'])).stdout, `${version}\n`)
+  for (const args of [['--version'], ['-v'], ['locks', '--version']])
+    assert.deepEqual((await runCommand(args)).stdout, `${version}\n`)
 })
 
 for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} */ ([
@@ -49,7 +60,34 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
   [['lokcs'], /there is no command 'lokcs'/, /Did you mean 'locks'\?/],
   [['check'], /there is no command 'check'/, /Did you mean 'checkpoints'\?/],
   [['frobnicate'], /there is no command 'frobnicate'/, /--help/],
-  [['locks', 'some-key'], /locks takes no argument/, /locks --help/],
+  [['locks', 'some-key'], /locks has no subcommand 'some-key'/, /There are list, show\. See: .* locks --help/],
+  [['cache', 'shwo', 'k'], /cache has no subcommand 'shwo'/, /Did you mean 'show'\?/],
+  [['cache', 'constructor'], /cache has no subcommand 'constructor'/],
+  [['status', 'all'], /status takes no argument/, /status --help/],
+  [['locks', 'list', 'all'], /locks takes no argument/, /locks --help/],
+  [['locks', 'show'], /locks show takes <key>/, /locks show --help/],
+  [['circuits', 'reset', 'a', 'b'], /circuits reset takes <key>/],
+  [['checkpoints', 'show'], /checkpoints show takes <id>/],
+  [['idempotency', 'delete'], /idempotency delete takes <key>/],
+  [['idempotency', 'claim'], /no subcommand 'claim'/, /Did you mean 'claims'\?/],
+  [['help', 'locks', 'shwo'], /locks has no subcommand 'shwo'/, /'show'/],
+  [['help', 'status', 'x'], /help takes a command/],
+  [['completion'], /completion takes <shell>/],
+  [['completion', 'tcsh'], /bash, zsh, fish, and not for 'tcsh'/],
+  [['--json'], /which command\?/],
+  [['--frob', 'locks'], /Unknown option '--frob'/],
+  [['locks', '--limt', '3'], /Unknown option '--limt'/, /Did you mean '--limit'\?/],
+  [['locks', 'show', 'k', '--limit', '3'], /Unknown option '--limit'/],
+  [['--state', 'open', 'locks'], /Unknown option '--state'/],
+  [['locks', '--sort', 'siez'], /--sort must be one of key, owner, expiry, .*'siez'/],
+  [['locks', '--sort', 'expriy'], /and is 'expriy'/, /Did you mean 'expiry'\?/],
+  [['locks', '--sort', '-owner-'], /and is '-owner-'/],
+  [['circuits', '--sort', 'constructor'], /one of state, key, failures, last-failure, last-success/],
+  [['checkpoints', '--sort', ''], /one of task, checkpoint, sequence, progress, saved, left, size, checkpoints/],
+  [['cache', '--sort', 'size'], /--sort goes with --keys/, /cache list/],
+  [['cache', 'list', '--sort', 'owner'], /one of key, size, expiry/],
+  [['idempotency', '--sort', 'owner'], /one of key, state, size, expiry/],
+  [['locks', '--sort'], /argument missing/],
   [['release'], /release takes <key>/],
   [['release', 'a', 'b'], /release takes <key>/],
   [['locks', '--frob'], /Unknown option '--frob'/],
@@ -61,7 +99,7 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
   [['locks', '--connect-timeout', '-1'], /connect-timeout/],
   [['circuits', '--state', 'ajar'], /--state must be closed, open or half-open, and is 'ajar'/],
   [['circuits', '--state', 'constructor'], /and is 'constructor'/],
-  [['cache', '--match', 'a*'], /go with --keys/],
+  [['cache', '--match', 'a*'], /--match goes with --keys/],
   [['cache', '--table', 'a.b.c'], /must be an identifier or schema\.identifier/],
   [['schema', '--only', 'locks,keys'], /--only knows locks, .*, and not 'keys'/],
   [['schema', '--only', 'constructor'], /and not 'constructor'/],
@@ -79,7 +117,7 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
   })
 }
 
-for (const command of ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'doctor']) {
+for (const command of ['status', 'locks', 'circuits', 'checkpoints', 'cache', 'idempotency', 'doctor']) {
   test(`exit code 3 if the server cannot be reached: ${command}`, async () => {
     const url = `postgres://somebody:${PASSWORD}@127.0.0.1:${await deadPort()}/app`
     const { code, stdout, stderr } = await runCommand([command, '--url', url])
@@ -198,7 +236,7 @@ test('PGOPTIONS, and options in the URL, set the schema to look in', async () =>
 
 test('a missing table: exit code 1 and advice, and status shows it', async () => {
   const db = await database
-  for (const command of ['locks', 'circuits', 'checkpoints', 'cache']) {
+  for (const command of ['locks', 'circuits', 'checkpoints', 'cache', 'idempotency']) {
     const { code, stdout, stderr } = await runCommand([command], { DATABASE_URL: db.ownUrl })
     assert.deepEqual([code, stdout], [1, ''])
     assert.match(stderr, /relation "go_goscope_\w+" does not exist \(42P01\)\n.*goscope-postgres schema \| psql/)

@@ -117,7 +117,7 @@ test('on a terminal it asks, and releases only after a yes', { skip: noTerminal 
   for (const [keys, isYes] of answers) {
     const command = startOnTerminal(['release', 'mine'], env, { columns: 200 })
     await until('it asks', () => command.output.stdout.includes('Release it? [y/N]'))
-    assert.match(command.output.stdout, /'mine' is held by evil\\x1b\[2J and expires in \d\d min/)
+    assert.match(command.output.stdout, /'mine'\r\n {2}It is held by evil\\x1b\[2J, and expires in \d\d min/)
     assert.match(command.output.stdout, /holder is not notified/)
     command.type(keys)
     const { code, stdout } = await command.ended

@@ -24,6 +24,8 @@ const BLOCK_LIMIT_MS = 60_000
 
 /** Blocks that do not run here, by their first line, each with the reason. */
 const NOT_RUN = {
+  'eval "$(goscope-postgres completion bash)" # in ~/.bashrc':
+    'the files are a user’s own; cli/completion has each shell do what they would',
   '// Express': 'two frameworks, each with the check of examples/graceful-shutdown',
   'npm ci && npm run demo   # real processes, killed at bad moments, share locks, checkpoints, results and a cache':
     'packaging/installed-examples runs the demo; `npm test` is what runs this test',

@@ -56,8 +56,17 @@ const PTY = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(s
  * @param {Record<string, string | undefined>} [env]
  * @param {{ columns?: number, rows?: number }} [size]
  */
-function startOnTerminal(args, env = {}, { columns = 80, rows = 24 } = {}) {
-  const shell = ['sh', '-c', `stty cols ${columns} rows ${rows}; exec "$@"`, 'sh', process.execPath, program, ...args]
+const startOnTerminal = (args, env, size) => startProgramOnTerminal([process.execPath, program, ...args], env, size)
+
+/**
+ * Another program on a terminal, such as a shell.
+ *
+ * @param {string[]} words
+ * @param {Record<string, string | undefined>} [env]
+ * @param {{ columns?: number, rows?: number }} [size]
+ */
+function startProgramOnTerminal(words, env = {}, { columns = 80, rows = 24 } = {}) {
+  const shell = ['sh', '-c', `stty cols ${columns} rows ${rows}; exec "$@"`, 'sh', ...words]
   const child = spawn('python3', ['-c', PTY, ...shell], {
     env: { ...process.env, ...NEUTRAL, TERM: 'xterm-256color', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -87,4 +96,4 @@ function follow(child, input, lifetimeMs = LIFETIME_MS) {
   return { child, ended, output }
 }
 
-module.exports = { noTerminal, runCommand, startCommand, startOnTerminal }
+module.exports = { noTerminal, program, runCommand, startCommand, startOnTerminal, startProgramOnTerminal }

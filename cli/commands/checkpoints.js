@@ -1,39 +1,46 @@
 // @ts-check
 'use strict'
 
-const { checkpointOf } = require('../checkpoint.js')
-const { limited } = require('../keys.js')
-const { LISTING, PREFIX, likeOf, limitOf } = require('../options.js')
-const { list } = require('../queries/checkpoints.js')
-const { ago, count, duration, size } = require('../units.js')
+const { bar, checkpointOf } = require('../checkpoint.js')
+const { listing } = require('../listing.js')
+const { likeOf } = require('../options.js')
+const { FAILED, FINE } = require('../problem.js')
+const { SORTS, list, taskIds } = require('../queries/checkpoints.js')
+const { count, duration, past, size } = require('../units.js')
 
-const BAR = 10
+/** @type {import('../options.js').Options} */
+const TASK = { task: { type: 'string', short: 't', value: 'ID', keys: taskIds, help: 'all checkpoints of this task' } }
 
-/** @type {import('../commands.js').Command} */
+const TASKS = listing({ sorts: SORTS, options: TASK, rows: list, record: checkpointOf })
+const OF_ONE = listing({
+  sorts: SORTS,
+  usual: { column: 'sequence', isDescending: true },
+  rows: (session, selection, { task }) => list(session, { ...selection, task }),
+  record: checkpointOf,
+})
+
+/** @type {import('../commands.js').Action} */
 module.exports = {
-  name: 'checkpoints',
-  summary: 'how far each task has come',
   details: `
 The newest checkpoint of each task, or with --task all of one, the newest first. Ages are from the times that the
 applications gave. Without --key-prefix, ids and task ids are shown as they are stored, their prefixes included.
 
 --json prints an array of { taskId, id, sequence, progress, savedAt: ISO 8601, savedAgoMs, estimatedTimeRemainingMs,
 bytes, checkpoints: how many the task has }.`,
-  options: {
-    ...PREFIX,
-    ...LISTING,
-    task: { type: 'string', short: 't', value: 'ID', help: 'all checkpoints of this task' },
-  },
+  ...TASKS,
 
   async look(session, given) {
-    const limit = limitOf(given)
-    const rows = await list(session, { match: likeOf(given.match), limit: limit + 1, task: given.task })
-    return limited(rows.map(checkpointOf), limit)
+    if (given.task === undefined) return TASKS.look(session, given)
+    const found = await OF_ONE.look(session, given)
+    return found.data.length > 0 ? found : { data: [], notes: [await absent(session, given)] }
   },
 
+  exitCode: (checkpoints, { task }) => (checkpoints.length === 0 && task !== undefined ? FAILED : FINE),
+
   show(checkpoints, view, given) {
-    if (checkpoints.length === 0) return `No checkpoints${given.task === undefined ? '' : ' of this task'}.\n`
     const ofOne = given.task !== undefined
+    // A note says that there are none of the task.
+    if (checkpoints.length === 0) return ofOne ? '' : 'No checkpoints.\n'
     const hasEstimate = checkpoints.some((/** @type {any} */ { estimatedTimeRemainingMs: ms }) => ms !== null)
     return view.table(
       [
@@ -41,12 +48,7 @@ bytes, checkpoints: how many the task has }.`,
         { title: 'CHECKPOINT', cell: ({ id }) => id, shrinks: true },
         { title: 'SEQUENCE', align: 'right', cell: ({ sequence }) => String(sequence) },
         { title: 'PROGRESS', cell: ({ progress }) => bar(progress) },
-        {
-          title: 'SAVED',
-          align: 'right',
-          ticks: true,
-          cell: ({ savedAgoMs: ms }) => (ms < 0 ? ago(ms) : `${ago(ms)} ago`),
-        },
+        { title: 'SAVED', align: 'right', ticks: true, cell: ({ savedAgoMs }) => past(savedAgoMs) },
         ...(hasEstimate
           ? [
               {
@@ -73,9 +75,14 @@ bytes, checkpoints: how many the task has }.`,
   },
 }
 
-/** @param {unknown} progress from 0 to 100; an application may store any number */
-function bar(progress) {
-  const value = Number(progress)
-  const full = Math.round((Math.min(Math.max(value, 0), 100) / 100) * BAR)
-  return `${'█'.repeat(full || 0)}${'░'.repeat(BAR - (full || 0))} ${Math.round(value * 10) / 10} %`
+/**
+ * @param {import('../session.js').Session} session
+ * @param {import('../options.js').Given} given
+ */
+async function absent(session, { task, match, 'key-prefix': prefix }) {
+  const what = `There are no checkpoints of a task '${task}'`
+  if (match !== undefined) return `${what} whose id is like '${match}'`
+  // Without a prefix, ids are those that are stored.
+  const [other] = prefix === undefined ? await taskIds(session, { match: `%${likeOf(task)}`, limit: 1 }) : []
+  return other ? `${what}. There is '${other}': see --key-prefix` : what
 }

@@ -9,10 +9,8 @@ const { counted } = require('../units.js')
 
 /** @typedef {import('../doctor/check.js').Check} Check */
 
-/** @type {import('../commands.js').Command} */
+/** @type {import('../commands.js').Action} */
 module.exports = {
-  name: 'doctor',
-  summary: 'checks connection, rights, schema, clocks and settings',
   details: `
 Each check is ok, a warning or failed, with what to do about it. Fails where an adapter would; warns of what may cost
 time or a guarantee. Exits with 1 if a check fails and with 3 if the server cannot be reached; warnings are fine.
@@ -20,7 +18,12 @@ time or a guarantee. Exits with 1 if a check fails and with 3 if the server cann
 --json prints { ok: boolean, checks: [{ name, status: "ok" | "warning" | "failed", message, advice }] }.`,
   options: {
     ...PREFIX,
-    only: { type: 'string', value: 'TABLES', help: `only these: some of ${Object.keys(NAMES).join(',')}` },
+    only: {
+      type: 'string',
+      value: 'TABLES',
+      values: Object.keys(NAMES),
+      help: `only these: some of ${Object.keys(NAMES).join(',')}`,
+    },
     table: { type: 'string', value: 'NAME', help: 'and the table of a PostgresCacheAdapter' },
     'no-create-tables': { type: 'boolean', help: 'for adapters with createTables: false: a missing table fails' },
   },

@@ -11,10 +11,8 @@ const { objects: objectsIn } = require('../queries/catalogue.js')
 const { objectsOf } = require('../source.js')
 const { DOCUMENTED, NAMES, namesOf, quote } = require('../tables.js')
 
-/** @type {import('../commands.js').Command} */
+/** @type {import('../commands.js').Action} */
 module.exports = {
-  name: 'schema',
-  summary: 'prints the SQL that makes the tables, or what of it is missing',
   details: `
 For applications with createTables: false, and for migrations. Needs no server, unless --missing is to find one to
 compare with. What is printed may be run again, and leaves alone what is there:
@@ -22,7 +20,12 @@ compare with. What is printed may be run again, and leaves alone what is there:
   goscope-postgres schema | psql
   goscope-postgres schema --missing --url postgres://owner@db.internal/app`,
   options: {
-    only: { type: 'string', value: 'TABLES', help: `some of ${Object.keys(NAMES).join(',')}` },
+    only: {
+      type: 'string',
+      value: 'TABLES',
+      values: Object.keys(NAMES),
+      help: `some of ${Object.keys(NAMES).join(',')}`,
+    },
     table: { type: 'string', value: 'NAME', help: 'and the table of a PostgresCacheAdapter: name or schema.name' },
     role: { type: 'string', value: 'ROLE', help: 'and the rights of the role that an application connects as' },
     missing: { type: 'boolean', help: 'only what the server has not' },

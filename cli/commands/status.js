@@ -9,10 +9,8 @@ const { tableStatus } = require('../table-status.js')
 const { DOCUMENTED, quote } = require('../tables.js')
 const { count, counted, duration, iso, size } = require('../units.js')
 
-/** @type {import('../commands.js').Command} */
+/** @type {import('../commands.js').Action} */
 module.exports = {
-  name: 'status',
-  summary: 'an overview: server, tables, locks, circuits, connections',
   details: `
 Tables of more than ${count(COUNTED)} rows are not counted: the server's estimate is shown, with a ~.
 

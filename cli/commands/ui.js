@@ -9,10 +9,8 @@ const { whileSlow } = require('../progress.js')
 /** @type {NodeJS.Signals[]} */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
-/** @type {import('../commands.js').Command} */
+/** @type {import('../commands.js').Action} */
 module.exports = {
-  name: 'ui',
-  summary: 'a web page of all of this, live, on this machine',
   details: `
 Serves a page until Ctrl-C, and prints its address. It shows, live: locks, circuit breakers, tasks, caches, idempotent
 runs and connections. It only reads, unless --allow-changes lets it release locks, reset circuit breakers and delete

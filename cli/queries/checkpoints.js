@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { SAME_PLACE, countUpTo, countsOf, exact, paged, rowsOf, startOf } = require('./rows.js')
+const { SAME_PLACE, countUpTo, countsOf, exact, paged, rowsOf, sorted, startOf } = require('./rows.js')
 
 /** @typedef {import('./rows.js').Session} Session */
 
@@ -33,6 +33,22 @@ const OWN_ID = `CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(stored.id, $1) 
                                      WHEN starts_with(stored.id, $2) THEN substr(stored.id, length($2) + 1)
                                      ELSE stored.id END AS id) AS own`
 
+/** The JSON text of the whole data: without the ids that may be beside it. */
+const DATA = `CASE WHEN starts_with(known.key, E'\\001#') OR starts_with(own.id, E'\\001#')
+            THEN coalesce((to_jsonb(stored.data)->'data')::text, stored.data::text) ELSE stored.data::text END`
+
+/** What a user can sort by: columns of the rows that {@link list} has found. */
+const SORTS = {
+  task: ['"taskId" COLLATE "C"'],
+  checkpoint: ['id COLLATE "C"'],
+  sequence: ['sequence'],
+  progress: ['"storedProgress"'],
+  saved: ['"savedAt"'],
+  left: ['"estimatedTimeRemainingMs"'],
+  size: ['bytes'],
+  checkpoints: ['checkpoints'],
+}
+
 const NEWEST_FIRST = 'stored.sequence DESC, stored.timestamp DESC, stored.id COLLATE "C" DESC'
 
 /**
@@ -41,18 +57,34 @@ const NEWEST_FIRST = 'stored.sequence DESC, stored.timestamp DESC, stored.id COL
  * @param {Session} session
  * @param {import('./rows.js').Selection & { task?: string }} selection a page begins after a place among those of one task
  */
-async function list(session, { match, limit, task, after }) {
+async function list(session, { match, limit, task, after, sort }) {
   const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
+  const order = '"taskId" COLLATE "C", place'
   const sql = `
-SELECT * FROM (
-    SELECT ${TASK} AS "taskId", ${ID} AS id, ${COLUMNS},
+SELECT "taskId", id, sequence, progress, "savedAt", "savedAgoMs", "estimatedTimeRemainingMs", bytes, checkpoints, place
+  FROM (
+    SELECT ${TASK} AS "taskId", ${ID} AS id, ${COLUMNS}, stored.progress::float8 AS "storedProgress",
            count(*) OVER (PARTITION BY stored.task_id) AS checkpoints,
            row_number() OVER (PARTITION BY stored.task_id ORDER BY ${NEWEST_FIRST}) AS place
       FROM ${from} ${OWN_ID}) AS each
  WHERE ($3 IS NULL OR "taskId" LIKE $3) AND CASE WHEN $5 IS NULL THEN place = 1 ELSE "taskId" = $5 END
    AND ($6 IS NULL OR place > $6::int8)
- ORDER BY "taskId" COLLATE "C", place LIMIT $4::int8`
+ ORDER BY ${sort === undefined ? order : sorted(SORTS, sort, order)} LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit), task, after && String(after.place)])
+}
+
+/**
+ * The checkpoint of this id, as the list shows ids, with its data as JSON text; if there is one.
+ *
+ * @param {Session} session
+ * @param {string} id
+ */
+async function one(session, id) {
+  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
+  const sql = `
+SELECT ${TASK} AS "taskId", ${ID} AS id, ${COLUMNS}, ${DATA} AS data FROM ${from} ${OWN_ID}
+ WHERE ${ID} = $3 ORDER BY stored.id COLLATE "C" LIMIT 1`
+  return session.row(sql, [...prefixes, id])
 }
 
 /** Whether a task is wanted. */
@@ -99,8 +131,34 @@ async function tasksFound(session, { match }) {
   return countUpTo(session, `DISTINCT stored.task_id FROM ${from} WHERE ${SELECTED}`, [...prefixes, match])
 }
 
+/**
+ * The ids of the tasks that match a LIKE pattern.
+ *
+ * @param {Session} session
+ * @param {{ match: string, limit: number }} selection
+ * @returns {Promise<string[]>}
+ */
+async function taskIds(session, { match, limit }) {
+  const found = await tasks(session, { match, limit })
+  return found.map(({ taskId }) => taskId)
+}
+
+/**
+ * The ids of the checkpoints that match a LIKE pattern.
+ *
+ * @param {Session} session
+ * @param {{ match: string, limit: number }} selection
+ * @returns {Promise<string[]>}
+ */
+async function ids(session, { match, limit }) {
+  const { from, prefixes } = await rowsOf(session, CHECKPOINTS)
+  const sql = `SELECT ${ID} AS id FROM ${from} ${OWN_ID} WHERE ${ID} LIKE $3 ORDER BY stored.id COLLATE "C" LIMIT $4::int8`
+  const found = await session.query(sql, [...prefixes, match, String(limit)])
+  return found.map(({ id }) => id)
+}
+
 /** @param {Session} session */
 const counts = (session) =>
   countsOf(session, CHECKPOINTS, 'count(*) AS checkpoints, count(DISTINCT stored.task_id) AS tasks')
 
-module.exports = { counts, list, tasks, tasksFound }
+module.exports = { SORTS, counts, ids, list, one, taskIds, tasks, tasksFound }

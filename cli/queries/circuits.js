@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { countUpTo, countsOf, ms, msSince, paged, rowsOf, startOf } = require('./rows.js')
+const { countUpTo, countsOf, ms, msSince, paged, rowsOf, sorted, startOf } = require('./rows.js')
 
 /** @typedef {import('./rows.js').Session} Session */
 
@@ -18,20 +18,29 @@ const COLUMNS = `known.key, known.prefix AS "keyPrefix", stored.key AS "storedKe
 /** Rows that need attention come first. */
 const PLACE = "CASE stored.state WHEN 'open' THEN 0 WHEN 'half-open' THEN 1 ELSE 2 END"
 
+/** What a user can sort by. */
+const SORTS = {
+  state: [PLACE],
+  key: ['stored.key COLLATE "C"'],
+  failures: ['stored.failure_count'],
+  'last-failure': ['stored.last_failure_time'],
+  'last-success': ['stored.last_success_time'],
+}
+
 const SELECTED = '($3 IS NULL OR known.key LIKE $3) AND ($5 IS NULL OR stored.state = $5)'
 
 /**
  * @param {Session} session
- * @param {import('./rows.js').Selection & { state?: string }} selection
+ * @param {import('./rows.js').Selection & { state?: string, ofAnyPrefix?: boolean }} selection
  */
-async function list(session, { match, limit, state, after }) {
-  const { from, prefixes } = await rowsOf(session, CIRCUITS)
+async function list(session, { match, limit, state, after, sort, ofAnyPrefix }) {
+  const { from, prefixes } = await rowsOf(session, { ...CIRCUITS, ofAnyPrefix })
   const page = paged(PLACE)
   const sql = `
 SELECT ${COLUMNS}, ${page.column}
   FROM ${from}
  WHERE ${SELECTED} AND ${page.follows}
- ORDER BY ${page.order} LIMIT $4::int8`
+ ORDER BY ${sort === undefined ? page.order : sorted(SORTS, sort, page.order)} LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit), state, ...startOf(after)])
 }
 
@@ -80,4 +89,4 @@ const counts = (session) =>
      count(*) FILTER (WHERE stored.state = 'closed') AS closed`,
   )
 
-module.exports = { CIRCUITS, changed, counts, found, list, stored }
+module.exports = { CIRCUITS, SORTS, changed, counts, found, list, stored }

@@ -2,7 +2,7 @@
 // Rows that have a value and may expire: of a cache, or results of idempotent runs.
 'use strict'
 
-const { IS_EXPIRED, SAME_PLACE, countUpTo, ms, msUntil, paged, place, rowsOf, startOf } = require('./rows.js')
+const { IS_EXPIRED, SAME_PLACE, countUpTo, ms, msUntil, paged, place, rowsOf, sorted, startOf } = require('./rows.js')
 
 /** @typedef {import('./rows.js').Session} Session */
 
@@ -12,8 +12,23 @@ const KEY = `CASE WHEN starts_with(known.key, E'\\001#') THEN coalesce(to_jsonb(
 
 const SIZE = 'pg_column_size(stored.value)'
 
+/** The JSON text of the whole value: without the key that may be beside it. */
+const VALUE = `CASE WHEN starts_with(known.key, E'\\001#')
+            THEN coalesce((to_jsonb(stored.value)->'value')::text, stored.value::text) ELSE stored.value::text END`
+
+/** Of an entry. */
+const COLUMNS = `${KEY} AS key, known.prefix AS "keyPrefix", stored.key AS "storedKey", ${SIZE} AS bytes,
+       ${ms('stored.expires_at')} AS "expiresAt", ${msUntil('stored.expires_at')} AS "expiresInMs"`
+
 /** The orders of entries: the largest first; what expires first. */
 const PLACES = { key: SAME_PLACE, size: `-coalesce(${SIZE}, 0)`, expiry: place('stored.expires_at') }
+
+/** What a user can sort by. */
+const SORTS = {
+  key: ['known.prefix COLLATE "C"', `(${KEY}) COLLATE "C"`],
+  size: [SIZE],
+  expiry: [PLACES.expiry],
+}
 
 /**
  * @typedef {import('./rows.js').Selection & { all?: boolean, order?: keyof typeof PLACES }} Selection
@@ -27,16 +42,14 @@ const selected = ({ all = false }) => `($3 IS NULL OR ${KEY} LIKE $3) ${all ? ''
  * @param {import('./rows.js').Source} source
  * @param {Selection} selection
  */
-async function entries(session, source, { match, limit, all, order = 'key', after }) {
+async function entries(session, source, { match, limit, all, order = 'key', after, sort }) {
   const { from, prefixes } = await rowsOf(session, source)
   const page = paged(PLACES[order])
   const sql = `
-SELECT ${KEY} AS key, known.prefix AS "keyPrefix", stored.key AS "storedKey", ${SIZE} AS bytes,
-       ${ms('stored.expires_at')} AS "expiresAt",
-       ${msUntil('stored.expires_at')} AS "expiresInMs", ${page.column}
+SELECT ${COLUMNS}, ${page.column}
   FROM ${from}
  WHERE ${selected({ all })} AND ${page.follows}
- ORDER BY ${page.order} LIMIT $4::int8`
+ ORDER BY ${sort === undefined ? page.order : sorted(SORTS, sort, page.order)} LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit), null, ...startOf(after)])
 }
 
@@ -56,13 +69,11 @@ async function entriesFound(session, source, { match, all }) {
  * @param {Session} session
  * @param {import('./rows.js').Source} source
  * @param {string} storedKey
+ * @param {{ withValue?: boolean }} [options] its value, as JSON text
  */
-async function entry(session, source, storedKey) {
+async function entry(session, source, storedKey, { withValue = false } = {}) {
   const { from, prefixes } = await rowsOf(session, source)
-  const sql = `
-SELECT ${KEY} AS key, known.prefix AS "keyPrefix", stored.key AS "storedKey", ${SIZE} AS bytes,
-       ${ms('stored.expires_at')} AS "expiresAt", ${msUntil('stored.expires_at')} AS "expiresInMs"
-  FROM ${from} WHERE stored.key = $3`
+  const sql = `SELECT ${COLUMNS}${withValue ? `, ${VALUE} AS value` : ''} FROM ${from} WHERE stored.key = $3`
   return session.row(sql, [...prefixes, storedKey])
 }
 
@@ -72,4 +83,4 @@ const ENTRY_COUNTS = `count(*) FILTER (WHERE ${IS_EXPIRED} IS NOT TRUE) AS live,
        count(*) FILTER (WHERE ${IS_EXPIRED}) AS expired,
        coalesce(sum(${SIZE}), 0) AS bytes`
 
-module.exports = { ENTRY_COUNTS, entries, entriesFound, entry }
+module.exports = { COLUMNS, ENTRY_COUNTS, SIZE, SORTS, entries, entriesFound, entry, selected }

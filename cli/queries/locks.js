@@ -1,7 +1,19 @@
 // @ts-check
 'use strict'
 
-const { IS_EXPIRED, SAME_PLACE, countUpTo, countsOf, ms, msUntil, paged, place, rowsOf, startOf } = require('./rows.js')
+const {
+  IS_EXPIRED,
+  SAME_PLACE,
+  countUpTo,
+  countsOf,
+  ms,
+  msUntil,
+  paged,
+  place,
+  rowsOf,
+  sorted,
+  startOf,
+} = require('./rows.js')
 
 /** @typedef {import('./rows.js').Session} Session */
 
@@ -18,6 +30,13 @@ const COLUMNS = `stored.key AS "storedKey", stored.owner,
 
 /** The orders of locks; by their expiry, what expires first is first. */
 const PLACES = { key: SAME_PLACE, expiry: place('stored.expires_at') }
+
+/** What a user can sort by. */
+const SORTS = {
+  key: ['stored.key COLLATE "C"'],
+  owner: ['stored.owner COLLATE "C"'],
+  expiry: [PLACES.expiry],
+}
 
 /**
  * What precedes the first of the namespaces is the prefix. Without a wanted prefix, a row is found in both namespaces.
@@ -43,14 +62,14 @@ const selected = ({ all = false, matchesOwner = false, claims }) =>
  * @param {Session} session
  * @param {import('./rows.js').Selection & Only & { order?: keyof typeof PLACES, ofAnyPrefix?: boolean }} selection
  */
-async function list(session, { match, limit, order = 'key', after, ofAnyPrefix, ...only }) {
+async function list(session, { match, limit, order = 'key', after, sort, ofAnyPrefix, ...only }) {
   const { from, prefixes } = await rowsOf(session, { ...(only.claims ? CLAIMS : LOCKS), ofAnyPrefix })
   const page = paged(PLACES[order])
   const sql = `
 SELECT known.key, known.prefix AS "keyPrefix", ${COLUMNS}, ${page.column}
   FROM ${from}
  WHERE ${selected(only)} AND ${page.follows}
- ORDER BY ${page.order} LIMIT $4::int8`
+ ORDER BY ${sort === undefined ? page.order : sorted(SORTS, sort, page.order)} LIMIT $4::int8`
   return session.query(sql, [...prefixes, match, String(limit), null, ...startOf(after)])
 }
 
@@ -72,14 +91,15 @@ const counts = (session) =>
   )
 
 /**
- * The lock under a key, if there is one.
+ * The lock, or claim, under a key, if there is one.
  *
  * @param {Session} session
  * @param {string} key as an application gives it
+ * @param {import('./rows.js').Source} [source]
  */
-async function one(session, key) {
-  const sql = `SELECT ${COLUMNS} FROM ${await session.tableName(LOCKS.table)} AS stored WHERE key = $1`
-  return session.row(sql, [await session.storedKey(LOCKS, key)])
+async function one(session, key, source = LOCKS) {
+  const sql = `SELECT ${COLUMNS} FROM ${await session.tableName(source.table)} AS stored WHERE key = $1`
+  return session.row(sql, [await session.storedKey(source, key)])
 }
 
 /**
@@ -95,4 +115,4 @@ async function stored(session, source, storedKey) {
   return session.row(sql, [...prefixes, storedKey])
 }
 
-module.exports = { CLAIMS, LOCKS, counts, found, list, one, stored }
+module.exports = { CLAIMS, IS_CLAIM, LOCKS, SORTS, counts, found, list, one, stored }

@@ -21,7 +21,9 @@
  * @property {string | undefined} [match] a LIKE pattern on the key as the caller knows it
  * @property {number} limit
  * @property {After} [after] the page begins after this row; without it, at the first one
+ * @property {Sort} [sort] in place of the order of pages, for a list that has none
  *
+ * @typedef {{ column: string, isDescending: boolean }} Sort
  * @typedef {{ place: number, key: string }} After a row: its place in the order, and its stored key
  * @typedef {import('../session.js').Session} Session
  */
@@ -66,23 +68,25 @@ const IS_EXPIRED = `(${seconds('stored.expires_at')} <= ${seconds('clock_timesta
 
 /**
  * What follows FROM to find the rows of a source, as `stored`, each beside its key and its prefix as the caller knows
- * them, as `known`. The parameters $1 and $2 are its `prefixes`.
+ * them, as `known`. The parameters $1 and $2 are its `prefixes`, unless others come first.
  *
  * If no prefix is wanted, the text before the first namespace in a stored key is taken as the prefix. This is a guess,
  * and wrong for a prefix that has the namespace in it.
  *
  * @param {Session} session
  * @param {Source} source
+ * @param {number} [first] the number of the first of the two parameters
  */
-async function rowsOf(session, { table, namespace, column = 'key', ofAnyPrefix = false }) {
+async function rowsOf(session, { table, namespace, column = 'key', ofAnyPrefix = false }, first = 1) {
   const prefixes = ofAnyPrefix ? undefined : session.storedPrefixes(namespace)
+  const [plain, spare] = [`$${first}`, `$${first + 1}`]
   const key = `stored.${column}`
   const length =
     prefixes === undefined
       ? `CASE WHEN strpos(${key}, '${namespace}') > 0
                   THEN strpos(${key}, '${namespace}') + length('${namespace}') - 1 ELSE 0 END`
-      : `CASE WHEN starts_with(${key}, $1) THEN length($1)
-              WHEN starts_with(${key}, $2) THEN length($2) END`
+      : `CASE WHEN starts_with(${key}, ${plain}) THEN length(${plain})
+              WHEN starts_with(${key}, ${spare}) THEN length(${spare}) END`
   return {
     prefixes: prefixes ?? [null, null],
     from: `${await session.tableName(table)} AS stored
@@ -116,6 +120,16 @@ const paged = (place, key = 'stored.key') => ({
   follows: `($6 IS NULL OR ((${place})::int8, ${key} COLLATE "C") > ($6::int8, $7))`,
   order: `place, ${key} COLLATE "C"`,
 })
+
+/**
+ * The order of a list without pages, by a column that the user names. Rows without a value come last in both directions.
+ *
+ * @param {Record<string, string[]>} columns what each is sorted by
+ * @param {Sort} sort
+ * @param {string} last the order of rows that are equal
+ */
+const sorted = (columns, { column, isDescending }, last) =>
+  [...columns[column].map((each) => `${each} ${isDescending ? 'DESC' : 'ASC'} NULLS LAST`), last].join(', ')
 
 /** The place of rows in the order of their keys alone. */
 const SAME_PLACE = '0'
@@ -152,5 +166,6 @@ module.exports = {
   paged,
   place,
   rowsOf,
+  sorted,
   startOf,
 }

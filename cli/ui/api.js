@@ -2,8 +2,9 @@
 // What the page asks the server: JSON, and one stream of events.
 'use strict'
 
+const { change, preview } = require('../change.js')
 const { FAILED, FINE, Problem, USAGE, misuse } = require('../problem.js')
-const { change, preview, wantedOf } = require('./changes.js')
+const { wantedOf } = require('./changes.js')
 const { failureOf } = require('./failure.js')
 const { LONGEST_KEY, selectionOf, textOf } = require('./selection.js')
 const { Stream } = require('./stream.js')

@@ -100,14 +100,14 @@ function changes({ session, given, history }) {
 const overview = ({ session, given }) => ({
   event: 'status',
   name: 'status',
-  source: { every: EVERY.status, read: async () => (await status.look?.(session, given))?.data },
+  source: { every: EVERY.status, read: async () => (await status.look?.(session, given, []))?.data },
 })
 
 /** @param {Context} context @param {Selection} selection @returns {Part} */
 const checks = ({ session, given }, { again }) => ({
   event: 'checks',
   name: JSON.stringify(['checks', again]),
-  source: { every: EVERY.checks, read: async () => (await doctor.look?.(session, given))?.data },
+  source: { every: EVERY.checks, read: async () => (await doctor.look?.(session, given, []))?.data },
 })
 
 /**
