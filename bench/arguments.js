@@ -6,13 +6,26 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { LIBRARIES } = require('./libraries.js')
-const { OPERATIONS } = require('./operations.js')
+const { OF_PARTS, OPERATIONS } = require('./operations.js')
 const { GROUPS, OTHERS, OURS } = require('./promises.js')
 
-const RESULTS = path.join(__dirname, 'results')
+/** The parts besides the comparison, and the option that chooses each. */
+const OPTION_OF = /** @type {const} */ ({
+  libraries: 'libraries',
+  rows: 'rows',
+  memory: 'memory',
+  cold: 'cold',
+  openLoop: 'open-loop',
+})
+
+/** @typedef {keyof typeof OPTION_OF} FurtherPart */
+
+const FURTHER_PARTS = /** @type {FurtherPart[]} */ (Object.keys(OPTION_OF))
 
 /** The numbers of calls in flight for every operation, and those between and beyond for the scale curve. */
 const IN_FLIGHT = [1, 16, 256]
+/** Those of other parts. */
+const IN_FLIGHT_OF = { libraries: IN_FLIGHT }
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
 const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
@@ -39,8 +52,9 @@ All figures are ratios of windows that stand next to each other in one run. Abou
   --window <ms>       how long a window is (default ${FULL.windowMs}; ${QUICK.windowMs} with --quick)
   --rounds <n>        how often each pair of windows is measured (default ${FULL.rounds}; ${QUICK.rounds} with --quick)
   --compare <file>    show what has changed since the run that wrote this JSON
-  --out <file>        where the JSON goes, and the plots beside it (default bench/results/latest.json for a full run,
-                      bench/results/partial.json for any other)
+  --out <file>        where the JSON goes, and the plots beside it (default bench/results/latest.json for a full run;
+                      the integrations and each part below from --open-loop on have files of their own there, by
+                      their names; of a narrowed run the names begin with partial)
 
 Other claims, each measured instead of the comparison, or with it by --all:
 
@@ -51,6 +65,7 @@ Other claims, each measured instead of the comparison, or with it by --all:
   --memory            memory with 100,000 calls queued, and over 10,000,000 calls
   --calls <n>         with --memory: over this many calls
   --cold              a cold start: require, first connect, first get
+  --open-loop         equal load instead of saturation: latency, event loop and CPU at fixed rates of calls
   --all               the comparison and all of these
 
   --help              this text`
@@ -59,16 +74,18 @@ class UsageError extends Error {}
 
 /**
  * @typedef {object} Options
- * @property {Set<'rates' | 'libraries' | 'rows' | 'memory' | 'cold'>} parts
+ * @property {Set<'rates' | FurtherPart>} parts
  * @property {import('./parts/rates.js').Point[]} points
  * @property {string[]} sides to compare with
  * @property {string[]} libraries
- * @property {number[]} inFlight for each operation of a library
+ * @property {Record<keyof typeof OF_PARTS, string[]>} operations of each part that `--only` narrows
+ * @property {Record<keyof typeof IN_FLIGHT_OF, number[]>} inFlight of each part that has such numbers
  * @property {number} windowMs
  * @property {number} rounds
  * @property {boolean} huge
  * @property {number} calls
- * @property {string} out
+ * @property {string} [out] one file for everything
+ * @property {boolean} isNarrowed not all of what a part can measure
  * @property {any} [compare] an earlier run
  * @property {string} command
  */
@@ -83,20 +100,21 @@ function parseOptions(args) {
   const parts = chosenParts(values)
   const defaults = values.quick ? QUICK : { ...FULL, sides: OTHERS }
   const rounds = count('--rounds', values.rounds, 1000) ?? defaults.rounds
-  const isWhole = parts.has('rates') && !['quick', 'only', 'sides', 'in-flight'].some((name) => name in values)
   if (values.huge && !parts.has('rows')) throw new UsageError('--huge goes with --rows')
   if (values.calls && !parts.has('memory')) throw new UsageError('--calls goes with --memory')
   return {
     parts,
     points: points(values, rounds),
     libraries: librariesOf(values),
-    inFlight: inFlightOf(values) ?? IN_FLIGHT,
+    operations: operationsOf(values, parts),
+    inFlight: inFlightOfParts(values),
     sides: sidesOf(values.sides) ?? defaults.sides,
     windowMs: count('--window', values.window, 600_000) ?? defaults.windowMs,
     rounds,
     huge: values.huge ?? false,
     calls: count('--calls', values.calls, 1e12) ?? MEMORY_CALLS,
-    out: path.resolve(values.out ?? path.join(RESULTS, isWhole ? 'latest.json' : 'partial.json')),
+    out: values.out && path.resolve(values.out),
+    isNarrowed: isNarrowed(values),
     compare: values.compare === undefined ? undefined : earlierRun(values.compare),
     command: commandOf(args),
   }
@@ -120,6 +138,7 @@ function parsed(args) {
   const [flag, text] = [{ type: /** @type {const} */ ('boolean') }, { type: /** @type {const} */ ('string') }]
   const options = {
     ...{ help: { ...flag, short: 'h' }, quick: flag, rows: flag, huge: flag, memory: flag, cold: flag, all: flag },
+    'open-loop': flag,
     ...{
       only: text,
       sides: text,
@@ -140,15 +159,44 @@ function parsed(args) {
 }
 
 /** @param {ReturnType<typeof parsed>} values */
-function chosenParts({ libraries, rows, memory, cold, all }) {
+function chosenParts(values) {
+  const named = FURTHER_PARTS.filter((part) => values.all || values[OPTION_OF[part]])
   /** @type {Options['parts']} */
-  const parts = new Set()
-  if (all || !(libraries || rows || memory || cold)) parts.add('rates')
-  if (all || libraries) parts.add('libraries')
-  if (all || rows) parts.add('rows')
-  if (all || memory) parts.add('memory')
-  if (all || cold) parts.add('cold')
+  const parts = new Set(named)
+  if (values.all || named.length === 0) parts.add('rates')
   return parts
+}
+
+/**
+ * @param {ReturnType<typeof parsed>} values
+ * @param {Options['parts']} parts
+ */
+function operationsOf(values, parts) {
+  const only = list('--only', values.only, Object.keys(OPERATIONS))
+  const chosen = Object.entries(OF_PARTS).map(([part, measured]) => {
+    // There may be several of one operation, `getHot` of `get`.
+    const operations = measured.filter((name) => !only || only.some((each) => name.startsWith(each)))
+    const key = /** @type {keyof typeof OF_PARTS} */ (part)
+    if (parts.has(key) && operations.length === 0) {
+      throw new UsageError(`--only: --${OPTION_OF[key]} measures none of ${values.only}, only ${measured.join(', ')}`)
+    }
+    return [part, operations]
+  })
+  return Object.fromEntries(chosen)
+}
+
+/** @param {ReturnType<typeof parsed>} values */
+function inFlightOfParts(values) {
+  const given = inFlightOf(values)
+  return /** @type {typeof IN_FLIGHT_OF} */ (
+    Object.fromEntries(Object.entries(IN_FLIGHT_OF).map(([part, numbers]) => [part, given ?? numbers]))
+  )
+}
+
+/** @param {ReturnType<typeof parsed>} values */
+function isNarrowed(values) {
+  const narrowing = ['quick', 'only', 'sides', 'in-flight'].some((name) => name in values)
+  return narrowing || (values.libraries !== undefined && values.libraries !== 'all')
 }
 
 /**

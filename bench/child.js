@@ -4,6 +4,7 @@
 
 const { LoopDelay } = require('./loop-delay.js')
 const { OPERATIONS, ROWS_OPERATIONS } = require('./operations.js')
+const { costOfPace, runPaced } = require('./paced.js')
 const { runWindow } = require('./window.js')
 
 const [file = '', side = file] = process.argv.slice(2)
@@ -19,6 +20,9 @@ const delay = new LoopDelay()
 /** @type {any} */
 let opened
 
+/** What the schedule of each rate costs a call, in microseconds of CPU. @type {Map<number, number>} */
+const costs = new Map()
+
 /** @type {Record<string, (input: any) => unknown>} */
 const TASKS = {
   async open({ url }) {
@@ -27,16 +31,31 @@ const TASKS = {
     return { operations: Object.keys(opened.calls), versions: versions() }
   },
   async window({ operation, ...window }) {
-    const [call, { key, check }] = [opened.calls[operation], operations[operation]]
-    const figures = await runWindow(call, key, delay, window)
-    const last = await call(0)
-    if (!check(last)) throw new Error(`${operation} answered ${JSON.stringify(last)}`)
-    return figures
+    return checked(operation, (call, key) => runWindow(call, key, delay, window))
+  },
+  async paced({ operation, ...pace }) {
+    const cost = costs.get(pace.rate) ?? (await costOfPace(delay, pace))
+    costs.set(pace.rate, cost)
+    const figures = await checked(operation, (call, key) => runPaced(call, key, delay, pace))
+    return { ...figures, cpuMicros: Math.max(0, figures.cpuMicros - cost) }
   },
   async close() {
     delay.close()
     await opened?.close()
   },
+}
+
+/**
+ * @template Found
+ * @param {string} operation
+ * @param {(call: (key: number) => Promise<unknown>, key: import('./paced.js').KeyOf) => Promise<Found>} measure
+ */
+async function checked(operation, measure) {
+  const [call, { key, check }] = [opened.calls[operation], operations[operation]]
+  const found = await measure(call, key)
+  const last = await call(0)
+  if (!check(last)) throw new Error(`${operation} answered ${JSON.stringify(last)}`)
+  return found
 }
 
 process.on('message', async (/** @type {any} */ { task, input }) => {

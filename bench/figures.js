@@ -33,6 +33,8 @@ const METRICS = {
   p50: (/** @type {Figures} */ figures) => figures.latencyMs?.p50,
   p90: (/** @type {Figures} */ figures) => figures.latencyMs?.p90,
   p99: (/** @type {Figures} */ figures) => figures.latencyMs?.p99,
+  p999: (/** @type {Figures} */ figures) => figures.latencyMs?.p999,
+  late: (/** @type {Figures} */ figures) => figures.lateMs?.p99,
   loopDelay: (/** @type {Figures} */ figures) => figures.loopDelayMs?.p99,
 }
 

@@ -2,7 +2,6 @@
 // The benchmark. `parts/` holds what can be measured, `sides/` what is compared; a run becomes one JSON and some plots.
 'use strict'
 
-const fs = require('node:fs')
 const path = require('node:path')
 const { HELP, UsageError, parseOptions } = require('./arguments.js')
 const { comparison } = require('./compare.js')
@@ -10,15 +9,23 @@ const { commit, machine } = require('./machine.js')
 const { measureCold } = require('./parts/cold.js')
 const { measureLibraries } = require('./parts/libraries.js')
 const { measureMemory } = require('./parts/memory.js')
+const { measureOpenLoop } = require('./parts/open-loop.js')
 const { measureRates } = require('./parts/rates.js')
 const { measureRows } = require('./parts/rows.js')
-const { plots } = require('./plots/plots.js')
+const { outputs, write } = require('./outputs.js')
 const { Progress } = require('./progress.js')
 const { Server } = require('./server.js')
-const { compare, table } = require('./targets.js')
+const { table } = require('./targets.js')
 
 /** Of the JSON: what reads it checks this. */
 const FORMAT = 1
+
+/**
+ * Parts that report the versions of their sides, too.
+ *
+ * @type {Record<string, (server: Server, options: import('./arguments.js').Options, progress: Progress) => Promise<{ found: any, versions: Record<string, string> }>>}
+ */
+const WITH_VERSIONS = { openLoop: measureOpenLoop }
 
 /**
  * @param {import('./arguments.js').Options} options
@@ -59,38 +66,17 @@ async function measure(options, progress) {
     if (parts.has('rows')) run.rows = await measureRows(server, options, progress)
     if (parts.has('memory')) run.memory = await measureMemory(server, options, progress)
     if (parts.has('cold')) run.cold = await measureCold(server, options, progress)
-    return { ...head, versions, ...run, targets: compare(run) }
+    for (const [part, measure] of Object.entries(WITH_VERSIONS)) {
+      if (!parts.has(/** @type {any} */ (part))) continue
+      const { found, versions: ofSides } = await measure(server, options, progress)
+      Object.assign(versions, ofSides)
+      run[part] = found
+    }
+    return outputs({ ...head, versions }, run, options)
   } finally {
     progress.clear()
     await server.stop()
   }
-}
-
-/**
- * @param {any} run
- * @param {string} out
- * @returns {string[]} the files
- */
-function write(run, out) {
-  const stem = out.replace(/\.json$/, '')
-  fs.mkdirSync(path.dirname(out), { recursive: true })
-  fs.writeFileSync(out, `${json(run)}\n`)
-  const files = [out]
-  for (const [name, svg] of Object.entries(run.rates ? plots(run) : {})) {
-    files.push(`${stem}-${name}.svg`)
-    fs.writeFileSync(`${stem}-${name}.svg`, svg)
-  }
-  return files
-}
-
-/**
- * A spread on one line: there are many.
- *
- * @param {any} run
- */
-function json(run) {
-  const spreads = /\{\s+"median": ([^,]+),\s+"low": ([^,]+),\s+"high": (\S+)\s+\}/g
-  return JSON.stringify(run, undefined, 1).replaceAll(spreads, '{ "median": $1, "low": $2, "high": $3 }')
 }
 
 async function main() {
@@ -98,12 +84,15 @@ async function main() {
   if (options === 'help') return console.log(HELP)
   const progress = new Progress(process.stdout)
   const started = performance.now()
-  const run = await measure(options, progress)
-  const files = write(run, options.out)
-  if (run.targets.length > 0) progress.line(`\n${table(run.targets)}`)
-  if (options.compare && 'rates' in run) progress.line(`\n${comparison(options.compare, run)}`)
-  const written = files.map((file) => path.relative(process.cwd(), file)).join(', ')
-  progress.line(`\n${Math.round((performance.now() - started) / 1000)} s; wrote ${written}`)
+  const written = []
+  for (const output of await measure(options, progress)) {
+    const { content } = output
+    written.push(...write(output))
+    if (content.targets.length > 0) progress.line(`\n${table(content.targets)}`)
+    if (options.compare && 'rates' in content) progress.line(`\n${comparison(options.compare, content)}`)
+  }
+  const names = written.map((file) => path.relative(process.cwd(), file)).join(', ')
+  progress.line(`\n${Math.round((performance.now() - started) / 1000)} s; wrote ${names}`)
 }
 
 // The server and the other processes go with this one, however it ends.

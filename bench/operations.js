@@ -75,6 +75,11 @@ const ROWS_OPERATIONS = {
   remember: { title: 'idempotency set', writes: true, key: anyKey, check: anything },
 }
 
+/** What each of the further parts measures. */
+const OF_PARTS = {
+  openLoop: ['get', 'set', 'lock', 'recordFailure', 'loadLatest'],
+}
+
 /** @param {number} key */
 const keyName = (key) => `key:${key}`
 
@@ -105,6 +110,7 @@ function* checkpoints() {
 }
 
 module.exports = {
+  OF_PARTS,
   ROWS_OPERATIONS,
   OPERATIONS,
   KEYS,

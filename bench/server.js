@@ -28,6 +28,8 @@ const FLUSHES = 40
 class Server {
   /** @type {Map<string, { client: Client, tables: string[] }>} */
   #databases = new Map()
+  /** @type {Promise<void> | undefined} */
+  #template
 
   /** @param {import('../embedded.js').EmbeddedPostgres} postgres */
   constructor(postgres) {
@@ -42,7 +44,12 @@ class Server {
   }
 
   /** Fills the tables once; each side then gets the same ones, to the byte. */
-  async fillTemplate() {
+  fillTemplate() {
+    this.#template ??= this.#makeTemplate()
+    return this.#template
+  }
+
+  async #makeTemplate() {
     await this.#run('postgres', `CREATE DATABASE ${TEMPLATE}`)
     const adapter = new PostgresAdapter(this.urlOf(TEMPLATE))
     await adapter.connect()

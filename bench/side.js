@@ -41,6 +41,15 @@ class Side {
     return this.#ask('window', { operation, ...span, serverPid: this.place.pid })
   }
 
+  /**
+   * @param {string} operation
+   * @param {import('./paced.js').Pace} pace
+   * @returns {Promise<import('./window.js').Figures>}
+   */
+  paced(operation, pace) {
+    return this.#ask('paced', { operation, ...pace, serverPid: this.place.pid })
+  }
+
   async close() {
     if (this.child.exitCode === null && this.child.connected) await this.#ask('close', {})
   }

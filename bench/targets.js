@@ -22,11 +22,17 @@ const CPU = { reads: 0.15, writes: 0.25 }
 /** The event loop's 99th percentile delay against the reference, with 256 in flight. */
 const LOOP_DELAY = 0.25
 
+/** At pg's own maximum rate, against pg. */
+const OPEN_LOOP = { p99: 0.25, loopDelay: 0.25, cpu: 0.2 }
+
 /** The rate of each integration against the library's own PostgreSQL backend, by calls in flight. */
 const LIBRARY_RATE = { 1: 1, 16: 2, 256: 8 }
 
 /** The rate against pgbench. */
 const PGBENCH = { 1: 0.8, 256: 1.5 }
+
+/** @type {Record<string, string>} */
+const METRICS = { p99: 'latency, p99', loopDelay: 'event loop delay, p99', cpu: 'CPU per call' }
 
 const ROWS = 1.5
 const COLD = 1.0
@@ -50,6 +56,7 @@ function compare(run) {
   return [
     ...(run.rates ? judgeRates(run.rates) : []),
     ...(run.libraries ?? []).flatMap(judgeLibrary),
+    ...(run.openLoop?.results ?? []).flatMap(judgeOpenLoop),
     ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
     ...(run.memory ? judgeMemory(run.memory) : []),
     ...(run.cold ? [most('cold start', COLD, run.cold.ratio)] : []),
@@ -96,6 +103,18 @@ function judgeLibrary({ library, peer, results }) {
         /** @type {any} */ (LIBRARY_RATE)[inFlight],
         ratios[peer].rate,
       ),
+    )
+}
+
+/** @param {import('./parts/open-loop.js').OpenLoop} operation */
+function judgeOpenLoop({ title, points }) {
+  return points
+    .filter(({ share, ratios }) => share === 1 && ratios.reference)
+    .flatMap(({ ratios: { reference = {} } }) =>
+      Object.entries(OPEN_LOOP).flatMap(([metric, target]) => {
+        const ratio = reference[metric]
+        return ratio ? [most(`${title} at pg's maximum rate: ${METRICS[metric]}`, target, ratio)] : []
+      }),
     )
 }
 

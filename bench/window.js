@@ -19,12 +19,13 @@ const DELAY_PART = 0.4
  *
  * @typedef {Span & { serverPid: number }} WindowSize
  *
- * @typedef {{ p50: number, p90: number, p99: number }} Percentiles
+ * @typedef {{ p50: number, p90: number, p99: number, p999: number }} Percentiles
  *
  * @typedef {object} Figures
  * @property {number} calls
  * @property {number} rate calls per second
  * @property {Percentiles} [latencyMs]
+ * @property {Percentiles} [lateMs] of an open loop: from the time that the schedule has for a call to the call
  * @property {number} [cpuMicros] of the whole Node process, per call
  * @property {number} [serverCpuMicros] of all of the server's processes, per call
  * @property {Percentiles} [loopDelayMs]
@@ -100,7 +101,7 @@ async function runWindow(call, key, delay, { inFlight, leadMs, ms, serverPid }) 
 function percentiles(values) {
   values.sort()
   const at = (/** @type {number} */ part) => values[Math.ceil(part * values.length) - 1] ?? 0
-  return { p50: at(0.5), p90: at(0.9), p99: at(0.99) }
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999) }
 }
 
-module.exports = { runWindow, percentiles }
+module.exports = { DELAY_PART, percentiles, runWindow }

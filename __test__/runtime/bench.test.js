@@ -49,7 +49,7 @@ test('--help lists every option', () => {
   const { status, stdout } = bench('--help')
   assert.equal(status, 0)
   const options =
-    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold'
+    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop'
   for (const option of options.split(' ')) assert.match(stdout, new RegExp(`^  ${option} `, 'm'))
 })
 
@@ -61,6 +61,7 @@ for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--sides', 'ours'], /--sides: none is named/],
   [['--window', 'long'], /--window: 'long' is no whole number/],
   [['--in-flight', '0'], /--in-flight: '0'/],
+  [['--open-loop', '--only', 'has'], /--only: --open-loop measures none of has, only get, set/],
   [['--huge'], /--huge goes with --rows/],
   [['--compare', 'nowhere.json'], /--compare: .*nowhere\.json/],
   [['--compare', 'package.json'], /package\.json holds no comparison/],

@@ -16,9 +16,9 @@ const WAYS = ['pool', 'url', 'reference']
  * @param {import('../arguments.js').Options} options
  * @param {import('../progress.js').Progress} progress
  */
-async function measureCold(server, { rounds, parts }, progress) {
+async function measureCold(server, { rounds }, progress) {
   progress.restart()
-  if (!parts.has('rates') && !parts.has('memory')) await server.fillTemplate()
+  await server.fillTemplate()
   const { url } = await server.databaseOf('cold')
   // Files get into the system's cache.
   for (const way of WAYS) await runProgram('cold.js', [way, url])

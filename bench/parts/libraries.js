@@ -4,6 +4,7 @@
 
 const { OURS } = require('../promises.js')
 const { Side } = require('../side.js')
+const { withSides } = require('./pairs.js')
 const { measurePoints } = require('./rates.js')
 
 /**
@@ -23,6 +24,7 @@ const { measurePoints } = require('./rates.js')
  */
 async function measureLibraries(server, { libraries, inFlight, rounds, windowMs }, progress) {
   const found = []
+  /** @type {Record<string, string>} */
   const versions = {}
   for (const library of libraries) {
     progress.restart()
@@ -34,28 +36,23 @@ async function measureLibraries(server, { libraries, inFlight, rounds, windowMs 
     } = /** @type {Library} */ (require(`../sides/libraries/${library}.js`))
     /** @type {Side[]} */
     const sides = []
-    try {
-      for (const name of [OURS, peer]) {
-        const side = new Side(name, await server.createDatabase(`${library} ${name}`), `libraries/${library}`)
-        sides.push(side)
-        await side.open()
-        Object.assign(versions, side.versions)
-      }
-      const points = Object.keys(operations).flatMap((operation) =>
-        inFlight.map((calls) => ({ operation, inFlight: calls, rounds })),
-      )
-      progress.line(`\n${library}`)
-      const results = await measurePoints(sides, { points, windowMs }, progress, operations)
-      const titled = results.map((each) => ({
-        title: operations[each.operation]?.title,
-        hasTarget: !withoutTarget.includes(each.operation),
-        ...each,
-      }))
-      found.push({ library, peer, results: titled })
-      await Promise.all(sides.map((side) => side.close()))
-    } finally {
-      for (const side of sides) side.kill()
+    for (const name of [OURS, peer]) {
+      sides.push(new Side(name, await server.createDatabase(`${library} ${name}`), `libraries/${library}`))
     }
+    const points = Object.keys(operations).flatMap((operation) =>
+      inFlight.libraries.map((calls) => ({ operation, inFlight: calls, rounds })),
+    )
+    const { found: results, versions: ofSides } = await withSides(sides, () => {
+      progress.line(`\n${library}`)
+      return measurePoints(sides, { points, windowMs }, progress, operations)
+    })
+    Object.assign(versions, ofSides)
+    const titled = results.map((each) => ({
+      title: operations[each.operation]?.title,
+      hasTarget: !withoutTarget.includes(each.operation),
+      ...each,
+    }))
+    found.push({ library, peer, results: titled })
   }
   return { libraries: found, versions }
 }

@@ -16,9 +16,9 @@ const QUEUED = 100_000
  * @param {import('../arguments.js').Options} options
  * @param {import('../progress.js').Progress} progress
  */
-async function measureMemory(server, { calls, parts }, progress) {
+async function measureMemory(server, { calls }, progress) {
   progress.restart()
-  if (!parts.has('rates')) await server.fillTemplate()
+  await server.fillTemplate()
   const { url } = await server.databaseOf('memory')
   const queue = async (/** @type {string} */ side) => {
     progress.say(`${QUEUED.toLocaleString('en-US')} calls queued by ${side}`)

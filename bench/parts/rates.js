@@ -23,7 +23,11 @@ const SCALE_FROM = 256
  * @property {number} inFlight
  * @property {number} rounds
  *
- * @typedef {Point & { sides: Record<string, Record<string, Spread>>, ratios: Record<string, Record<string, Spread>> }} Result
+ * @typedef {object} Measured
+ * @property {Record<string, Record<string, Spread>>} sides
+ * @property {Record<string, Record<string, Spread>>} ratios ours by each of the others
+ *
+ * @typedef {Point & Measured} Result
  */
 
 /**
@@ -92,10 +96,12 @@ async function measurePoints(sides, { points, windowMs }, progress, operations =
 }
 
 /**
- * @param {Point} point
- * @param {AnySide[]} sides
- * @param {(side: AnySide) => Promise<Figures>} window
- * @returns {Promise<Result>}
+ * @template {{ rounds: number }} P
+ * @template {{ name: string }} S
+ * @param {P} point
+ * @param {S[]} sides ours is the first
+ * @param {(side: S) => Promise<Figures>} window
+ * @returns {Promise<P & Measured>}
  */
 async function measurePoint(point, sides, window) {
   /** @type {Record<string, Figures[]>} */
@@ -211,4 +217,4 @@ function lines(first, cells, last = '') {
   return found.filter((line, at) => at === 0 || line.trim() !== '')
 }
 
-module.exports = { measurePoints, measureRates, schedule, SCALE_FROM }
+module.exports = { LEAD, SCALE_FROM, measurePoint, measurePoints, measureRates, schedule }

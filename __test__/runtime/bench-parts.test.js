@@ -1,0 +1,113 @@
+// @ts-check
+// @configurations last
+// @without first: the benchmark
+// The further parts of the benchmark, each as a user runs it, with windows so short that the figures mean nothing: their
+// shape, and what does not depend on speed. The tables of docs/benchmarks.md are those of bench/results.
+'use strict'
+
+const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { LoopDelay } = require('../../bench/loop-delay.js')
+const { runPaced } = require('../../bench/paced.js')
+const { PAGE, runOf, withTables } = require('../../bench/tables/rewrite.js')
+const { section } = require('../../bench/tables/markdown.js')
+
+const root = path.join(__dirname, '../..')
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-parts-'))
+after(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+/**
+ * @param {string} name of the results
+ * @param {string[]} args
+ */
+function measured(name, ...args) {
+  const out = path.join(folder, `${name}.json`)
+  const command = ['bench/main.js', '--rounds', '1', '--out', out, ...args]
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  const run = JSON.parse(fs.readFileSync(out, 'utf8'))
+  assert.equal(run.rates, undefined, 'nothing else is measured')
+  assert.doesNotMatch(section(name, run), /NaN|undefined|Infinity|null/)
+  return { run, stdout }
+}
+
+test('at equal load, each operation is measured at parts of both maximum rates', () => {
+  const { run, stdout } = measured('open-loop', '--open-loop', '--window', '40')
+  assert.match(run.versions.pg, /^\d/)
+  const { results } = run.openLoop
+  assert.deepEqual(
+    results.map((/** @type {any} */ { title }) => title),
+    ['get', 'set', 'acquire + release', 'recordFailure', 'loadLatest'],
+  )
+  for (const { title, maximum, points } of results) {
+    const loads = points.map((/** @type {any} */ { of, share, rate }) => [of, share, rate])
+    const at = (/** @type {'ours' | 'reference'} */ of, /** @type {number} */ share) => [
+      of,
+      share,
+      Math.max(1, Math.round(share * maximum[of])),
+    ]
+    assert.deepEqual(loads, [
+      ...[0.1, 0.5, 0.9, 1].map((share) => at('reference', share)),
+      ...[0.1, 0.5, 0.9].map((share) => at('ours', share)),
+    ])
+    for (const { of, sides } of points) {
+      assert.deepEqual(Object.keys(sides), of === 'ours' ? ['ours'] : ['ours', 'reference'], title)
+      for (const side of /** @type {any[]} */ (Object.values(sides))) {
+        const { p50, p99, p999, late, loopDelay } = side
+        for (const { low, median, high } of [p50, p99, p999, late, loopDelay]) {
+          assert.ok(low > 0 && low <= median && median <= high, title)
+        }
+        assert.ok(p50.median <= p99.median && p99.median <= p999.median, title)
+      }
+    }
+  }
+  for (const { title } of results) {
+    const judged = run.targets.filter((/** @type {any} */ { claim }) =>
+      claim.startsWith(`${title} at pg's maximum rate`),
+    )
+    assert.ok(judged.length >= 2, `${title}: ${judged.length} targets`)
+  }
+  assert.match(stdout, /^get +10 % of pg +\S+\/s +\S+ \/ \S+/m)
+})
+
+test('a latency counts from the schedule, also of calls that a blocked event loop makes late', async () => {
+  const BLOCK_MS = 100
+  const delay = new LoopDelay()
+  let calls = 0
+  const call = async () => {
+    if (++calls !== 20) return
+    const end = performance.now() + BLOCK_MS
+    while (performance.now() < end);
+  }
+  const pace = { rate: 1000, leadMs: 0, ms: 200, serverPid: process.pid }
+  const { latencyMs, lateMs } = await runPaced(call, () => 0, delay, pace)
+  delay.close()
+  assert.ok(calls >= 200, `${calls} calls`)
+  // The block holds up a hundred calls of two hundred; the first of them for all of it.
+  assert.ok((latencyMs?.p99 ?? 0) > 0.8 * BLOCK_MS, JSON.stringify(latencyMs))
+  assert.ok((lateMs?.p99 ?? 0) > 0.8 * BLOCK_MS, JSON.stringify(lateMs))
+})
+
+test('a call that fails ends an open loop with its error', async () => {
+  const delay = new LoopDelay()
+  const call = async () => {
+    await sleep(1)
+    throw new Error('refused')
+  }
+  const pace = { rate: 1000, leadMs: 0, ms: 50, serverPid: process.pid }
+  await assert.rejects(
+    runPaced(call, () => 0, delay, pace),
+    /refused/,
+  )
+  delay.close()
+})
+
+test('the tables of docs/benchmarks.md are those of bench/results', () => {
+  const page = fs.readFileSync(PAGE, 'utf8')
+  assert.equal(page, withTables(page, runOf), 'run node bench/tables/rewrite.js')
+})

@@ -1,0 +1,79 @@
+// @ts-check
+// The tables of docs/benchmarks.md, made from the files in bench/results/.
+'use strict'
+
+const { number, times } = require('../figures.js')
+
+const OURS = 'ours'
+const REFERENCE = 'reference'
+
+/** @typedef {import('../figures.js').Spread} Spread */
+
+/** @param {string[][]} rows the first is the header */
+function table([header = [], ...rows]) {
+  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+/**
+ * The command and the machine of a run.
+ *
+ * @param {any} run
+ */
+function provenance({ command, date, machine, postgres, versions }) {
+  const { cores, cpu, os, load } = machine
+  const programs = [`PostgreSQL ${versions.postgresql}`, `Node.js ${versions.node}`]
+  if (versions.pg) programs.push(`\`pg\` ${versions.pg}`)
+  return [
+    `\`${command}\`, ${date.slice(0, 10)}. The machine: ${cores} cores (${cpu}) that the server shares, ${os.split(' ')[0]},`,
+    `a load of ${load} at the start, a flush of the server's log in ${number(postgres.flushMicros)} µs. ${programs.join(', ')}.`,
+  ].join('\n')
+}
+
+/** @param {{ targets: { claim: string, target: string, measured: string, holds: boolean }[] }} run */
+function targets({ targets }) {
+  const missed = targets.filter(({ holds }) => !holds)
+  const met = `${targets.length - missed.length} of ${targets.length} targets are met in this run.`
+  if (missed.length === 0) return met
+  const rows = missed.map(({ claim, target, measured }) => [claim, target, measured])
+  return `${met} Missed:\n\n${table([['target', 'wanted', 'measured'], ...rows])}`
+}
+
+/**
+ * Ours, pg's, and in brackets the ratio of pairs of windows.
+ *
+ * @param {import('../parts/rates.js').Measured} measured
+ * @param {string} metric
+ */
+function besidePg({ sides, ratios }, metric) {
+  const [ours, pg, ratio] = [sides[OURS]?.[metric], sides[REFERENCE]?.[metric], ratios[REFERENCE]?.[metric]]
+  if (!ours) return ''
+  return pg
+    ? `${number(ours.median)} / ${number(pg.median)} (${ratio ? times(ratio).split(' ')[0] : ''})`
+    : number(ours.median)
+}
+
+/** @param {{ openLoop: { results: import('../parts/open-loop.js').OpenLoop[] } }} run */
+function openLoop({ openLoop: { results } }) {
+  const rows = results.flatMap(({ title, points }) =>
+    points.map((point) => [
+      `\`${title}\``.replace(' + ', '` + `'),
+      `${Math.round(100 * point.share)} % of ${point.of === OURS ? 'ours' : "pg's"}: ${number(point.rate)}`,
+      ...['p50', 'p99', 'p999', 'loopDelay', 'cpu'].map((metric) => besidePg(point, metric)),
+    ]),
+  )
+  const header = ['operation', 'calls per second', 'p50, ms', 'p99, ms', 'p99.9, ms', 'event loop, p99, ms', 'CPU, µs']
+  return table([header, ...rows])
+}
+
+/** The sections' tables, by the names of the results' files. @type {Record<string, (run: any) => string>} */
+const TABLES = { 'open-loop': openLoop }
+
+/**
+ * What stands between the two comments of a section.
+ *
+ * @param {string} name
+ * @param {any} run
+ */
+const section = (name, run) => [TABLES[name]?.(run), provenance(run), targets(run)].join('\n\n')
+
+module.exports = { TABLES, section }
