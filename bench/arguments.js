@@ -16,6 +16,7 @@ const OPTION_OF = /** @type {const} */ ({
   memory: 'memory',
   cold: 'cold',
   openLoop: 'open-loop',
+  processes: 'processes',
 })
 
 /** @typedef {keyof typeof OPTION_OF} FurtherPart */
@@ -25,7 +26,7 @@ const FURTHER_PARTS = /** @type {FurtherPart[]} */ (Object.keys(OPTION_OF))
 /** The numbers of calls in flight for every operation, and those between and beyond for the scale curve. */
 const IN_FLIGHT = [1, 16, 256]
 /** Those of other parts. */
-const IN_FLIGHT_OF = { libraries: IN_FLIGHT }
+const IN_FLIGHT_OF = { libraries: IN_FLIGHT, processes: [16] }
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
 const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
@@ -66,6 +67,7 @@ Other claims, each measured instead of the comparison, or with it by --all:
   --calls <n>         with --memory: over this many calls
   --cold              a cold start: require, first connect, first get
   --open-loop         equal load instead of saturation: latency, event loop and CPU at fixed rates of calls
+  --processes         1, 2, 8 and 32 processes on the same keys: total rate, fairness, and what waiting for a lock costs
   --all               the comparison and all of these
 
   --help              this text`
@@ -139,6 +141,7 @@ function parsed(args) {
   const options = {
     ...{ help: { ...flag, short: 'h' }, quick: flag, rows: flag, huge: flag, memory: flag, cold: flag, all: flag },
     'open-loop': flag,
+    processes: flag,
     ...{
       only: text,
       sides: text,

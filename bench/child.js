@@ -5,6 +5,7 @@
 const { LoopDelay } = require('./loop-delay.js')
 const { OPERATIONS, ROWS_OPERATIONS } = require('./operations.js')
 const { costOfPace, runPaced } = require('./paced.js')
+const { runShared } = require('./shared-window.js')
 const { runWindow } = require('./window.js')
 
 const [file = '', side = file] = process.argv.slice(2)
@@ -19,6 +20,9 @@ const delay = new LoopDelay()
 
 /** @type {any} */
 let opened
+
+/** When each of the callers that wait for one lock was granted it. @type {Promise<number>[]} */
+let waits = []
 
 /** What the schedule of each rate costs a call, in microseconds of CPU. @type {Map<number, number>} */
 const costs = new Map()
@@ -39,6 +43,12 @@ const TASKS = {
     const figures = await checked(operation, (call, key) => runPaced(call, key, delay, pace))
     return { ...figures, cpuMicros: Math.max(0, figures.cpuMicros - cost) }
   },
+  shared: ({ operation, ...span }) => checked(operation, (call, key) => runShared(call, key, opened, span)),
+  counts: () => ({ statements: opened.statements(), connections: opened.connections() }),
+  wait({ callers }) {
+    waits = Array.from({ length: callers }, () => opened.waitForWanted())
+  },
+  granted: () => Promise.all(waits),
   async close() {
     delay.close()
     await opened?.close()

@@ -20,6 +20,29 @@ function spread(values) {
   return { median: rounded(median(values)), low: rounded(Math.min(...values)), high: rounded(Math.max(...values)) }
 }
 
+/**
+ * @template {Record<string, number>} F
+ * @param {F[]} windows of the same figures
+ * @returns {Record<keyof F, Spread>}
+ */
+function spreads(windows) {
+  const found = Object.keys(windows[0] ?? {}).map((name) => [
+    name,
+    spread(windows.map((each) => each[name] ?? Number.NaN)),
+  ])
+  return Object.fromEntries(found)
+}
+
+/**
+ * @param {number[]} counts of each process
+ * @returns {{ leastByMost: number, jain: number }} Jain's index is 1 if all are equal, and 1/n if one of n has all
+ */
+function fairness(counts) {
+  const sum = counts.reduce((all, each) => all + each, 0)
+  const squares = counts.reduce((all, each) => all + each * each, 0)
+  return { leastByMost: Math.min(...counts) / Math.max(...counts), jain: (sum * sum) / (counts.length * squares) }
+}
+
 /** Four digits are more than any machine gives twice. */
 const rounded = (/** @type {number} */ value) => (Number.isFinite(value) ? Number(value.toPrecision(4)) : value)
 
@@ -79,4 +102,4 @@ function number(value) {
 /** @param {Spread} spread */
 const times = ({ median, low, high }) => `${number(median)}× (${number(low)}–${number(high)})`
 
-module.exports = { median, spread, summary, ratios, number, times }
+module.exports = { fairness, median, number, ratios, spread, spreads, summary, times }

@@ -10,6 +10,7 @@ const { measureCold } = require('./parts/cold.js')
 const { measureLibraries } = require('./parts/libraries.js')
 const { measureMemory } = require('./parts/memory.js')
 const { measureOpenLoop } = require('./parts/open-loop.js')
+const { measureProcesses } = require('./parts/processes.js')
 const { measureRates } = require('./parts/rates.js')
 const { measureRows } = require('./parts/rows.js')
 const { outputs, write } = require('./outputs.js')
@@ -25,7 +26,7 @@ const FORMAT = 1
  *
  * @type {Record<string, (server: Server, options: import('./arguments.js').Options, progress: Progress) => Promise<{ found: any, versions: Record<string, string> }>>}
  */
-const WITH_VERSIONS = { openLoop: measureOpenLoop }
+const WITH_VERSIONS = { openLoop: measureOpenLoop, processes: measureProcesses }
 
 /**
  * @param {import('./arguments.js').Options} options

@@ -78,6 +78,10 @@ const ROWS_OPERATIONS = {
 /** What each of the further parts measures. */
 const OF_PARTS = {
   openLoop: ['get', 'set', 'lock', 'recordFailure', 'loadLatest'],
+  processes: [
+    ...['getCold', 'getHot', 'setCold', 'setHot'],
+    ...['recordFailureCold', 'recordFailureHot', 'lockCold', 'lockHot'],
+  ],
 }
 
 /** @param {number} key */

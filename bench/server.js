@@ -10,8 +10,8 @@ const { startPostgres } = require('../embedded.js')
 const { MAX_CONNECTIONS } = require('./pgbench.js')
 const { fill } = require('./sides/adapter.js')
 
-/** The defaults, where startPostgres has others; and connections enough for pgbench and all sides. */
-const SETTINGS = { fsync: 'on', full_page_writes: 'on', max_connections: MAX_CONNECTIONS + 100 }
+/** The defaults, where startPostgres has others; and connections enough for pgbench and all sides, or for 32 processes. */
+const SETTINGS = { fsync: 'on', full_page_writes: 'on', max_connections: MAX_CONNECTIONS + 200 }
 
 const TEMPLATE = 'bench_template'
 const FLUSHES = 40

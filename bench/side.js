@@ -50,6 +50,36 @@ class Side {
     return this.#ask('paced', { operation, ...pace, serverPid: this.place.pid })
   }
 
+  /**
+   * Its share of a window of several processes.
+   *
+   * @param {string} operation
+   * @param {import('./shared-window.js').SharedSpan} span
+   * @returns {Promise<import('./shared-window.js').Share>}
+   */
+  shared(operation, span) {
+    return this.#ask('shared', { operation, ...span })
+  }
+
+  /**
+   * What it has sent so far, and has open.
+   *
+   * @returns {Promise<{ statements: number, connections: number }>}
+   */
+  counts() {
+    return this.#ask('counts', {})
+  }
+
+  /** Begins to wait for the one lock. @param {number} callers */
+  wait(callers) {
+    return this.#ask('wait', { callers })
+  }
+
+  /** @returns {Promise<number[]>} when each caller was granted it, in ms since the epoch */
+  granted() {
+    return this.#ask('granted', {})
+  }
+
   async close() {
     if (this.child.exitCode === null && this.child.connected) await this.#ask('close', {})
   }

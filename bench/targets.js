@@ -57,6 +57,7 @@ function compare(run) {
     ...(run.rates ? judgeRates(run.rates) : []),
     ...(run.libraries ?? []).flatMap(judgeLibrary),
     ...(run.openLoop?.results ?? []).flatMap(judgeOpenLoop),
+    ...(run.processes?.results ?? []).flatMap(judgeProcesses),
     ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
     ...(run.memory ? judgeMemory(run.memory) : []),
     ...(run.cold ? [most('cold start', COLD, run.cold.ratio)] : []),
@@ -87,8 +88,7 @@ function judgeRates({ results, scale }) {
   }
   for (const { operation, from, to, ratio } of scale) {
     const claim = `${OPERATIONS[operation]?.title}: rate with ${to} in flight, by that with ${from}`
-    // It must not fall; standing still, half of all runs would show a little less.
-    found.push({ claim, target: 'no fall', measured: times(ratio), holds: ratio.high >= 1 })
+    found.push(noFall(claim, ratio))
   }
   return found
 }
@@ -115,6 +115,15 @@ function judgeOpenLoop({ title, points }) {
         const ratio = reference[metric]
         return ratio ? [most(`${title} at pg's maximum rate: ${METRICS[metric]}`, target, ratio)] : []
       }),
+    )
+}
+
+/** @param {import('./parts/processes.js').Result} result */
+function judgeProcesses({ title, inFlight, points }) {
+  return points
+    .filter(({ processes }) => processes > 1)
+    .map(({ processes, ratio }) =>
+      noFall(`${title}, ${inFlight} in flight in each of ${processes} processes: rate, by that of one`, ratio),
     )
 }
 
@@ -159,6 +168,15 @@ function least(claim, target, ratio) {
 function most(claim, target, ratio) {
   return { claim, target: `≤ ${target}×`, measured: times(ratio), holds: ratio.median <= target }
 }
+
+/**
+ * It must not fall; standing still, half of all runs would show a little less.
+ *
+ * @param {string} claim
+ * @param {Spread} ratio
+ * @returns {Judgement}
+ */
+const noFall = (claim, ratio) => ({ claim, target: 'no fall', measured: times(ratio), holds: ratio.high >= 1 })
 
 /** @param {Judgement[]} judgements */
 function table(judgements) {

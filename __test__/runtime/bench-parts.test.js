@@ -12,6 +12,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
+const { fairness } = require('../../bench/figures.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { runPaced } = require('../../bench/paced.js')
 const { PAGE, runOf, withTables } = require('../../bench/tables/rewrite.js')
@@ -73,6 +74,55 @@ test('at equal load, each operation is measured at parts of both maximum rates',
     assert.ok(judged.length >= 2, `${title}: ${judged.length} targets`)
   }
   assert.match(stdout, /^get +10 % of pg +\S+\/s +\S+ \/ \S+/m)
+})
+
+test('many processes are measured by their sum, their fairness, and what waits for a lock costs', () => {
+  const { run, stdout } = measured(
+    'processes',
+    '--processes',
+    '--only',
+    'get,lock',
+    '--in-flight',
+    '2',
+    '--window',
+    '40',
+  )
+  const { results, waiters } = run.processes
+  assert.deepEqual(
+    results.map((/** @type {any} */ { title, inFlight }) => [title, inFlight]),
+    ['get, 1,000 keys', 'get, 8 keys', 'lock + release, 100,000 keys', 'lock + release, 8 keys'].map((title) => [
+      title,
+      2,
+    ]),
+  )
+  for (const { title, points } of results) {
+    assert.deepEqual(
+      points.map((/** @type {any} */ { processes }) => processes),
+      [1, 2, 8, 32],
+    )
+    assert.deepEqual(points[0].ratio, { median: 1, low: 1, high: 1 }, title)
+    assert.deepEqual(points[0].figures.jain, { median: 1, low: 1, high: 1 }, title)
+    for (const { processes, figures } of points) {
+      const { rate, jain, connections } = figures
+      assert.ok(rate.median > 0 && jain.median <= 1.0001 && jain.median >= 0.999 / processes, title)
+      // A pool has at most ten, and one more receives notifications.
+      assert.ok(connections.median >= processes && connections.median <= 11 * processes, title)
+    }
+  }
+  assert.equal(waiters.callers, 1000)
+  for (const { processes, figures } of waiters.points) {
+    const { statements, handOvers, statementsPerHandOver } = figures
+    assert.ok(handOvers.median > 0 && statementsPerHandOver.median >= 1, `${processes} processes`)
+    // A wait is no poll: all of a process's callers send far less than one statement a second each.
+    assert.ok(statements.median < waiters.callers, `${processes} processes: ${statements.median} statements a second`)
+  }
+  assert.equal(run.targets.length, 3 * results.length)
+  assert.match(stdout, /^lock \+ release, 8 keys +2 /m)
+})
+
+test('Jain’s index is 1 if all processes do as much, and 1/n if one does everything', () => {
+  assert.deepEqual(fairness([5, 5, 5, 5]), { leastByMost: 1, jain: 1 })
+  assert.deepEqual(fairness([8, 0, 0, 0]), { leastByMost: 0, jain: 0.25 })
 })
 
 test('a latency counts from the schedule, also of calls that a blocked event loop makes late', async () => {

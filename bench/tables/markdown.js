@@ -65,8 +65,43 @@ function openLoop({ openLoop: { results } }) {
   return table([header, ...rows])
 }
 
+/** @param {{ processes: { results: import('../parts/processes.js').Result[], waiters: any } }} run */
+function processes({ processes: { results, waiters } }) {
+  const rows = results.flatMap(({ title, points }) =>
+    points.map(({ processes, figures, ratio, waits }) => [
+      title,
+      String(processes),
+      `${number(figures.rate.median)}${processes > 1 ? `: ${times(ratio)}` : ''}`,
+      `${figures.jain.median.toFixed(2)}, ${figures.leastByMost.median.toFixed(2)}`,
+      `${number(figures.cpu.median)} + ${number(figures.serverCpu.median)}`,
+      number(figures.callsPerStatement.median),
+      String(figures.connections.median),
+      Object.entries(waits)
+        .slice(0, 2)
+        .map(([event, part]) => `${event} ${Math.round(100 * part)} %`)
+        .join(', '),
+    ]),
+  )
+  const header = [
+    ...['operation', 'processes', 'calls per second: by one process', "fairness: Jain's index, least by most"],
+    ...['CPU, µs: Node + server', 'calls a statement', 'connections', 'the sessions'],
+  ]
+  const waiting = waiters.points.map((/** @type {any} */ { processes, figures }) => [
+    String(processes),
+    ...['statements', 'handOvers', 'statementsPerHandOver'].map((name) => number(figures[name].median)),
+    figures.jain.median.toFixed(2),
+    String(figures.connections.median),
+  ])
+  const head = [
+    ...['processes', 'statements per second while it is held', 'hand-overs per second'],
+    ...['statements a hand-over', "Jain's index", 'connections'],
+  ]
+  const callers = waiters.callers.toLocaleString('en-US')
+  return `${table([header, ...rows])}\n\n${callers} callers wait for one lock:\n\n${table([head, ...waiting])}`
+}
+
 /** The sections' tables, by the names of the results' files. @type {Record<string, (run: any) => string>} */
-const TABLES = { 'open-loop': openLoop }
+const TABLES = { 'open-loop': openLoop, processes }
 
 /**
  * What stands between the two comments of a section.
