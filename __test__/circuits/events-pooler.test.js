@@ -7,7 +7,7 @@ const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
-const { missing, startPooler } = require('../support/pooler.js')
+const { missing, startPooler } = require('../../scripts/servers/pooler.js')
 const { until } = require('../support/waiting.js')
 
 const skip = missing || false

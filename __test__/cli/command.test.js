@@ -9,7 +9,7 @@ const { after, test } = require('node:test')
 const { noTerminal, runCommand, startOnTerminal } = require('../support/command.js')
 const { useDatabase } = require('../support/database.js')
 const { deadPort } = require('../support/dead-port.js')
-const { missing: noPooler, startPooler } = require('../support/pooler.js')
+const { missing: noPooler, startPooler } = require('../../scripts/servers/pooler.js')
 const { until } = require('../support/waiting.js')
 const { version } = require('../../package.json')
 

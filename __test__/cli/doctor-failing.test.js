@@ -9,7 +9,7 @@ const { after, test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { runCommand } = require('../support/command.js')
 const { administer, useDatabase } = require('../support/database.js')
-const { missing: noPooler, startPooler } = require('../support/pooler.js')
+const { missing: noPooler, startPooler } = require('../../scripts/servers/pooler.js')
 const { TABLES } = require('../support/documented-tables.js')
 const { migration, urlAs } = require('../support/route.js')
 

@@ -7,7 +7,7 @@ const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
 const pg = require('pg')
 const { startPostgres } = require('goscope-postgres/embedded')
-const { debianPackage, missing } = require('../support/debian-postgres.js')
+const { debianPackage, missing } = require('../../scripts/servers/debian-postgres.js')
 const { OPERATIONS, adaptersOn, connectAll, perform } = require('../support/operations.js')
 
 // If it can be installed, it must be installed.

@@ -6,9 +6,9 @@
 
 const assert = require('node:assert/strict')
 const { test, after } = require('node:test')
-const { certificate, rsa } = require('../support/certificates.js')
+const { certificate, rsa } = require('../../scripts/servers/certificates.js')
 const { comparable, outcomes } = require('../support/drivers.js')
-const { startTlsServer } = require('../support/tls-server.js')
+const { startTlsServer } = require('../../scripts/servers/tls-server.js')
 
 const started = startTlsServer()
 after(async () => (await started).stop())

@@ -8,9 +8,9 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { test, after } = require('node:test')
-const { certificate } = require('../support/certificates.js')
+const { certificate } = require('../../scripts/servers/certificates.js')
 const { outcomes, withEnvironment, withGivenCode } = require('../support/drivers.js')
-const { startTlsServer } = require('../support/tls-server.js')
+const { startTlsServer } = require('../../scripts/servers/tls-server.js')
 
 const started = startTlsServer()
 after(async () => (await started).stop())
@@ -38,7 +38,7 @@ const [rootFile, certFile, keyFile] = files({
 
 const MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
 
-/** @type {[string, import('../support/certificates.js').Identity | null][]} */
+/** @type {[string, import('../../scripts/servers/certificates.js').Identity | null][]} */
 const SERVERS = [
   ['a good certificate', good],
   ['a certificate of another host', wrongHost],

@@ -10,9 +10,9 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { test, after } = require('node:test')
-const { certificate, rsa } = require('../support/certificates.js')
+const { certificate, rsa } = require('../../scripts/servers/certificates.js')
 const { outcomes } = require('../support/drivers.js')
-const { startTlsServer } = require('../support/tls-server.js')
+const { startTlsServer } = require('../../scripts/servers/tls-server.js')
 const { variants } = require('../support/variants.js')
 
 const started = startTlsServer()
@@ -25,7 +25,7 @@ const intermediate = certificate({ name: 'Test intermediate', issuer: ca, ca: tr
 const stranger = certificate({ name: 'Somebody else', ca: true })
 const HOSTS = ['127.0.0.1', 'localhost']
 
-/** @type {Record<string, { identity: import('../support/certificates.js').Identity, chain?: string, settings?: Record<string, string> }>} */
+/** @type {Record<string, { identity: import('../../scripts/servers/certificates.js').Identity, chain?: string, settings?: Record<string, string> }>} */
 const SERVERS = {
   'names the host': { identity: certificate({ name: 'db', issuer: ca, names: HOSTS }) },
   'names the host, over TLS 1.2': {

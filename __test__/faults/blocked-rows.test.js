@@ -9,7 +9,7 @@ const { test, before } = require('node:test')
 const pg = require('pg')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
-const pooler = require('../support/pooler.js')
+const pooler = require('../../scripts/servers/pooler.js')
 const { inTime, until } = require('../support/waiting.js')
 
 const database = useDatabase()

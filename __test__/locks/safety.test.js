@@ -15,7 +15,7 @@ const { faultsHappen } = require('../support/lock-faults.js')
 const { FAKETIME, LockWorkers, now, offClock, watchDrift } = require('../support/lock-workers.js')
 const { startRestartableServer } = require('../support/restartable-server.js')
 const { startProxy } = require('../support/proxy.js')
-const pooler = require('../support/pooler.js')
+const pooler = require('../../scripts/servers/pooler.js')
 const { extent } = require('../support/variants.js')
 const { until } = require('../support/waiting.js')
 

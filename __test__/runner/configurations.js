@@ -2,7 +2,7 @@
 // The configurations of the tests: each is a server, and the route on which the adapters reach it.
 'use strict'
 
-const pooler = require('../support/pooler.js')
+const pooler = require('../../scripts/servers/pooler.js')
 const { asRole, onPartitions, throughPooler } = require('../support/route.js')
 
 /**

@@ -3,7 +3,7 @@
 'use strict'
 
 const { startPostgres } = require('../../embedded.js')
-const debian = require('../support/debian-postgres.js')
+const debian = require('../../scripts/servers/debian-postgres.js')
 const { postgresPackage } = require('../support/postgres-versions.js')
 const plans = require('./compiled-plans.js')
 const { forEachAtPace } = require('./pace.js')

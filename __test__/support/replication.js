@@ -8,8 +8,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
 const { startPostgres } = require('../../embedded.js')
-const { guarded } = require('./guard.js')
-const { freePort } = require('./pooler.js')
+const { guarded } = require('../../scripts/servers/guard.js')
+const { freePort } = require('../../scripts/servers/pooler.js')
 const { until } = require('./waiting.js')
 
 /** The standby's name, for `synchronous_standby_names`. */

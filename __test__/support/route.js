@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
 const { partitioned } = require('./partitions.js')
-const pooler = require('./pooler.js')
+const pooler = require('../../scripts/servers/pooler.js')
 
 /** The package under test. It has the migrations also where only the package is installed. */
 const PACKAGE = path.dirname(require.resolve('goscope-postgres/package.json'))

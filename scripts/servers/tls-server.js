@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const pg = require('pg')
 const { startPostgres } = require('../../embedded.js')
-const { until } = require('./waiting.js')
+const { until } = require('./until.js')
 
 /** @param {Record<string, string | number>} [settings] */
 async function startTlsServer(settings) {
@@ -105,4 +105,4 @@ class TlsServer {
   }
 }
 
-module.exports = { startTlsServer }
+module.exports = { startTlsServer, TlsServer }
