@@ -5,6 +5,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { ENVIRONMENTS } = require('./environments.js')
 const { LIBRARIES } = require('./libraries.js')
 const { OF_PARTS, OPERATIONS } = require('./operations.js')
 const { GROUPS, OTHERS, OURS } = require('./promises.js')
@@ -17,6 +18,7 @@ const OPTION_OF = /** @type {const} */ ({
   cold: 'cold',
   openLoop: 'open-loop',
   processes: 'processes',
+  environments: 'environments',
 })
 
 /** @typedef {keyof typeof OPTION_OF} FurtherPart */
@@ -26,7 +28,7 @@ const FURTHER_PARTS = /** @type {FurtherPart[]} */ (Object.keys(OPTION_OF))
 /** The numbers of calls in flight for every operation, and those between and beyond for the scale curve. */
 const IN_FLIGHT = [1, 16, 256]
 /** Those of other parts. */
-const IN_FLIGHT_OF = { libraries: IN_FLIGHT, processes: [16] }
+const IN_FLIGHT_OF = { libraries: IN_FLIGHT, processes: [16], environments: IN_FLIGHT }
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
 const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
@@ -68,6 +70,9 @@ Other claims, each measured instead of the comparison, or with it by --all:
   --cold              a cold start: require, first connect, first get
   --open-loop         equal load instead of saturation: latency, event loop and CPU at fixed rates of calls
   --processes         1, 2, 8 and 32 processes on the same keys: total rate, fairness, and what waiting for a lock costs
+  --environments <list>
+                      ours and the reference where the server is not reached as above:
+                      ${Object.keys(ENVIRONMENTS).join(', ')}, or all
   --all               the comparison and all of these
 
   --help              this text`
@@ -80,6 +85,7 @@ class UsageError extends Error {}
  * @property {import('./parts/rates.js').Point[]} points
  * @property {string[]} sides to compare with
  * @property {string[]} libraries
+ * @property {string[]} environments
  * @property {Record<keyof typeof OF_PARTS, string[]>} operations of each part that `--only` narrows
  * @property {Record<keyof typeof IN_FLIGHT_OF, number[]>} inFlight of each part that has such numbers
  * @property {number} windowMs
@@ -107,7 +113,8 @@ function parseOptions(args) {
   return {
     parts,
     points: points(values, rounds),
-    libraries: librariesOf(values),
+    libraries: chosenOf('libraries', LIBRARIES, values),
+    environments: chosenOf('environments', Object.keys(ENVIRONMENTS), values),
     operations: operationsOf(values, parts),
     inFlight: inFlightOfParts(values),
     sides: sidesOf(values.sides) ?? defaults.sides,
@@ -150,6 +157,7 @@ function parsed(args) {
       rounds: text,
       calls: text,
       libraries: text,
+      environments: text,
       compare: text,
       out: text,
     },
@@ -199,7 +207,8 @@ function inFlightOfParts(values) {
 /** @param {ReturnType<typeof parsed>} values */
 function isNarrowed(values) {
   const narrowing = ['quick', 'only', 'sides', 'in-flight'].some((name) => name in values)
-  return narrowing || (values.libraries !== undefined && values.libraries !== 'all')
+  const lists = [values.libraries, values.environments]
+  return narrowing || lists.some((value) => value !== undefined && value !== 'all')
 }
 
 /**
@@ -226,9 +235,14 @@ function inFlightOf(values) {
   return values['in-flight']?.split(',').map((each) => count('--in-flight', each, MOST_IN_FLIGHT) ?? 1)
 }
 
-/** @param {ReturnType<typeof parsed>} values */
-function librariesOf({ libraries }) {
-  return libraries === 'all' ? LIBRARIES : (list('--libraries', libraries, LIBRARIES) ?? LIBRARIES)
+/**
+ * @param {'libraries' | 'environments'} option
+ * @param {string[]} known
+ * @param {ReturnType<typeof parsed>} values
+ */
+function chosenOf(option, known, values) {
+  const value = values[option]
+  return value === 'all' ? known : (list(`--${option}`, value, known) ?? known)
 }
 
 /** @param {string | undefined} value */

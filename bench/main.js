@@ -7,6 +7,7 @@ const { HELP, UsageError, parseOptions } = require('./arguments.js')
 const { comparison } = require('./compare.js')
 const { commit, machine } = require('./machine.js')
 const { measureCold } = require('./parts/cold.js')
+const { measureEnvironments } = require('./parts/environments.js')
 const { measureLibraries } = require('./parts/libraries.js')
 const { measureMemory } = require('./parts/memory.js')
 const { measureOpenLoop } = require('./parts/open-loop.js')
@@ -26,7 +27,11 @@ const FORMAT = 1
  *
  * @type {Record<string, (server: Server, options: import('./arguments.js').Options, progress: Progress) => Promise<{ found: any, versions: Record<string, string> }>>}
  */
-const WITH_VERSIONS = { openLoop: measureOpenLoop, processes: measureProcesses }
+const WITH_VERSIONS = {
+  openLoop: measureOpenLoop,
+  processes: measureProcesses,
+  environments: measureEnvironments,
+}
 
 /**
  * @param {import('./arguments.js').Options} options

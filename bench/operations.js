@@ -78,6 +78,7 @@ const ROWS_OPERATIONS = {
 /** What each of the further parts measures. */
 const OF_PARTS = {
   openLoop: ['get', 'set', 'lock', 'recordFailure', 'loadLatest'],
+  environments: ['get', 'set', 'lock'],
   processes: [
     ...['getCold', 'getHot', 'setCold', 'setHot'],
     ...['recordFailureCold', 'recordFailureHot', 'lockCold', 'lockHot'],

@@ -37,10 +37,9 @@ class Server {
     this.pid = postgres.pid
   }
 
-  static async start() {
-    const server = new Server(await startPostgres({ settings: SETTINGS }))
-    await server.#run('postgres', 'SET scram_iterations = 1; CREATE ROLE pgbench SUPERUSER LOGIN PASSWORD $$pgbench$$')
-    return server
+  /** @param {{ package?: string }} [options] whose PostgreSQL */
+  static async start(options) {
+    return new Server(await startPostgres({ ...options, settings: SETTINGS }))
   }
 
   /** Fills the tables once; each side then gets the same ones, to the byte. */
@@ -86,7 +85,8 @@ class Server {
    *
    * @param {string} database
    */
-  pgbenchUrlOf(database) {
+  async pgbenchUrlOf(database) {
+    await this.#run('postgres', 'SET scram_iterations = 1; CREATE ROLE pgbench SUPERUSER LOGIN PASSWORD $$pgbench$$')
     const url = new URL(this.urlOf(database))
     url.username = 'pgbench'
     url.password = 'pgbench'

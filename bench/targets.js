@@ -58,6 +58,7 @@ function compare(run) {
     ...(run.libraries ?? []).flatMap(judgeLibrary),
     ...(run.openLoop?.results ?? []).flatMap(judgeOpenLoop),
     ...(run.processes?.results ?? []).flatMap(judgeProcesses),
+    ...(run.environments?.environments ?? []).flatMap(judgeEnvironment),
     ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
     ...(run.memory ? judgeMemory(run.memory) : []),
     ...(run.cold ? [most('cold start', COLD, run.cold.ratio)] : []),
@@ -116,6 +117,19 @@ function judgeOpenLoop({ title, points }) {
         return ratio ? [most(`${title} at pg's maximum rate: ${METRICS[metric]}`, target, ratio)] : []
       }),
     )
+}
+
+/**
+ * Wherever the server is, as against one that is reached directly.
+ *
+ * @param {import('./parts/environments.js').Found} found
+ */
+function judgeEnvironment({ environment, results }) {
+  return results.flatMap(({ operation, inFlight, ratios: { reference = {} } }) => {
+    const target = /** @type {any} */ (RATES)[operation]?.[inFlight]
+    const claim = `${environment}: ${OPERATIONS[operation]?.title}, ${inFlight} in flight: rate`
+    return target && reference.rate ? [least(claim, target, reference.rate)] : []
+  })
 }
 
 /** @param {import('./parts/processes.js').Result} result */

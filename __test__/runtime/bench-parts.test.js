@@ -13,6 +13,7 @@ const path = require('node:path')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { fairness } = require('../../bench/figures.js')
+const { ENVIRONMENTS } = require('../../bench/environments.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { runPaced } = require('../../bench/paced.js')
 const { PAGE, runOf, withTables } = require('../../bench/tables/rewrite.js')
@@ -118,6 +119,33 @@ test('many processes are measured by their sum, their fairness, and what waits f
   }
   assert.equal(run.targets.length, 3 * results.length)
   assert.match(stdout, /^lock \+ release, 8 keys +2 /m)
+})
+
+test('ours is measured beside pg with JIT, through poolers and with TLS', () => {
+  const { run, stdout } = measured('environments', '--environments', 'all', ...['--in-flight', '2', '--window', '40'])
+  const { environments, leftOut } = run.environments
+  const names = Object.keys(ENVIRONMENTS)
+  const present = names.filter((name) => !ENVIRONMENTS[name]?.missing)
+  if (process.env.CI === 'true') assert.deepEqual(present, names)
+  assert.deepEqual(
+    environments.map((/** @type {any} */ { environment }) => environment),
+    present,
+  )
+  assert.deepEqual(
+    leftOut,
+    names.filter((name) => !present.includes(name)),
+  )
+  for (const { environment, server, results } of environments) {
+    assert.deepEqual(
+      results.map((/** @type {any} */ { operation, inFlight }) => [operation, inFlight]),
+      ['get', 'set', 'lock'].map((operation) => [operation, 2]),
+    )
+    for (const { ratios } of results) assert.ok(ratios.reference.rate.median > 0, environment)
+    // Both sides have at least a session.
+    assert.equal(server.tls >= 2, environment === 'tls', `${environment}: ${server.tls} sessions with TLS`)
+    if (environment === 'jit') assert.match(`${server.jit} ${server.version}`, /^on 15/)
+  }
+  assert.match(stdout, /^TLS, with the server’s certificate verified$/m)
 })
 
 test('Jain’s index is 1 if all processes do as much, and 1/n if one does everything', () => {

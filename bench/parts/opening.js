@@ -69,8 +69,10 @@ class Sides {
 
   async #makePgbench() {
     const program = findPgbench()
-    if (program)
-      return new Pgbench(program, await this.server.databaseOf('pgbench'), this.server.pgbenchUrlOf('pgbench'))
+    if (program) {
+      const place = await this.server.databaseOf('pgbench')
+      return new Pgbench(program, place, await this.server.pgbenchUrlOf('pgbench'))
+    }
     this.#leaveOut('pgbench', 'it is neither on the PATH nor in /usr/lib/postgresql')
   }
 

@@ -2,6 +2,7 @@
 // The tables of docs/benchmarks.md, made from the files in bench/results/.
 'use strict'
 
+const { OPERATIONS } = require('../operations.js')
 const { number, times } = require('../figures.js')
 
 const OURS = 'ours'
@@ -100,8 +101,35 @@ function processes({ processes: { results, waiters } }) {
   return `${table([header, ...rows])}\n\n${callers} callers wait for one lock:\n\n${table([head, ...waiting])}`
 }
 
+/**
+ * A row for each operation, and a column for each number of calls in flight: our rate by pg's.
+ *
+ * @param {import('../parts/rates.js').Result[]} results
+ * @param {(result: import('../parts/rates.js').Result) => string} [more] in the cell
+ */
+function byInFlight(results, more = () => '') {
+  const numbers = [...new Set(results.map(({ inFlight }) => inFlight))]
+  const operations = [...new Set(results.map(({ operation }) => operation))]
+  const rows = operations.map((operation) => [
+    OPERATIONS[operation]?.title ?? operation,
+    ...numbers.map((inFlight) => {
+      const result = results.find((each) => each.operation === operation && each.inFlight === inFlight)
+      const ratio = result?.ratios[REFERENCE]?.rate
+      return result && ratio ? `${times(ratio)}${more(result)}` : ''
+    }),
+  ])
+  return { numbers: numbers.map((each) => number(each).replace(/\.\d+$/, '')), rows }
+}
+
+/** @param {{ environments: { environments: import('../parts/environments.js').Found[] } }} run */
+function environments({ environments: { environments } }) {
+  const header = ['the server', 'operation', ...byInFlight(environments[0]?.results ?? []).numbers]
+  const rows = environments.flatMap(({ title, results }) => byInFlight(results).rows.map((row) => [title, ...row]))
+  return table([header, ...rows])
+}
+
 /** The sections' tables, by the names of the results' files. @type {Record<string, (run: any) => string>} */
-const TABLES = { 'open-loop': openLoop, processes }
+const TABLES = { 'open-loop': openLoop, processes, environments }
 
 /**
  * What stands between the two comments of a section.
