@@ -19,6 +19,7 @@ const OPTION_OF = /** @type {const} */ ({
   openLoop: 'open-loop',
   processes: 'processes',
   environments: 'environments',
+  network: 'network',
 })
 
 /** @typedef {keyof typeof OPTION_OF} FurtherPart */
@@ -28,7 +29,7 @@ const FURTHER_PARTS = /** @type {FurtherPart[]} */ (Object.keys(OPTION_OF))
 /** The numbers of calls in flight for every operation, and those between and beyond for the scale curve. */
 const IN_FLIGHT = [1, 16, 256]
 /** Those of other parts. */
-const IN_FLIGHT_OF = { libraries: IN_FLIGHT, processes: [16], environments: IN_FLIGHT }
+const IN_FLIGHT_OF = { libraries: IN_FLIGHT, processes: [16], environments: IN_FLIGHT, network: [1, 8, 16, 256, 2048] }
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
 const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
@@ -73,6 +74,7 @@ Other claims, each measured instead of the comparison, or with it by --all:
   --environments <list>
                       ours and the reference where the server is not reached as above:
                       ${Object.keys(ENVIRONMENTS).join(', ')}, or all
+  --network           ours and the reference where the server is away: 1, 5 and 40 ms each way, and lost segments
   --all               the comparison and all of these
 
   --help              this text`
@@ -149,6 +151,7 @@ function parsed(args) {
     ...{ help: { ...flag, short: 'h' }, quick: flag, rows: flag, huge: flag, memory: flag, cold: flag, all: flag },
     'open-loop': flag,
     processes: flag,
+    network: flag,
     ...{
       only: text,
       sides: text,

@@ -32,23 +32,10 @@ const ENVIRONMENTS = {
   jit: {
     title: 'Debian’s PostgreSQL 15, with JIT',
     missing: debian.missing,
-    async open() {
-      const carrier = debian.debianPackage()
-      try {
-        const server = await Server.start({ package: carrier.package })
-        const close = async () => {
-          await server.stop()
-          carrier.remove()
-        }
-        return { server, route: (url) => url, close }
-      } catch (error) {
-        carrier.remove()
-        throw error
-      }
-    },
+    open: openDebian,
   },
   'session-pooler': {
-    title: `${pooler.title} in session mode: \`plan_cache_mode\` and \`jit\` as the server has them`,
+    title: `${pooler.title} in session mode`,
     missing: pooler.missing,
     open: (server) => throughPooler(server, 'pool_mode = session'),
   },
@@ -57,21 +44,55 @@ const ENVIRONMENTS = {
     missing: pooler.missing,
     open: (server) => throughPooler(server, 'pool_mode = transaction'),
   },
+  'jit-pooler': {
+    title: `${pooler.title} in transaction mode, before Debian’s PostgreSQL 15, with JIT`,
+    missing: debian.missing || pooler.missing,
+    async open() {
+      const { server, close } = await openDebian()
+      try {
+        const pooled = await throughPooler(server, 'pool_mode = transaction')
+        const closeBoth = async () => {
+          await pooled.close()
+          await close()
+        }
+        return { ...pooled, close: closeBoth }
+      } catch (error) {
+        await close()
+        throw error
+      }
+    },
+  },
   tls: {
     title: 'TLS, with the server’s certificate verified',
     open: overTls,
   },
 }
 
+/** @returns {Promise<Opened>} */
+async function openDebian() {
+  const carrier = debian.debianPackage()
+  try {
+    const server = await Server.start({ package: carrier.package })
+    const close = async () => {
+      await server.stop()
+      carrier.remove()
+    }
+    return { server, route: (url) => url, close }
+  } catch (error) {
+    carrier.remove()
+    throw error
+  }
+}
+
 /**
- * It ignores the settings that our sessions ask for, as is usual, so they have the server's.
+ * It refuses the settings that our sessions ask for at first, so they have the server's.
  *
  * @param {Server} server
  * @param {string} mode
  * @returns {Promise<Opened>}
  */
 async function throughPooler(server, mode) {
-  const { port, stop } = await pooler.startPooler(server.postgres.url, `${mode}\nignore_startup_parameters = options`)
+  const { port, stop } = await pooler.startPooler(server.postgres.url, mode)
   const route = (/** @type {string} */ direct) => {
     const url = new URL(direct)
     url.port = String(port)

@@ -10,6 +10,7 @@ const { measureCold } = require('./parts/cold.js')
 const { measureEnvironments } = require('./parts/environments.js')
 const { measureLibraries } = require('./parts/libraries.js')
 const { measureMemory } = require('./parts/memory.js')
+const { measureNetwork } = require('./parts/network.js')
 const { measureOpenLoop } = require('./parts/open-loop.js')
 const { measureProcesses } = require('./parts/processes.js')
 const { measureRates } = require('./parts/rates.js')
@@ -28,6 +29,7 @@ const FORMAT = 1
  * @type {Record<string, (server: Server, options: import('./arguments.js').Options, progress: Progress) => Promise<{ found: any, versions: Record<string, string> }>>}
  */
 const WITH_VERSIONS = {
+  network: measureNetwork,
   openLoop: measureOpenLoop,
   processes: measureProcesses,
   environments: measureEnvironments,

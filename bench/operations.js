@@ -79,6 +79,7 @@ const ROWS_OPERATIONS = {
 const OF_PARTS = {
   openLoop: ['get', 'set', 'lock', 'recordFailure', 'loadLatest'],
   environments: ['get', 'set', 'lock'],
+  network: ['get', 'set', 'lock'],
   processes: [
     ...['getCold', 'getHot', 'setCold', 'setHot'],
     ...['recordFailureCold', 'recordFailureHot', 'lockCold', 'lockHot'],

@@ -4,6 +4,7 @@
 
 const { number, times } = require('./figures.js')
 const { OPERATIONS } = require('./operations.js')
+const { titleOf } = require('./parts/network.js')
 
 /** The rate against the pg-written reference, by calls in flight. */
 const RATES = {
@@ -59,6 +60,7 @@ function compare(run) {
     ...(run.openLoop?.results ?? []).flatMap(judgeOpenLoop),
     ...(run.processes?.results ?? []).flatMap(judgeProcesses),
     ...(run.environments?.environments ?? []).flatMap(judgeEnvironment),
+    ...(run.network ?? []).flatMap(judgeNetwork),
     ...(run.rows ?? []).map((/** @type {any} */ { title, ratio }) => most(`${title}, by rows`, ROWS, ratio)),
     ...(run.memory ? judgeMemory(run.memory) : []),
     ...(run.cold ? [most('cold start', COLD, run.cold.ratio)] : []),
@@ -132,6 +134,18 @@ function judgeEnvironment({ environment, results }) {
   })
 }
 
+/**
+ * Where both sides have all that the round trips allow, the one is as often a little behind as the other.
+ *
+ * @param {import('./parts/network.js').Found} found
+ */
+function judgeNetwork({ results, ...distance }) {
+  return results.flatMap(({ operation, inFlight, ratios: { reference = {} } }) => {
+    const claim = `${titleOf(distance)}: ${OPERATIONS[operation]?.title}, ${inFlight} in flight: rate`
+    return reference.rate ? [noFall(claim, reference.rate, '≥ 1×, within the noise')] : []
+  })
+}
+
 /** @param {import('./parts/processes.js').Result} result */
 function judgeProcesses({ title, inFlight, points }) {
   return points
@@ -188,9 +202,10 @@ function most(claim, target, ratio) {
  *
  * @param {string} claim
  * @param {Spread} ratio
+ * @param {string} [target]
  * @returns {Judgement}
  */
-const noFall = (claim, ratio) => ({ claim, target: 'no fall', measured: times(ratio), holds: ratio.high >= 1 })
+const noFall = (claim, ratio, target = 'no fall') => ({ claim, target, measured: times(ratio), holds: ratio.high >= 1 })
 
 /** @param {Judgement[]} judgements */
 function table(judgements) {

@@ -7,7 +7,9 @@
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
+const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const { after, test } = require('node:test')
@@ -15,9 +17,10 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { fairness } = require('../../bench/figures.js')
 const { ENVIRONMENTS } = require('../../bench/environments.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
+const { Network } = require('../../bench/network.js')
 const { runPaced } = require('../../bench/paced.js')
 const { PAGE, runOf, withTables } = require('../../bench/tables/rewrite.js')
-const { section } = require('../../bench/tables/markdown.js')
+const { SECTIONS } = require('../../bench/tables/markdown.js')
 
 const root = path.join(__dirname, '../..')
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-parts-'))
@@ -34,7 +37,7 @@ function measured(name, ...args) {
   assert.equal(status, 0, stderr)
   const run = JSON.parse(fs.readFileSync(out, 'utf8'))
   assert.equal(run.rates, undefined, 'nothing else is measured')
-  assert.doesNotMatch(section(name, run), /NaN|undefined|Infinity|null/)
+  assert.doesNotMatch(SECTIONS[`${name}.json`]?.(run) ?? '', /^$|NaN|undefined|Infinity|null/)
   return { run, stdout }
 }
 
@@ -143,9 +146,61 @@ test('ours is measured beside pg with JIT, through poolers and with TLS', () => 
     for (const { ratios } of results) assert.ok(ratios.reference.rate.median > 0, environment)
     // Both sides have at least a session.
     assert.equal(server.tls >= 2, environment === 'tls', `${environment}: ${server.tls} sessions with TLS`)
-    if (environment === 'jit') assert.match(`${server.jit} ${server.version}`, /^on 15/)
+    if (environment.startsWith('jit')) assert.match(`${server.jit} ${server.version}`, /^on 15/)
   }
   assert.match(stdout, /^TLS, with the server’s certificate verified$/m)
+})
+
+test('ours is measured beside pg with a server that is away', () => {
+  const { run, stdout } = measured('network', '--network', '--only', 'get', ...['--in-flight', '1,8', '--window', '40'])
+  assert.deepEqual(
+    run.network.map((/** @type {any} */ { delayMs, loss }) => [delayMs, loss]),
+    [
+      [1, 0],
+      [5, 0],
+      [40, 0],
+      [1, 0.001],
+    ],
+  )
+  for (const { delayMs, loss, roundTripMs, lost, results } of run.network) {
+    assert.ok(roundTripMs >= 2 * delayMs, `${roundTripMs} ms for a round trip with ${delayMs} ms each way`)
+    if (loss === 0) assert.equal(lost, 0)
+    assert.deepEqual(
+      results.map((/** @type {any} */ { inFlight }) => inFlight),
+      [1, 8],
+    )
+    for (const { inFlight, sides } of results) {
+      for (const { rate, p50 } of /** @type {any[]} */ (Object.values(sides))) {
+        // No call is answered before its round trip, so there is a most that any rate can be.
+        assert.ok(p50.median >= 2 * delayMs, `${p50.median} ms with ${delayMs} ms each way`)
+        assert.ok(
+          rate.median <= (1.5 * inFlight * 1000) / (2 * delayMs),
+          `${rate.median}/s with ${delayMs} ms each way`,
+        )
+      }
+    }
+  }
+  assert.equal(run.targets.length, 8)
+  assert.match(stdout, /^40 ms each way; a round trip takes /m)
+})
+
+test('a lost segment holds up its direction of the connection, and nothing is lost or overtaken', async () => {
+  const echo = net.createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+  await once(echo, 'listening')
+  const { port } = /** @type {net.AddressInfo} */ (echo.address())
+  const network = await Network.start(port, { delayMs: 0, loss: 1 })
+  const socket = net.connect(network.port, '127.0.0.1')
+  const started = performance.now()
+  const sent = Buffer.from(Array.from({ length: 40_000 }, (_, at) => at % 251))
+  socket.end(sent)
+  const chunks = []
+  for await (const chunk of socket) chunks.push(chunk)
+  assert.ok(Buffer.concat(chunks).equals(sent))
+  // Each way its last segment is lost, which only the sender's timer reveals.
+  assert.ok(performance.now() - started >= 400)
+  assert.ok((await network.lost()) >= 2 * Math.ceil(sent.length / 1448))
+  await network.stop()
+  echo.close()
 })
 
 test('Jain’s index is 1 if all processes do as much, and 1/n if one does everything', () => {

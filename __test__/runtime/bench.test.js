@@ -49,7 +49,7 @@ test('--help lists every option', () => {
   const { status, stdout } = bench('--help')
   assert.equal(status, 0)
   const options =
-    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop --processes --environments'
+    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop --processes --environments --network'
   for (const option of options.split(' ')) assert.match(stdout, new RegExp(`^  ${option} `, 'm'))
 })
 

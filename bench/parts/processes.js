@@ -130,7 +130,7 @@ async function measureCase({ operation, inFlight }, field, { windowMs, rounds },
  * @param {Field} field
  * @returns {Promise<Together>}
  */
-async function together(operation, { inFlight, ms }, { sides, server }) {
+async function together(operation, { inFlight, ms }, { sides, place, server }) {
   const from = clock() + NOTICE_MS + LEAD * ms
   const to = from + ms
   const shares = Promise.all(sides.map((side) => side.shared(operation, { inFlight, from, to })))
@@ -144,12 +144,15 @@ async function together(operation, { inFlight, ms }, { sides, server }) {
   const counts = found.map(({ calls }) => calls)
   const sum = (/** @type {keyof Share} */ name) => found.reduce((all, share) => all + share[name], 0)
   const calls = sum('calls')
+  // Too short for one call of any: it says nothing.
+  if (calls === 0) return together(operation, { inFlight, ms: 2 * ms }, { sides, place, server })
   return {
     rate: calls / (ms / 1000),
     ...fairness(counts),
     cpu: sum('cpuMicros') / calls,
     serverCpu: serverMicros / calls,
-    callsPerStatement: calls / sum('statements'),
+    // A short window may have the answers alone.
+    callsPerStatement: calls / Math.max(1, sum('statements')),
     connections: sum('connections'),
   }
 }

@@ -3,6 +3,7 @@
 'use strict'
 
 const { OPERATIONS } = require('../operations.js')
+const { titleOf } = require('../parts/network.js')
 const { number, times } = require('../figures.js')
 
 const OURS = 'ours'
@@ -39,6 +40,9 @@ function targets({ targets }) {
   return `${met} Missed:\n\n${table([['target', 'wanted', 'measured'], ...rows])}`
 }
 
+/** @param {string} title of one method, or of two */
+const code = (title) => `\`${title.replace(' + ', '` + `')}\``
+
 /**
  * Ours, pg's, and in brackets the ratio of pairs of windows.
  *
@@ -57,7 +61,7 @@ function besidePg({ sides, ratios }, metric) {
 function openLoop({ openLoop: { results } }) {
   const rows = results.flatMap(({ title, points }) =>
     points.map((point) => [
-      `\`${title}\``.replace(' + ', '` + `'),
+      code(title),
       `${Math.round(100 * point.share)} % of ${point.of === OURS ? 'ours' : "pg's"}: ${number(point.rate)}`,
       ...['p50', 'p99', 'p999', 'loopDelay', 'cpu'].map((metric) => besidePg(point, metric)),
     ]),
@@ -111,7 +115,7 @@ function byInFlight(results, more = () => '') {
   const numbers = [...new Set(results.map(({ inFlight }) => inFlight))]
   const operations = [...new Set(results.map(({ operation }) => operation))]
   const rows = operations.map((operation) => [
-    OPERATIONS[operation]?.title ?? operation,
+    code(OPERATIONS[operation]?.title ?? operation),
     ...numbers.map((inFlight) => {
       const result = results.find((each) => each.operation === operation && each.inFlight === inFlight)
       const ratio = result?.ratios[REFERENCE]?.rate
@@ -128,15 +132,81 @@ function environments({ environments: { environments } }) {
   return table([header, ...rows])
 }
 
-/** The sections' tables, by the names of the results' files. @type {Record<string, (run: any) => string>} */
-const TABLES = { 'open-loop': openLoop, processes, environments }
+/**
+ * In brackets: our rate by that of as many callers who each wait for one round trip.
+ *
+ * @param {{ network: import('../parts/network.js').Found[] }} run
+ */
+function network({ network }) {
+  const header = ['the network', 'operation', ...byInFlight(network[0]?.results ?? []).numbers]
+  const rows = network.flatMap((found) => {
+    const { roundTripMs, results } = found
+    const byRoundTrips = (/** @type {import('../parts/rates.js').Result} */ { inFlight, sides }) =>
+      ` [${number(((sides[OURS]?.rate?.median ?? 0) * roundTripMs) / 1000 / inFlight)}]`
+    return byInFlight(results, byRoundTrips).rows.map((row) => [titleOf(found), ...row])
+  })
+  const trips = network.map((found) => `${titleOf(found)}: ${number(found.roundTripMs)} ms`).join('; ')
+  const lost = network.map(({ lost }) => lost).reduce((sum, each) => sum + each, 0)
+  return `${table([header, ...rows])}\n\nA round trip of an idle session: ${trips}. ${number(lost).replace(/\.\d+$/, '')} segments were lost.`
+}
+
+/** What the page says of an operation beside its name. @type {Record<string, string>} */
+const TITLES = { recordFailure: '`recordFailure`, 8 hot keys', poll: '`acquire` of a busy lock' }
+
+/** @param {{ rates: { results: import('../parts/rates.js').Result[] } }} run */
+function rates({ rates: { results } }) {
+  const shown = ['get', 'loadLatest', 'set', 'save', 'lock', 'recordFailure', 'poll']
+  const columns = [...[1, 16, 256].map((inFlight) => [REFERENCE, inFlight]), ['pgbench', 1], ['pgbench', 256]]
+  const rows = shown.map((operation) => [
+    TITLES[operation] ?? code(OPERATIONS[operation]?.title ?? operation),
+    ...columns.map(([side = '', inFlight]) => {
+      const result = results.find((each) => each.operation === operation && each.inFlight === inFlight)
+      const ratio = result?.ratios[side]?.rate
+      return ratio ? times(ratio) : ''
+    }),
+  ])
+  return table([['operation', '1 in flight', '16', '256', 'pgbench, 1', 'pgbench, 256'], ...rows])
+}
+
+/** @param {{ libraries: any[] }} run */
+function libraries({ libraries }) {
+  const numbers = [1, 16, 256]
+  const rows = libraries.flatMap(({ library, peer, results }) => {
+    const titles = [...new Set(results.map((/** @type {any} */ { title }) => title))]
+    return titles.map((title) => [
+      `\`${library}\``,
+      title,
+      ...numbers.map((inFlight) => {
+        const result = results.find((/** @type {any} */ each) => each.title === title && each.inFlight === inFlight)
+        return result ? `${number(result.ratios[peer].rate.median)}×` : ''
+      }),
+    ])
+  })
+  return table([['library', 'operation', ...numbers.map(String)], ...rows])
+}
 
 /**
- * What stands between the two comments of a section.
+ * The parts that have a section of their own: the table, where it comes from, and its targets.
  *
- * @param {string} name
- * @param {any} run
+ * @param {(run: any) => string} part
+ * @returns {(run: any) => string}
  */
-const section = (name, run) => [TABLES[name]?.(run), provenance(run), targets(run)].join('\n\n')
+const whole = (part) => (run) => [part(run), provenance(run), targets(run)].join('\n\n')
 
-module.exports = { TABLES, section }
+/**
+ * What the page has between two comments, by the name in the first one: a results file, and what of it if there is more
+ * than one.
+ *
+ * @type {Record<string, (run: any) => string>}
+ */
+const SECTIONS = {
+  'latest.json: rates': rates,
+  'latest.json: targets': targets,
+  'libraries.json': libraries,
+  'open-loop.json': whole(openLoop),
+  'processes.json': whole(processes),
+  'environments.json': whole(environments),
+  'network.json': whole(network),
+}
+
+module.exports = { SECTIONS }

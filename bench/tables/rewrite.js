@@ -5,28 +5,29 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { TABLES, section } = require('./markdown.js')
+const { SECTIONS } = require('./markdown.js')
 
 const PAGE = path.join(__dirname, '../../docs/benchmarks.md')
 const RESULTS = path.join(__dirname, '../results')
 
 /**
  * @param {string} page
- * @param {(name: string) => any} runOf the content of a results file
+ * @param {(file: string) => any} runOf the content of a results file
  * @returns {string} the page with its tables made anew
  * @throws Error if a table has no place there
  */
 function withTables(page, runOf) {
   let found = page
-  for (const name of Object.keys(TABLES)) {
-    const place = new RegExp(`(<!-- from bench/results/${name}\\.json -->\n)[^]*?(\n<!-- end -->)`)
+  for (const [name, make] of Object.entries(SECTIONS)) {
+    const place = new RegExp(`(<!-- from bench/results/${name.replace('.', '\\.')} -->\n)[^]*?(\n<!-- end -->)`)
     if (!place.test(found)) throw new Error(`docs/benchmarks.md has no place for ${name}`)
-    found = found.replace(place, (_, begin, end) => `${begin}\n${section(name, runOf(name))}\n${end}`)
+    const [file = ''] = name.split(': ')
+    found = found.replace(place, (_, begin, end) => `${begin}\n${make(runOf(file))}\n${end}`)
   }
   return found
 }
 
-const runOf = (/** @type {string} */ name) => JSON.parse(fs.readFileSync(path.join(RESULTS, `${name}.json`), 'utf8'))
+const runOf = (/** @type {string} */ file) => JSON.parse(fs.readFileSync(path.join(RESULTS, file), 'utf8'))
 
 if (require.main === module) {
   const page = fs.readFileSync(PAGE, 'utf8')
