@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use crate::engine::{Error, Notification, Subscription};
 use crate::tuning::leases;
@@ -32,24 +32,57 @@ impl Changes {
     pub(super) async fn wait(&mut self, left: Duration) -> Result<bool, Error> {
         // Waits until the server's clock has passed the end, too: the reported time is cut to whole microseconds.
         let left = left + Duration::from_millis(1);
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         loop {
             let look = if self.is_connected { leases::POLL_BESIDE_NOTIFICATIONS } else { self.poll };
-            tokio::select! {
-                notification = Subscription::next_of(&mut self.subscription) => match notification {
-                    Notification::Ended => return Err(Error::Closed),
-                    Notification::Disconnected => self.is_connected = false,
-                    Notification::Connected => {
-                        self.is_connected = true;
-                        return Ok(false);
-                    }
-                    Notification::Notified => return Ok(true),
-                },
-                () = sleep_until(began + look.min(left)) => {
+            match self.next(began + look.min(left)).await? {
+                Change::Notified => return Ok(true),
+                Change::Connected => return Ok(false),
+                Change::Disconnected => {}
+                Change::None => {
                     self.poll = (self.poll * 2).min(leases::LAST_POLL);
                     return Ok(false);
                 }
             }
         }
     }
+
+    /// Whether another process announces a release within this time.
+    pub(super) async fn is_notified_within(&mut self, time: Duration) -> Result<bool, Error> {
+        let until = Instant::now() + time;
+        while self.is_connected {
+            match self.next(until).await? {
+                Change::Notified => return Ok(true),
+                Change::None => return Ok(false),
+                Change::Connected | Change::Disconnected => {}
+            }
+        }
+        Ok(false)
+    }
+
+    async fn next(&mut self, until: Instant) -> Result<Change, Error> {
+        tokio::select! {
+            notification = Subscription::next_of(&mut self.subscription) => Ok(match notification {
+                Notification::Ended => return Err(Error::Closed),
+                Notification::Disconnected => {
+                    self.is_connected = false;
+                    Change::Disconnected
+                }
+                Notification::Connected => {
+                    self.is_connected = true;
+                    Change::Connected
+                }
+                Notification::Notified => Change::Notified,
+            }),
+            () = sleep_until(until) => Ok(Change::None),
+        }
+    }
+}
+
+enum Change {
+    Notified,
+    Connected,
+    Disconnected,
+    /// Not in time.
+    None,
 }

@@ -180,6 +180,14 @@ impl Waiting {
             if changes.subscription.is_none() {
                 changes.subscription = self.listen();
             }
+            if contends {
+                // One mark serves all processes. If another process has made it, the next release comes without this one's.
+                let pause = self.pause();
+                tokio::select! {
+                    notified = changes.is_notified_within(pause) => if notified? { continue },
+                    why = given_up(&self.given_up, self.deadline) => return Ok(why),
+                }
+            }
             let marked = tokio::select! {
                 biased;
                 marked = self.await_release(true) => marked,
@@ -253,14 +261,20 @@ impl Waiting {
             && !self.is_one_try
     }
 
+    /// A random part of the time over which the processes that contend for the lock spread what all of them do.
+    fn pause(&self) -> Duration {
+        let longest = self.place.as_ref().and_then(|place| Some(place.contention()?.spread()));
+        longest.unwrap_or_default().mul_f64(any_part())
+    }
+
     /// Pauses before a try, if other processes contend for the lock.
     async fn spread(&mut self) -> Option<End> {
-        let longest = self.place.as_ref()?.contention()?.spread();
-        if longest.is_zero() {
+        let pause = self.pause();
+        if pause.is_zero() {
             return None;
         }
         tokio::select! {
-            () = sleep(longest.mul_f64(any_part())) => None,
+            () = sleep(pause) => None,
             why = given_up(&self.given_up, self.deadline) => Some(why),
         }
     }
