@@ -45,15 +45,37 @@ const nextTurn = () => new Promise((resolve) => void after(0, resolve))
  * @returns {Promise<void>}
  */
 function pause(ms) {
-  const { port1 } = new MessageChannel()
-  // A port with a listener counts as open.
-  port1.on('message', () => {})
+  const end = keepAlive()
   return new Promise((resolve) => {
     after(ms, () => {
-      port1.close()
+      end()
       resolve()
     })
   })
 }
 
-module.exports = { after, nextTurn, now, pause, wallClock }
+/** Those who keep the process alive now share a port. @type {{ port: import('node:worker_threads').MessagePort, users: number } | undefined} */
+let open
+
+/**
+ * Keeps the process alive.
+ *
+ * @returns {() => void} ends it; to be called once
+ */
+function keepAlive() {
+  open ??= { port: openPort(), users: 0 }
+  open.users++
+  return () => {
+    if (open === undefined || --open.users > 0) return
+    open.port.close()
+    open = undefined
+  }
+}
+
+/** A port with a listener counts as open. */
+function openPort() {
+  const { port1 } = new MessageChannel()
+  return port1.on('message', () => {})
+}
+
+module.exports = { after, keepAlive, nextTurn, now, pause, wallClock }

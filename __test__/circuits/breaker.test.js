@@ -161,6 +161,25 @@ test('a process that is killed while it tries keeps no other from trying after t
   assert.equal(breaker.state, 'closed')
 })
 
+test('a try that never ends keeps neither this process nor another one from trying after the reset timeout', async () => {
+  const limits = { maxFailures: 1, resetTimeout: SHORT }
+  const breaker = (await adapter()).breaker('hangs', limits)
+  await failTimes(breaker, 1)
+  let begun = 0
+  const hangs = () => {
+    begun++
+    return new Promise(() => {})
+  }
+  const isBegun = (/** @type {number} */ wanted) => {
+    if (begun < wanted) breaker.run(hangs).catch(() => {})
+    return begun >= wanted
+  }
+  await until('it tries', () => isBegun(1))
+  await until('it tries once more', () => isBegun(2))
+  await until('another call succeeds', () => breaker.run(works).catch(() => false))
+  assert.equal(breaker.state, 'closed')
+})
+
 test('a call that takes too long is a failure, and its signal aborts', async () => {
   const breaker = (await adapter()).breaker('slow', { ...LIMITS, maxFailures: 1, timeout: 50 })
   /** @type {any} */
@@ -180,6 +199,27 @@ test('a call that takes too long is a failure, and its signal aborts', async () 
   assert.equal(breaker.state, 'open')
   // One that is in time is not disturbed.
   assert.equal(await (await adapter()).breaker('quick', { ...LIMITS, timeout: LONG }).run(works), 'done')
+})
+
+test('a call that rejects when its signal aborts has taken too long, whatever it rejects with', async () => {
+  const isFailure = (/** @type {any} */ error) => error.name !== 'AbortError'
+  const breaker = (await adapter()).breaker('aborts', { ...LIMITS, maxFailures: 1, timeout: 50, isFailure })
+  const aborts = (/** @type {import('goscope-postgres').GuardedCall} */ { signal }) =>
+    new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(new DOMException('The call was aborted', 'AbortError')))
+    })
+  await assert.rejects(inTime('the time-out', breaker.run(aborts)), { code: 'ERR_CIRCUIT_TIMEOUT' })
+  assert.equal(breaker.state, 'open')
+})
+
+test('a call with a limit of time keeps the process alive until it ends', async () => {
+  const { code, said } = await startScript(
+    (await database).url,
+    `const breaker = adapter.breaker('alone', { maxFailures: 1, resetTimeout: 1000, timeout: 300 })
+     await breaker.run(() => new Promise(() => {})).catch((error) => say(error.code))
+     await adapter.disconnect()`,
+  ).ended
+  assert.deepEqual({ code, said }, { code: 0, said: ['ERR_CIRCUIT_TIMEOUT'] })
 })
 
 test('the fallback takes the place of every error', async () => {

@@ -3,7 +3,7 @@
 'use strict'
 
 const args = require('../arguments.js')
-const { after } = require('../clock.js')
+const { after, keepAlive } = require('../clock.js')
 const { coded } = require('../errors.js')
 const { optionsOf } = require('../options.js')
 
@@ -134,19 +134,23 @@ class Breaker {
     const { signal } = controller
     if (this.#timeout === null) return await call({ signal })
     const timeout = this.#timeout
+    // Only the limit ends a call that waits for nothing of the event loop.
+    const end = keepAlive()
     let cancel = () => {}
     const timesOut = new Promise((_, reject) => {
       cancel = after(timeout, () => {
         const message = `The call that the circuit breaker "${this.key}" guards has taken longer than ${timeout} ms`
         const error = coded(new Error(message), 'ERR_CIRCUIT_TIMEOUT')
-        controller.abort(error)
+        // First, or a call that rejects when its signal aborts would be the outcome.
         reject(error)
+        controller.abort(error)
       })
     })
     try {
       return await Promise.race([call({ signal }), timesOut])
     } finally {
       cancel()
+      end()
     }
   }
 }

@@ -48,7 +48,9 @@ class KnownCircuit {
   #changedAt = 0
   /** Before this time no probe is asked for. */
   #askAt = 0
-  #isProbing = false
+  /** When the last probe of this process was granted. The server may grant another one a reset timeout later, as if it had died. */
+  #probedAt = -Infinity
+  #isAsking = false
   /** Whether failures have been reported since the last success. */
   #hasFailures = false
   #isForgotten = false
@@ -105,24 +107,26 @@ class KnownCircuit {
 
   /** The time from now until a probe may be asked for, in ms; 0 if it may be now. @param {number} resetTimeout */
   remaining(resetTimeout) {
-    return Math.max(this.#changedAt + resetTimeout - now(), this.#askAt - now(), 0)
+    return Math.max(Math.max(this.#changedAt, this.#probedAt) + resetTimeout - now(), this.#askAt - now(), 0)
   }
 
   /**
    * Whether the caller may try the breaker, which is not closed. Of all processes, one may. The server decides; this process
-   * does not ask before the time has passed, and not twice at once.
+   * does not ask before the time has passed, and not twice at once. A probe that never ends does not keep the breaker open.
    *
    * @param {number} resetTimeout
    */
   async mayProbe(resetTimeout) {
-    if (this.#isProbing || this.remaining(resetTimeout) > 0) {
+    if (this.#isAsking || this.remaining(resetTimeout) > 0) {
       if (now() >= this.#confirmedAt + CONFIRM_REFUSALS) this.#confirm(0)
       return false
     }
-    this.#isProbing = true
+    this.#isAsking = true
     const isGranted = await this.#tryProbe(resetTimeout)
-    if (!isGranted) {
-      this.#isProbing = false
+    this.#isAsking = false
+    if (isGranted) {
+      this.#probedAt = now()
+    } else {
       this.#askAt = now() + Math.min(Math.max(resetTimeout * ASK_AGAIN.part, ASK_AGAIN.least), ASK_AGAIN.most)
       // It may be closed: then no probe is granted either.
       void this.#read()
@@ -148,8 +152,7 @@ class KnownCircuit {
    * @param {boolean} isProbe
    */
   async succeeded(isProbe) {
-    if (isProbe) this.#isProbing = false
-    else if (!this.#hasFailures || this.#state !== 'closed') return
+    if (!isProbe && (!this.#hasFailures || this.#state !== 'closed')) return
     this.#hasFailures = false
     await this.#report(async () => {
       try {
@@ -169,8 +172,7 @@ class KnownCircuit {
    * @param {number} maxFailures
    */
   async failed(isProbe, maxFailures) {
-    if (isProbe) this.#isProbing = false
-    else if (this.#state !== 'closed') return
+    if (!isProbe && this.#state !== 'closed') return
     this.#hasFailures = true
     await this.#report(async () => {
       const failureCount = await this.#circuits.recordFailure(this.#key, maxFailures)

@@ -79,7 +79,8 @@ export interface Breaker {
   readonly state: CircuitBreakerPersistedState['state']
   /**
    * Calls `work`, unless the breaker is open. If it is, and {@link BreakerOptions.resetTimeout} has passed, one of all processes
-   * may call: its success closes the breaker, its failure opens it for the same time again.
+   * may call: its success closes the breaker, its failure opens it for the same time again. If that call has not ended after the
+   * same time, another one may be made.
    *
    * @returns what `work` returns
    * @throws CircuitOpenError `ERR_CIRCUIT_OPEN` if the breaker is open, or another call tries; `work` was not called
