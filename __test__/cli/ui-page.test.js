@@ -6,6 +6,8 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const http = require('node:http')
 const { before, test } = require('node:test')
 const { PostgresIdempotencyAdapter } = require('goscope-postgres')
 const { axe, noBrowser: skip } = require('../support/browser.js')
@@ -250,6 +252,33 @@ test('a browser that has not been let in is told how', { skip }, async () => {
   const tab = await newTab()
   await tab.goto(`${page.origin}/`)
   assert.match(await tab.textContent('body'), /Open the address that the command has printed/)
+})
+
+test('a link of another site leads in, as in a terminal in a browser: with the token, and later without it', {
+  skip,
+}, async () => {
+  const { printed, page } = await startPage(['--token'], { DATABASE_URL: db.ownUrl })
+  const site = http.createServer((_, response) => {
+    response.setHeader('content-type', 'text/html')
+    response.end(`<a id=token href="${printed}">1</a> <a id=page href="${page.origin}/">2</a>`)
+  })
+  await once(site.listen(0, '127.0.0.1'), 'listening')
+  // Another name of this machine is another site.
+  const elsewhere = `http://localhost:${/** @type {import('node:net').AddressInfo} */ (site.address()).port}/`
+  const tab = await newTab()
+  const follow = async (/** @type {string} */ link) => {
+    await tab.goto(elsewhere)
+    await tab.click(link)
+  }
+  await follow('#page')
+  await tab.waitForSelector('text=Open the address that the command has printed')
+  for (const link of ['#token', '#page']) {
+    await follow(link)
+    await tab.waitForSelector('#connection[data-state=live]')
+    assert.equal(tab.url(), `${page.origin}/`)
+  }
+  site.close()
+  site.closeAllConnections()
 })
 
 test('the token leaves the address, and a reload keeps the view', { skip }, async () => {

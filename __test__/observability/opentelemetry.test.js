@@ -85,6 +85,31 @@ test('a failed call has the error status, with its code', async () => {
   assert.match(String(span?.status.message), /\\u0000|unsupported Unicode/)
 })
 
+test('whatever an application throws, its call has the error status, with a type', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  const thrown = [undefined, null, 'text', {}, new DOMException('It took too long', 'TimeoutError'), new TypeError('x')]
+  /** @type {unknown[]} */
+  const uncaught = []
+  const note = (/** @type {unknown} */ error) => uncaught.push(error)
+  process.on('uncaughtException', note)
+  const spans = await spansOf(async () => {
+    for (const [n, error] of thrown.entries()) {
+      const work = () => Promise.reject(error)
+      await assert.rejects(adapter.getOrSet(`throws ${n}`, work, { ttl: 1_000 }), (rejection) => rejection === error)
+    }
+  })
+  // Node throws what a subscriber throws in a later tick.
+  await new Promise((resume) => setImmediate(resume))
+  process.off('uncaughtException', note)
+  assert.deepEqual(uncaught, [])
+  assert.deepEqual(
+    spans
+      .filter(({ name }) => name === 'cache.getOrSet')
+      .map(({ status, attributes }) => [status.code, attributes['error.type']]),
+    ['_OTHER', '_OTHER', '_OTHER', '_OTHER', 'TimeoutError', 'TypeError'].map((type) => [SpanStatusCode.ERROR, type]),
+  )
+})
+
 test('a span takes as long as its call', async () => {
   const adapter = new PostgresAdapter((await database).pool())
   await adapter.set('held', 1)

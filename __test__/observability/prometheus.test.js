@@ -190,6 +190,17 @@ test('what is wrong is refused by name', () => {
     [adapters.main, {}, { code: 'ERR_INVALID_ARG_TYPE', message: /"metrics"/ }],
     [[{ labels: {} }], {}, { code: 'ERR_INVALID_ARG_TYPE', message: /"metrics\[0\]\.metrics"/ }],
     [[{ metrics, labels: { 'a-b': 'c' } }], {}, { code: 'ERR_INVALID_ARG_VALUE', message: /'a-b'/ }],
+    [[{ metrics }, { metrics }], {}, { code: 'ERR_INVALID_ARG_VALUE', message: /metrics\[1\]\.labels.*metrics\[0\]/ }],
+    [[{ metrics, labels: { a: '' } }, { metrics }], {}, { code: 'ERR_INVALID_ARG_VALUE', message: /must differ/ }],
+    [
+      [
+        { metrics, labels: { a: '1', b: '2' } },
+        { metrics, labels: { a: '1', b: '3' } },
+        { metrics, labels: { b: '2', a: '1' } },
+      ],
+      {},
+      { code: 'ERR_INVALID_ARG_VALUE', message: /metrics\[2\]\.labels.*metrics\[0\]/ },
+    ],
     [[{ metrics, labels: { le: '1' } }], {}, { code: 'ERR_INVALID_ARG_VALUE', message: /'le'/ }],
     [metrics, { prefix: 'shop-' }, { code: 'ERR_INVALID_ARG_VALUE', message: /prefix/ }],
     [metrics, { buckets: 8 }, { code: 'ERR_INVALID_ARG_TYPE', message: /buckets/ }],
@@ -202,6 +213,10 @@ test('what is wrong is refused by name', () => {
     assert.throws(() => toPrometheus(/** @type {any} */ (given), /** @type {any} */ (options)), error)
   }
   assert.throws(() => prometheusHandler(/** @type {any} */ (metrics)), { code: 'ERR_INVALID_ARG_TYPE' })
+  assert.throws(() => prometheusHandler([{ adapter: adapters.main }, { adapter: adapters.main }]), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /adapters\[1\]\.labels.*adapters\[0\]/,
+  })
   assert.throws(() => prometheusHandler(adapters.main, /** @type {any} */ ({ prefix: '', buckets: [Number.NaN] })), {
     code: 'ERR_OUT_OF_RANGE',
   })

@@ -91,8 +91,9 @@ function respond({ guard, api }, request, response) {
     return say(response, 405, `${request.method} is not for this address`)
   }
   const token = url.searchParams.get('token')
-  if (url.pathname === '/' && token !== null) return signIn(guard, token, response)
+  if (url.pathname === '/' && token !== null) return signIn(guard, token, request, response)
   const unknown = guard.refuseUnknown(request) ?? (isChange ? guard.refuseChange(request) : undefined)
+  if (unknown && url.pathname === '/' && isFromElsewhere(request)) return letIn(response, unknown.status)
   if (unknown) return say(response, unknown.status, unknown.message)
   if (url.pathname.startsWith('/api/')) return void api.answer(request, response, url)
   const file = fileAt(url.pathname)
@@ -106,14 +107,36 @@ function respond({ guard, api }, request, response) {
  *
  * @param {Guard} guard
  * @param {string} token
+ * @param {http.IncomingMessage} request
  * @param {http.ServerResponse} response
  */
-function signIn(guard, token, response) {
+function signIn(guard, token, request, response) {
   const cookie = guard.signIn(token)
   if (cookie === undefined && guard.token !== undefined) return say(response, 403, 'This token lets nobody in')
   if (cookie !== undefined) response.setHeader('Set-Cookie', cookie)
+  if (isFromElsewhere(request)) return letIn(response, 200)
   response.writeHead(303, { Location: '/' })
   response.end()
+}
+
+/**
+ * Whether the browser has followed a link of another site: a terminal in a browser, or a chat. Then it sends no cookie that is
+ * `SameSite=Strict`, also after a redirect, and also when this address is loaded again.
+ *
+ * @param {http.IncomingMessage} request
+ */
+const isFromElsewhere = ({ headers }) => ['cross-site', 'same-site'].includes(String(headers['sec-fetch-site']))
+
+/**
+ * A page of this server that goes on to the page itself: with the cookie, since it is no other site.
+ *
+ * @param {http.ServerResponse} response
+ * @param {number} status
+ */
+function letIn(response, status) {
+  const { type, text } = /** @type {{ type: string, text: string }} */ (fileAt('/assets/entrance.html'))
+  response.writeHead(status, { 'Content-Type': type })
+  response.end(text)
 }
 
 /**

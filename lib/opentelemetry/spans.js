@@ -44,10 +44,10 @@ function traceCalls(options) {
       spans.set(call, span)
     },
     error(/** @type {Call} */ call) {
-      const { code, name, message } = /** @type {NodeJS.ErrnoException} */ (call.error)
+      const { type, message } = describe(call.error)
       const span = spans.get(call)
-      span?.setAttribute('error.type', code ?? name)
-      if (code !== undefined && SQLSTATE.test(code)) span?.setAttribute('db.response.status_code', code)
+      span?.setAttribute('error.type', type)
+      if (SQLSTATE.test(type)) span?.setAttribute('db.response.status_code', type)
       span?.setStatus({ code: SpanStatusCode.ERROR, message })
     },
     asyncEnd(/** @type {Call} */ call) {
@@ -60,6 +60,20 @@ function traceCalls(options) {
   return () => {
     for (const channel of channels) channel.unsubscribe(subscribers)
   }
+}
+
+/**
+ * An application's own work, as that of `getOrSet`, may throw anything. An error in a subscriber would end the process.
+ *
+ * @param {any} error
+ * @returns {{ type: string, message?: string }} `_OTHER` is what the conventions have for an error without a name
+ */
+function describe(error) {
+  if (error === null || typeof error !== 'object') return { type: '_OTHER' }
+  const { code, name, message } = error
+  // The code of a DOMException is a number, which says less than its name.
+  const type = [code, name].find((each) => typeof each === 'string' && each !== '') ?? '_OTHER'
+  return { type, ...(typeof message === 'string' && { message }) }
 }
 
 /**

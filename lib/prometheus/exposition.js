@@ -79,10 +79,12 @@ function settings(options) {
  */
 function labelled(given) {
   if (!Array.isArray(given)) return [{ metrics: asMetrics('metrics', given), labels: {} }]
-  return given.map((each, at) => {
+  const all = given.map((each, at) => {
     const { metrics, labels } = args.object(`metrics[${at}]`, each)
     return { metrics: asMetrics(`metrics[${at}].metrics`, metrics), labels: asLabels(`metrics[${at}].labels`, labels) }
   })
+  assertDistinct('metrics', all)
+  return all
 }
 
 /** @param {string} name @param {unknown} given */
@@ -106,6 +108,27 @@ function asLabels(name, given) {
       throw args.invalid(name, `has '${label}', a label that samples have of their own`, given)
   }
   return Object.fromEntries(labels.map(([label, value]) => [label, String(value)]))
+}
+
+/**
+ * Samples of one name with the same labels are one series: Prometheus refuses them, with all others of that answer.
+ *
+ * @param {string} name
+ * @param {{ labels: Labels }[]} all
+ */
+function assertDistinct(name, all) {
+  /** @type {Map<string, number>} */
+  const places = new Map()
+  for (const [at, { labels }] of all.entries()) {
+    // A label without a text is as good as none.
+    const texts = Object.entries(labels).filter(([, text]) => text !== '')
+    const identity = JSON.stringify(texts.sort(([one], [other]) => (one < other ? -1 : 1)))
+    const before = places.get(identity)
+    if (before !== undefined) {
+      throw args.invalid(`${name}[${at}].labels`, `must differ from those of ${name}[${before}]`, labels)
+    }
+    places.set(identity, at)
+  }
 }
 
 /**
@@ -187,4 +210,4 @@ function line(name, labels, value) {
 /** @param {string} text */
 const escaped = (text) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 
-module.exports = { CONTENT_TYPES, asLabels, expositionOf, settings, toPrometheus }
+module.exports = { CONTENT_TYPES, asLabels, assertDistinct, expositionOf, settings, toPrometheus }

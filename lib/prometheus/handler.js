@@ -4,7 +4,7 @@
 
 const args = require('../arguments.js')
 const { metricsSource } = require('../metrics-source.js')
-const { CONTENT_TYPES, asLabels, expositionOf, settings } = require('./exposition.js')
+const { CONTENT_TYPES, asLabels, assertDistinct, expositionOf, settings } = require('./exposition.js')
 
 /**
  * @typedef {{ source: import('../metrics-source.js').MetricsSource, labels: import('./families.js').Labels }} LabelledSource
@@ -43,13 +43,15 @@ function prometheusHandler(source, options) {
  */
 function sourcesOf(given) {
   if (!Array.isArray(given)) return [{ source: metricsSource('adapter', given), labels: {} }]
-  return given.map((each, at) => {
+  const sources = given.map((each, at) => {
     const { adapter, labels } = args.object(`adapters[${at}]`, each)
     return {
       source: metricsSource(`adapters[${at}].adapter`, adapter),
       labels: asLabels(`adapters[${at}].labels`, labels),
     }
   })
+  assertDistinct('adapters', sources)
+  return sources
 }
 
 module.exports = { prometheusHandler }
