@@ -67,7 +67,7 @@ const violations = async () => {
 }
 
 test('keys and owners are text in each view, whatever they contain', { skip }, async () => {
-  const { printed } = await startPage([], { DATABASE_URL: db.ownUrl })
+  const { printed } = await startPage(['--allow-changes'], { DATABASE_URL: db.ownUrl })
   const tab = await open(printed)
   for (const view of ['locks', 'circuits', 'tasks', 'cache', 'results']) {
     await show(tab, view)
@@ -76,6 +76,12 @@ test('keys and owners are text in each view, whatever they contain', { skip }, a
       const seen = text.replace('\u202e', '\\u202e').replace('\x1b', '\\x1b')
       assert.ok(content.includes(seen), `${view}: ${text.slice(0, 60)}`)
     }
+    // What a screen reader says of the buttons.
+    const labels = await tab.evaluate(
+      "[...document.querySelectorAll('tbody button')].map((button) => button.getAttribute('aria-label')).join()",
+    )
+    assert.equal(labels.includes('\\u202egnp.exe'), view !== 'tasks', view)
+    assert.ok(!labels.includes('\u202e') && !labels.includes('\x1b'), view)
     const markup = await tab.evaluate(
       "document.querySelectorAll('img, script:not([src]), tbody svg:not(.strip), h1').length",
     )

@@ -12,8 +12,9 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { runCommand } = require('../support/command.js')
 const { temporaryFolder } = require('../support/consumer.js')
 const { useDatabase } = require('../support/database.js')
+const { startProxy } = require('../support/proxy.js')
 const { Page, startPage } = require('../support/ui.js')
-const { until } = require('../support/waiting.js')
+const { inTime, until } = require('../support/waiting.js')
 
 const database = useDatabase()
 
@@ -43,10 +44,24 @@ test('it prints an address on loopback, which needs no token to read, and ends w
   }
 })
 
+test('it ends with Ctrl-C also while the database does not answer', async () => {
+  const proxy = await startProxy(env.DATABASE_URL)
+  const { command, page } = await startPage([], { DATABASE_URL: proxy.url })
+  const stream = page.look('locks')
+  await until('there are rows', () => stream.last('locks') !== undefined)
+  proxy.swallow()
+  await until('a read waits', () => stream.last('locks').failure?.kind === 'unreachable')
+  command.child.kill('SIGINT')
+  const { code, signal } = await inTime('the end', command.ended)
+  assert.deepEqual([code, signal], [0, null])
+  await proxy.stop()
+})
+
 for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--port', '70000'], /--port must be a whole number from 0 to 65535/],
   [['--metrics', 'localhost:9464'], /--metrics must be a URL of http or https, and is 'localhost:9464'/],
   [['--metrics', 'file:///etc/passwd'], /--metrics must be a URL/],
+  [['--metrics', 'http://me:100%@localhost:9464'], /in --metrics of localhost:9464, a % .* must be written as %25/],
   [['--host', ''], /--host must not be empty/],
   [['--table', 'a.b.c'], /must be an identifier or schema\.identifier/],
   [['a'], /ui takes no argument/],

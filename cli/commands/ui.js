@@ -8,6 +8,7 @@ const { whileSlow } = require('../progress.js')
 
 /** @type {NodeJS.Signals[]} */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP']
+const LONGEST_END_MS = 2_000
 
 /** @type {import('../commands.js').Action} */
 module.exports = {
@@ -70,6 +71,8 @@ Plots of the last hour need applications that serve what metrics() returns as JS
     tell(page.allowsChanges ? 'The page may change rows. Ctrl-C ends it.\n' : 'Ctrl-C ends it.\n')
     if (given.open) await open(server.urlOnce())
     await ended
+    // A change under way may still end. A read that a server does not answer must not keep the process.
+    setTimeout(() => process.exit(FINE), LONGEST_END_MS).unref()
     await server.close()
     return FINE
   },

@@ -34,9 +34,7 @@ class Application {
     const url = URL.canParse(text) ? new URL(text) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol))
       throw misuse(`--metrics must be a URL of http or https, and is '${text}'`)
-    const { username, password } = url
-    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-    this.#headers = username === '' ? {} : { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
+    this.#headers = url.username === '' ? {} : { authorization: `Basic ${credentialsOf(url)}` }
     url.username = url.password = ''
     this.#url = url
     // A query may hold a secret.
@@ -64,6 +62,15 @@ class Application {
     const totals = totalsOf(JSON.parse(await textOf(response)))
     if (totals === undefined) throw new Error('its answer is not what metrics() returns')
     return totals
+  }
+}
+
+/** @param {URL} url */
+function credentialsOf({ username, password, host }) {
+  try {
+    return Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')
+  } catch {
+    throw misuse(`in --metrics of ${host}, a % of the user name or the password must be written as %25`)
   }
 }
 

@@ -3,6 +3,7 @@
 // the row came, by `performance.now()`: what is left of a time goes on from there between two reads.
 
 import { make, setAttribute, setData, setText } from './dom.mjs'
+import { visible } from './text.mjs'
 import { ago, duration } from './units.mjs'
 
 /**
@@ -96,7 +97,7 @@ export const button = (label, onClick) => (cell) => {
   element.addEventListener('click', () => onClick(current))
   return (row) => {
     current = row
-    setAttribute(element, 'aria-label', `${label} ${row.key ?? row.storedKey}`)
+    setAttribute(element, 'aria-label', visible(`${label} ${row.key ?? row.storedKey}`))
   }
 }
 

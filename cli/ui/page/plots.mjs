@@ -5,6 +5,7 @@ import * as cell from './cells.mjs'
 import { make, setData, setText } from './dom.mjs'
 import { go, here } from './place.mjs'
 import { Table } from './table.mjs'
+import { visible } from './text.mjs'
 
 const HOUR_S = 3_600
 /** A plot that has just begun shows so much. */
@@ -123,7 +124,7 @@ function select(name, label) {
       // A list that is open would be closed.
       if (shown === JSON.stringify(known)) return
       shown = JSON.stringify(known)
-      own.replaceChildren(...known.map(([value, text]) => make('option', { value }, text)))
+      own.replaceChildren(...known.map(([value, text]) => make('option', { value }, visible(text))))
       own.value = chosen
     },
   }
