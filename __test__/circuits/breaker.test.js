@@ -349,6 +349,11 @@ test('after the end of the adapter, calls are refused as those of its other meth
   await breaker.run(works)
   await circuits.close()
   await assert.rejects(breaker.run(works), { code: 'ERR_ADAPTER_CLOSED' })
+  // As a page of metrics may ask for it meanwhile.
+  assert.equal(circuits.breaker('never used', LIMITS).state, 'closed')
+  const disconnected = new PostgresAdapter((await database).url)
+  await disconnected.disconnect()
+  assert.equal(disconnected.breaker('never used', LIMITS).state, 'closed')
 })
 
 test('breakers with one key share a subscription, which ends when they are idle', async () => {

@@ -38,7 +38,7 @@ class Breaker {
   }
 
   get state() {
-    return this.#known.of(this.key).state
+    return this.#known.stateOf(this.key)
   }
 
   /**

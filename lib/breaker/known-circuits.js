@@ -38,6 +38,14 @@ class KnownCircuits {
   }
 
   /**
+   * @param {string} key
+   * @returns {import('./known-circuit.js').Circuit['state']} closed, too, if an adapter that has ended knows nothing of it
+   */
+  stateOf(key) {
+    return !this.#entries.has(key) && this.#circuits.isEnded ? 'closed' : this.of(key).state
+  }
+
+  /**
    * @template T
    * @param {string} key
    * @param {(circuit: KnownCircuit) => Promise<T>} use it is not forgotten meanwhile
