@@ -75,7 +75,8 @@ function keepAlive() {
 /** A port with a listener counts as open. */
 function openPort() {
   const { port1 } = new MessageChannel()
-  return port1.on('message', () => {})
+  port1.on('message', () => {})
+  return port1
 }
 
 module.exports = { after, keepAlive, nextTurn, now, pause, wallClock }
