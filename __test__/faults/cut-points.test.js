@@ -16,6 +16,9 @@ const { inTime, until } = require('../support/waiting.js')
 /** @typedef {Awaited<ReturnType<typeof startProxy>>} Proxy */
 /** @typedef {{ proxy: Proxy, through: import('../support/operations.js').Adapters }} Route */
 
+/** Longer than `PAUSE` of src/tuning.rs, after which a write sweeps. */
+const PAUSE_MS = 10
+
 const database = useDatabase()
 const deadline = performance.now() + SOAK_MINUTES * 60_000
 
@@ -60,6 +63,8 @@ async function attempt(operation, { proxy, through }, fault) {
   await operation.seed?.(plain, key)
   const call = await operation.ready(through, key)
   const found = await standing(db, key)
+  // After a pause a write also removes expired rows, by another statement with another answer: so each attempt has the same.
+  await sleep(PAUSE_MS)
   const strike = fault && proxy.strikeNext(key, fault)
   /** @type {any} */
   let error

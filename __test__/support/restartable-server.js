@@ -101,7 +101,8 @@ class RestartableServer {
   /** @param {number} pid */
   #state(pid) {
     const file = path.join(this.#data, 'postmaster.pid')
-    const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : []
+    // A server that ends meanwhile removes it.
+    const lines = textOf(file).split('\n')
     return Number(lines[0]) === pid ? lines[7]?.trim() : undefined
   }
 
@@ -113,6 +114,15 @@ class RestartableServer {
       await gone
     }
     await this.#embedded.stop()
+  }
+}
+
+/** @param {string} file empty if there is none */
+function textOf(file) {
+  try {
+    return fs.readFileSync(file, 'utf8')
+  } catch {
+    return ''
   }
 }
 
@@ -128,14 +138,7 @@ function childrenOf(pid) {
   return all.map(Number).filter((one) => statOf(one)?.parent === pid)
 }
 
-/** @param {number} pid */
-function nameOf(pid) {
-  try {
-    return of(pid, 'cmdline')
-  } catch {
-    return ''
-  }
-}
+const nameOf = (/** @type {number} */ pid) => textOf(`/proc/${pid}/cmdline`)
 
 /** @param {number} pid */
 function statOf(pid) {
