@@ -38,7 +38,7 @@ const waiters = ({ hasWaiters }) => (hasWaiters ? ['The first of its waiters get
 const deletion = (title, will) => ({
   title,
   button: 'Delete',
-  seen: ({ bytes, expiresAt }) => [bytes, expiresAt],
+  seen: ({ hash, expiresAt }) => [hash, expiresAt],
   will: (row) => [`It has ${size(row.bytes)}, and ${expiry(row)}.`, will],
   done: 'Deleted',
 })
@@ -78,7 +78,8 @@ const KINDS = {
     button: 'Reset',
     source: () => CIRCUITS,
     find: (session, { storedKey }) => storedCircuit(session, storedKey),
-    seen: ({ state, failureCount }) => [state, failureCount],
+    // The times show a breaker that was reset and has opened again, with as many failures.
+    seen: ({ state, failureCount, lastFailureAt, lastSuccessAt }) => [state, failureCount, lastFailureAt, lastSuccessAt],
     will: ({ state, failureCount }) => [
       `It is ${state}, with ${counted(failureCount, 'failure')}.`,
       'It becomes closed, with 0 failures: all processes call again what it protects.',

@@ -168,6 +168,20 @@ test('what has changed since it was shown is left alone', { skip: noTerminal }, 
   }
   assert.deepEqual([(await plain.getState('moving'))?.failureCount, await plain.get('moving')], [2, 'another value'])
 
+  // As many failures, and as many bytes.
+  await plain.set('moving', 12)
+  const again = [await asking('circuits', 'reset', 'moving'), await asking('cache', 'delete', 'moving')]
+  await plain.recordSuccess('moving')
+  await plain.recordFailure('moving', 1)
+  await plain.recordFailure('moving', 1)
+  await plain.set('moving', 13)
+  for (const command of again) {
+    command.type('y\r')
+    const { code, stdout } = await command.ended
+    assert.deepEqual([code, /it is not as it was shown any more/.test(stdout)], [1, true], stdout)
+  }
+  assert.deepEqual([(await plain.getState('moving'))?.failureCount, await plain.get('moving')], [2, 13])
+
   const late = await asking('cache', 'delete', 'moving')
   await plain.delete('moving')
   late.type('y\r')

@@ -16,6 +16,9 @@ const SIZE = 'pg_column_size(stored.value)'
 const VALUE = `CASE WHEN starts_with(known.key, E'\\001#')
             THEN coalesce((to_jsonb(stored.value)->'value')::text, stored.value::text) ELSE stored.value::text END`
 
+/** What shows that a value is another one, also if it has the same size. As text: it has 64 bits. */
+const HASH = 'hashtextextended(stored.value::text, 0)::text'
+
 /** Of an entry. */
 const COLUMNS = `${KEY} AS key, known.prefix AS "keyPrefix", stored.key AS "storedKey", ${SIZE} AS bytes,
        ${ms('stored.expires_at')} AS "expiresAt", ${msUntil('stored.expires_at')} AS "expiresInMs"`
@@ -64,7 +67,7 @@ async function entriesFound(session, source, { match, all }) {
 }
 
 /**
- * The entry under a stored key, if there is one.
+ * The entry under a stored key, if there is one, with a hash of its value.
  *
  * @param {Session} session
  * @param {import('./rows.js').Source} source
@@ -73,7 +76,8 @@ async function entriesFound(session, source, { match, all }) {
  */
 async function entry(session, source, storedKey, { withValue = false } = {}) {
   const { from, prefixes } = await rowsOf(session, source)
-  const sql = `SELECT ${COLUMNS}${withValue ? `, ${VALUE} AS value` : ''} FROM ${from} WHERE stored.key = $3`
+  const value = withValue ? `, ${VALUE} AS value` : ''
+  const sql = `SELECT ${COLUMNS}, ${HASH} AS hash${value} FROM ${from} WHERE stored.key = $3`
   return session.row(sql, [...prefixes, storedKey])
 }
 
