@@ -79,7 +79,12 @@ const KINDS = {
     source: () => CIRCUITS,
     find: (session, { storedKey }) => storedCircuit(session, storedKey),
     // The times show a breaker that was reset and has opened again, with as many failures.
-    seen: ({ state, failureCount, lastFailureAt, lastSuccessAt }) => [state, failureCount, lastFailureAt, lastSuccessAt],
+    seen: ({ state, failureCount, lastFailureAt, lastSuccessAt }) => [
+      state,
+      failureCount,
+      lastFailureAt,
+      lastSuccessAt,
+    ],
     will: ({ state, failureCount }) => [
       `It is ${state}, with ${counted(failureCount, 'failure')}.`,
       'It becomes closed, with 0 failures: all processes call again what it protects.',
