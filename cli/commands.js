@@ -196,6 +196,7 @@ const USUAL = { ...PREFIX, ...LISTING, ...SHOWING, ...WATCHING, ...CONNECTING, .
  * @property {Command} [command] none if the line names none
  * @property {import('./options.js').Options} options of the command
  * @property {string[]} rest of the line
+ * @property {boolean} [asksForHelp] the word `help` stands before the command
  * @property {{ word: string, help: string }[]} next the words that may come next to name a command
  */
 
@@ -212,6 +213,7 @@ function find(args) {
     () => optionsOfAll(COMMANDS),
   ])
   if (word === undefined) return { rest, options, next: firstWords() }
+  if (word === HELP.word) return { ...find(rest), asksForHelp: true }
   const known = COMMANDS.find(({ name }) => name === word)
   if (known === undefined) throw unknown(word, firstWords())
   const names = subcommands(word)
@@ -254,8 +256,13 @@ function wordOf(args, sets) {
   throw new Error('parsing an unknown option throws')
 }
 
-const firstWords = () =>
-  COMMANDS.flatMap(({ name, summary }) => (name.includes(' ') ? [] : [{ word: name, help: summary }]))
+/** No command: it stands before one. */
+const HELP = { word: 'help', help: 'what a command does' }
+
+const firstWords = () => [
+  ...COMMANDS.flatMap(({ name, summary }) => (name.includes(' ') ? [] : [{ word: name, help: summary }])),
+  HELP,
+]
 
 /**
  * @param {string} typed

@@ -55,21 +55,28 @@ async function complete(shell, words, held) {
  * @returns {Promise<Candidate[]>}
  */
 async function candidates(before, current, held) {
-  if (before[0] === 'help') return find(before.slice(1)).next
-  const { command, options, rest, next } = find(before)
+  const { command, options, rest, next, asksForHelp } = find(before)
   const { given, positionals, pending, isEnded } = guess(rest, options)
   const known = command?.namesOne ? { 'key-prefix': '', ...given } : given
-  /** @param {{ values?: string[], keys?: Keys } | undefined} of @param {string} start */
-  const valuesOf = async (of, start) => of?.values ?? (of?.keys ? await stored(of.keys, known, start, held) : [])
+  /**
+   * A key that looks like an option would be taken for it where options may stand: `--yes` would release without asking.
+   *
+   * @param {{ values?: string[], keys?: Keys } | undefined} of
+   * @param {string} start
+   */
+  const valuesOf = async (of, start, maybeOption = !isEnded) => {
+    if (of?.values !== undefined || of?.keys === undefined) return of?.values ?? []
+    return (await stored(of.keys, known, start, held)).filter((key) => !maybeOption || !key?.startsWith('-'))
+  }
   if (pending !== undefined) return wordsOf(await valuesOf(options[pending], current))
   const [, name = '', start = ''] = (!isEnded && /^--([\w-]+)=(.*)$/s.exec(current)) || []
   if (Object.hasOwn(options, name)) {
-    return wordsOf(await valuesOf(options[name], start)).map(({ word }) => ({ word: `--${name}=${word}` }))
+    return wordsOf(await valuesOf(options[name], start, false)).map(({ word }) => ({ word: `--${name}=${word}` }))
   }
   if (current.startsWith('-') && !isEnded) return optionNames(options, given)
-  if (next.length > 0)
-    return [...next, ...(command === undefined ? [{ word: 'help', help: 'what a command does' }] : [])]
-  return positionals.length < (command?.takes ?? []).length ? wordsOf(await valuesOf(command, current)) : []
+  if (next.length > 0) return asksForHelp ? next.filter(({ word }) => word !== 'help') : next
+  if (asksForHelp || positionals.length >= (command?.takes ?? []).length) return []
+  return wordsOf(await valuesOf(command, current))
 }
 
 /**

@@ -6,7 +6,7 @@ const { adviceFor, describe, problemOf } = require('./advice.js')
 const { find } = require('./commands.js')
 const { helpOf, overview } = require('./help.js')
 const { limitOf, number } = require('./options.js')
-const { output, tell } = require('./output.js')
+const { output, tell, tellLine } = require('./output.js')
 const { parse } = require('./parse.js')
 const { FINE, misuse } = require('./problem.js')
 const { endOnFailedOutput } = require('./streams.js')
@@ -39,11 +39,11 @@ async function run(args) {
  */
 async function dispatch(args, held) {
   if (args[0] === COMPLETE) return say(await require('./completion.js').complete(args[1], args.slice(2), held))
-  if (args[0] === 'help') return say(helpFor(args.slice(1)))
-  const { command, options, rest } = find(args)
+  const { command, options, rest, asksForHelp } = find(args)
   const { given, positionals } = parse(rest, options)
   if (given.version) return say(`${require('../package.json').version}\n`)
-  if (given.help) return say(command === undefined ? overview() : helpOf(command))
+  if (asksForHelp && positionals.length > 0) throw misuse('help takes a command', 'See: goscope-postgres --help')
+  if (given.help || asksForHelp) return say(command === undefined ? overview() : helpOf(command))
   if (command === undefined) {
     tell(overview())
     throw misuse('which command?')
@@ -63,14 +63,6 @@ async function dispatch(args, held) {
 
 /** Asked by the scripts of cli/completion/, and by no person. */
 const COMPLETE = '__complete'
-
-/** @param {string[]} words of a command, perhaps of none */
-function helpFor(words) {
-  const { command, options, rest } = find(words)
-  const { positionals } = parse(rest, options)
-  if (positionals.length > 0) throw misuse('help takes a command', 'See: goscope-postgres --help')
-  return command === undefined ? overview() : helpOf(command)
-}
 
 /** @param {string} text */
 function say(text) {
@@ -111,7 +103,8 @@ function fail(error, wasReached, isVerbose) {
   const problem = problemOf(error, wasReached)
   const message = problem?.message ?? `failed, and should not have: ${describe(error)}. Please report this`
   const advice = problem === undefined ? adviceFor(error) : problem.advice
-  tell(`goscope-postgres: ${message}\n${advice ? `  ${advice}\n` : ''}`)
+  tellLine(`goscope-postgres: ${message}`)
+  if (advice) tellLine(`  ${advice}`)
   if (isVerbose) tell(`${error?.stack}\n`)
   return problem?.exitCode ?? 1
 }

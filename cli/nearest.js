@@ -13,6 +13,7 @@ const MOST_MISTAKES = 3
  * @param {string[]} names
  */
 function nearest(typed, names) {
+  if (typed === '') return undefined
   const [best] = names
     .map((name) => ({ name, mistakes: editDistance(typed, name) }))
     .filter(({ name, mistakes }) => mistakes <= Math.min(MOST_MISTAKES, name.length / 2) || name.startsWith(typed))

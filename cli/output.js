@@ -15,7 +15,7 @@ const { View, wantsColours } = require('./view.js')
  */
 function output(command, found, given) {
   process.stdout.write(given.json ? `${json(found.data, 2)}\n` : (command.show?.(found.data, viewOf(), given) ?? ''))
-  for (const note of found.notes ?? []) tell(`${note}\n`)
+  for (const note of found.notes ?? []) tellLine(note)
 }
 
 const viewOf = () =>
@@ -31,4 +31,7 @@ const viewOf = () =>
  */
 const tell = (text) => process.stderr.write(text.split('\n').map(visible).join('\n'))
 
-module.exports = { output, tell, viewOf }
+/** The same for one line: a line feed in the data begins no other, which would look like a message. @param {string} text */
+const tellLine = (text) => tell(`${visible(text.trimEnd())}\n`)
+
+module.exports = { output, tell, tellLine, viewOf }

@@ -24,7 +24,7 @@ function parse(args, options) {
     return { given: values, positionals }
   } catch (error) {
     // Node's own message, without its unrequested advice.
-    throw misuse(/** @type {Error} */ (error).message.split('. ')[0], hintOf(error, options))
+    throw misuse(/** @type {Error} */ (error).message.split(/\.\s/)[0], hintOf(error, options))
   }
 }
 
@@ -116,6 +116,8 @@ function normalized(args) {
  * @param {Options} options
  */
 function hintOf({ code, message }, options) {
+  // What to write for a value that begins with a dash.
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') return /^To specify .*$/m.exec(message)?.[0]
   const [, typed] = (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && /'--([\w-]+)/.exec(message)) || []
   const close = typed === undefined ? undefined : nearest(typed, Object.keys(options))
   return close === undefined ? undefined : `Did you mean '--${close}'?`

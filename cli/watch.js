@@ -4,7 +4,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { describe, isRefusal } = require('./advice.js')
-const { tell, viewOf } = require('./output.js')
+const { tellLine, viewOf } = require('./output.js')
 const { Screen } = require('./screen.js')
 const { json } = require('./json.js')
 const { visible } = require('./text.js')
@@ -90,7 +90,7 @@ function appending(command, given) {
     frame({ data, notes = [], failure }) {
       if (failure !== undefined) return complain(failure)
       process.stdout.write(`${new Date().toISOString()}\n${command.show?.(data, view, given)}\n`)
-      for (const note of notes) tell(`${note}\n`)
+      for (const note of notes) tellLine(note)
     },
     end() {},
   }
@@ -98,7 +98,7 @@ function appending(command, given) {
 
 /** @param {string} failure */
 function complain(failure) {
-  tell(`goscope-postgres: ${failure}; trying again\n`)
+  tellLine(`goscope-postgres: ${failure}; trying again`)
 }
 
 /**

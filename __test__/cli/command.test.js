@@ -27,7 +27,7 @@ const UNWATCHED = ['circuits reset', 'cache delete', 'idempotency delete', 'rele
 const PASSWORD = 'geheim-7f3a'
 
 test('--help names each command and each exit code', async () => {
-  for (const args of [['--help'], ['-h'], ['help']]) {
+  for (const args of [['--help'], ['-h'], ['help'], ['--verbose', 'help'], ['help', 'help']]) {
     const { code, stdout, stderr } = await runCommand(args)
     assert.deepEqual([code, stderr], [0, ''])
     for (const name of COMMANDS) assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'))
@@ -74,6 +74,12 @@ for (const [args, message, advice] of /** @type {[string[], RegExp, RegExp?][]} 
   [['help', 'status', 'x'], /help takes a command/],
   [['completion'], /completion takes <shell>/],
   [['completion', 'tcsh'], /bash, zsh, fish, and not for 'tcsh'/],
+  [['hlep'], /there is no command 'hlep'/, /Did you mean 'help'\?/],
+  [[''], /there is no command ''\n {2}See: goscope-postgres --help\n$/],
+  [['locks', '--sort', ''], /and is ''\n$/],
+  [['locks', '--limit', '-1'], /Option '--limit' argument is ambiguous\n {2}To specify .* use '--limit=-XYZ'\.\n$/],
+  [['lo\ncks', '\u202e'], /there is no command 'lo\\ncks'\n {2}\S.*\n$/],
+  [['locks', '--frob\nx'], /Unknown option '--frob\\nx'\n$/],
   [['--json'], /which command\?/],
   [['--frob', 'locks'], /Unknown option '--frob'/],
   [['locks', '--limt', '3'], /Unknown option '--limt'/, /Did you mean '--limit'\?/],

@@ -41,12 +41,14 @@ before(async () => {
     'evil\x1b[2J',
     'evil\nline',
     'evil$(touch x)',
+    '--yes',
     'k'.repeat(5_000),
   ])
     await plain.acquire(key, HOUR, 'me')
   await shop.acquire('order:2', HOUR, 'me')
   await plain.recordFailure('payments', 1)
   await plain.set('cached', 1)
+  await plain.save({ id: 'i-2', taskId: '-odd', sequence: 1, timestamp: Date.now(), progress: 1, data: 1 })
   await plain.save({ id: 'i-1', taskId: 'import', sequence: 1, timestamp: Date.now(), progress: 1, data: 1 })
   const own = new PostgresCacheAdapter(pool, { tableName: 'own' })
   await own.initialize()
@@ -82,6 +84,9 @@ for (const [words, expected] of /** @type {[string[], string[]][]} */ ([
   ],
   [['help', 'ca'], ['cache']],
   [['help', 'cache', 's'], ['show']],
+  [['help', 'h'], []],
+  [['help', 'release', ''], []],
+  [['--verbose', 'help', 'ca'], ['cache']],
   [['--url', 'x', 'do'], ['doctor']],
   [['status', ''], []],
   [['frobnicate', ''], []],
@@ -112,6 +117,11 @@ for (const [words, expected] of /** @type {[string[], string[]][]} */ ([
   [['release', '--key-prefix=shop:', 'or'], ['order:2']],
   [['release', 'order:1', ''], []],
   [['release', '--', 'night'], ['nightly report']],
+  // A key that looks like an option is offered only where it is none.
+  [['locks', 'show', '--y'], []],
+  [['release', '--', '--'], ['--yes']],
+  [['checkpoints', '--task', '-'], []],
+  [['checkpoints', '--task=-'], ['--task=-odd']],
   [['locks', 'show', 'a_'], ['a_b']],
   [['locks', 'show', 'a%'], ['a%b']],
   [['locks', 'show', 'evil'], ['evil$(touch x)']],
@@ -119,7 +129,7 @@ for (const [words, expected] of /** @type {[string[], string[]][]} */ ([
   [['cache', 'show', 'c'], ['cached']],
   [['cache', 'delete', '--table', 'own', ''], ['session']],
   [['checkpoints', '--task', 'im'], ['import']],
-  [['checkpoints', 'show', ''], ['i-1']],
+  [['checkpoints', 'show', 'i-1'], ['i-1']],
   [['idempotency', 'show', 'm'], ['mail-1']],
 ])) {
   test(`offered for ${words.map((word) => word || "''").join(' ')}`, async () => {
@@ -165,6 +175,11 @@ test('a server that is absent, that refuses or that is silent: nothing is offere
     for (const socket of sockets) socket.destroy()
     silent.close()
   }
+})
+
+test('a lock whose key is an option is not offered for an empty word', async () => {
+  const locks = (await offered(['release', ''])).sort()
+  assert.deepEqual([locks.includes('order:1'), locks.filter((word) => word.startsWith('-'))], [true, []])
 })
 
 test('without a configured connection no server is asked', async () => {
