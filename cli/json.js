@@ -2,7 +2,7 @@
 // JSON for programs, which is safe on a terminal, too.
 'use strict'
 
-const { escapedUnit } = require('./text.js')
+const { visibleJson } = require('./text.js')
 
 /** A stored value: the JSON text that the server has. It is never parsed into numbers, so that each stays exact. */
 class JsonText {
@@ -100,7 +100,7 @@ function json(value, indent = 0) {
     const line = marked.slice(marked.lastIndexOf('\n', at) + 1, at)
     return texts[number].write(indent, indent === 0 ? 0 : line.search(/[^ ]|$/) / indent)
   })
-  return whole.replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, escapedUnit)
+  return visibleJson(whole)
 }
 
 module.exports = { JsonText, json }

@@ -30,6 +30,15 @@ function escaped(character) {
  */
 const hex = (code, digits) => code.toString(16).padStart(digits, '0')
 
+/**
+ * The same for JSON text, which has line feeds between its values, and stays valid.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+const visibleJson = (text) =>
+  text.replace(UNSAFE, (character) => (character === '\n' ? character : character.split('').map(escapedUnit).join('')))
+
 /** As JSON escapes it. @param {string} unit of UTF-16 */
 const escapedUnit = (unit) => `\\u${hex(unit.charCodeAt(0), 4)}`
 
@@ -101,4 +110,4 @@ function pad(text, columns, align = 'left') {
   return align === 'right' ? space + text : text + space
 }
 
-module.exports = { cut, escapedUnit, pad, visible, width }
+module.exports = { cut, pad, visible, visibleJson, width }

@@ -14,7 +14,7 @@ const [database, old] = [useDatabase(), useDatabase()]
 const HOUR = 3_600_000
 const LONG = 'k'.repeat(5_000)
 /** Would clear the screen and set a colour. */
-const HOSTILE = 'a\x1b[2Jb\x9b31mc\u202ed'
+const HOSTILE = 'a\x1b[2Jb\x9b31mc\u202ed\u061ce\u200bf'
 /** More digits than a JavaScript number has. */
 const EXACT = '{"big": 12345678901234567890.125, "list": [1, {}], "text": "a\\u001b[2Jb\x9b31mc"}'
 
@@ -142,8 +142,9 @@ test('control characters in keys, owners and values are escaped', async () => {
   ]) {
     const { stdout, stderr } = await run(...args)
     assert.notEqual(stdout + stderr, '')
-    assert.doesNotMatch(stdout + stderr, /(?!\n)\p{Cc}|[\u202a-\u202e]/u)
+    assert.doesNotMatch(stdout + stderr, /(?!\n)[\p{Cc}\p{Cf}]/u)
   }
+  assert.equal((await jsonOf('locks', 'show', HOSTILE)).key, HOSTILE)
 })
 
 for (const [args, message, hint] of /** @type {[string[], string, RegExp?][]} */ ([
@@ -176,6 +177,10 @@ test('checkpoints --task of no task: exit code 1 and a message, on stderr', asyn
   assert.deepEqual([json.code, json.stdout, json.stderr], [1, '[]\n', absent.stderr])
   assert.match((await run('checkpoints', '--task', 'export')).stderr, /There is 'shop_%:export': see --key-prefix/)
   assert.match((await run('checkpoints', '-t', 'import', '-m', 'x*')).stderr, /'import' whose id is like 'x\*'/)
+  assert.equal(
+    (await run('checkpoints', '--task', 'a\nThere is b')).stderr,
+    "There are no checkpoints of a task 'a\\nThere is b'\n",
+  )
   assert.equal((await run('checkpoints', '--task', 'import')).code, 0)
   // No tasks at all are no failure.
   assert.equal((await run('checkpoints', '--match', 'absent*')).code, 0)
