@@ -35,7 +35,7 @@ async function look(session, given, { sorts, usual, rows, record }) {
   const found = await rows(session, selection, given)
   return {
     data: found.slice(0, limit).map((row) => record(row, given)),
-    notes: found.length > limit ? [`There are more than these ${limit}: --limit, or --match`] : [],
+    notes: found.length > limit ? [`More rows match than the ${limit} shown: see --limit and --match`] : [],
   }
 }
 

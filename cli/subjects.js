@@ -88,11 +88,12 @@ const RESULT = {
   columns: entryColumns,
   keys: async (session, { given: _, ...selection }) =>
     (await entries(session, idempotency.RESULTS, selection)).map(({ key }) => key),
-  async hint(session, key) {
-    const found = await idempotency.list(session, { match: `%${likeExactly(key)}`, limit: 10, all: true })
-    const claim = found.find((row) => row.state === 'claim' && row.key === key)
+  async hint(session, key, given) {
+    // There is no result of this key, so what is found is a claim.
+    const [claim] = await idempotency.list(session, { match: likeExactly(key), limit: 1 })
     if (claim) return `A run with this key is under way, claimed by ${claim.owner}.`
-    const other = found.find((row) => row.state === 'result')
+    if (key === '' || given['key-prefix'] !== '') return undefined
+    const [other] = await entries(session, idempotency.RESULTS, { match: `%${likeExactly(key)}`, limit: 1, all: true })
     return other && `There is '${other.key}'. Without --key-prefix, keys are those that are stored.`
   },
 }

@@ -131,7 +131,7 @@ test('the list by prefix, pattern, limit, order, and with those that have expire
     true,
   )
   const { stdout, stderr } = await run('idempotency', '--json', '-n', '1', '-m', 'mail*')
-  assert.deepEqual([JSON.parse(stdout).length, /There are more than these 1/.test(stderr)], [1, true])
+  assert.deepEqual([JSON.parse(stdout).length, /More rows match than the 1 shown/.test(stderr)], [1, true])
 })
 
 test('claims: key, owner and remaining time of the runs under way', async () => {
@@ -167,6 +167,13 @@ test('show: the stored value', async () => {
   assert.match(other.stderr, /there is no result 'order-1'\n {2}There is 'shop_%:order-1'\./)
   assert.equal((await run('idempotency', 'show', 'order-1', '-p', 'shop_%:')).code, 0)
   assert.equal((await run('idempotency', 'show', 'shop_%:order-1')).code, 0)
+  const near = await run('idempotency', 'show', '1', '-p', 'shop_%:')
+  assert.equal(near.stderr, "goscope-postgres: there is no result '1' under the prefix 'shop_%:'\n")
+  const db = await database
+  await db.query(`INSERT INTO go_goscope_locks VALUES ('run:mail-9', 'me', timezone('UTC', now()) - interval '1 hour')`)
+  const stale = await run('idempotency', 'show', 'mail-9')
+  assert.equal(stale.stderr, "goscope-postgres: there is no result 'mail-9'\n")
+  await db.query(`DELETE FROM go_goscope_locks WHERE key = 'run:mail-9'`)
   await during(plain, 'mail-5', async () => {
     const { code, stderr } = await run('idempotency', 'show', 'mail-5')
     assert.equal(code, 1)

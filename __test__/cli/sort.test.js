@@ -50,7 +50,7 @@ async function list(...args) {
 async function firstBy(field, ...args) {
   const { rows, stderr } = await list(...args, '--limit', '3')
   assert.equal(rows.length, 3)
-  assert.match(stderr, /There are more than these 3: --limit, or --match/)
+  assert.match(stderr, /More rows match than the 3 shown: see --limit and --match/)
   return rows.map((/** @type {any} */ row) => row[field])
 }
 

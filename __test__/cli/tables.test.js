@@ -123,7 +123,7 @@ test('locks: expired locks, and selection by prefix, pattern and limit', async (
   assert.deepEqual(await jsonOf('locks', '--match', 'night'), [])
   const { stdout, stderr } = await runCommand(['locks', '--json', '--limit', '2'], { DATABASE_URL: url })
   assert.equal(JSON.parse(stdout).length, 2)
-  assert.match(stderr, /There are more than these 2/)
+  assert.match(stderr, /More rows match than the 2 shown/)
   assert.equal((await runCommand(['locks', '--json', '--limit', '5'], { DATABASE_URL: url })).stderr, '')
 })
 
