@@ -115,6 +115,9 @@ pub(crate) mod sweeps {
     /// in flight: sweeping once in a millisecond, which is with two writes of five, took a fifth of the rate.)
     pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
+    /// The same for locks: each `acquire` is documented to remove expired ones, and most do not follow each other at once.
+    pub(crate) const PAUSE_OF_LOCKS: Duration = Duration::from_millis(1);
+
     /// And after this time, however many writes there are.
     pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
 }

@@ -1,8 +1,11 @@
 //! A statement before the shape of its table is known, and its text for an existing table.
 
+use std::time::Duration;
+
 use super::client_text::{for_many, for_one};
 use super::relation::Relation;
 use crate::engine::{ClientTexts, Kind, Statement};
+use crate::tuning::sweeps;
 
 /// A statement of a table before its columns' types are known. It has a text for one call, for many, or for both. The
 /// text for many takes an array for each parameter (see [`Statement`]), and each of its rows begins with the key of
@@ -36,6 +39,8 @@ pub(super) struct Template {
     /// Removes expired rows, in the same statement as the text for many and after it: it can read the rows which that
     /// returns as `written`.
     pub(super) sweep: Option<&'static str>,
+    /// After a pause like this a write sweeps in any case.
+    pub(super) pause: Duration,
     pub(super) params: &'static [Kind],
     /// How many of the last parameters all calls of a run have in common.
     pub(super) shared: usize,
@@ -43,19 +48,23 @@ pub(super) struct Template {
 
 impl Template {
     pub(super) const fn of_one(one: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: Some(one), many: None, sweep: None, params, shared: 0 }
+        Self { one: Some(one), many: None, sweep: None, pause: sweeps::PAUSE, params, shared: 0 }
     }
 
     pub(super) const fn of_many(many: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: None, many: Some(many), sweep: None, params, shared: 0 }
+        Self { one: None, many: Some(many), sweep: None, pause: sweeps::PAUSE, params, shared: 0 }
     }
 
     pub(super) const fn of_both(one: &'static str, many: &'static str, params: &'static [Kind]) -> Self {
-        Self { one: Some(one), many: Some(many), sweep: None, params, shared: 0 }
+        Self { one: Some(one), many: Some(many), sweep: None, pause: sweeps::PAUSE, params, shared: 0 }
     }
 
     pub(super) const fn sweeping(self, sweep: &'static str) -> Self {
         Self { sweep: Some(sweep), ..self }
+    }
+
+    pub(super) const fn after_a_pause_of(self, pause: Duration) -> Self {
+        Self { pause, ..self }
     }
 
     pub(super) const fn sharing(self, shared: usize) -> Self {
@@ -78,6 +87,7 @@ impl Template {
         };
         Statement::new(self.one.map(&render), self.many.map(&render), sweeping, self.params, self.shared)
             .with_client_texts(for_client)
+            .sweeping_after(self.pause)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::types::{ToSql, Type};
 
@@ -97,6 +98,11 @@ impl Statement {
     pub fn with_client_texts(self, ClientTexts { one, many }: ClientTexts) -> Self {
         let routed = |sql: String| to_primary(&sql).into_owned();
         Self { for_client: ClientTexts { one: one.map(routed), many: many.map(routed) }, ..self }
+    }
+
+    /// With another pause after which a write sweeps.
+    pub fn sweeping_after(self, pause: Duration) -> Self {
+        Self { sweep: Sweep::after(pause), ..self }
     }
 
     /// Whether calls may share a run.

@@ -13,14 +13,27 @@ use std::time::{Duration, Instant};
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Times are in microseconds after [`EPOCH`]; 0 if there was none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sweep {
+    /// After a pause like this a write sweeps in any case.
+    pause: Duration,
     writes: AtomicUsize,
     last_write: AtomicU64,
     last_sweep: AtomicU64,
 }
 
+impl Default for Sweep {
+    fn default() -> Self {
+        Self::after(sweeps::PAUSE)
+    }
+}
+
 impl Sweep {
+    pub(crate) const fn after(pause: Duration) -> Self {
+        let [last_write, last_sweep] = [AtomicU64::new(0), AtomicU64::new(0)];
+        Self { pause, writes: AtomicUsize::new(0), last_write, last_sweep }
+    }
+
     /// Whether a statement with this many writes should sweep. If so, it is assumed to do it.
     pub(crate) fn is_due(&self, writes: usize) -> bool {
         let now = EPOCH.elapsed().as_micros() as u64 + 1;
@@ -30,7 +43,7 @@ impl Sweep {
         let written = self.writes.fetch_add(writes, Ordering::Relaxed) + writes;
         if last_sweep != 0
             && written < sweeps::WRITES
-            && pause < sweeps::PAUSE
+            && pause < self.pause
             && since(last_sweep) < sweeps::INTERVAL
         {
             return false;

@@ -11,6 +11,7 @@ use crate::engine::{AccessMode, Answer, Arg, Kind, Reply, Request};
 use crate::store::call::Found;
 use crate::store::place::ttl_arg;
 use crate::store::template::{Template, one_or_many};
+use crate::tuning::sweeps;
 
 /// What follows the rows to insert of [`ACQUIRE`], and of a semaphore's permit.
 macro_rules! take_row {
@@ -105,7 +106,8 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    ORDER BY expires_at
    LIMIT (SELECT CASE count(*) WHEN 0 THEN 0 ELSE 64 + 2 * count(*) END FROM written)
    FOR UPDATE SKIP LOCKED))"#,
-);
+)
+.after_a_pause_of(sweeps::PAUSE_OF_LOCKS);
 
 impl Locks {
     /// None if another owner holds the lock. Without an `owner` a UUIDv4 is drawn. `is_reentrant`: whether an owner that
