@@ -38,7 +38,7 @@ for (const runtime of variants(NODES)) {
     assert.ok(npm)
     const { application, node: inNode } = await installed(registry.url, npm, node(runtime))
 
-    for (const part of ['__test__/support', ...CONTRACT]) {
+    for (const part of ['scripts/servers', '__test__/support', ...CONTRACT]) {
       fs.cpSync(path.join(root, part), application.path(part), { recursive: true })
     }
     const given = Object.entries(process.env).filter(([name]) => name.startsWith('GOSCOPE_TEST_'))
