@@ -77,5 +77,5 @@ process.on('message', async (/** @type {any} */ { task, input }) => {
   if (task === 'close') process.disconnect()
 })
 
-// Nobody is left to work for.
+// No process is left to work for.
 process.on('disconnect', () => process.exit())

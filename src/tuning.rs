@@ -137,7 +137,7 @@ pub(crate) mod lost_sessions {
 
     /// The pauses between two questions, doubled from the first to the last. A backend ends within about a millisecond,
     /// unless it is stalled.
-    pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
+    pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
     pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(100);
 

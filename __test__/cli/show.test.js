@@ -152,7 +152,7 @@ for (const [args, message, hint] of /** @type {[string[], string, RegExp?][]} */
   [['locks', 'show', 'order_'], "there is no lock 'order_'"],
   [['locks', 'show', 'nightly', '-p', 'shop__:'], "there is no lock 'nightly' under the prefix 'shop__:'", /prefix ''/],
   [['circuits', 'show', 'stock'], "there is no circuit breaker 'stock'", /under the prefix 'shop_%:'/],
-  [['circuits', 'show', 'nobody'], "there is no circuit breaker 'nobody'"],
+  [['circuits', 'show', 'absent'], "there is no circuit breaker 'absent'"],
   [['cache', 'show', 'shared'], "there is no cached value 'shared'", /under the prefix 'shop_%:'/],
   [['cache', 'show', 's:2', '--table', 'Sessions'], "there is no cached value 's:2'"],
   [['checkpoints', 'show', 'import'], "there is no checkpoint 'import'", /a task of this id, .* newest .* 'i-2'/],

@@ -90,5 +90,5 @@ const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (client)
 
 server.listen(0, '127.0.0.1', () => process.send?.({ port: /** @type {net.AddressInfo} */ (server.address()).port }))
 process.on('message', () => process.send?.({ lost }))
-// Nobody is left to work for.
+// No process is left to work for.
 process.on('disconnect', () => process.exit())
