@@ -43,36 +43,34 @@ const deletion = (title, will) => ({
   done: 'Deleted',
 })
 
+/**
+ * Of a lock, or of a claim.
+ *
+ * @param {string} title
+ * @param {import('./queries/rows.js').Source} source
+ * @param {{ will: string, namespace?: string }} lock as `release` of cli/changes.js takes it
+ * @returns {Kind}
+ */
+const freeing = (title, source, { will, namespace }) => ({
+  title,
+  button: 'Release',
+  source: () => source,
+  find: (session, { storedKey }) => storedLock(session, source, storedKey),
+  seen: ({ owner }) => [owner],
+  will: (row) => [`It is held by ${row.owner}, and ${expiry(row)}.`, will, ...waiters(row)],
+  make: (session, name, { owner }) => release(session, { ...name, owner, namespace }),
+  done: 'Released',
+})
+
 /** @type {Record<string, Kind>} */
 const KINDS = {
-  release: {
-    title: 'Release this lock?',
-    button: 'Release',
-    source: () => LOCKS,
-    find: (session, { storedKey }) => storedLock(session, LOCKS, storedKey),
-    seen: ({ owner }) => [owner],
-    will: (row) => [
-      `It is held by ${row.owner}, and ${expiry(row)}.`,
-      'Its holder is not notified. If it is still at work, two processes may do the same work.',
-      ...waiters(row),
-    ],
-    make: (session, name, { owner }) => release(session, { ...name, owner }),
-    done: 'Released',
-  },
-  'release-claim': {
-    title: 'Release this claim?',
-    button: 'Release',
-    source: () => CLAIMS,
-    find: (session, { storedKey }) => storedLock(session, CLAIMS, storedKey),
-    seen: ({ owner }) => [owner],
-    will: (row) => [
-      `It is held by ${row.owner}, and ${expiry(row)}.`,
-      'A process does the work of this key under it. Another one may begin the same work when it is released.',
-      ...waiters(row),
-    ],
-    make: (session, name, { owner }) => release(session, { ...name, owner, namespace: CLAIMS.namespace }),
-    done: 'Released',
-  },
+  release: freeing('Release this lock?', LOCKS, {
+    will: 'Its holder is not notified. If it is still at work, two processes may do the same work.',
+  }),
+  'release-claim': freeing('Release this claim?', CLAIMS, {
+    namespace: CLAIMS.namespace,
+    will: 'A process does the work of this key under it. Another one may begin the same work when it is released.',
+  }),
   reset: {
     title: 'Reset this circuit breaker?',
     button: 'Reset',
