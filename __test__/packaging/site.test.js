@@ -13,6 +13,7 @@ const { after, before, test } = require('node:test')
 const { build, docs, serve } = require('../../scripts/docs.js')
 const { axe, launch, lowContrast, noBrowser: skip } = require('../support/browser.js')
 const { temporaryFolder } = require('../support/consumer.js')
+const { until } = require('../support/waiting.js')
 
 /** As it is published: below a path. */
 const BASE = '/goscope-postgres/'
@@ -163,9 +164,14 @@ function brokenLinks() {
 test('the search finds a page, and opens it at the heading', { skip }, async () => {
   const tab = await newTab()
   await tab.goto(urlOf('index.html'), { waitUntil: 'networkidle' })
-  await tab.keyboard.press('Control+k')
-  await tab.keyboard.type('fencing tokens')
-  await tab.locator('.VPLocalSearchBox .result', { hasText: 'Fencing tokens' }).first().click()
+  const box = tab.locator('.VPLocalSearchBox')
+  // The page listens to the keys some time after it is loaded.
+  await until('the search', async () => {
+    await tab.keyboard.press('Control+k')
+    return await box.isVisible()
+  })
+  await box.locator('input').fill('fencing tokens')
+  await box.locator('.result', { hasText: 'Fencing tokens' }).first().click()
   await tab.waitForURL(/locks\.html#fencing-tokens$/)
   assert.deepEqual(faults.slice(0, 20), [])
 })

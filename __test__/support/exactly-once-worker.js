@@ -22,6 +22,9 @@ const pool = new Pool({ connectionString: url, max: AT_ONCE, ...options })
 pool.on('error', () => {})
 const results = new PostgresIdempotencyAdapter(pool)
 
+/** @type {Set<string>} */
+const underWay = new Set()
+let isEnding = false
 const tell = (/** @type {object} */ event) => process.send?.(event)
 
 /**
@@ -80,6 +83,7 @@ async function runOnce(key) {
 /** @param {string[]} waiting keys without a result, from whose end it takes */
 async function runAll(waiting) {
   for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    underWay.add(key)
     try {
       await runOnce(key)
     } catch (error) {
@@ -88,18 +92,22 @@ async function runAll(waiting) {
       // Again, and not at once.
       waiting.unshift(key)
       await sleep(10)
+    } finally {
+      underWay.delete(key)
     }
   }
 }
 
 const orphaned = () => process.exit(1)
 process.on('disconnect', orphaned)
+process.on('message', () => tell({ stage: isEnding ? 'it disconnects' : `it runs ${[...underWay].join(', ')}` }))
 
 async function main() {
   // All begin with the same keys, so that they meet, and each leaves that order by chance.
   const waiting = [...keys].reverse()
   await Promise.all(Array.from({ length: AT_ONCE }, () => runAll(waiting)))
   const { totalCount, idleCount, waitingCount } = pool
+  isEnding = true
   tell({ isDone: true, leaked: totalCount - idleCount, waiting: waitingCount })
   // A client of pg waits without limit for the server's end of a connection that a fault has silenced.
   setTimeout(() => process.exit(0), 5_000).unref()

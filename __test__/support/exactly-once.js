@@ -38,6 +38,8 @@ class RunWorkers {
   returned = new Map()
   /** @type {Map<string, number>} failures of run(), by their code */
   failures = new Map()
+  /** @type {string[]} where the processes are that have been asked for it */
+  #stages = []
   /** @type {string[]} what no process may report */
   faults = []
 
@@ -81,6 +83,7 @@ class RunWorkers {
   #told(event) {
     if (event.began) this.begun++
     else if (event.failed) this.failures.set(event.failed, (this.failures.get(event.failed) ?? 0) + 1)
+    else if (event.stage) this.#stages.push(event.stage)
     else if (event.isDone) {
       if (event.leaked || event.waiting) this.faults.push(`${event.leaked} clients are not released`)
     } else if (event.result?.key === event.key) {
@@ -124,7 +127,17 @@ class RunWorkers {
 
   /** Waits until each process has the result of each key. */
   async finish() {
-    await inTime('the end of the processes', Promise.all(this.alive.map(({ exited }) => exited)))
+    try {
+      await inTime('the end of the processes', Promise.all(this.alive.map(({ exited }) => exited)))
+    } catch (error) {
+      const { alive } = this
+      for (const { child } of alive) if (child.connected) child.send('where')
+      await sleep(1_000)
+      const told = this.#stages.join('; ')
+      throw new Error(`${alive.length} processes do not end. Of these, ${this.#stages.length} answer: ${told}`, {
+        cause: error,
+      })
+    }
   }
 
   cleanUp() {

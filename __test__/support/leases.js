@@ -113,4 +113,21 @@ async function endOf(db, table, key) {
   return Number(row.ends) / 1e3
 }
 
-module.exports = { afterExpiry, afterWait, assertLastsToItsEnd, assertLease, endOf }
+/**
+ * Lets waits run out until one of them has seen the holder: a wait may end before the server has answered.
+ *
+ * @param {() => Promise<unknown>} wait
+ * @returns {Promise<string>}
+ */
+async function holderInRefusal(wait) {
+  for (;;) {
+    const refusal = await wait().then(
+      () => assert.fail('it was granted'),
+      (/** @type {any} */ error) => error,
+    )
+    assert.equal(refusal.code, 'ERR_LOCK_WAIT_TIMEOUT')
+    if (refusal.holder !== null) return refusal.holder
+  }
+}
+
+module.exports = { afterExpiry, afterWait, assertLastsToItsEnd, assertLease, endOf, holderInRefusal }
