@@ -50,6 +50,9 @@ const MADE = `
 const EMPTY = `TRUNCATE go_goscope_locks, go_goscope_circuit, go_goscope_cache, go_goscope_checkpoints,
   go_goscope_idempotency, cache`
 
+const NO_TABLES = `DROP TABLE IF EXISTS go_goscope_locks, go_goscope_circuit, go_goscope_cache, go_goscope_checkpoints,
+  go_goscope_idempotency, cache`
+
 const nextKey = () => `k${String(keys++).padStart(6, '0')}`
 
 /**
@@ -219,8 +222,7 @@ test('connect() cut at each of its statements is retried and leaves nothing half
       { in: 'request', how: 'reset' },
       { in: 'answer', how: 'end', after: 3 },
     ])) {
-      await db.query(`DROP TABLE IF EXISTS go_goscope_locks, go_goscope_circuit, go_goscope_cache,
-        go_goscope_checkpoints, go_goscope_idempotency, cache`)
+      await db.query(NO_TABLES)
       route.proxy.strikeNext(text, fault)
       figures.operations++
       figures.faults++
@@ -258,6 +260,49 @@ test('a peer that falls silent: query_timeout bounds the wait, and the connectio
     await Promise.all(OPERATIONS.slice(from, from + 12).map(one))
   }
   figures.report('each operation at a peer that falls silent')
+})
+
+test('a peer that falls silent before the first call is sent: query_timeout bounds the wait, and nothing is left half made', async () => {
+  const db = await database
+  const figures = new Figures()
+  const statements = [
+    'pg_is_in_recovery',
+    'pg_attribute',
+    'pg_advisory_xact_lock',
+    'CREATE TABLE',
+    'CREATE INDEX',
+    'COMMIT',
+  ]
+  for (const text of statements) {
+    for (const fault of /** @type {Fault[]} */ ([
+      { in: 'request', how: 'silence' },
+      { in: 'answer', how: 'silence', after: 3 },
+    ])) {
+      await db.query(NO_TABLES)
+      const { proxy, through } = await openRoute({ query_timeout: 500, max: 1 })
+      const strike = proxy.strikeNext(text, fault)
+      const calls = [through.main.get('k'), through.main.set('k', 1), connectAll(through)]
+      const outcomes = await inTime(`${text}, ${fault.in}`, Promise.allSettled(calls))
+      const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+      for (const error of failures) {
+        figures.error(error, text)
+        if (error.message !== 'Query read timeout') figures.violation(`${text}, ${fault.in}: ${error.stack}`)
+      }
+      figures.operations += calls.length
+      if (strike.request === 0 || failures.length === 0) figures.violation(`${text}: nothing was tested`)
+      figures.faults++
+      await until(`recovery after ${text}`, () =>
+        connectAll(through).then(
+          () => true,
+          () => false,
+        ),
+      )
+      const [{ tables, indexes }] = await db.query(MADE)
+      if (tables !== 6 || indexes !== 12) figures.violation(`${text}: ${tables} tables, ${indexes} indexes`)
+      await proxy.stop()
+    }
+  }
+  figures.report('connections that fall silent while they are prepared')
 })
 
 test('a silent peer, without a time limit: the call waits until the connection ends, as with pg', async () => {

@@ -50,7 +50,13 @@ pub(super) async fn make(
         Some(wanted) if !name_is_taken(connection, wanted, table).await? => wanted,
         _ => "",
     };
-    connection.execute(&format!("CREATE INDEX {how} {name} ON {table} {}", index.on)).await
+    let sql = format!("CREATE INDEX {how} {name} ON {table} {}", index.on);
+    match how {
+        // The table is empty.
+        "" => connection.execute(&sql).await,
+        // On a large table it takes as long as it takes. Given up, it would leave an invalid index behind.
+        _ => connection.execute_without_limit(&sql).await,
+    }
 }
 
 async fn name_is_taken(connection: &Connection, index: &str, table: &str) -> Result<bool, Error> {

@@ -132,7 +132,10 @@ pub(super) async fn create(
                 return Ok(found);
             }
             Err(error) => {
-                let _ = connection.execute("ROLLBACK").await;
+                // Without an answer, the connection is not used again.
+                if error.sqlstate().is_some() {
+                    let _ = connection.execute("ROLLBACK").await;
+                }
                 let raced = error.sqlstate().is_some_and(is_of_a_creation_race);
                 if !raced || attempt == tables::CREATION_TRIES {
                     return Err(error);

@@ -71,11 +71,20 @@ pub(crate) async fn run_batch(run: &Run<'_>, requests: Vec<Request>) -> Unsettle
         engine.shares_sessions.store(true, Ordering::Relaxed);
     }
     engine.traffic.count_batch();
+    // The connection has not answered what prepares for one of them. The others would wait as long, one after the other.
+    let mut silence = None;
     for mut request in requests {
         if !request.prepare.is_prepared() {
             let preparation = request.prepare.clone();
-            if let Err(error) = prepare(checkout, &*preparation).await {
-                left.again.extend(run.failed(request, &error.before_sending()));
+            let prepared = match silence.clone() {
+                Some(error) => Err(error),
+                None => prepare(checkout, &*preparation).await,
+            };
+            if let Err(error) = prepared {
+                if matches!(error, Error::QueryTimeout) {
+                    silence = Some(error.clone());
+                }
+                left.again.extend(run.not_prepared(request, error));
                 continue;
             }
         }
@@ -83,6 +92,11 @@ pub(crate) async fn run_batch(run: &Run<'_>, requests: Vec<Request>) -> Unsettle
             Some(statement) => Group::add(&mut groups, statement, request),
             None => left.again.extend(run.answer_all(vec![(request, &[])])),
         }
+    }
+    if silence.is_some() {
+        let unsent = groups.into_iter().flat_map(|group| group.requests);
+        left.again.extend(unsent.filter_map(|request| run.failed(request, &Error::Unsent)));
+        return left;
     }
     // Most batches are of one kind.
     if let [_] = groups.as_slice() {
@@ -247,6 +261,21 @@ impl Run<'_> {
         }
     }
 
+    /// As [`failed`](Self::failed), if the call's own statement was not sent.
+    fn not_prepared(&self, mut request: Request, error: Error) -> Option<Request> {
+        if !matches!(error, Error::QueryTimeout) {
+            return self.failed(request, &error.before_sending());
+        }
+        // What prepares may still run, and its session may keep locks that every other preparation waits for.
+        self.checkout.mark_broken();
+        request.failures += 1;
+        let runs_again = can_retry(self.engine, &request);
+        if runs_again {
+            request.note_retry();
+        }
+        self.wait_for_end_of_session(request, &error, runs_again)
+    }
+
     /// Settles the call with its failure, or returns the request to run again. A write that may still be under way
     /// waits for the end of its session first: neither a retry nor a later call on its keys may overtake it.
     fn failed(&self, mut request: Request, error: &Error) -> Option<Request> {
@@ -257,10 +286,22 @@ impl Run<'_> {
         if runs_again {
             request.note_retry();
         }
-        if may_be_under_way(error) && request.writes() && checkout.backend().is_some() {
-            attending::hold(engine, checkout, request, (!runs_again).then(|| error.clone()));
-            return None;
+        if may_be_under_way(error) && request.writes() {
+            return self.wait_for_end_of_session(request, error, runs_again);
         }
+        self.end(request, error, runs_again)
+    }
+
+    /// Not behind a pooler that shares its sessions, where none can be ended.
+    fn wait_for_end_of_session(&self, request: Request, error: &Error, runs_again: bool) -> Option<Request> {
+        if self.checkout.backend().is_none() {
+            return self.end(request, error, runs_again);
+        }
+        attending::hold(self.engine, self.checkout, request, (!runs_again).then(|| error.clone()));
+        None
+    }
+
+    fn end(&self, request: Request, error: &Error, runs_again: bool) -> Option<Request> {
         if runs_again {
             return Some(request);
         }

@@ -85,7 +85,8 @@ impl Connection {
         };
         // The executor polls the connection. So there is no task that the wrapper could abort: it gets one that ends.
         let client = ClientWrapper::new(client, tokio::spawn(async {}));
-        let session = Session::identify(&client, mark).await.map_err(failed)?;
+        let query_timeout = description.query_timeout();
+        let session = in_time(query_timeout, Session::identify(&client, mark)).await.map_err(failed)?;
         session.check(wanted).map_err(failed)?;
         let connection = Self {
             client,
@@ -99,7 +100,7 @@ impl Connection {
             has_copied: AtomicBool::new(false),
             uses: AtomicU64::new(0),
             is_broken: AtomicBool::new(false),
-            query_timeout: description.query_timeout(),
+            query_timeout,
             opened: Instant::now(),
             last_sent: AtomicU64::new(0),
         };
@@ -129,11 +130,7 @@ impl Connection {
         unnamed_only: bool,
         wait: LockWait,
     ) -> Result<Vec<Row>, Error> {
-        let answer = self.ask(sql, params, unnamed_only, wait);
-        match self.query_timeout {
-            Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::QueryTimeout)),
-            None => answer.await,
-        }
+        in_time(self.query_timeout, self.ask(sql, params, unnamed_only, wait)).await
     }
 
     async fn ask(
@@ -238,11 +235,12 @@ impl Connection {
 
     /// Runs a query of the preparation phase: unnamed, one round trip.
     pub async fn look(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
-        self.client.query_typed(&to_primary(sql), params).await.map_err(|error| self.explain(&error))
+        let sql = to_primary(sql);
+        self.explained(self.client.query_typed(&sql, params)).await
     }
 
     /// As [`look`](Self::look), with the rights of the role that has logged in: a connect hook, or a setting of that
-    /// role, may have changed the role of the session. Sent in one round trip.
+    /// role, may have changed the role of the session. Sent in one round trip. The caller limits the wait.
     pub(crate) async fn look_as_login(
         &self,
         sql: &str,
@@ -257,7 +255,20 @@ impl Connection {
 
     /// Runs statements that take no parameters and whose rows are not needed.
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.explained(self.client.batch_execute(&to_primary(sql))).await
+    }
+
+    /// As [`execute`](Self::execute), for a statement that may take any time, and must not be given up.
+    pub async fn execute_without_limit(&self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(&to_primary(sql)).await.map_err(|error| self.explain(&error))
+    }
+
+    /// The answer, awaited no longer than the configuration allows, or the reason why there is none.
+    async fn explained<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        in_time(self.query_timeout, async { answer.await.map_err(|error| self.explain(&error)) }).await
     }
 
     /// Runs the application's own statements, as text: those that its `connect` hooks request. After a COPY to or
@@ -266,13 +277,16 @@ impl Connection {
         if self.has_copied.load(Ordering::Relaxed) {
             return Err(Error::CopyInHook);
         }
-        self.client.simple_query(sql).await.map_err(|error| match self.explain(&error) {
-            Error::Other { .. } if is_of_copy(&error) => {
-                self.has_copied.store(true, Ordering::Relaxed);
-                Error::CopyInHook
-            }
-            other => other,
-        })
+        let answer = async {
+            self.client.simple_query(sql).await.map_err(|error| match self.explain(&error) {
+                Error::Other { .. } if is_of_copy(&error) => {
+                    self.has_copied.store(true, Ordering::Relaxed);
+                    Error::CopyInHook
+                }
+                other => other,
+            })
+        };
+        in_time(self.query_timeout, answer).await
     }
 
     /// Refuses a session in which the application's hooks have left a transaction open: each call would be part of
@@ -343,5 +357,16 @@ impl Connection {
             Error::Terminated => self.failure.get().cloned().unwrap_or(Error::Terminated),
             other => other,
         }
+    }
+}
+
+/// The server's answer, awaited no longer than `query_timeout` allows.
+async fn in_time<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::QueryTimeout)),
+        None => answer.await,
     }
 }
