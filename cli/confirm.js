@@ -26,7 +26,7 @@ function confirm(question) {
 /**
  * Shows what a change does, and asks whether to make it. Throws if it is not to be made.
  *
- * @param {import('./change.js').Kind} kind
+ * @param {import('./row-changes.js').Kind} kind
  * @param {string} key
  * @param {any} row
  */

@@ -120,7 +120,7 @@ class Session {
   }
 
   /**
-   * Makes a call of the adapters' own. All that the command writes, it writes by this: see cli/changes.js.
+   * Makes a call of the adapters' own. All that the command writes, it writes by this: see cli/adapter-calls.js.
    *
    * @param {(native: typeof import('../lib/native.js'), pool: any) => (slot: number) => void} start
    * @returns {Promise<any>}

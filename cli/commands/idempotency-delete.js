@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { changing } = require('../changing.js')
+const { changing } = require('../change-command.js')
 const { RESULT } = require('../subjects.js')
 
 /** @type {import('../commands.js').Action} */

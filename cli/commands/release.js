@@ -1,9 +1,9 @@
 // @ts-check
 'use strict'
 
-const { KINDS } = require('../change.js')
-const { release } = require('../changes.js')
-const { CHANGING, connected } = require('../changing.js')
+const { KINDS } = require('../row-changes.js')
+const { release } = require('../adapter-calls.js')
+const { CHANGING, connected } = require('../change-command.js')
 const { ask } = require('../confirm.js')
 const { json } = require('../json.js')
 const { lockOf } = require('../lock.js')

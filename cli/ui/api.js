@@ -2,7 +2,7 @@
 // What the page asks the server: JSON, and one stream of events.
 'use strict'
 
-const { change, preview } = require('../change.js')
+const { change, preview } = require('../row-changes.js')
 const { FAILED, FINE, Problem, USAGE, misuse } = require('../problem.js')
 const { wantedOf } = require('./changes.js')
 const { failureOf } = require('./failure.js')

@@ -2,10 +2,10 @@
 // The changes that a page asks for, with --allow-changes.
 'use strict'
 
-const { KINDS } = require('../change.js')
+const { KINDS } = require('../row-changes.js')
 const { misuse } = require('../problem.js')
 
-/** @param {any} body @param {string[]} caches @returns {import('../change.js').Wanted} */
+/** @param {any} body @param {string[]} caches @returns {import('../row-changes.js').Wanted} */
 function wantedOf({ kind, storedKey, table }, caches) {
   if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind)) throw misuse('there is no such change')
   if (typeof storedKey !== 'string' || storedKey.includes('\0')) throw misuse('storedKey must be a stored key')

@@ -2,7 +2,7 @@
 // What the commands that change one row have in common: they show what the change does, ask, and change exactly that.
 'use strict'
 
-const { KINDS, change } = require('./change.js')
+const { KINDS, change } = require('./row-changes.js')
 const { ask } = require('./confirm.js')
 const { json } = require('./json.js')
 const { PREFIX_OF_KEY } = require('./options.js')
@@ -23,7 +23,7 @@ const CHANGING = {
 }
 
 /**
- * @param {string} name of a kind of changes in cli/change.js
+ * @param {string} name of a kind of changes in cli/row-changes.js
  * @param {string} field the name under which `--json` prints the row as it was
  * @param {import('./subjects.js').Subject} subject
  * @returns {import('./commands.js').Action}

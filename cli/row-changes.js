@@ -2,7 +2,7 @@
 // Changes of a row, by the page or by a command: first it is shown what the change will do, then exactly that is changed.
 'use strict'
 
-const { close, deleteCached, deleteResult, release } = require('./changes.js')
+const { close, deleteCached, deleteResult, release } = require('./adapter-calls.js')
 const { FAILED, Problem } = require('./problem.js')
 const { sourceOf } = require('./queries/cache.js')
 const { CIRCUITS, stored: storedCircuit } = require('./queries/circuits.js')
@@ -48,7 +48,7 @@ const deletion = (title, will) => ({
  *
  * @param {string} title
  * @param {import('./queries/rows.js').Source} source
- * @param {{ will: string, namespace?: string }} lock as `release` of cli/changes.js takes it
+ * @param {{ will: string, namespace?: string }} lock as `release` of cli/adapter-calls.js takes it
  * @returns {Kind}
  */
 const freeing = (title, source, { will, namespace }) => ({
