@@ -32,6 +32,19 @@ const LIBRARY_RATE = { 1: 1, 16: 2, 256: 8 }
 /** The rate against pgbench. */
 const PGBENCH = { 1: 0.8, 256: 1.5 }
 
+/**
+ * Against ioredis and Redis in memory: the rate by calls in flight, that of `cacheDurability: 'async'`, and the CPU per
+ * call with 256.
+ *
+ * @type {Record<string, { rate: Record<number, number>, async?: Record<number, number>, cpu?: number }>}
+ */
+const BESIDE_REDIS = {
+  get: { rate: { 1: 0.4, 16: 1, 256: 2 }, cpu: 0.5 },
+  set: { rate: { 1: 0.35, 16: 0.6, 256: 1 }, async: { 1: 0.4, 16: 0.8, 256: 1.2 }, cpu: 0.5 },
+  lock: { rate: { 1: 0.4, 16: 0.5, 256: 0.8 }, cpu: 0.8 },
+  increment: { rate: { 256: 1 } },
+}
+
 /** @type {Record<string, string>} */
 const METRICS = { p99: 'latency, p99', loopDelay: 'event loop delay, p99', cpu: 'CPU per call' }
 
@@ -56,6 +69,7 @@ const QUEUED = 4096
 function compare(run) {
   return [
     ...(run.rates ? judgeRates(run.rates) : []),
+    ...(run.rates?.results ?? []).flatMap(judgeBesideRedis),
     ...(run.libraries ?? []).flatMap(judgeLibrary),
     ...(run.openLoop?.results ?? []).flatMap(judgeOpenLoop),
     ...(run.processes?.results ?? []).flatMap(judgeProcesses),
@@ -93,6 +107,28 @@ function judgeRates({ results, scale }) {
     const claim = `${OPERATIONS[operation]?.title}: rate with ${to} in flight, by that with ${from}`
     found.push(noFall(claim, ratio))
   }
+  return found
+}
+
+/** @param {any} result */
+function judgeBesideRedis({ operation, inFlight, sides, ratios }) {
+  const { 'redis-memory': ratio, 'ours-async': byAsync } = ratios
+  const targets = BESIDE_REDIS[operation]
+  if (!targets || !ratio) return []
+  const title = `${OPERATIONS[operation]?.title}, ${inFlight} in flight: `
+  const [rate, async, cpu] = [targets.rate[inFlight], targets.async?.[inFlight], inFlight === 256 && targets.cpu]
+  const found = rate ? [least(`${title}rate, by Redis in memory`, rate, ratio.rate)] : []
+  if (async && byAsync) {
+    // Not paired with each other: ours is with both.
+    const [ours, redis] = [sides['ours-async'].rate, sides['redis-memory'].rate]
+    const measured = {
+      median: ours.median / redis.median,
+      low: ours.low / redis.high,
+      high: ours.high / redis.low,
+    }
+    found.push(least(`${title}rate with cacheDurability: 'async', by Redis in memory`, async, measured))
+  }
+  if (cpu) found.push(most(`${title}CPU per call, by ioredis`, cpu, ratio.cpu))
   return found
 }
 

@@ -37,8 +37,6 @@ const NOT_RUN = {
     'the package is not published; compatibility/alias installs it under this name',
   'npm run bench -- --window 400 --rounds 3': 'it takes minutes; runtime/bench runs the benchmark briefly',
   'npm run soak -- --minutes 60': 'it takes an hour',
-  'npm run bench -- --sides redis --only get,set,lock,increment --window 200 --rounds 3':
-    'it takes minutes; runtime/bench runs the benchmark beside Redis briefly',
   '// with decorators': 'integrations/nestjs compiles and runs an application of this form',
   '// with Terminus': 'integrations/nestjs compiles and runs an application of this form',
   '// with Drizzle': 'transactions/libraries runs this form with Drizzle, and with the other libraries',

@@ -25,6 +25,7 @@ function provenance({ command, date, machine, postgres, versions }) {
   const { cores, cpu, os, load } = machine
   const programs = [`PostgreSQL ${versions.postgresql}`, `Node.js ${versions.node}`]
   if (versions.pg) programs.push(`\`pg\` ${versions.pg}`)
+  if (versions.ioredis) programs.push(`Redis ${versions['redis-server']}, \`ioredis\` ${versions.ioredis}`)
   return [
     `\`${command}\`, ${date.slice(0, 10)}. The machine: ${cores} cores (${cpu}) that the server shares, ${os.split(' ')[0]},`,
     `a load of ${load} at the start, a flush of the server's log in ${number(postgres.flushMicros)} µs. ${programs.join(', ')}.`,
@@ -151,7 +152,35 @@ function network({ network }) {
 }
 
 /** What the page says of an operation beside its name. @type {Record<string, string>} */
-const TITLES = { recordFailure: '`recordFailure`, 8 hot keys', poll: '`acquire` of a busy lock' }
+const TITLES = {
+  recordFailure: '`recordFailure`, 8 hot keys',
+  increment: '`increment`, 8 hot keys',
+  poll: '`acquire` of a busy lock',
+}
+
+/** The sides, and what the page calls them. */
+const REDIS = {
+  'redis-memory': 'Redis in memory',
+  'redis-memory-pipelined': 'with auto-pipelining',
+  'redis-everysec-pipelined': '`everysec`, with it',
+  'redis-always': '`always`',
+  'redis-always-pipelined': '`always`, with it',
+}
+
+/** @param {{ rates: { results: import('../parts/rates.js').Result[] } }} run */
+function redis({ rates: { results } }) {
+  const numbers = [1, 16, 256]
+  const shown = ['get', 'loadLatest', 'set', 'increment', 'lock', 'recordFailure']
+  const rows = shown.map((operation) => [
+    TITLES[operation] ?? code(OPERATIONS[operation]?.title ?? operation),
+    ...Object.keys(REDIS).map((side) => {
+      const ratioOf = (/** @type {number} */ inFlight) =>
+        results.find((each) => each.operation === operation && each.inFlight === inFlight)?.ratios[side]?.rate
+      return numbers.map((inFlight) => `${number(ratioOf(inFlight)?.median ?? Number.NaN)}×`).join(' / ')
+    }),
+  ])
+  return table([['operation', ...Object.values(REDIS)], ...rows])
+}
 
 /** @param {{ rates: { results: import('../parts/rates.js').Result[] } }} run */
 function rates({ rates: { results } }) {
@@ -202,6 +231,7 @@ const whole = (part) => (run) => [part(run), provenance(run), targets(run)].join
 const SECTIONS = {
   'latest.json: rates': rates,
   'latest.json: targets': targets,
+  'redis.json': whole(redis),
   'libraries.json': libraries,
   'open-loop.json': whole(openLoop),
   'processes.json': whole(processes),
