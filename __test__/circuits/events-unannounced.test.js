@@ -1,13 +1,15 @@
 // @ts-check
 // @configurations first
-// Changes without a notification by a trigger, and settings of writer or subscriber that change the quoting of names.
+// Changes without a notification by a trigger, settings of writer or subscriber that change the quoting of names, and reads
+// that are never answered.
 'use strict'
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
-const { until } = require('../support/waiting.js')
+const { startProxy } = require('../support/proxy.js')
+const { inTime, until } = require('../support/waiting.js')
 
 const [silent, quoting, quoted] = Array.from({ length: 3 }, () => useDatabase())
 
@@ -90,4 +92,20 @@ test('with quote_all_identifiers = on in the database, connect(), subscribe, loc
   await new PostgresAdapter(db.pool()).connect()
   assert.equal(await indexes(), before)
   notices.release()
+})
+
+test('disconnect() does not wait for a read of a subscription that is never answered', async () => {
+  const db = await silent
+  const proxy = await startProxy(db.url)
+  try {
+    const adapter = new PostgresAdapter(db.pool({ connectionString: proxy.url, max: 1 }))
+    await adapter.connect()
+    const { struck } = proxy.strikeNext('unanswered', { in: 'answer', how: 'silence' })
+    adapter.subscribe('unanswered', () => {})
+    await inTime('its first read', struck)
+    assert.equal(adapter.metrics().calls.inFlight, 0)
+    await inTime('the end', adapter.disconnect())
+  } finally {
+    await proxy.stop()
+  }
 })

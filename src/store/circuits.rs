@@ -11,7 +11,7 @@ use super::relation::Addition;
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Retry, Row, Statement, Subscription,
+    AccessMode, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Request, Retry, Row, Statement, Subscription,
 };
 
 static GET: Template = one_or_many!(
@@ -227,9 +227,18 @@ impl Circuits {
 
     /// None if there is no such breaker.
     pub fn get_state(&self, key: String, reply: Reply<Option<Circuit>>) {
+        self.place.submit_request(self.read(key, reply));
+    }
+
+    /// As [`get_state`](Self::get_state), for a subscription: the end of the engine does not wait for it.
+    pub(super) fn look(&self, key: String, reply: Reply<Option<Circuit>>) {
+        self.place.submit_request(self.read(key, reply).without_caller());
+    }
+
+    fn read(&self, key: String, reply: Reply<Option<Circuit>>) -> Request {
         let accesses = self.place.on_key(&key, AccessMode::Shared);
         let call = KeyCall::new(&self.place, &GET, "key", key, [], one_row(Circuit::read));
-        self.place.submit(accesses, call, Retry::Harmless, reply);
+        self.place.request(accesses, call, Retry::Harmless, reply)
     }
 
     pub fn set_state(&self, key: String, circuit: Circuit, reply: Reply<()>) {

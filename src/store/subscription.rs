@@ -49,7 +49,7 @@ impl Circuits {
 /// Reads a breaker's state.
 fn look(circuits: &Circuits, key: &str) -> FutureOutcome<Option<Circuit>> {
     let (reply, circuit) = Reply::awaited();
-    circuits.get_state(key.to_owned(), reply);
+    circuits.look(key.to_owned(), reply);
     circuit
 }
 

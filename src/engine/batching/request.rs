@@ -56,6 +56,7 @@ pub struct Request {
     calls: usize,
     /// Whether it is owed to the server, and no caller waits for it: see `owed`.
     is_owed: bool,
+    has_caller: bool,
     /// Called if the call fails after a run that may have been carried out, so that the store can undo that run.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
     register: Option<Weak<dyn Register>>,
@@ -91,6 +92,7 @@ impl Request {
             retry_deadline: None,
             calls: 1,
             is_owed: false,
+            has_caller: true,
             unsettled: None,
             register: None,
         }
@@ -111,6 +113,12 @@ impl Request {
     /// Has it accepted even while the engine is being closed: part of what `Engine::owe` runs.
     pub fn owed(mut self) -> Self {
         self.is_owed = true;
+        self.without_caller()
+    }
+
+    /// Has the end of the engine not wait for it: no call of the application depends on it.
+    pub fn without_caller(mut self) -> Self {
+        self.has_caller = false;
         self
     }
 
@@ -221,12 +229,18 @@ impl Scheduled for Request {
         self.is_owed
     }
 
+    fn has_caller(&self) -> bool {
+        self.has_caller
+    }
+
     fn is_coalescable(&self) -> bool {
         self.call.is_coalescable()
     }
 
     fn coalesce(&mut self, mut next: Self) -> Result<(), Self> {
-        let may_coalesce = self.calls < batches::MAX_COALESCED && self.failures == 0;
+        let may_coalesce = self.calls < batches::MAX_COALESCED
+            && self.failures == 0
+            && self.has_caller == next.has_caller;
         if !(may_coalesce && self.call.coalesce(&mut *next.call)) {
             return Err(next);
         }

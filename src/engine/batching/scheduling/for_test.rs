@@ -50,6 +50,10 @@ impl Scheduled for Tagged {
     fn is_owed(&self) -> bool {
         self.is_owed
     }
+
+    fn has_caller(&self) -> bool {
+        !self.is_owed
+    }
     fn is_coalescable(&self) -> bool {
         self.key.is_some()
     }

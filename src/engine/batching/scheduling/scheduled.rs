@@ -12,12 +12,15 @@ pub(crate) trait Scheduled: Sized {
     /// How many calls it stands for.
     fn calls(&self) -> usize;
 
-    /// Whether it is owed to the server, and no caller waits for it. It is accepted while the engine is closing.
+    /// Whether it is owed to the server. It is accepted while the engine is closing.
     fn is_owed(&self) -> bool;
+
+    /// Whether a caller waits for it, and with the caller the end of the engine.
+    fn has_caller(&self) -> bool;
 
     /// How many calls it stands for that have a waiting caller.
     fn calls_under_way(&self) -> usize {
-        if self.is_owed() { 0 } else { self.calls() }
+        if self.has_caller() { self.calls() } else { 0 }
     }
 
     /// Whether it may be coalesced with others at all.
