@@ -11,7 +11,8 @@ use super::relation::Addition;
 use super::table::Table;
 use super::template::{Template, one_or_many};
 use crate::engine::{
-    AccessMode, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Request, Retry, Row, Statement, Subscription,
+    AccessMode, Answer, Arg, Call, Client, Engine, Error, Kind, Reply, Request, Retry, Row, Statement,
+    Subscription,
 };
 
 static GET: Template = one_or_many!(

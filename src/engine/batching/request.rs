@@ -238,9 +238,8 @@ impl Scheduled for Request {
     }
 
     fn coalesce(&mut self, mut next: Self) -> Result<(), Self> {
-        let may_coalesce = self.calls < batches::MAX_COALESCED
-            && self.failures == 0
-            && self.has_caller == next.has_caller;
+        let may_coalesce =
+            self.calls < batches::MAX_COALESCED && self.failures == 0 && self.has_caller == next.has_caller;
         if !(may_coalesce && self.call.coalesce(&mut *next.call)) {
             return Err(next);
         }
