@@ -47,11 +47,10 @@ const MADE = `
   SELECT count(DISTINCT indrelid)::int AS tables, count(*)::int AS indexes FROM pg_index
     JOIN pg_class ON pg_class.oid = indrelid AND relnamespace = 'public'::regnamespace`
 
-const EMPTY = `TRUNCATE go_goscope_locks, go_goscope_circuit, go_goscope_cache, go_goscope_checkpoints,
-  go_goscope_idempotency, cache`
-
-const NO_TABLES = `DROP TABLE IF EXISTS go_goscope_locks, go_goscope_circuit, go_goscope_cache, go_goscope_checkpoints,
-  go_goscope_idempotency, cache`
+const TABLES = `go_goscope_locks, go_goscope_circuit, go_goscope_cache, go_goscope_checkpoints, go_goscope_idempotency,
+  cache`
+const EMPTY = `TRUNCATE ${TABLES}`
+const NO_TABLES = `DROP TABLE IF EXISTS ${TABLES}`
 
 const nextKey = () => `k${String(keys++).padStart(6, '0')}`
 

@@ -107,6 +107,14 @@ function processes({ processes: { results, waiters } }) {
 }
 
 /**
+ * @param {import('../parts/rates.js').Result[]} results
+ * @param {string} operation
+ * @param {unknown} inFlight
+ */
+const resultOf = (results, operation, inFlight) =>
+  results.find((each) => each.operation === operation && each.inFlight === inFlight)
+
+/**
  * A row for each operation, and a column for each number of calls in flight: our rate by pg's.
  *
  * @param {import('../parts/rates.js').Result[]} results
@@ -118,7 +126,7 @@ function byInFlight(results, more = () => '') {
   const rows = operations.map((operation) => [
     code(OPERATIONS[operation]?.title ?? operation),
     ...numbers.map((inFlight) => {
-      const result = results.find((each) => each.operation === operation && each.inFlight === inFlight)
+      const result = resultOf(results, operation, inFlight)
       const ratio = result?.ratios[REFERENCE]?.rate
       return result && ratio ? `${times(ratio)}${more(result)}` : ''
     }),
@@ -174,9 +182,8 @@ function redis({ rates: { results } }) {
   const rows = shown.map((operation) => [
     TITLES[operation] ?? code(OPERATIONS[operation]?.title ?? operation),
     ...Object.keys(REDIS).map((side) => {
-      const ratioOf = (/** @type {number} */ inFlight) =>
-        results.find((each) => each.operation === operation && each.inFlight === inFlight)?.ratios[side]?.rate
-      return numbers.map((inFlight) => `${number(ratioOf(inFlight)?.median ?? Number.NaN)}×`).join(' / ')
+      const medians = numbers.map((inFlight) => resultOf(results, operation, inFlight)?.ratios[side]?.rate?.median)
+      return medians.map((median) => `${number(median ?? Number.NaN)}×`).join(' / ')
     }),
   ])
   return table([['operation', ...Object.values(REDIS)], ...rows])
@@ -189,7 +196,7 @@ function rates({ rates: { results } }) {
   const rows = shown.map((operation) => [
     TITLES[operation] ?? code(OPERATIONS[operation]?.title ?? operation),
     ...columns.map(([side = '', inFlight]) => {
-      const result = results.find((each) => each.operation === operation && each.inFlight === inFlight)
+      const result = resultOf(results, operation, inFlight)
       const ratio = result?.ratios[side]?.rate
       return ratio ? times(ratio) : ''
     }),

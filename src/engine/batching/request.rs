@@ -54,8 +54,9 @@ pub struct Request {
     retry_deadline: Option<Instant>,
     /// For how many calls this request stands.
     calls: usize,
-    /// Whether it is owed to the server, and no caller waits for it: see `owed`.
+    /// See `owed`.
     is_owed: bool,
+    /// See `without_caller`.
     has_caller: bool,
     /// Called if the call fails after a run that may have been carried out, so that the store can undo that run.
     unsettled: Option<Box<dyn FnOnce() + Send>>,
