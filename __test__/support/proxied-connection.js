@@ -10,7 +10,7 @@
  * @property {'reset' | 'end' | 'silence' | 'delay' | 'trickle' | 'hold'} how `reset` and `end` close the connection in two
  *   ways, `silence` leaves it open and forwards no more, `delay` and `trickle` forward everything eventually, `hold`
  *   resets the client's side and keeps the request for {@link Strike.deliver}
- * @property {number} [after] how many bytes are forwarded first
+ * @property {number} [after] how many bytes are forwarded first; if negative, all but so many
  * @property {number} [ms] of the delay, or between the bytes of a trickle; without it they are still sent one by one
  * @property {Buffer} [farewell] what the client receives instead of the answer
  * @property {() => void} [atOnce] called in the same moment, before the caller can retry
@@ -172,7 +172,7 @@ class ProxiedConnection {
     } else if (farewell) {
       this.client.end(farewell)
     } else {
-      if (after > 0) this[to].write(data.subarray(0, after))
+      if (after !== 0) this[to].write(data.subarray(0, after))
       this.cut(how)
     }
     atOnce?.()

@@ -23,6 +23,7 @@ pub use connection::connect::Connection;
 pub use connection::description::{Description, PoolSettings};
 pub use connection::key_operations::{Answered, KeyOperations, ToSign};
 pub use connection::readiness::Readiness;
+pub use connection::transaction::BEGIN;
 pub use connection::verifier::Proof;
 pub use errno::know_names;
 pub use error::{Error, ServerError};

@@ -49,7 +49,7 @@ const fn advised(start: &'static str, recovery: Recovery, advice: &'static str) 
 }
 
 /// The first match counts.
-const MEANINGS: [Meaning; 21] = [
+const MEANINGS: [Meaning; 23] = [
     advised(
         "08P01",
         Recovery::LoseConnection,
@@ -88,6 +88,9 @@ const MEANINGS: [Meaning; 21] = [
     meaning("0A000", Recovery::ForgetStatements),
     // A read-only transaction.
     advised("25006", Recovery::FindPrimary, "The server is read-only: a standby?"),
+    // A transaction of ours that waited too long for the rest of it, or took too long.
+    meaning("25P03", Recovery::LoseConnection),
+    meaning("25P04", Recovery::LoseConnection),
     // A wait that was cut short by lock_timeout, and one by statement_timeout or by a cancel request.
     meaning(LOCK_NOT_AVAILABLE, Recovery::RetryUntilDeadline),
     advised("57014", Recovery::RetryUntilDeadline, "The server’s statement_timeout cut it short."),

@@ -20,7 +20,7 @@ use tokio_postgres::types::Type;
 use super::definition::Definition;
 use super::relation::{Column, Relation};
 use super::source::{self, Index};
-use crate::engine::{Connection, Error};
+use crate::engine::{BEGIN, Connection, Error};
 
 /// "goscope2" in ASCII; see `CREATION_LOCK` in `schema.rs`.
 const MAKING_LOCK: i64 = 0x676f_7363_6f70_6532;
@@ -144,7 +144,7 @@ async fn drop_unfinished(connection: &Connection, name: &str, index: &Index) -> 
 
 /// With an exclusive lock on the table, so that no session is building the index; by now it may have become valid.
 async fn drop_if_unfinished(connection: &Connection, name: &str, unfinished: &str) -> Result<(), Error> {
-    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '20ms'").await?;
+    connection.execute(&format!("{BEGIN}; SET LOCAL lock_timeout = '20ms'")).await?;
     connection.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
     let sql = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)";
     let rows = connection.look(sql, &[(&unfinished, Type::TEXT)]).await?;

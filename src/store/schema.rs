@@ -17,7 +17,7 @@ use tokio_postgres::types::Type;
 use super::definition::{Definition, Durability};
 use super::relation::{Column, Function, Relation};
 use super::{indexes, owner, source};
-use crate::engine::{Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
+use crate::engine::{BEGIN, Connection, Error, LOCK_NOT_AVAILABLE, is_of_a_creation_race};
 use crate::tuning::tables;
 
 /// "goscope1" in ASCII: advisory locks share one space of numbers, so this one is unlike the choices of others.
@@ -153,7 +153,7 @@ async fn create_once(
     definition: &Definition,
     durability: Durability,
 ) -> Result<(), Error> {
-    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    connection.execute(BEGIN).await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
     if find(connection, name).await?.is_none() {
         let is_unlogged = durability == Durability::Unlogged;
@@ -192,7 +192,7 @@ pub(super) async fn supplement(
 }
 
 async fn supplement_once(connection: &Connection, name: &str, definition: &Definition) -> Result<(), Error> {
-    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    connection.execute(BEGIN).await?;
     connection.execute(ADDITIONS_WAIT).await?;
     connection.execute(&format!("SELECT pg_advisory_xact_lock({CREATION_LOCK})")).await?;
     connection.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;

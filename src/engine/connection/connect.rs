@@ -24,6 +24,7 @@ use crate::engine::connection::routing::to_primary;
 use crate::engine::connection::session::{Backend, Mark, Session};
 use crate::engine::connection::set_up::{SetUp, carry};
 use crate::engine::connection::sql::Sql;
+use crate::engine::connection::transaction::BEGIN;
 use crate::engine::error::{Error, is_of_copy};
 use crate::engine::sqlstate::IN_FAILED_TRANSACTION;
 use crate::sync::lock;
@@ -184,7 +185,7 @@ impl Connection {
         if wait == LockWait::Users {
             return query.await;
         }
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.lock_timeout.local(wait));
+        let begin = format!("{BEGIN}; {}", self.lock_timeout.local(wait));
         let (begin, commit) = (self.client.batch_execute(&begin), self.client.batch_execute("COMMIT"));
         let (began, rows, committed) = join3(begin, query, commit).await;
         // A pooler that refuses transactions reports that at BEGIN, and closes the connection. The query then finds

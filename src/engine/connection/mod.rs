@@ -20,6 +20,7 @@ pub(crate) mod sql;
 pub(crate) mod startup;
 pub(crate) mod stream;
 pub(crate) mod tls;
+pub(crate) mod transaction;
 pub(crate) mod verifier;
 pub(crate) mod watching;
 
