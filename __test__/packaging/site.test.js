@@ -2,7 +2,7 @@
 // @configurations last
 // @without first: the whole site in a browser
 // The documentation site, in Chromium: each page in light and in dark, every link and anchor, the search, and text that has
-// enough contrast. Nothing is loaded from another host.
+// enough contrast. Nothing is loaded from another host. Of the reference, whose pages are generated, a page of each kind.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -85,13 +85,49 @@ const contentOf = () => {
 
 /** Pages of each kind. What they show has the same colours on all others. */
 const KINDS = ['index', 'locks', 'benchmarks', 'examples/leases', 'reference/goscope-postgres/classes/PostgresAdapter']
-/** By address. @type {Map<string, Content>} */
-const opened = new Map()
+/** By address, whether in the browser or as a file. @type {Map<string, Content>} */
+const contents = new Map()
+
+/**
+ * The pages that a browser opens, and those of the reference that are read as files.
+ *
+ * @returns {{ opened: string[], read: string[] }}
+ */
+function divided() {
+  /** @type {Set<string>} */
+  const folders = new Set()
+  const isOpened = (/** @type {string} */ page) => {
+    const folder = path.posix.dirname(page)
+    const isFirst = !folders.has(folder)
+    folders.add(folder)
+    return isFirst || !page.startsWith('reference/') || KINDS.includes(page.replace(/\.html$/, ''))
+  }
+  const opened = pages().sort().filter(isOpened)
+  return { opened, read: pages().filter((page) => !opened.includes(page)) }
+}
+
+/**
+ * What a page has without its scripts.
+ *
+ * @param {string} page
+ * @returns {Content}
+ */
+function contentOfFile(page) {
+  const html = fs.readFileSync(path.join(site, page), 'utf8')
+  const all = (/** @type {RegExp} */ pattern) =>
+    [...html.matchAll(pattern)].map(([, found = '']) => found.replaceAll('&amp;', '&'))
+  return {
+    links: all(/<a\s[^>]*?href="([^"]*)"/g).map((link) => new URL(link, urlOf(page)).href),
+    ids: all(/\sid="([^"]*)"/g),
+    title: all(/<h1[^>]*>([^<]+)/g)[0] ?? '',
+  }
+}
 
 test('each page opens in light and in dark without errors, and has enough contrast', { skip }, async (t) => {
   /** @type {string[]} */
   const unreadable = []
-  const waiting = pages()
+  const { opened, read } = divided()
+  const waiting = [...opened]
   await Promise.all(
     Array.from({ length: TABS }, async () => {
       const tab = await newTab()
@@ -110,14 +146,16 @@ test('each page opens in light and in dark without errors, and has enough contra
         const content = await tab.evaluate(contentOf)
         assert.ok(content.title, page)
         assert.deepEqual(content.brokenImages, [], page)
-        opened.set(urlOf(page), content)
+        contents.set(urlOf(page), content)
       }
     }),
   )
-  assert.ok(opened.size > 80, `${opened.size} pages`)
+  for (const page of read) contents.set(urlOf(page), contentOfFile(page))
+  assert.ok(opened.length > 60 && read.length > 80, `${opened.length} pages opened, ${read.length} read`)
+  for (const [page, { title }] of contents) assert.ok(title, page)
   assert.deepEqual(faults.slice(0, 20), [])
   assert.deepEqual([...new Set(unreadable)].slice(0, 20), [])
-  t.diagnostic(`figure: ${opened.size} pages in light and dark`)
+  t.diagnostic(`figure: ${opened.length} pages in light and dark, ${read.length} of the reference as files`)
 })
 
 test('each link leads to a page, and to an anchor of it', { skip }, () => {
@@ -127,7 +165,7 @@ test('each link leads to a page, and to an anchor of it', { skip }, () => {
 test('every page is within reach of the first page', { skip }, () => {
   const seen = new Set([urlOf('index.html')])
   for (const url of seen) {
-    for (const link of opened.get(url)?.links ?? []) {
+    for (const link of contents.get(url)?.links ?? []) {
       const { origin, pathname } = new URL(link)
       const page = pathname.endsWith('/') ? `${pathname}index.html` : pathname
       if (`${origin}/` === server.url && page.endsWith('.html')) seen.add(origin + page)
@@ -144,7 +182,7 @@ test('every page is within reach of the first page', { skip }, () => {
 function brokenLinks() {
   /** @type {Set<string>} */
   const broken = new Set()
-  for (const [page, { links }] of opened) {
+  for (const [page, { links }] of contents) {
     for (const link of links) {
       const url = new URL(link)
       if (`${url.origin}/` !== server.url) {
@@ -153,7 +191,7 @@ function brokenLinks() {
       }
       const anchor = decodeURIComponent(url.hash.slice(1))
       url.hash = ''
-      const target = opened.get(url.pathname.endsWith('/') ? `${url.href}index.html` : url.href)
+      const target = contents.get(url.pathname.endsWith('/') ? `${url.href}index.html` : url.href)
       const isFile = fs.existsSync(path.join(folder, decodeURIComponent(url.pathname)))
       if (target ? anchor && !target.ids.includes(anchor) : !isFile) broken.add(`${page}: ${link}`)
     }
