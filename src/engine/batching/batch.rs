@@ -268,11 +268,7 @@ impl Run<'_> {
         }
         // What prepares may still run, and its session may keep locks that every other preparation waits for.
         self.checkout.mark_broken();
-        request.failures += 1;
-        let runs_again = can_retry(self.engine, &request);
-        if runs_again {
-            request.note_retry();
-        }
+        let runs_again = count_failure(&mut request, |request| can_retry(self.engine, request));
         self.wait_for_end_of_session(request, &error, runs_again)
     }
 
@@ -280,12 +276,10 @@ impl Run<'_> {
     /// waits for the end of its session first: neither a retry nor a later call on its keys may overtake it.
     fn failed(&self, mut request: Request, error: &Error) -> Option<Request> {
         let Run { engine, checkout, .. } = self;
-        request.failures += 1;
-        let runs_again = runs_again(engine, checkout, &mut request, error)
-            && (request.failures < retries::MAX_FAILURES || can_retry(engine, &request));
-        if runs_again {
-            request.note_retry();
-        }
+        let runs_again = count_failure(&mut request, |request| {
+            runs_again(engine, checkout, request, error)
+                && (request.failures < retries::MAX_FAILURES || can_retry(engine, request))
+        });
         if may_be_under_way(error) && request.writes() {
             return self.wait_for_end_of_session(request, error, runs_again);
         }
@@ -309,4 +303,14 @@ impl Run<'_> {
         request.fail(error.clone());
         None
     }
+}
+
+/// Whether the request runs once more, after a further failure.
+fn count_failure(request: &mut Request, runs_again: impl FnOnce(&mut Request) -> bool) -> bool {
+    request.failures += 1;
+    let runs_again = runs_again(request);
+    if runs_again {
+        request.note_retry();
+    }
+    runs_again
 }
