@@ -6,6 +6,7 @@ const { partsOf } = require('./adapter-parts.js')
 const args = require('./arguments.js')
 const { Breaker } = require('./breaker/breaker.js')
 const { KnownCircuits } = require('./breaker/known-circuits.js')
+const { sharedCircuits } = require('./breaker/shared-circuits.js')
 const { settled } = require('./bridge.js')
 const { CacheProvider } = require('./cache-provider.js')
 const { columnsOf, fieldsOf, partOf } = require('./checkpoints.js')
@@ -266,16 +267,7 @@ class PostgresAdapter extends CacheProvider {
   breaker(key, options) {
     const self = itself(this)
     const share = self.#share
-    self.#knownCircuits ??= new KnownCircuits({
-      subscribe: (...given) => self.subscribe(...given),
-      getState: (...given) => self.getState(...given),
-      recordFailure: (...given) => self.recordFailure(...given),
-      recordSuccess: (...given) => self.recordSuccess(...given),
-      tryProbe: (...given) => self.tryProbe(...given),
-      get isEnded() {
-        return share.isEnded
-      },
-    })
+    self.#knownCircuits ??= new KnownCircuits(sharedCircuits(self, share, self.#circuits))
     return new Breaker(self.#knownCircuits, () => share.assertOpen(), key, options)
   }
 

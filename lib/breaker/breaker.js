@@ -6,6 +6,7 @@ const args = require('../arguments.js')
 const { after, keepAlive } = require('../clock.js')
 const { coded } = require('../errors.js')
 const { optionsOf } = require('../options.js')
+const { Patience } = require('./patience.js')
 
 const EVENTS = ['change', 'success', 'failure', 'reject', 'error']
 
@@ -83,25 +84,27 @@ class Breaker {
    * @param {Function} call
    */
   async #guard(circuit, call) {
-    await circuit.known
-    const isProbe = circuit.state !== 'closed'
-    if (isProbe && !(await circuit.mayProbe(this.#resetTimeout))) {
+    const patience = new Patience()
+    await patience.waitFor(circuit.known)
+    const isClosed = circuit.state === 'closed'
+    const probe = isClosed ? undefined : await circuit.probe(this.#resetTimeout, patience)
+    if (!isClosed && probe === undefined) {
       const error = this.#refusal(circuit)
       circuit.emit('reject', error)
       throw error
     }
     try {
       const result = await this.#inTime(call)
-      await circuit.succeeded(isProbe)
+      await circuit.succeeded(probe, patience)
       circuit.emit('success', result)
       return result
     } catch (error) {
       // What is no failure is an answer of the service, which works.
       if (this.#countsAsFailure(error)) {
-        await circuit.failed(isProbe, this.#maxFailures)
+        await circuit.failed(probe, this.#maxFailures, patience)
         circuit.emit('failure', error)
       } else {
-        await circuit.succeeded(isProbe)
+        await circuit.succeeded(probe, patience)
       }
       throw error
     }

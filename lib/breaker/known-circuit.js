@@ -5,12 +5,7 @@
 
 const { EventEmitter } = require('node:events')
 const { after, now, wallClock } = require('../clock.js')
-
-/**
- * How long a call waits for the state that is not known yet, and for its report of an outcome, in ms. A database that is away
- * must not hold up calls to a service that works.
- */
-const LONGEST_WAIT = 1_000
+const { Patience } = require('./patience.js')
 
 /**
  * When the state is read again after this process has learned of it without the subscription, in ms. The subscription reports a
@@ -27,14 +22,6 @@ const ASK_AGAIN = { part: 0.1, least: 20, most: 1_000 }
 
 /**
  * @typedef {import('../../index.js').CircuitBreakerPersistedState} Circuit
- *
- * @typedef {object} Circuits the methods of an adapter
- * @property {(key: string, callback: (circuit: Circuit) => void) => () => void} subscribe
- * @property {(key: string) => Promise<Circuit | null>} getState
- * @property {(key: string, maxFailures: number) => Promise<number>} recordFailure
- * @property {(key: string) => Promise<void>} recordSuccess
- * @property {(key: string, resetTimeout: number) => Promise<boolean>} tryProbe
- * @property {boolean} isEnded
  */
 
 class KnownCircuit {
@@ -44,12 +31,16 @@ class KnownCircuit {
   #unsubscribe
   /** @type {Circuit['state']} closed until something else is known */
   #state = 'closed'
-  /** When it left the closed state, by this process's clock, as far as is known. */
+  /** When it left the closed state, or failed once more, by this process's clock, as far as is known. */
   #changedAt = 0
+  /** The server's time of the last failure, as far as it is known. @type {number | undefined} */
+  #lastFailureTime
   /** Before this time no probe is asked for. */
   #askAt = 0
   /** When the last probe of this process was granted. The server may grant another one a reset timeout later, as if it had died. */
   #probedAt = -Infinity
+  /** A probe that was granted after its caller had given up. @type {{ probe: string, until: number } | undefined} */
+  #spareProbe
   #isAsking = false
   /** Whether failures have been reported since the last success. */
   #hasFailures = false
@@ -60,7 +51,7 @@ class KnownCircuit {
   #known
 
   /**
-   * @param {Circuits} circuits
+   * @param {import('./shared-circuits.js').SharedCircuits} circuits
    * @param {string} key
    */
   constructor(circuits, key) {
@@ -68,7 +59,7 @@ class KnownCircuit {
     this.#key = key
     // Before the read, so that no change comes between the two.
     this.#unsubscribe = circuits.subscribe(key, (circuit) => void this.#learn(circuit, 0))
-    this.#known = within(LONGEST_WAIT, this.#read())
+    this.#known = new Patience().waitFor(this.#read())
   }
 
   get state() {
@@ -107,85 +98,122 @@ class KnownCircuit {
 
   /** The time from now until a probe may be asked for, in ms; 0 if it may be now. @param {number} resetTimeout */
   remaining(resetTimeout) {
-    return Math.max(Math.max(this.#changedAt, this.#probedAt) + resetTimeout - now(), this.#askAt - now(), 0)
+    const least = this.#isAsking ? ASK_AGAIN.least : 0
+    return Math.max(Math.max(this.#changedAt, this.#probedAt) + resetTimeout - now(), this.#askAt - now(), least)
   }
 
   /**
-   * Whether the caller may try the breaker, which is not closed. Of all processes, one may. The server decides; this process
-   * does not ask before the time has passed, and not twice at once. A probe that never ends does not keep the breaker open.
+   * The probe with which the caller may try the breaker, which is not closed. Of all processes, one may. The server decides;
+   * this process does not ask before the time has passed, and not twice at once. A probe that never ends does not keep the
+   * breaker open.
    *
    * @param {number} resetTimeout
+   * @param {Patience} patience
+   * @returns {Promise<string | undefined>} none if it may not
    */
-  async mayProbe(resetTimeout) {
-    if (this.#isAsking || this.remaining(resetTimeout) > 0) {
+  async probe(resetTimeout, patience) {
+    const spare = this.#spareProbe
+    this.#spareProbe = undefined
+    if (spare && now() < spare.until) return spare.probe
+    if (this.remaining(resetTimeout) > 0) {
       if (now() >= this.#confirmedAt + CONFIRM_REFUSALS) this.#confirm(0)
-      return false
+      return undefined
     }
     this.#isAsking = true
-    const isGranted = await this.#tryProbe(resetTimeout)
-    this.#isAsking = false
-    if (isGranted) {
-      this.#probedAt = now()
-    } else {
-      this.#askAt = now() + Math.min(Math.max(resetTimeout * ASK_AGAIN.part, ASK_AGAIN.least), ASK_AGAIN.most)
-      // It may be closed: then no probe is granted either.
-      void this.#read()
-    }
-    return isGranted
+    /** @type {string | undefined} */
+    let granted
+    let hasGivenUp = false
+    const asked = this.#ask(resetTimeout).then((probe) => {
+      this.#isAsking = false
+      if (probe === undefined || !hasGivenUp) granted = probe
+      else this.#spareProbe = { probe, until: now() + resetTimeout }
+    })
+    await patience.waitFor(asked)
+    hasGivenUp = true
+    // It may be closed, or open for longer: then no probe is granted either.
+    if (granted === undefined && !this.#isAsking) await patience.waitFor(this.#read())
+    return granted
   }
 
   /** @param {number} resetTimeout */
-  async #tryProbe(resetTimeout) {
+  async #ask(resetTimeout) {
+    /** @type {string | undefined} */
+    let probe
     try {
-      return await this.#circuits.tryProbe(this.#key, resetTimeout)
+      probe = await this.#circuits.grantProbe(this.#key, resetTimeout)
     } catch (error) {
       // Whether it was granted is not known, so it was not. It is free again after the reset timeout.
       this.emit('error', error)
-      return false
     }
+    if (probe !== undefined) {
+      this.#probedAt = now()
+    } else {
+      this.#askAt = now() + Math.min(Math.max(resetTimeout * ASK_AGAIN.part, ASK_AGAIN.least), ASK_AGAIN.most)
+    }
+    return probe
   }
 
   /**
    * A call has succeeded. A closed breaker without failures of this process has nothing to record. A call that began before the
-   * breaker opened says nothing about the service now.
+   * breaker opened says nothing about the service now: this process may not know yet that it has, so the server decides.
    *
-   * @param {boolean} isProbe
+   * @param {string | undefined} probe
+   * @param {Patience} patience
    */
-  async succeeded(isProbe) {
-    if (!isProbe && (!this.#hasFailures || this.#state !== 'closed')) return
+  async succeeded(probe, patience) {
+    if (probe !== undefined) return await this.#ended(probe, true, patience)
+    if (!this.#hasFailures || this.#state !== 'closed') return
     this.#hasFailures = false
-    await this.#report(async () => {
+    await this.#report(patience, async () => {
       try {
-        await this.#circuits.recordSuccess(this.#key)
+        if (!(await this.#circuits.recordSuccessWhileClosed(this.#key))) await this.#read()
       } catch (error) {
         this.#hasFailures = true
         throw error
       }
-      this.#learnHere({ state: 'closed', failureCount: 0 }, 0)
     })
   }
 
   /**
    * A call has failed. If it began before the breaker opened, its failure would only put off the next probe.
    *
-   * @param {boolean} isProbe
+   * @param {string | undefined} probe
    * @param {number} maxFailures
+   * @param {Patience} patience
    */
-  async failed(isProbe, maxFailures) {
-    if (!isProbe && this.#state !== 'closed') return
+  async failed(probe, maxFailures, patience) {
+    if (probe !== undefined) return await this.#ended(probe, false, patience)
+    if (this.#state !== 'closed') return
     this.#hasFailures = true
-    await this.#report(async () => {
-      const failureCount = await this.#circuits.recordFailure(this.#key, maxFailures)
+    await this.#report(patience, async () => {
+      const failureCount = await this.#circuits.recordFailureWhileClosed(this.#key, maxFailures)
       if (failureCount >= maxFailures) this.#learnHere({ state: 'open', failureCount }, 0)
+      else if (failureCount === 0) await this.#read()
     })
   }
 
-  /** @param {() => Promise<void>} record */
-  async #report(record) {
-    await within(
-      LONGEST_WAIT,
-      record().catch((error) => this.emit('error', error)),
-    )
+  /**
+   * A probe has ended. If another was granted meanwhile, that one decides.
+   *
+   * @param {string} probe
+   * @param {boolean} hasSucceeded
+   * @param {Patience} patience
+   */
+  async #ended(probe, hasSucceeded, patience) {
+    await this.#report(patience, async () => {
+      const failureCount = await this.#circuits.endProbe(this.#key, probe, hasSucceeded)
+      if (failureCount === undefined) return await this.#read()
+      if (hasSucceeded) this.#hasFailures = false
+      this.#learnHere({ state: hasSucceeded ? 'closed' : 'open', failureCount }, 0)
+    })
+  }
+
+  /**
+   * @param {Patience} patience
+   * @param {() => Promise<void>} record
+   */
+  async #report(patience, record) {
+    await patience.waitFor(record().catch((error) => this.emit('error', error)))
   }
 
   async #read() {
@@ -232,30 +260,19 @@ class KnownCircuit {
    * @returns whether it is another one than before
    */
   #learn(circuit, age) {
-    if (circuit.state === this.#state) return false
+    const { lastFailureTime = this.#lastFailureTime } = circuit
+    const hasFailedAgain = this.#lastFailureTime !== undefined && lastFailureTime !== this.#lastFailureTime
+    this.#lastFailureTime = lastFailureTime
+    if (circuit.state === this.#state) {
+      if (hasFailedAgain) this.#changedAt = now() - age
+      return false
+    }
     this.#state = circuit.state
     this.#changedAt = now() - age
     this.#askAt = 0
     this.emit('change', circuit)
     return true
   }
-}
-
-/**
- * Resolves when the promise does, which must not reject, or after this time.
- *
- * @param {number} ms
- * @param {Promise<void>} promise
- * @returns {Promise<void>}
- */
-function within(ms, promise) {
-  return new Promise((resolve) => {
-    const cancel = after(ms, resolve)
-    promise.then(() => {
-      cancel()
-      resolve()
-    })
-  })
 }
 
 module.exports = { KnownCircuit }

@@ -17,7 +17,7 @@ class KnownCircuits {
   #entries = new Map()
 
   /**
-   * @param {import('./known-circuit.js').Circuits} circuits
+   * @param {import('./shared-circuits.js').SharedCircuits} circuits
    * @param {number} [idle]
    */
   constructor(circuits, idle = IDLE) {

@@ -53,7 +53,9 @@ ON CONFLICT (key) DO UPDATE
 ///
 /// One run stands for several calls on a key, `$2` of them, with the same limit `$3`. They add up, and the last of
 /// them reaches the limit if any does. Their counts are the last ones up to the new one.
-static RECORD_FAILURE: Template = one_or_many!(
+macro_rules! record_failure {
+    ($condition:literal) => {
+        one_or_many!(
     r#"
 INSERT INTO {table} AS circuit (key, state, failure_count, last_failure_time, updated_at)"#,
     one: r#"
@@ -61,7 +63,8 @@ VALUES ($1, CASE WHEN $2 >= $3 THEN 'open' ELSE 'closed' END, $2, {now:last_fail
     many: r#"
 SELECT key, CASE WHEN failures >= $3 THEN 'open' ELSE 'closed' END, failures, {now:last_failure_time}, {now:updated_at}
   FROM unnest($1, $2) AS call (key, failures) ORDER BY key COLLATE "C""#,
-    r#"
+            concat!(
+                r#"
 ON CONFLICT (key) DO UPDATE
   SET failure_count = CASE WHEN circuit.failure_count::int8 + excluded.failure_count < 2147483647
                            THEN circuit.failure_count::int8 + excluded.failure_count
@@ -69,14 +72,28 @@ ON CONFLICT (key) DO UPDATE
                                         (circuit.failure_count::int8 + excluded.failure_count)::text, true)::int8,
                                       2147483647) END,
       state = CASE WHEN circuit.failure_count::int8 + excluded.failure_count >= $3 THEN 'open' ELSE circuit.state END,
-      last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}
+      last_failure_time = {now:last_failure_time}, updated_at = {now:updated_at}"#,
+                $condition,
+                r#"
 RETURNING circuit.key::text,
           CASE WHEN circuit.failure_count < 2147483647 THEN circuit.failure_count::int8
                ELSE coalesce(nullif(current_setting('goscope_postgres.counted', true), '')::int8, circuit.failure_count::int8)
-          END AS failure_count"#,
+          END AS failure_count"#
+            ),
     &[Kind::Text, Kind::Int, Kind::Float],
-)
-.sharing(1);
+        )
+        .sharing(1)
+    };
+}
+
+static RECORD_FAILURE: Template = record_failure!("");
+
+/// Of a call that a breaker has let through while it was closed. If the breaker has left that state meanwhile, it gives no row:
+/// a failure that began before that must not put off the next probe.
+static RECORD_FAILURE_WHILE_CLOSED: Template = record_failure!(
+    r#"
+  WHERE circuit.state = 'closed'"#
+);
 
 /// Closes the breaker whatever its state. A failure that waits for this row counts from 0 again.
 static RECORD_SUCCESS: Template = Template::of_many(
@@ -88,6 +105,33 @@ ON CONFLICT (key) DO UPDATE
   SET state = 'closed', failure_count = 0, last_failure_time = NULL,
       last_success_time = {now:last_success_time}, updated_at = {now:updated_at}"#,
     &[Kind::Text],
+);
+
+/// Of a call that a breaker has let through while it was closed. If the breaker has left that state meanwhile, it gives no row:
+/// a success that began before that must not close it. (The condition is checked again after a wait for the row.)
+static RECORD_SUCCESS_WHILE_CLOSED: Template = Template::of_one(
+    r#"
+UPDATE {table}
+   SET failure_count = 0, last_failure_time = NULL, last_success_time = {now:last_success_time}, updated_at = {now:updated_at}
+ WHERE key = $1 AND state = 'closed'
+RETURNING key::text"#,
+    &[Kind::Text],
+);
+
+/// The outcome of a probe: `$3` is 1 for a success, which closes the breaker, and 0 for a failure, which opens it again whatever
+/// its count. `$2` is what [`TRY_PROBE`] has given. If the row has changed since then, this gives no row: another caller is let
+/// through after a while, and the outcome of the earlier one must neither close the breaker behind its back nor put it off.
+static END_PROBE: Template = Template::of_one(
+    r#"
+UPDATE {table}
+   SET state = CASE WHEN $3 = 1 THEN 'closed' ELSE 'open' END,
+       failure_count = CASE WHEN $3 = 1 THEN 0 ELSE least(failure_count::int8 + 1, 2147483647) END,
+       last_failure_time = CASE WHEN $3 = 1 THEN NULL ELSE {now:last_failure_time} END,
+       last_success_time = CASE WHEN $3 = 1 THEN {now:last_success_time} ELSE last_success_time END,
+       updated_at = {now:updated_at}
+ WHERE key = $1 AND state = 'half-open' AND extract(epoch FROM updated_at)::text = $2
+RETURNING key::text, {int:failure_count}"#,
+    &[Kind::Text, Kind::Text, Kind::Int],
 );
 
 /// Lets a breaker be tried once its time has come. That is an open breaker when `$2` ms have passed since its last
@@ -104,6 +148,8 @@ ON CONFLICT (key) DO UPDATE
 ///
 /// The time in the row is compared with the present less the span. The span is not added to the time in the row,
 /// since that could overflow.
+///
+/// It gives what distinguishes this probe from every other: when it was let through.
 static TRY_PROBE: Template = Template::of_both(
     r#"
 UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
@@ -114,7 +160,7 @@ UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
          WHEN 'half-open' THEN updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond'
          ELSE false
        END
-RETURNING key::text"#,
+RETURNING key::text, extract(epoch FROM updated_at)::text"#,
     r#"
 UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
  WHERE key = ANY (ARRAY(
@@ -127,7 +173,7 @@ UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
             ELSE false
           END
     ORDER BY key COLLATE "C" FOR UPDATE))
-RETURNING key::text"#,
+RETURNING key::text, extract(epoch FROM updated_at)::text"#,
     &[Kind::Text, Kind::Float],
 )
 .sharing(1);
@@ -253,9 +299,18 @@ impl Circuits {
     }
 
     pub fn record_failure(&self, key: String, max_failures: f64, reply: Reply<i64>) {
+        self.count_failure(&RECORD_FAILURE, key, max_failures, reply);
+    }
+
+    /// 0 if the breaker was not closed.
+    pub fn record_failure_while_closed(&self, key: String, max_failures: f64, reply: Reply<i64>) {
+        self.count_failure(&RECORD_FAILURE_WHILE_CLOSED, key, max_failures, reply);
+    }
+
+    fn count_failure(&self, statement: &'static Template, key: String, max_failures: f64, reply: Reply<i64>) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let args = [Arg::Text(None), Arg::Int(None), Arg::Float(Some(max_failures))];
-        let call = RecordFailure { place: self.place.clone(), key, failures: 1, args };
+        let call = RecordFailure { place: self.place.clone(), statement, key, failures: 1, args };
         self.place.submit(accesses, call, Retry::Never, reply);
     }
 
@@ -263,13 +318,44 @@ impl Circuits {
         self.write(&RECORD_SUCCESS, key, [], reply);
     }
 
+    /// Whether the breaker was closed.
+    pub fn record_success_while_closed(&self, key: String, reply: Reply<bool>) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let call = KeyCall::new(&self.place, &RECORD_SUCCESS_WHILE_CLOSED, "key", key, [], any_row);
+        self.place.submit(accesses, call, Retry::Never, reply);
+    }
+
     /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and answer no, though
     /// the first had let the caller through. With the failure, the caller knows that the outcome is unknown.
     pub fn try_probe(&self, key: String, reset_timeout: f64, reply: Reply<bool>) {
+        self.ask_for_probe(key, reset_timeout, any_row, reply);
+    }
+
+    /// As [`try_probe`](Self::try_probe); what it answers is for [`end_probe`](Self::end_probe).
+    pub fn grant_probe(&self, key: String, reset_timeout: f64, reply: Reply<Option<String>>) {
+        self.ask_for_probe(key, reset_timeout, one_row(|_, row| row.cell(1)), reply);
+    }
+
+    fn ask_for_probe<T: Send + 'static>(
+        &self,
+        key: String,
+        reset_timeout: f64,
+        read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
+        reply: Reply<T>,
+    ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
-        let call = KeyCall::new(&self.place, &TRY_PROBE, "key", key, rest, any_row);
+        let call = KeyCall::new(&self.place, &TRY_PROBE, "key", key, rest, read);
         self.place.submit(accesses, call, Retry::Never, reply);
+    }
+
+    /// The count of failures after it; none if it was this probe's turn no more. A second run does no harm: it finds another
+    /// state.
+    pub fn end_probe(&self, key: String, probe: String, has_succeeded: bool, reply: Reply<Option<i64>>) {
+        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        let rest = [Arg::text(probe), Arg::Int(Some(has_succeeded.into()))];
+        let call = KeyCall::new(&self.place, &END_PROBE, "key", key, rest, one_row(|_, row| row.count(1)));
+        self.place.submit(accesses, call, Retry::Harmless, reply);
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {
@@ -298,6 +384,7 @@ impl Circuits {
 
 struct RecordFailure {
     place: Arc<Place>,
+    statement: &'static Template,
     key: String,
     /// For how many calls this one stands.
     failures: i64,
@@ -312,16 +399,22 @@ impl Call for RecordFailure {
         let shape = self.place.table.shape();
         self.args[0] = Arg::text(self.place.prefix.stored(&self.key, shape.max_chars("key")).text);
         self.args[1] = Arg::Int(Some(self.failures));
-        shape.statement(&RECORD_FAILURE)
+        shape.statement(self.statement)
     }
 
     fn args(&self) -> &[Arg] {
         &self.args
     }
 
-    /// The row has the number of the last failure. The failures before it have the numbers before it.
+    /// The row has the number of the last failure. The failures before it have the numbers before it. Without a row none
+    /// is counted.
     fn read(&mut self, rows: &[Row]) -> Result<Answer<i64>, Error> {
-        let row = rows.first().ok_or_else(|| Error::other("the failure was not counted"))?;
+        let Some(row) = rows.first() else {
+            return match std::ptr::eq(self.statement, &RECORD_FAILURE) {
+                true => Err(Error::other("the failure was not counted")),
+                false => Ok(Answer::Each(vec![0; self.failures as usize])),
+            };
+        };
         let last: i64 = self.place.name_row(row.cell(1))?;
         if self.failures == 1 {
             return Ok(Answer::Done(last.min(LAST_COUNT)));
@@ -336,6 +429,7 @@ impl Call for RecordFailure {
 
     fn coalesce(&mut self, next: &mut Self) -> bool {
         let adds_up = Arc::ptr_eq(&self.place, &next.place)
+            && std::ptr::eq(self.statement, next.statement)
             && self.key == next.key
             // The limit.
             && self.args[2] == next.args[2];

@@ -71,6 +71,28 @@ impl Circuits {
     }
 
     #[napi(catch_unwind)]
+    pub fn record_failure_while_closed(&self, slot: u32, key: String, max_failures: f64) {
+        let reply = self.calls.reply(slot, Operation::RecordFailure);
+        self.store.record_failure_while_closed(key, max_failures, reply);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn record_success_while_closed(&self, slot: u32, key: String) {
+        self.store.record_success_while_closed(key, self.calls.reply(slot, Operation::RecordSuccess));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn grant_probe(&self, slot: u32, key: String, reset_timeout: f64) {
+        self.store.grant_probe(key, reset_timeout, self.calls.reply(slot, Operation::TryProbe));
+    }
+
+    #[napi(catch_unwind)]
+    pub fn end_probe(&self, slot: u32, key: String, probe: String, has_succeeded: bool) {
+        let operation = if has_succeeded { Operation::RecordSuccess } else { Operation::RecordFailure };
+        self.store.end_probe(key, probe, has_succeeded, self.calls.reply(slot, operation));
+    }
+
+    #[napi(catch_unwind)]
     pub fn record_success(&self, slot: u32, key: String) {
         self.store.record_success(key, self.calls.reply(slot, Operation::RecordSuccess));
     }
