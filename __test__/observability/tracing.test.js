@@ -12,6 +12,7 @@ const { GROUPS } = require('../../lib/groups.js')
 const { METHODS } = require('../../lib/operations.js')
 const { OPERATIONS, adaptersOn, connectAll, missing } = require('../support/operations.js')
 const { useDatabase } = require('../support/database.js')
+const { until } = require('../support/waiting.js')
 const { runScript } = require('../support/script.js')
 
 const database = useDatabase()
@@ -336,4 +337,18 @@ test('a subscriber that throws affects no call', async () => {
     say(thrown, await adapter.get('a'))
     await adapter.disconnect()`
   assert.deepEqual(await runScript(url, body), [[4, 1]])
+})
+
+test('what a guarded call asks and reports is traced as the methods that do the same', async () => {
+  const adapter = new PostgresAdapter((await database).pool())
+  await adapter.connect()
+  const { received } = listen(undefined, ['start'])
+  const breaker = adapter.breaker('guarded', { maxFailures: 1, resetTimeout: 1 })
+  await assert.rejects(breaker.run(() => Promise.reject(new Error('down'))))
+  await until('a probe', () => breaker.run(async () => true, { fallback: () => false }))
+  const seen = new Set(received.map(({ context }) => `${context.operation} ${context.key}`))
+  for (const method of ['getState', 'recordFailure', 'tryProbe', 'recordSuccess']) {
+    assert.ok(seen.has(`circuits.${method} guarded`), `${method}: ${[...seen]}`)
+  }
+  await adapter.close()
 })

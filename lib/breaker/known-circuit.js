@@ -120,13 +120,14 @@ class KnownCircuit {
       return undefined
     }
     this.#isAsking = true
+    const until = now() + resetTimeout
     /** @type {string | undefined} */
     let granted
     let hasGivenUp = false
     const asked = this.#ask(resetTimeout).then((probe) => {
       this.#isAsking = false
       if (probe === undefined || !hasGivenUp) granted = probe
-      else this.#spareProbe = { probe, until: now() + resetTimeout }
+      else this.#spareProbe = { probe, until }
     })
     await patience.waitFor(asked)
     hasGivenUp = true
@@ -268,6 +269,7 @@ class KnownCircuit {
       return false
     }
     this.#state = circuit.state
+    if (circuit.state === 'closed') this.#spareProbe = undefined
     this.#changedAt = now() - age
     this.#askAt = 0
     this.emit('change', circuit)

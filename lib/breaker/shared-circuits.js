@@ -3,6 +3,8 @@
 
 const args = require('../arguments.js')
 const { settled } = require('../bridge.js')
+const { METHODS } = require('../operations.js')
+const { tracingOf } = require('../tracing.js')
 
 /**
  * What guarded calls ask and report of the circuit breakers that all processes share.
@@ -18,26 +20,37 @@ const { settled } = require('../bridge.js')
  * @property {boolean} isEnded
  */
 
+const FAILURE = tracingOf(METHODS.PostgresAdapter.recordFailure)
+const SUCCESS = tracingOf(METHODS.PostgresAdapter.recordSuccess)
+const PROBE = tracingOf(METHODS.PostgresAdapter.tryProbe)
+
 /**
+ * Each call is counted and traced as the public method that it is like.
+ *
  * @param {Pick<SharedCircuits, 'subscribe' | 'getState'>} adapter
  * @param {import('../pool-share.js').PoolShare} share
  * @param {import('../../native.js').Circuits} native
  * @returns {SharedCircuits}
  */
 function sharedCircuits(adapter, share, native) {
-  /** @param {(slot: number, name: ReturnType<typeof args.key>) => void} call @param {string} key */
-  const send = async (call, key) => {
+  /**
+   * @param {ReturnType<typeof tracingOf>} tracing
+   * @param {string} key
+   * @param {(slot: number, name: ReturnType<typeof args.key>) => void} call
+   */
+  const send = (tracing, key, call) => {
     const name = args.key('key', key)
-    return settled(await share.send((slot) => call(slot, name)))
+    return tracing.run(share, name, async () => settled(await share.send((slot) => call(slot, name))))
   }
   return {
     subscribe: (key, callback) => adapter.subscribe(key, callback),
     getState: (key) => adapter.getState(key),
     recordFailureWhileClosed: (key, most) =>
-      send((slot, name) => native.recordFailureWhileClosed(slot, name, most), key),
-    recordSuccessWhileClosed: (key) => send((slot, name) => native.recordSuccessWhileClosed(slot, name), key),
-    grantProbe: (key, time) => send((slot, name) => native.grantProbe(slot, name, time), key),
-    endProbe: (key, probe, hasSucceeded) => send((slot, name) => native.endProbe(slot, name, probe, hasSucceeded), key),
+      send(FAILURE, key, (slot, name) => native.recordFailureWhileClosed(slot, name, most)),
+    recordSuccessWhileClosed: (key) => send(SUCCESS, key, (slot, name) => native.recordSuccessWhileClosed(slot, name)),
+    grantProbe: (key, time) => send(PROBE, key, (slot, name) => native.grantProbe(slot, name, time)),
+    endProbe: (key, probe, hasSucceeded) =>
+      send(hasSucceeded ? SUCCESS : FAILURE, key, (slot, name) => native.endProbe(slot, name, probe, hasSucceeded)),
     get isEnded() {
       return share.isEnded
     },
