@@ -38,7 +38,7 @@ async function complete(shell, words, held) {
     const [current = '', ...before] = words.map((word, at) => plain(shell, word, at === words.length - 1)).reverse()
     const found = await candidates(before.reverse(), current, held)
     return found
-      .filter(({ word }) => word.startsWith(current) && visible(word) === word)
+      .filter(({ word }) => word.startsWith(current) && visible(word) === word && isSafe(shell, word))
       .map(({ word, help }) => `${word}${help === undefined ? '' : `\t${help}`}\n`)
       .join('')
   } catch {
@@ -47,6 +47,15 @@ async function complete(shell, words, held) {
     clearTimeout(late)
   }
 }
+
+/**
+ * Whether the escape that the shell writes before each special character keeps the word from being a command. Within
+ * backquotes, bash and zsh remove the escape of a backquote first.
+ *
+ * @param {string} shell
+ * @param {string} word
+ */
+const isSafe = (shell, word) => shell === 'fish' || !word.includes('`')
 
 /**
  * @param {string[]} before

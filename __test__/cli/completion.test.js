@@ -41,6 +41,7 @@ before(async () => {
     'evil\x1b[2J',
     'evil\nline',
     'evil$(touch x)',
+    'evil`touch x`',
     '--yes',
     'k'.repeat(5_000),
   ])
@@ -208,6 +209,7 @@ const TYPED = [
   ['locks show order:\t', ['locks', 'show', 'order:1']],
   ['locks show ord\t', ['locks', 'show', 'order:1']],
   ["locks show 'nig\t", ['locks', 'show', 'nightly report']],
+  ['locks show "nig\t', ['locks', 'show', 'nightly report']],
   ['locks show evil\t', ['locks', 'show', 'evil$(touch x)']],
   ['locks --sort=own\t', ['locks', '--sort=owner']],
   ['locks --sort -own\t', ['locks', '--sort', '-owner']],
@@ -251,6 +253,40 @@ for (const [shell, args, setUp] of SHELLS) {
     assert.equal(fs.existsSync(path.join(folder, 'x')), false)
   })
 }
+
+/** Keys that would end a quote, or be expanded within one. */
+const HOSTILE = ['hq$(touch y)', "hq';touch y;#", 'hq";touch y;#', 'hq`touch y`', 'hq\\', 'hq!!']
+
+/**
+ * What bash inserts for the word at the cursor, if these keys are stored.
+ *
+ * @param {string} word with which the line ends
+ */
+function insertedByBash(word) {
+  const program = path.join(folder, 'offers-hostile-keys')
+  const keys = ['hq is fine', ...HOSTILE].map((key) => `'${key.replaceAll("'", "'\\''")}'`)
+  fs.writeFileSync(program, `#!/bin/sh\nprintf '%s\\n' ${keys.join(' ')}\n`, { mode: 0o755 })
+  const script = `. "$1"; COMP_LINE="$2 $3"; COMP_POINT=\${#COMP_LINE}; COMP_WORDS=("$2" "$3"); COMP_CWORD=1
+_goscope_postgres; printf '%s\\n' "\${COMPREPLY[@]}"`
+  const file = path.join(__dirname, '../../cli/completion/bash.sh')
+  const { status, stdout, stderr } = spawnSync('bash', ['--norc', '-c', script, 'bash', file, program, word])
+  assert.deepEqual([status, String(stderr)], [0, ''])
+  return String(stdout).split('\n').filter(Boolean)
+}
+
+test('bash: within an open quote, no key ends the quote or is expanded', { skip: lacks('bash') }, () => {
+  for (const word of ["'hq", '"hq', "--task='hq", '--task="hq', `'h'"hq`, `\\''hq`]) {
+    assert.deepEqual(insertedByBash(word), ['hq is fine'], word)
+  }
+})
+
+test('bash: outside quotes each special character of a key is escaped', { skip: lacks('bash') }, () => {
+  for (const word of ['hq', "h\\'hq", `'h'hq`, `"h\\""hq`]) {
+    const escaped = insertedByBash(word)
+    assert.equal(escaped.length, HOSTILE.length + 1, word)
+    for (const each of escaped) assert.match(each, /^(?:[\w#]|\\.)+$/, word)
+  }
+})
 
 test('fish completes what is typed', { skip: lacks('fish') }, () => {
   install()

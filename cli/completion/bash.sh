@@ -3,7 +3,7 @@
 #   eval "$(goscope-postgres completion bash)"
 
 _goscope_postgres() {
-  local rest=${COMP_LINE:0:COMP_POINT} at last=0 word begin breaks= prefix=
+  local rest=${COMP_LINE:0:COMP_POINT} at last=0 word begin breaks= prefix= quote=
   local words=()
   # bash divides words at colons and equals signs, too. Parts with no space between them are one word again.
   for ((at = 0; at <= COMP_CWORD; at++)); do
@@ -21,16 +21,29 @@ _goscope_postgres() {
     rest=${rest#"$word"}
   done
 
+  # The quote that is open at the cursor.
+  word=${words[last]}
+  for ((at = 0; at < ${#word}; at++)); do
+    case $quote${word:at:1} in
+      \\ | \"\\) ((at++)) ;;
+      \' | \") quote=${word:at:1} ;;
+      \'\' | \"\") quote= ;;
+    esac
+  done
+
   # bash replaces only the last part of the word, unless the word is quoted.
-  if [[ ${words[last]} != [\"\']* ]]; then
+  if [[ $word != [\"\']* ]]; then
     [[ $COMP_WORDBREAKS != *:* ]] || breaks+=:
     [[ $COMP_WORDBREAKS != *=* ]] || breaks+==
-    [[ -z $breaks ]] || prefix=${words[last]%"${words[last]##*[$breaks]}"}
+    [[ -z $breaks ]] || prefix=${word%"${word##*[$breaks]}"}
   fi
 
   COMPREPLY=()
   while IFS=$'\t' read -r word _; do
-    [[ ${words[last]} == [\"\']* ]] || printf -v word %q "$word"
+    # Keys are data, which other people write, and bash inserts them as they are. Within a quote a key must not end the
+    # quote or be expanded, so a key with such a character is not offered there.
+    [[ -z $quote || $word != *[\'\"\$\`\\!]* ]] || continue
+    [[ -n $quote ]] || printf -v word %q "$word"
     COMPREPLY+=("${word#"$prefix"}")
   done < <("${words[0]}" __complete bash "${words[@]:1}" 2>/dev/null)
 }
