@@ -26,8 +26,17 @@ const ADVICE = {
   ERR_GOSCOPE_TARGET_SESSION: 'Name all hosts in the URL, or leave target_session_attrs out.',
 }
 
+/** Of the same code as a connection that could not be opened in time: see lib/errors.js. */
+const UNANSWERED = 'Query read timeout'
+const ADVICE_IF_UNANSWERED =
+  'The connection is lost, or the read takes long. query_timeout=60000 in the URL (--url) waits longer, for 60 s.'
+
 /** @param {any} error @returns {string | undefined} */
-const adviceFor = (error) => error?.advice ?? ADVICE[error?.code] ?? adviceForSqlstate(error?.code)
+const adviceFor = (error) =>
+  error?.advice ??
+  (error?.message === UNANSWERED ? ADVICE_IF_UNANSWERED : undefined) ??
+  ADVICE[error?.code] ??
+  adviceForSqlstate(error?.code)
 
 /** As src/engine/sqlstate.rs has it, where retries read what a code means. @param {unknown} code */
 function adviceForSqlstate(code) {

@@ -84,7 +84,7 @@ async function inspect(command, given, positionals, held) {
   const { whileSlow } = require('./progress.js')
   const interval = number(given, 'watch', 0, { min: 0.1, max: 86_400 })
   const { Session } = require('./session.js')
-  const session = new Session(given)
+  const session = new Session({ ...given, goesOn: interval > 0 })
   held.session = session
   if (!command.reachesItself) await whileSlow('Connecting', session.reach())
   const look = () => read(session, given, positionals)

@@ -6,6 +6,12 @@ const { number } = require('./options.js')
 
 /** @typedef {import('./options.js').Given} Given */
 
+/**
+ * How long a command that goes on waits for an answer. A connection that dies silently, as after the sleep of a laptop,
+ * would else keep it for ever. A command that ends by itself has no limit: its reads may take long, and a user can end it.
+ */
+const LONGEST_ANSWER_MS = 10_000
+
 class Session {
   #given
   #connection
@@ -153,6 +159,8 @@ function configuration(given, max) {
     ...(connectionString && { connectionString }),
     max,
     connectionTimeoutMillis: seconds * 1000,
+    // One in the URL has precedence.
+    ...(given.goesOn && { query_timeout: LONGEST_ANSWER_MS }),
     fallback_application_name: 'goscope-postgres',
   }
 }

@@ -268,6 +268,22 @@ test('a database that goes away is shown, and the page goes on by itself when it
   stream.close()
 })
 
+test('connections that fall silent are given up, and the page goes on by itself', async () => {
+  const proxy = await startProxy(db.ownUrl)
+  const { page } = await startPage([], { DATABASE_URL: proxy.url })
+  const stream = page.look('locks', { filter: 'none' })
+  const all = ['locks', 'locks-count']
+  const areShown = () => all.every((name) => stream.last(name)?.rows !== undefined)
+  await until('rows and their number', areShown)
+  proxy.swallow()
+  proxy.stopSwallowing()
+  const given = () => stream.events.find(({ data }) => /Query read timeout/.test(data.failure?.message))
+  await until('a read is given up', given)
+  assert.match(given()?.data.failure.advice, /query_timeout=60000 in the URL/)
+  await until('rows and their number again', areShown)
+  stream.close()
+})
+
 test('a table that is not there is shown as that, until it is there', async () => {
   const { ownUrl } = await empty
   const { page } = await startPage([], { DATABASE_URL: ownUrl })

@@ -124,6 +124,39 @@ test('if the server becomes unreachable, it retries', async () => {
   assert.ok(documents(stdout).every(([lock]) => lock.key === 'k'))
 })
 
+test('connections that fall silent are given up, and it goes on', async () => {
+  const { db, adapter } = await start()
+  await adapter.acquire('k', HOUR, 'me')
+  const proxy = await startProxy(db.ownUrl)
+  const command = startCommand(['locks', '--watch', '0.1', '--json'], { DATABASE_URL: proxy.url })
+  await until('a document', () => documents(command.output.stdout).length > 0)
+  proxy.swallow()
+  proxy.stopSwallowing()
+  await until('it says so', () => /Query read timeout.*; trying again\n/.test(command.output.stderr))
+  const seen = documents(command.output.stdout).length
+  await until('documents again', () => documents(command.output.stdout).length > seen + 1)
+  command.child.kill('SIGINT')
+  assert.equal((await command.ended).code, 0)
+})
+
+test('a query_timeout in the URL has precedence, and a command that ends by itself has none', async () => {
+  const { db, env } = await start()
+  const url = new URL(db.ownUrl)
+  url.searchParams.set('query_timeout', '100')
+  const held = await db.hold('LOCK go_goscope_locks')
+  const once = startCommand(['locks'], env)
+  const short = startCommand(['locks', '--watch', '0.1'], { DATABASE_URL: url.href })
+  const usual = startCommand(['locks', '--watch', '0.1'], env)
+  for (const { child, ended, output } of [short, usual]) {
+    await until('it is given up', () => /Query read timeout/.test(output.stderr))
+    child.kill('SIGINT')
+    await ended
+  }
+  await held.rollback()
+  const { code, stderr } = await once.ended
+  assert.deepEqual([code, stderr], [0, ''])
+})
+
 test('on a terminal the last table stays, with the error above it', { skip: noTerminal }, async () => {
   const { db, adapter } = await start()
   await adapter.acquire('kept-in-sight', HOUR, 'me')

@@ -45,7 +45,8 @@ Plots of the last hour need applications that serve what metrics() returns as JS
   async run({ given, held }) {
     const port = number(given, 'port', 0, { min: 0, max: 65_535, whole: true })
     if (given.host === '') throw misuse('--host must not be empty')
-    const { table: caches = [], metrics = [], ...rest } = given
+    const { table: caches = [], metrics = [], ...others } = given
+    const rest = { ...others, goesOn: true }
     const { tableName } = require('../../lib/arguments.js')
     for (const name of caches) tableName(name)
     const { Applications } = require('../ui/applications.js')

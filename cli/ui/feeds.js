@@ -4,7 +4,11 @@
 
 const { failureOf } = require('./failure.js')
 
-/** A feed reads for at most one part in so many of the time: slow reads are repeated less often. */
+/**
+ * A feed reads for at most one part in so many of the time: slow reads are repeated less often. A read that has found no
+ * server is repeated soon, and later and later, up to that: a lost connection is replaced, and a read that takes longer
+ * than its limit is not sent again and again.
+ */
 const SHARE = 10
 
 /** After this the page says that it is still waiting. */
@@ -50,6 +54,8 @@ class Feed {
   /** @type {NodeJS.Timeout | undefined} */
   #timer
   #isReading = false
+  /** How many reads in a row have found no server. */
+  #unreachable = 0
 
   /** @param {Source} source */
   constructor(source) {
@@ -88,12 +94,20 @@ class Feed {
     clearTimeout(late)
     this.#isReading = false
     this.#emit(found)
+    this.#unreachable = found.failure?.kind === 'unreachable' ? this.#unreachable + 1 : 0
     if (this.isIdle) return
-    const pause = Math.max(this.#source.every, (SHARE - 1) * (performance.now() - started))
+    const pause = this.#pauseAfter(performance.now() - started)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#read()
     }, pause)
+  }
+
+  /** @param {number} took in ms */
+  #pauseAfter(took) {
+    const { every } = this.#source
+    const fair = Math.max(every, (SHARE - 1) * took)
+    return this.#unreachable === 0 ? fair : Math.min(fair, every * 2 ** (this.#unreachable - 1))
   }
 
   /** @param {any} found */
