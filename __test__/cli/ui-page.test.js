@@ -15,6 +15,7 @@ const { useDatabase } = require('../support/database.js')
 const { startProxy } = require('../support/proxy.js')
 const { DESK, adapterOn, show, useTabs, when } = require('../support/tabs.js')
 const { startPage } = require('../support/ui.js')
+const { until } = require('../support/waiting.js')
 
 const database = useDatabase()
 const { faults, newTab, open } = useTabs()
@@ -203,6 +204,60 @@ test('a change that comes too late says so, and a page that only reads has no bu
   const other = await open(`${reading.printed}#locks`)
   await show(other, 'locks')
   assert.equal(await other.evaluate("document.querySelectorAll('td.action, tbody button').length"), 0)
+})
+
+test('a preview or an outcome that comes late changes nothing in the dialog of another row', { skip }, async () => {
+  for (const key of ['slow:a', 'slow:b']) await adapter.acquire(key, HOUR, 'me')
+  const { printed } = await startPage(['--allow-changes'], { DATABASE_URL: db.ownUrl })
+  const tab = await open(`${printed}#locks?filter=slow:`)
+  const hold = async (/** @type {string} */ address, /** @type {string} */ text) => {
+    /** @type {(() => void)[]} */
+    const waiting = []
+    const isHeld = (/** @type {any} */ request) =>
+      decodeURIComponent(request.url()).includes(text) || request.postData()?.includes(text)
+    await tab.route(address, async (/** @type {any} */ route) => {
+      if (isHeld(route.request())) await new Promise((resolve) => waiting.push(() => resolve(undefined)))
+      await route.continue()
+    })
+    const letGo = async () => {
+      const answered = tab.waitForResponse((/** @type {any} */ response) => isHeld(response.request()))
+      for (const go of waiting.splice(0)) go()
+      await (await answered).finished()
+      // The page reads the answer.
+      await tab.evaluate('new Promise((resolve) => setTimeout(resolve, 100))')
+    }
+    return { waiting, letGo }
+  }
+  const dialog = () =>
+    tab.evaluate("[document.querySelector('dialog').open, document.querySelector('#dialog-key').textContent]")
+
+  const preview = await hold('**/api/preview?*', 'slow:a')
+  await tab.click('[aria-label="Release slow:a"]')
+  await until('the first preview is on its way', () => preview.waiting.length === 1)
+  await tab.click('[aria-label="Release slow:b"]')
+  await tab.waitForSelector('dialog[open]')
+  await preview.letGo()
+  assert.deepEqual(await dialog(), [true, 'shop: slow:b'])
+
+  const change = await hold('**/api/change', 'slow:b')
+  await tab.click('#dialog-confirm')
+  await until('the change is on its way', () => change.waiting.length === 1)
+  assert.equal(await tab.isDisabled('#dialog-cancel'), true)
+  await tab.keyboard.press('Escape')
+  assert.deepEqual(await dialog(), [true, 'shop: slow:b'])
+  // As the browser does after another Escape.
+  await tab.evaluate("document.querySelector('dialog').close()")
+  await adapter.forceRelease('slow:b')
+  await tab.unroute('**/api/preview?*')
+  await tab.click('[aria-label="Release slow:a"]')
+  await tab.waitForSelector('dialog[open]')
+  await change.letGo()
+  assert.deepEqual(await dialog(), [true, 'shop: slow:a'])
+  assert.equal(await tab.textContent('#dialog-problem'), '')
+  assert.match(await tab.textContent('#outcome'), /^slow:b: .*Nothing was changed/)
+  assert.equal(await tab.isDisabled('#dialog-confirm'), false)
+  await tab.click('#dialog-confirm')
+  await when(tab, "document.querySelector('#outcome').textContent === 'Released: slow:a'")
 })
 
 test('rows come and go live, the focus stays, and a screen reader is left in peace', { skip }, async () => {
