@@ -2,6 +2,7 @@
 // Changes, each after a confirmation that shows what it will do.
 
 import { byId, make, setData, setText } from './dom.mjs'
+import { refusalOf } from './refusal.mjs'
 
 /** Set when the page has been let in with --allow-changes. @type {{ token: string | null }} */
 export const changes = { token: null }
@@ -92,8 +93,7 @@ async function ask(address, body) {
   }
   try {
     const response = await fetch(address, change)
-    const text = await response.text()
-    return text.startsWith('{') ? JSON.parse(text) : { failure: { message: text.trim(), advice: null } }
+    return response.ok ? await response.json() : { failure: await refusalOf(response) }
   } catch {
     return { failure: { message: 'The command has ended, or cannot be reached', advice: null } }
   }

@@ -6,10 +6,13 @@ import { byId, make, setAttribute, setData, setText } from './dom.mjs'
 import { Live } from './live.mjs'
 import { here, hrefOf } from './place.mjs'
 import { plots } from './plots.mjs'
+import { refusalOf } from './refusal.mjs'
 import { ROWS_VIEWS } from './rows-views.mjs'
 import { cacheSize, connections, overview } from './summary.mjs'
 
 const TICK_MS = 500
+/** A page that cannot begin tries again after this. */
+const AGAIN_MS = 3_000
 
 /** In the order of the navigation. */
 const NAVIGATION = [
@@ -38,10 +41,14 @@ let about = { caches: [] }
 let current
 /** The last failure of the server, if it is one that ends by itself. */
 let lost = ''
+let isAway = false
 
 const live = new Live(onEvent, (message) => {
   if (message !== undefined) setConnection('lost', message)
   else if (lost === '') setConnection('live', 'Live')
+  // The command may have been started anew, and then has another token for changes.
+  if (message === undefined && isAway) takeSession()
+  isAway = message !== undefined
 })
 
 /**
@@ -115,6 +122,22 @@ function show() {
   live.look(query, ['server', ...current.parts.flatMap(({ events }) => events)])
 }
 
+/** What the command says of itself. @returns {Promise<string | undefined>} why that is not known */
+async function takeSession() {
+  try {
+    const response = await fetch('/api/session')
+    if (!response.ok) return (await refusalOf(response)).message
+    const session = await response.json()
+    about = session
+    changes.token = session.changeToken
+    const { server, keyPrefix } = session
+    setData(byId('server'), `${server.database} as ${server.role}${keyPrefix === null ? '' : `, prefix ${keyPrefix}`}`)
+    return undefined
+  } catch {
+    return 'The command cannot be reached'
+  }
+}
+
 async function start() {
   byId('views').append(
     ...NAVIGATION.map(([view, label]) => {
@@ -127,13 +150,10 @@ async function start() {
     event.preventDefault()
     byId('main').focus()
   })
-  const response = await fetch('/api/session').catch(() => undefined)
-  if (!response?.ok) return setConnection('lost', (await response?.text())?.trim() ?? 'The command cannot be reached')
-  const session = await response.json()
-  about = session
-  changes.token = session.changeToken
-  const { server, keyPrefix } = session
-  setData(byId('server'), `${server.database} as ${server.role}${keyPrefix === null ? '' : `, prefix ${keyPrefix}`}`)
+  for (let problem = await takeSession(); problem !== undefined; problem = await takeSession()) {
+    setConnection('lost', problem)
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+  }
   window.addEventListener('hashchange', show)
   setInterval(() => document.hidden || current?.parts.forEach((part) => void part.tick?.()), TICK_MS)
   show()
