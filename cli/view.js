@@ -121,7 +121,8 @@ class View {
    */
   #widths(columns, cells) {
     const widths = columns.map(({ title, shrinks }, at) => {
-      const wanted = Math.max(width(title), ...cells.map((row) => width(row[at].text)))
+      // Not by the arguments of one call: there may be a million rows.
+      const wanted = cells.reduce((widest, row) => Math.max(widest, width(row[at].text)), width(title))
       return shrinks ? Math.min(wanted, WIDEST) : wanted
     })
     const total = () => widths.reduce((sum, each) => sum + each, 2 * (widths.length - 1))

@@ -1,6 +1,6 @@
 // @ts-check
 // @configurations first
-// The command when its output cannot be written: /dev/full acts as a full disk.
+// The command's output: tables, and what happens if it cannot be written (/dev/full acts as a full disk).
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -9,6 +9,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { before, test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
+const { View } = require('../../cli/view.js')
 const { useDatabase } = require('../support/database.js')
 
 const program = path.join(__dirname, '../../bin/goscope-postgres.js')
@@ -39,6 +40,12 @@ async function run(args, full) {
   const code = await new Promise((resolve) => child.once('close', resolve))
   return { code, output }
 }
+
+test('a table has any number of rows', () => {
+  const rows = Array.from({ length: 300_000 }, (_, number) => ({ name: `k${number}` }))
+  const text = new View().table([{ title: 'KEY', cell: ({ name }) => name }], rows)
+  assert.ok(text.endsWith('k299999\n'))
+})
 
 for (const args of [
   ['--version'],
