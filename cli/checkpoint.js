@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { iso, whole } = require('./units.js')
+const { iso, percent, whole } = require('./units.js')
 
 /** A row of cli/queries/checkpoints.js as `--json` prints it. @param {any} row */
 const checkpointOf = (row) => ({
@@ -22,7 +22,7 @@ const BAR = 10
 function bar(progress) {
   const value = Number(progress)
   const full = Math.round((Math.min(Math.max(value, 0), 100) / 100) * BAR)
-  return `${'█'.repeat(full || 0)}${'░'.repeat(BAR - (full || 0))} ${Math.round(value * 10) / 10} %`
+  return `${'█'.repeat(full || 0)}${'░'.repeat(BAR - (full || 0))} ${percent(value)}`
 }
 
 module.exports = { bar, checkpointOf }

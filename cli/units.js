@@ -44,6 +44,9 @@ function size(bytes) {
 
 const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
+/** To a tenth. Near the largest of all numbers a tenth more is infinite. @param {number} value */
+const percent = (value) => `${Number.isFinite(value * 10) ? Math.round(value * 10) / 10 : value} %`
+
 /** @param {unknown} number */
 const count = (number) => (typeof number === 'number' ? number.toLocaleString('en-US') : '–')
 
@@ -66,4 +69,4 @@ const iso = (ms) => (typeof ms === 'number' && Math.abs(ms) <= 8.64e15 ? new Dat
 /** @param {unknown} ms whole ones */
 const whole = (ms) => (typeof ms === 'number' && Number.isFinite(ms) ? Math.round(ms) : null)
 
-module.exports = { ago, count, counted, duration, iso, past, size, whole }
+module.exports = { ago, count, counted, duration, iso, past, percent, size, whole }

@@ -9,6 +9,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { before, test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
+const { bar } = require('../../cli/checkpoint.js')
 const { View } = require('../../cli/view.js')
 const { useDatabase } = require('../support/database.js')
 
@@ -45,6 +46,16 @@ test('a table has any number of rows', () => {
   const rows = Array.from({ length: 300_000 }, (_, number) => ({ name: `k${number}` }))
   const text = new View().table([{ title: 'KEY', cell: ({ name }) => name }], rows)
   assert.ok(text.endsWith('k299999\n'))
+})
+
+test('any finite progress is shown as a number', () => {
+  for (const [progress, shown] of [
+    [1e308, '1e+308 %'],
+    [-1e308, '-1e+308 %'],
+    [33.3333, '33.3 %'],
+    [Number.NaN, 'NaN %'],
+  ])
+    assert.ok(bar(progress).endsWith(` ${shown}`), `${progress}`)
 })
 
 for (const args of [

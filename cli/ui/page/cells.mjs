@@ -4,7 +4,7 @@
 
 import { make, setAttribute, setData, setText } from './dom.mjs'
 import { visible } from './text.mjs'
-import { ago, duration } from './units.mjs'
+import { ago, duration, percent } from './units.mjs'
 
 /**
  * @typedef {(row: any) => void} Show
@@ -77,9 +77,9 @@ export const progress = (cell) => {
   const bar = cell.appendChild(make('span', { class: 'bar', 'aria-hidden': 'true' }))
   const done = bar.appendChild(make('span'))
   return (row) => {
-    const percent = Number(row.progress)
-    setText(shown, `${Math.round(percent * 10) / 10} %`)
-    done.style.width = `${Math.min(100, Math.max(0, percent || 0))}%`
+    const value = Number(row.progress)
+    setText(shown, percent(value))
+    done.style.width = `${Math.min(100, Math.max(0, value || 0))}%`
   }
 }
 

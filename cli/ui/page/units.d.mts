@@ -1,2 +1,2 @@
 // The server makes this module of cli/units.js.
-export { ago, count, counted, duration, size } from '../../units.js'
+export { ago, count, counted, duration, percent, size } from '../../units.js'
