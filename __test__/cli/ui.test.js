@@ -62,6 +62,10 @@ for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--metrics', 'localhost:9464'], /--metrics must be a URL of http or https, and is 'localhost:9464'/],
   [['--metrics', 'file:///etc/passwd'], /--metrics must be a URL/],
   [['--metrics', 'http://me:100%@localhost:9464'], /in --metrics of localhost:9464, a % .* must be written as %25/],
+  [['--metrics', 'ftp://me:geheim@localhost/x?key=geheim'], /, and is '…@localhost\/x'/],
+  [['--metrics', 'me:geheim@localhost'], /, and is '…@localhost'/],
+  [['--metrics', 'http://me:ge@heim@127.0.0.1:99999'], /, and is '…@127\.0\.0\.1:99999'/],
+  [['--port', '-1'], /--port must be a whole number from 0 to 65535, and is '-1'/],
   [['--host', ''], /--host must not be empty/],
   [['--table', 'a.b.c'], /must be an identifier or schema\.identifier/],
   [['a'], /ui takes no argument/],
@@ -70,6 +74,7 @@ for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
     const { code, stdout, stderr } = await runCommand(['ui', ...args], env)
     assert.deepEqual([code, stdout], [2, ''], stderr)
     assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /geheim|heim@/)
   })
 }
 

@@ -33,7 +33,7 @@ class Application {
   constructor(text) {
     const url = URL.canParse(text) ? new URL(text) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol))
-      throw misuse(`--metrics must be a URL of http or https, and is '${text}'`)
+      throw misuse(`--metrics must be a URL of http or https, and is '${withoutSecrets(text)}'`)
     this.#headers = url.username === '' ? {} : { authorization: `Basic ${credentialsOf(url)}` }
     url.username = url.password = ''
     this.#url = url
@@ -64,6 +64,9 @@ class Application {
     return totals
   }
 }
+
+/** Of a text that may be no URL: without credentials, and without a query. @param {string} text */
+const withoutSecrets = (text) => text.replace(/^.*@/s, '…@').replace(/[?#].*$/s, '')
 
 /** @param {URL} url */
 function credentialsOf({ username, password, host }) {
