@@ -23,6 +23,8 @@ const ADVICE = {
   SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  ERR_INVALID_URL: `Is the port a number up to 65535, and are special characters of the password written as %XX (${WHERE})?`,
+  ERR_SOCKET_BAD_PORT: `Is the port right (${WHERE})?`,
   ERR_GOSCOPE_TARGET_SESSION: 'Name all hosts in the URL, or leave target_session_attrs out.',
 }
 
@@ -61,6 +63,7 @@ function problemOf(error, wasReached) {
   const { code } = error ?? {}
   const message = describe(error)
   if (/^ERR_(INVALID_ARG|OUT_OF_RANGE|PARSE_ARGS)/.test(code)) return new Problem(USAGE, message)
+  if (code === 'ERR_INVALID_URL' || code === 'ERR_SOCKET_BAD_PORT') return new Problem(USAGE, message, adviceFor(error))
   if (isRefusal(error) && wasReached) return new Problem(FAILED, message, adviceFor(error))
   if (!wasReached || error?.severity !== undefined || code in ADVICE) {
     return new Problem(UNREACHABLE, message, adviceFor(error))

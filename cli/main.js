@@ -55,6 +55,8 @@ async function dispatch(args, held) {
   }
   // Everything that can be checked without a server.
   limitOf(given)
+  // As of a variable that is not set: the command must not act on whatever listens on this machine.
+  if (given.url === '') throw misuse('--url must not be empty', 'Without it, DATABASE_URL or the PG* variables count.')
   command.check?.(given)
   const all = command.namesOne ? { ...given, 'key-prefix': given['key-prefix'] ?? '' } : given
   if (command.run) return command.run({ given: all, positionals, held })

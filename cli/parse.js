@@ -89,7 +89,7 @@ const configuration = (args, options) => ({
 
 /**
  * What parseArgs does not know, as it knows it: `--watch` alone, and `--watch 5`, as `--watch=SECONDS`; `--sort -size` as
- * `--sort=-size`.
+ * `--sort=-size`; `--limit -1` as `--limit=-1`, so that the message about it names the range.
  *
  * @param {string[]} args
  */
@@ -102,14 +102,22 @@ function normalized(args) {
     if (at < end && (arg === '--watch' || arg === '-w')) {
       const hasValue = /^[\d.]+$/.test(next)
       result.push(`--watch=${hasValue ? args[++at] : DEFAULT_INTERVAL}`)
-    } else if (at < end && arg === '--sort' && /^-[a-z]+/.test(next)) {
-      result.push(`--sort=${args[++at]}`)
+    } else if (at < end && ((arg === '--sort' && /^-[a-z]+/.test(next)) || takesNegative(arg, next))) {
+      result.push(`${arg}=${args[++at]}`)
     } else {
       result.push(arg)
     }
   }
   return result
 }
+
+/**
+ * No option is a digit.
+ *
+ * @param {string} arg
+ * @param {string} next
+ */
+const takesNegative = (arg, next) => /^--[a-z][a-z-]*$/.test(arg) && /^-[\d.]/.test(next)
 
 /**
  * @param {any} error of parseArgs
