@@ -17,6 +17,7 @@ const { Page, startPage } = require('../support/ui.js')
 const { inTime, until } = require('../support/waiting.js')
 
 const database = useDatabase()
+const hasIPv6 = Object.values(os.networkInterfaces()).some((all = []) => all.some(({ address }) => address === '::1'))
 
 /** @type {{ DATABASE_URL: string }} */
 let env
@@ -223,6 +224,27 @@ test('a token in the address becomes a cookie of this browser, and leaves the ad
     assert.ok(!String(right.headers['set-cookie']).includes(String(token)))
   }
 })
+
+for (const [host, printed, address] of [
+  ['127.1', '127.0.0.1', '127.0.0.1'],
+  ['0', '127.0.0.1', '127.0.0.1'],
+  ['0:0:0:0:0:0:0:1', '[::1]', '::1'],
+  ['::0', '[::1]', '::1'],
+  ['::ffff:127.0.0.1', '[::ffff:7f00:1]', '127.0.0.1'],
+]) {
+  const skip = address === '::1' && !hasIPv6 ? 'this machine has no IPv6' : false
+  test(`--host ${host}: what is printed is an address that works`, { skip }, async () => {
+    const started = await startPage(['--host', host], env)
+    const url = new URL(started.printed)
+    assert.equal(url.hostname, printed)
+    assert.equal(started.printed.split('?')[0], `http://${printed}:${url.port}/`)
+    const at = new Page(`http://${address.includes(':') ? `[${address}]` : address}:${url.port}`)
+    const { status } = await at.ask(`/${url.search}`, { headers: { host: url.host } })
+    // Only this machine reaches loopback, so that needs no token.
+    assert.equal(status, url.search === '' ? 200 : 303)
+    assert.equal(url.search === '', ['127.1', '0:0:0:0:0:0:0:1'].includes(host))
+  })
+}
 
 test('on all interfaces it answers to the addresses of this machine, and to no other name', async () => {
   const { page, token } = await startPage(['--host', '0.0.0.0'], env)
