@@ -246,6 +246,20 @@ for (const [host, printed, address] of [
   })
 }
 
+test('a refusal of another name or origin says what to do', async () => {
+  const { page } = await startPage([], env)
+  const { host, port } = new URL(page.origin)
+  for (const headers of /** @type {Record<string, string>[]} */ ([
+    { host: 'localhost:9000' },
+    { origin: 'https://ui.example.com' },
+  ])) {
+    const { text } = await page.ask('/api/session', { headers })
+    assert.ok(text.includes(`Open http://${host}/.`) && text.includes(`ssh -L ${port}:${host} `), text)
+  }
+  // As a proxy must send it.
+  assert.equal((await page.ask('/api/session', { headers: { host, origin: page.origin } })).status, 200)
+})
+
 test('on all interfaces it answers to the addresses of this machine, and to no other name', async () => {
   const { page, token } = await startPage(['--host', '0.0.0.0'], env)
   const { port } = new URL(page.origin)

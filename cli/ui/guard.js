@@ -29,15 +29,21 @@ const isSame = (one, other) => crypto.timingSafeEqual(digest(one), digest(other)
 
 class Guard {
   #names
+  #own
+  #port
   #cookie
   /** Of signed in browsers, by the value of their cookie: what their changes must show. @type {Map<string, string>} */
   #sessions = new Map()
   /** @type {{ token: string, until: number } | undefined} */
   #once
 
-  /** @param {{ names: Set<string>, port: number, needsToken: boolean }} page */
-  constructor({ names, port, needsToken }) {
+  /**
+   * @param {{ names: Set<string>, own: string, port: number, needsToken: boolean }} page `own` is the host that is printed
+   */
+  constructor({ names, own, port, needsToken }) {
     this.#names = names
+    this.#own = own
+    this.#port = port
     // Cookies of one host are for all of its ports.
     this.#cookie = `goscope-postgres-${port}`
     this.token = needsToken ? random() : undefined
@@ -57,7 +63,7 @@ class Guard {
    */
   refuseStranger({ headers, method }) {
     if (!this.#names.has(headers.host?.toLowerCase() ?? '')) {
-      return { status: 421, message: `This server is not ${headers.host ?? 'nameless'}` }
+      return { status: 421, message: `This server is not ${headers.host ?? 'nameless'}. ${this.#advice()}` }
     }
     const site = headers['sec-fetch-site']
     const isOwn = site === undefined || site === 'same-origin' || site === 'none'
@@ -66,9 +72,15 @@ class Guard {
       method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
     if (!isOwn && !isLink) return { status: 403, message: 'A page of another site has asked for this' }
     if (headers.origin !== undefined && headers.origin !== `http://${headers.host}`) {
-      return { status: 403, message: `This is not for pages of ${headers.origin}` }
+      return { status: 403, message: `This is not for pages of ${headers.origin}. ${this.#advice()}` }
     }
     return undefined
+  }
+
+  /** How to reach it through something else. */
+  #advice() {
+    const address = `${this.#own}:${this.#port}`
+    return `Open http://${address}/. With ssh, the local port must be the same: ssh -L ${this.#port}:${address} HOST`
   }
 
   /**

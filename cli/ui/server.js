@@ -37,12 +37,12 @@ async function startServer(session, given, { host, port, allowsChanges, needsTok
   const { address, port: at } = /** @type {import('node:net').AddressInfo} */ (server.address())
   // Other users of this machine can reach loopback, too: reading may be theirs, changes are not.
   const guarded = needsToken || allowsChanges || !isLoopback(address)
-  const guard = new Guard({ names: namesOf(host, address, at), port: at, needsToken: guarded })
+  const [names, url] = [namesOf(host, address, at), urlOf(host, address, at)]
+  const guard = new Guard({ names, own: new URL(url).hostname, port: at, needsToken: guarded })
   const [feeds, history] = [new Feeds(), new History()]
   const api = new Api({ session, given, caches, history, feeds, guard, applications, allowsChanges })
   server.on('request', (request, response) => respond({ guard, api }, request, response))
   applications.start()
-  const url = urlOf(host, address, at)
   const withToken = (/** @type {string | undefined} */ token) => (token === undefined ? url : `${url}?token=${token}`)
   return {
     url: withToken(guard.token),
