@@ -158,8 +158,22 @@ test('by the keyboard alone: a filter, a page, and a change with its confirmatio
   await when(tab, "/^51 to 100 of 120/.test(document.querySelector('.found').textContent)")
   await tab.reload()
   await when(tab, "/^51 to 100 of 120/.test(document.querySelector('.found')?.textContent)")
-  // What was before is not known any more.
+  await tab.click('.pager button:nth-child(3)')
+  await when(tab, "/^101 to 120 of 120/.test(document.querySelector('.found').textContent)")
+  await tab.reload()
+  await when(tab, "/^101 to 120 of 120/.test(document.querySelector('.found')?.textContent)")
   await tab.click('.pager button:nth-child(2)')
+  await when(tab, "/^51 to 100 of 120/.test(document.querySelector('.found').textContent)")
+  assert.match(await tab.textContent('tbody'), /page:050/)
+  await tab.click('.pager button:nth-child(3)')
+  await when(tab, "/^101 to 120 of 120/.test(document.querySelector('.found').textContent)")
+  // As a bookmark in another tab: the page before is not known.
+  await tab.evaluate('sessionStorage.clear()')
+  await tab.reload()
+  await when(tab, "/^101 to 120 of 120/.test(document.querySelector('.found')?.textContent)")
+  assert.equal(await tab.isDisabled('.pager button:nth-child(2)'), true)
+  await tab.evaluate("location.hash = '#locks?filter=page:&page=abc'")
+  await when(tab, "/^1 to 50 of 120/.test(document.querySelector('.found').textContent)")
   await when(tab, "/page:000/.test(document.querySelector('tbody').textContent)")
 
   await tab.focus('tbody tr:first-child button')

@@ -3,6 +3,7 @@
 
 import { make, setText } from './dom.mjs'
 import { go, here } from './place.mjs'
+import { PageStarts } from './page-starts.mjs'
 import { showProblem } from './problem.mjs'
 import { Table } from './table.mjs'
 import { count } from './units.mjs'
@@ -45,17 +46,16 @@ export class Listing {
   /** @type {{ rows: number, isMore: boolean } | undefined} */
   #counted
   #isSaid = false
-  /** After which row each page begins that has been seen, of what is asked for now. @type {Map<number, string>} */
-  #starts = new Map()
-  #startsOf = ''
+  #starts
 
   /** @param {Kind} kind */
   constructor(kind) {
     this.#kind = kind
+    this.#starts = new PageStarts(kind.event)
     this.#table = new Table(kind.columns, kind)
     this.#problem.hidden = true
     this.#next.addEventListener('click', () => this.#turn(JSON.stringify(this.#nextAfter), 1))
-    this.#previous.addEventListener('click', () => this.#turn(this.#starts.get(pageOf() - 1) ?? '', -1))
+    this.#previous.addEventListener('click', () => this.#turn(this.#starts.of(pageOf() - 1) ?? '', -1))
     this.#first.addEventListener('click', () => go({ after: '', page: '' }))
     this.#pages.append(this.#first, this.#previous, this.#next)
     const parts = [this.#tools(), this.#problem, this.#found, this.#table.element, this.#pages]
@@ -153,21 +153,24 @@ export class Listing {
 
   /** Where this page begins, for the button that leads back to it. */
   #remember() {
-    const { after = '', page, ...asked } = here()
-    const of = JSON.stringify(asked)
-    if (of !== this.#startsOf) this.#starts.clear()
-    this.#startsOf = of
-    this.#starts.set(Number(page ?? 1), after)
+    const { after = '', page: _, ...asked } = here()
+    this.#starts.remember(JSON.stringify(asked), pageOf(), after)
   }
 
   #showPager() {
     this.#next.disabled = this.#nextAfter === null
-    this.#previous.disabled = this.#first.disabled = pageOf() === 1
-    this.#pages.hidden = this.#next.disabled && this.#previous.disabled
+    this.#first.disabled = pageOf() === 1
+    // In a bookmark, only this page is known.
+    this.#previous.disabled = this.#starts.of(pageOf() - 1) === undefined
+    this.#pages.hidden = this.#next.disabled && this.#first.disabled
   }
 }
 
-const pageOf = () => Number(here().page ?? 1)
+/** The first one, if there is no number in the address. */
+function pageOf() {
+  const page = Number(here().page ?? 1)
+  return Number.isSafeInteger(page) && page >= 1 ? page : 1
+}
 
 /** @param {Choice} choice */
 function choice({ name, label, options }) {
