@@ -75,7 +75,8 @@ export interface MetricsResponse {
 }
 
 /**
- * A request handler that answers Prometheus, in the format that it asks for. It answers `GET` and `HEAD`, and refuses other
+ * A request handler that answers Prometheus, in the format that it asks for: OpenMetrics if its `Accept` header names that and
+ * does not prefer text, by the qualities (`q`); otherwise text. It answers `GET` and `HEAD`, and refuses other
  * methods with 405. It does not look at the path.
  *
  * @category Observability

@@ -242,6 +242,19 @@ test('the handler answers in the format that is asked for, and refuses what is n
   assert.equal(open.headers.get('content-type'), 'application/openmetrics-text; version=1.0.0; charset=utf-8')
   assert.equal(value(parse(await open.text(), 'openmetrics'), 'connections_max', { pool: 'main' }), 10)
 
+  for (const [wanted, type] of /** @type {[string, string][]} */ ([
+    ['application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.9', 'text/plain'],
+    ['application/openmetrics-text; q=0', 'text/plain'],
+    ['application/openmetrics-text;q=0, */*', 'text/plain'],
+    ['application/openmetrics-textual', 'text/plain'],
+    ['*/*', 'text/plain'],
+    ['text/*;q=0.2, */*;q=0.9, application/openmetrics-text;q=0.5', 'application/openmetrics-text'],
+    ['Application/OpenMetrics-Text; Version=1.0.0; Q=0.5, */*;q=0.1', 'application/openmetrics-text'],
+  ])) {
+    const answer = await ask({ headers: { accept: wanted } })
+    assert.equal(answer.headers.get('content-type')?.split(';')[0], type, wanted)
+  }
+
   const plain = await ask()
   assert.equal(plain.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
   assert.equal(value(parse(await plain.text(), 'text'), 'connections_max', { pool: 'main' }), 10)

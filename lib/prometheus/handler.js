@@ -5,6 +5,7 @@
 const args = require('../arguments.js')
 const { metricsSource } = require('../metrics-source.js')
 const { CONTENT_TYPES, asLabels, assertDistinct, expositionOf, settings } = require('./exposition.js')
+const { formatFor } = require('./negotiation.js')
 
 /**
  * @typedef {{ source: import('../metrics-source.js').MetricsSource, labels: import('./families.js').Labels }} LabelledSource
@@ -29,7 +30,7 @@ function prometheusHandler(source, options) {
       response.writeHead(405, { allow: 'GET, HEAD' }).end()
       return
     }
-    const format = /application\/openmetrics-text/.test(request.headers.accept ?? '') ? 'openmetrics' : 'text'
+    const format = formatFor(request.headers.accept)
     const all = sources.map(({ source, labels }) => ({ metrics: source.metrics(), labels }))
     const text = Buffer.from(expositionOf(all, { ...given, format }))
     response.writeHead(200, { 'content-type': CONTENT_TYPES[format], 'content-length': text.length })
