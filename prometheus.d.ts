@@ -10,7 +10,7 @@ export interface PrometheusHandlerOptions {
   prefix?: string | undefined
   /**
    * Upper bounds of latencies, in seconds. Each is moved to the nearest bound that is counted by, so that no count is
-   * an estimate. By default eight, from 0.001024 to 16.777216, each four times the one before.
+   * an estimate. Each is greater than 0. `Infinity` adds nothing: the bucket `+Inf` is always there. By default eight, from 0.001024 to 16.777216, each four times the one before.
    */
   buckets?: readonly number[] | undefined
   /**

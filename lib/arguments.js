@@ -388,6 +388,7 @@ module.exports = {
   oneOf,
   optionalBoolean,
   optionalNumber,
+  outOfRange,
   pattern,
   positiveTime,
   signal,

@@ -64,10 +64,15 @@ function settings(options) {
     throw args.invalid('options.prefix', 'must begin a name of a metric: letters, digits, _ and :', prefix)
   }
   if (!Array.isArray(buckets)) throw args.wrongType('options.buckets', 'an array of numbers', buckets)
-  for (const [at, bucket] of buckets.entries()) args.number(`options.buckets[${at}]`, bucket, { min: Number.MIN_VALUE })
+  for (const [at, bucket] of buckets.entries()) {
+    if (!(args.number(`options.buckets[${at}]`, bucket) > 0)) {
+      throw args.outOfRange(`options.buckets[${at}]`, 'greater than 0', bucket)
+    }
+  }
   return {
     prefix,
-    buckets,
+    // Each histogram ends with a bucket for all, so this one is there already. Other libraries take it as well.
+    buckets: buckets.filter((bucket) => bucket !== Infinity),
     latencyBy: /** @type {any} */ (args.oneOf('options.latencyBy', latencyBy, ['group', 'operation'])),
     format: /** @type {any} */ (args.oneOf('options.format', format, Object.keys(CONTENT_TYPES))),
   }
@@ -87,10 +92,23 @@ function labelled(given) {
   return all
 }
 
+/** The numbers that samples are taken from, by the parts of what `metrics()` returns. */
+const NUMBERS = {
+  pool: ['open', 'idle', 'waiting', 'max'],
+  pipelines: ['active', 'blocked'],
+  calls: ['inFlight', 'queued'],
+  statements: ['count', 'sum'],
+}
+
 /** @param {string} name @param {unknown} given */
 function asMetrics(name, given) {
   const metrics = args.object(name, given)
-  if (metrics.pool == null || metrics.operations == null) throw args.wrongType(name, 'what metrics() returns', given)
+  const has = Object.entries(NUMBERS).every(([part, numbers]) =>
+    numbers.every((number) => typeof metrics[part]?.[number] === 'number'),
+  )
+  if (!has || typeof metrics.operations !== 'object' || metrics.operations === null) {
+    throw args.wrongType(name, 'what metrics() returns', given)
+  }
   return /** @type {any} */ (metrics)
 }
 
@@ -107,7 +125,15 @@ function asLabels(name, given) {
     if (OWN_LABELS.includes(label))
       throw args.invalid(name, `has '${label}', a label that samples have of their own`, given)
   }
-  return Object.fromEntries(labels.map(([label, value]) => [label, String(value)]))
+  return Object.fromEntries(labels.map(([label, value]) => [label, labelText(`${name}.${label}`, value)]))
+}
+
+/** @param {string} name @param {unknown} value */
+function labelText(name, value) {
+  if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
+    throw args.wrongType(name, 'of type string', value)
+  }
+  return String(value)
 }
 
 /**
