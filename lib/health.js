@@ -6,6 +6,12 @@ const { settled } = require('./bridge.js')
 const { after, now } = require('./clock.js')
 const { coded } = require('./errors.js')
 
+/**
+ * How long an answer may take, in ms, if the check does not wait longer: after that the connection is given up. Longer
+ * than most checks wait, since a busy server may be late, and its sessions are of use.
+ */
+const PING_LIMIT = 1000
+
 /** The ping that is under way on a share. @type {WeakMap<import('./pool-share.js').PoolShare, Promise<void>>} */
 const pings = new WeakMap()
 
@@ -37,26 +43,45 @@ async function healthOf(share, timeout) {
 function failureOf(share, timeout) {
   if (share.isRefusing) return Promise.resolve(share.refusal())
   return new Promise((resolve) => {
-    const cancel = after(timeout, () => resolve(tooLate(timeout)))
-    ping(share)
-      .then(() => null)
-      .catch((error) => error)
-      .then((error) => {
-        cancel()
-        resolve(error)
-      })
+    let isOver = false
+    const end = (/** @type {Error | null} */ error) => {
+      isOver = true
+      cancel()
+      resolve(error)
+    }
+    const cancel = after(timeout, () => end(tooLate(timeout)))
+    answer(share, timeout, () => isOver).then(() => end(null), end)
   })
+}
+
+/**
+ * The server's answer. A check that has joined another one's ping, and finds that the connection of that was given up,
+ * sends a ping of its own: another connection may be sound.
+ *
+ * @param {import('./pool-share.js').PoolShare} share
+ * @param {number} timeout
+ * @param {() => boolean} isOver
+ */
+async function answer(share, timeout, isOver) {
+  const limit = Math.max(timeout, PING_LIMIT)
+  const joined = pings.get(share)
+  if (!joined) return await ping(share, limit)
+  try {
+    await joined
+  } catch (/** @type {any} */ error) {
+    if (isOver() || error.code !== 'ETIMEDOUT') throw error
+    await (pings.get(share) ?? ping(share, limit))
+  }
 }
 
 /**
  * One at a time: a check each second of a server that does not answer would queue up a call each second.
  *
  * @param {import('./pool-share.js').PoolShare} share
+ * @param {number} limit in ms
  */
-function ping(share) {
-  const underWay = pings.get(share)
-  if (underWay) return underWay
-  const sent = share.send((slot) => share.native.ping(slot)).then((outcome) => void settled(outcome))
+function ping(share, limit) {
+  const sent = share.send((slot) => share.native.ping(slot, limit)).then((outcome) => void settled(outcome))
   pings.set(share, sent)
   const end = () => void pings.delete(share)
   sent.then(end, end)

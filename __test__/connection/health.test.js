@@ -65,6 +65,29 @@ test('a server that is silent: not ready when the time is over; checks share a p
   await proxy.stop()
 })
 
+test('after its connections have been lost without a word, a later check finds a server that answers others', async () => {
+  const proxy = await startProxy((await database).url)
+  const adapter = new PostgresAdapter({ connectionString: proxy.url, max: 3 })
+  await adapter.connect()
+  const holder = await (await database).hold('LOCK go_goscope_cache')
+  const waiting = ['a', 'b', 'c'].map((key) => adapter.set(key, 1))
+  await until('it has several connections', () => proxy.open > 1)
+  await holder.commit()
+  await Promise.all(waiting)
+  proxy.swallow()
+  proxy.stopSwallowing()
+  const early = adapter.health({ timeout: 50 })
+  const patient = adapter.health(PATIENT)
+  assert.equal((await inTime('the first answer', early)).ready, false)
+  // It has joined the ping that is lost, and sends another one.
+  assert.equal((await inTime('the second answer', patient)).ready, true)
+  const { ready, pool } = await adapter.health(PATIENT)
+  assert.equal(ready, true)
+  assert.ok(pool.open <= 2, `the lost connections are given up, and ${pool.open} are open`)
+  await inTime('the end', adapter.close())
+  await proxy.stop()
+})
+
 test('while all connections wait for a lock, it is not ready, and says so by its pipelines', async () => {
   const db = await database
   const adapter = new PostgresAdapter(db.pool({ max: 1 }))

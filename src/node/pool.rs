@@ -15,7 +15,7 @@ use super::runtime::SharedRuntime;
 use crate::engine::{
     Answered, Application, Connection, Description, Engine, KeyOperations, PoolSettings, Proof, ToSign,
 };
-use crate::store;
+use crate::time::millis;
 
 /// The application, which knows its pool's configuration: names, environment, passwords, hooks.
 struct JsApplication {
@@ -67,10 +67,11 @@ impl Pool {
         Ok(Self { engine, calls: Calls::new(bridge.queue()), runtime: bridge.runtime.clone() })
     }
 
-    /// Asks the server about no table at all, only to check that it answers.
+    /// Asks the server about no table at all, only to check that it answers. A connection on which it does not answer
+    /// within `limit`, in milliseconds, is given up.
     #[napi(catch_unwind)]
-    pub fn ping(&self, slot: u32) {
-        store::connect(&self.engine, Vec::new(), self.calls.reply(slot, Operation::Ping));
+    pub fn ping(&self, slot: u32, limit: Option<f64>) {
+        self.engine.ping(limit.map(millis), self.calls.reply(slot, Operation::Ping));
     }
 
     /// The pool's current state, and its totals since it was made, as JSON.

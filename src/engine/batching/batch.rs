@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 
 use crate::engine::batching::attending;
@@ -78,7 +79,7 @@ pub(crate) async fn run_batch(run: &Run<'_>, requests: Vec<Request>) -> Unsettle
             let preparation = request.prepare.clone();
             let prepared = match silence.clone() {
                 Some(error) => Err(error),
-                None => prepare(checkout, &*preparation).await,
+                None => run.prepare(&*preparation).await,
             };
             if let Err(error) = prepared {
                 if matches!(error, Error::QueryTimeout) {
@@ -107,12 +108,6 @@ pub(crate) async fn run_batch(run: &Run<'_>, requests: Vec<Request>) -> Unsettle
     let runs = groups.into_iter().map(|group| group.run(run, statements));
     join_all(runs).await.into_iter().for_each(|each| left.add(each));
     left
-}
-
-/// Creating a table waits for another process that creates it. That takes longer than a statement may wait.
-async fn prepare(checkout: &Checkout, preparation: &dyn Prepare) -> Result<(), Error> {
-    checkout.wait_as_users().await?;
-    preparation.prepare(checkout).await
 }
 
 /// The calls of a batch that one statement carries.
@@ -204,6 +199,22 @@ impl Group {
 }
 
 impl Run<'_> {
+    /// Creating a table waits for another process that creates it. That takes longer than a statement may wait.
+    async fn prepare(&self, preparation: &dyn Prepare) -> Result<(), Error> {
+        let Self { engine, checkout, .. } = self;
+        let prepared = async {
+            checkout.wait_as_users().await?;
+            preparation.prepare(checkout).await
+        };
+        let Some(limit) = preparation.limit() else { return prepared.await };
+        timeout(limit, prepared).await.unwrap_or_else(|_| {
+            // What has silenced this connection may have silenced those that are idle, too. Otherwise each of them
+            // would cost such a wait.
+            engine.pool.close_idle();
+            Err(Error::QueryTimeout)
+        })
+    }
+
     async fn run_by_itself(&self, statement: &Statement, request: Request, wait: LockWait) -> Unsettled {
         request.note_retry();
         self.engine.traffic.count_statement(request.calls());

@@ -9,6 +9,7 @@ pub(crate) mod io;
 pub(crate) mod isolation;
 pub(crate) mod lost_sessions;
 pub(crate) mod owed;
+pub(crate) mod ping;
 pub(crate) mod pipeline;
 pub(crate) mod pipelines;
 pub(crate) mod prepare;

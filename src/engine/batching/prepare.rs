@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::engine::connection::connect::Connection;
 use crate::engine::error::Error;
@@ -13,6 +14,10 @@ pub trait Prepare: Send + Sync {
         &'a self,
         connection: &'a Connection,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+    /// How long it may take, from when it is sent; none: as long as the configuration allows.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
     /// The server has shown that the known state is out of date (the table is gone). Returns whether preparing again
     /// may help.
     fn invalidate(&self) -> bool;

@@ -305,6 +305,11 @@ impl Pool {
         });
     }
 
+    /// Closes the connections that are idle now. The next calls open others.
+    pub(crate) fn close_idle(&self) {
+        self.connections.retain(|_, _| false);
+    }
+
     /// Closes every connection that is not checked out, and returns when all have sent their Terminate.
     pub(crate) async fn close(&self) {
         self.abandon();
