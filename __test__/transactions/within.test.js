@@ -110,6 +110,87 @@ for (const [title, prepare] of /** @type {[string, string][]} */ ([
   })
 }
 
+for (const how of /** @type {const} */ (['commit', 'rollback'])) {
+  test(`what getOrSet computes outlasts no delete in a transaction, also of a missing entry, and its ${how}`, async () => {
+    const keyPrefix = `stale ${how}:`
+    const { db, pool, adapter } = await make({ keyPrefix })
+    const reader = new PostgresAdapter(db.pool(), { keyPrefix })
+    const removals = /** @type {[string, (within: any, key: string) => Promise<unknown>, unknown][]} */ ([
+      ['delete', (within, key) => within.delete(key), undefined],
+      ['take', (within, key) => within.take(key), null],
+      ['deleteMany', (within, key) => within.deleteMany([key]), [false]],
+      ['delete, twice', (within, key) => within.deleteMany([key, 'other', key]), [false, false, false]],
+    ])
+    for (const [key, remove, expected] of removals) {
+      await adapter.save(checkpoint(key, 1))
+      const { within, ...transaction } = await begin(pool, adapter)
+      await within.save(checkpoint(key, 2))
+      assert.deepEqual(await remove(within, key), expected, key)
+      const compute = async () => (await reader.loadLatest(key))?.sequence ?? 0
+      const computed = reader.getOrSet(key, compute, { ttl: 600_000 })
+      await db.untilWaiting()
+      await transaction[how]()
+      const newest = how === 'commit' ? 2 : 1
+      assert.equal(await inTime('the value', computed), newest, key)
+      assert.equal(await reader.getOrSet(key, compute, { ttl: 600_000 }), newest, key)
+    }
+  })
+}
+
+test('a computation that began before a delete in a transaction stores nothing, and the key has no row left', async () => {
+  const { db, pool, adapter } = await make({ keyPrefix: 'began before:' })
+  const reader = new PostgresAdapter(db.pool(), { keyPrefix: 'began before:' })
+  let goOn = () => {}
+  const held = new Promise((resolve) => (goOn = () => resolve('old')))
+  let hasBegun = () => {}
+  const begun = new Promise((resolve) => (hasBegun = () => resolve(undefined)))
+  const computed = reader.getOrSet('key', () => (hasBegun(), held))
+  await begun
+  const { within, commit } = await begin(pool, adapter)
+  await within.delete('key')
+  await commit()
+  goOn()
+  assert.equal(await computed, 'old')
+  const rows = await db.query(`SELECT FROM ${CACHE} WHERE key = 'began before:cache:key'`)
+  assert.equal(rows.length, 0)
+})
+
+test('deletes in a transaction say what was there, by two statements for many keys', async () => {
+  const { db, pool, adapter } = await make({ keyPrefix: 'said:' })
+  await adapter.setMany([
+    ['a', 1],
+    ['b', { two: 2 }],
+    ['c', 3],
+  ])
+  await adapter.set('over', 1, 0.001)
+  const { within, sent, commit } = await begin(pool, adapter)
+  assert.equal(await within.take('a'), 1)
+  assert.equal(await within.take('a'), null)
+  sent.length = 0
+  assert.deepEqual(await within.deleteMany(['missing', 'b', 'over']), [false, true, false])
+  assert.equal(sent.length, 2)
+  assert.equal(await within.delete('c'), undefined)
+  assert.deepEqual(await within.keys(), [])
+  await commit()
+  assert.deepEqual(await adapter.keys(), [])
+  assert.equal((await db.query(`SELECT FROM ${CACHE} WHERE starts_with(key, 'said:')`)).length, 0)
+})
+
+test('clear in a transaction knows no missing entry: clear after the commit removes what was computed meanwhile', async () => {
+  const keyPrefix = 'cleared:'
+  const { db, pool, adapter } = await make({ keyPrefix })
+  const reader = new PostgresAdapter(db.pool(), { keyPrefix })
+  await adapter.save(checkpoint('cleared', 1))
+  const compute = async () => (await reader.loadLatest('cleared'))?.sequence
+  const { within, commit } = await begin(pool, adapter)
+  await within.save(checkpoint('cleared', 2))
+  await within.clear()
+  assert.equal(await inTime('a computation', reader.getOrSet('key', compute)), 1)
+  await commit()
+  await adapter.clear()
+  assert.equal(await reader.getOrSet('key', compute), 2)
+})
+
 test('the same after another key was updated in the same transaction', async () => {
   const { db, pool, adapter } = await make({ keyPrefix: 'again:' })
   const { within, commit } = await begin(pool, adapter)

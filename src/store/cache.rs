@@ -12,10 +12,11 @@ use super::digested;
 use super::entries::{self, Entry, Write, is_written};
 use super::join::each;
 use super::keys::{Key, MARKER, Prefix};
+use super::marked_removal::MarkedRemoval;
 use super::place::{Place, TableRef, ttl_arg};
 use super::removal::{REMOVE, TAKE, taken, was_live};
 use super::table::Table;
-use super::template::{Template, one_or_many};
+use super::template::{DELETE_BY_KEY, Template, one_or_many};
 use super::value::Value;
 use crate::engine::{AccessMode, Answer, Arg, Client, Engine, Error, Kind, Reply, Retry, Row};
 
@@ -196,7 +197,7 @@ impl Cache {
     }
 
     pub fn delete(&self, key: String, reply: Reply<()>) {
-        entries::delete(&self.place, key, reply);
+        self.remove(&DELETE_BY_KEY, key, nothing, reply);
     }
 
     /// The values in the order of their keys; none for a miss.
@@ -235,6 +236,11 @@ impl Cache {
         reply: Reply<T>,
     ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
+        if self.place.is_within() {
+            let call = KeyCall::new(&self.place, statement, "key", key.clone(), [], read);
+            let call = MarkedRemoval::new(&self.place, key, call);
+            return self.place.submit(accesses, call, Retry::Never, reply);
+        }
         let call = KeyCall::new(&self.place, statement, "key", key, [], read);
         self.place.submit(accesses, call, Retry::Never, reply);
     }

@@ -6,7 +6,8 @@
 //!    pg-based adapter, take the entry for expired. If there is a live entry that is to be refreshed, that entry
 //!    serves as the mark. Either way the process remembers the row's version: the transaction that wrote it.
 //! 2. **Meanwhile** an ordinary `set` replaces the row, and an ordinary `delete` or `clear` removes it, in the
-//!    statements that they have always used. A process that begins to compute after the claim was lost replaces the
+//!    statements that they have always used. (A delete in a transaction of the application marks its key first: see
+//!    [`marked_removal`](super::marked_removal).) A process that begins to compute after the claim was lost replaces the
 //!    row, too.
 //! 3. **Store.** The value replaces the row if that still has the version of the beginning.
 //!

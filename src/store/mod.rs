@@ -34,6 +34,7 @@ mod join;
 mod key_pages;
 mod keys;
 mod locks;
+mod marked_removal;
 mod owner;
 mod pages;
 mod place;

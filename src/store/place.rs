@@ -40,6 +40,11 @@ impl Place {
         Arc::new(Self { engine, table, prefix, client: Some(client.clone()) })
     }
 
+    /// Whether an application's transaction may be open, where the calls go.
+    pub(super) fn is_within(&self) -> bool {
+        self.client.is_some()
+    }
+
     pub(super) fn submit<C: Call>(&self, accesses: Accesses, call: C, retry: Retry, reply: Reply<C::Output>) {
         self.submit_request(self.request(accesses, call, retry, reply));
     }

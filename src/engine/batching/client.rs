@@ -31,8 +31,8 @@ pub struct Client {
 #[derive(Default)]
 struct Line {
     waiting: VecDeque<Waiting>,
-    /// Those that the query under way carries.
-    running: Vec<Request>,
+    /// Those that the query under way carries, and the call that they are items of.
+    running: (Vec<Request>, Option<u64>),
     /// Whether requests now come as items of one call, and of which.
     call: Option<u64>,
     calls: u64,
@@ -78,7 +78,7 @@ impl Client {
     /// The next query to run; none if no call waits. Its outcome must be reported before the next one is asked for.
     pub fn next(&self) -> Option<ClientQuery> {
         let mut line = lock(&self.line);
-        debug_assert!(line.running.is_empty(), "one query at a time");
+        debug_assert!(line.running.0.is_empty(), "one query at a time");
         let Waiting { mut request, call } = line.waiting.pop_front()?;
         let Some(statement) = request.bind() else {
             drop(line);
@@ -90,23 +90,23 @@ impl Client {
             group.requests.extend(line.waiting.pop_front().map(|next| next.request));
         }
         let (text, params) = statement.for_client(&group.args());
-        line.running = group.requests;
+        line.running = (group.requests, group.call);
         Some(ClientQuery { text, params })
     }
 
     /// The rows of the query under way.
     pub fn answer(&self, rows: &[Row]) {
-        let requests = std::mem::take(&mut lock(&self.line).running);
+        let (requests, call) = std::mem::take(&mut lock(&self.line).running);
         let args: Vec<_> = requests.iter().map(Request::args).collect();
         let parts = deal(rows, &args);
         let again = settle(requests.into_iter().zip(parts.into_iter().map(|part| &rows[part])).collect());
         let mut line = lock(&self.line);
-        again.into_iter().rev().for_each(|request| line.waiting.push_front(Waiting { request, call: None }));
+        again.into_iter().rev().for_each(|request| line.waiting.push_front(Waiting { request, call }));
     }
 
     /// The query under way has failed. `code` is the server's, if the driver has reported one.
     pub fn fail(&self, error: &Error, code: Option<&str>) {
-        let requests = std::mem::take(&mut lock(&self.line).running);
+        let (requests, _) = std::mem::take(&mut lock(&self.line).running);
         for request in requests {
             if code.map(sqlstate::recovery) == Some(Recovery::PrepareAgain) {
                 request.prepare.invalidate();
