@@ -447,7 +447,8 @@ export type CacheDurability = 'full' | 'async' | 'unlogged'
 export interface PostgresCacheAdapterOptions {
   /**
    * The table, as `name` or `schema.name`; each part is quoted and taken literally, never as SQL. An existing table
-   * of the same name in lower case is used if no other exists. Default `'cache'`.
+   * of the same name in lower case is used if no other exists. Name a table in the same way everywhere: `cache` and
+   * `public.cache` are two names, each with its own order of calls and single flight. Default `'cache'`.
    */
   tableName?: string | undefined
   /**

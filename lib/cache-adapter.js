@@ -77,6 +77,15 @@ class PostgresCacheAdapter extends CacheProvider {
 }
 
 /**
+ * The name under which callers find each other. An existing table may be found under its name in lower case, as
+ * PostgreSQL folds names without quotes. So spellings that differ in letter case only may mean one table.
+ *
+ * @param {string[]} table in its parts
+ */
+const folded = (table) =>
+  table.every((part) => /^[a-z0-9_$]+$/i.test(part)) ? table.map((part) => part.toLowerCase()) : table
+
+/**
  * @param {unknown} pool
  * @param {unknown} options
  */
@@ -87,7 +96,9 @@ function partsOf(pool, options) {
   const share = new PoolShare(pool)
   const cache = new native.Cache(share.native, keyPrefix, createTables, durability, table)
   // Quoted, so that the end of the name is visible.
-  const namespace = `compute:${table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')}:`
+  const namespace = `compute:${folded(table)
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.')}:`
   return new Parts(share, { cache }, { claims: { keyPrefix, namespace, createTables }, durability })
 }
 

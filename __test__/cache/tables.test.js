@@ -6,6 +6,7 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { PostgresAdapter, PostgresCacheAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
 const { urlAs, without } = require('../support/route.js')
@@ -337,6 +338,21 @@ test('the same holds under a prefix that is nearly as wide as the column, or wid
     )
     assert.deepEqual((await adapter.keys()).sort(), keys.sort())
   }
+})
+
+test('one table under names that differ in letter case: one of all callers computes', async () => {
+  const names = ['one_flight', 'One_Flight', 'ONE_FLIGHT']
+  await (await cache({ tableName: names[0] })).initialize()
+  let computed = 0
+  /** @type {(nothing: void) => void} */
+  let finish = () => {}
+  const held = new Promise((/** @type {(nothing: void) => void} */ resolve) => (finish = resolve))
+  const caches = names.map(async (tableName) => new PostgresCacheAdapter((await database).pool(), { tableName }))
+  const values = (await Promise.all(caches)).map((each) => each.getOrSet('k', () => held.then(() => ++computed)))
+  // Long enough for the others to have begun, if they were not to wait.
+  await sleep(300)
+  finish()
+  assert.deepEqual(await Promise.all(values), [1, 1, 1])
 })
 
 test('expiry is also correct in a table with TIMESTAMPTZ columns', async () => {
