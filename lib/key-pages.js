@@ -39,7 +39,7 @@ function pageOptions(options, taker) {
 }
 
 /** @param {unknown} prefix */
-const prefixOf = (prefix) => (prefix == null ? '' : args.wellFormed('options.prefix', prefix))
+const prefixOf = (prefix) => (prefix == null ? '' : args.key('options.prefix', prefix))
 
 /**
  * @param {unknown} options

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::cells::Cells;
 use super::digested::{is_string, json_literal, told_by};
-use super::keys::{Key, MARKER};
+use super::keys::{Key, MARKER, malformed};
 use super::place::Place;
 use super::template::Template;
 use crate::engine::{Answer, Arg, Call, Error, Row, Statement};
@@ -168,9 +168,14 @@ impl<T: Send + 'static> Call for PageCall<T> {
                 Some((stored.text, stored.is_digest))
             }
         };
-        let literal = json_literal(wanted);
+        // Only a key that UTF-8 cannot hold begins with a prefix that it cannot hold: a digest, which has a literal.
+        let (text, literal) = match malformed(wanted) {
+            Some((_, literal)) => (None, literal.to_owned()),
+            None => (Some(wanted.as_str()), json_literal(wanted)),
+        };
         let literal = literal.strip_suffix('"').unwrap_or(&literal);
-        let first = [Arg::text(self.before_digests.as_str()), Arg::text(wanted.as_str()), Arg::text(literal)];
+        let first =
+            [Arg::text(self.before_digests.as_str()), Arg::Text(text.map(str::to_owned)), Arg::text(literal)];
         self.args = first.into_iter().chain([Arg::Int(*limit)]).collect();
         match after {
             Some((stored, true)) => {
@@ -178,7 +183,7 @@ impl<T: Send + 'static> Call for PageCall<T> {
                 shape.statement(&self.statements.digests)
             }
             after => {
-                let plain = Arg::text(format!("{}{wanted}", prefix.as_str()));
+                let plain = Arg::Text(text.map(|text| format!("{}{text}", prefix.as_str())));
                 self.args.extend([Arg::Text(None), plain, Arg::Text(after.map(|(stored, _)| stored))]);
                 shape.statement(&self.statements.all)
             }
