@@ -4,7 +4,8 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { execFile, spawnSync } = require('node:child_process')
+const { execFile, spawn, spawnSync } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
@@ -32,6 +33,33 @@ for (const name of variants(names, 3)) {
 }
 
 const database = useDatabase()
+
+// On Linux, each address of 127.0.0.0/8 is the machine's own, and the last one is not that of localhost.
+test('the server of examples/graceful-shutdown is reached by the checks of a host, on every interface or on HOST', {
+  skip: process.platform !== 'linux' && 'needs a second address',
+}, async () => {
+  const { url } = await database
+  const program = path.join(examples, 'graceful-shutdown/server.js')
+  for (const [host, isReached] of /** @type {[string | undefined, boolean][]} */ ([
+    [undefined, true],
+    ['127.0.0.1', false],
+  ])) {
+    const { HOST: _, ...given } = process.env
+    const env = { ...given, ...(host && { HOST: host }), DATABASE_URL: url, PORT: '0', DRAIN_MS: '0' }
+    const server = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const [line] = await once(server.stdout, 'data')
+    const port = /\d+/.exec(String(line))?.[0]
+    const status = (/** @type {string} */ address) =>
+      fetch(`http://${address}:${port}/ready`).then(
+        (response) => response.status,
+        () => 0,
+      )
+    assert.equal(await status('127.0.0.1'), 200)
+    assert.equal(await status('127.0.0.2'), isReached ? 200 : 0)
+    server.kill('SIGTERM')
+    await once(server, 'exit')
+  }
+})
 
 test('examples/compose: of two processes one makes each report, and no visit is lost', async () => {
   const { url } = await database

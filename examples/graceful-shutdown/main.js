@@ -17,7 +17,7 @@ const SEATS = 8
 
 async function main() {
   const postgres = await startPostgres()
-  const env = { ...process.env, DATABASE_URL: postgres.url, PORT: '0', DRAIN_MS: '500' }
+  const env = { ...process.env, DATABASE_URL: postgres.url, HOST: '127.0.0.1', PORT: '0', DRAIN_MS: '500' }
   const server = spawn(process.execPath, [path.join(__dirname, 'server.js')], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

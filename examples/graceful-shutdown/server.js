@@ -12,6 +12,8 @@ const DRAIN_MS = Number(process.env.DRAIN_MS ?? 5_000)
 const DEADLINE_MS = 25_000
 
 const adapter = new PostgresAdapter(process.env.DATABASE_URL)
+/** By default every interface: the host's checks reach a container by its address, and not by that of loopback. */
+const HOST = process.env.HOST
 let isEnding = false
 
 const server = createServer(async (request, response) => {
@@ -64,7 +66,7 @@ process.once('SIGTERM', async () => {
 })
 
 adapter.connect().then(() =>
-  server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
+  server.listen(Number(process.env.PORT ?? 3000), HOST, () => {
     const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
     console.log(`listening on ${port}`)
   }),
