@@ -714,7 +714,7 @@ export interface GetOrSetOptions extends WorkLimit {
  * @category Cache
  */
 export interface KeysOptions {
-  /** The text that the keys begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  /** The text that the keys begin with: data and never a pattern. Default `''`. */
   prefix?: string | undefined
   /** The most keys; an integer, 1 or more. Default: all. */
   limit?: number | undefined
@@ -728,7 +728,7 @@ export interface KeysOptions {
  * @category Cache
  */
 export interface IterateKeysOptions {
-  /** The text that the keys begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  /** The text that the keys begin with: data and never a pattern. Default `''`. */
   prefix?: string | undefined
   /** How many keys are read at once; an integer, 1 or more. Default 1,000. */
   pageSize?: number | undefined
@@ -741,7 +741,7 @@ export interface IterateKeysOptions {
  */
 export interface ClearOptions {
   /**
-   * The text that the keys begin with: data and never a pattern, without lone surrogates. With `''`, every entry of this adapter;
+   * The text that the keys begin with: data and never a pattern. With `''`, every entry of this adapter;
    * absent, as `clear()`.
    */
   prefix?: string | undefined
@@ -1065,7 +1065,7 @@ export interface ListOptions {
  * @category Checkpoints
  */
 export interface ListTasksOptions {
-  /** The text that the tasks' ids begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  /** The text that the tasks' ids begin with: data and never a pattern. Default `''`. */
   prefix?: string | undefined
   /** The most tasks; an integer, 1 or more. Default: all. */
   limit?: number | undefined
@@ -1079,7 +1079,7 @@ export interface ListTasksOptions {
  * @category Checkpoints
  */
 export interface IterateTasksOptions {
-  /** The text that the tasks' ids begin with: data and never a pattern, without lone surrogates. Default `''`. */
+  /** The text that the tasks' ids begin with: data and never a pattern. Default `''`. */
   prefix?: string | undefined
   /** How many tasks are read at once; an integer, 1 or more. Default 1,000. */
   pageSize?: number | undefined

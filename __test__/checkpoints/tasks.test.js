@@ -58,7 +58,20 @@ test('pages have each task of a prefix once, however many checkpoints it has, di
   const tasks = [...own, ...digested]
   await adapter.saveMany(checkpoints(tasks, 3))
   await other.saveMany(checkpoints(['task!', `task${LONG}!`], 1))
-  for (const prefix of ['task', '', 't', 'task%', 'task:1', `task${LONG}`, '\u0001', '\u0001#', '\ufffd', 'none']) {
+  for (const prefix of [
+    'task',
+    '',
+    't',
+    'task%',
+    'task:1',
+    `task${LONG}`,
+    'task\ud800',
+    '\ud800',
+    '\u0001',
+    '\u0001#',
+    '\ufffd',
+    'none',
+  ]) {
     const expected = tasks.filter((task) => task.startsWith(prefix)).sort()
     const whole = await adapter.listTasks({ prefix })
     assert.deepStrictEqual([...whole].sort(), expected)
@@ -135,7 +148,6 @@ test('bad options reject, or throw at once if there is no promise', async () => 
   const adapter = /** @type {any} */ (await makeAdapter('bad:'))
   for (const [options, code] of /** @type {[any, string][]} */ ([
     [{ prefix: 'a\0' }, 'ERR_INVALID_ARG_VALUE'],
-    [{ prefix: 'a\ud800' }, 'ERR_INVALID_ARG_VALUE'],
     [{ prefx: 'a' }, 'ERR_INVALID_ARG_VALUE'],
     [{ prefix: true }, 'ERR_INVALID_ARG_TYPE'],
     ['a', 'ERR_INVALID_ARG_TYPE'],
