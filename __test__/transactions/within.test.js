@@ -144,7 +144,10 @@ test('a computation that began before a delete in a transaction stores nothing, 
   const held = new Promise((resolve) => (goOn = () => resolve('old')))
   let hasBegun = () => {}
   const begun = new Promise((resolve) => (hasBegun = () => resolve(undefined)))
-  const computed = reader.getOrSet('key', () => (hasBegun(), held))
+  const computed = reader.getOrSet('key', () => {
+    hasBegun()
+    return held
+  })
   await begun
   const { within, commit } = await begin(pool, adapter)
   await within.delete('key')
@@ -174,6 +177,15 @@ test('deletes in a transaction say what was there, by two statements for many ke
   await commit()
   assert.deepEqual(await adapter.keys(), [])
   assert.equal((await db.query(`SELECT FROM ${CACHE} WHERE starts_with(key, 'said:')`)).length, 0)
+})
+
+test('under REPEATABLE READ, a delete of a key that was written since rejects, and passes over no entry', async () => {
+  const { pool, adapter } = await make({ keyPrefix: 'repeatable:' })
+  const { within, query, rollback } = await begin(pool, adapter, 'ISOLATION LEVEL REPEATABLE READ')
+  await query('SELECT 1', [])
+  await adapter.set('key', 1)
+  assert.equal((await failure(within.delete('key'))).code, '40001')
+  await rollback()
 })
 
 test('clear in a transaction knows no missing entry: clear after the commit removes what was computed meanwhile', async () => {
