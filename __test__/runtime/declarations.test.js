@@ -116,6 +116,7 @@ test('the declared groups have the methods of the groups', () => {
 
 /** Codes of Node and OpenSSL that are forwarded or looked for, and the code for a missing package. */
 const FOREIGN = [
+  'ERR_INVALID_URL',
   'ERR_SOCKET_BAD_PORT',
   'ERR_DLOPEN_FAILED',
   'ERR_MODULE_NOT_FOUND',
