@@ -148,6 +148,8 @@ test('waiters of many processes all get a permit in the end, without notificatio
         const lease = await adapter.semaphore('polled', 3).acquire({ ttl: TTL })
         holders++
         most = Math.max(most, holders)
+        // However slowly the others poll, so many hold one at once.
+        await until('three hold a permit', () => most === 3)
         await sleep(5)
         holders--
         served += lease.signal.aborted ? 0 : 1
