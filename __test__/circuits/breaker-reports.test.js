@@ -7,36 +7,23 @@
 
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { afterEach, test } = require('node:test')
-const { PostgresAdapter } = require('goscope-postgres')
+const { test } = require('node:test')
 const { Patience } = require('../../lib/breaker/patience.js')
+const { DOWN, LONG, fails, useAdapters, works } = require('../support/breakers.js')
 const { useDatabase } = require('../support/database.js')
 const { inTime, until } = require('../support/waiting.js')
 
-/** A time that does not pass during a test. */
-const LONG = 600_000
 const SHORT = 200
-const DOWN = new Error('503 Service Unavailable')
 
 const database = useDatabase()
 
-/** @type {PostgresAdapter[]} */
-const adapters = []
+const makeAdapter = useAdapters(database)
 
 async function adapter() {
-  const made = new PostgresAdapter((await database).pool())
-  adapters.push(made)
+  const made = await makeAdapter()
   await made.connect()
   return made
 }
-
-// Their subscriptions would ask for a database that has been dropped, and PgBouncer would let them wait for it.
-afterEach(() => Promise.all(adapters.splice(0).map((each) => each.close())))
-
-const fails = async () => {
-  throw DOWN
-}
-const works = async () => 'done'
 
 /** @param {import('goscope-postgres').Breaker} breaker */
 const fail = (breaker) => assert.rejects(breaker.run(fails), DOWN)

@@ -6,38 +6,21 @@
 
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { afterEach, test } = require('node:test')
+const { test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { KnownCircuits } = require('../../lib/breaker/known-circuits.js')
+const { DOWN, LONG, fails, useAdapters, works } = require('../support/breakers.js')
 const { useDatabase } = require('../support/database.js')
 const { startProxy } = require('../support/proxy.js')
 const { startScript } = require('../support/script.js')
 const { inTime, until } = require('../support/waiting.js')
 
-/** A time that does not pass during a test. */
-const LONG = 600_000
 const SHORT = 300
 const LIMITS = { maxFailures: 3, resetTimeout: LONG }
-const DOWN = new Error('503 Service Unavailable')
 
 const database = useDatabase()
 
-/** @type {PostgresAdapter[]} */
-const adapters = []
-
-async function adapter() {
-  const made = new PostgresAdapter((await database).pool())
-  adapters.push(made)
-  return made
-}
-
-// Their subscriptions would ask for a database that has been dropped, and PgBouncer would let them wait for it.
-afterEach(() => Promise.all(adapters.splice(0).map((each) => each.close())))
-
-const fails = async () => {
-  throw DOWN
-}
-const works = async () => 'done'
+const adapter = useAdapters(database)
 
 /**
  * @param {import('goscope-postgres').Breaker} breaker

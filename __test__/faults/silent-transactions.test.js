@@ -1,6 +1,6 @@
 // @ts-check
 // @configurations first
-// The network loses the end of a transaction of ours, and tells nobody. The server would keep its locks for two hours.
+// The network loses the end of one of our transactions, and nobody notices. The server would keep its locks for two hours.
 'use strict'
 
 const assert = require('node:assert/strict')

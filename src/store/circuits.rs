@@ -320,9 +320,7 @@ impl Circuits {
 
     /// Whether the breaker was closed.
     pub fn record_success_while_closed(&self, key: String, reply: Reply<bool>) {
-        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let call = KeyCall::new(&self.place, &RECORD_SUCCESS_WHILE_CLOSED, "key", key, [], any_row);
-        self.place.submit(accesses, call, Retry::Never, reply);
+        self.change(&RECORD_SUCCESS_WHILE_CLOSED, key, [], any_row, Retry::Never, reply);
     }
 
     /// Not repeated when its outcome is unknown: a second run would find the breaker half-open and answer no, though
@@ -343,19 +341,15 @@ impl Circuits {
         read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
         reply: Reply<T>,
     ) {
-        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let rest = [Arg::Float(Some(reset_timeout.min(LONGEST_RESET_MS)))];
-        let call = KeyCall::new(&self.place, &TRY_PROBE, "key", key, rest, read);
-        self.place.submit(accesses, call, Retry::Never, reply);
+        self.change(&TRY_PROBE, key, rest, read, Retry::Never, reply);
     }
 
     /// The count of failures after it; none if it was this probe's turn no more. A second run does no harm: it finds another
     /// state.
     pub fn end_probe(&self, key: String, probe: String, has_succeeded: bool, reply: Reply<Option<i64>>) {
-        let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let rest = [Arg::text(probe), Arg::Int(Some(has_succeeded.into()))];
-        let call = KeyCall::new(&self.place, &END_PROBE, "key", key, rest, one_row(|_, row| row.count(1)));
-        self.place.submit(accesses, call, Retry::Harmless, reply);
+        self.change(&END_PROBE, key, rest, one_row(|_, row| row.count(1)), Retry::Harmless, reply);
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {
@@ -376,9 +370,21 @@ impl Circuits {
         rest: [Arg; N],
         reply: Reply<()>,
     ) {
+        self.change(statement, key, rest, nothing, Retry::Never, reply);
+    }
+
+    fn change<T: Send + 'static, const N: usize>(
+        &self,
+        statement: &'static Template,
+        key: String,
+        rest: [Arg; N],
+        read: impl FnMut(Found<'_>) -> Result<Answer<T>, Error> + Send + 'static,
+        retry: Retry,
+        reply: Reply<T>,
+    ) {
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
-        let call = KeyCall::new(&self.place, statement, "key", key, rest, nothing);
-        self.place.submit(accesses, call, Retry::Never, reply);
+        let call = KeyCall::new(&self.place, statement, "key", key, rest, read);
+        self.place.submit(accesses, call, retry, reply);
     }
 }
 
