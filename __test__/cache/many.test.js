@@ -276,6 +276,15 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(await cache.get('together'), 1_000)
   })
 
+  test(`${title}: a getMany of a few keys that is alone is one statement`, async () => {
+    const cache = await make()
+    await cache.set('a', 1)
+    await sleep(20)
+    const { count } = cache.metrics().statements
+    await cache.getMany(Array.from('abcdefghijklmnopqrst'))
+    assert.equal(cache.metrics().statements.count - count, 1)
+  })
+
   test(`${title}: increments that wait for each other share a statement, and each returns its own sum`, async () => {
     const cache = await make()
     // Those that differ in sign or TTL, or are written with an exponent, do not add up with the one before.

@@ -202,24 +202,18 @@ impl Cache {
 
     /// The values in the order of their keys; none for a miss.
     pub fn get_many(&self, keys: Vec<String>, reply: Reply<Vec<Option<Value>>>) {
-        each(&self.place, keys, |values| values, reply, |key, reply| self.get(key, reply));
+        each(keys, |values| values, reply, |key, reply| self.get(key, reply));
     }
 
     /// Keys, values and TTLs of the entries. Each entry is written by itself: one that the server refuses does not
     /// undo the others.
     pub fn set_many(&self, entries: Vec<(String, String, Option<f64>)>, reply: Reply<()>) {
-        each(&self.place, entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
+        each(entries, drop, reply, |(key, value, ttl), reply| self.set(key, value, ttl, reply));
     }
 
     /// Whether there was a live entry under each key; a repeated key deletes it once.
     pub fn delete_many(&self, keys: Vec<String>, reply: Reply<Vec<bool>>) {
-        each(
-            &self.place,
-            keys,
-            |removed| removed,
-            reply,
-            |key, reply| self.remove(&REMOVE, key, was_live, reply),
-        );
+        each(keys, |removed| removed, reply, |key, reply| self.remove(&REMOVE, key, was_live, reply));
     }
 
     /// The value of the entry, which is deleted; none for a miss.

@@ -157,7 +157,7 @@ impl Checkpoints {
 
     /// Each checkpoint is stored by itself: one that the server refuses does not undo the others.
     pub fn save_many(&self, checkpoints: Vec<GivenCheckpoint>, reply: Reply<()>) {
-        each(&self.place, checkpoints, drop, reply, |checkpoint, reply| {
+        each(checkpoints, drop, reply, |checkpoint, reply| {
             self.save_in_task(AccessMode::Intent, checkpoint, reply);
         });
     }

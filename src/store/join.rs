@@ -2,31 +2,28 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::place::Place;
-use crate::engine::{Error, Reply};
+use crate::engine::{Error, JoinedCall, Reply};
 use crate::sync::lock;
 
 /// Makes one call for each item, all at one moment, so that they share statements and keep their places among other calls.
 /// `join` makes one output of theirs.
 pub(super) fn each<I, T: Send + 'static, U: Send + 'static>(
-    place: &Place,
     items: Vec<I>,
     join: fn(Vec<T>) -> U,
     reply: Reply<U>,
     call: impl Fn(I, Reply<T>),
 ) {
     let Some(join) = Join::new(items.len(), join, reply) else { return };
-    place.as_one_call(|| {
-        for (number, item) in items.into_iter().enumerate() {
-            call(item, join.reply(number));
-        }
-    });
+    for (number, item) in items.into_iter().enumerate() {
+        call(item, join.reply(number));
+    }
 }
 
 /// The outcomes of some calls, in the order in which the calls were made. The caller gets the outcome when the last
 /// call has finished. So when the caller sees a failure, no call is still under way. If several calls fail, the
 /// caller gets the failure of the first of them in that order.
 struct Join<T, U> {
+    call: JoinedCall,
     state: Mutex<State<T, U>>,
 }
 
@@ -48,13 +45,13 @@ impl<T: Send + 'static, U: Send + 'static> Join<T, U> {
         }
         let outputs = std::iter::repeat_with(|| None).take(calls).collect();
         let state = State { waiting_for: calls, outputs, failure: None, reply: Some(reply), join };
-        Some(Arc::new(Self { state: Mutex::new(state) }))
+        Some(Arc::new(Self { call: JoinedCall::begin(), state: Mutex::new(state) }))
     }
 
     /// The reply that gets the outcome of the call with this number.
     fn reply(self: &Arc<Self>, number: usize) -> Reply<T> {
         let join = self.clone();
-        Reply::new(move |outcome| join.take(number, outcome))
+        Reply::of_item(self.call, move |outcome| join.take(number, outcome))
     }
 
     fn take(&self, number: usize, outcome: Result<T, Error>) {

@@ -56,14 +56,6 @@ impl Place {
         }
     }
 
-    /// What `submit` submits are items of one call.
-    pub(super) fn as_one_call(&self, submit: impl FnOnce()) {
-        match &self.client {
-            Some(client) => client.as_one_call(submit),
-            None => submit(),
-        }
-    }
-
     pub(super) fn request<C: Call>(
         &self,
         accesses: Accesses,

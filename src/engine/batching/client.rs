@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::Completions;
 use crate::engine::batching::request::{Answered, Request};
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement, deal};
 use crate::engine::error::Error;
 use crate::engine::row::Row;
@@ -30,18 +31,9 @@ pub struct Client {
 
 #[derive(Default)]
 struct Line {
-    waiting: VecDeque<Waiting>,
-    /// Those that the query under way carries, and the call that they are items of.
-    running: (Vec<Request>, Option<u64>),
-    /// Whether requests now come as items of one call, and of which.
-    call: Option<u64>,
-    calls: u64,
-}
-
-struct Waiting {
-    request: Request,
-    /// The call that it is an item of.
-    call: Option<u64>,
+    waiting: VecDeque<Request>,
+    /// Those that the query under way carries.
+    running: Vec<Request>,
 }
 
 /// SQL to run, and its parameters, all of them text.
@@ -52,61 +44,48 @@ pub struct ClientQuery {
 
 impl Client {
     pub fn submit(&self, request: Request) {
-        let mut line = lock(&self.line);
-        let call = line.call;
-        line.waiting.push_back(Waiting { request, call });
-    }
-
-    /// What `submit` submits are items of one call, which may share a statement.
-    pub fn as_one_call(&self, submit: impl FnOnce()) {
-        {
-            let mut line = lock(&self.line);
-            line.calls += 1;
-            line.call = Some(line.calls);
-        }
-        submit();
-        lock(&self.line).call = None;
+        lock(&self.line).waiting.push_back(request);
     }
 
     /// What must be prepared before the next query can be made.
     pub fn unprepared(&self) -> Option<Arc<dyn Prepare>> {
         let line = lock(&self.line);
-        let prepare = &line.waiting.front()?.request.prepare;
+        let prepare = &line.waiting.front()?.prepare;
         (!prepare.is_prepared()).then(|| prepare.clone())
     }
 
     /// The next query to run; none if no call waits. Its outcome must be reported before the next one is asked for.
     pub fn next(&self) -> Option<ClientQuery> {
         let mut line = lock(&self.line);
-        debug_assert!(line.running.0.is_empty(), "one query at a time");
-        let Waiting { mut request, call } = line.waiting.pop_front()?;
+        debug_assert!(line.running.is_empty(), "one query at a time");
+        let mut request = line.waiting.pop_front()?;
         let Some(statement) = request.bind() else {
             drop(line);
             settle(vec![(request, &[])]);
             return self.next();
         };
-        let mut group = Group::new(&statement, request, call);
+        let mut group = Group::new(&statement, request);
         while line.waiting.front_mut().is_some_and(|next| group.may_take(next)) {
-            group.requests.extend(line.waiting.pop_front().map(|next| next.request));
+            group.requests.extend(line.waiting.pop_front());
         }
         let (text, params) = statement.for_client(&group.args());
-        line.running = (group.requests, group.call);
+        line.running = group.requests;
         Some(ClientQuery { text, params })
     }
 
     /// The rows of the query under way.
     pub fn answer(&self, rows: &[Row]) {
-        let (requests, call) = std::mem::take(&mut lock(&self.line).running);
+        let requests = std::mem::take(&mut lock(&self.line).running);
         let args: Vec<_> = requests.iter().map(Request::args).collect();
         let parts = deal(rows, &args);
         let again = settle(requests.into_iter().zip(parts.into_iter().map(|part| &rows[part])).collect());
         let mut line = lock(&self.line);
-        again.into_iter().rev().for_each(|request| line.waiting.push_front(Waiting { request, call }));
+        again.into_iter().rev().for_each(|request| line.waiting.push_front(request));
     }
 
     /// The query under way has failed. `code` is the server's, if the driver has reported one.
     pub fn fail(&self, error: &Error, code: Option<&str>) {
-        let (requests, _) = std::mem::take(&mut lock(&self.line).running);
+        let requests = std::mem::take(&mut lock(&self.line).running);
         for request in requests {
             if code.map(sqlstate::recovery) == Some(Recovery::PrepareAgain) {
                 request.prepare.invalidate();
@@ -118,7 +97,7 @@ impl Client {
     /// The first call in line cannot be prepared.
     pub fn refuse(&self, error: Error) {
         let first = lock(&self.line).waiting.pop_front();
-        if let Some(Waiting { request, .. }) = first {
+        if let Some(request) = first {
             request.fail(error);
         }
     }
@@ -139,22 +118,22 @@ fn settle(answered: Vec<(Request, &[Row])>) -> Vec<Request> {
 struct Group {
     statement: Arc<Statement>,
     requests: Vec<Request>,
-    call: Option<u64>,
     keys: HashSet<String>,
     bytes: usize,
 }
 
 impl Group {
-    fn new(statement: &Arc<Statement>, first: Request, call: Option<u64>) -> Self {
+    fn new(statement: &Arc<Statement>, first: Request) -> Self {
         let keys = first.key().map(str::to_owned).into_iter().collect();
         let bytes = first.bytes();
-        Self { statement: statement.clone(), requests: vec![first], call, keys, bytes }
+        Self { statement: statement.clone(), requests: vec![first], keys, bytes }
     }
 
     /// Whether the next request in line may share the query. If so, it must be added.
-    fn may_take(&mut self, next: &mut Waiting) -> bool {
-        let (first, Waiting { request: next, call }) = (&self.requests[0], next);
-        let is_like = !first.writes() && !next.writes() || self.call.is_some() && self.call == *call;
+    fn may_take(&mut self, next: &mut Request) -> bool {
+        let first = &self.requests[0];
+        let are_of_one_call = first.item_of().is_some() && first.item_of() == next.item_of();
+        let is_like = !first.writes() && !next.writes() || are_of_one_call;
         if !self.statement.is_shareable() || !is_like || !next.prepare.is_prepared() {
             return false;
         }

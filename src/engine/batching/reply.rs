@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::engine::batching::scheduling::joined_call::JoinedCall;
 use crate::engine::error::Error;
 use crate::engine::panics;
 
@@ -35,6 +36,8 @@ enum To<T> {
     /// The function makes the sink's text of the output. It is a plain function, so a reply allocates nothing.
     Sink(Arc<dyn ReplySink>, Caller, fn(T) -> String),
     Closure(Box<dyn FnOnce(Result<T, Error>) + Send>),
+    /// As `Closure`, for one item of a call that has several.
+    Item(JoinedCall, Box<dyn FnOnce(Result<T, Error>) + Send>),
 }
 
 /// Reports the outcome to the caller, exactly once. If it is dropped without an outcome, as by a panic, it reports
@@ -44,6 +47,18 @@ pub struct Reply<T>(Option<To<T>>);
 impl<T> Reply<T> {
     pub fn new(report: impl FnOnce(Result<T, Error>) + Send + 'static) -> Self {
         Self(Some(To::Closure(Box::new(report))))
+    }
+
+    pub fn of_item(call: JoinedCall, report: impl FnOnce(Result<T, Error>) + Send + 'static) -> Self {
+        Self(Some(To::Item(call, Box::new(report))))
+    }
+
+    /// The call that it is for an item of.
+    pub(crate) fn item_of(&self) -> Option<JoinedCall> {
+        match &self.0 {
+            Some(To::Item(call, _)) => Some(*call),
+            _ => None,
+        }
     }
 
     pub fn to(sink: Arc<dyn ReplySink>, caller: Caller, text: fn(T) -> String) -> Self {
@@ -108,7 +123,7 @@ impl Completions {
             if let Some(To::Sink(sink, caller, _)) = reply.0.take() {
                 self.add_text(sink, caller, outcome);
             }
-        } else if let Some(To::Closure(report)) = reply.0.take() {
+        } else if let Some(To::Closure(report) | To::Item(_, report)) = reply.0.take() {
             report(outcome);
         }
     }

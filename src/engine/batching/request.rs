@@ -7,6 +7,7 @@ use crate::engine::batching::call::{Call, Pending, PendingCall, Preparation, Pro
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::{Completions, Reply};
 use crate::engine::batching::scheduling::access::Accesses;
+use crate::engine::batching::scheduling::joined_call::JoinedCall;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::error::Error;
@@ -54,6 +55,8 @@ pub struct Request {
     retry_deadline: Option<Instant>,
     /// For how many calls this request stands.
     calls: usize,
+    /// The call that it is an item of.
+    item_of: Option<JoinedCall>,
     /// See `owed`.
     is_owed: bool,
     /// See `without_caller`.
@@ -71,7 +74,10 @@ impl Request {
         retry: Retry,
         reply: Reply<C::Output>,
     ) -> Self {
-        Self::with(accesses, prepare, Box::new(Pending::new(call, reply)), retry)
+        let item_of = reply.item_of();
+        let mut request = Self::with(accesses, prepare, Box::new(Pending::new(call, reply)), retry);
+        request.item_of = item_of;
+        request
     }
 
     /// A request that only prepares, as `connect()` does.
@@ -92,6 +98,7 @@ impl Request {
             blocked_since: None,
             retry_deadline: None,
             calls: 1,
+            item_of: None,
             is_owed: false,
             has_caller: true,
             unsettled: None,
@@ -224,6 +231,10 @@ impl Scheduled for Request {
 
     fn calls(&self) -> usize {
         self.calls
+    }
+
+    fn item_of(&self) -> Option<JoinedCall> {
+        self.item_of
     }
 
     fn is_owed(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::engine::batching::scheduling::access::{Access, AccessMode, Accesses};
+use crate::engine::batching::scheduling::joined_call::JoinedCall;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 
 #[derive(Clone, Debug)]
@@ -10,6 +11,7 @@ pub(crate) struct Tagged {
     pub(crate) tag: i64,
     pub(crate) accesses: Accesses,
     pub(crate) calls: usize,
+    pub(crate) item_of: Option<JoinedCall>,
     /// Requests with equal keys may coalesce.
     pub(crate) key: Option<&'static str>,
     pub(crate) is_owed: bool,
@@ -27,6 +29,7 @@ impl Tagged {
             tag,
             accesses: Accesses::new(&accesses),
             calls: 1,
+            item_of: None,
             key: None,
             is_owed: false,
             ready_since: None,
@@ -46,6 +49,9 @@ impl Scheduled for Tagged {
     }
     fn calls(&self) -> usize {
         self.calls
+    }
+    fn item_of(&self) -> Option<JoinedCall> {
+        self.item_of
     }
     fn is_owed(&self) -> bool {
         self.is_owed

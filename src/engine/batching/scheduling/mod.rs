@@ -1,8 +1,11 @@
 pub(crate) mod access;
+#[cfg(test)]
+mod dividing;
 pub(crate) mod events;
 #[cfg(test)]
 pub(crate) mod for_test;
 pub(crate) mod isolation;
+pub(crate) mod joined_call;
 pub(crate) mod key_scheduler;
 pub(crate) mod line;
 pub(crate) mod linger;

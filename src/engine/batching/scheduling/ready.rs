@@ -104,6 +104,12 @@ impl<R: Scheduled> Ready<R> {
         !self.reads.is_empty()
     }
 
+    /// How many reads there are, if all of them are items of one call. (The items of a call come together.)
+    pub(crate) fn reads_of_one_call(&self) -> Option<usize> {
+        let call = self.reads.front()?.item_of()?;
+        (self.reads.back()?.item_of() == Some(call)).then_some(self.reads.len())
+    }
+
     /// Whether there is work that a further pipeline could carry now.
     pub(crate) fn has_work(&self, load: Load, now: Instant) -> bool {
         !self.reads.is_empty()

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::engine::batching::scheduling::access::Accesses;
+use crate::engine::batching::scheduling::joined_call::JoinedCall;
 
 pub(crate) trait Scheduled: Sized {
     fn accesses(&self) -> &Accesses;
@@ -11,6 +12,9 @@ pub(crate) trait Scheduled: Sized {
 
     /// How many calls it stands for.
     fn calls(&self) -> usize;
+
+    /// The call that it is an item of, if that call has several. Its caller waits for all of them.
+    fn item_of(&self) -> Option<JoinedCall>;
 
     /// Whether it is owed to the server. It is accepted while the engine is closing.
     fn is_owed(&self) -> bool;

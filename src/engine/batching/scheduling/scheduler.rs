@@ -323,9 +323,12 @@ impl<R: Scheduled> Scheduler<R> {
     ) -> bool {
         let pipelines = self.pipelines.sharing();
         let returning = self.returning.callers(now);
+        // If there is only one call, its caller waits for all of its items, and nobody for less.
+        let is_one_call = self.ready.reads_of_one_call() == Some(self.in_flight);
+        let undivided = if is_one_call { batches::CALL_DIVIDED_FROM } else { batches::DIVIDED_FROM };
         // Of the ready requests, and of those that the callers just answered may add.
         let share = |ready: usize| match ready {
-            0..batches::DIVIDED_FROM => ready,
+            _ if ready < undivided => ready,
             _ => (ready + returning).div_ceil(pipelines),
         };
         let load = self.pipelines.load();
