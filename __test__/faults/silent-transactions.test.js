@@ -1,6 +1,6 @@
 // @ts-check
 // @configurations first
-// The network loses the end of one of our transactions, and nobody notices. The server would keep its locks for two hours.
+// The network drops the end of one of our transactions. Without a limit the server would keep its locks for two hours.
 'use strict'
 
 const assert = require('node:assert/strict')

@@ -7,8 +7,9 @@
 //! 1. **Mark.** An expired entry is inserted if there is no row; otherwise the row is locked, and stays as it is.
 //! 2. **Delete**, by the usual statement, with its usual answer: a mark is no live entry.
 //!
-//! Until the transaction ends, whoever inserts a row under the key waits for it. The unique index makes it wait for any
-//! transaction that has inserted the key, also if that has deleted the row since. A computation that begins after the commit reads the new data. After a rollback there was no mark.
+//! An insert of the same key waits until the transaction ends. The unique index makes it wait for any transaction that
+//! has inserted the key, also if that has deleted the row since. A computation that begins after the commit reads the
+//! new data. After a rollback there was no mark.
 //!
 //! One statement for both would not do: the `DELETE` would not see the row that is inserted beside it. Without an open
 //! transaction the two are transactions of their own. A mark that is left over then is swept as any expired entry is.
