@@ -16,6 +16,7 @@ const DELAY_PART = 0.4
  * @property {number} inFlight
  * @property {number} leadMs of work before the clock starts: connections open again, plans are made, queues fill up
  * @property {number} ms
+ * @property {number} [minCalls] how many calls the work before the clock has at least, and the window, however long that takes
  *
  * @typedef {Span & { serverPid: number }} WindowSize
  *
@@ -39,8 +40,8 @@ const DELAY_PART = 0.4
  * @param {WindowSize} size
  * @returns {Promise<Figures>}
  */
-async function runWindow(call, key, delay, { inFlight, leadMs, ms, serverPid }) {
-  let calls = 0
+async function runWindow(call, key, delay, { inFlight, leadMs, ms, minCalls = 0, serverPid }) {
+  let [callsBefore, calls] = [0, 0]
   let isOver = false
   let [begun, ended] = [0, 0]
   let [cpu, serverBefore] = [process.cpuUsage(), serverCpu(serverPid)]
@@ -63,14 +64,14 @@ async function runWindow(call, key, delay, { inFlight, leadMs, ms, serverPid }) 
   }
   const completed = (/** @type {number} */ before, /** @type {number} */ now) => {
     if (isOver) return
-    if (begun === 0) return now >= leadEnd ? begin() : undefined
+    if (begun === 0) return ++callsBefore > minCalls && now >= leadEnd ? begin() : undefined
     if (ended > 0) {
       // On a loaded machine, the thread that posts the messages may get no turn for longer than that.
       isOver = now >= ended + DELAY_PART * ms && delay.count > 0
       return isOver ? delay.stop() : undefined
     }
     LATENCIES[calls++ & (LATENCIES.length - 1)] = now - before
-    if (now >= begun + ms) end(now)
+    if (now >= begun + ms && calls >= minCalls) end(now)
   }
 
   const leadEnd = performance.now() + leadMs

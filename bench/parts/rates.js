@@ -70,11 +70,12 @@ function withoutCounterpart(sides, results) {
 
 /**
  * @param {AnySide[]} sides ours is the first
- * @param {Pick<import('../arguments.js').Options, 'points' | 'windowMs'>} options
+ * @param {Pick<import('../arguments.js').Options, 'points' | 'windowMs'> & { callsOfEach?: number }} options `callsOfEach`:
+ *   how many calls a window has at least, for each in flight
  * @param {import('../progress.js').Progress} progress
  * @param {Record<string, import('../operations.js').Operation>} [operations]
  */
-async function measurePoints(sides, { points, windowMs }, progress, operations = OPERATIONS) {
+async function measurePoints(sides, { points, windowMs, callsOfEach = 0 }, progress, operations = OPERATIONS) {
   /** @type {Result[]} */
   const results = []
   const others = sides.slice(1).map(({ name }) => name)
@@ -85,7 +86,8 @@ async function measurePoints(sides, { points, windowMs }, progress, operations =
     const window = async (/** @type {AnySide} */ side, /** @type {number} */ ms) => {
       await side.place.tidy()
       progress.say(side.name)
-      return side.window(point.operation, { inFlight: point.inFlight, leadMs: LEAD * ms, ms })
+      const { operation, inFlight } = point
+      return side.window(operation, { inFlight, leadMs: LEAD * ms, ms, minCalls: callsOfEach * inFlight })
     }
     // A warm-up: caches fill, plans are made, code is compiled.
     for (const side of present) if (side.name !== 'pgbench') await window(side, windowMs / 2)
