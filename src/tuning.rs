@@ -23,20 +23,18 @@ pub(crate) mod batches {
 
     /// A batch's bound: what one answer may cost the calls that wait behind it. The bound in bytes is that of a
     /// statement.
-    pub(crate) const MAX_REQUESTS: usize = 256;
+    pub(crate) const MAX_ITEMS: usize = 256;
+
+    /// How many items of a call one request has at most.
+    pub(crate) const ITEMS_OF_REQUEST: usize = 64;
 
     /// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
     pub(crate) const MAX_BYTES: usize = 1 << 20;
 
-    /// From this many requests on, a batch leaves a part to an idle pipeline. The server then works on two statements
-    /// at once, and this process handles one pipeline's answers while the server works for the other. A few requests
+    /// From this many items on, a batch leaves a part to an idle pipeline. The server then works on two statements
+    /// at once, and this process handles one pipeline's answers while the server works for the other. A few
     /// are not divided: a statement costs the server more than a handful of further calls in it.
     pub(crate) const DIVIDED_FROM: usize = 8;
-
-    /// The same if all of them are items of one call, and no other call is under way. Measured with one `getMany` in
-    /// flight, undivided compared to divided: 10, 20 and 40 keys 1.31, 1.26 and 1.13 times the rate, 80 keys 1.02, 160 keys
-    /// 0.99. With four in flight it is 0.91 to 0.97 if they are not divided either.
-    pub(crate) const CALL_DIVIDED_FROM: usize = 64;
 
     /// Callers who call again at once do so within this time, or at most twice this time, after their answer: an event
     /// loop takes 1 to 2 ms for the continuations of 256. Until then a batch is divided in a way that leaves an idle

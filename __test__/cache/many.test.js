@@ -285,6 +285,23 @@ for (const { title, table, stored, make } of CACHES) {
     assert.equal(cache.metrics().statements.count - count, 1)
   })
 
+  test(`${title}: getManys of one moment share statements, and each gets its own values`, async () => {
+    const cache = await make()
+    await cache.setMany(Array.from({ length: 150 }, (_, n) => [`k${n}`, n]))
+    await sleep(20)
+    const { count } = cache.metrics().statements
+    const read = async (/** @type {number} */ first) => {
+      const values = await cache.getMany(Array.from({ length: 10 }, (_, n) => `k${first * 10 + n}`))
+      assert.deepStrictEqual(
+        values,
+        Array.from({ length: 10 }, (_, n) => (first < 15 ? first * 10 + n : null)),
+      )
+    }
+    await Promise.all(Array.from({ length: 16 }, (_, n) => read(n)))
+    const statements = cache.metrics().statements.count - count
+    assert.ok(statements < 8, `${statements} statements`)
+  })
+
   test(`${title}: increments that wait for each other share a statement, and each returns its own sum`, async () => {
     const cache = await make()
     // Those that differ in sign or TTL, or are written with an exponent, do not add up with the one before.

@@ -117,6 +117,21 @@ for (const [title, open, skip] of ROUTES) {
 }
 
 for (const max of [1, 3]) {
+  test(`getMany waits for an earlier write of one of its keys, and later writes of the others do not, max ${max}`, async () => {
+    const db = await database
+    const adapter = new PostgresAdapter(db.pool({ max }))
+    const [locked = '', free = ''] = [`many ${max} locked`, `many ${max} free`]
+    await Promise.all([adapter.set(locked, 1), adapter.set(free, 1)])
+    const holder = await db.hold('SELECT FROM go_goscope_cache WHERE key = $1 FOR UPDATE', [`cache:${locked}`])
+    const written = adapter.set(locked, 2)
+    const read = adapter.getMany([locked, free])
+    await inTime('a write of the other key', adapter.set(free, 2))
+    await holder.commit()
+    await inTime('the write of the locked key', written)
+    assert.deepEqual(await inTime('getMany', read), [2, 1])
+    await adapter.disconnect()
+  })
+
   test(`a locked table among hundreds of calls on it: calls on other tables proceed, max ${max}`, async () => {
     const db = await database
     const adapter = new PostgresAdapter(db.pool({ max }))

@@ -186,12 +186,15 @@ test('a session that cannot be terminated blocks only its own keys, and its call
   let isThrough = false
   try {
     assert.equal(await outcome(adapter.set('late:stuck', 1)), 'ECONNRESET')
+    const both = adapter.getMany(['late:stuck', 'late:free'])
+    await inTime('a key that is read with it', adapter.set('late:free', 0))
     const same = adapter.set('late:stuck', 2).then(() => {
       isThrough = true
     })
     await inTime('another key', adapter.set('late:free', 1))
     assert.equal(isThrough, false, 'the call did not wait for the lost session')
     resume(pid)
+    assert.deepEqual(await inTime('the read of both', both), [null, null])
     await inTime('the same key', same)
   } finally {
     resume(pid)

@@ -9,14 +9,14 @@ mod panics;
 mod row;
 mod sqlstate;
 
-pub use batching::call::{Answer, Call};
+pub use batching::call::{Answer, Call, ItemsCall};
 pub use batching::client::{Client, ClientQuery};
 pub use batching::engine::Engine;
+pub use batching::join::Join;
 pub use batching::prepare::{NothingToPrepare, Prepare};
 pub use batching::reply::{Caller, FutureOutcome, Outcome, Reply, ReplySink};
 pub use batching::request::{Request, Retry};
 pub use batching::scheduling::access::{Access, AccessMode, Accesses};
-pub use batching::scheduling::joined_call::JoinedCall;
 pub use batching::statement::{Arg, ClientTexts, Kind, Statement, array};
 pub use batching::stats::Stats;
 pub use connection::application::Application;

@@ -62,5 +62,13 @@ pub(super) fn number(value: f64) -> String {
 }
 
 pub(super) fn list(items: impl IntoIterator<Item = String>) -> String {
-    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(","))
+    let mut list = String::from("[");
+    for (number, item) in items.into_iter().enumerate() {
+        if number > 0 {
+            list.push(',');
+        }
+        list.push_str(&item);
+    }
+    list.push(']');
+    list
 }

@@ -72,8 +72,9 @@ impl Output for Vec<bool> {
 /// Each value in a list of its own, with 0 for a miss: a value may be anything else.
 impl Output for Vec<Option<Value>> {
     fn json(self) -> String {
-        let item =
-            |value: Option<Value>| value.map_or_else(|| "0".into(), |value| format!("[{}]", value.as_json()));
+        let item = |value: Option<Value>| {
+            value.map_or_else(|| "0".into(), |value| ["[", value.as_json(), "]"].concat())
+        };
         list(self.into_iter().map(item))
     }
 }

@@ -10,6 +10,7 @@ use super::counter::{Increment, Sum};
 use super::definition::{Definition, Durability};
 use super::digested;
 use super::entries::{self, Entry, Write, is_written};
+use super::get_many;
 use super::join::each;
 use super::keys::{Key, MARKER, Prefix};
 use super::marked_removal::MarkedRemoval;
@@ -202,7 +203,7 @@ impl Cache {
 
     /// The values in the order of their keys; none for a miss.
     pub fn get_many(&self, keys: Vec<String>, reply: Reply<Vec<Option<Value>>>) {
-        each(keys, |values| values, reply, |key, reply| self.get(key, reply));
+        get_many::get_many(&self.place, keys, reply);
     }
 
     /// Keys, values and TTLs of the entries. Each entry is written by itself: one that the server refuses does not

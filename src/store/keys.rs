@@ -59,7 +59,7 @@ impl Prefix {
                 && max_chars.is_none_or(|max| prefix.chars().count() + key.chars().count() <= max)
         };
         if fits(&self.usual, key) && !key.starts_with(MALFORMED) && !key.starts_with(MARKER) {
-            return Stored { text: format!("{}{key}", self.usual), is_digest: false };
+            return Stored { text: [self.usual.as_str(), key].concat(), is_digest: false };
         }
         let key = digest(key);
         let prefix = if fits(&self.usual, &key) { &self.usual } else { &self.spare };

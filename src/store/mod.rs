@@ -27,6 +27,7 @@ mod decimal;
 mod definition;
 mod digested;
 mod entries;
+mod get_many;
 mod idempotency;
 mod indexes;
 mod inspection;

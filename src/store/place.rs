@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::keys::Prefix;
 use super::table::{Connect, Table};
-use crate::engine::{Access, AccessMode, Accesses, Arg, Call, Client, Engine, Reply, Request, Retry};
+use crate::engine::{
+    Access, AccessMode, Accesses, Arg, Call, Client, Engine, ItemsCall, Reply, Request, Retry,
+};
 
 /// The longest possible TTL, in milliseconds: a lease that ends later than this from now would not fit a JavaScript
 /// `Date`, in which the pg-based adapter reads it. About 272,000 years.
@@ -71,7 +73,17 @@ impl Place {
         Accesses::new(&[self.table.access(AccessMode::Intent), self.key_access("key", key, mode)])
     }
 
-    /// The accesses of a call on many keys.
+    pub(super) fn submit_items<C: ItemsCall>(&self, accesses: Accesses, call: C, reply: Reply<C::Output>) {
+        self.submit_request(Request::of_items(accesses, self.table.clone(), call, reply));
+    }
+
+    /// The accesses of a read of several keys, its items.
+    pub(super) fn on_each(&self, keys: &[String]) -> Accesses {
+        let on_key = |key: &String| self.key_access("key", key, AccessMode::Shared);
+        Accesses::of_items(self.table.access(AccessMode::Intent), keys.iter().map(on_key).collect())
+    }
+
+    /// The accesses of a call on a whole table.
     pub(super) fn on_table(&self, mode: AccessMode) -> Accesses {
         Accesses::new(&[self.table.access(mode)])
     }

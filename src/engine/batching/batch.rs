@@ -91,7 +91,7 @@ pub(crate) async fn run_batch(run: &Run<'_>, requests: Vec<Request>) -> Unsettle
         }
         match request.bind() {
             Some(statement) => Group::add(&mut groups, statement, request),
-            None => left.again.extend(run.answer_all(vec![(request, &[])])),
+            None => left.again.extend(run.answer_all(vec![(request, vec![&[]])])),
         }
     }
     if silence.is_some() {
@@ -123,7 +123,7 @@ impl Group {
         let shares = |group: &&mut Group| {
             statement.is_shareable()
                 && group.statement.is_same(&statement)
-                && statement.agree(group.requests[0].args(), request.args())
+                && statement.agree(group.requests[0].args_of_first(), request.args_of_first())
                 && group.bytes + bytes <= batches::MAX_BYTES
                 // A request that failed before runs by itself: it may be the one that made its statement fail.
                 && request.failures == 0
@@ -145,13 +145,16 @@ impl Group {
             Carrier::Pipeline(_) => self.shared_wait(run, statements),
         };
         let Group { statement, requests, .. } = self;
-        let calls: Vec<&[Arg]> = requests.iter().map(Request::args).collect();
+        let calls: Vec<&[Arg]> = requests.iter().flat_map(Request::args_of_items).collect();
         run.engine.traffic.count_statement(requests.iter().map(Request::calls).sum());
         let error = match run.send(&statement, &calls, wait).await {
             Ok(rows) => {
-                let parts = deal(&rows, &calls);
-                let answered = requests.into_iter().zip(parts.into_iter().map(|part| &rows[part]));
-                return Unsettled::again(run.answer_all(answered.collect()));
+                let mut dealt = deal(&rows, &calls).into_iter();
+                let with_rows = |request: Request| {
+                    let rows = dealt.by_ref().take(request.items()).collect();
+                    (request, rows)
+                };
+                return Unsettled::again(run.answer_all(requests.into_iter().map(with_rows).collect()));
             }
             Err(error) => error,
         };
@@ -218,8 +221,12 @@ impl Run<'_> {
     async fn run_by_itself(&self, statement: &Statement, request: Request, wait: LockWait) -> Unsettled {
         request.note_retry();
         self.engine.traffic.count_statement(request.calls());
-        match self.send(statement, &[request.args()], wait).await {
-            Ok(rows) => Unsettled::again(self.answer_all(vec![(request, &rows)])),
+        let calls: Vec<&[Arg]> = request.args_of_items().collect();
+        match self.send(statement, &calls, wait).await {
+            Ok(rows) => {
+                let dealt = deal(&rows, &calls);
+                Unsettled::again(self.answer_all(vec![(request, dealt)]))
+            }
             Err(error) if self.is_blocked(&error, wait) => {
                 Unsettled { blocked: vec![(request, error)], again: Vec::new() }
             }
@@ -240,14 +247,15 @@ impl Run<'_> {
         error.sqlstate() == Some(LOCK_NOT_AVAILABLE) && self.checkout.lock_timeout().is_ours(wait)
     }
 
-    /// Reports to the callers what their rows say, then ends the accesses. Returns the requests that want another run.
-    fn answer_all(&self, answered: Vec<(Request, &[Row])>) -> Vec<Request> {
+    /// Reports to the callers what their rows say, those of each item by itself. Then it ends the accesses. Returns the
+    /// requests that want another run.
+    fn answer_all(&self, answered: Vec<(Request, Vec<&[Row]>)>) -> Vec<Request> {
         let mut again = Vec::new();
         let mut done = Vec::with_capacity(answered.len());
         let mut completions = Completions::default();
         for (request, rows) in answered {
             // A row that cannot be read (a hand-made table with an unexpected NULL) fails its own call, not the batch.
-            match catch_unwind(AssertUnwindSafe(|| request.answer(rows, &mut completions))) {
+            match catch_unwind(AssertUnwindSafe(|| request.answer(&rows, &mut completions))) {
                 Ok(Answered::Done(request)) => done.push(request.retire()),
                 Ok(Answered::Again(request)) => {
                     request.note_retry();

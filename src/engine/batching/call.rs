@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::engine::batching::join::Join;
 use crate::engine::batching::reply::{Completions, Reply};
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::error::Error;
@@ -14,9 +15,14 @@ pub trait Call: Send + 'static {
     type Output: Send + 'static;
     /// Chooses the statement.
     fn bind(&mut self) -> Arc<Statement>;
-    /// The arguments for the statement that was chosen; the first is the key that its rows begin with.
+    /// The arguments for the statement that was chosen; the first is the key that its rows begin with. Those of several
+    /// items follow each other.
     fn args(&self) -> &[Arg];
     fn read(&mut self, rows: &[Row]) -> Result<Answer<Self::Output>, Error>;
+    /// As [`read`](Self::read), with the rows of each of its items.
+    fn read_items(&mut self, rows: &[&[Row]]) -> Result<Answer<Self::Output>, Error> {
+        self.read(rows.first().copied().unwrap_or_default())
+    }
     /// Whether it may be made as one with others of its kind at all.
     fn is_coalescable(&self) -> bool {
         false
@@ -26,6 +32,14 @@ pub trait Call: Send + 'static {
     fn coalesce(&mut self, _next: &mut Self) -> bool {
         false
     }
+}
+
+/// A read of several keys, its items. Each item may also be read by itself.
+pub trait ItemsCall: Call + Sized {
+    /// A call for each of its items.
+    fn divide(self) -> Vec<Self>;
+    /// The output, of those of its items.
+    fn join(outputs: Vec<Self::Output>) -> Self::Output;
 }
 
 pub enum Answer<T> {
@@ -55,8 +69,10 @@ pub(crate) trait PendingCall: Any + Send {
     fn coalesce(&mut self, _next: &mut dyn PendingCall) -> bool {
         false
     }
-    /// Reads the rows, and has the outputs reported.
-    fn answer(&mut self, rows: &[Row], completions: &mut Completions) -> Result<Progress, Error>;
+    /// A call for each of its items, if it has several.
+    fn divide(self: Box<Self>) -> Vec<Box<dyn PendingCall>>;
+    /// Reads the rows, those of each item by itself, and has the outputs reported.
+    fn answer(&mut self, rows: &[&[Row]], completions: &mut Completions) -> Result<Progress, Error>;
     fn fail(&mut self, error: Error, completions: &mut Completions);
     /// Reports to the callers' sinks that the call will run once more.
     fn note_retry(&self);
@@ -69,16 +85,35 @@ pub(crate) struct Pending<C: Call> {
     reply: Option<Reply<C::Output>>,
     /// The callers of the later calls for which this one stands as well, in their order.
     coalesced: Vec<Reply<C::Output>>,
+    divide: Divide<C>,
 }
+
+type Divide<C> = fn(C, Reply<<C as Call>::Output>) -> Vec<Box<dyn PendingCall>>;
 
 impl<C: Call> Pending<C> {
     pub(crate) fn new(call: C, reply: Reply<C::Output>) -> Self {
-        Self { call, reply: Some(reply), coalesced: Vec::new() }
+        let divide = |call, reply| -> Vec<Box<dyn PendingCall>> { vec![Box::new(Self::new(call, reply))] };
+        Self { call, reply: Some(reply), coalesced: Vec::new(), divide }
+    }
+
+    pub(crate) fn of_items(call: C, reply: Reply<C::Output>) -> Self
+    where
+        C: ItemsCall,
+    {
+        Self { divide: each_by_itself, ..Self::new(call, reply) }
     }
 
     fn replies(&mut self) -> impl Iterator<Item = Reply<C::Output>> + use<C> {
         self.reply.take().into_iter().chain(std::mem::take(&mut self.coalesced))
     }
+}
+
+fn each_by_itself<C: ItemsCall>(call: C, reply: Reply<C::Output>) -> Vec<Box<dyn PendingCall>> {
+    let items = call.divide();
+    let Some(join) = Join::new(items.len(), C::join, reply) else { return Vec::new() };
+    let pending =
+        |(number, item)| -> Box<dyn PendingCall> { Box::new(Pending::new(item, join.reply(number))) };
+    items.into_iter().enumerate().map(pending).collect()
 }
 
 impl<C: Call> PendingCall for Pending<C> {
@@ -105,8 +140,15 @@ impl<C: Call> PendingCall for Pending<C> {
         adds_up
     }
 
-    fn answer(&mut self, rows: &[Row], completions: &mut Completions) -> Result<Progress, Error> {
-        match self.call.read(rows)? {
+    fn divide(mut self: Box<Self>) -> Vec<Box<dyn PendingCall>> {
+        match self.reply.take() {
+            Some(reply) => (self.divide)(self.call, reply),
+            None => Vec::new(),
+        }
+    }
+
+    fn answer(&mut self, rows: &[&[Row]], completions: &mut Completions) -> Result<Progress, Error> {
+        match self.call.read_items(rows)? {
             Answer::Again => return Ok(Progress::Again),
             Answer::Done(output) => {
                 if let Some(reply) = self.reply.take() {
@@ -138,6 +180,7 @@ impl<C: Call> PendingCall for Pending<C> {
 }
 
 /// The caller of a request that only prepares.
+#[derive(Default)]
 pub(crate) struct Preparation(Option<Reply<()>>);
 
 impl Preparation {
@@ -161,7 +204,11 @@ impl PendingCall for Preparation {
         &[]
     }
 
-    fn answer(&mut self, _: &[Row], completions: &mut Completions) -> Result<Progress, Error> {
+    fn divide(self: Box<Self>) -> Vec<Box<dyn PendingCall>> {
+        vec![self]
+    }
+
+    fn answer(&mut self, _: &[&[Row]], completions: &mut Completions) -> Result<Progress, Error> {
         self.settle(Ok(()), completions);
         Ok(Progress::Done)
     }
@@ -222,7 +269,7 @@ mod tests {
         assert!(call.coalesce(&mut *pending::<0>(2, &outcomes)));
         assert!(!call.coalesce(&mut *pending::<1>(3, &outcomes)));
         assert_eq!(*lock(&outcomes), [(3, None)]);
-        assert!(matches!(call.answer(&[], &mut Completions::default()), Ok(Progress::Done)));
+        assert!(matches!(call.answer(&[&[]], &mut Completions::default()), Ok(Progress::Done)));
         assert_eq!(lock(&outcomes)[1..], [(0, Some(1)), (1, Some(2)), (2, Some(3))]);
     }
 

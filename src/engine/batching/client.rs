@@ -44,7 +44,11 @@ pub struct ClientQuery {
 
 impl Client {
     pub fn submit(&self, request: Request) {
-        lock(&self.line).waiting.push_back(request);
+        let mut line = lock(&self.line);
+        match request.items() {
+            1 => line.waiting.push_back(request),
+            _ => line.waiting.extend(request.divide()),
+        }
     }
 
     /// What must be prepared before the next query can be made.
@@ -61,7 +65,7 @@ impl Client {
         let mut request = line.waiting.pop_front()?;
         let Some(statement) = request.bind() else {
             drop(line);
-            settle(vec![(request, &[])]);
+            settle(vec![(request, &[][..])]);
             return self.next();
         };
         let mut group = Group::new(&statement, request);
@@ -77,8 +81,8 @@ impl Client {
     pub fn answer(&self, rows: &[Row]) {
         let requests = std::mem::take(&mut lock(&self.line).running);
         let args: Vec<_> = requests.iter().map(Request::args).collect();
-        let parts = deal(rows, &args);
-        let again = settle(requests.into_iter().zip(parts.into_iter().map(|part| &rows[part])).collect());
+        let dealt = deal(rows, &args);
+        let again = settle(requests.into_iter().zip(dealt).collect());
         let mut line = lock(&self.line);
         again.into_iter().rev().for_each(|request| line.waiting.push_front(request));
     }
@@ -107,7 +111,7 @@ impl Client {
 /// expiry again.
 fn settle(answered: Vec<(Request, &[Row])>) -> Vec<Request> {
     let mut completions = Completions::default();
-    let again = |(request, rows): (Request, &[Row])| match request.answer(rows, &mut completions) {
+    let again = |(request, rows): (Request, &[Row])| match request.answer(&[rows], &mut completions) {
         Answered::Done(_) => None,
         Answered::Again(request) => Some(request),
     };

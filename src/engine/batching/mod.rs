@@ -7,6 +7,8 @@ pub(crate) mod dispatch;
 pub(crate) mod engine;
 pub(crate) mod io;
 pub(crate) mod isolation;
+pub(crate) mod join;
+pub(crate) mod joined_call;
 pub(crate) mod lost_sessions;
 pub(crate) mod owed;
 pub(crate) mod ping;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::engine::batching::scheduling::joined_call::JoinedCall;
+use crate::engine::batching::joined_call::JoinedCall;
 use crate::engine::error::Error;
 use crate::engine::panics;
 

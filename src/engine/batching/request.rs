@@ -3,11 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::engine::batching::call::{Call, Pending, PendingCall, Preparation, Progress};
+use crate::engine::batching::call::{Call, ItemsCall, Pending, PendingCall, Preparation, Progress};
+use crate::engine::batching::joined_call::JoinedCall;
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::{Completions, Reply};
 use crate::engine::batching::scheduling::access::Accesses;
-use crate::engine::batching::scheduling::joined_call::JoinedCall;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement};
 use crate::engine::error::Error;
@@ -80,6 +80,19 @@ impl Request {
         request
     }
 
+    /// A read of several keys. Each item has an access of its own.
+    pub fn of_items<C: ItemsCall>(
+        accesses: Accesses,
+        prepare: Arc<dyn Prepare>,
+        call: C,
+        reply: Reply<C::Output>,
+    ) -> Self {
+        let call = Box::new(Pending::of_items(call, reply));
+        let mut request = Self::with(accesses, prepare, call, Retry::Harmless);
+        request.calls = request.items();
+        request
+    }
+
     /// A request that only prepares, as `connect()` does.
     pub fn preparation(prepare: Arc<dyn Prepare>, reply: Reply<()>) -> Self {
         Self::with(Accesses::default(), prepare, Box::new(Preparation::new(reply)), Retry::Harmless)
@@ -145,6 +158,11 @@ impl Request {
         self.accesses.are_of_a_write()
     }
 
+    /// The call that it is an item of, if that call has several. Its caller waits for all of them.
+    pub(crate) fn item_of(&self) -> Option<JoinedCall> {
+        self.item_of
+    }
+
     /// Reports to its callers' sinks that it will run once more.
     pub(crate) fn note_retry(&self) {
         self.call.note_retry();
@@ -168,6 +186,18 @@ impl Request {
         self.call.args()
     }
 
+    /// The arguments of each of its items.
+    pub(crate) fn args_of_items(&self) -> impl Iterator<Item = &[Arg]> {
+        let (args, items) = (self.args(), self.items());
+        let of_item = args.len() / items;
+        (0..items).map(move |item| &args[item * of_item..][..of_item])
+    }
+
+    /// The arguments of its first item.
+    pub(crate) fn args_of_first(&self) -> &[Arg] {
+        self.args_of_items().next().unwrap_or_default()
+    }
+
     /// The key that its rows begin with, once it is bound.
     pub(crate) fn key(&self) -> Option<&str> {
         self.args().first().and_then(Arg::as_text)
@@ -179,7 +209,7 @@ impl Request {
     }
 
     /// Reads the rows and has the outcome reported to the callers; returns the request if it wants another run.
-    pub(crate) fn answer(mut self, rows: &[Row], completions: &mut Completions) -> Answered {
+    pub(crate) fn answer(mut self, rows: &[&[Row]], completions: &mut Completions) -> Answered {
         match self.call.answer(rows, completions) {
             Ok(Progress::Done) => Answered::Done(self),
             Ok(Progress::Again) => {
@@ -233,10 +263,6 @@ impl Scheduled for Request {
         self.calls
     }
 
-    fn item_of(&self) -> Option<JoinedCall> {
-        self.item_of
-    }
-
     fn is_owed(&self) -> bool {
         self.is_owed
     }
@@ -258,6 +284,18 @@ impl Scheduled for Request {
         self.calls += next.calls;
         next.delist();
         Ok(())
+    }
+
+    fn divide(mut self) -> Vec<Self> {
+        let accesses = std::mem::take(&mut self.accesses).divide();
+        let calls = std::mem::replace(&mut self.call, Box::new(Preparation::default())).divide();
+        let register = self.register.take();
+        let item = |(accesses, call)| {
+            let mut item = Self::with(accesses, self.prepare.clone(), call, self.retry);
+            item.register.clone_from(&register);
+            item
+        };
+        accesses.into_iter().zip(calls).map(item).collect()
     }
 
     fn ready_since(&self) -> Option<Instant> {

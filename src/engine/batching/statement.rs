@@ -244,11 +244,11 @@ impl Arg {
 
 pub(crate) type Param<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// Which rows of a run belong to which of its calls. The rows of one key follow each other. A key without rows has
+/// The rows of a run that belong to each of its calls. The rows of one key follow each other. A key without rows has
 /// none of them. Calls on one key have the same rows.
-pub(crate) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
+pub(crate) fn deal<'a>(rows: &'a [Row], calls: &[&[Arg]]) -> Vec<&'a [Row]> {
     if let [_] = calls {
-        return std::iter::once(0..rows.len()).collect();
+        return vec![rows];
     }
     let mut by_key: HashMap<&str, Range<usize>> = HashMap::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
@@ -260,7 +260,7 @@ pub(crate) fn deal(rows: &[Row], calls: &[&[Arg]]) -> Vec<Range<usize>> {
         }
     }
     let part = |args: &&[Arg]| args[0].as_text().and_then(|key| by_key.get(key)).cloned().unwrap_or(0..0);
-    calls.iter().map(part).collect()
+    calls.iter().map(|args| &rows[part(args)]).collect()
 }
 
 #[cfg(test)]

@@ -28,10 +28,12 @@ pub struct Access {
     pub mode: AccessMode,
 }
 
-/// The resources of one request, each once. There are few, so they need no allocation of their own.
+/// The resources of one request. Most requests have few, which need no allocation of their own, each once.
 #[derive(Clone, Debug, Default)]
 pub struct Accesses {
     accesses: [Option<Access>; MOST_ACCESSES],
+    /// Of a request with items: the access of each, in addition to those above. They may name a resource several times.
+    items: Vec<Access>,
     /// The request's place in the order of arrival, from 1.
     pub(crate) number: u64,
 }
@@ -45,7 +47,30 @@ impl Accesses {
             *place = Some(*access);
         }
         assert!(wanted.len() <= MOST_ACCESSES, "a request touches at most {MOST_ACCESSES} resources");
-        Self { accesses, number: 0 }
+        Self { accesses, items: Vec::new(), number: 0 }
+    }
+
+    /// Those of a read with several items: what all of them have in common, and one of each.
+    pub fn of_items(common: Access, items: Vec<Access>) -> Self {
+        debug_assert!(
+            items.iter().all(|item| item.mode.shares_with(item.mode)),
+            "an item may be there twice"
+        );
+        Self { items, ..Self::new(&[common]) }
+    }
+
+    /// How many items the request has; one if it is a single call.
+    pub(crate) fn items(&self) -> usize {
+        self.items.len().max(1)
+    }
+
+    /// Those of each item.
+    pub(crate) fn divide(self) -> Vec<Self> {
+        let [common, ..] = self.accesses;
+        self.items
+            .into_iter()
+            .map(|item| Self { accesses: [common, Some(item), None], ..Self::default() })
+            .collect()
     }
 
     pub(crate) fn are_of_a_write(&self) -> bool {
@@ -54,12 +79,11 @@ impl Accesses {
 
     /// Whether they belong to a read of a whole table, which may take long.
     pub(crate) fn are_of_a_table_scan(&self) -> bool {
-        let [Some(access), None, None] = self.accesses else { return false };
-        access.mode == AccessMode::Scan
+        matches!(self.accesses, [Some(Access { mode: AccessMode::Scan, .. }), None, None])
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Access> + use<> {
-        self.accesses.into_iter().flatten()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Access> {
+        self.accesses.iter().flatten().chain(&self.items).copied()
     }
 
     /// Whether one of these must wait for one of those.

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crate::engine::batching::scheduling::access::{Access, AccessMode, Accesses};
-use crate::engine::batching::scheduling::joined_call::JoinedCall;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 
 #[derive(Clone, Debug)]
@@ -11,14 +10,13 @@ pub(crate) struct Tagged {
     pub(crate) tag: i64,
     pub(crate) accesses: Accesses,
     pub(crate) calls: usize,
-    pub(crate) item_of: Option<JoinedCall>,
     /// Requests with equal keys may coalesce.
     pub(crate) key: Option<&'static str>,
     pub(crate) is_owed: bool,
     pub(crate) ready_since: Option<Instant>,
     pub(crate) failures: u32,
     pub(crate) retry_deadline: Option<Instant>,
-    /// The tags of the requests for which it stands as well.
+    /// The tags of the requests for which it stands as well, or of its further items.
     pub(crate) coalesced: Vec<i64>,
 }
 
@@ -29,13 +27,24 @@ impl Tagged {
             tag,
             accesses: Accesses::new(&accesses),
             calls: 1,
-            item_of: None,
             key: None,
             is_owed: false,
             ready_since: None,
             failures: 0,
             retry_deadline: None,
             coalesced: Vec::new(),
+        }
+    }
+
+    /// A read of several keys of a table. Its items have tags of their own, from this one on.
+    pub(crate) fn of_items(tag: i64, table: u64, keys: &[u64]) -> Self {
+        let access = |resource, mode| Access { resource, mode };
+        let items = keys.iter().map(|key| access(*key, AccessMode::Shared)).collect();
+        Self {
+            accesses: Accesses::of_items(access(table, AccessMode::Intent), items),
+            calls: keys.len(),
+            coalesced: (tag + 1..).take(keys.len() - 1).collect(),
+            ..Self::new(tag, &[])
         }
     }
 }
@@ -50,8 +59,10 @@ impl Scheduled for Tagged {
     fn calls(&self) -> usize {
         self.calls
     }
-    fn item_of(&self) -> Option<JoinedCall> {
-        self.item_of
+    fn divide(self) -> Vec<Self> {
+        let tags = [self.tag].into_iter().chain(self.coalesced);
+        let item = |(tag, accesses)| Self { accesses, ..Self::new(tag, &[]) };
+        tags.zip(self.accesses.divide()).map(item).collect()
     }
     fn is_owed(&self) -> bool {
         self.is_owed

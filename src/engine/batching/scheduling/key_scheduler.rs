@@ -10,13 +10,17 @@
 //! A request takes its place in all of its lines at once, when it is submitted. So if two requests meet in several
 //! lines, the earlier is ahead in each, and they cannot wait for each other in a circle.
 //!
+//! A read of several keys, its items, is one request if it need wait for none of them. Otherwise each item takes its place
+//! by itself: the keys have nothing to do with each other, and while the read waits for one of them, it must not hold back
+//! a later write of another.
+//!
 //! Calls that add up (failures of one breaker, for example) need not wait for each other. The first that has to wait
 //! also stands for the calls that follow it, as long as no other request is between them in any line.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::engine::batching::scheduling::access::Accesses;
+use crate::engine::batching::scheduling::access::{Access, Accesses};
 use crate::engine::batching::scheduling::line::Line;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 
@@ -54,6 +58,9 @@ impl<R> Default for KeyScheduler<R> {
 impl<R: Scheduled> KeyScheduler<R> {
     /// Gives `request` its place in every line, and adds it to `admitted` if it need not wait in any.
     pub(crate) fn enter(&mut self, request: R, admitted: &mut Vec<R>) {
+        if request.items() > 1 && !self.admits_at_once(request.accesses()) {
+            return request.divide().into_iter().for_each(|item| self.enter(item, admitted));
+        }
         let Some(mut request) = self.try_coalesce(request) else { return };
         self.submitted += 1;
         let number = self.submitted;
@@ -70,6 +77,13 @@ impl<R: Scheduled> KeyScheduler<R> {
                 self.waiting.insert(number, (request, lacking));
             }
         }
+    }
+
+    fn admits_at_once(&self, accesses: &Accesses) -> bool {
+        let admits = |access: Access| {
+            self.lines.get(&access.resource).is_none_or(|line| line.admits_at_once(access.mode))
+        };
+        accesses.iter().all(admits)
     }
 
     /// The requests that are not admitted to all of their resources.
@@ -211,6 +225,30 @@ mod tests {
         assert_eq!(tags(&admitted), [10, 9]);
         for tag in [10, 9] {
             leave(&mut key_scheduler, &mut admitted, tag);
+        }
+        assert!(key_scheduler.lines.is_empty() && key_scheduler.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_read_of_several_keys_is_divided_if_it_waits_for_one_of_them() {
+        let (mut key_scheduler, mut admitted) = (KeyScheduler::default(), Vec::new());
+        let (table, busy, free) = (0, 1, 2);
+        let write = |tag, key| request(tag, &[(table, AccessMode::Intent), (key, AccessMode::Exclusive)]);
+        key_scheduler.enter(Tagged::of_items(1, table, &[busy, free, busy]), &mut admitted);
+        assert_eq!(tags(&admitted), [1], "nothing is ahead of it");
+        key_scheduler.leave(&admitted.remove(0).accesses, &mut admitted);
+
+        key_scheduler.enter(write(4, busy), &mut admitted);
+        key_scheduler.enter(Tagged::of_items(5, table, &[busy, free]), &mut admitted);
+        assert_eq!(tags(&admitted), [4, 6]);
+        // The write that 5 waits for may take long. A write of the other key does not wait with it.
+        key_scheduler.leave(&admitted.remove(1).accesses, &mut admitted);
+        key_scheduler.enter(write(7, free), &mut admitted);
+        assert_eq!(tags(&admitted), [4, 7]);
+        for tag in [4, 7, 5] {
+            let done = admitted.remove(0);
+            assert_eq!(done.tag, tag);
+            key_scheduler.leave(&done.accesses, &mut admitted);
         }
         assert!(key_scheduler.lines.is_empty() && key_scheduler.waiting.is_empty());
     }

@@ -23,6 +23,12 @@ impl Line {
         }
     }
 
+    /// Whether a request that comes now need not wait. Even a mode that could share waits behind earlier waiters.
+    /// Otherwise a stream of reads would starve a write.
+    pub(crate) fn admits_at_once(&self, mode: AccessMode) -> bool {
+        self.waiting.is_empty() && self.admits(mode)
+    }
+
     /// The number of the request that has come last, of those that wait.
     pub(crate) fn last_waiting(&self) -> Option<u64> {
         self.waiting.back().map(|(number, _)| *number)
@@ -36,9 +42,7 @@ impl Line {
         if is_write {
             self.scans.note_write();
         }
-        // Even a mode that could share waits behind earlier waiters. Otherwise a stream of reads would starve a
-        // write.
-        let is_admitted = self.waiting.is_empty() && self.admits(mode);
+        let is_admitted = self.admits_at_once(mode);
         match is_admitted {
             true => self.admit(mode),
             false => self.waiting.push_back((number, mode)),

@@ -10,6 +10,7 @@ use crate::engine::batching::scheduling::simulation::{Step, World};
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let shape = prop_oneof![
         5 => (0..4u64).prop_map(Shape::Read),
+        2 => prop::collection::vec(0..6u64, 1..5).prop_map(Shape::Reads),
         5 => (0..4u64).prop_map(Shape::Write),
         3 => (0..2u64).prop_map(Shape::Count),
         1 => Just(Shape::Scan),

@@ -17,11 +17,11 @@
 //! have work of their own to do: the server can do ours in that time. It ends after a millisecond in any case (see
 //! [`linger`](crate::engine::batching::scheduling::linger)).
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::engine::batching::scheduling::access::Accesses;
 use crate::engine::batching::scheduling::linger::Linger;
+use crate::engine::batching::scheduling::queue::Queue;
 use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::tuning::batches;
 
@@ -54,9 +54,9 @@ pub(crate) struct Load {
 }
 
 pub(crate) struct Ready<R> {
-    reads: VecDeque<R>,
-    writes: VecDeque<R>,
-    scans: VecDeque<R>,
+    reads: Queue<R>,
+    writes: Queue<R>,
+    scans: Queue<R>,
     /// How many pipelines there may be. If it is one, scans go one by one, and the rest goes between them.
     max_pipelines: usize,
     has_just_scanned: bool,
@@ -67,20 +67,20 @@ impl<R: Scheduled> Ready<R> {
     /// For at most this many pipelines.
     pub(crate) fn of_pipelines(max_pipelines: usize) -> Self {
         Self {
-            reads: VecDeque::new(),
-            writes: VecDeque::new(),
-            scans: VecDeque::new(),
+            reads: Queue::default(),
+            writes: Queue::default(),
+            scans: Queue::default(),
             max_pipelines,
             has_just_scanned: false,
             linger: Linger::default(),
         }
     }
 
-    fn queue(&mut self, request: &R) -> &mut VecDeque<R> {
+    fn queue(&mut self, request: &R) -> &mut Queue<R> {
         self.queue_of(BatchKind::of(request.accesses()))
     }
 
-    fn queue_of(&mut self, kind: BatchKind) -> &mut VecDeque<R> {
+    fn queue_of(&mut self, kind: BatchKind) -> &mut Queue<R> {
         match kind {
             BatchKind::Reads => &mut self.reads,
             BatchKind::Writes => &mut self.writes,
@@ -104,12 +104,6 @@ impl<R: Scheduled> Ready<R> {
         !self.reads.is_empty()
     }
 
-    /// How many reads there are, if all of them are items of one call. (The items of a call come together.)
-    pub(crate) fn reads_of_one_call(&self) -> Option<usize> {
-        let call = self.reads.front()?.item_of()?;
-        (self.reads.back()?.item_of() == Some(call)).then_some(self.reads.len())
-    }
-
     /// Whether there is work that a further pipeline could carry now.
     pub(crate) fn has_work(&self, load: Load, now: Instant) -> bool {
         !self.reads.is_empty()
@@ -124,12 +118,12 @@ impl<R: Scheduled> Ready<R> {
 
     fn may_write(&self, load: Load, now: Instant) -> bool {
         (load.writing == 0 && !self.linger.is_lingering())
-            || self.writes.len() >= batches::MANY_WRITES
+            || self.writes.items() >= batches::MANY_WRITES
             || self.linger.is_over(now)
     }
 
     /// The next batch of one pipeline: the kind of request that has waited longest. `share`: how many of this many
-    /// requests are for that pipeline, if there are so many.
+    /// items are for that pipeline, if there are so many.
     pub(crate) fn take(
         &mut self,
         room: usize,
@@ -152,9 +146,9 @@ impl<R: Scheduled> Ready<R> {
         self.has_just_scanned = is_scan;
         let room = if is_scan && is_only_pipeline { 1 } else { room };
         let requests = self.queue_of(kind);
-        let is_whole = kind == BatchKind::Writes && requests.len() < 2 * batches::MANY_WRITES;
-        let share = if is_whole { requests.len() } else { share(requests.len()).min(requests.len()) };
-        let taken = requests.drain(..room.min(share)).collect();
+        let is_whole = kind == BatchKind::Writes && requests.items() < 2 * batches::MANY_WRITES;
+        let share = if is_whole { requests.items() } else { share(requests.items()) };
+        let taken = requests.take(room.min(share));
         if kind == BatchKind::Writes {
             self.linger.stop();
             self.linger.hold(false, now);
@@ -164,7 +158,7 @@ impl<R: Scheduled> Ready<R> {
 
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = R> + use<R> {
         let all = [&mut self.writes, &mut self.reads, &mut self.scans].map(std::mem::take);
-        all.into_iter().flatten()
+        all.into_iter().flat_map(Queue::into_requests)
     }
 
     /// The requests that have waited for this long by now.
@@ -179,7 +173,7 @@ impl<R: Scheduled> Ready<R> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
-        self.writes.iter().chain(&self.reads).chain(&self.scans)
+        self.writes.iter().chain(self.reads.iter()).chain(self.scans.iter())
     }
 
     pub(crate) fn linger(&mut self) -> &mut Linger {

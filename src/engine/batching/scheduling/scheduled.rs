@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crate::engine::batching::scheduling::access::Accesses;
-use crate::engine::batching::scheduling::joined_call::JoinedCall;
 
 pub(crate) trait Scheduled: Sized {
     fn accesses(&self) -> &Accesses;
@@ -13,8 +12,13 @@ pub(crate) trait Scheduled: Sized {
     /// How many calls it stands for.
     fn calls(&self) -> usize;
 
-    /// The call that it is an item of, if that call has several. Its caller waits for all of them.
-    fn item_of(&self) -> Option<JoinedCall>;
+    /// How many items it has; one if it is a single call.
+    fn items(&self) -> usize {
+        self.accesses().items()
+    }
+
+    /// A request for each of its items, which has not run yet.
+    fn divide(self) -> Vec<Self>;
 
     /// Whether it is owed to the server. It is accepted while the engine is closing.
     fn is_owed(&self) -> bool;

@@ -323,15 +323,12 @@ impl<R: Scheduled> Scheduler<R> {
     ) -> bool {
         let pipelines = self.pipelines.sharing();
         let returning = self.returning.callers(now);
-        // If there is only one call, a part of its items is of no use to its caller.
-        let is_one_call = self.ready.reads_of_one_call() == Some(self.in_flight);
-        let undivided = if is_one_call { batches::CALL_DIVIDED_FROM } else { batches::DIVIDED_FROM };
-        // Of the ready requests, and of those that the callers just answered may add.
+        // Of what is ready, and of what the callers just answered may add.
         let share = |ready: usize| {
-            if ready < undivided { ready } else { (ready + returning).div_ceil(pipelines) }
+            if ready < batches::DIVIDED_FROM { ready } else { (ready + returning).div_ceil(pipelines) }
         };
         let load = self.pipelines.load();
-        let Some((kind, batch)) = self.ready.take(batches::MAX_REQUESTS, share, load, now) else {
+        let Some((kind, batch)) = self.ready.take(batches::MAX_ITEMS, share, load, now) else {
             return false;
         };
         let calls = batch.iter().map(Scheduled::calls).sum();

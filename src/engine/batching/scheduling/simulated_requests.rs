@@ -9,6 +9,8 @@ use crate::engine::batching::scheduling::for_test::Tagged;
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
     Read(u64),
+    /// A read of several keys, its items.
+    Reads(Vec<u64>),
     Write(u64),
     /// A failure of a breaker: it may be coalesced.
     Count(u64),
@@ -22,14 +24,23 @@ const TABLE: u64 = 1000;
 
 impl Shape {
     pub(crate) fn writes(&self) -> bool {
-        !matches!(self, Self::Read(_) | Self::Scan)
+        !matches!(self, Self::Read(_) | Self::Reads(_) | Self::Scan)
     }
 
     pub(crate) fn keys(&self) -> Vec<u64> {
         match *self {
             Self::Read(key) | Self::Write(key) | Self::Count(key) => vec![key],
+            Self::Reads(ref keys) => keys.clone(),
             Self::Two(task, id) => vec![task, 100 + id],
             Self::Scan | Self::Clear => Vec::new(),
+        }
+    }
+
+    /// One for each of its items.
+    pub(crate) fn divide(&self) -> Vec<Self> {
+        match self {
+            Self::Reads(keys) => keys.iter().copied().map(Self::Read).collect(),
+            other => vec![other.clone()],
         }
     }
 
@@ -37,6 +48,7 @@ impl Shape {
         let on_key = |key, mode| Tagged::new(tag, &[(TABLE, AccessMode::Intent), (key, mode)]);
         match *self {
             Self::Read(key) => on_key(key, AccessMode::Shared),
+            Self::Reads(ref keys) => Tagged::of_items(tag, TABLE, keys),
             Self::Write(key) => on_key(key, AccessMode::Exclusive),
             Self::Count(key) => {
                 Tagged { key: Some(["a", "b"][key as usize % 2]), ..on_key(key, AccessMode::Exclusive) }

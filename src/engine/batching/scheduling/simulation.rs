@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::engine::batching::scheduling::events::{BatchEnd, Decision, DelayedRetry, Event};
 use crate::engine::batching::scheduling::for_test::Tagged;
 use crate::engine::batching::scheduling::ready::BatchKind;
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::scheduling::scheduler::Scheduler;
 use crate::engine::batching::scheduling::simulated_requests::{Shape, Unsettled};
 use crate::tuning::{batches, pipelines};
@@ -108,7 +109,10 @@ impl World {
             match decision {
                 Decision::Run { pipeline, batch, is_connected } => {
                     self.begin(&batch);
-                    assert!(batch.len() <= batches::MAX_REQUESTS && !batch.is_empty());
+                    assert!(
+                        batch.iter().map(Scheduled::items).sum::<usize>() <= batches::MAX_ITEMS
+                            && !batch.is_empty()
+                    );
                     let kinds: HashSet<_> =
                         batch.iter().map(|request| BatchKind::of(&request.accesses) as u8).collect();
                     assert_eq!(kinds.len(), 1, "a batch is of one kind");
@@ -156,7 +160,7 @@ impl World {
     /// Order per key: nothing begins that must wait for an unsettled earlier request.
     fn begin(&mut self, requests: &[Tagged]) {
         for request in requests {
-            // Those that have been coalesced with it begin with it.
+            // Those that have been coalesced with it begin with it, and so do its items.
             let group: Vec<i64> = request.coalesced.iter().copied().chain([request.tag]).collect();
             self.begun.extend(&group);
             for tag in &group {
@@ -171,9 +175,11 @@ impl World {
         let requests: Vec<_> = shapes
             .iter()
             .map(|shape| {
-                self.submitted += 1;
-                let request = shape.request(self.submitted);
-                self.unsettled.add(request.tag, shape);
+                let request = shape.request(self.submitted + 1);
+                for item in shape.divide() {
+                    self.submitted += 1;
+                    self.unsettled.add(self.submitted, &item);
+                }
                 request
             })
             .collect();
