@@ -7,7 +7,7 @@ const { parseArgs } = require('node:util')
 const { CONFIGURATIONS, onVersion } = require('./runner/configurations.js')
 const { checkCounts, everywhere, list, planOf } = require('./runner/plan.js')
 const { Report } = require('./runner/report.js')
-const { runConfiguration } = require('./runner/run-configuration.js')
+const { runConfigurations } = require('./runner/run-configurations.js')
 const { runRustTests } = require('./runner/rust-tests.js')
 
 const HELP = `Usage: node __test__/run.js [--all | --rest | --in=TEXT | --postgres=VERSION] [--every] [--list] [file...]
@@ -53,7 +53,7 @@ async function main() {
   const hasRust = files.length === 0 && values.in === undefined && chosen[0] === CONFIGURATIONS[0]
   // Beside the first test files, most of which wait at their beginning.
   const rustTests = hasRust ? runRustTests(report) : undefined
-  for (const configuration of chosen) await runConfiguration(configuration, files, report)
+  await runConfigurations(chosen, files, report)
   await rustTests
   if (!report.close()) process.exitCode = 1
 }

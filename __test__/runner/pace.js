@@ -17,28 +17,33 @@ const IDLE_SHARE = 0.1
 const INTERVAL_MS = 500
 
 /**
- * Runs a task for each item, as many at once as the cores can handle. A task does not reject.
+ * Runs the tasks, as many at once as the cores can handle. A task does not reject.
  *
- * @template T
- * @param {T[]} items
- * @param {(item: T) => Promise<void>} task
+ * @param {AsyncIterable<() => Promise<void>>} tasks each is asked for when it is about to run
  */
-async function forEachAtPace(items, task) {
-  const waiting = [...items]
+async function runAtPace(tasks) {
   /** @type {Set<Promise<void>>} */
   const running = new Set()
-  let before = coreTimes()
-  while (waiting.length > 0) {
-    const now = coreTimes()
-    const isIdle = now.idle - before.idle > IDLE_SHARE * (now.total - before.total)
-    before = now
-    if (running.size < AT_LEAST || (isIdle && running.size < AT_MOST)) {
-      const one = task(/** @type {T} */ (waiting.shift())).finally(() => running.delete(one))
+  try {
+    for await (const task of tasks) {
+      const one = task().finally(() => running.delete(one))
       running.add(one)
+      await untilAnotherFits(running)
     }
-    if (running.size >= AT_LEAST) await sleep(INTERVAL_MS)
+  } finally {
+    await Promise.all(running)
   }
-  await Promise.all(running)
+}
+
+/** @param {Set<unknown>} running */
+async function untilAnotherFits(running) {
+  let before = coreTimes()
+  while (running.size >= AT_LEAST) {
+    await sleep(INTERVAL_MS)
+    const now = coreTimes()
+    if (running.size < AT_MOST && now.idle - before.idle > IDLE_SHARE * (now.total - before.total)) return
+    before = now
+  }
 }
 
 /** The time that the cores have used since the machine started, in milliseconds. */
@@ -51,4 +56,4 @@ function coreTimes() {
   return sum
 }
 
-module.exports = { forEachAtPace }
+module.exports = { runAtPace }

@@ -12,10 +12,31 @@ class Report {
   failures = []
   /** @type {{ where: string, title: string, reason: string }[]} */
   skips = []
+  /** The configuration whose results are printed without naming it. */
+  #heading = ''
 
   /** @param {{ mayLackPrograms: boolean }} options false if every program that can be installed must be there */
   constructor({ mayLackPrograms }) {
     this.mayLackPrograms = mayLackPrograms
+  }
+
+  /**
+   * @param {string} title of the configuration that begins
+   * @param {string} shown
+   */
+  begin(title, shown) {
+    this.#heading = title
+    console.log(`\n${shown}`)
+  }
+
+  /**
+   * A line of a configuration. The last files of the one before end below the heading of the next.
+   *
+   * @param {string} configuration
+   * @param {string} line
+   */
+  say(configuration, line) {
+    console.log(`  ${line}${configuration === this.#heading ? '' : `  (${configuration})`}`)
   }
 
   /**

@@ -48,7 +48,7 @@ async function runFile(file, env, report, configuration) {
 
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
   const rest = `${bad > 0 ? `, ${bad} failed (exit ${code})` : ''}${left > 0 ? `, ${left} skipped` : ''}`
-  console.log(`  ${bad > 0 ? '✗' : '✓'} ${name}  ${passed} passed${rest}  ${seconds} s`)
+  report.say(configuration, `${bad > 0 ? '✗' : '✓'} ${name}  ${passed} passed${rest}  ${seconds} s`)
   const shown = SOAK_MS > 0 ? /^\s*# figure: (.*)$/gm : /^\s*# (?:note|figure): (.*)$/gm
   for (const line of output.matchAll(shown)) console.log(`      ${line[1]}`)
   if (bad > 0) console.log(failures(output).replace(/^/gm, '      '))
