@@ -53,11 +53,13 @@ class Comparison {
   async run(sequence) {
     await tables.emptyAll(this.db)
     for (const driver of [this.reference, this.ours]) driver.startAnew()
-    const state = { drawn: new Map(), lookups: new Map() }
+    const state = { drawn: new Map(), lookups: new Map(), known: new Map() }
     for (const operation of sequence) {
       this.operations++
-      if (!('on' in operation)) await tables.advanceClock(this.db)
-      else {
+      if (!('on' in operation)) {
+        await tables.advanceClock(this.db)
+        state.known.clear()
+      } else {
         const unexplained = await this.#compare(operation, state)
         if (unexplained) return unexplained
       }
@@ -67,18 +69,20 @@ class Comparison {
 
   /**
    * @param {Call} call
-   * @param {{ drawn: Map<string, string>, lookups: Map<string, { hits: number, misses: number }> }} state
+   * @param {{ drawn: Map<string, string>, lookups: Map<string, { hits: number, misses: number }>, known: Map<string, tables.Contents> }} state
+   * `known`: what stood in each table when it was last read, if only calls about other tables have followed
    */
-  async #compare(call, { drawn, lookups }) {
+  async #compare(call, { drawn, lookups, known }) {
     // A handle that only one of them gave has no counterpart.
     const drivers = [this.reference, this.ours]
     if (call.taken && !drivers.every((driver) => driver.handles.has(call.taken?.n ?? -1))) return
 
     const table = tables.tableOf(call)
-    const before = await tables.read(this.db, table)
+    const before = known.get(table) ?? (await tables.read(this.db, table))
     const theirs = await this.reference.run(() => outcome(call, this.reference))
     const ours = await this.ours.run(() => outcome(call, this.ours))
     const after = await tables.read(this.db, table)
+    known.set(table, after)
     const rows = tables.differingRows(after, drawn)
 
     const counted = lookups.get(call.prefix) ?? { hits: 0, misses: 0 }
@@ -91,7 +95,9 @@ class Comparison {
     if (!ids) return observed
     for (const id of ids) this.seen.set(id, (this.seen.get(id) ?? 0) + 1)
     const differing = tables.differingRows(after, drawn).map(({ key }) => key)
-    if (differing.length > 0) await tables.makeAlike(this.db, table, differing, drawn)
+    if (differing.length === 0) return
+    await tables.makeAlike(this.db, table, differing, drawn)
+    known.delete(table)
   }
 
   /**

@@ -103,9 +103,11 @@ async function read(db, name) {
   ]
   const of = (/** @type {string} */ schema) =>
     `SELECT '${schema}' AS driver, ${unprefixed(name, key)} AS key, json_build_object(${columns.join(', ')}) AS row FROM ${schema}.${table}`
-  const rows = await db.query(`
+  const text = `
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now, driver, key, row
-      FROM (VALUES (1)) AS one LEFT JOIN (${of('reference')} UNION ALL ${of('ours')}) AS rows ON true`)
+      FROM (VALUES (1)) AS one LEFT JOIN (${of('reference')} UNION ALL ${of('ours')}) AS rows ON true`
+  // Prepared: planning it takes longer than running it.
+  const { rows } = await db.plain.query({ name: `read ${name}`, text })
   const driver = (/** @type {string} */ name) =>
     new Map(rows.filter((row) => row.driver === name).map(({ key, row }) => [key, row]))
   return { now: rows[0].now, theirs: driver('reference'), ours: driver('ours') }
