@@ -88,6 +88,9 @@ const LIBRARIES = {
   'docs/langgraph.md': ['@langchain/langgraph@1.7.3', '@langchain/langgraph-checkpoint@1.2.2', '@langchain/core@1.4.0'],
 }
 
+/** What npm has installed for a page: the same for each Node. @type {Map<string, Consumer>} */
+const installed = new Map()
+
 /**
  * What a reader of a page has.
  *
@@ -97,7 +100,10 @@ async function readerOf(page) {
   const libraries = /** @type {Record<string, string[] | undefined>} */ (LIBRARIES)[page]
   if (!libraries) return application()
   const reader = new Consumer({ type: 'module' })
-  await reader.install([await tarball(), PG, ...libraries])
+  const other = installed.get(page)
+  if (other) fs.symlinkSync(other.path('node_modules'), reader.path('node_modules'), 'junction')
+  else await reader.install([await tarball(), PG, ...libraries])
+  installed.set(page, other ?? reader)
   return reader
 }
 

@@ -19,7 +19,7 @@ const { LIBRARIES } = require('../../bench/libraries.js')
 const { RedisServer, redisVersion } = require('../../bench/redis-server.js')
 const { compare } = require('../../bench/targets.js')
 const { percentiles } = require('../../bench/window.js')
-const { until } = require('../support/waiting.js')
+const { FILE_LIMIT_MS, until } = require('../support/waiting.js')
 
 const root = path.join(__dirname, '../..')
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-test-'))
@@ -41,7 +41,7 @@ function bench(...args) {
  * @param {string[]} args
  */
 function benchWith(env, ...args) {
-  const options = /** @type {const} */ ({ cwd: root, encoding: 'utf8', timeout: 120_000 })
+  const options = /** @type {const} */ ({ cwd: root, encoding: 'utf8', timeout: FILE_LIMIT_MS })
   return spawnSync(process.execPath, ['bench/main.js', ...args], { ...options, env })
 }
 
