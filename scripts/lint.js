@@ -1,10 +1,11 @@
 // @ts-check
-// Runs every check that needs no server, one after the other, whatever the ones before found.
+// Runs every check that needs no server, whatever the others find: those of Rust, and the others beside them.
 'use strict'
 
-const { spawnSync } = require('node:child_process')
+const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { hostTarget } = require('./cargo.js')
 
 const root = path.join(__dirname, '..')
 const inPackage = (/** @type {string[]} */ ...parts) => path.join(root, 'node_modules', ...parts)
@@ -15,10 +16,17 @@ const imports = path.join(__dirname, 'imports.js')
 const sql = path.join(__dirname, 'sql.js')
 const licences = path.join(__dirname, 'release', 'licences.js')
 
-/** @type {[name: string, program: string, args: string[]][]} */
-const checks = [
+/** @typedef {[name: string, program: string, args: string[]]} Check */
+
+/** As the addon is built: its macros and the C code of crates are compiled already. */
+const asBuilt = ['--release', '--target', hostTarget()]
+/** @type {Check[]} */
+const ofRust = [
   ['cargo fmt --check', 'cargo', ['fmt', '--check']],
-  ['cargo clippy', 'cargo', ['clippy', '--all-targets', '--all-features', '--', '-D', 'warnings']],
+  ['cargo clippy', 'cargo', ['clippy', '--all-targets', '--all-features', ...asBuilt, '--', '-D', 'warnings']],
+]
+/** Most of these use one core. @type {Check[]} */
+const others = [
   ['tsc -p .', process.execPath, [tsc, '-p', '.']],
   ['tsc -p tsconfig.page.json', process.execPath, [tsc, '-p', 'tsconfig.page.json']],
   ['tsc -p __test__/compatibility/types', process.execPath, [tsc, '-p', '__test__/compatibility/types']],
@@ -36,14 +44,27 @@ if (!fs.existsSync(path.join(root, 'native.d.ts'))) {
 }
 
 let failed = 0
-for (const [name, program, args] of checks) {
-  const started = performance.now()
-  const { status, error, output } = spawnSync(program, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 })
-  const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`)
-  if (status === 0) continue
-  failed++
-  console.log(error ? error.message : output.filter(Boolean).join('').trimEnd())
+
+/** @param {Check[]} checks one after the other */
+async function run(checks) {
+  for (const [name, program, args] of checks) {
+    const started = performance.now()
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
+    const status = await new Promise((resolve) => {
+      child.once('error', (error) => resolve(error.message))
+      child.once('close', resolve)
+    })
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`)
+    if (status === 0) continue
+    failed++
+    console.log(typeof status === 'string' ? status : output.trimEnd())
+  }
 }
-console.log(`${checks.length - failed} passed, ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+
+Promise.all([run(ofRust), run(others)]).then(() => {
+  console.log(`${ofRust.length + others.length - failed} passed, ${failed} failed`)
+  process.exitCode = failed === 0 ? 0 : 1
+})
