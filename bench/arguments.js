@@ -20,6 +20,7 @@ const OPTION_OF = /** @type {const} */ ({
   processes: 'processes',
   environments: 'environments',
   network: 'network',
+  limits: 'limits',
 })
 
 /** @typedef {keyof typeof OPTION_OF} FurtherPart */
@@ -29,7 +30,13 @@ const FURTHER_PARTS = /** @type {FurtherPart[]} */ (Object.keys(OPTION_OF))
 /** The numbers of calls in flight for every operation, and those between and beyond for the scale curve. */
 const IN_FLIGHT = [1, 16, 256]
 /** Those of other parts. */
-const IN_FLIGHT_OF = { libraries: IN_FLIGHT, processes: [16], environments: IN_FLIGHT, network: [1, 8, 16, 256, 2048] }
+const IN_FLIGHT_OF = {
+  libraries: IN_FLIGHT,
+  processes: [16],
+  environments: IN_FLIGHT,
+  network: [1, 8, 16, 256, 2048],
+  limits: IN_FLIGHT,
+}
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
 const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
@@ -75,6 +82,7 @@ Other claims, each measured instead of the comparison, or with it by --all:
                       ours and the reference where the server is not reached as above:
                       ${Object.keys(ENVIRONMENTS).join(', ')}, or all
   --network           ours and the reference where the server is away: 1, 5 and 40 ms each way, and lost segments
+  --limits            what any client can reach: the bare statement by pgbench, beside Redis, pg behind PgBouncer, and ours
   --all               the comparison and all of these
 
   --help              this text`
@@ -152,6 +160,7 @@ function parsed(args) {
     'open-loop': flag,
     processes: flag,
     network: flag,
+    limits: flag,
     ...{
       only: text,
       sides: text,

@@ -9,6 +9,7 @@ const { commit, machine } = require('./machine.js')
 const { measureCold } = require('./parts/cold.js')
 const { measureEnvironments } = require('./parts/environments.js')
 const { measureLibraries } = require('./parts/libraries.js')
+const { measureLimits } = require('./parts/limits.js')
 const { measureMemory } = require('./parts/memory.js')
 const { measureNetwork } = require('./parts/network.js')
 const { measureOpenLoop } = require('./parts/open-loop.js')
@@ -30,6 +31,7 @@ const FORMAT = 1
  */
 const WITH_VERSIONS = {
   network: measureNetwork,
+  limits: measureLimits,
   openLoop: measureOpenLoop,
   processes: measureProcesses,
   environments: measureEnvironments,

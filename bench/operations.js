@@ -80,6 +80,7 @@ const OF_PARTS = {
   openLoop: ['get', 'set', 'lock', 'recordFailure', 'loadLatest'],
   environments: ['get', 'set', 'lock'],
   network: ['get', 'set', 'lock'],
+  limits: ['get', 'set'],
   processes: [
     ...['getCold', 'getHot', 'setCold', 'setHot'],
     ...['recordFailureCold', 'recordFailureHot', 'lockCold', 'lockHot'],

@@ -16,6 +16,7 @@ const OWN_FILES = {
   processes: 'processes',
   environments: 'environments',
   network: 'network',
+  limits: 'limits',
 }
 
 /**

@@ -4,71 +4,33 @@
 'use strict'
 
 const { spawn, spawnSync } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { CHECKPOINTS_PER_TASK, HOT_KEYS, KEYS, TTL, VALUE } = require('./operations.js')
-const statements = require('./statements.js')
+const { KEYS, VALUE } = require('./operations.js')
+const { SCRIPTS } = require('./pgbench-scripts.js')
+const { serverCpu, usedSince } = require('./server-cpu.js')
 
 /** More are of no use to any server that shares a machine with its client; `server.js` allows for them. */
 const MAX_CONNECTIONS = 256
 
+/** The part of a run in which the CPU of the server is read: a little before its end, or its sessions might be gone. */
+const WATCHED = 0.8
+
 const PROGRAM = process.platform === 'win32' ? 'pgbench.exe' : 'pgbench'
 
 /**
- * pgbench's variables are numbers, and where the command line sets them, text. It looks for them within literals, too:
- * in none of those may a letter follow a colon.
+ * @typedef {object} Load
+ * @property {string[]} script
+ * @property {'simple' | 'extended' | 'prepared'} protocol
+ * @property {number} connections
+ * @property {number} calls that one run of the script does the work of
  */
-const ANY_KEY = `\\set key random(0, ${KEYS - 1})`
-const HOT_KEY = `\\set key random(0, ${HOT_KEYS - 1})`
-const OWN_KEY = '\\set key :client_id + :connections * random(0, :keys_of_client - 1)'
-const KEY = "'key:' || :key::text"
-const OWNER = "'pgbench ' || :client_id::text"
-const ACQUIRE_ARGS = (/** @type {string} */ key) => [`(${key})`, `(${OWNER})`, String(TTL)]
-
-/** @type {Record<string, string[]>} */
-const SCRIPTS = {
-  get: [ANY_KEY, bind(statements.GET, [`('cache:' || ${KEY})`])],
-  has: [ANY_KEY, bind(statements.HAS, [`('cache:' || ${KEY})`])],
-  loadLatest: [ANY_KEY, bind(statements.LOAD_LATEST, [`(${KEY})`])],
-  set: [ANY_KEY, bind(statements.SET, [`('cache:' || ${KEY})`, ':value', String(TTL)])],
-  delete: [
-    OWN_KEY,
-    bind(statements.SET, [`('cache:' || 'deleted:' || ${KEY})`, ':value', String(TTL)]),
-    bind(statements.DELETE, [`('cache:' || 'deleted:' || ${KEY})`]),
-  ],
-  increment: [HOT_KEY, bind(statements.INCREMENT, [`('cache:' || 'count:' || ${KEY})`, '1'])],
-  save: [
-    ANY_KEY,
-    `\\set sequence random(0, ${CHECKPOINTS_PER_TASK - 1})`,
-    bind(statements.SAVE, [
-      `(${KEY} || ':' || :sequence::text)`,
-      `(${KEY})`,
-      ':sequence',
-      '1700000000000',
-      '50',
-      ':value',
-    ]),
-  ],
-  lock: [
-    OWN_KEY,
-    bind(statements.ACQUIRE, ACQUIRE_ARGS(`'lock:' || ${KEY}`)),
-    bind(statements.RELEASE, [`('lock:' || ${KEY})`, `(${OWNER})`]),
-  ],
-  recordFailure: [HOT_KEY, bind(statements.RECORD_FAILURE, [`('circuit:' || ${KEY})`, '1e9'])],
-  poll: [ANY_KEY, bind(statements.ACQUIRE, ACQUIRE_ARGS(`'lock:' || 'busy:' || ${KEY}`))],
-}
-
-/**
- * @param {string} statement
- * @param {string[]} values
- */
-function bind(statement, values) {
-  const bound = statement.replaceAll(/\$(\d)/g, (_, place) => values[Number(place) - 1] ?? '')
-  return `${bound.replaceAll(/\s+/g, ' ').trim()};`
-}
 
 class Pgbench {
+  static MISSING = 'pgbench is neither on the PATH nor in /usr/lib/postgresql'
+
   name = 'pgbench'
   operations = Object.keys(SCRIPTS)
   #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-'))
@@ -89,32 +51,44 @@ class Pgbench {
     process.on('exit', () => this.kill())
   }
 
-  async open() {
-    for (const [name, lines] of Object.entries(SCRIPTS)) fs.writeFileSync(this.#script(name), `${lines.join('\n')}\n`)
+  async open() {}
+
+  /**
+   * @param {string} operation
+   * @param {Pick<import('./window.js').Span, 'inFlight' | 'ms'>} span
+   */
+  window(operation, { inFlight, ms }) {
+    const script = /** @type {string[]} */ (SCRIPTS[operation])
+    return this.run({ script, protocol: 'prepared', connections: Math.min(inFlight, MAX_CONNECTIONS), calls: 1 }, ms)
   }
 
   /**
    * It counts in whole seconds.
    *
-   * @param {string} operation
-   * @param {import('./window.js').Span} span
+   * @param {Load} load
+   * @param {number} ms
    * @returns {Promise<import('./window.js').Figures>}
    */
-  async window(operation, { inFlight, ms }) {
-    const connections = Math.min(inFlight, MAX_CONNECTIONS)
+  async run({ script, protocol, connections, calls }, ms) {
     // Each session of a new run first has to fill its caches and to plan.
     const lead = connections > 64 ? 2 : 1
     const seconds = Math.max(1, Math.round(ms / 1000))
-    const output = await this.#run([
-      ...['--no-vacuum', '--protocol=prepared', '--progress=1', `--file=${this.#script(operation)}`],
-      ...[`--client=${connections}`, `--jobs=${Math.min(connections, os.availableParallelism())}`],
-      ...[`--time=${lead + seconds}`, `--define=value=${JSON.stringify(VALUE)}`],
-      ...[`--define=connections=${connections}`, `--define=keys_of_client=${Math.floor(KEYS / connections)}`],
-      this.url,
-    ])
-    const rate = rateOf(output, lead)
-    if (rate === undefined) throw new Error(`pgbench printed no rate of ${operation}: ${output}`)
-    return { calls: Math.round(rate * seconds), rate, connections }
+    fs.writeFileSync(this.#script, `${script.join('\n')}\n`)
+    const cpu = this.#watchServer(lead, seconds)
+    const output = await this.#spawn(
+      [
+        ...['--no-vacuum', `--protocol=${protocol}`, '--progress=1', `--file=${this.#script}`],
+        ...[`--client=${connections}`, `--jobs=${Math.min(connections, os.availableParallelism())}`],
+        ...[`--time=${lead + seconds}`, `--define=value=${JSON.stringify(VALUE)}`],
+        ...[`--define=connections=${connections}`, `--define=keys_of_client=${Math.floor(KEYS / connections)}`],
+        this.url,
+      ],
+      cpu.look,
+    )
+    const scripts = rateOf(output, lead)
+    if (scripts === undefined) throw new Error(`pgbench printed no rate: ${output}`)
+    const rate = scripts * calls
+    return { calls: Math.round(rate * seconds), rate, serverCpuMicros: cpu.perSecond() / rate, connections }
   }
 
   async close() {
@@ -126,24 +100,52 @@ class Pgbench {
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** @param {string} operation */
-  #script(operation) {
-    return path.join(this.#folder, `${operation}.sql`)
+  get #script() {
+    return path.join(this.#folder, 'script.sql')
+  }
+
+  /**
+   * The sessions end with the run, and what they have used goes with them. So their CPU is read while they work.
+   *
+   * @param {number} lead the seconds that do not count
+   * @param {number} seconds
+   */
+  #watchServer(lead, seconds) {
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer
+    let perSecond = Number.NaN
+    const look = (/** @type {string} */ output, /** @type {boolean} */ isOver) => {
+      if (isOver) clearTimeout(timer)
+      if (isOver || timer || !output.includes(`progress: ${lead}.`)) return
+      const [before, begun] = [serverCpu(this.place.pid), performance.now()]
+      timer = setTimeout(
+        () => {
+          const micros = usedSince(before, serverCpu(this.place.pid)) ?? Number.NaN
+          perSecond = (1000 * micros) / (performance.now() - begun)
+        },
+        1000 * WATCHED * seconds,
+      )
+    }
+    return { look, perSecond: () => perSecond }
   }
 
   /**
    * @param {string[]} args
+   * @param {(output: string, isOver: boolean) => void} look at what it has printed so far
    * @returns {Promise<string>} all that it printed
    */
-  #run(args) {
+  async #spawn(args, look) {
     const child = spawn(this.program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#running = child
     let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
-    return new Promise((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', (code) => (code === 0 ? resolve(output) : reject(new Error(`pgbench failed: ${output}`))))
-    })
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => look((output += data), false))
+    try {
+      const [code] = await once(child, 'close')
+      if (code === 0) return output
+      throw new Error(`pgbench failed: ${output}`)
+    } finally {
+      look(output, true)
+    }
   }
 }
 

@@ -15,10 +15,13 @@ const path = require('node:path')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { fairness } = require('../../bench/figures.js')
+const { rowsOf } = require('../../bench/bare-statement.js')
 const { ENVIRONMENTS } = require('../../bench/environments.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
 const { Network } = require('../../bench/network.js')
 const { runPaced } = require('../../bench/paced.js')
+const { findPgbench } = require('../../bench/pgbench.js')
+const { redisVersion } = require('../../bench/redis-server.js')
 const { PAGE, runOf, withTables } = require('../../bench/tables/rewrite.js')
 const { SECTIONS } = require('../../bench/tables/markdown.js')
 
@@ -182,6 +185,34 @@ test('ours is measured beside pg with a server that is away', () => {
   }
   assert.equal(run.targets.length, 8)
   assert.match(stdout, /^40 ms each way; a round trip takes /m)
+})
+
+const withoutPrograms = findPgbench() && redisVersion() ? false : 'pgbench or redis-server is not installed'
+
+test('the bare statement is measured beside Redis, pg behind a pooler, and ours', { skip: withoutPrograms }, () => {
+  const { run, stdout } = measured('limits', '--limits', ...['--in-flight', '1,2', '--window', '40'])
+  const { besideRedis, behindPooler } = run.limits
+  const named = (/** @type {any[]} */ limits) =>
+    limits.map(({ operation, inFlight, durability, other }) => [operation, inFlight, durability, other])
+  assert.deepEqual(named(besideRedis), [
+    ['get', 1, 'sync', 'redis-memory'],
+    ...[1, 2].flatMap((inFlight) => ['sync', 'async'].map((each) => ['set', inFlight, each, 'redis-memory'])),
+  ])
+  const pooled = [1, 2].map((inFlight) => ['set', inFlight, 'sync', 'reference'])
+  assert.deepEqual(named(behindPooler), ENVIRONMENTS.pooler?.missing ? [] : pooled)
+  for (const { inFlight, figures, ratios, shape } of [...besideRedis, ...behindPooler]) {
+    assert.equal(shape.connections * shape.calls, inFlight)
+    for (const side of ['ours', 'other', 'bare']) assert.ok(figures[side].rate.median > 0, side)
+    for (const { low, median, high } of /** @type {any[]} */ (Object.values(ratios))) {
+      assert.ok(low > 0 && low <= median && median <= high)
+    }
+  }
+  assert.equal(run.targets.length, 0, 'a limit is no target')
+  assert.match(stdout, /^set, 2 in flight, async +\S+× /m)
+})
+
+test('calls about one of 1,000 keys at the same time need one row', () => {
+  assert.deepEqual([1, 16, 128, 256].map(rowsOf), [1, 16, 120, 226])
 })
 
 test('a lost segment holds up its direction of the connection, and nothing is lost or overtaken', async () => {

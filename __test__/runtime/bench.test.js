@@ -14,7 +14,7 @@ const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { chanceOfDisjoint, changes } = require('../../bench/compare.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
-const { schedule } = require('../../bench/parts/rates.js')
+const { schedule } = require('../../bench/parts/groups.js')
 const { LIBRARIES } = require('../../bench/libraries.js')
 const { RedisServer, redisVersion } = require('../../bench/redis-server.js')
 const { compare } = require('../../bench/targets.js')
@@ -49,7 +49,7 @@ test('--help lists every option', () => {
   const { status, stdout } = bench('--help')
   assert.equal(status, 0)
   const options =
-    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop --processes --environments --network'
+    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop --processes --environments --network --limits'
   for (const option of options.split(' ')) assert.match(stdout, new RegExp(`^  ${option} `, 'm'))
 })
 

@@ -73,7 +73,7 @@ class Sides {
       const place = await this.server.databaseOf('pgbench')
       return new Pgbench(program, place, await this.server.pgbenchUrlOf('pgbench'))
     }
-    this.#leaveOut('pgbench', 'it is neither on the PATH nor in /usr/lib/postgresql')
+    this.#leaveOut('pgbench', Pgbench.MISSING)
   }
 
   /** @param {import('../redis-server.js').Persistence} persistence */

@@ -5,6 +5,7 @@
 const { number, ratios, summary, times } = require('../figures.js')
 const { OPERATIONS } = require('../operations.js')
 const { OURS, promisesOf, promisesTable } = require('../promises.js')
+const { measureGroups, pairsOf, windowsOf } = require('./groups.js')
 const { Sides } = require('./opening.js')
 
 /** The part of a window that its lead-in takes. */
@@ -106,47 +107,13 @@ async function measurePoints(sides, { points, windowMs, callsOfEach = 0 }, progr
  * @returns {Promise<P & Measured>}
  */
 async function measurePoint(point, sides, window) {
-  /** @type {Record<string, Figures[]>} */
-  const windows = Object.fromEntries(sides.map(({ name }) => [name, []]))
-  /** @type {Record<string, [ours: Figures, other: Figures][]>} */
-  const pairs = Object.fromEntries(sides.slice(1).map(({ name }) => [name, []]))
-  for (let round = 0; round < point.rounds; round++) {
-    for (const group of schedule(sides, round)) {
-      const figures = []
-      for (const side of group) figures.push(await window(side))
-      const ours = /** @type {Figures} */ (figures[group.findIndex(({ name }) => name === OURS)])
-      for (const [at, { name }] of group.entries()) {
-        const found = /** @type {Figures} */ (figures[at])
-        windows[name]?.push(found)
-        pairs[name]?.push([ours, found])
-      }
-    }
-  }
+  const groups = await measureGroups(sides, point.rounds, window)
+  const others = sides.slice(1).map(({ name }) => name)
   return {
     ...point,
-    sides: Object.fromEntries(Object.entries(windows).map(([name, all]) => [name, summary(all)])),
-    ratios: Object.fromEntries(Object.entries(pairs).map(([name, all]) => [name, ratios(all)])),
+    sides: Object.fromEntries(sides.map(({ name }) => [name, summary(windowsOf(groups, name))])),
+    ratios: Object.fromEntries(others.map((name) => [name, ratios(pairsOf(groups, OURS, name))])),
   }
-}
-
-/**
- * One round's windows in groups: a window of ours with one of another side before it and one after, so that each of the
- * others stands next to one of ours. Every other round goes backwards, so no side is always the first.
- *
- * @template {{ name: string }} S
- * @param {S[]} sides ours is the first
- * @param {number} round
- * @returns {S[][]}
- */
-function schedule([ours, ...others], round) {
-  if (ours === undefined) return []
-  if (others.length === 0) return [[ours]]
-  const groups = []
-  for (let at = 0; at < others.length; at += 2) {
-    const [before, after] = others.slice(at, at + 2)
-    groups.push([.../** @type {S[]} */ ([before]), ours, ...(after ? [after] : [])])
-  }
-  return round % 2 === 0 ? groups : groups.reverse().map((group) => group.reverse())
 }
 
 /**
@@ -219,4 +186,4 @@ function lines(first, cells, last = '') {
   return found.filter((line, at) => at === 0 || line.trim() !== '')
 }
 
-module.exports = { LEAD, SCALE_FROM, measurePoint, measurePoints, measureRates, schedule }
+module.exports = { LEAD, SCALE_FROM, measurePoint, measurePoints, measureRates }

@@ -5,16 +5,13 @@
 const { OPERATIONS } = require('../operations.js')
 const { titleOf } = require('../parts/network.js')
 const { number, times } = require('../figures.js')
+const { code, table } = require('./cells.js')
+const { limits } = require('./limits.js')
 
 const OURS = 'ours'
 const REFERENCE = 'reference'
 
 /** @typedef {import('../figures.js').Spread} Spread */
-
-/** @param {string[][]} rows the first is the header */
-function table([header = [], ...rows]) {
-  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
-}
 
 /**
  * The command and the machine of a run.
@@ -40,9 +37,6 @@ function targets({ targets }) {
   const rows = missed.map(({ claim, target, measured }) => [claim, target, measured])
   return `${met} Missed:\n\n${table([['target', 'wanted', 'measured'], ...rows])}`
 }
-
-/** @param {string} title of one method, or of two */
-const code = (title) => `\`${title.replace(' + ', '` + `')}\``
 
 /**
  * Ours, pg's, and in brackets the ratio of pairs of windows.
@@ -244,6 +238,7 @@ const SECTIONS = {
   'processes.json': whole(processes),
   'environments.json': whole(environments),
   'network.json': whole(network),
+  'limits.json': (run) => [limits(run), provenance(run)].join('\n\n'),
 }
 
 module.exports = { SECTIONS }
