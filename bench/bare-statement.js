@@ -71,7 +71,7 @@ function shapesOf(operation, inFlight, protocols) {
 
 class BareStatement {
   /** The fastest way for as many calls of an operation, found by {@link choose}. @type {Shape | undefined} */
-  shape
+  #shape
 
   /**
    * @param {string} name
@@ -80,6 +80,7 @@ class BareStatement {
    */
   constructor(name, pgbench, protocols) {
     this.name = name
+    this.versions = pgbench.versions
     this.pgbench = pgbench
     this.place = pgbench.place
     this.protocols = protocols
@@ -88,18 +89,18 @@ class BareStatement {
   /**
    * @param {string} operation
    * @param {number} inFlight
-   * @param {{ trials: number, ms: number }} how often and how long each way is tried
+   * @param {number} ms how long each way is tried
+   * @returns {Promise<Shape>} the fastest
    */
-  async choose(operation, inFlight, { trials, ms }) {
-    const shapes = shapesOf(operation, inFlight, this.protocols)
-    const tried = shapes.map((shape) => ({ shape, calls: 0 }))
-    for (let trial = 0; trial < trials && shapes.length > 1; trial++) {
-      for (const each of tried) {
-        await this.place.tidy()
-        each.calls += (await this.pgbench.run(each.shape, ms)).calls
-      }
+  async choose(operation, inFlight, ms) {
+    const tried = []
+    for (const shape of shapesOf(operation, inFlight, this.protocols)) {
+      await this.place.tidy()
+      tried.push({ shape, rate: (await this.pgbench.run(shape, ms)).rate })
     }
-    this.shape = tried.sort((a, b) => b.calls - a.calls)[0]?.shape
+    const [fastest] = tried.sort((a, b) => b.rate - a.rate)
+    this.#shape = /** @type {{ shape: Shape }} */ (fastest).shape
+    return this.#shape
   }
 
   /**
@@ -107,7 +108,7 @@ class BareStatement {
    * @param {Pick<import('./window.js').Span, 'ms'>} span
    */
   window(_operation, { ms }) {
-    return this.pgbench.run(/** @type {Shape} */ (this.shape), ms)
+    return this.pgbench.run(/** @type {Shape} */ (this.#shape), ms)
   }
 
   close() {

@@ -200,9 +200,12 @@ test('the bare statement is measured beside Redis, pg behind a pooler, and ours'
   ])
   const pooled = [1, 2].map((inFlight) => ['set', inFlight, 'sync', 'reference'])
   assert.deepEqual(named(behindPooler), ENVIRONMENTS.pooler?.missing ? [] : pooled)
-  for (const { inFlight, figures, ratios, shape } of [...besideRedis, ...behindPooler]) {
+  for (const { inFlight, other, figures, ratios, shape } of [...besideRedis, ...behindPooler]) {
     assert.equal(shape.connections * shape.calls, inFlight)
     for (const side of ['ours', 'other', 'bare']) assert.ok(figures[side].rate.median > 0, side)
+    const withBatches = inFlight > 1 && other === 'redis-memory'
+    assert.equal(figures.batches?.rate.median > 0, withBatches)
+    assert.equal('batchesByOther' in ratios, withBatches)
     for (const { low, median, high } of /** @type {any[]} */ (Object.values(ratios))) {
       assert.ok(low > 0 && low <= median && median <= high)
     }

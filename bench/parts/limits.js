@@ -9,6 +9,7 @@ const { number, ratios, summary, times } = require('../figures.js')
 const { Pgbench, findPgbench } = require('../pgbench.js')
 const { OURS } = require('../promises.js')
 const { MISSING, redisVersion } = require('../redis-server.js')
+const { Side } = require('../side.js')
 const { measureGroups, pairsOf, windowsOf } = require('./groups.js')
 const { Sides } = require('./opening.js')
 const { REFERENCE, withPair } = require('./pairs.js')
@@ -18,22 +19,18 @@ const REDIS = 'redis-memory'
 
 /** A write that waits for the flush, and one that does not. */
 const DURABILITIES = /** @type {const} */ ({
-  sync: { ours: OURS, bare: 'bare', setting: 'on' },
-  async: { ours: 'ours-async', bare: 'bare-async', setting: 'off' },
+  sync: { ours: OURS, bare: 'bare', batches: 'bare-batches', setting: 'on' },
+  async: { ours: 'ours-async', bare: 'bare-async', batches: 'bare-batches-async', setting: 'off' },
 })
 
 /** Of the reads, one for comparison: that target is reached. @type {Record<string, (keyof typeof DURABILITIES)[]>} */
 const DURABILITIES_OF = { get: ['sync'], set: ['sync', 'async'] }
 const MOST_IN_FLIGHT_OF = /** @type {Record<string, number>} */ ({ get: 1, set: Infinity })
 
-/** How often each way to have as many calls in flight is tried, before the fastest is measured. */
-const TRIALS = 2
-
 /**
  * @typedef {import('../figures.js').Spread} Spread
  * @typedef {import('../window.js').Figures} Figures
  * @typedef {import('../progress.js').Progress} Progress
- * @typedef {import('../side.js').Side} Side
  * @typedef {{ operation: string, inFlight: number }} Point
  * @typedef {{ windowMs: number, rounds: number }} Size
  *
@@ -43,8 +40,8 @@ const TRIALS = 2
  * @property {keyof typeof DURABILITIES} durability
  * @property {string} other the side that the target is about
  * @property {{ protocol: string, connections: number, calls: number, rows: number }} shape of the bare statement
- * @property {{ ours: Record<string, Spread>, other: Record<string, Spread>, bare: Record<string, Spread> }} figures
- * @property {{ bareByOther: Spread, oursByOther: Spread, oursByBare: Spread }} ratios of the rates
+ * @property {Record<'ours' | 'other' | 'bare', Record<string, Spread>> & { batches?: Record<string, Spread> }} figures
+ * @property {Record<'bareByOther' | 'oursByOther' | 'oursByBare', Spread> & { batchesByOther?: Spread }} ratios of the rates
  */
 
 /**
@@ -84,28 +81,42 @@ async function measureLimits(server, { operations, inFlight, windowMs, rounds },
 async function measureBesideRedis(server, program, points, size, progress) {
   await server.fillTemplate()
   const sides = new Sides(server, progress)
-  /** @type {BareStatement[]} */
+  /** @type {(Side | BareStatement)[]} */
   const bare = []
   try {
     await sides.open([DURABILITIES.async.ours, REDIS])
-    for (const { bare: name, setting } of Object.values(DURABILITIES)) {
-      const place = await server.databaseOf(name)
-      await server.run('postgres', `ALTER DATABASE "${name}" SET synchronous_commit = ${setting}`)
-      // As our sessions have it.
-      await server.run('postgres', `ALTER DATABASE "${name}" SET plan_cache_mode = force_generic_plan`)
+    for (const { bare: name, batches, setting } of Object.values(DURABILITIES)) {
+      const place = await databaseOf(server, name, setting)
       bare.push(new BareStatement(name, new Pgbench(program, place, place.url), ['prepared']))
+      const side = new Side(batches, await databaseOf(server, batches, setting), 'bare-batches')
+      bare.push(side)
+      await side.open()
     }
     const limits = []
     for (const [index, point] of points.entries()) {
       progress.at(index, points.length, `${point.operation}, ${point.inFlight} in flight`)
       limits.push(...(await measurePoint(point, REDIS, [...sides.all, ...bare], size, progress)))
     }
-    await sides.close()
-    return { limits, versions: { ...sides.versions, ...bare[0]?.pgbench.versions } }
+    await Promise.all([sides.close(), ...bare.map((side) => side.close())])
+    return { limits, versions: Object.assign({}, sides.versions, ...bare.map(({ versions }) => versions)) }
   } finally {
     for (const side of bare) side.kill()
     await sides.end()
   }
+}
+
+/**
+ * @param {import('../server.js').Server} server
+ * @param {string} name
+ * @param {string} setting
+ */
+async function databaseOf(server, name, setting) {
+  const place = await server.databaseOf(name)
+  // Our sessions have generic plans, too.
+  for (const each of [`synchronous_commit = ${setting}`, 'plan_cache_mode = force_generic_plan']) {
+    await server.run('postgres', `ALTER DATABASE "${name}" SET ${each}`)
+  }
+  return place
 }
 
 /**
@@ -154,71 +165,86 @@ async function measureBehindPooler(server, program, points, size, progress) {
   }
 }
 
+/** @typedef {import('./opening.js').AnySide | BareStatement} LimitSide */
+
 /**
  * @param {Point} point
  * @param {string} other the side that stands next to each of the others
- * @param {(Side | import('./opening.js').AnySide | BareStatement)[]} sides
+ * @param {LimitSide[]} sides
  * @param {Size} size
  * @param {Progress} progress
- * @returns {Promise<Limit[]>}
  */
-async function measurePoint({ operation, inFlight }, other, sides, { windowMs, rounds }, progress) {
-  const window = async (/** @type {(typeof sides)[number]} */ side, /** @type {number} */ ms) => {
+async function measurePoint(point, other, sides, size, progress) {
+  const limits = []
+  for (const durability of DURABILITIES_OF[point.operation] ?? []) {
+    const { ours, bare, batches } = DURABILITIES[durability]
+    const find = (/** @type {string} */ name) => sides.find((side) => side.name === name)
+    const found = { other: find(other), bare: find(bare), ours: find(ours) }
+    if (!found.ours) continue
+    // With one call in flight there is no batch.
+    const present = { ...found, ...(point.inFlight > 1 ? { batches: find(batches) } : {}) }
+    const limit = await measureLimit(point, /** @type {any} */ (present), size, progress)
+    limits.push({ ...point, durability, other, ...limit })
+    progress.line(row(/** @type {Limit} */ (limits.at(-1))))
+  }
+  return limits
+}
+
+/**
+ * @param {Point} point
+ * @param {{ other: LimitSide, bare: BareStatement, ours: LimitSide, batches?: LimitSide }} sides
+ * @param {Size} size
+ * @param {Progress} progress
+ * @returns {Promise<Pick<Limit, 'shape' | 'figures' | 'ratios'>>}
+ */
+async function measureLimit({ operation, inFlight }, { other, bare, ours, batches }, { windowMs, rounds }, progress) {
+  const window = async (/** @type {LimitSide} */ side, /** @type {number} */ ms) => {
     await side.place.tidy()
     progress.say(side.name)
     return side.window(operation, { inFlight, leadMs: LEAD * ms, ms })
   }
-  const durabilities = (DURABILITIES_OF[operation] ?? []).filter((each) =>
-    sides.some(({ name }) => name === DURABILITIES[each].ours),
-  )
-  const chosen = [other, ...durabilities.flatMap((each) => [DURABILITIES[each].bare, DURABILITIES[each].ours])]
-  const present = chosen.map((name) => /** @type {(typeof sides)[number]} */ (sides.find((side) => side.name === name)))
-  for (const side of present) {
-    if (side instanceof BareStatement) {
-      progress.say(`${side.name}: which way is the fastest`)
-      await side.choose(operation, inFlight, { trials: Math.min(TRIALS, rounds), ms: windowMs })
-    } else {
-      await window(side, windowMs / 2)
-    }
+  const clients = [other, ours, ...(batches ? [batches] : [])]
+  for (const side of clients) await window(side, windowMs / 2)
+  progress.say(`${bare.name}: which way is the fastest`)
+  const { script: _, ...shape } = await bare.choose(operation, inFlight, windowMs)
+  const groups = await measureGroups([other, bare, ...clients.slice(1)], rounds, (side) => window(side, windowMs))
+  const figures = (/** @type {LimitSide} */ { name }) => summary(windowsOf(groups, name))
+  const ratio = (/** @type {LimitSide} */ one, /** @type {LimitSide} */ by) =>
+    /** @type {Spread} */ (ratios(pairsOf(groups, one.name, by.name)).rate)
+  return {
+    shape,
+    figures: {
+      ...{ other: figures(other), bare: figures(bare), ours: figures(ours) },
+      ...(batches && { batches: figures(batches) }),
+    },
+    ratios: {
+      ...{ bareByOther: ratio(bare, other), oursByOther: ratio(ours, other), oursByBare: ratio(ours, bare) },
+      ...(batches && { batchesByOther: ratio(batches, other) }),
+    },
   }
-  const groups = await measureGroups(present, rounds, (side) => window(side, windowMs))
-  return durabilities.map((durability) => {
-    const { ours, bare } = DURABILITIES[durability]
-    const rate = (/** @type {string} */ one, /** @type {string} */ by) =>
-      /** @type {Spread} */ (ratios(pairsOf(groups, one, by)).rate)
-    const figures = (/** @type {string} */ name) => summary(windowsOf(groups, name))
-    const { script: _, ...shape } = /** @type {import('../bare-statement.js').Shape} */ (
-      /** @type {BareStatement} */ (present.find(({ name }) => name === bare)).shape
-    )
-    const limit = {
-      ...{ operation, inFlight, durability, other, shape },
-      figures: { ours: figures(ours), other: figures(other), bare: figures(bare) },
-      ratios: { bareByOther: rate(bare, other), oursByOther: rate(ours, other), oursByBare: rate(ours, bare) },
-    }
-    progress.line(row(limit))
-    return limit
-  })
 }
 
-const [FIRST, COLUMN] = [28, 24]
+const [FIRST, COLUMN] = [26, 23]
 
 /** @param {string} other */
 const header = (other) =>
-  [
-    'bare statement, and ours'.padEnd(FIRST),
-    ...[`bare by ${other}`, `ours by ${other}`, 'ours by bare'].map(cell),
-  ].join('')
+  line(`by ${other}`, ['the bare statement', 'ours', 'its batches by pg', 'ours by the statement'], '')
 
 /** @param {Limit} limit */
 function row({ operation, inFlight, durability, shape, figures, ratios }) {
   const title = `${operation}, ${inFlight} in flight${durability === 'async' ? ', async' : ''}`
-  const { bareByOther, oursByOther, oursByBare } = ratios
-  const cells = [bareByOther, oursByOther, oursByBare].map((ratio) => cell(times(ratio)))
+  const { bareByOther, oursByOther, batchesByOther, oursByBare } = ratios
+  const cells = [bareByOther, oursByOther, batchesByOther, oursByBare].map((each) => (each ? times(each) : ''))
   const rate = figures.bare.rate ? `${number(figures.bare.rate.median)}/s` : ''
-  return [title.padEnd(FIRST), ...cells, `${rate}, ${shape.connections} × ${shape.calls}`].join('')
+  return line(title, cells, `${rate}, ${shape.connections} × ${shape.calls}`)
 }
 
-/** @param {string} text */
-const cell = (text) => text.padEnd(COLUMN)
+/**
+ * @param {string} first
+ * @param {string[]} cells
+ * @param {string} last
+ */
+const line = (first, cells, last) =>
+  [first.padEnd(FIRST), ...cells.map((each) => each.padEnd(COLUMN)), last].join('').trimEnd()
 
 module.exports = { measureLimits }

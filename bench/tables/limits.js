@@ -14,38 +14,47 @@ const OTHERS = { 'redis-memory': 'Redis in memory', reference: '`pg`, both behin
 
 /** @param {{ limits: { besideRedis: Limit[], behindPooler: Limit[] } }} run */
 function limits({ limits: { besideRedis, behindPooler } }) {
-  const header = [
-    ...[
-      'call',
-      'in flight',
-      'by the rate of',
-      'target',
-      'bare statement',
-      'ours',
-      'ours by bare',
-      'target within reach',
-    ],
-    ...["the server's CPU, µs: bare, ours", 'bare: connections × calls'],
+  const all = [...besideRedis, ...behindPooler]
+  const rates = [
+    ...['call', 'in flight', 'by the rate of', 'target', 'bare statement', 'target within reach'],
+    ...['bare batches', 'ours', 'ours by bare statement', 'bare: connections × calls'],
   ]
-  return table([header, ...[...besideRedis, ...behindPooler].map(row)])
+  const cpu = ['call', 'in flight', 'beside', "that side's", 'bare statement', 'bare batches', 'ours']
+  return [
+    table([rates, ...all.map(ratesOf)]),
+    'CPU of the client and of the server, µs a call:',
+    table([cpu, ...all.map(cpuOf)]),
+  ].join('\n\n')
 }
 
 /** @param {Limit} limit */
-function row(limit) {
-  const { operation, inFlight, durability, other, shape, figures, ratios } = limit
-  const title = code(OPERATIONS[operation]?.title ?? operation)
+function ratesOf(limit) {
+  const { shape, ratios } = limit
   const target = targetOf(limit)
-  const cpu = [figures.bare, figures.ours].map(({ serverCpu }) => (serverCpu ? number(serverCpu.median) : '–'))
   return [
-    durability === 'async' ? `${title}, \`async\`` : title,
-    String(inFlight),
-    OTHERS[other] ?? other,
+    ...callOf(limit),
     target === undefined ? '' : `${target}×`,
-    ...[ratios.bareByOther, ratios.oursByOther, ratios.oursByBare].map(times),
+    times(ratios.bareByOther),
     target === undefined ? '' : withinReach(target, ratios.bareByOther),
-    cpu.join(', '),
+    ratios.batchesByOther ? times(ratios.batchesByOther) : '',
+    times(ratios.oursByOther),
+    times(ratios.oursByBare),
     `${shape.connections} × ${shape.calls}`,
   ]
+}
+
+/** @param {Limit} limit */
+function cpuOf(limit) {
+  const { other, bare, batches, ours } = limit.figures
+  const cell = (/** @type {typeof batches} */ figures) =>
+    [figures?.cpu, figures?.serverCpu].flatMap((each) => (each ? number(each.median) : [])).join(' + ')
+  return [...callOf(limit), ...[other, bare, batches, ours].map(cell)]
+}
+
+/** @param {Limit} limit */
+function callOf({ operation, inFlight, durability, other }) {
+  const title = code(OPERATIONS[operation]?.title ?? operation)
+  return [durability === 'async' ? `${title}, \`async\`` : title, String(inFlight), OTHERS[other] ?? other]
 }
 
 /** @param {Limit} limit */
