@@ -16,8 +16,8 @@ const OTHERS = { 'redis-memory': 'Redis in memory', reference: '`pg`, both behin
 function limits({ limits: { besideRedis, behindPooler } }) {
   const all = [...besideRedis, ...behindPooler]
   const rates = [
-    ...['call', 'in flight', 'by the rate of', 'target', 'bare statement', 'target within reach'],
-    ...['bare batches', 'ours', 'ours by bare statement', 'bare: connections × calls'],
+    ...['call', 'in flight', 'by the rate of', 'target', 'within reach'],
+    ...['bare statement', 'bare batches', 'ours', 'ours by bare statement', 'bare: connections × calls'],
   ]
   const cpu = ['call', 'in flight', 'beside', "that side's", 'bare statement', 'bare batches', 'ours']
   return [
@@ -31,13 +31,11 @@ function limits({ limits: { besideRedis, behindPooler } }) {
 function ratesOf(limit) {
   const { shape, ratios } = limit
   const target = targetOf(limit)
+  const clients = [ratios.bareByOther, ratios.batchesByOther, ratios.oursByOther]
   return [
     ...callOf(limit),
-    target === undefined ? '' : `${target}×`,
-    times(ratios.bareByOther),
-    target === undefined ? '' : withinReach(target, ratios.bareByOther),
-    ratios.batchesByOther ? times(ratios.batchesByOther) : '',
-    times(ratios.oursByOther),
+    ...(target === undefined ? ['', ''] : [`${target}×`, withinReach(target, clients)]),
+    ...clients.map((ratio) => (ratio ? times(ratio) : '')),
     times(ratios.oursByBare),
     `${shape.connections} × ${shape.calls}`,
   ]
@@ -65,12 +63,15 @@ function targetOf({ operation, inFlight, durability, other }) {
 }
 
 /**
+ * Whether any of the clients has reached it. On a machine with other programs, one that does less may have the worse
+ * rounds.
+ *
  * @param {number} target
- * @param {import('../figures.js').Spread} limit
+ * @param {(import('../figures.js').Spread | undefined)[]} clients
  */
-function withinReach(target, { median, high }) {
-  if (median >= target) return 'yes'
-  return high < target ? 'no' : 'in some rounds'
+function withinReach(target, clients) {
+  if (clients.some((ratio) => ratio && ratio.median >= target)) return 'yes'
+  return clients.some((ratio) => ratio && ratio.high >= target) ? 'in some rounds' : 'no'
 }
 
 module.exports = { limits }
