@@ -5,6 +5,7 @@
 
 const { inspect } = require('node:util')
 const { coded } = require('./errors.js')
+const { JsonText } = require('./json-text.js')
 
 /**
  * @param {string} name
@@ -236,6 +237,7 @@ function entryTtl(value, name = 'ttl') {
  * @param {unknown} value
  */
 function json(name, value) {
+  if (value instanceof JsonText) return value.text
   let encoded
   try {
     encoded = JSON.stringify(value)

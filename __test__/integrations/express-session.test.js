@@ -109,6 +109,28 @@ test('text that JSONB cannot hold is stored all the same', async () => {
   assert.deepEqual(await all(), [{ ...data, id: 'a' }])
 })
 
+test('the JSON of a session is made once, and a cache that does not know it stores the session all the same', async () => {
+  const { get, set } = await make()
+  let made = 0
+  const data = endless({ user: 'Ada' })
+  const toJSON = () => {
+    made++
+    return data
+  }
+  await set('a', { ...data, toJSON })
+  assert.equal(made, 1)
+  assert.deepEqual(await get('a'), data)
+
+  /** @type {string[]} */
+  const stored = []
+  const store = new SessionStore({
+    getEntry: async () => null,
+    set: async (/** @type {string} */ _, /** @type {unknown} */ value) => stored.push(JSON.stringify(value)),
+  })
+  await promisify(store.set.bind(store))('a', data)
+  assert.deepEqual(stored, [JSON.stringify(data)])
+})
+
 test('all, length and clear are about the sessions of the prefix that have not ended', async () => {
   const { set, all, length, clear } = await make()
   const other = await make()

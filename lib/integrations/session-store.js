@@ -5,6 +5,7 @@
 const { nextTick } = require('node:process')
 const args = require('../arguments.js')
 const { wallClock } = require('../clock.js')
+const { JsonText } = require('../json-text.js')
 const { optionsOf } = require('../options.js')
 const { cacheOf, prefixOf } = require('./cache-of.js')
 const { isRefusedByJsonb } = require('./jsonb.js')
@@ -240,10 +241,10 @@ const plain = (cookie) => cookie?.toJSON?.() ?? cookie
 /** @param {[string, unknown]} entry */
 const isGiven = ([, value]) => value != null
 
-/** @param {Session} session @returns {unknown} an object, or its text if JSONB cannot hold that */
+/** @param {Session} session @returns {unknown} an object's JSON, or text with that in it if JSONB cannot hold the object */
 function encoded(session) {
-  const text = JSON.stringify(session)
-  return isRefusedByJsonb(text) ? text : session
+  const text = args.json('session', session)
+  return isRefusedByJsonb(text) ? text : new JsonText(text)
 }
 
 /** @param {any} stored @returns {Session} */

@@ -4,10 +4,11 @@
 'use strict'
 
 const args = require('../arguments.js')
+const { JsonText } = require('../json-text.js')
 const { isRefusedByJsonb } = require('./jsonb.js')
 
 /**
- * @typedef {string | { base64: string } | { escaped: string } | { json: unknown }} StoredValue
+ * @typedef {string | { base64: string } | { escaped: string } | JsonText} StoredValue
  */
 
 /** @param {string} text @returns {StoredValue} */
@@ -27,7 +28,7 @@ function encodedRaw(value) {
   const bytes = bytesOf(value)
   if (bytes) return { base64: bytes.toString('base64') }
   const text = args.json('value', value)
-  return isRefusedByJsonb(text) ? { escaped: text } : { json: value }
+  return isRefusedByJsonb(text) ? { escaped: text } : new JsonText(`{"json":${text}}`)
 }
 
 /** @param {any} value */
