@@ -1,6 +1,6 @@
 // @ts-check
 // The least that any client has the server do, as a side: pgbench writes with the documented columns alone. No JSON is
-// made, no promise resolves, nothing is returned. What that reaches, no client can surpass.
+// made, no promise resolves, nothing is returned. A client has more to do than that.
 'use strict'
 
 const { KEYS, TTL, VALUE } = require('./operations.js')

@@ -237,7 +237,8 @@ function entryTtl(value, name = 'ttl') {
  * @param {unknown} value
  */
 function json(name, value) {
-  if (value instanceof JsonText) return value.text
+  const made = JsonText.textOf(value)
+  if (made !== undefined) return made
   let encoded
   try {
     encoded = JSON.stringify(value)

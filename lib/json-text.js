@@ -3,14 +3,20 @@
 
 /** JSON text in place of the value that it stands for: it is stored as it is, and not made a second time. */
 class JsonText {
+  #text
+
   /** @param {string} text */
   constructor(text) {
-    this.text = text
+    this.#text = text
   }
 
-  /** For a cache that does not know this class, as one of another copy of this package. */
-  toJSON() {
-    return JSON.parse(this.text)
+  /**
+   * The text, if the value is such text. Unlike `instanceof` this runs no code of a proxy.
+   *
+   * @param {unknown} value
+   */
+  static textOf(value) {
+    return typeof value === 'object' && value !== null && #text in value ? value.#text : undefined
   }
 }
 

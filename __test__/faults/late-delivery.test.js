@@ -201,6 +201,9 @@ test('a session that cannot be terminated blocks only its own keys, and its call
   }
   await held.deliver()
   assert.equal(await adapter.get('late:stuck'), 2)
+  // Each call has left the table once.
+  await inTime('a call on the whole table', adapter.clear())
+  assert.equal(await adapter.get('late:stuck'), null)
 })
 
 /** @type {[title: string, setUp: string, hook?: (client: any) => Promise<unknown>][]} */

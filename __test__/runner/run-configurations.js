@@ -57,7 +57,8 @@ async function* tasksOf(configurations, only, report) {
         return running
       }
     }
-    ends.push(Promise.all(files).then(opened.close))
+    const end = Promise.all(files).then(opened.close)
+    ends.push(end.catch((error) => report.fail(title, `the end of the configuration: ${error?.stack ?? error}`)))
   }
   await Promise.all(ends)
 }
@@ -112,9 +113,12 @@ async function open({ title, version, TZ, settings, detour, isDebian }, plan, re
     ...(isDebian && { GOSCOPE_TEST_APPLICATION: plans.APPLICATION }),
   }
   const close = async () => {
-    await found?.stop()
-    if (isDebian) await checkPlans(server.logFile, title, report)
-    await stop()
+    try {
+      await found?.stop()
+      if (isDebian) await checkPlans(server.logFile, title, report)
+    } finally {
+      await stop()
+    }
   }
   return { env, close }
 }

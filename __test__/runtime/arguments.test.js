@@ -474,4 +474,6 @@ test('an argument that cannot be inspected is refused like any other', async () 
     await assert.rejects(adapter.get(bad), { name: 'TypeError', code: TYPE, message: /"key"/ })
     await assert.rejects(adapter.acquire('k', bad), { name: 'TypeError', code: TYPE, message: /"ttl"/ })
   }
+  const found = await adapter.set('k', proxy).catch((/** @type {any} */ error) => error)
+  assert.deepEqual([found.code, /^The argument 'value' /.test(found.message)], [VALUE, true])
 })

@@ -2,8 +2,9 @@
 // Where an integration keeps its entries: in an adapter of the application, or in a table of its own.
 'use strict'
 
-const { PostgresCacheAdapter } = require('../../index.js')
+const { PostgresAdapter, PostgresCacheAdapter } = require('../../index.js')
 const args = require('../arguments.js')
+const { JsonText } = require('../json-text.js')
 
 /** Options of a table. An adapter has decided about them. */
 const OF_TABLES = ['tableName', 'createTables', 'durability']
@@ -37,6 +38,19 @@ function cacheOf(source, options, tableName) {
   return { cache: source, close: async () => {} }
 }
 
+/**
+ * What `cache` takes for a value whose JSON is made already. A cache that is not this package's own, or does more than that, gets
+ * the value: it may keep it, or copy it.
+ *
+ * @param {any} cache
+ * @param {unknown} value
+ * @param {string} json
+ */
+const given = (cache, value, json) =>
+  OWN.some((one) => cache instanceof one && cache.set === one.prototype.set) ? new JsonText(json) : value
+
+const OWN = [PostgresAdapter, PostgresCacheAdapter]
+
 /** @param {any} source @returns {source is Cache} */
 const isCache = (source) => typeof source?.getEntry === 'function'
 
@@ -48,4 +62,4 @@ const isCache = (source) => typeof source?.getEntry === 'function'
 const prefixOf = (options, byDefault) =>
   options.keyPrefix == null ? byDefault : args.wellFormed('options.keyPrefix', options.keyPrefix)
 
-module.exports = { cacheOf, prefixOf }
+module.exports = { cacheOf, given, prefixOf }

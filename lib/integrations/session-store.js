@@ -5,9 +5,8 @@
 const { nextTick } = require('node:process')
 const args = require('../arguments.js')
 const { wallClock } = require('../clock.js')
-const { JsonText } = require('../json-text.js')
 const { optionsOf } = require('../options.js')
-const { cacheOf, prefixOf } = require('./cache-of.js')
+const { cacheOf, given, prefixOf } = require('./cache-of.js')
 const { isRefusedByJsonb } = require('./jsonb.js')
 
 const TABLE = 'go_goscope_sessions'
@@ -66,7 +65,7 @@ function sessionStoreOn(Store) {
       this.#call(callback, async () => {
         const ttl = this.#ttlOf(session)
         if (ttl <= 0) await this.#cache.delete(this.#prefix + sid)
-        else await this.#cache.set(this.#prefix + sid, encoded(session), ttl)
+        else await this.#cache.set(this.#prefix + sid, encoded(this.#cache, session), ttl)
       })
     }
 
@@ -104,7 +103,8 @@ function sessionStoreOn(Store) {
       for (let tries = 0; tries < COOKIE_TRIES; tries++) {
         const stored = await this.#cache.get(key)
         if (stored === null) return
-        if (await this.#cache.compareAndSet(key, stored, encoded({ ...decoded(stored), cookie }), ttl)) return
+        const changed = encoded(this.#cache, { ...decoded(stored), cookie })
+        if (await this.#cache.compareAndSet(key, stored, changed, ttl)) return
       }
       // Others store it all the time, and have its newest cookie; or it holds a number that JavaScript cannot.
       await this.#cache.touch(key, ttl)
@@ -241,10 +241,10 @@ const plain = (cookie) => cookie?.toJSON?.() ?? cookie
 /** @param {[string, unknown]} entry */
 const isGiven = ([, value]) => value != null
 
-/** @param {Session} session @returns {unknown} an object's JSON, or text with that in it if JSONB cannot hold the object */
-function encoded(session) {
-  const text = args.json('session', session)
-  return isRefusedByJsonb(text) ? text : new JsonText(text)
+/** @param {any} cache @param {Session} session @returns {unknown} the session, or its JSON as text if JSONB cannot hold the session */
+function encoded(cache, session) {
+  const json = args.json('session', session)
+  return isRefusedByJsonb(json) ? json : given(cache, session, json)
 }
 
 /** @param {any} stored @returns {Session} */

@@ -4,11 +4,10 @@
 'use strict'
 
 const args = require('../arguments.js')
-const { JsonText } = require('../json-text.js')
 const { isRefusedByJsonb } = require('./jsonb.js')
 
 /**
- * @typedef {string | { base64: string } | { escaped: string } | JsonText} StoredValue
+ * @typedef {string | { base64: string } | { escaped: string } | { json: unknown }} StoredValue
  */
 
 /** @param {string} text @returns {StoredValue} */
@@ -28,7 +27,7 @@ function encodedRaw(value) {
   const bytes = bytesOf(value)
   if (bytes) return { base64: bytes.toString('base64') }
   const text = args.json('value', value)
-  return isRefusedByJsonb(text) ? { escaped: text } : new JsonText(`{"json":${text}}`)
+  return isRefusedByJsonb(text) ? { escaped: text } : { json: value }
 }
 
 /** @param {any} value */

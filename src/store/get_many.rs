@@ -1,5 +1,5 @@
-//! `getMany`: reads of several keys, as few requests. A request for each key would cost this process more than three
-//! times as much CPU (see docs/internals/performance.md).
+//! `getMany`: reads of several keys, as few requests. With a request for each key it had 0.64 to 1.04 of the rate (see
+//! docs/internals/performance.md).
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ impl Call for GetMany {
 }
 
 impl ItemsCall for GetMany {
-    fn divide(self) -> Vec<Self> {
+    fn split(self) -> Vec<Self> {
         let Self { place, keys, .. } = self;
         keys.into_iter().map(|key| Self::new(place.clone(), vec![key])).collect()
     }

@@ -159,18 +159,20 @@ impl Group {
             Err(error) => error,
         };
         let is_blocked = run.is_blocked(&error, wait);
-        if requests.len() == 1 && is_blocked {
+        if calls.len() == 1 && is_blocked {
             return Unsettled {
                 blocked: requests.into_iter().map(|request| (request, error.clone())).collect(),
                 again: vec![],
             };
         }
         // One bad call must not fail those that share its statement, and a blocked call must not delay it. The server
-        // did none of it. So each call runs by itself, and all are sent at once.
-        if matches!(error, Error::Server(_)) && requests.len() > 1 && !error.ends_connection() {
+        // did none of it. So each call runs by itself, and all are sent at once. So does each key of a read of several: it
+        // must not hold back later calls on the others.
+        if matches!(error, Error::Server(_)) && calls.len() > 1 && !error.ends_connection() {
             let wait = if is_blocked { LockWait::AtMost(lock_waits::PROBE) } else { wait };
             let mut left = Unsettled::default();
-            let alone = requests.into_iter().map(|request| run.run_by_itself(&statement, request, wait));
+            let items = requests.into_iter().flat_map(Request::items_by_themselves);
+            let alone = items.map(|request| run.run_by_itself(&statement, request, wait));
             join_all(alone).await.into_iter().for_each(|each| left.add(each));
             return left;
         }
@@ -181,7 +183,8 @@ impl Group {
     /// In a session of our own the limit costs nothing. In a shared one it takes a transaction of three statements.
     /// So a write that is alone there has no limit, as long as that leaves connections for the others.
     fn shared_wait(&self, run: &Run<'_>, statements: usize) -> (LockWait, Option<Slot>) {
-        let is_many = statements > lock_waits::FEW_STATEMENTS || self.requests.len() > lock_waits::FEW_CALLS;
+        let calls: usize = self.requests.iter().map(Request::items).sum();
+        let is_many = statements > lock_waits::FEW_STATEMENTS || calls > lock_waits::FEW_CALLS;
         let shared = if is_many {
             LockWait::AtMost(lock_waits::SHARED_BY_MANY)
         } else {
@@ -221,12 +224,8 @@ impl Run<'_> {
     async fn run_by_itself(&self, statement: &Statement, request: Request, wait: LockWait) -> Unsettled {
         request.note_retry();
         self.engine.traffic.count_statement(request.calls());
-        let calls: Vec<&[Arg]> = request.args_of_items().collect();
-        match self.send(statement, &calls, wait).await {
-            Ok(rows) => {
-                let dealt = deal(&rows, &calls);
-                Unsettled::again(self.answer_all(vec![(request, dealt)]))
-            }
+        match self.send(statement, &[request.args()], wait).await {
+            Ok(rows) => Unsettled::again(self.answer_all(vec![(request, vec![&rows])])),
             Err(error) if self.is_blocked(&error, wait) => {
                 Unsettled { blocked: vec![(request, error)], again: Vec::new() }
             }
@@ -264,8 +263,9 @@ impl Run<'_> {
                 Err(_) => {}
             }
         }
+        let items = done.iter().map(|(accesses, _)| accesses.items()).sum();
         let calls = done.iter().map(|(_, calls)| calls).sum();
-        self.before_answering(done.len(), calls);
+        self.before_answering(items, calls);
         let _answered = self.engine.io.mode.answer(calls);
         // First the callers, then the next in line: see `Request::fail`.
         drop(completions);
@@ -274,9 +274,9 @@ impl Run<'_> {
     }
 
     /// A caller may call again on another thread before this one goes on.
-    fn before_answering(&self, requests: usize, calls: usize) {
+    fn before_answering(&self, items: usize, calls: usize) {
         if let Carrier::Pipeline(pipeline) = self.carrier {
-            self.engine.state().scheduler.expect_answers(pipeline, requests, calls, Instant::now());
+            self.engine.state().scheduler.expect_answers(pipeline, items, calls, Instant::now());
         }
     }
 
@@ -318,7 +318,7 @@ impl Run<'_> {
         if runs_again {
             return Some(request);
         }
-        self.before_answering(1, request.calls_under_way());
+        self.before_answering(request.items(), request.calls_under_way());
         request.fail(error.clone());
         None
     }

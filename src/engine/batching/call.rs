@@ -37,7 +37,7 @@ pub trait Call: Send + 'static {
 /// A read of several keys, its items. Each item may also be read by itself.
 pub trait ItemsCall: Call + Sized {
     /// A call for each of its items.
-    fn divide(self) -> Vec<Self>;
+    fn split(self) -> Vec<Self>;
     /// The output, of those of its items.
     fn join(outputs: Vec<Self::Output>) -> Self::Output;
 }
@@ -70,7 +70,7 @@ pub(crate) trait PendingCall: Any + Send {
         false
     }
     /// A call for each of its items, if it has several.
-    fn divide(self: Box<Self>) -> Vec<Box<dyn PendingCall>>;
+    fn split(self: Box<Self>) -> Vec<Box<dyn PendingCall>>;
     /// Reads the rows, those of each item by itself, and has the outputs reported.
     fn answer(&mut self, rows: &[&[Row]], completions: &mut Completions) -> Result<Progress, Error>;
     fn fail(&mut self, error: Error, completions: &mut Completions);
@@ -85,22 +85,22 @@ pub(crate) struct Pending<C: Call> {
     reply: Option<Reply<C::Output>>,
     /// The callers of the later calls for which this one stands as well, in their order.
     coalesced: Vec<Reply<C::Output>>,
-    divide: Divide<C>,
+    split: Split<C>,
 }
 
-type Divide<C> = fn(C, Reply<<C as Call>::Output>) -> Vec<Box<dyn PendingCall>>;
+type Split<C> = fn(C, Reply<<C as Call>::Output>) -> Vec<Box<dyn PendingCall>>;
 
 impl<C: Call> Pending<C> {
     pub(crate) fn new(call: C, reply: Reply<C::Output>) -> Self {
-        let divide = |call, reply| -> Vec<Box<dyn PendingCall>> { vec![Box::new(Self::new(call, reply))] };
-        Self { call, reply: Some(reply), coalesced: Vec::new(), divide }
+        let split = |call, reply| -> Vec<Box<dyn PendingCall>> { vec![Box::new(Self::new(call, reply))] };
+        Self { call, reply: Some(reply), coalesced: Vec::new(), split }
     }
 
     pub(crate) fn of_items(call: C, reply: Reply<C::Output>) -> Self
     where
         C: ItemsCall,
     {
-        Self { divide: each_by_itself, ..Self::new(call, reply) }
+        Self { split: each_by_itself, ..Self::new(call, reply) }
     }
 
     fn replies(&mut self) -> impl Iterator<Item = Reply<C::Output>> + use<C> {
@@ -109,7 +109,7 @@ impl<C: Call> Pending<C> {
 }
 
 fn each_by_itself<C: ItemsCall>(call: C, reply: Reply<C::Output>) -> Vec<Box<dyn PendingCall>> {
-    let items = call.divide();
+    let items = call.split();
     let Some(join) = Join::new(items.len(), C::join, reply) else { return Vec::new() };
     let pending =
         |(number, item)| -> Box<dyn PendingCall> { Box::new(Pending::new(item, join.reply(number))) };
@@ -140,9 +140,9 @@ impl<C: Call> PendingCall for Pending<C> {
         adds_up
     }
 
-    fn divide(mut self: Box<Self>) -> Vec<Box<dyn PendingCall>> {
+    fn split(mut self: Box<Self>) -> Vec<Box<dyn PendingCall>> {
         match self.reply.take() {
-            Some(reply) => (self.divide)(self.call, reply),
+            Some(reply) => (self.split)(self.call, reply),
             None => Vec::new(),
         }
     }
@@ -204,7 +204,7 @@ impl PendingCall for Preparation {
         &[]
     }
 
-    fn divide(self: Box<Self>) -> Vec<Box<dyn PendingCall>> {
+    fn split(self: Box<Self>) -> Vec<Box<dyn PendingCall>> {
         vec![self]
     }
 

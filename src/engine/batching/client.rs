@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex};
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::Completions;
 use crate::engine::batching::request::{Answered, Request};
-use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement, deal};
 use crate::engine::error::Error;
 use crate::engine::row::Row;
@@ -44,11 +43,7 @@ pub struct ClientQuery {
 
 impl Client {
     pub fn submit(&self, request: Request) {
-        let mut line = lock(&self.line);
-        match request.items() {
-            1 => line.waiting.push_back(request),
-            _ => line.waiting.extend(request.divide()),
-        }
+        lock(&self.line).waiting.extend(request.items_by_themselves());
     }
 
     /// What must be prepared before the next query can be made.

@@ -27,7 +27,6 @@ use tokio::time::sleep;
 
 use crate::engine::batching::request::Request;
 use crate::engine::batching::scheduling::access::Access;
-use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::session::Backend;
 use crate::engine::error::Error;
@@ -120,11 +119,7 @@ impl LostSessions {
         let mut state = lock(&self.state);
         let mut free = Vec::with_capacity(requests.len());
         // A read of several keys that waited as one would hold back writes of the keys that no session blocks.
-        let each_by_itself = |request: Request| match request.items() {
-            1 => vec![request],
-            _ => request.divide(),
-        };
-        for request in requests.into_iter().flat_map(each_by_itself) {
+        for request in requests.into_iter().flat_map(Request::items_by_themselves) {
             let blocking = |session: &&mut LostSession| request.accesses.conflict_with(&session.accesses);
             match state.sessions.iter_mut().find(blocking) {
                 Some(session) => session.waiting.push(Waiting::new(request, None)),

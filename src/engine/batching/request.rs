@@ -55,7 +55,7 @@ pub struct Request {
     retry_deadline: Option<Instant>,
     /// For how many calls this request stands.
     calls: usize,
-    /// The call that it is an item of.
+    /// The call that it is an item of, if it writes.
     item_of: Option<JoinedCall>,
     /// See `owed`.
     is_owed: bool,
@@ -158,7 +158,7 @@ impl Request {
         self.accesses.are_of_a_write()
     }
 
-    /// The call that it is an item of, if that call has several. Its caller waits for all of them.
+    /// The call that it is an item of, if it writes and that call has several. Its caller waits for all of them.
     pub(crate) fn item_of(&self) -> Option<JoinedCall> {
         self.item_of
     }
@@ -184,6 +184,11 @@ impl Request {
 
     pub(crate) fn args(&self) -> &[Arg] {
         self.call.args()
+    }
+
+    /// Itself, or a request for each of its items.
+    pub(crate) fn items_by_themselves(self) -> Vec<Self> {
+        if self.items() == 1 { vec![self] } else { self.split() }
     }
 
     /// The arguments of each of its items.
@@ -286,14 +291,29 @@ impl Scheduled for Request {
         Ok(())
     }
 
-    fn divide(mut self) -> Vec<Self> {
-        let accesses = std::mem::take(&mut self.accesses).divide();
-        let calls = std::mem::replace(&mut self.call, Box::new(Preparation::default())).divide();
+    fn split(mut self) -> Vec<Self> {
+        debug_assert!(self.unsettled.is_none(), "it is of a write");
+        let accesses = std::mem::take(&mut self.accesses).split();
+        let calls = std::mem::replace(&mut self.call, Box::new(Preparation::default())).split();
+        // The items leave in its place.
         let register = self.register.take();
-        let item = |(accesses, call)| {
-            let mut item = Self::with(accesses, self.prepare.clone(), call, self.retry);
-            item.register.clone_from(&register);
-            item
+        let item = |(accesses, call)| Self {
+            accesses,
+            prepare: self.prepare.clone(),
+            call,
+            retry: self.retry,
+            failures: self.failures,
+            repetitions: self.repetitions,
+            maybe_done: self.maybe_done,
+            ready_since: self.ready_since,
+            blocked_since: self.blocked_since,
+            retry_deadline: self.retry_deadline,
+            calls: 1,
+            item_of: None,
+            is_owed: self.is_owed,
+            has_caller: self.has_caller,
+            unsettled: None,
+            register: register.clone(),
         };
         accesses.into_iter().zip(calls).map(item).collect()
     }

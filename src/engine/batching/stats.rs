@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::batching::engine::Engine;
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::connection::pool::PoolStats;
 use crate::histogram::Snapshot;
 use crate::sync::lock;
@@ -36,7 +37,7 @@ struct CallStats {
 
 impl Engine {
     pub fn stats(&self) -> Stats {
-        let unflushed = lock(&self.submitted).len();
+        let unflushed: usize = lock(&self.submitted).iter().map(Scheduled::calls).sum();
         let state = self.state();
         let scheduler = &state.scheduler;
         let pipelines = scheduler.pipelines();

@@ -1,5 +1,7 @@
 //! The resources that a request touches, and how.
 
+use std::iter::repeat_n;
+
 /// How a request uses a resource, as the modes of a lock table. Requests of one mode use it at once, unless that is
 /// exclusive; of any other pair the later waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +34,8 @@ pub struct Access {
 #[derive(Clone, Debug, Default)]
 pub struct Accesses {
     accesses: [Option<Access>; MOST_ACCESSES],
-    /// Of a request with items: the access of each, in addition to those above. They may name a resource several times.
+    /// Of a request with items: the access of each. Each item also has the access above, for itself. So nothing changes for
+    /// the resources if such a request is split, whether it waits or is under way.
     items: Vec<Access>,
     /// The request's place in the order of arrival, from 1.
     pub(crate) number: u64,
@@ -50,7 +53,7 @@ impl Accesses {
         Self { accesses, items: Vec::new(), number: 0 }
     }
 
-    /// Those of a read with several items: what all of them have in common, and one of each.
+    /// Those of a read with several items: an access that each of them has, and one of its own for each.
     pub fn of_items(common: Access, items: Vec<Access>) -> Self {
         debug_assert!(
             items.iter().all(|item| item.mode.shares_with(item.mode)),
@@ -65,16 +68,14 @@ impl Accesses {
     }
 
     /// Those of each item.
-    pub(crate) fn divide(self) -> Vec<Self> {
-        let [common, ..] = self.accesses;
-        self.items
-            .into_iter()
-            .map(|item| Self { accesses: [common, Some(item), None], ..Self::default() })
-            .collect()
+    pub(crate) fn split(self) -> Vec<Self> {
+        let Self { accesses: [common, ..], items, number } = self;
+        let of_item = |item| Self { accesses: [common, Some(item), None], items: Vec::new(), number };
+        items.into_iter().map(of_item).collect()
     }
 
     pub(crate) fn are_of_a_write(&self) -> bool {
-        self.iter().any(|access| access.mode == AccessMode::Exclusive)
+        self.accesses.iter().flatten().any(|access| access.mode == AccessMode::Exclusive)
     }
 
     /// Whether they belong to a read of a whole table, which may take long.
@@ -83,7 +84,8 @@ impl Accesses {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Access> {
-        self.accesses.iter().flatten().chain(&self.items).copied()
+        let of_each = self.accesses.iter().flatten().flat_map(|access| repeat_n(access, self.items()));
+        of_each.chain(&self.items).copied()
     }
 
     /// Whether one of these must wait for one of those.

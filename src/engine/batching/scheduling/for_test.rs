@@ -59,10 +59,11 @@ impl Scheduled for Tagged {
     fn calls(&self) -> usize {
         self.calls
     }
-    fn divide(self) -> Vec<Self> {
-        let tags = [self.tag].into_iter().chain(self.coalesced);
-        let item = |(tag, accesses)| Self { accesses, ..Self::new(tag, &[]) };
-        tags.zip(self.accesses.divide()).map(item).collect()
+    fn split(self) -> Vec<Self> {
+        let tags = [self.tag].into_iter().chain(self.coalesced.clone());
+        let state = Self { calls: 1, coalesced: Vec::new(), accesses: Accesses::default(), ..self.clone() };
+        let item = |(tag, accesses)| Self { tag, accesses, ..state.clone() };
+        tags.zip(self.accesses.split()).map(item).collect()
     }
     fn is_owed(&self) -> bool {
         self.is_owed

@@ -10,8 +10,8 @@
 //! A request takes its place in all of its lines at once, when it is submitted. So if two requests meet in several
 //! lines, the earlier is ahead in each, and they cannot wait for each other in a circle.
 //!
-//! A read of several keys, its items, is one request if it need wait for none of them. Otherwise each item takes its place
-//! by itself: the keys have nothing to do with each other, and while the read waits for one of them, it must not hold back
+//! A read of several keys, its items, is one request if it need wait for none of them. Otherwise it is split, and each item takes
+//! its place by itself: the keys have nothing to do with each other, and while the read waits for one of them, it must not hold back
 //! a later write of another.
 //!
 //! Calls that add up (failures of one breaker, for example) need not wait for each other. The first that has to wait
@@ -59,7 +59,7 @@ impl<R: Scheduled> KeyScheduler<R> {
     /// Gives `request` its place in every line, and adds it to `admitted` if it need not wait in any.
     pub(crate) fn enter(&mut self, request: R, admitted: &mut Vec<R>) {
         if request.items() > 1 && !self.admits_at_once(request.accesses()) {
-            return request.divide().into_iter().for_each(|item| self.enter(item, admitted));
+            return request.split().into_iter().for_each(|item| self.enter(item, admitted));
         }
         let Some(mut request) = self.try_coalesce(request) else { return };
         self.submitted += 1;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_of_several_keys_is_divided_if_it_waits_for_one_of_them() {
+    fn a_read_of_several_keys_is_split_if_it_waits_for_one_of_them() {
         let (mut key_scheduler, mut admitted) = (KeyScheduler::default(), Vec::new());
         let (table, busy, free) = (0, 1, 2);
         let write = |tag, key| request(tag, &[(table, AccessMode::Intent), (key, AccessMode::Exclusive)]);

@@ -33,7 +33,7 @@ impl PipelineState {
 pub(crate) struct Batch {
     pub(crate) kind: BatchKind,
     pub(crate) calls: usize,
-    /// How many of its requests have no outcome yet.
+    /// How many items of its requests have no outcome yet.
     pub(crate) unanswered: usize,
     pub(crate) since: Instant,
 }
@@ -171,12 +171,12 @@ impl Pipelines {
         };
     }
 
-    /// Requests of its batch are about to get their outcome.
-    pub(crate) fn expect_answers(&mut self, pipeline: usize, requests: usize) {
+    /// Items of its batch are about to get their outcome.
+    pub(crate) fn expect_answers(&mut self, pipeline: usize, items: usize) {
         if let Some(PipelineState::Running(batch) | PipelineState::Blocked(batch)) =
             self.states.get_mut(pipeline)
         {
-            batch.unanswered = batch.unanswered.saturating_sub(requests);
+            batch.unanswered = batch.unanswered.saturating_sub(items);
         }
     }
 

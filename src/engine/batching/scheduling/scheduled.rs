@@ -17,8 +17,8 @@ pub(crate) trait Scheduled: Sized {
         self.accesses().items()
     }
 
-    /// A request for each of its items, which has not run yet.
-    fn divide(self) -> Vec<Self>;
+    /// A request for each of its items, in the same state.
+    fn split(self) -> Vec<Self>;
 
     /// Whether it is owed to the server. It is accepted while the engine is closing.
     fn is_owed(&self) -> bool;

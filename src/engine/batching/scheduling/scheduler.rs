@@ -126,10 +126,10 @@ impl<R: Scheduled> Scheduler<R> {
         self.isolation.take_slot()
     }
 
-    /// So many requests of this pipeline's batch, which stand for so many calls, are about to get their outcome. If those
+    /// So many items of this pipeline's batch, which stand for so many calls, are about to get their outcome. If those
     /// are the last, [`BatchEnded`](Event::BatchEnded) follows at once.
-    pub(crate) fn expect_answers(&mut self, pipeline: usize, requests: usize, calls: usize, now: Instant) {
-        self.pipelines.expect_answers(pipeline, requests);
+    pub(crate) fn expect_answers(&mut self, pipeline: usize, items: usize, calls: usize, now: Instant) {
+        self.pipelines.expect_answers(pipeline, items);
         self.returning.answer(calls, now);
     }
 
@@ -332,7 +332,7 @@ impl<R: Scheduled> Scheduler<R> {
             return false;
         };
         let calls = batch.iter().map(Scheduled::calls).sum();
-        let unanswered = batch.len();
+        let unanswered = batch.iter().map(Scheduled::items).sum();
         self.pipelines.take(pipeline, Batch { kind, calls, unanswered, since: now }, is_connected);
         decisions.push(Decision::Run { pipeline, batch, is_connected });
         true

@@ -37,7 +37,7 @@ impl Shape {
     }
 
     /// One for each of its items.
-    pub(crate) fn divide(&self) -> Vec<Self> {
+    pub(crate) fn split(&self) -> Vec<Self> {
         match self {
             Self::Reads(keys) => keys.iter().copied().map(Self::Read).collect(),
             other => vec![other.clone()],

@@ -39,6 +39,14 @@ const ALL_SUCCEED: u64 = 1 << 62;
 /// A caller who has been answered calls again before the batch has ended.
 const CALLS_AGAIN: u64 = 1 << 61;
 
+/// Reads of several keys are split while they are under way.
+const SPLITS: u64 = 1 << 59;
+
+fn split(requests: Vec<Tagged>) -> Vec<Tagged> {
+    let each = |request: Tagged| if request.items() == 1 { vec![request] } else { request.split() };
+    requests.into_iter().flat_map(each).collect()
+}
+
 /// What is under way: decisions that the world has not answered yet.
 enum Work {
     Batch { pipeline: usize, batch: Vec<Tagged>, connection: Connection },
@@ -176,7 +184,7 @@ impl World {
             .iter()
             .map(|shape| {
                 let request = shape.request(self.submitted + 1);
-                for item in shape.divide() {
+                for item in shape.split() {
                     self.submitted += 1;
                     self.unsettled.add(self.submitted, &item);
                 }
@@ -232,9 +240,12 @@ impl World {
         }
         match self.work.remove(answerable[which % answerable.len()]) {
             Work::Batch { pipeline, batch, .. } => {
+                // Some keys of a read of several may wait, or fail, and others not.
+                let batch = if outcomes & SPLITS == 0 { batch } else { split(batch) };
                 let (done, retries, blocked) = self.outcomes(batch, outcomes);
+                let items = done.iter().map(Scheduled::items).sum();
                 let calls = done.iter().map(|request| request.calls).sum();
-                self.scheduler.expect_answers(pipeline, done.len(), calls, self.now);
+                self.scheduler.expect_answers(pipeline, items, calls, self.now);
                 if retries.is_empty() && blocked.is_empty() && outcomes & CALLS_AGAIN != 0 {
                     self.call_before_the_batch_ends();
                 }
