@@ -46,7 +46,7 @@ function cacheOf(source, options, tableName) {
  * @param {unknown} value
  * @param {string} json
  */
-const given = (cache, value, json) =>
+const madeFor = (cache, value, json) =>
   OWN.some((one) => cache instanceof one && cache.set === one.prototype.set) ? new JsonText(json) : value
 
 const OWN = [PostgresAdapter, PostgresCacheAdapter]
@@ -62,4 +62,4 @@ const isCache = (source) => typeof source?.getEntry === 'function'
 const prefixOf = (options, byDefault) =>
   options.keyPrefix == null ? byDefault : args.wellFormed('options.keyPrefix', options.keyPrefix)
 
-module.exports = { cacheOf, given, prefixOf }
+module.exports = { cacheOf, madeFor, prefixOf }

@@ -6,7 +6,7 @@ const { nextTick } = require('node:process')
 const args = require('../arguments.js')
 const { wallClock } = require('../clock.js')
 const { optionsOf } = require('../options.js')
-const { cacheOf, given, prefixOf } = require('./cache-of.js')
+const { cacheOf, madeFor, prefixOf } = require('./cache-of.js')
 const { isRefusedByJsonb } = require('./jsonb.js')
 
 const TABLE = 'go_goscope_sessions'
@@ -244,7 +244,7 @@ const isGiven = ([, value]) => value != null
 /** @param {any} cache @param {Session} session @returns {unknown} the session, or its JSON as text if JSONB cannot hold the session */
 function encoded(cache, session) {
   const json = args.json('session', session)
-  return isRefusedByJsonb(json) ? json : given(cache, session, json)
+  return isRefusedByJsonb(json) ? json : madeFor(cache, session, json)
 }
 
 /** @param {any} stored @returns {Session} */

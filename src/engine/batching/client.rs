@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use crate::engine::batching::prepare::Prepare;
 use crate::engine::batching::reply::Completions;
 use crate::engine::batching::request::{Answered, Request};
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::batching::statement::{Arg, Statement, deal};
 use crate::engine::error::Error;
 use crate::engine::row::Row;

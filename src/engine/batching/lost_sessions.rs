@@ -27,6 +27,7 @@ use tokio::time::sleep;
 
 use crate::engine::batching::request::Request;
 use crate::engine::batching::scheduling::access::Access;
+use crate::engine::batching::scheduling::scheduled::Scheduled;
 use crate::engine::connection::connect::Connection;
 use crate::engine::connection::session::Backend;
 use crate::engine::error::Error;

@@ -186,11 +186,6 @@ impl Request {
         self.call.args()
     }
 
-    /// Itself, or a request for each of its items.
-    pub(crate) fn items_by_themselves(self) -> Vec<Self> {
-        if self.items() == 1 { vec![self] } else { self.split() }
-    }
-
     /// The arguments of each of its items.
     pub(crate) fn args_of_items(&self) -> impl Iterator<Item = &[Arg]> {
         let (args, items) = (self.args(), self.items());

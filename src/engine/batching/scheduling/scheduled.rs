@@ -20,6 +20,11 @@ pub(crate) trait Scheduled: Sized {
     /// A request for each of its items, in the same state.
     fn split(self) -> Vec<Self>;
 
+    /// Itself, or a request for each of its items.
+    fn items_by_themselves(self) -> Vec<Self> {
+        if self.items() == 1 { vec![self] } else { self.split() }
+    }
+
     /// Whether it is owed to the server. It is accepted while the engine is closing.
     fn is_owed(&self) -> bool;
 

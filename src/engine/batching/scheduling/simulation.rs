@@ -42,11 +42,6 @@ const CALLS_AGAIN: u64 = 1 << 61;
 /// Reads of several keys are split while they are under way.
 const SPLITS: u64 = 1 << 59;
 
-fn split(requests: Vec<Tagged>) -> Vec<Tagged> {
-    let each = |request: Tagged| if request.items() == 1 { vec![request] } else { request.split() };
-    requests.into_iter().flat_map(each).collect()
-}
-
 /// What is under way: decisions that the world has not answered yet.
 enum Work {
     Batch { pipeline: usize, batch: Vec<Tagged>, connection: Connection },
@@ -241,6 +236,8 @@ impl World {
         match self.work.remove(answerable[which % answerable.len()]) {
             Work::Batch { pipeline, batch, .. } => {
                 // Some keys of a read of several may wait, or fail, and others not.
+                let split =
+                    |batch: Vec<Tagged>| batch.into_iter().flat_map(Tagged::items_by_themselves).collect();
                 let batch = if outcomes & SPLITS == 0 { batch } else { split(batch) };
                 let (done, retries, blocked) = self.outcomes(batch, outcomes);
                 let items = done.iter().map(Scheduled::items).sum();
