@@ -84,7 +84,7 @@ pub(super) const SWEEP: &str = r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(
   SELECT key FROM {table}
    WHERE expires_at <= {start:expires_at} AND expires_at > '1500-01-01' AND key <> ALL ($1)
-   ORDER BY expires_at LIMIT (SELECT 64 + 2 * count(*) FROM written)
+   ORDER BY expires_at LIMIT (SELECT {most_swept} + 2 * count(*) FROM written)
    FOR UPDATE SKIP LOCKED))"#;
 
 macro_rules! renew {

@@ -104,7 +104,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
   SELECT key FROM {table}
    WHERE expires_at <= {start:expires_at} AND key <> ALL ($1)
    ORDER BY expires_at
-   LIMIT (SELECT CASE count(*) WHEN 0 THEN 0 ELSE 64 + 2 * count(*) END FROM written)
+   LIMIT (SELECT CASE count(*) WHEN 0 THEN 0 ELSE {most_swept} + 2 * count(*) END FROM written)
    FOR UPDATE SKIP LOCKED))"#,
 )
 .after_a_pause_of(sweeps::PAUSE_OF_LOCKS);
