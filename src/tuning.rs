@@ -21,14 +21,13 @@ pub(crate) mod pipelines {
 pub(crate) mod batches {
     use std::time::Duration;
 
-    /// A batch's bound: what one answer may cost the calls that wait behind it. The bound in bytes is that of a
-    /// statement.
+    /// A batch's bound: what one answer may cost the calls that wait behind it.
     pub(crate) const MAX_ITEMS: usize = 256;
 
     /// How many items of a call one request has at most.
     pub(crate) const ITEMS_OF_REQUEST: usize = 64;
 
-    /// A batch's bound in bytes: what one answer may cost the calls that wait behind it.
+    /// A statement's bound in bytes. A batch of more becomes several statements.
     pub(crate) const MAX_BYTES: usize = 1 << 20;
 
     /// From this many items on, a batch leaves a part to an idle pipeline. The server then works on two statements

@@ -214,6 +214,14 @@ test('retries are counted', async () => {
   assert.equal(operations['cache.set']?.retries, 3, 'each is retried by itself, after the statement with all of them')
   assert.deepEqual([statements.count - before.count, statements.sum - before.sum], [4, 6])
   assert.deepEqual(operations['cache.set']?.errors, { '22P05': 1 })
+  await failed([
+    adapter.setMany([
+      ['a', 1],
+      ['b', '\0'],
+      ['c', 1],
+    ]),
+  ])
+  assert.equal(adapter.metrics().operations['cache.setMany']?.retries, 3, 'those of each entry')
 })
 
 test('a blocked call is in flight, its pipeline is blocked, and its latency includes the wait', async () => {

@@ -1,4 +1,4 @@
-//! Many calls that are made, and answered, as one.
+//! Items of one call, each made as a call of its own.
 
 use crate::engine::{Join, Reply};
 

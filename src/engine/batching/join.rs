@@ -1,9 +1,9 @@
-//! Many calls that are made, and answered, as one.
+//! One outcome of those of many calls, the items of one call.
 
 use std::sync::{Arc, Mutex};
 
 use crate::engine::batching::joined_call::JoinedCall;
-use crate::engine::batching::reply::Reply;
+use crate::engine::batching::reply::{ItemSink, Reply};
 use crate::engine::error::Error;
 use crate::sync::lock;
 
@@ -38,11 +38,20 @@ impl<T: Send + 'static, U: Send + 'static> Join<T, U> {
 
     /// The reply that gets the outcome of the call with this number.
     pub fn reply(self: &Arc<Self>, number: usize) -> Reply<T> {
-        let join = self.clone();
-        Reply::of_item(self.call, move |outcome| join.take(number, outcome))
+        Reply::of_item(self.clone(), number)
+    }
+}
+
+impl<T: Send + 'static, U: Send + 'static> ItemSink<T> for Join<T, U> {
+    fn call(&self) -> JoinedCall {
+        self.call
     }
 
-    fn take(&self, number: usize, outcome: Result<T, Error>) {
+    fn count_retry(&self) {
+        lock(&self.state).reply.iter().for_each(Reply::note_retry);
+    }
+
+    fn complete_item(&self, number: usize, outcome: Result<T, Error>) {
         let mut state = lock(&self.state);
         match outcome {
             Ok(output) => state.outputs[number] = Some(output),

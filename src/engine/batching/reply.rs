@@ -32,12 +32,20 @@ pub trait ReplySink: Send + Sync {
     fn count_retry(&self, _: Caller) {}
 }
 
+/// Receives the outcomes of a call's items, each by its number.
+pub trait ItemSink<T>: Send + Sync {
+    /// The call that has the items.
+    fn call(&self) -> JoinedCall;
+    fn complete_item(&self, number: usize, outcome: Result<T, Error>);
+    /// One of the items is made to the server once more.
+    fn count_retry(&self);
+}
+
 enum To<T> {
     /// The function makes the sink's text of the output. It is a plain function, so a reply allocates nothing.
     Sink(Arc<dyn ReplySink>, Caller, fn(T) -> String),
     Closure(Box<dyn FnOnce(Result<T, Error>) + Send>),
-    /// As `Closure`, for one item of a call that has several.
-    Item(JoinedCall, Box<dyn FnOnce(Result<T, Error>) + Send>),
+    Item(Arc<dyn ItemSink<T>>, usize),
 }
 
 /// Reports the outcome to the caller, exactly once. If it is dropped without an outcome, as by a panic, it reports
@@ -49,14 +57,15 @@ impl<T> Reply<T> {
         Self(Some(To::Closure(Box::new(report))))
     }
 
-    pub fn of_item(call: JoinedCall, report: impl FnOnce(Result<T, Error>) + Send + 'static) -> Self {
-        Self(Some(To::Item(call, Box::new(report))))
+    /// For the item of this number.
+    pub fn of_item(sink: Arc<dyn ItemSink<T>>, number: usize) -> Self {
+        Self(Some(To::Item(sink, number)))
     }
 
     /// The call that it is for an item of.
     pub(crate) fn item_of(&self) -> Option<JoinedCall> {
         match &self.0 {
-            Some(To::Item(call, _)) => Some(*call),
+            Some(To::Item(sink, _)) => Some(sink.call()),
             _ => None,
         }
     }
@@ -78,8 +87,10 @@ impl<T> Reply<T> {
     }
 
     pub(crate) fn note_retry(&self) {
-        if let Some(To::Sink(sink, caller, _)) = &self.0 {
-            sink.count_retry(*caller);
+        match &self.0 {
+            Some(To::Sink(sink, caller, _)) => sink.count_retry(*caller),
+            Some(To::Item(sink, _)) => sink.count_retry(),
+            Some(To::Closure(_)) | None => {}
         }
     }
 
@@ -123,8 +134,12 @@ impl Completions {
             if let Some(To::Sink(sink, caller, _)) = reply.0.take() {
                 self.add_text(sink, caller, outcome);
             }
-        } else if let Some(To::Closure(report) | To::Item(_, report)) = reply.0.take() {
-            report(outcome);
+            return;
+        }
+        match reply.0.take() {
+            Some(To::Closure(report)) => report(outcome),
+            Some(To::Item(sink, number)) => sink.complete_item(number, outcome),
+            Some(To::Sink(..)) | None => {}
         }
     }
 
