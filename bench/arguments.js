@@ -21,6 +21,8 @@ const OPTION_OF = /** @type {const} */ ({
   environments: 'environments',
   network: 'network',
   limits: 'limits',
+  loadLimits: 'load-limits',
+  processLimits: 'process-limits',
 })
 
 /** @typedef {keyof typeof OPTION_OF} FurtherPart */
@@ -83,6 +85,8 @@ Other claims, each measured instead of the comparison, or with it by --all:
                       ${Object.keys(ENVIRONMENTS).join(', ')}, or all
   --network           ours and the reference where the server is away: 1, 5 and 40 ms each way, and lost segments
   --limits            what any client can reach: the bare statement by pgbench, beside Redis, pg behind PgBouncer, and ours
+  --load-limits       what any client can reach at pg's maximum rate: latency, event loop and CPU
+  --process-limits    what any client can reach in 1, 2, 8 and 32 processes on the same keys: total rate
   --all               the comparison and all of these
 
   --help              this text`
@@ -161,6 +165,8 @@ function parsed(args) {
     processes: flag,
     network: flag,
     limits: flag,
+    'load-limits': flag,
+    'process-limits': flag,
     ...{
       only: text,
       sides: text,

@@ -12,8 +12,13 @@ const CONNECTIONS = [1, 2]
 const EXPIRY = `timezone('UTC', now()) + INTERVAL '${TTL} milliseconds'`
 const UPSERT = 'ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at'
 
-/** Calls at once about random keys: those of one key need only one row. @param {number} calls */
-const rowsOf = (calls) => Math.round(KEYS * (1 - (1 - 1 / KEYS) ** calls))
+/**
+ * Calls at once about random keys: those of one key need only one row.
+ *
+ * @param {number} calls
+ * @param {number} [keys]
+ */
+const rowsOf = (calls, keys = KEYS) => Math.round(keys * (1 - (1 - 1 / keys) ** calls))
 
 /** @typedef {import('./pgbench.js').Load & { rows: number }} Shape how calls in flight become statements */
 
@@ -69,6 +74,13 @@ function shapesOf(operation, inFlight, protocols) {
   return shapes.map((shape) => ({ ...shape, script: BARE[operation]?.(shape) ?? [] }))
 }
 
+/**
+ * @param {string} operation
+ * @returns {string[]} what pgbench runs for a single call
+ */
+const statementOf = (operation) =>
+  BARE[operation]?.({ protocol: 'prepared', connections: 1, calls: 1, rows: 1 }) ?? SCRIPTS[operation] ?? []
+
 class BareStatement {
   /** The fastest way for as many calls of an operation, found by {@link choose}. @type {Shape | undefined} */
   #shape
@@ -120,4 +132,4 @@ class BareStatement {
   }
 }
 
-module.exports = { BareStatement, rowsOf }
+module.exports = { BareStatement, EXPIRY, UPSERT, rowsOf, statementOf }

@@ -10,9 +10,11 @@ const { measureCold } = require('./parts/cold.js')
 const { measureEnvironments } = require('./parts/environments.js')
 const { measureLibraries } = require('./parts/libraries.js')
 const { measureLimits } = require('./parts/limits.js')
+const { measureLoadLimits } = require('./parts/load-limits.js')
 const { measureMemory } = require('./parts/memory.js')
 const { measureNetwork } = require('./parts/network.js')
 const { measureOpenLoop } = require('./parts/open-loop.js')
+const { measureProcessLimits } = require('./parts/process-limits.js')
 const { measureProcesses } = require('./parts/processes.js')
 const { measureRates } = require('./parts/rates.js')
 const { measureRows } = require('./parts/rows.js')
@@ -32,6 +34,8 @@ const FORMAT = 1
 const WITH_VERSIONS = {
   network: measureNetwork,
   limits: measureLimits,
+  loadLimits: measureLoadLimits,
+  processLimits: measureProcessLimits,
   openLoop: measureOpenLoop,
   processes: measureProcesses,
   environments: measureEnvironments,

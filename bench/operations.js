@@ -81,6 +81,8 @@ const OF_PARTS = {
   environments: ['get', 'set', 'lock'],
   network: ['get', 'set', 'lock'],
   limits: ['get', 'set'],
+  loadLimits: ['get', 'set', 'lock', 'recordFailure', 'loadLatest'],
+  processLimits: ['getCold', 'getHot', 'setHot', 'recordFailureHot', 'lockHot'],
   processes: [
     ...['getCold', 'getHot', 'setCold', 'setHot'],
     ...['recordFailureCold', 'recordFailureHot', 'lockCold', 'lockHot'],

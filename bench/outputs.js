@@ -17,6 +17,8 @@ const OWN_FILES = {
   environments: 'environments',
   network: 'network',
   limits: 'limits',
+  loadLimits: 'load-limits',
+  processLimits: 'process-limits',
 }
 
 /**

@@ -58,4 +58,4 @@ function bind(statement, values) {
   return `${bound.replaceAll(/\s+/g, ' ').trim()};`
 }
 
-module.exports = { ANY_KEY, KEY, SCRIPTS }
+module.exports = { ACQUIRE_ARGS, ANY_KEY, HOT_KEY, KEY, OWNER, SCRIPTS, bind }

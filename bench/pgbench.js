@@ -46,7 +46,7 @@ class Pgbench {
     this.program = program
     this.place = place
     this.url = url
-    this.versions = { pgbench: version(program) ?? '' }
+    this.versions = { pgbench: versionOf(program) ?? '' }
     // It would go on without the benchmark.
     process.on('exit', () => this.kill())
   }
@@ -165,16 +165,16 @@ function rateOf(output, lead) {
 
 /** @returns {string | undefined} the program: on the PATH, or the newest of Debian's folders, which are not on it */
 function findPgbench() {
-  if (version(PROGRAM)) return PROGRAM
+  if (versionOf(PROGRAM)) return PROGRAM
   const debian = '/usr/lib/postgresql'
   const versions = fs.existsSync(debian) ? fs.readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
-  return versions.map((each) => path.join(debian, each, 'bin', PROGRAM)).find((program) => version(program))
+  return versions.map((each) => path.join(debian, each, 'bin', PROGRAM)).find((program) => versionOf(program))
 }
 
 /** @param {string} program */
-function version(program) {
+function versionOf(program) {
   const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' })
   return status === 0 ? /[\d.]+/.exec(stdout)?.[0] : undefined
 }
 
-module.exports = { Pgbench, findPgbench, MAX_CONNECTIONS }
+module.exports = { Pgbench, findPgbench, versionOf, MAX_CONNECTIONS }

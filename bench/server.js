@@ -30,6 +30,8 @@ class Server {
   #databases = new Map()
   /** @type {Promise<void> | undefined} */
   #template
+  /** @type {Promise<unknown> | undefined} */
+  #pgbenchRole
 
   /** @param {import('../embedded.js').EmbeddedPostgres} postgres */
   constructor(postgres) {
@@ -86,7 +88,9 @@ class Server {
    * @param {string} database
    */
   async pgbenchUrlOf(database) {
-    await this.#run('postgres', 'SET scram_iterations = 1; CREATE ROLE pgbench SUPERUSER LOGIN PASSWORD $$pgbench$$')
+    const login = 'SET scram_iterations = 1; CREATE ROLE pgbench SUPERUSER LOGIN PASSWORD $$pgbench$$'
+    this.#pgbenchRole ??= this.#run('postgres', login)
+    await this.#pgbenchRole
     const url = new URL(this.urlOf(database))
     url.username = 'pgbench'
     url.password = 'pgbench'

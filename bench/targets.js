@@ -253,4 +253,4 @@ function table(judgements) {
   return [...lines, `${passed} of ${judgements.length} targets reached`].join('\n')
 }
 
-module.exports = { BESIDE_REDIS, RATES, compare, table }
+module.exports = { BESIDE_REDIS, METRICS, OPEN_LOOP, RATES, compare, table }

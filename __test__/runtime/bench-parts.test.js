@@ -14,11 +14,16 @@ const os = require('node:os')
 const path = require('node:path')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
+const { Client } = require('pg')
+const { PostgresAdapter } = require('goscope-postgres')
+const { startPostgres } = require('goscope-postgres/embedded')
 const { fairness } = require('../../bench/figures.js')
 const { rowsOf } = require('../../bench/bare-statement.js')
 const { ENVIRONMENTS } = require('../../bench/environments.js')
 const { LoopDelay } = require('../../bench/loop-delay.js')
+const { parseLog } = require('../../bench/logged-pgbench.js')
 const { Network } = require('../../bench/network.js')
+const { VALUE } = require('../../bench/operations.js')
 const { runPaced } = require('../../bench/paced.js')
 const { findPgbench } = require('../../bench/pgbench.js')
 const { redisVersion } = require('../../bench/redis-server.js')
@@ -214,8 +219,89 @@ test('the bare statement is measured beside Redis, pg behind a pooler, and ours'
   assert.match(stdout, /^set, 2 in flight, async +\S+× /m)
 })
 
+const withoutPgbench = findPgbench() ? false : 'pgbench is not installed'
+
+test('at equal load, other clients are measured at the maximum rate of pg', { skip: withoutPgbench }, () => {
+  const { run, stdout } = measured('load-limits', '--load-limits', '--only', 'get,lock', '--window', '40')
+  const { results } = run.loadLimits
+  assert.deepEqual(
+    results.map((/** @type {any} */ { title }) => title),
+    ['get', 'acquire + release'],
+  )
+  const others = ['ours', 'messages', 'idle', 'bare-1', 'bare-2', 'bare-4', 'bare-10']
+  for (const { title, rate, sides, ratios } of results) {
+    assert.ok(rate > 0, title)
+    assert.deepEqual(Object.keys(sides), ['reference', ...others])
+    assert.deepEqual(Object.keys(ratios), others)
+    for (const [name, { p99, loopDelay }] of /** @type {[string, any][]} */ (Object.entries(sides))) {
+      assert.ok(p99.median > 0, `${title} by ${name}`)
+      assert.equal(loopDelay !== undefined, !name.startsWith('bare'), 'pgbench has no event loop')
+    }
+  }
+  assert.equal(run.targets.length, 0, 'a limit is no target')
+  assert.match(stdout, /^get +\S+\/s +latency p99 +\S+× /m)
+})
+
+test('other clients are measured as many processes', { skip: withoutPgbench }, () => {
+  const { run, stdout } = measured('process-limits', '--process-limits', '--only', 'lock,set', '--window', '40')
+  const [set, lock] = run.processLimits.results
+  assert.deepEqual(Object.keys(set.clients), ['ours', 'reference', 'bare-1', 'bare-2'])
+  assert.deepEqual(Object.keys(lock.clients), ['ours', 'session-lock', 'session-lease'])
+  for (const totals of [set, lock].flatMap(({ clients }) => /** @type {any[][]} */ (Object.values(clients)))) {
+    assert.deepEqual(
+      totals.map(({ processes }) => processes),
+      [1, 2, 8, 32],
+    )
+    for (const { rate, ratio } of totals) assert.ok(rate.median > 0 && ratio.median > 0)
+    assert.deepEqual(totals[0].ratio, { median: 1, low: 1, high: 1 })
+  }
+  assert.deepEqual(
+    lock.clients['session-lock'].map((/** @type {any} */ { connections }) => connections),
+    [16, 16, 16, 12],
+  )
+  assert.equal(run.targets.length, 0, 'a limit is no target')
+  assert.match(stdout, /^set, 8 keys +bare-2 +\S+\/s /m)
+})
+
+test('a log of pgbench has when a transaction was completed, and its latency', () => {
+  const log = '1 0 2500 0 1700000001 500000 12\n0 0 1000 0 1700000000 250 7\n'
+  assert.deepEqual(parseLog(log), { at: [1_700_000_000_000.25, 1_700_000_001_500], ms: [1, 2.5] })
+})
+
+test('messages by hand are answered each, and an error rejects', async () => {
+  const postgres = await startPostgres()
+  try {
+    const { open } = require('../../bench/sides/messages.js')
+    const adapter = new PostgresAdapter(postgres.url)
+    await adapter.connect()
+    const { calls, close } = await open(postgres.url)
+    await Promise.all([calls.set(1), calls.set(2), calls.get(1)])
+    await calls.lock(3)
+    assert.deepEqual(await adapter.get('key:2'), VALUE)
+    assert.equal(await calls.recordFailure(1), undefined)
+    await calls.get(1)
+    const client = new Client(postgres.url)
+    await client.connect()
+    await client.query('DROP TABLE go_goscope_circuit')
+    await client.end()
+    await assert.rejects(calls.recordFailure(1), /go_goscope_circuit/)
+    await calls.get(1)
+    await close()
+    await adapter.disconnect()
+  } finally {
+    await postgres.stop()
+  }
+})
+
 test('calls about one of 1,000 keys at the same time need one row', () => {
-  assert.deepEqual([1, 16, 128, 256].map(rowsOf), [1, 16, 120, 226])
+  assert.deepEqual(
+    [1, 16, 128, 256].map((calls) => rowsOf(calls)),
+    [1, 16, 120, 226],
+  )
+  assert.deepEqual(
+    [8, 16].map((calls) => rowsOf(calls, 8)),
+    [5, 7],
+  )
 })
 
 test('a lost segment holds up its direction of the connection, and nothing is lost or overtaken', async () => {

@@ -108,9 +108,9 @@ async function measureBesideRedis(server, program, points, size, progress) {
 /**
  * @param {import('../server.js').Server} server
  * @param {string} name
- * @param {string} setting
+ * @param {string} [setting] of synchronous_commit
  */
-async function databaseOf(server, name, setting) {
+async function databaseOf(server, name, setting = 'on') {
   const place = await server.databaseOf(name)
   // Our sessions have generic plans, too.
   for (const each of [`synchronous_commit = ${setting}`, 'plan_cache_mode = force_generic_plan']) {
@@ -247,4 +247,4 @@ function row({ operation, inFlight, durability, shape, figures, ratios }) {
 const line = (first, cells, last) =>
   [first.padEnd(FIRST), ...cells.map((each) => each.padEnd(COLUMN)), last].join('').trimEnd()
 
-module.exports = { measureLimits }
+module.exports = { databaseOf, measureLimits }

@@ -126,4 +126,4 @@ function row(title, { of, share, rate, sides }) {
   return `${load} ${`${number(rate)}/s`.padEnd(10)}${cells.join('')}`
 }
 
-module.exports = { measureOpenLoop }
+module.exports = { maximumOf, measureOpenLoop }

@@ -100,13 +100,7 @@ async function measureCase({ operation, inFlight }, field, { windowMs, rounds },
     await together(operation, { inFlight, ms: WARM_UP * windowMs }, { ...field, sides: [side] })
   // Together they open their connections.
   await window(field.sides.length, windowMs)
-  /** @type {Together[][]} by number of processes, then by round */
-  const windows = PROCESSES.map(() => [])
-  for (let round = 0; round < rounds; round++) {
-    const order = PROCESSES.map((_, at) => at)
-    if (round % 2 === 1) order.reverse()
-    for (const at of order) windows[at]?.push(await window(PROCESSES[at] ?? 1, windowMs))
-  }
+  const windows = await inRounds(PROCESSES, rounds, (processes) => window(processes, windowMs))
   const points = []
   for (const [at, processes] of PROCESSES.entries()) {
     const here = /** @type {Together[]} */ (windows[at])
@@ -122,6 +116,26 @@ async function measureCase({ operation, inFlight }, field, { windowMs, rounds },
     })
   }
   return { operation, title: titleOf(operation), inFlight, rounds, points }
+}
+
+/**
+ * Every other round goes backwards.
+ *
+ * @template Found
+ * @param {number[]} numbers of processes
+ * @param {number} rounds
+ * @param {(processes: number) => Promise<Found>} window
+ * @returns {Promise<Found[][]>} by number of processes, then by round
+ */
+async function inRounds(numbers, rounds, window) {
+  /** @type {Found[][]} */
+  const windows = numbers.map(() => [])
+  for (let round = 0; round < rounds; round++) {
+    const order = [...numbers.entries()]
+    if (round % 2 === 1) order.reverse()
+    for (const [at, processes] of order) windows[at]?.push(await window(processes))
+  }
+  return windows
 }
 
 /**
@@ -171,4 +185,4 @@ function rows({ title, inFlight, points }) {
   return [line(`${title.padEnd(28)} ${String(inFlight).padStart(8)}`, cells), line("  Jain's index", fair)]
 }
 
-module.exports = { measureProcesses }
+module.exports = { PROCESSES, inRounds, measureCase, measureProcesses, titleOf }

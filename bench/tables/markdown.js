@@ -7,6 +7,8 @@ const { titleOf } = require('../parts/network.js')
 const { number, times } = require('../figures.js')
 const { code, table } = require('./cells.js')
 const { limits } = require('./limits.js')
+const { loadLimits } = require('./load-limits.js')
+const { processLimits } = require('./process-limits.js')
 
 const OURS = 'ours'
 const REFERENCE = 'reference'
@@ -239,6 +241,8 @@ const SECTIONS = {
   'environments.json': whole(environments),
   'network.json': whole(network),
   'limits.json': (run) => [limits(run), provenance(run)].join('\n\n'),
+  'load-limits.json': (run) => [loadLimits(run), provenance(run)].join('\n\n'),
+  'process-limits.json': (run) => [processLimits(run), provenance(run)].join('\n\n'),
 }
 
 module.exports = { SECTIONS }
