@@ -39,6 +39,8 @@ const IN_FLIGHT_OF = {
   network: [1, 8, 16, 256, 2048],
   limits: IN_FLIGHT,
 }
+/** The numbers of processes that share their keys. */
+const PROCESSES = [1, 2, 8, 32]
 const SCALE = { operations: ['get', 'set'], inFlight: [4, 64, 1024, 4096] }
 
 const FULL = { windowMs: 750, rounds: 5, scaleRounds: 3 }
@@ -87,6 +89,8 @@ Other claims, each measured instead of the comparison, or with it by --all:
   --limits            what any client can reach: the bare statement by pgbench, beside Redis, pg behind PgBouncer, and ours
   --load-limits       what any client can reach at pg's maximum rate: latency, event loop and CPU
   --process-limits    what any client can reach in 1, 2, 8 and 32 processes on the same keys: total rate
+  --most-processes <n>
+                      with these two: no more processes than this
   --all               the comparison and all of these
 
   --help              this text`
@@ -104,6 +108,7 @@ class UsageError extends Error {}
  * @property {Record<keyof typeof IN_FLIGHT_OF, number[]>} inFlight of each part that has such numbers
  * @property {number} windowMs
  * @property {number} rounds
+ * @property {number[]} processes of the parts that have many
  * @property {boolean} huge
  * @property {number} calls
  * @property {string} [out] one file for everything
@@ -134,6 +139,7 @@ function parseOptions(args) {
     sides: sidesOf(values.sides) ?? defaults.sides,
     windowMs: count('--window', values.window, 600_000) ?? defaults.windowMs,
     rounds,
+    processes: processesOf(values, parts),
     huge: values.huge ?? false,
     calls: count('--calls', values.calls, 1e12) ?? MEMORY_CALLS,
     out: values.out && path.resolve(values.out),
@@ -173,6 +179,7 @@ function parsed(args) {
       'in-flight': text,
       window: text,
       rounds: text,
+      'most-processes': text,
       calls: text,
       libraries: text,
       environments: text,
@@ -222,9 +229,21 @@ function inFlightOfParts(values) {
   )
 }
 
+/**
+ * @param {ReturnType<typeof parsed>} values
+ * @param {Options['parts']} parts
+ */
+function processesOf(values, parts) {
+  const most = count('--most-processes', values['most-processes'], Math.max(...PROCESSES))
+  if (most && !parts.has('processes') && !parts.has('processLimits')) {
+    throw new UsageError('--most-processes goes with --processes or --process-limits')
+  }
+  return PROCESSES.filter((processes) => processes <= (most ?? Infinity))
+}
+
 /** @param {ReturnType<typeof parsed>} values */
 function isNarrowed(values) {
-  const narrowing = ['quick', 'only', 'sides', 'in-flight'].some((name) => name in values)
+  const narrowing = ['quick', 'only', 'sides', 'in-flight', 'most-processes'].some((name) => name in values)
   const lists = [values.libraries, values.environments]
   return narrowing || lists.some((value) => value !== undefined && value !== 'all')
 }

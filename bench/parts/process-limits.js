@@ -11,7 +11,7 @@ const { BATCHES, SESSION_LEASE, SESSION_LOCK } = require('../shared-scripts.js')
 const { Side } = require('../side.js')
 const { databaseOf } = require('./limits.js')
 const { REFERENCE, withSides } = require('./pairs.js')
-const { PROCESSES, inRounds, measureCase, titleOf } = require('./processes.js')
+const { inRounds, measureCase, titleOf } = require('./processes.js')
 const { LEAD } = require('./rates.js')
 
 /** Calls in flight in each process. */
@@ -30,7 +30,7 @@ const STARTUP_OF_CONNECTION_MS = 5
 /**
  * @typedef {import('../figures.js').Spread} Spread
  * @typedef {import('../progress.js').Progress} Progress
- * @typedef {{ windowMs: number, rounds: number }} Size
+ * @typedef {import('./processes.js').Size} Size
  *
  * @typedef {object} Total of several processes
  * @property {number} processes
@@ -52,7 +52,9 @@ const STARTUP_OF_CONNECTION_MS = 5
  * @param {import('../arguments.js').Options} options
  * @param {Progress} progress
  */
-async function measureProcessLimits(server, { operations: { processLimits: operations }, windowMs, rounds }, progress) {
+async function measureProcessLimits(server, options, progress) {
+  const { windowMs, rounds, processes } = options
+  const operations = options.operations.processLimits
   progress.restart()
   const program = findPgbench()
   if (!program) {
@@ -60,8 +62,8 @@ async function measureProcessLimits(server, { operations: { processLimits: opera
     return { found: { windowMs, results: [] }, versions: {} }
   }
   await server.fillTemplate()
-  const size = { windowMs, rounds }
-  progress.line(`\n${'by processes'.padEnd(44)}${PROCESSES.map((each) => String(each).padEnd(20)).join('')}`)
+  const size = { windowMs, rounds, processes }
+  progress.line(`\n${'by processes'.padEnd(44)}${processes.map((each) => String(each).padEnd(20)).join('')}`)
   // One client after the other: together their connections would be too many.
   const ours = await measureSides(OURS, server, operations, size, progress)
   const pg = await measureSides(
@@ -91,7 +93,7 @@ async function measureProcessLimits(server, { operations: { processLimits: opera
  */
 async function measureSides(name, server, operations, size, progress) {
   const place = await server.databaseOf(`process limits ${name}`)
-  const sides = Array.from({ length: Math.max(...PROCESSES) }, () => new Side(name, place, 'processes'))
+  const sides = Array.from({ length: Math.max(...size.processes) }, () => new Side(name, place, 'processes'))
   return withSides(sides, async () => {
     /** @type {ByOperation} */
     const found = {}
@@ -113,7 +115,7 @@ async function measureSides(name, server, operations, size, progress) {
  * @param {Size} size
  * @param {Progress} progress
  */
-async function measurePrograms(program, server, operations, { windowMs, rounds }, progress) {
+async function measurePrograms(program, server, operations, { windowMs, rounds, processes }, progress) {
   const name = 'process limits bare'
   const place = { ...(await databaseOf(server, name)), url: await server.pgbenchUrlOf(name) }
   /** @type {ByOperation} */
@@ -121,16 +123,16 @@ async function measurePrograms(program, server, operations, { windowMs, rounds }
   for (const [at, operation] of operations.entries()) {
     progress.at(at, operations.length, `${operation}, programs of pgbench`)
     for (const each of programsOf(operation)) {
-      const windows = await inRounds(PROCESSES, rounds, async (processes) => {
+      const windows = await inRounds(processes, rounds, async (many) => {
         await place.tidy()
-        progress.say(`${each.name}, ${processes} programs`)
-        return { rate: await rateTogether(program, place.url, { ...each, processes }, windowMs) }
+        progress.say(`${each.name}, ${many} programs`)
+        return { rate: await rateTogether(program, place.url, { ...each, processes: many }, windowMs) }
       })
       const totals = windows.map((here, at) => ({
-        processes: PROCESSES[at] ?? 1,
+        processes: processes[at] ?? 1,
         rate: spread(here.map(({ rate }) => rate)),
         ratio: spread(here.map(({ rate }, round) => rate / (windows[0]?.[round]?.rate ?? Number.NaN))),
-        connections: connectionsOf({ ...each, processes: PROCESSES[at] ?? 1 }),
+        connections: connectionsOf({ ...each, processes: processes[at] ?? 1 }),
       }))
       found[operation] = { ...found[operation], [each.name]: totals }
       progress.line(row(operation, each.name, totals))

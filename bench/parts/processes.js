@@ -14,8 +14,6 @@ const { LEAD } = require('./rates.js')
 const { WaitEvents } = require('./wait-events.js')
 const { measureWaiters } = require('./waiters.js')
 
-const PROCESSES = [1, 2, 8, 32]
-
 /** From the request to the start of a window: each process has received it by then. */
 const NOTICE_MS = 50
 
@@ -42,6 +40,11 @@ const WARM_UP = 0.5
  * @property {Record<string, number>} waits what the server's sessions did: parts of all samples that were not idle
  *
  * @typedef {{ operation: string, title: string, inFlight: number, rounds: number, points: Point[] }} Result
+ *
+ * @typedef {object} Size
+ * @property {number} windowMs
+ * @property {number} rounds
+ * @property {number[]} processes how many, from one on
  */
 
 /**
@@ -53,16 +56,16 @@ async function measureProcesses(server, options, progress) {
   progress.restart()
   await server.fillTemplate()
   const place = await server.databaseOf('processes')
-  const sides = Array.from({ length: Math.max(...PROCESSES) }, () => new Side(OURS, place, 'processes'))
-  const { windowMs, rounds, operations, inFlight } = options
-  const size = { windowMs, rounds }
+  const { windowMs, rounds, operations, inFlight, processes } = options
+  const sides = Array.from({ length: Math.max(...processes) }, () => new Side(OURS, place, 'processes'))
+  const size = { windowMs, rounds, processes }
   return withSides(sides, async () => {
     const cases = operations.processes.flatMap((operation) =>
       inFlight.processes.map((calls) => ({ operation, inFlight: calls })),
     )
     const results = []
     progress.line(
-      `\n${'by processes'.padEnd(28)} in flight  ${PROCESSES.map((each) => String(each).padEnd(20)).join('')}`,
+      `\n${'by processes'.padEnd(28)} in flight  ${processes.map((each) => String(each).padEnd(20)).join('')}`,
     )
     for (const [at, each] of cases.entries()) {
       progress.at(at, cases.length, `${each.operation}, ${each.inFlight} in flight in each process`)
@@ -70,7 +73,7 @@ async function measureProcesses(server, options, progress) {
       results.push(result)
       for (const line of rows(result)) progress.line(line)
     }
-    const waiters = await measureWaiters({ sides, place, server }, PROCESSES, size, progress)
+    const waiters = await measureWaiters({ sides, place, server }, processes, size, progress)
     return { windowMs, results, waiters }
   })
 }
@@ -85,31 +88,31 @@ async function measureProcesses(server, options, progress) {
 /**
  * @param {{ operation: string, inFlight: number }} what
  * @param {Field} field
- * @param {{ windowMs: number, rounds: number }} size
+ * @param {Size} size
  * @param {import('../progress.js').Progress} progress
  * @returns {Promise<Result>}
  */
-async function measureCase({ operation, inFlight }, field, { windowMs, rounds }, progress) {
-  const window = async (/** @type {number} */ processes, /** @type {number} */ ms) => {
+async function measureCase({ operation, inFlight }, field, { windowMs, rounds, processes }, progress) {
+  const window = async (/** @type {number} */ many, /** @type {number} */ ms) => {
     await field.place.tidy()
-    progress.say(`${processes} processes`)
-    return together(operation, { inFlight, ms }, { ...field, sides: field.sides.slice(0, processes) })
+    progress.say(`${many} processes`)
+    return together(operation, { inFlight, ms }, { ...field, sides: field.sides.slice(0, many) })
   }
   progress.say('each process warms up')
   for (const side of field.sides)
     await together(operation, { inFlight, ms: WARM_UP * windowMs }, { ...field, sides: [side] })
   // Together they open their connections.
   await window(field.sides.length, windowMs)
-  const windows = await inRounds(PROCESSES, rounds, (processes) => window(processes, windowMs))
+  const windows = await inRounds(processes, rounds, (many) => window(many, windowMs))
   const points = []
-  for (const [at, processes] of PROCESSES.entries()) {
+  for (const [at, many] of processes.entries()) {
     const here = /** @type {Together[]} */ (windows[at])
     // Apart from the others: to ask the server costs it time.
     await field.place.tidy()
     const events = await WaitEvents.start(field.place.url)
-    await together(operation, { inFlight, ms: windowMs }, { ...field, sides: field.sides.slice(0, processes) })
+    await together(operation, { inFlight, ms: windowMs }, { ...field, sides: field.sides.slice(0, many) })
     points.push({
-      processes,
+      processes: many,
       figures: spreads(here),
       ratio: spread(here.map(({ rate }, round) => rate / (windows[0]?.[round]?.rate ?? Number.NaN))),
       waits: await events.stop(),
@@ -185,4 +188,4 @@ function rows({ title, inFlight, points }) {
   return [line(`${title.padEnd(28)} ${String(inFlight).padStart(8)}`, cells), line("  Jain's index", fair)]
 }
 
-module.exports = { PROCESSES, inRounds, measureCase, measureProcesses, titleOf }
+module.exports = { inRounds, measureCase, measureProcesses, titleOf }
