@@ -68,7 +68,7 @@ function choose({ all, rest, in: text, postgres }) {
 
 /** @param {import('./runner/configurations.js').Configuration[]} chosen */
 function announce(chosen) {
-  const files = chosen.reduce((sum, each) => sum + planOf(each, []).runs.length, 0)
+  const files = chosen.reduce((sum, each) => sum + planOf(each, [], chosen).runs.length, 0)
   const minutes = chosen.length === CONFIGURATIONS.length ? MINUTES.all : chosen[0] === CONFIGURATIONS[0] && MINUTES.one
   const how = minutes ? `: about ${minutes} minutes on two idle cores` : ''
   const more = chosen.length === 1 ? ' npm run test:all runs all configurations.' : ''

@@ -18,7 +18,8 @@ const WORDS = {
   every: ['first', 'servers', 'poolers', 'role', 'partitions'],
   // The one of `npm test`.
   first: ['first'],
-  // The longest runs. A file that declares `first, last` divides its variants between them: support/variants.js.
+  // The longest runs. A file that declares `first, last` divides its variants between them, unless one run has both
+  // configurations: support/variants.js.
   last: ['last'],
 }
 const PACKAGES = /** @type {const} */ (['packed', 'published'])

@@ -81,17 +81,21 @@ const withDeclarations = (files) => files.map((file) => ({ file, declaration: de
 /**
  * @param {Configuration} configuration
  * @param {string[]} named these files, with all of their variants, if there are some
+ * @param {Configuration[]} [chosen] all that this run has
  * @returns {Plan}
  */
-function planOf({ group }, named) {
+function planOf({ group }, named, chosen = []) {
+  const isWhole = ['first', 'last'].every((each) => chosen.some(({ group }) => group === each))
   /** @type {Plan} */
   const plan = { runs: [], skips: [] }
   for (const { file, declaration } of named.length > 0 ? withDeclarations(named) : testFiles()) {
     const { groups, without } = declaration
+    // The last configuration has the same server as the first: there such a file runs once, with all of its variants.
+    if (isWhole && named.length === 0 && group === 'first' && groups.has('last')) continue
     const reason = without.get(group)
     const isOfAnother = group === 'first' && reason !== undefined
     if (named.length > 0 ? reason === undefined || isOfAnother : groups.has(group)) {
-      plan.runs.push({ file, declaration, ...(named.length === 0 && partOf(group, declaration)) })
+      plan.runs.push({ file, declaration, ...(named.length === 0 && partOf(group, declaration, isWhole)) })
     } else if (reason !== undefined) {
       plan.skips.push({ file, reason: isOfAnother ? `npm run test:all has it: ${reason}` : reason })
     }
@@ -102,11 +106,12 @@ function planOf({ group }, named) {
 /**
  * @param {import('./declarations.js').Group} group
  * @param {Declaration} declaration
+ * @param {boolean} isWhole
  * @returns {{ variants?: 'first' | 'rest' }}
  */
-function partOf(group, { groups }) {
+function partOf(group, { groups }, isWhole) {
   if (group === 'first') return { variants: 'first' }
-  return group === 'last' && groups.has('first') ? { variants: 'rest' } : {}
+  return group === 'last' && groups.has('first') && !isWhole ? { variants: 'rest' } : {}
 }
 
 /** Throws unless there are as many configurations and files as runner/counts.js says. */
@@ -138,7 +143,7 @@ const everywhere = () =>
  */
 function list(configurations, named) {
   for (const configuration of configurations) {
-    const { runs, skips } = planOf(configuration, named)
+    const { runs, skips } = planOf(configuration, named, configurations)
     console.log(`\n${configuration.title}: ${runs.length} files`)
     for (const { file, variants } of runs)
       console.log(`  ${nameOf(file)}${variants ? `, ${variants} of its variants` : ''}`)

@@ -37,7 +37,7 @@ async function* tasksOf(configurations, only, report) {
   for (const configuration of configurations) {
     // On one server, some tests would count the sessions of two configurations.
     if (process.env.DATABASE_URL) await Promise.all(ends)
-    const plan = planOf(configuration, only)
+    const plan = planOf(configuration, only, configurations)
     const opened = await open(configuration, plan, report)
     if (!opened) continue
     const { title } = configuration

@@ -1,7 +1,7 @@
 // @ts-check
-// Which items of a long list one run tries, and for how long. `npm test` tries the first of each list. One
-// configuration of `npm run test:all` tries the others, and all at full length. A file that is run alone does
-// everything.
+// Which items of a long list one run tries, and for how long. `npm test` tries the first of each list. The last
+// configuration tries the others, and all at full length. `npm run test:all` runs a file that declares `first, last`
+// once, with the whole list, and a file that is run alone does everything, too.
 'use strict'
 
 const which = process.env.GOSCOPE_TEST_VARIANTS
