@@ -10,12 +10,4 @@ function hostTarget() {
   return target
 }
 
-/**
- * Builds this crate without optimisation, which takes a sixth of the time. Its dependencies are those of the addon, as
- * they have been compiled. An overflow or a failed assertion panics.
- */
-const QUICKLY = ['opt-level=0', 'codegen-units=16', 'debug-assertions=true', 'overflow-checks=true'].flatMap(
-  (setting) => ['--config', `profile.release.package.goscope-postgres.${setting}`],
-)
-
-module.exports = { QUICKLY, hostTarget }
+module.exports = { hostTarget }

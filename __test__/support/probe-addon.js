@@ -1,6 +1,6 @@
 // @ts-check
 // The addon with the functions of src/node/probe.rs, which no release binary has. Built while the file that needs it
-// loads, like the addon itself, so that the compiled dependencies are shared.
+// loads, like the Rust tests, so that the compiled dependencies are shared.
 'use strict'
 
 const { execFile } = require('node:child_process')
@@ -8,7 +8,6 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { promisify } = require('node:util')
-const { QUICKLY, hostTarget } = require('../../scripts/cargo.js')
 
 const root = path.join(__dirname, '../..')
 
@@ -26,12 +25,10 @@ const LIBRARIES = /** @type {Record<string, string>} */ ({
 async function buildProbeAddon(after) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-probe-'))
   after(() => fs.rmSync(folder, { recursive: true, force: true }))
-  const target = hostTarget()
-  const args = ['build', '--release', '--quiet', '--lib', '--features', 'panic-probe', '--target', target, ...QUICKLY]
-  await promisify(execFile)('cargo', args, { cwd: root })
+  await promisify(execFile)('cargo', ['build', '--quiet', '--lib', '--features', 'panic-probe'], { cwd: root })
   const addon = path.join(folder, 'probe.node')
   const library = LIBRARIES[process.platform] ?? 'libgoscope_postgres.so'
-  fs.copyFileSync(path.join(root, 'target', target, 'release', library), addon)
+  fs.copyFileSync(path.join(root, 'target', 'debug', library), addon)
   return addon
 }
 
