@@ -18,8 +18,8 @@ const { until } = require('../support/waiting.js')
 const database = useDatabase()
 const skip = process.platform === 'linux' ? false : 'it freezes processes with a shell'
 
-const KEYS = extent(3_000, 250)
-const KEYS_WITHOUT = extent(600, 60)
+const KEYS = extent(1_000, 250)
+const KEYS_WITHOUT = extent(200, 60)
 /** Of short rounds: in every third, no fault strikes work; on a slow disk, not every kind of fault finds a COMMIT. */
 const MOST_ROUNDS = 20
 /** A fault each so many milliseconds, on average. */
