@@ -71,7 +71,7 @@ async function* tasksOf(configurations, only, report) {
  * @param {Report} report
  * @returns {Promise<{ env: NodeJS.ProcessEnv, close: () => Promise<void> } | undefined>} undefined if it is left out
  */
-async function open({ title, version, TZ, settings, detour, isDebian }, plan, report) {
+async function open({ title, version, TZ, settings, group, detour, isDebian }, plan, report) {
   const given = process.env.DATABASE_URL
   if (given && version !== 18) {
     console.log(`\n${title}: left out, DATABASE_URL names the server to use`)
@@ -105,6 +105,8 @@ async function open({ title, version, TZ, settings, detour, isDebian }, plan, re
     return
   }
   const env = {
+    // Of compatibility/differential, which compares the same operations on each server.
+    ...(group === 'servers' && { GOSCOPE_TEST_SEEDS: '30' }),
     ...process.env,
     TZ,
     GOSCOPE_TEST_URL: server.url,
