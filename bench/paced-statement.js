@@ -56,7 +56,7 @@ class PacedStatement {
       calls: measured.length,
       rate: measured.length / ((ended - begun) / 1000),
       latencyMs: percentiles(Float64Array.from(measured)),
-      ...(cpuMicros === undefined ? {} : { cpuMicros }),
+      cpuMicros,
       serverCpuMicros,
       connections: this.connections,
     }

@@ -3,7 +3,7 @@
 
 const { execFileSync } = require('node:child_process')
 
-/** The host's target triple. The addon is built for it by name, and naming it too shares the compiled dependencies. */
+/** The host's target triple. */
 function hostTarget() {
   const target = /^host: (.*)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' }))?.[1]
   if (!target) throw new Error('rustc -vV names no host')

@@ -172,6 +172,18 @@ for (const own of [false, true]) {
     assert.equal(await other.get('swept'), 'computed')
   })
 
+  test(`${of}: entries that nothing but getOrSet() writes do not pile up`, async () => {
+    const db = await database
+    const cache = await make()
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(Array.from({ length: 50 }, (_, n) => cache.getOrSet(`pile ${round} ${n}`, () => n, { ttl: 1 })))
+    }
+    const [{ left }] = await db.query(`SELECT count(*)::int AS left FROM ${table} WHERE key LIKE $1`, [
+      stored('pile %'),
+    ])
+    assert.ok(left < 500, `${left} of 1,000 entries are left`)
+  })
+
   test(`${of}: a failed computation leaves no row, and the row that a crash leaves is removed`, async () => {
     const db = await database
     const cache = await make()

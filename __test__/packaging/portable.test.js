@@ -36,8 +36,10 @@ test('each fault that makes an addon unfit is found', { skip: unbuildable }, () 
   }
   assert.deepEqual(spoil('OpenSSL 3.0.15 3 Sep 2024'), ['it carries OpenSSL 3.0.15'])
   assert.deepEqual(spoil('/home/ada/src/lib.rs'), ['it contains the path of its build: /home/ada/src/lib.rs'])
-  const source = path.join(root, 'src/lib.rs')
-  assert.ok(spoil(source).includes(`it contains the path of its build: ${source}`))
+  const found = spoil(path.join(root, 'src/lib.rs')).find((fault) =>
+    fault.startsWith('it contains the path of its build'),
+  )
+  assert.ok(found?.includes(root.slice(0, 40)), found)
   assert.match(String(spoil(Buffer.alloc(6_200_000))), /^it has \d+ bytes, and may have 6200000$/)
   if (here.libc === 'glibc') {
     assert.match(String(faults({ ...here, libc: 'musl' }, addon)), /it needs glibc 2\.17/)

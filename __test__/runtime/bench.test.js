@@ -49,7 +49,7 @@ test('--help lists every option', () => {
   const { status, stdout } = bench('--help')
   assert.equal(status, 0)
   const options =
-    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop --processes --environments --network --limits'
+    '--quick --only --sides --in-flight --window --rounds --compare --out --libraries --rows --huge --memory --calls --cold --open-loop --processes --environments --network --limits --load-limits --process-limits --most-processes'
   for (const option of options.split(' ')) assert.match(stdout, new RegExp(`^  ${option} `, 'm'))
 })
 
@@ -63,6 +63,7 @@ for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
   [['--in-flight', '0'], /--in-flight: '0'/],
   [['--open-loop', '--only', 'has'], /--only: --open-loop measures none of has, only get, set/],
   [['--huge'], /--huge goes with --rows/],
+  [['--most-processes', '2'], /--most-processes goes with --processes or --process-limits/],
   [['--compare', 'nowhere.json'], /--compare: .*nowhere\.json/],
   [['--compare', 'package.json'], /package\.json holds no comparison/],
 ])) {

@@ -25,10 +25,13 @@ const LIBRARIES = /** @type {Record<string, string>} */ ({
 async function buildProbeAddon(after) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-probe-'))
   after(() => fs.rmSync(folder, { recursive: true, force: true }))
-  await promisify(execFile)('cargo', ['build', '--quiet', '--lib', '--features', 'panic-probe'], { cwd: root })
+  const target = path.join(root, 'target')
+  const args = ['build', '--quiet', '--lib', '--features', 'panic-probe', '--target-dir', target]
+  const { CARGO_BUILD_TARGET: _, ...env } = process.env
+  await promisify(execFile)('cargo', args, { cwd: root, env })
   const addon = path.join(folder, 'probe.node')
   const library = LIBRARIES[process.platform] ?? 'libgoscope_postgres.so'
-  fs.copyFileSync(path.join(root, 'target', 'debug', library), addon)
+  fs.copyFileSync(path.join(target, 'debug', library), addon)
   return addon
 }
 

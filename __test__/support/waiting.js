@@ -31,7 +31,7 @@ async function inTime(what, promise) {
   }
 }
 
-/** Of writes within one millisecond of each other, not every one removes expired rows. After this the next does. */
-const untilWritesSweep = () => sleep(5)
+/** Of writes that follow each other within 5 ms, not every one removes expired rows. After this the next does. */
+const untilWritesSweep = () => sleep(10)
 
 module.exports = { FILE_LIMIT_MS, inTime, until, untilWritesSweep }

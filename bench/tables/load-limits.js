@@ -71,7 +71,7 @@ function withinReach(target, ours, messages, bare) {
   if (reaches(ours)) return 'reached'
   if (reaches(messages)) return 'yes'
   if ([ours, messages].some((ratio) => ratio && ratio.low <= target)) return 'in some rounds'
-  return reaches(bare) ? 'not in Node.js' : 'no'
+  return reaches(bare) ? 'by `pgbench` alone' : 'no'
 }
 
 module.exports = { loadLimits }

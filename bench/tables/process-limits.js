@@ -42,7 +42,7 @@ function rowsOf({ title, clients }, many) {
   const bareByOurs = many.map((processes) => `${number(bare(processes) / ours(1))}×`)
   const verdicts = many.map((processes) => {
     const hasFallen = (clients.ours?.find((total) => total.processes === processes)?.ratio.high ?? 0) < 1
-    return hasFallen ? withinReach(bare(processes) / bare(1), bare(processes) / ours(1)) : 'reached'
+    return hasFallen ? withinReach(leastFall(clients, processes), bare(processes) / ours(1)) : 'reached'
   })
   return [
     ...each,
@@ -63,7 +63,17 @@ function mostOf(clients, names, processes) {
 }
 
 /**
- * @param {number} byBare the bare client's total by that of one of its own processes
+ * @param {ProcessLimit['clients']} clients
+ * @param {number} processes
+ * @returns {number} the total of the bare client that keeps most of its own, by that of one of its processes
+ */
+function leastFall(clients, processes) {
+  const totals = BARE.flatMap((name) => clients[name] ?? []).filter((total) => total.processes === processes)
+  return Math.max(...totals.map(({ ratio }) => ratio.median))
+}
+
+/**
+ * @param {number} byBare a bare client's total by that of one of its own processes
  * @param {number} byOurs the same total by that of one process of ours
  */
 function withinReach(byBare, byOurs) {

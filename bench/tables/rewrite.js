@@ -10,12 +10,9 @@ const { SECTIONS } = require('./markdown.js')
 const PAGE = path.join(__dirname, '../../docs/benchmarks.md')
 const RESULTS = path.join(__dirname, '../results')
 
-/** In the place of a table whose results file does not exist. */
-const NOT_MEASURED = 'Not measured yet.'
-
 /**
  * @param {string} page
- * @param {(file: string) => any} runOf the content of a results file, if there is one
+ * @param {(file: string) => any} runOf the content of a results file
  * @returns {string} the page with its tables made anew
  * @throws Error if a table has no place there
  */
@@ -25,17 +22,12 @@ function withTables(page, runOf) {
     const place = new RegExp(`(<!-- from bench/results/${name.replace('.', '\\.')} -->\n)[^]*?(\n<!-- end -->)`)
     if (!place.test(found)) throw new Error(`docs/benchmarks.md has no place for ${name}`)
     const [file = ''] = name.split(': ')
-    const run = runOf(file)
-    found = found.replace(place, (_, begin, end) => `${begin}\n${run ? make(run) : NOT_MEASURED}\n${end}`)
+    found = found.replace(place, (_, begin, end) => `${begin}\n${make(runOf(file))}\n${end}`)
   }
   return found
 }
 
-/** @param {string} file */
-function runOf(file) {
-  const results = path.join(RESULTS, file)
-  return fs.existsSync(results) ? JSON.parse(fs.readFileSync(results, 'utf8')) : undefined
-}
+const runOf = (/** @type {string} */ file) => JSON.parse(fs.readFileSync(path.join(RESULTS, file), 'utf8'))
 
 if (require.main === module) {
   const page = fs.readFileSync(PAGE, 'utf8')

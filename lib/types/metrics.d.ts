@@ -35,7 +35,7 @@ export interface OperationMetrics {
   readonly errors: Readonly<Record<string, number>>
   /**
    * How often calls were retried: after a transient failure, or alone after the statement that they shared had
-   * failed.
+   * failed. Of a call about many keys each part counts that is retried, so there may be more retries than calls.
    */
   readonly retries: number
   /**

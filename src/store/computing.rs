@@ -21,6 +21,7 @@
 
 use super::call::Found;
 use super::cells::Cells;
+use super::entries::SWEEP;
 use super::template::{Template, one_or_many};
 use super::value::Value;
 use crate::engine::{Error, Kind, Row};
@@ -70,7 +71,7 @@ DELETE FROM {table} WHERE key = ANY (ARRAY(
    WHERE expires_at <= {start:expires_at} - "#,
     age!(),
     r#" - INTERVAL '1 day' AND key <> ALL ($1)
-   ORDER BY expires_at LIMIT (SELECT 4 + 2 * count(*) FROM written)
+   ORDER BY expires_at LIMIT (SELECT {most_swept} + 2 * count(*) FROM written)
    FOR UPDATE SKIP LOCKED))"#
 ));
 
@@ -83,7 +84,7 @@ SELECT key::text, value::text, coalesce(expires_at <= {now:expires_at} + $2 * IN
 );
 
 /// Stores the value `$2` in place of the version `$4`. `held` locks the rows in the order of keys; the `UPDATE`
-/// checks the newest version once more, after any wait.
+/// checks the newest version once more, after any wait. It sweeps: a table may have no other writes than these.
 pub(super) static STORE: Template = Template::of_both(
     r#"
 UPDATE {table} AS entry
@@ -104,7 +105,8 @@ UPDATE {table} AS entry
  WHERE entry.key = held.key AND entry.xmin::text = held.version
 RETURNING entry.key::text, NULL::text{relaxed}"#,
     &[Kind::Text, Kind::Text, Kind::Float, Kind::Text],
-);
+)
+.sweeping(SWEEP);
 
 /// Removes the mark of a computation that has failed. An entry that was to be refreshed stays, since its time is not
 /// over.

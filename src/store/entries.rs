@@ -56,7 +56,7 @@ pub(super) static GET_WITH_EXPIRY: Template = one_or_many!(
     &[Kind::Text],
 );
 
-/// Last writer wins. After its own work, the statement also removes a few expired entries of other keys.
+/// Last writer wins. After its own work, the statement also removes expired entries of other keys.
 ///
 /// The expiry of an entry that exists already is computed after the wait for its row: `excluded` carries the TTL as
 /// its distance from the statement's start, NULL for none. The expiry of an inserted entry counts from the
@@ -78,7 +78,7 @@ RETURNING key::text,
 )
 .sweeping(SWEEP);
 
-/// Removes a few expired entries that the statement has not written. It ends where the marks of computations under
+/// Removes a bounded number of expired entries that the statement has not written. It ends where the marks of computations under
 /// way begin (see [`super::computing`]). No other row is as old as these, so the index is not read beyond that.
 pub(super) const SWEEP: &str = r#"
 DELETE FROM {table} WHERE key = ANY (ARRAY(

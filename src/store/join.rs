@@ -1,4 +1,4 @@
-//! Items of one call, each made as a call of its own.
+//! Makes each item of a call as a call of its own.
 
 use crate::engine::{Join, Reply};
 

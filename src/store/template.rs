@@ -215,8 +215,8 @@ fn of_column(token: &str, touched: &str, relation: &Relation) -> String {
         ("now", false) => "timezone('UTC', clock_timestamp())",
         ("start", true) => "statement_timestamp()",
         ("start", false) => "timezone('UTC', statement_timestamp())",
-        // The difference may have days, and a day of a session's zone may have 23 hours. Without a zone it has 24, and two
-        // conversions less take 0.9 µs less of a row of many (of 15.7), and 17 of a statement that is not prepared (of 294).
+        // The difference may have days, and a day of a session's zone may have 23 hours. Without a zone a day has 24 hours. Two
+        // conversions fewer save 0.9 of 15.7 µs a row, and 17 of 294 µs for a statement that is not prepared.
         ("counted_anew", true) => {
             return format!(
                 "timezone('UTC', timezone('UTC', clock_timestamp()) + (excluded.{name} - statement_timestamp()))"

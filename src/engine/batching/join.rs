@@ -1,4 +1,4 @@
-//! One outcome of those of many calls, the items of one call.
+//! Joins the outcomes of a call's items into one.
 
 use std::sync::{Arc, Mutex};
 

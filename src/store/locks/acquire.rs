@@ -47,7 +47,7 @@ pub(super) use take_row;
 ///    distance from the statement's start. The expiry of an inserted row counts from the statement's start. That
 ///    start may be out of date, after a wait for another inserter that then rolls back, or whose row is gone by then.
 ///    Such a row says so in the second column, and [`Locks::acquire`] runs again.
-/// 4. A sweep removes a few expired rows of other keys. Its LIMIT reads all written rows, to the end, so it starts
+/// 4. A sweep removes expired rows of other keys. Its LIMIT reads all written rows, to the end, so it starts
 ///    when no wait is left. Otherwise two statements that sweep each other's wanted rows could deadlock. `FOR UPDATE`
 ///    checks a row's newest version, so a lock that its owner has just extended is not removed.
 ///

@@ -38,7 +38,7 @@ use crate::tuning::leases;
 /// 3. A statement that has lost such a race says so by a row without an answer in the second column: another permit may be
 ///    free, so it runs again. `$4` is how often it has lost. From then on it wants any one of the free permits, since the others
 ///    that have lost want one, too.
-/// 4. The sweep is that of [`ACQUIRE`](super::acquire).
+/// 4. The sweep is that of [`ACQUIRE`](super::acquire), in each statement: it adds one row, and removes up to 66.
 static TAKE: Template = Template::of_one(
     concat!(
         r#"
