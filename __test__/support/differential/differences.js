@@ -120,9 +120,9 @@ const differences = [
   },
   {
     id: 'expired-entries',
-    difference: '`set` removes a few expired entries of other keys',
+    difference: '`set` removes expired entries of other keys, some hundred at a time',
     reason: 'what had expired stayed in the table for ever',
-    promise: 'rows are removed a few at a time by later writes.',
+    promise: 'expired rows are removed by later writes, a bounded number at a time.',
   },
   {
     id: 'accessed-at',
