@@ -336,12 +336,12 @@ test('a stream that is refused is tried again, and a page of a proxy is not show
         ? route.fulfill({ status: 502, contentType: 'text/html', body: '<html>Bad Gateway</html>' })
         : route.continue(),
     )
-    const open = new Set()
+    const streams = new Set()
     tab.on('request', (/** @type {any} */ request) => {
-      if (request.url().includes('/api/events')) open.add(request)
+      if (request.url().includes('/api/events')) streams.add(request)
     })
     for (const end of ['requestfinished', 'requestfailed']) {
-      tab.on(end, (/** @type {any} */ request) => open.delete(request))
+      tab.on(end, (/** @type {any} */ request) => streams.delete(request))
     }
     await tab.goto(`${printed}#locks`)
     if (first === 'session' || count === 2) {
@@ -350,7 +350,7 @@ test('a stream that is refused is tried again, and a page of a proxy is not show
     await tab.waitForSelector('#connection[data-state=live]')
     await tab.waitForSelector('tbody tr')
     // The requests that only ask for the reason leave no stream behind.
-    await until('one stream is open', () => open.size === 1)
+    await until('one stream is open', () => streams.size === 1)
   }
 })
 

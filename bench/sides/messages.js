@@ -1,5 +1,5 @@
 // @ts-check
-// The least that a client in JavaScript does for single calls: protocol messages written by hand to one connection, and a
+// Little more than the protocol needs of a client in JavaScript for single calls: protocol messages written by hand to one connection, and a
 // promise for each call. Calls that are made in one tick share a write and a Sync, so also a commit, but each has a
 // statement of its own. Of the answers only the end is looked for: there are no rows, and an error rejects all of a write.
 'use strict'

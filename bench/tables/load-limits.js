@@ -40,7 +40,7 @@ function rowOf({ title, rate, sides, ratios }, metric) {
       withinReach(target, ours, messages, bare?.ratio),
     ],
     ...[cell(ours), cell(messages)],
-    // Its CPU is subtracted from that of every side.
+    // Its CPU is subtracted from that of each side in Node.js.
     metric === 'cpu' ? '' : cell(idle),
     bare ? `${times(bare.ratio)}: ${bare.connections}` : '',
   ]

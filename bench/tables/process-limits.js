@@ -37,12 +37,12 @@ function rowsOf({ title, clients }, many) {
     ...[title, TITLES[name] ?? name, number(one?.rate.median ?? Number.NaN)],
     ...totals.map(({ ratio }) => times(ratio)),
   ])
-  const bare = (/** @type {number} */ processes) => mostOf(clients, BARE, processes)
-  const ours = (/** @type {number} */ processes) => mostOf(clients, ['ours'], processes)
+  const bare = (/** @type {number} */ processes) => mostOf('rate', clients, BARE, processes)
+  const ours = (/** @type {number} */ processes) => mostOf('rate', clients, ['ours'], processes)
   const bareByOurs = many.map((processes) => `${number(bare(processes) / ours(1))}×`)
   const verdicts = many.map((processes) => {
     const hasFallen = (clients.ours?.find((total) => total.processes === processes)?.ratio.high ?? 0) < 1
-    return hasFallen ? withinReach(leastFall(clients, processes), bare(processes) / ours(1)) : 'reached'
+    return hasFallen ? withinReach(mostOf('ratio', clients, BARE, processes), bare(processes) / ours(1)) : 'reached'
   })
   return [
     ...each,
@@ -52,24 +52,15 @@ function rowsOf({ title, clients }, many) {
 }
 
 /**
+ * @param {'rate' | 'ratio'} figure
  * @param {ProcessLimit['clients']} clients
  * @param {string[]} names
  * @param {number} processes
- * @returns {number} the highest total, in calls per second
+ * @returns {number} the highest of these clients' figures: calls per second, or by one process of the same client
  */
-function mostOf(clients, names, processes) {
+function mostOf(figure, clients, names, processes) {
   const totals = names.flatMap((name) => clients[name] ?? []).filter((total) => total.processes === processes)
-  return Math.max(...totals.map(({ rate }) => rate.median))
-}
-
-/**
- * @param {ProcessLimit['clients']} clients
- * @param {number} processes
- * @returns {number} the total of the bare client that keeps most of its own, by that of one of its processes
- */
-function leastFall(clients, processes) {
-  const totals = BARE.flatMap((name) => clients[name] ?? []).filter((total) => total.processes === processes)
-  return Math.max(...totals.map(({ ratio }) => ratio.median))
+  return Math.max(...totals.map((total) => total[figure].median))
 }
 
 /**
