@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_lock_crosses_as_token_and_owner() {
         let owner = "a \"name\", of mine".to_owned();
-        let grant = Grant { owner, token: Token::parse("4096"), permit: None };
+        let grant = Grant { owner, token: Token::parse("4096"), permit: None, is_marked: false };
         assert_eq!(
             WaitEnd::Granted(Grant { permit: Some(2), ..grant.clone() }).json(),
             r#"{"permit":2,"granted":"4096,a \"name\", of mine"}"#

@@ -175,9 +175,12 @@ impl Subscription {
         }
     }
 
-    /// Forgets that the topics have been notified: the subscriber is about to re-read them.
-    pub fn forget(&mut self) {
-        lock(&self.subscriber.pending).is_notified = false;
+    /// Forgets what was to be notified: the subscriber is about to re-read the topics. Returns whether notifications are received
+    /// from here on, if that has changed.
+    pub fn forget(&mut self) -> Option<bool> {
+        let mut pending = lock(&self.subscriber.pending);
+        pending.is_notified = false;
+        pending.is_connected.take()
     }
 
     /// The next notification. Nothing is lost if this future is dropped before it completes.

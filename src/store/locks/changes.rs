@@ -20,10 +20,14 @@ impl Changes {
         Self { subscription, is_connected: false, poll: leases::FIRST_POLL }
     }
 
-    /// The next try will see what has been notified so far.
+    pub(super) fn of_another_wait(self) -> Self {
+        Self { poll: leases::FIRST_POLL, ..self }
+    }
+
+    /// The next request will see what has been notified so far.
     pub(super) fn are_known(&mut self) {
-        if let Some(subscription) = &mut self.subscription {
-            subscription.forget();
+        if let Some(is_connected) = self.subscription.as_mut().and_then(Subscription::forget) {
+            self.is_connected = is_connected;
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Grant {
     pub token: Option<Token>,
     /// The number of the permit, from 1; none for a lock.
     pub permit: Option<u32>,
+    /// Whether its row is known to have the mark of the waiters behind it.
+    pub is_marked: bool,
 }
 
 impl Grant {
@@ -58,6 +60,6 @@ impl Granted {
                 }
             },
         };
-        Ok(Some(Grant { owner: std::mem::take(&mut self.owner), token, permit: None }))
+        Ok(Some(Grant { owner: std::mem::take(&mut self.owner), token, permit: None, is_marked: false }))
     }
 }

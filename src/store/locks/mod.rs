@@ -1,11 +1,13 @@
 //! Distributed locks: one row per lock, held until the server's clock passes `expires_at`.
 
 mod acquire;
+mod attempt;
 mod changes;
 mod contention;
 mod extend;
 mod fencing_check;
 mod grant;
+mod hand_over;
 mod holders;
 mod leases;
 mod lines;
@@ -14,6 +16,7 @@ mod permits;
 mod provider;
 mod release;
 mod renewal;
+mod successor;
 mod token;
 mod until_free;
 mod waiting;

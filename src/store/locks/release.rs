@@ -55,7 +55,7 @@ RETURNING key::text, coalesce(expires_at > {now:expires_at}, true)"#,
 
 impl Locks {
     /// `token`: the lease's.
-    pub fn release(&self, key: String, owner: String, token: Option<Token>, reply: Reply<()>) {
+    pub(super) fn release_to_all(&self, key: String, owner: String, token: Option<Token>, reply: Reply<()>) {
         let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
         let request = self.request(&RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request);
