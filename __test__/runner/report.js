@@ -42,7 +42,7 @@ class Report {
   /**
    * @param {string} where
    * @param {string} title
-   * @param {string} [error] what the test failed with, on one line
+   * @param {string} [error] what it failed with: of a test on one line
    */
   fail(where, title, error = '') {
     this.failures.push({ where, title, error })

@@ -37,10 +37,12 @@ async function* tasksOf(configurations, only, report) {
   for (const configuration of configurations) {
     // On one server, some tests would count the sessions of two configurations.
     if (process.env.DATABASE_URL) await Promise.all(ends)
-    const plan = planOf(configuration, only, configurations)
-    const opened = await open(configuration, plan, report)
-    if (!opened) continue
     const { title } = configuration
+    const plan = planOf(configuration, only, configurations)
+    const opened = await open(configuration, plan, report).catch((error) => {
+      report.fail(title, `it could not be started; test files that have not run: ${plan.runs.length}`, textOf(error))
+    })
+    if (!opened) continue
     for (const { file, reason } of plan.skips) report.skip(title, nameOf(file), reason)
     const packageFor = sharedPackage(plan.runs)
     /** @type {Promise<void>[]} */
@@ -51,17 +53,25 @@ async function* tasksOf(configurations, only, report) {
         const env = { ...opened.env, ...which, ...(await packageFor(declaration)) }
         await runFile(file, env, report, title)
       }
+      const fail = (/** @type {unknown} */ error) => {
+        report.say(title, `✗ ${nameOf(file)}  could not be run`)
+        report.fail(`${nameOf(file)} (${title})`, 'the file itself could not be run', textOf(error))
+      }
       yield () => {
-        const running = run()
+        // A rejection would end the runner without its report, and this configuration's server would not be stopped.
+        const running = run().catch(fail)
         files.push(running)
         return running
       }
     }
     const end = Promise.all(files).then(opened.close)
-    ends.push(end.catch((error) => report.fail(title, `the end of the configuration: ${error?.stack ?? error}`)))
+    ends.push(end.catch((error) => report.fail(title, 'the end of the configuration', textOf(error))))
   }
   await Promise.all(ends)
 }
+
+/** @param {any} error */
+const textOf = (error) => String(error?.stack ?? error)
 
 /**
  * Starts the server of a configuration and the route to it.

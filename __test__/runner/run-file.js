@@ -23,12 +23,17 @@ const FILE_TIMEOUT_MS = isLong ? 4 * 3_600_000 : FILE_LIMIT_MS + 2 * SOAK_MS
 async function runFile(file, env, report, configuration) {
   const started = Date.now()
   const child = spawn(process.execPath, ['--test-reporter=tap', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = new Promise((resolve) => {
+    // It could not be started. Without a listener, the error would end the runner.
+    child.once('error', resolve)
+    child.once('close', (status, signal) => resolve(signal ?? status))
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
   // A long run shows its progress.
   if (SOAK_MS > 0) readline.createInterface({ input: child.stdout }).on('line', showNote)
   const timer = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT_MS)
-  const code = await new Promise((resolve) => child.once('close', (status, signal) => resolve(signal ?? status)))
+  const code = await ended
   clearTimeout(timer)
 
   const name = path.relative(path.join(__dirname, '..'), file)

@@ -18,7 +18,7 @@ async function runRustTests(report) {
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
-  const status = await new Promise((resolve) => child.once('close', resolve))
+  const status = await new Promise((resolve) => child.once('error', resolve).once('close', resolve))
   const counts = [...output.matchAll(/(\d+) passed; (\d+) failed; (\d+) ignored/g)]
   const [passed = 0, failed = 0, ignored = 0] = [1, 2, 3].map((at) =>
     counts.reduce((total, found) => total + Number(found[at]), 0),
