@@ -3,12 +3,7 @@
 // transactions by a schedule, and counts a latency from the time that the schedule has for the transaction.
 'use strict'
 
-const { spawn } = require('node:child_process')
-const { once } = require('node:events')
-const fs = require('node:fs')
-const os = require('node:os')
-const path = require('node:path')
-const { KEYS, VALUE } = require('./operations.js')
+const { startPgbench } = require('./pgbench-run.js')
 
 /**
  * @typedef {object} LoggedLoad
@@ -21,9 +16,6 @@ const { KEYS, VALUE } = require('./operations.js')
  * @property {number[]} ms how long
  */
 
-/** @type {Map<import('node:child_process').ChildProcess, string>} each with its temporary folder */
-const running = new Map()
-
 /**
  * One thread serves all connections, as one event loop does.
  *
@@ -34,36 +26,9 @@ const running = new Map()
  * @returns {{ pid: number, log: Promise<Log> }}
  */
 function startLogged(program, url, { script, connections, rate }, seconds) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-'))
-  const file = path.join(folder, 'script.sql')
-  fs.writeFileSync(file, `${script.join('\n')}\n`)
-  const args = [
-    ...['--no-vacuum', '--protocol=prepared', `--file=${file}`, `--client=${connections}`, '--jobs=1'],
-    ...[`--time=${seconds}`, '--log', `--log-prefix=${path.join(folder, 'log')}`],
-    ...[`--define=value=${JSON.stringify(VALUE)}`, `--define=connections=${connections}`],
-    ...[`--define=keys_of_client=${Math.floor(KEYS / connections)}`],
-    ...(rate === undefined ? [] : [`--rate=${rate}`]),
-  ]
-  const child = spawn(program, [...args, url], { stdio: ['ignore', 'ignore', 'pipe'] })
-  running.set(child, folder)
-  return { pid: child.pid ?? 0, log: logOf(child, folder) }
-}
-
-/**
- * @param {import('node:child_process').ChildProcess} child
- * @param {string} folder
- */
-async function logOf(child, folder) {
-  let output = ''
-  child.stderr?.on('data', (data) => (output += data))
-  try {
-    const [code] = await once(child, 'close')
-    if (code !== 0) throw new Error(`pgbench failed: ${output}`)
-    return parseLog(fs.readFileSync(path.join(folder, `log.${child.pid}`), 'utf8'))
-  } finally {
-    running.delete(child)
-    fs.rmSync(folder, { recursive: true, force: true })
-  }
+  const args = rate === undefined ? [] : [`--rate=${rate}`]
+  const { pid, end } = startPgbench(program, url, { script, connections, seconds, args, isLogged: true })
+  return { pid, log: end.then(({ log }) => parseLog(log)) }
 }
 
 /**
@@ -82,13 +47,5 @@ function parseLog(text) {
   rows.sort((one, other) => one.at - other.at)
   return { at: rows.map(({ at }) => at), ms: rows.map(({ ms }) => ms) }
 }
-
-// They would go on without the benchmark.
-process.on('exit', () => {
-  for (const [child, folder] of running) {
-    child.kill('SIGKILL')
-    fs.rmSync(folder, { recursive: true, force: true })
-  }
-})
 
 module.exports = { parseLog, startLogged }

@@ -3,12 +3,11 @@
 // calls are in flight. What it reaches is what the server can do, one statement at a time.
 'use strict'
 
-const { spawn, spawnSync } = require('node:child_process')
-const { once } = require('node:events')
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { KEYS, VALUE } = require('./operations.js')
+const { startPgbench } = require('./pgbench-run.js')
 const { SCRIPTS } = require('./pgbench-scripts.js')
 const { serverCpu, usedSince } = require('./server-cpu.js')
 
@@ -23,7 +22,7 @@ const PROGRAM = process.platform === 'win32' ? 'pgbench.exe' : 'pgbench'
 /**
  * @typedef {object} Load
  * @property {string[]} script
- * @property {'simple' | 'extended' | 'prepared'} protocol
+ * @property {import('./pgbench-run.js').Protocol} protocol
  * @property {number} connections
  * @property {number} calls that one run of the script does the work of
  */
@@ -33,9 +32,8 @@ class Pgbench {
 
   name = 'pgbench'
   operations = Object.keys(SCRIPTS)
-  #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'goscope-bench-'))
-  /** @type {import('node:child_process').ChildProcess | undefined} */
-  #running
+  /** Ends the run that was started last. */
+  #kill = () => {}
 
   /**
    * @param {string} program
@@ -47,8 +45,6 @@ class Pgbench {
     this.place = place
     this.url = url
     this.versions = { pgbench: versionOf(program) ?? '' }
-    // It would go on without the benchmark.
-    process.on('exit', () => this.kill())
   }
 
   async open() {}
@@ -73,35 +69,22 @@ class Pgbench {
     // Each session of a new run first has to fill its caches and to plan.
     const lead = connections > 64 ? 2 : 1
     const seconds = Math.max(1, Math.round(ms / 1000))
-    fs.writeFileSync(this.#script, `${script.join('\n')}\n`)
     const cpu = this.#watchServer(lead, seconds)
-    const output = await this.#spawn(
-      [
-        ...['--no-vacuum', `--protocol=${protocol}`, '--progress=1', `--file=${this.#script}`],
-        ...[`--client=${connections}`, `--jobs=${Math.min(connections, os.availableParallelism())}`],
-        ...[`--time=${lead + seconds}`, `--define=value=${JSON.stringify(VALUE)}`],
-        ...[`--define=connections=${connections}`, `--define=keys_of_client=${Math.floor(KEYS / connections)}`],
-        this.url,
-      ],
-      cpu.look,
-    )
+    const threads = Math.min(connections, os.availableParallelism())
+    const run = { script, protocol, connections, threads, seconds: lead + seconds, args: ['--progress=1'] }
+    const { end, kill } = startPgbench(this.program, this.url, run, cpu.look)
+    this.#kill = kill
+    const { output } = await end.finally(cpu.stop)
     const scripts = rateOf(output, lead)
     if (scripts === undefined) throw new Error(`pgbench printed no rate: ${output}`)
     const rate = scripts * calls
     return { calls: Math.round(rate * seconds), rate, serverCpuMicros: cpu.perSecond() / rate, connections }
   }
 
-  async close() {
-    fs.rmSync(this.#folder, { recursive: true, force: true })
-  }
+  async close() {}
 
   kill() {
-    this.#running?.kill('SIGKILL')
-    fs.rmSync(this.#folder, { recursive: true, force: true })
-  }
-
-  get #script() {
-    return path.join(this.#folder, 'script.sql')
+    this.#kill()
   }
 
   /**
@@ -114,9 +97,8 @@ class Pgbench {
     /** @type {NodeJS.Timeout | undefined} */
     let timer
     let perSecond = Number.NaN
-    const look = (/** @type {string} */ output, /** @type {boolean} */ isOver) => {
-      if (isOver) clearTimeout(timer)
-      if (isOver || timer || !output.includes(`progress: ${lead}.`)) return
+    const look = (/** @type {string} */ output) => {
+      if (timer || !output.includes(`progress: ${lead}.`)) return
       const [before, begun] = [serverCpu(this.place.pid), performance.now()]
       timer = setTimeout(
         () => {
@@ -126,26 +108,7 @@ class Pgbench {
         1000 * WATCHED * seconds,
       )
     }
-    return { look, perSecond: () => perSecond }
-  }
-
-  /**
-   * @param {string[]} args
-   * @param {(output: string, isOver: boolean) => void} look at what it has printed so far
-   * @returns {Promise<string>} all that it printed
-   */
-  async #spawn(args, look) {
-    const child = spawn(this.program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#running = child
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => look((output += data), false))
-    try {
-      const [code] = await once(child, 'close')
-      if (code === 0) return output
-      throw new Error(`pgbench failed: ${output}`)
-    } finally {
-      look(output, true)
-    }
+    return { look, stop: () => clearTimeout(timer), perSecond: () => perSecond }
   }
 }
 

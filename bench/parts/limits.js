@@ -6,10 +6,11 @@
 const { BareStatement } = require('../bare-statement.js')
 const { ENVIRONMENTS } = require('../environments.js')
 const { number, ratios, summary, times } = require('../figures.js')
-const { Pgbench, findPgbench } = require('../pgbench.js')
+const { Pgbench } = require('../pgbench.js')
 const { OURS } = require('../promises.js')
 const { MISSING, redisVersion } = require('../redis-server.js')
 const { Side } = require('../side.js')
+const { databaseOf, pgbenchFor } = require('./any-client.js')
 const { measureGroups, pairsOf, windowsOf } = require('./groups.js')
 const { Sides } = require('./opening.js')
 const { REFERENCE, withPair } = require('./pairs.js')
@@ -51,11 +52,8 @@ const MOST_IN_FLIGHT_OF = /** @type {Record<string, number>} */ ({ get: 1, set: 
  */
 async function measureLimits(server, { operations, inFlight, windowMs, rounds }, progress) {
   progress.restart()
-  const program = findPgbench()
-  if (!program || !redisVersion()) {
-    progress.line(`\nthe limits are left out: ${program ? MISSING : Pgbench.MISSING}`)
-    return { found: { windowMs, rounds, besideRedis: [], behindPooler: [] }, versions: {} }
-  }
+  const program = pgbenchFor('the limits', progress, redisVersion() ? undefined : MISSING)
+  if (!program) return { found: { windowMs, rounds, besideRedis: [], behindPooler: [] }, versions: {} }
   const points = operations.limits.flatMap((operation) =>
     inFlight.limits
       .filter((calls) => calls <= (MOST_IN_FLIGHT_OF[operation] ?? 0))
@@ -103,20 +101,6 @@ async function measureBesideRedis(server, program, points, size, progress) {
     for (const side of bare) side.kill()
     await sides.end()
   }
-}
-
-/**
- * @param {import('../server.js').Server} server
- * @param {string} name
- * @param {string} [setting] of synchronous_commit
- */
-async function databaseOf(server, name, setting = 'on') {
-  const place = await server.databaseOf(name)
-  // Our sessions have generic plans, too.
-  for (const each of [`synchronous_commit = ${setting}`, 'plan_cache_mode = force_generic_plan']) {
-    await server.run('postgres', `ALTER DATABASE "${name}" SET ${each}`)
-  }
-  return place
 }
 
 /**
@@ -247,4 +231,4 @@ function row({ operation, inFlight, durability, shape, figures, ratios }) {
 const line = (first, cells, last) =>
   [first.padEnd(FIRST), ...cells.map((each) => each.padEnd(COLUMN)), last].join('').trimEnd()
 
-module.exports = { databaseOf, measureLimits }
+module.exports = { measureLimits }

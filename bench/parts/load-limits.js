@@ -6,11 +6,10 @@
 const { number, ratios, summary, times } = require('../figures.js')
 const { OPERATIONS } = require('../operations.js')
 const { PacedStatement } = require('../paced-statement.js')
-const { Pgbench, findPgbench } = require('../pgbench.js')
 const { OURS } = require('../promises.js')
 const { Side } = require('../side.js')
+const { databaseOf, pgbenchDatabaseOf, pgbenchFor } = require('./any-client.js')
 const { measureGroups, pairsOf, windowsOf } = require('./groups.js')
-const { databaseOf } = require('./limits.js')
 const { maximumOf } = require('./open-loop.js')
 const { REFERENCE, withSides } = require('./pairs.js')
 const { LEAD } = require('./rates.js')
@@ -42,11 +41,8 @@ const MESSAGES = 'messages'
  */
 async function measureLoadLimits(server, { operations: { loadLimits: operations }, windowMs, rounds }, progress) {
   progress.restart()
-  const program = findPgbench()
-  if (!program) {
-    progress.line(`\nthe limits at equal load are left out: ${Pgbench.MISSING}`)
-    return { found: { windowMs, results: [] }, versions: {} }
-  }
+  const program = pgbenchFor('the limits at equal load', progress)
+  if (!program) return { found: { windowMs, results: [] }, versions: {} }
   await server.fillTemplate()
   /** @type {Side[]} */
   const sides = []
@@ -73,8 +69,7 @@ async function measureLoadLimits(server, { operations: { loadLimits: operations 
  * @param {string} program
  */
 async function bareSides(server, program) {
-  const name = 'load limits bare'
-  const place = { ...(await databaseOf(server, name)), url: await server.pgbenchUrlOf(name) }
+  const place = await pgbenchDatabaseOf(server, 'load limits bare')
   return CONNECTIONS.map((connections) => new PacedStatement(program, place, connections))
 }
 

@@ -5,11 +5,11 @@
 
 const { number, spread, times } = require('../figures.js')
 const { startLogged } = require('../logged-pgbench.js')
-const { Pgbench, findPgbench, versionOf } = require('../pgbench.js')
+const { versionOf } = require('../pgbench.js')
 const { OURS } = require('../promises.js')
 const { BATCHES, SESSION_LEASE, SESSION_LOCK } = require('../shared-scripts.js')
 const { Side } = require('../side.js')
-const { databaseOf } = require('./limits.js')
+const { pgbenchDatabaseOf, pgbenchFor } = require('./any-client.js')
 const { REFERENCE, withSides } = require('./pairs.js')
 const { inRounds, measureCase, titleOf } = require('./processes.js')
 const { LEAD } = require('./rates.js')
@@ -56,11 +56,8 @@ async function measureProcessLimits(server, options, progress) {
   const { windowMs, rounds, processes } = options
   const operations = options.operations.processLimits
   progress.restart()
-  const program = findPgbench()
-  if (!program) {
-    progress.line(`\nthe limits of many processes are left out: ${Pgbench.MISSING}`)
-    return { found: { windowMs, results: [] }, versions: {} }
-  }
+  const program = pgbenchFor('the limits of many processes', progress)
+  if (!program) return { found: { windowMs, results: [] }, versions: {} }
   await server.fillTemplate()
   const size = { windowMs, rounds, processes }
   progress.line(`\n${'by processes'.padEnd(44)}${processes.map((each) => String(each).padEnd(20)).join('')}`)
@@ -116,8 +113,7 @@ async function measureSides(name, server, operations, size, progress) {
  * @param {Progress} progress
  */
 async function measurePrograms(program, server, operations, { windowMs, rounds, processes }, progress) {
-  const name = 'process limits bare'
-  const place = { ...(await databaseOf(server, name)), url: await server.pgbenchUrlOf(name) }
+  const place = await pgbenchDatabaseOf(server, 'process limits bare')
   /** @type {ByOperation} */
   const found = {}
   for (const [at, operation] of operations.entries()) {
