@@ -1,5 +1,6 @@
 //! The operations on each table. Each file opens with its SQL, under the reasoning that makes it right among
-//! concurrent writers; the functions follow, one for each documented operation.
+//! concurrent writers; the functions follow, one for each documented operation. Where there is much SQL, or where
+//! tables share it, it is in a file of its own.
 //!
 //! Rules that hold for all statements:
 //!
@@ -17,6 +18,7 @@ mod call;
 mod cells;
 mod checkpoint_pages;
 mod checkpoints;
+mod circuit_statements;
 mod circuits;
 mod citus;
 mod client_text;
