@@ -32,6 +32,20 @@ function after(ms, callback) {
 }
 
 /**
+ * Whether the promise resolves within a time. If it rejects within that time, this rejects as well.
+ *
+ * @param {Promise<unknown>} promise
+ * @param {number} ms
+ * @returns {Promise<boolean>}
+ */
+function resolvesWithin(promise, ms) {
+  return new Promise((resolve, reject) => {
+    const cancel = after(ms, () => resolve(false))
+    promise.then(() => resolve(true), reject).finally(cancel)
+  })
+}
+
+/**
  * Resolves in a later turn of the event loop, when every promise that is settled by now has called back.
  *
  * @returns {Promise<void>}
@@ -79,4 +93,4 @@ function openPort() {
   return port1
 }
 
-module.exports = { after, keepAlive, nextTurn, now, pause, wallClock }
+module.exports = { after, keepAlive, nextTurn, now, pause, resolvesWithin, wallClock }

@@ -3,7 +3,7 @@
 'use strict'
 
 const { settled } = require('./bridge.js')
-const { after, now } = require('./clock.js')
+const { now, resolvesWithin } = require('./clock.js')
 const { coded } = require('./errors.js')
 
 /**
@@ -40,18 +40,17 @@ async function healthOf(share, timeout) {
  * @param {number} timeout
  * @returns {Promise<Error | null>}
  */
-function failureOf(share, timeout) {
-  if (share.isRefusing) return Promise.resolve(share.refusal())
-  return new Promise((resolve) => {
-    let isOver = false
-    const end = (/** @type {Error | null} */ error) => {
-      isOver = true
-      cancel()
-      resolve(error)
-    }
-    const cancel = after(timeout, () => end(tooLate(timeout)))
-    answer(share, timeout, () => isOver).then(() => end(null), end)
-  })
+async function failureOf(share, timeout) {
+  if (share.isRefusing) return share.refusal()
+  let isOver = false
+  try {
+    const answered = answer(share, timeout, () => isOver)
+    return (await resolvesWithin(answered, timeout)) ? null : tooLate(timeout)
+  } catch (/** @type {any} */ error) {
+    return error
+  } finally {
+    isOver = true
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { after, now } = require('../clock.js')
+const { now, resolvesWithin } = require('../clock.js')
 
 /**
  * How long a guarded call waits for the database in total, in ms. A database that is away must not hold up calls to a service
@@ -20,13 +20,7 @@ class Patience {
    */
   async waitFor(promise) {
     const begun = now()
-    await new Promise((resolve) => {
-      const cancel = after(Math.max(this.#left, 0), () => resolve(undefined))
-      promise.then(() => {
-        cancel()
-        resolve(undefined)
-      })
-    })
+    await resolvesWithin(promise, this.#left)
     this.#left -= now() - begun
   }
 }
