@@ -115,10 +115,9 @@ async function open({ title, version, TZ, settings, group, detour, isDebian }, p
     return
   }
   const env = {
-    // Of compatibility/differential, which compares the same operations on each server.
-    ...(group === 'servers' && { GOSCOPE_TEST_SEEDS: '30' }),
     ...process.env,
     TZ,
+    GOSCOPE_TEST_GROUP: group,
     GOSCOPE_TEST_URL: server.url,
     GOSCOPE_TEST_SETTINGS: JSON.stringify(settings),
     GOSCOPE_TEST_ROUTE: JSON.stringify(found?.route ?? {}),
