@@ -22,7 +22,7 @@ const { until } = require('../support/waiting.js')
 const skip = process.platform === 'linux' ? false : 'it looks into /proc'
 const withoutFaketime = FAKETIME ? skip : 'faketime is not installed (Debian: apt-get install faketime)'
 
-const KEYS = ['hot1', 'hot2', 'hot3', 'hot4']
+const KEYS = ['hot1', 'hot2', 'hot3', 'hot4', 'waited1', 'waited2']
 const RUN_MS = extent(9_000, 4_000)
 /** A history is checked in memory, so a long soak consists of many histories. */
 const LONGEST_RUN_MS = 60_000

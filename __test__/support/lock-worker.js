@@ -17,6 +17,10 @@ const SHORTEST_TTL_MS = 50
 const LONGEST_TTL_MS = 700
 const PAUSE_MS = 50
 
+/** So that a lock which is released has a next holder in the same process, but not always. */
+const WAITERS = 3
+const LONGEST_WAIT_MS = 400
+
 const logged = callLog(log)
 
 const pool = new Pool({ connectionString: url, max: 2, ...options })
@@ -55,15 +59,32 @@ async function hold(handle, key, given, ttl, about) {
     )
 }
 
-/** @param {string} key */
-async function use(key) {
+/**
+ * @param {string} key
+ * @param {number} ttl
+ * @param {string | undefined} owner
+ * @returns {Promise<import('goscope-postgres').LockHandle | null>}
+ */
+const acquire = (key, ttl, owner) => locks.acquire(key, ttl, owner)
+
+/** @type {typeof acquire} */
+const waitFor = (key, ttl, owner) => {
+  const options = { ttl, owner, renew: false, wait: Math.random() * LONGEST_WAIT_MS }
+  return /** @type {import('goscope-postgres').PostgresAdapter} */ (locks).lock(key, options)
+}
+
+/**
+ * @param {string} key
+ * @param {typeof acquire} take
+ */
+async function use(key, take) {
   while (!stopping) {
     const ttl = Math.ceil(SHORTEST_TTL_MS + Math.random() * (LONGEST_TTL_MS - SHORTEST_TTL_MS))
     const owner = `${name}:${leases++}`
     // The name under which the server holds it, or one that the adapter generates.
     const given = Math.random() < 0.5 ? owner : undefined
     const about = (/** @type {string} */ op, /** @type {number} */ length) => ({ op, key, owner, ttl: length })
-    const handle = await logged(about('acquire', ttl), () => locks.acquire(key, ttl, given), Boolean)
+    const handle = await logged(about('acquire', ttl), () => take(key, ttl, given), Boolean)
     if (handle) await hold(/** @type {any} */ (handle), key, given, ttl, about)
     await sleep(Math.random() * PAUSE_MS)
   }
@@ -78,7 +99,11 @@ process.on('message', () => {
 async function main() {
   await locks.connect().catch(() => {})
   process.send?.({ ready: true })
-  await Promise.all(keys.map(use))
+  const waited = naive ? [] : keys.filter((key) => key.startsWith('waited'))
+  await Promise.all([
+    ...keys.filter((key) => !waited.includes(key)).map((key) => use(key, acquire)),
+    ...waited.flatMap((key) => Array.from({ length: WAITERS }, () => use(key, waitFor))),
+  ])
   await locks.disconnect()
   process.off('disconnect', orphaned)
   process.disconnect()
