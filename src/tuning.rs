@@ -250,11 +250,18 @@ pub(crate) mod leases {
     /// of 1, 2 and 8 processes: 1.4, 1.4 and 1.6 times the hand-overs of 8 ms.)
     pub(crate) const LONGEST_RUN: Duration = Duration::from_millis(20);
 
-    /// The shortest pause in which a process leaves a lock to others.
-    pub(crate) const SHORTEST_YIELD: Duration = Duration::from_millis(1);
+    /// The shortest pause in which a process leaves a lock to others: longer than most of them pause before their tries.
+    pub(crate) const SHORTEST_YIELD: Duration = Duration::from_millis(10);
+
+    /// How many tries are assumed to have won beside those that have been counted. Without them, a process that has lost often pauses
+    /// longer than the others, and loses again.
+    pub(crate) const ASSUMED_WINS: u32 = 4;
 
     /// A process that meets no other makes that pause after one in two to the power of this of its releases.
     pub(crate) const SKIPPED_YIELDS: u32 = 5;
+
+    /// A process that has lost by this many tries more than it should pauses this much less, and no less than that.
+    pub(crate) const MOST_OVERDUE: f64 = 8.0;
 
     /// When to try again to extend a lease after a failure that the extension's own retries did not overcome.
     pub(crate) const EXTEND_AGAIN: Duration = Duration::from_millis(50);

@@ -66,25 +66,53 @@ async function heldAndAwaited(adapter, key, options) {
   return { held, next }
 }
 
-test('the row changes hands, with another token and the waiter’s owner and ttl, and keeps its mark', async () => {
+test('the row changes hands, with another token and the waiter’s ttl, and keeps its mark', async () => {
+  const [adapter, log] = [await makeAdapter(), await noted]
+  const { held, next } = await heldAndAwaited(adapter, 'handed', { ttl: 50_000, renew: false })
+  const last = adapter.lock('handed', TTL)
+  await held.release()
+  const lease = await next
+  assert.ok(lease.fencingToken > /** @type {any} */ (held).fencingToken)
+  assert.equal((await adapter.holder('handed'))?.owner, lease.owner)
+  assert.deepEqual([await held.isValid(), await lease.isValid()], [false, true])
+  const [inserted, handed, ...rest] = await log('handed')
+  assert.deepEqual([inserted.operation, handed.operation, rest], ['INSERT', 'UPDATE', []])
+  assert.deepEqual([handed.owner, handed.has_waiters], [lease.owner, true])
+  await lease.release()
+  await (await last).release()
+  assert.equal(await adapter.holder('handed'), null)
+})
+
+test('a waiter with a name of its own takes the lock by itself, and keeps it when the holder releases again', async () => {
   const adapter = await makeAdapter()
-  const log = await noted
-  for (const owner of [undefined, 'by name']) {
-    const key = `handed ${owner}`
-    const { held, next } = await heldAndAwaited(adapter, key, { ttl: 50_000, owner, renew: false })
-    const last = adapter.lock(key, TTL)
-    await held.release()
-    const lease = await next
-    assert.ok(lease.fencingToken > /** @type {any} */ (held).fencingToken)
-    assert.equal((await adapter.holder(key))?.owner, lease.owner)
-    if (owner) assert.equal(lease.owner, owner)
-    assert.deepEqual([await held.isValid(), await lease.isValid()], [false, true])
-    const [inserted, handed, ...rest] = await log(key)
-    assert.deepEqual([inserted.operation, handed.operation, rest], ['INSERT', 'UPDATE', []])
-    assert.deepEqual([handed.owner, handed.has_waiters], [lease.owner, true])
+  for (let n = 0; n < 20; n++) {
+    const held = await adapter.lock('named', TTL)
+    const first = held.release()
+    const next = adapter.lock('named', { ...TTL, owner: 'a name' })
+    const second = held.release()
+    const lease = await inTime('the waiter', next)
+    await Promise.all([first, second])
+    assert.equal(lease.owner, 'a name')
+    assert.equal(await lease.isValid(), true)
     await lease.release()
-    await (await last).release()
-    assert.equal(await adapter.holder(key), null)
+  }
+})
+
+test('a waiter takes the lock that is handed over while it pauses before its try', async () => {
+  const [adapter, rival] = [await makeAdapter(), await makeAdapter()]
+  for (let n = 0; n < 30; n++) {
+    const held = await rival.lock('paused', TTL)
+    const waits = Array.from({ length: 3 }, () => adapter.lock('paused', TTL))
+    await untilMarked('paused')
+    await held.release()
+    const between = await adapter.acquire('paused', 600_000)
+    await between?.release()
+    for (const wait of waits) {
+      const lease = await inTime('the waiter', wait)
+      assert.equal(await lease.isValid(), true)
+      await lease.release()
+    }
+    assert.equal(await rival.holder('paused'), null)
   }
 })
 
@@ -154,6 +182,10 @@ test('a waiter that gives up when the lock is being handed over leaves it to the
   console.log(`# figure: ${granted} granted, ${60 - granted} given up, in a race of the two`)
 })
 
+/** Of the requests on a lock, the next that has this is its release. */
+const ownerOf = (/** @type {import('goscope-postgres').LockHandle} */ handle) =>
+  String(/** @type {any} */ (handle).owner)
+
 /** What is lost, when the lock is handed over through a proxy. */
 const LOST = /** @type {const} */ (['request', 'answer'])
 const routes = [
@@ -168,7 +200,7 @@ for (const { title, url, skip } of routes) {
     for (const lost of LOST) {
       const key = `lost ${title} ${lost}`
       const { held, next } = await heldAndAwaited(adapter, key)
-      const strike = proxy.strikeNext(`lock:${key}`, { in: lost, how: 'reset' })
+      const strike = proxy.strikeNext(ownerOf(held), { in: lost, how: 'reset' })
       await inTime('the release', held.release())
       await strike.struck
       const lease = await inTime('the waiter', next)
@@ -183,13 +215,19 @@ for (const { title, url, skip } of routes) {
   test(`over ${title}, a hand-over that arrives late changes no lease`, { skip }, async () => {
     const proxy = await startProxy(await url())
     const adapter = await makeAdapter({ connectionString: proxy.url, max: 1 })
-    const other = await makeAdapter()
+    const [db, other] = [await database, await makeAdapter()]
     const key = `late ${title}`
-    const { held, next } = await heldAndAwaited(adapter, key)
-    const late = proxy.strikeNext(`lock:${key}`, { in: 'request', how: 'hold' })
+    // Not renewed, so that nothing else moves its end.
+    const { held, next } = await heldAndAwaited(adapter, key, { renew: false })
+    const late = proxy.strikeNext(ownerOf(held), { in: 'request', how: 'hold' })
     await inTime('the release', held.release())
-    await (await inTime('the waiter', next)).release()
+    const lease = await inTime('the waiter', next)
+    const stored = () =>
+      db.query('SELECT owner, fencing_token, expires_at FROM go_goscope_locks WHERE key = $1', [`lock:${key}`])
+    const before = await stored()
     await late.deliver()
+    assert.deepEqual(await stored(), before)
+    await lease.release()
     assert.equal(await other.holder(key), null)
     const newer = await other.lock(key, TTL)
     assert.equal(await newer.isValid(), true)
@@ -201,7 +239,7 @@ test('if the answer is lost and the server is away, the release rejects, and the
   const proxy = await startProxy((await database).url)
   const adapter = await makeAdapter({ connectionString: proxy.url, max: 1 })
   const { held, next } = await heldAndAwaited(adapter, 'away')
-  proxy.loseNextAnswerTo('lock:away', { atOnce: () => proxy.refuse() })
+  proxy.loseNextAnswerTo(ownerOf(held), { atOnce: () => proxy.refuse() })
   try {
     await inTime('the release', assert.rejects(held.release(), { code: /^E/ }))
   } finally {
@@ -237,6 +275,23 @@ test('a lock that was lost before its release stays with its new holder', async 
   assert.equal((await adapter.holder('lost before'))?.owner, 'another')
   assert.equal(await adapter.release('lost before', 'another'), true)
   await (await inTime('the waiter', next)).release()
+})
+
+test('a lease that was lost is released without an error while the pool is being ended', async () => {
+  for (let n = 0; n < 10; n++) {
+    const pool = (await database).pool()
+    const adapter = new PostgresAdapter(pool)
+    const { held, next } = await heldAndAwaited(adapter, 'lost and ended')
+    const freed = adapter.forceRelease('lost and ended')
+    const released = held.release()
+    const ended = pool.end()
+    await Promise.all([freed, released, ended])
+    await next.then(
+      (lease) => lease.release().catch(() => {}),
+      () => {},
+    )
+    await (await makeAdapter()).forceRelease('lost and ended')
+  }
 })
 
 test('if a policy hides rows from changes, the lock is released all the same', async (t) => {

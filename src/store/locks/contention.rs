@@ -10,7 +10,8 @@
 //! A process that has handed a lock over to its own waiters for a while (see [`hand_over`](super::hand_over)) yields when it releases
 //! the lock to all: it would be the first to know of the release, and the process that wins pauses least. (Measured: without that,
 //! one of two processes held a lock for half a second.) If no process takes the lock in that time, the next releases do not yield, for a
-//! while.
+//! while. Of the others, those that have lost for longest pause least. (Measured with four processes and 20 ms for each: the longest wait
+//! was 0.24 s with that, and 0.49 s without.)
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::tuning::leases;
 pub(super) struct Contention {
     tries: u32,
     wins: u32,
+    /// How many tries in a row have not won.
+    losses: u32,
     /// How long a try takes.
     duration: Duration,
     yielding: Yielding,
@@ -49,6 +52,7 @@ impl Contention {
         }
         self.tries += 1;
         self.wins += u32::from(has_won);
+        self.losses = if has_won { 0 } else { self.losses + 1 };
         self.duration = if self.duration.is_zero() { took } else { (self.duration * 3 + took) / 4 };
         if self.yielding == Yielding::Done {
             self.yielding = Yielding::No;
@@ -71,14 +75,16 @@ impl Contention {
             return Duration::ZERO;
         }
         self.yielding = Yielding::Done;
-        // However many others there are, the first has tried by then: their tries are spread, one after the other.
         (self.duration * 3).clamp(leases::SHORTEST_YIELD, leases::LONGEST_SPREAD)
     }
 
     /// The longest pause before the next try.
     pub(super) fn spread(&self) -> Duration {
-        let processes = f64::from(self.tries + 1) / f64::from(self.wins + 1);
-        self.duration.mul_f64(processes - 1.0).min(leases::LONGEST_SPREAD)
+        let [tries, wins] = [self.tries, self.wins].map(|count| f64::from(count + leases::ASSUMED_WINS));
+        let processes = tries / wins;
+        // A process that has lost more often than one of so many should pauses less.
+        let overdue = (f64::from(self.losses) - processes).clamp(0.0, leases::MOST_OVERDUE);
+        self.duration.mul_f64((processes - 1.0) / (1.0 + overdue)).min(leases::LONGEST_SPREAD)
     }
 }
 
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn the_spread_is_the_time_that_the_others_tries_take() {
         for processes in [2, 4, 8] {
-            let spread = after((0..200).map(|at| at % processes == 0)).spread();
+            let spread = after((1..=200).map(|at| at % processes == 0)).spread();
             let expected = TRY * (processes - 1);
             assert!(spread > expected / 2 && spread < expected * 2, "{processes}: {spread:?}");
         }
@@ -127,8 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_loses_for_too_long_pauses_less() {
+        let among_four = |losses| after((1..=200).map(|at| at % 4 == 0).chain((0..losses).map(|_| false)));
+        assert!(among_four(12).spread() < among_four(0).spread() / 3);
+        assert!(!among_four(60).spread().is_zero());
+    }
+
+    #[test]
     fn the_spread_has_a_limit_and_is_forgotten() {
-        assert_eq!(after([false; 60]).spread(), leases::LONGEST_SPREAD);
+        let mut slow = Contention::default();
+        (0..60).for_each(|at| slow.tried(at == 59, TRY * 40));
+        assert_eq!(slow.spread(), leases::LONGEST_SPREAD);
         assert!(after([false; 100].into_iter().chain([true; 500])).spread() < TRY);
     }
 }

@@ -29,8 +29,9 @@ use crate::store::template::Template;
 /// * No row: the owner no longer held the lock. Or the role may delete rows that it may not change. Then the lock is released as if
 ///   nobody waited, which does nothing in the first case.
 /// * The row keeps the mark of its waiters. The new owner is known to this process, and others wait on.
-/// * A second run, when the outcome of the first is unknown, finds the new owner and draws another token. The caller has received no
-///   other.
+/// * A second run, when the outcome of the first is unknown, finds the new owner and changes nothing. So does a first run that
+///   arrives after the second, as it can through a pooler. This is why the new owner is one that is drawn here: an owner
+///   whom callers name may hold the lock for another reason.
 /// * `$5` is the number that the row stores for the old lease, or NULL: see [`Locks::if_shared`].
 static HAND_OVER: Template = Template::of_both(
     r#"
@@ -39,8 +40,10 @@ WITH held AS (
    WHERE key = $1 AND (owner = $3 OR owner = $2{with fencing} AND ($5 IS NULL OR fencing_token = $5){end}) FOR UPDATE
 )
 UPDATE {table} AS lock
-   SET owner = $3, expires_at = {now:expires_at} + $4 * INTERVAL '1 millisecond'
-       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = $3{end}{with acquisition}, acquisition = NULL{end}
+   SET owner = $3,
+       expires_at = CASE lock.owner WHEN $3 THEN lock.expires_at ELSE {now:expires_at} + $4 * INTERVAL '1 millisecond' END
+       {with fencing}, fencing_token = CASE lock.owner WHEN $3 THEN lock.fencing_token ELSE {draw:fencing_token} END, fencing_owner = $3{end}
+       {with acquisition}, acquisition = NULL{end}
   FROM held
  WHERE lock.key = held.key
    AND (lock.owner = $3 OR lock.owner = $2{with fencing} AND ($5 IS NULL OR lock.fencing_token = $5){end})
@@ -55,8 +58,12 @@ WITH held AS (
    ORDER BY held.key COLLATE "C" FOR UPDATE OF held
 )
 UPDATE {table} AS lock
-   SET owner = held.successor, expires_at = {now:expires_at} + held.ttl * INTERVAL '1 millisecond'
-       {with fencing}, fencing_token = {draw:fencing_token}, fencing_owner = held.successor{end}{with acquisition}, acquisition = NULL{end}
+   SET owner = held.successor,
+       expires_at = CASE lock.owner WHEN held.successor THEN lock.expires_at
+                                    ELSE {now:expires_at} + held.ttl * INTERVAL '1 millisecond' END
+       {with fencing}, fencing_token = CASE lock.owner WHEN held.successor THEN lock.fencing_token ELSE {draw:fencing_token} END,
+       fencing_owner = held.successor{end}
+       {with acquisition}, acquisition = NULL{end}
   FROM held
  WHERE lock.key = held.key
    AND (lock.owner = held.successor
@@ -71,11 +78,18 @@ impl Locks {
         // Permits of a semaphore are taken by number, and what is released within a transaction is not free before its commit.
         let may_hand_over = !self.is_of_permits && !self.place.is_within();
         let successor = may_hand_over
-            .then(|| lines::successor(self.engine(), &owner, || self.name_in_line(&key, None)))
+            .then(|| lines::successor(self.engine(), || self.name_in_line(&key, None)))
             .flatten();
         match successor {
             Some(successor) => self.hand_over(successor, key, owner, token, reply),
             None => self.release_to_all(key, owner, token, reply),
+        }
+    }
+
+    /// A lock is released in another way: the next waiter of this process does not take it for held.
+    pub(super) fn leaves_line(&self, key: &str) {
+        if !self.place.is_within() {
+            lines::released(self.engine(), || self.name_in_line(key, None));
         }
     }
 
@@ -89,18 +103,18 @@ impl Locks {
     ) {
         let (granted, outcome) = Reply::awaited();
         let sent = Instant::now();
-        let to = successor.owner.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        let to = Uuid::new_v4().to_string();
         let args = [
             Arg::text(owner.clone()),
             Arg::text(to.clone()),
             ttl_arg(Some(successor.ttl)),
             Arg::Int(self.if_shared(token)),
         ];
-        // As an acquisition: nobody else knows an owner that is drawn here.
-        let undo = successor.owner.is_none().then(|| {
+        // As an acquisition: no caller knows the new owner.
+        let undo = {
             let (locks, key, owner, ttl) = (successor.locks.clone(), key.clone(), to.clone(), successor.ttl);
             move || give_back(&locks, key, owner, ttl, None)
-        });
+        };
         let read = move |found: Found<'_>| {
             let Some(row) = found.rows.first() else { return Ok(Answer::Done(None)) };
             let token = match row.width() {
@@ -120,20 +134,16 @@ impl Locks {
                 };
                 match released {
                     Some(released) => reply.settle(released),
-                    // Not at once: nothing can be submitted while outcomes are reported.
-                    None => locks.engine().clone().in_background(async move {
-                        locks.release_to_all(key, owner, token, reply);
-                    }),
+                    None => locks.release_later(key, owner, token, reply),
                 }
                 granted.settle(outcome);
             }
         };
-        let request =
-            successor.locks.request(&HAND_OVER, AccessMode::Exclusive, key, args, read, Reply::new(released));
-        successor.locks.engine().submit(match undo {
-            Some(undo) => request.if_unsettled(undo),
-            None => request,
-        });
+        let request = successor
+            .locks
+            .request(&HAND_OVER, AccessMode::Exclusive, key, args, read, Reply::new(released))
+            .if_unsettled(undo);
+        successor.locks.engine().submit(request);
         successor.hand_over(Attempt { sent, outcome, is_hand_over: true });
     }
 }

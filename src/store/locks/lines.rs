@@ -21,7 +21,7 @@ type Name = (usize, String);
 
 struct Line {
     /// While a line is kept that nobody stands in, its engine's address belongs to no other.
-    _engine: Weak<dyn Send + Sync>,
+    engine: Weak<dyn Send + Sync>,
     /// Held by the first.
     first: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
@@ -42,6 +42,8 @@ struct State {
 
 /// What a waiter that was granted the lock leaves to the one behind it.
 pub(super) struct LastGrant {
+    /// Whether the process has held the lock before, too.
+    pub(super) is_handed_over: bool,
     pub(super) end: Instant,
     /// If the row has the mark of its waiters: the notifications about the lock. With another subscription, a release in
     /// between would be missed.
@@ -49,23 +51,20 @@ pub(super) struct LastGrant {
 }
 
 impl State {
-    /// Whether the line is kept for waiters to come though nobody stands in it: its last waiter holds the lock.
+    /// Whether the line is kept for waiters to come though nobody stands in it: the lock has been handed over, and is held.
     fn is_kept(&self) -> bool {
-        self.last_grant.as_ref().is_some_and(|grant| grant.end > Instant::now())
+        self.last_grant.as_ref().is_some_and(|grant| grant.is_handed_over && grant.end > Instant::now())
     }
 
-    /// The successor of an owner who releases the lock.
-    fn successor_to(&mut self, owner: &str) -> Option<Successor> {
+    /// The lock is released.
+    fn successor(&mut self) -> Option<Successor> {
         let since = *self.run_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= leases::LONGEST_RUN {
             self.contention.released_to_all();
             self.last_grant = None;
             return None;
         }
-        let first = self.waiters.front_mut().map(|(_, successor)| successor);
-        // An owner who is named may take a lock again.
-        let successor = first
-            .and_then(|successor| successor.take_if(|successor| successor.owner.as_deref() != Some(owner)));
+        let successor = self.waiters.front_mut().and_then(|(_, successor)| successor.take());
         if successor.is_none() {
             self.last_grant = None;
         }
@@ -100,7 +99,7 @@ impl Lines {
         }
         let new = || {
             let engine = Arc::downgrade(engine);
-            Arc::new(Line { _engine: engine, first: Arc::default(), state: Mutex::default() })
+            Arc::new(Line { engine, first: Arc::default(), state: Mutex::default() })
         };
         let line = self.by_name.entry(name.clone()).or_insert_with(new).clone();
         self.count();
@@ -120,35 +119,35 @@ impl Lines {
 }
 
 fn is_left(line: &Arc<Line>) -> bool {
+    let is_kept = || line.engine.strong_count() > 0 && lock(&line.state).is_kept();
     // Each waiter in line also holds a reference to the line.
-    Arc::strong_count(line) == 1 && !lock(&line.state).is_kept()
+    Arc::strong_count(line) == 1 && !is_kept()
 }
 
-/// The waiter that a lock is handed over to which its `owner` releases now. None if nobody waits, or if the process has handed the lock
-/// over for long enough: other processes may wait, too.
-pub(super) fn successor<L>(
+/// The waiter that a lock is handed over to which is released now. None if nobody waits, or if the process has handed the lock over for
+/// long enough: other processes may wait, too.
+pub(super) fn successor<L>(engine: &Arc<L>, lock_name: impl FnOnce() -> String) -> Option<Successor> {
+    at_release(engine, lock_name, State::successor).flatten()
+}
+
+/// A lock is released, and not handed over.
+pub(super) fn released<L>(engine: &Arc<L>, lock_name: impl FnOnce() -> String) {
+    at_release(engine, lock_name, |state| state.last_grant = None);
+}
+
+fn at_release<L, T>(
     engine: &Arc<L>,
-    owner: &str,
     lock_name: impl FnOnce() -> String,
-) -> Option<Successor> {
+    work: impl FnOnce(&mut State) -> T,
+) -> Option<T> {
     if NUMBER_OF_LINES.load(Ordering::Relaxed) == 0 {
         return None;
     }
     let name = (Arc::as_ptr(engine).addr(), lock_name());
     let mut lines = lock(&LINES);
-    let successor = lock(&lines.by_name.get(&name)?.state).successor_to(owner);
-    if successor.is_none() {
-        lines.remove_if_left(&name);
-    }
-    successor
-}
-
-/// The engine has been closed: its leases are over.
-pub(super) fn forget<L>(engine: &Arc<L>) {
-    let address = Arc::as_ptr(engine).addr();
-    let mut lines = lock(&LINES);
-    lines.by_name.retain(|(engine, _), line| *engine != address || Arc::strong_count(line) > 1);
-    lines.count();
+    let done = work(&mut lock(&lines.by_name.get(&name)?.state));
+    lines.remove_if_left(&name);
+    Some(done)
 }
 
 type Wait = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
@@ -192,13 +191,13 @@ impl Place {
         self.with(|state| state.holder = Some(holder.to_owned()));
     }
 
-    /// This waiter leaves the line with the lock. `is_handed_over`: the process has held it before, too.
-    pub(super) fn granted(&self, grant: LastGrant, is_handed_over: bool) {
+    /// This waiter leaves the line with the lock.
+    pub(super) fn granted(&self, grant: LastGrant) {
         self.with(|state| {
-            state.last_grant = Some(grant);
-            if !is_handed_over {
+            if !grant.is_handed_over {
                 state.run_since = Some(Instant::now());
             }
+            state.last_grant = Some(grant);
         });
     }
 
@@ -300,23 +299,31 @@ mod tests {
         let place = || Place::at_the_end(&engine, "kept".into(), None);
         let name = place().name.clone();
         let is_known = || lock(&LINES).by_name.contains_key(&name);
-        let grant = |end| LastGrant { end, changes: None };
         let soon = Instant::now() + Duration::from_secs(600);
+        let granted = |end, is_handed_over| place().granted(LastGrant { is_handed_over, end, changes: None });
 
-        place().granted(grant(soon), false);
+        granted(soon, true);
         assert!(is_known());
         assert!(place().take_last_grant().is_some());
         assert!(!is_known());
 
-        place().granted(grant(soon), false);
-        assert!(successor(&engine, "me", || "kept".into()).is_none());
-        assert!(!is_known(), "it was released");
+        granted(soon, true);
+        assert!(successor(&engine, || "kept".into()).is_none());
+        assert!(!is_known(), "it was released to all");
 
-        place().granted(grant(soon), false);
-        forget(&engine);
-        assert!(!is_known());
+        granted(soon, true);
+        released(&engine, || "kept".into());
+        assert!(!is_known(), "it was released in another way");
 
-        place().granted(grant(Instant::now()), false);
+        granted(Instant::now(), true);
         assert!(!is_known(), "its lease has ended");
+
+        granted(soon, false);
+        assert!(!is_known(), "nobody has waited for it");
+
+        granted(soon, true);
+        drop(engine);
+        assert!(is_left(&lock(&LINES).by_name[&name]), "its engine is no more");
+        lock(&LINES).remove_if_left(&name);
     }
 }

@@ -97,6 +97,10 @@ impl Locks {
         self.leases.forget(number);
     }
 
+    pub fn forget_all(&self) {
+        self.leases.forget_all();
+    }
+
     /// Subscribes to notifications about a lock; none if the table sends none.
     pub(super) fn listen(&self, key: &str) -> Option<Subscription> {
         self.listen_to([key])

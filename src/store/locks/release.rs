@@ -75,6 +75,7 @@ impl Locks {
 
     /// As [`release`](Self::release), and returns whether the lock was still the owner's, expired or not.
     pub fn release_one(&self, key: String, owner: String, reply: Reply<bool>) {
+        self.leaves_line(&key);
         let args = [Arg::text(owner)];
         let request = self.request(&RELEASE_AND_TELL, AccessMode::Exclusive, key, args, any_row, reply);
         self.place.engine.submit(request);
@@ -83,6 +84,7 @@ impl Locks {
     /// Whether the owner has held the lock until now. Not repeated when its outcome is unknown: a second run would not find
     /// what the first has released.
     pub fn release_held(&self, key: String, owner: String, reply: Reply<bool>) {
+        self.leaves_line(&key);
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let read = |found: Found<'_>| {
             let was_live = found.rows.first().map(|row| row.cell(1)).transpose()?;
@@ -94,6 +96,7 @@ impl Locks {
 
     /// Not repeated when its outcome is unknown: by then another process may just have taken the lock.
     pub fn force_release(&self, key: String, reply: Reply<()>) {
+        self.leaves_line(&key);
         let accesses = self.place.on_key(&key, AccessMode::Exclusive);
         let call = KeyCall::new(&self.place, &DELETE_BY_KEY, "key", key, [], nothing);
         self.place.submit(accesses, call, Retry::Never, reply);
@@ -101,12 +104,20 @@ impl Locks {
 
     /// Releases a lock that its holder does not want, as soon as the server can be reached.
     pub fn give_back(&self, key: String, owner: String, ttl: f64, counted: Option<Reply<()>>) {
+        self.leaves_line(&key);
         give_back(self, key, owner, ttl, counted);
     }
 
-    fn owed_release(&self, key: String, owner: String) -> FutureOutcome<()> {
+    /// As [`release_to_all`](Self::release_to_all), while outcomes of other calls are reported: then nothing can be submitted. The
+    /// end of the pool waits for it all the same.
+    pub(super) fn release_later(&self, key: String, owner: String, token: Option<Token>, reply: Reply<()>) {
+        let locks = self.clone();
+        self.engine().owe(async move { reply.settle(locks.owed_release(key, owner, token).await) });
+    }
+
+    fn owed_release(&self, key: String, owner: String, token: Option<Token>) -> FutureOutcome<()> {
         let (reply, outcome) = Reply::awaited();
-        let rest = [Arg::text(owner), Arg::Int(None)];
+        let rest = [Arg::text(owner), Arg::Int(self.if_shared(token))];
         let request = self.request(&RELEASE, AccessMode::Exclusive, key, rest, nothing, reply);
         self.place.engine.submit(request.owed());
         outcome
@@ -120,7 +131,7 @@ pub(super) fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, cou
     const PAUSE: Duration = Duration::from_millis(500);
     let until = Instant::now() + millis(ttl);
     // The first attempt runs at its own place among the calls on this key.
-    let mut attempt = locks.owed_release(key.clone(), owner.clone());
+    let mut attempt = locks.owed_release(key.clone(), owner.clone(), None);
     let locks = locks.clone();
     locks.engine().clone().owe(async move {
         let mut counted = counted;
@@ -137,7 +148,7 @@ pub(super) fn give_back(locks: &Locks, key: String, owner: String, ttl: f64, cou
             if Instant::now() >= until {
                 return;
             }
-            attempt = locks.owed_release(key.clone(), owner.clone());
+            attempt = locks.owed_release(key.clone(), owner.clone(), None);
         }
     });
 }

@@ -10,20 +10,18 @@ pub(super) struct Successor {
     pub(super) locks: Locks,
     pub(super) key: String,
     pub(super) ttl: f64,
-    /// None: it is to be drawn.
-    pub(super) owner: Option<String>,
     sender: oneshot::Sender<Attempt>,
 }
 
 impl Successor {
-    pub(super) fn new(locks: Locks, key: String, ttl: f64, owner: Option<String>) -> (Self, HandOver) {
+    pub(super) fn new(locks: Locks, key: String, ttl: f64) -> (Self, HandOver) {
         let (sender, receiver) = oneshot::channel();
-        (Self { locks, key, ttl, owner, sender }, HandOver(Some(receiver)))
+        (Self { locks, key, ttl, sender }, HandOver(Some(receiver)))
     }
 
     /// The lock is being handed over. If the waiter has just given up, the lock is released.
     pub(super) fn hand_over(self, attempt: Attempt) {
-        let Self { locks, key, ttl, sender, .. } = self;
+        let Self { locks, key, ttl, sender } = self;
         if let Err(attempt) = sender.send(attempt) {
             attempt.abandon(&locks, &key, ttl);
         }

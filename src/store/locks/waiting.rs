@@ -33,7 +33,7 @@ use super::changes::Changes;
 use super::grant::Grant;
 use super::holders::HeldLease;
 use super::leases::Lease;
-use super::lines::{self, LastGrant, Place};
+use super::lines::{LastGrant, Place};
 use super::permits::Permits;
 use super::provider::Locks;
 use super::renewal::renew;
@@ -75,12 +75,6 @@ impl Locks {
         reply: Reply<WaitEnd>,
     ) {
         lock_when_free(self, number, wanted, lost, reply);
-    }
-
-    /// The pool is being ended.
-    pub fn forget_all(&self) {
-        self.leases.forget_all();
-        lines::forget(self.engine());
     }
 
     /// The caller no longer wants the lock that it waits for under this number.
@@ -246,7 +240,7 @@ impl Waiting {
 
     /// How long the lease of the waiter before lasts, if its row is marked: then there is nothing to do but wait.
     fn left_of(&mut self, last_grant: Option<LastGrant>) -> Option<Duration> {
-        let LastGrant { end, changes } = last_grant?;
+        let LastGrant { end, changes, .. } = last_grant?;
         self.changes = changes?.of_another_wait();
         Some(end.saturating_duration_since(Instant::now()))
     }
@@ -261,6 +255,10 @@ impl Waiting {
             // One mark serves all processes. If another process has made it, the next release comes without this one's.
             let pause = self.pause();
             tokio::select! {
+                attempt = handed_over(&mut self.hand_over) => {
+                    self.under_way = Some(attempt);
+                    return Ok(Seen::Changed);
+                }
                 notified = self.changes.is_notified_within(pause) => if notified? { return Ok(Seen::Changed) },
                 why = given_up(&self.given_up, self.deadline) => return Ok(Seen::Ends(why)),
             }
@@ -289,15 +287,9 @@ impl Waiting {
 
     /// Waits until the lock may be free, or is being handed over. `left`: the remaining time of its lease.
     async fn rest(&mut self, left: Duration) -> Result<Woken, Error> {
-        let handed_over = async {
-            match &mut self.hand_over {
-                Some(hand_over) => hand_over.wait().await,
-                None => std::future::pending().await,
-            }
-        };
         Ok(tokio::select! {
             biased;
-            attempt = handed_over => Woken::HandedOver(attempt),
+            attempt = handed_over(&mut self.hand_over) => Woken::HandedOver(attempt),
             why = given_up(&self.given_up, self.deadline) => Woken::Ends(why),
             is_notified = self.changes.wait(left) => Woken::Tries { is_notified: is_notified? },
         })
@@ -363,8 +355,13 @@ impl Waiting {
             return None;
         }
         tokio::select! {
-            () = sleep(pause) => None,
+            biased;
+            attempt = handed_over(&mut self.hand_over) => {
+                self.under_way = Some(attempt);
+                None
+            }
             why = given_up(&self.given_up, self.deadline) => Some(why),
+            () = sleep(pause) => None,
         }
     }
 
@@ -379,7 +376,7 @@ impl Waiting {
                     Err(_) if is_handed_over => None,
                     outcome => outcome?,
                 };
-                if contends && let Some(place) = &self.place {
+                if contends && !is_handed_over && let Some(place) = &self.place {
                     place.tried(grant.is_some(), sent.elapsed());
                 }
                 if grant.is_none() && is_handed_over {
@@ -422,9 +419,10 @@ impl Waiting {
                 self.saw(grant.owner.clone());
                 let changes = std::mem::replace(&mut self.changes, Changes::new(None));
                 let changes = grant.is_marked.then_some(changes);
+                let end = sent + millis(self.wanted.ttl);
                 // The holder may release it as soon as this is reported. By then the next one is first.
-                if let Some(place) = self.place.take() {
-                    place.granted(LastGrant { end: sent + millis(self.wanted.ttl), changes }, is_handed_over);
+                if let Some(place) = self.place.take().filter(|_| self.permits.is_none()) {
+                    place.granted(LastGrant { is_handed_over, end, changes });
                 }
                 self.keep(grant.clone(), sent, number, lost);
                 WaitEnd::Granted(grant)
@@ -447,10 +445,19 @@ impl Waiting {
     }
 }
 
-/// How a lock is handed over to this waiter. The permits of a semaphore are taken by number.
+/// How a lock is handed over to this waiter. The permits of a semaphore are taken by number. An owner who is named may hold the lock
+/// already, by another call: it takes the lock by itself.
 fn successor(locks: &Locks, wanted: &Wanted) -> Option<(Successor, HandOver)> {
     let Wanted { key, ttl, owner, permits, .. } = wanted;
-    permits.is_none().then(|| Successor::new(locks.clone(), key.clone(), *ttl, owner.clone()))
+    (permits.is_none() && owner.is_none()).then(|| Successor::new(locks.clone(), key.clone(), *ttl))
+}
+
+/// The attempt with which the lock is handed over to the waiter, if it ever is.
+async fn handed_over(hand_over: &mut Option<HandOver>) -> Attempt {
+    match hand_over {
+        Some(hand_over) => hand_over.wait().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Until the reason to wait is gone.
