@@ -260,8 +260,8 @@ pub(crate) mod leases {
     /// A process that meets no other makes that pause after one in two to the power of this of its releases.
     pub(crate) const SKIPPED_YIELDS: u32 = 5;
 
-    /// A process that has lost by this many tries more than it should pauses this much less, and no less than that.
-    pub(crate) const MOST_OVERDUE: f64 = 8.0;
+    /// A process that has lost by this many tries more than it should pauses this much less, at most.
+    pub(crate) const MOST_OVERDUE: f64 = 2.0;
 
     /// When to try again to extend a lease after a failure that the extension's own retries did not overcome.
     pub(crate) const EXTEND_AGAIN: Duration = Duration::from_millis(50);

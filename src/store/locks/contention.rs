@@ -11,7 +11,7 @@
 //! the lock to all: it would be the first to know of the release, and the process that wins pauses least. (Measured: without that,
 //! one of two processes held a lock for half a second.) If no process takes the lock in that time, the next releases do not yield, for a
 //! while. Of the others, those that have lost for longest pause least. (Measured with four processes and 20 ms for each: the longest wait
-//! was 0.24 s with that, and 0.49 s without.)
+//! was 0.24 to 0.27 s with that, and 0.49 s without.)
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_process_that_loses_for_too_long_pauses_less() {
         let among_four = |losses| after((1..=200).map(|at| at % 4 == 0).chain((0..losses).map(|_| false)));
-        assert!(among_four(12).spread() < among_four(0).spread() / 3);
+        assert!(among_four(12).spread() < among_four(0).spread() / 2);
         assert!(!among_four(60).spread().is_zero());
     }
 
