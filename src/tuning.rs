@@ -260,7 +260,7 @@ pub(crate) mod leases {
     /// A process that meets no other makes that pause after one in two to the power of this of its releases.
     pub(crate) const SKIPPED_YIELDS: u32 = 5;
 
-    /// A process that has lost by this many tries more than it should pauses this much less, at most.
+    /// A process that has lost `n` tries more than its share pauses `1 / (1 + n)` as long. This is the largest `n`.
     pub(crate) const MOST_OVERDUE: f64 = 2.0;
 
     /// When to try again to extend a lease after a failure that the extension's own retries did not overcome.

@@ -82,7 +82,7 @@ impl Contention {
     pub(super) fn spread(&self) -> Duration {
         let [tries, wins] = [self.tries, self.wins].map(|count| f64::from(count + leases::ASSUMED_WINS));
         let processes = tries / wins;
-        // A process that has lost more often than one of so many should pauses less.
+        // How many tries this process has lost beyond its share.
         let overdue = (f64::from(self.losses) - processes).clamp(0.0, leases::MOST_OVERDUE);
         self.duration.mul_f64((processes - 1.0) / (1.0 + overdue)).min(leases::LONGEST_SPREAD)
     }
