@@ -418,7 +418,8 @@ impl Waiting {
                 // Those who are behind in line may run out of time before they look for themselves.
                 self.saw(grant.owner.clone());
                 let changes = std::mem::replace(&mut self.changes, Changes::new(None));
-                let changes = grant.is_marked.then_some(changes);
+                // Without a subscription of its own, the next waiter must begin with that.
+                let changes = Some(changes).filter(|it| grant.is_marked && it.subscription.is_some());
                 let end = sent + millis(self.wanted.ttl);
                 // The holder may release it as soon as this is reported. By then the next one is first.
                 if let Some(place) = self.place.take().filter(|_| self.permits.is_none()) {
