@@ -20,9 +20,10 @@ mod successor;
 mod token;
 mod until_free;
 mod waiting;
+mod wanted;
 
 pub use grant::Grant;
 pub use holders::Holder;
 pub use provider::Locks;
 pub use token::Token;
-pub use waiting::{WaitEnd, Wanted};
+pub use wanted::{WaitEnd, Wanted};

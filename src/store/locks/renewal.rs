@@ -15,12 +15,26 @@ use crate::engine::{Error, Reply};
 use crate::time::millis;
 use crate::tuning::leases;
 
+/// From here on the lease's end is known under its number. With `lost` it is renewed, and that is called when it is lost.
+pub(super) fn keep(locks: &Locks, number: u32, lease: Lease, lost: Option<impl FnOnce() + Send + 'static>) {
+    let lease = Arc::new(lease);
+    locks.leases().keep(number, lease.clone());
+    if let Some(lost) = lost {
+        let locks = locks.clone();
+        locks.engine().clone().in_background(async move {
+            if renew(&locks, &lease).await {
+                lost();
+            }
+        });
+    }
+}
+
 /// Extends a lease until it is over, and returns whether it was lost.
 ///
 /// The holder may extend the lease at any time, also while a renewal is under way. So the end is set where the
 /// server's answers are read, in the order in which the server gave them. It is checked again after each wait. If the
 /// holder changes the length while a renewal is on its way, another renewal with the new length follows at once.
-pub(super) async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
+async fn renew(locks: &Locks, lease: &Arc<Lease>) -> bool {
     let mut not_before = Instant::now();
     loop {
         let LeaseState { end, ttl, is_over } = lease.state();

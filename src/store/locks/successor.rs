@@ -32,10 +32,13 @@ impl Successor {
 pub(super) struct HandOver(Option<oneshot::Receiver<Attempt>>);
 
 impl HandOver {
-    pub(super) async fn wait(&mut self) -> Attempt {
-        if let Some(receiver) = &mut self.0 {
-            let received = receiver.await;
-            self.0 = None;
+    /// Waits for what is handed over, which may never come.
+    pub(super) async fn attempt_of(hand_over: &mut Option<Self>) -> Attempt {
+        if let Some(Self(receiver)) = hand_over
+            && let Some(received) = receiver
+        {
+            let received = received.await;
+            *receiver = None;
             if let Ok(attempt) = received {
                 return attempt;
             }

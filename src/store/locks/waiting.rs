@@ -36,34 +36,12 @@ use super::leases::Lease;
 use super::lines::{LastGrant, Place};
 use super::permits::Permits;
 use super::provider::Locks;
-use super::renewal::renew;
-use super::successor::{HandOver, Successor};
+use super::renewal::keep;
+use super::successor::HandOver;
+use super::wanted::{WaitEnd, Wanted};
 use crate::engine::{Error, Reply, Subscription};
 use crate::time::{any_part, millis};
 use crate::tuning::leases;
-
-/// The options of a call of `lock()`, or for a semaphore's permit.
-pub struct Wanted {
-    /// The lock's, or the semaphore's.
-    pub key: String,
-    /// How many permits the semaphore has; none for a lock.
-    pub permits: Option<u32>,
-    pub ttl: f64,
-    pub owner: Option<String>,
-    /// How long to wait, in milliseconds; without a limit if it is absent.
-    pub wait: Option<f64>,
-    pub renew: bool,
-}
-
-/// How a wait for a lock has ended.
-pub enum WaitEnd {
-    Granted(Grant),
-    /// The time is up. `holder`: the last one that was seen, if any was.
-    TimedOut {
-        holder: Option<String>,
-    },
-    GivenUp,
-}
 
 impl Locks {
     /// Takes a lock as soon as it is free; see [`waiting`](super::waiting).
@@ -98,7 +76,7 @@ fn lock_when_free(
     // Those before it may all get permits, so one try for a permit is no try unless it is made.
     let is_in_line = permits.is_none() || !is_one_try;
     let line = || locks.name_in_line(&wanted.key, wanted.permits);
-    let (successor, hand_over) = if is_one_try { None } else { successor(locks, &wanted) }.unzip();
+    let (successor, hand_over) = if is_one_try { None } else { wanted.successor(locks) }.unzip();
     let place = is_in_line.then(|| Place::at_the_end(locks.engine(), line(), successor));
     let mut waiting = Waiting {
         locks: locks.clone(),
@@ -255,7 +233,7 @@ impl Waiting {
             // One mark serves all processes. If another process has made it, the next release comes without this one's.
             let pause = self.pause();
             tokio::select! {
-                attempt = handed_over(&mut self.hand_over) => {
+                attempt = HandOver::attempt_of(&mut self.hand_over) => {
                     self.under_way = Some(attempt);
                     return Ok(Seen::Changed);
                 }
@@ -289,7 +267,7 @@ impl Waiting {
     async fn rest(&mut self, left: Duration) -> Result<Woken, Error> {
         Ok(tokio::select! {
             biased;
-            attempt = handed_over(&mut self.hand_over) => Woken::HandedOver(attempt),
+            attempt = HandOver::attempt_of(&mut self.hand_over) => Woken::HandedOver(attempt),
             why = given_up(&self.given_up, self.deadline) => Woken::Ends(why),
             is_notified = self.changes.wait(left) => Woken::Tries { is_notified: is_notified? },
         })
@@ -356,7 +334,7 @@ impl Waiting {
         }
         tokio::select! {
             biased;
-            attempt = handed_over(&mut self.hand_over) => {
+            attempt = HandOver::attempt_of(&mut self.hand_over) => {
                 self.under_way = Some(attempt);
                 None
             }
@@ -391,8 +369,7 @@ impl Waiting {
     }
 
     fn wait_for_hand_over(&mut self) {
-        if let (Some(place), Some((successor, hand_over))) =
-            (&self.place, successor(&self.locks, &self.wanted))
+        if let (Some(place), Some((successor, hand_over))) = (&self.place, self.wanted.successor(&self.locks))
         {
             place.set_successor(successor);
             self.hand_over = Some(hand_over);
@@ -425,39 +402,12 @@ impl Waiting {
                 if let Some(place) = self.place.take().filter(|_| self.permits.is_none()) {
                     place.granted(LastGrant { is_handed_over, end, changes });
                 }
-                self.keep(grant.clone(), sent, number, lost);
+                let Wanted { key, ttl, renew, .. } = &self.wanted;
+                let lease = Lease::new(grant.key(key), grant.clone(), sent, *ttl);
+                keep(&self.locks, number, lease, renew.then_some(lost));
                 WaitEnd::Granted(grant)
             }
         }
-    }
-
-    /// From here on its end is known under its number, and is moved if that is wanted.
-    fn keep(&self, grant: Grant, sent: Instant, number: u32, lost: impl FnOnce() + Send + 'static) {
-        let lease = Arc::new(Lease::new(grant.key(&self.wanted.key), grant, sent, self.wanted.ttl));
-        self.locks.leases().keep(number, lease.clone());
-        if self.wanted.renew {
-            let locks = self.locks.clone();
-            self.locks.engine().in_background(async move {
-                if renew(&locks, &lease).await {
-                    lost();
-                }
-            });
-        }
-    }
-}
-
-/// How a lock is handed over to this waiter. The permits of a semaphore are taken by number. An owner who is named may hold the lock
-/// already, by another call: it takes the lock by itself.
-fn successor(locks: &Locks, wanted: &Wanted) -> Option<(Successor, HandOver)> {
-    let Wanted { key, ttl, owner, permits, .. } = wanted;
-    (permits.is_none() && owner.is_none()).then(|| Successor::new(locks.clone(), key.clone(), *ttl))
-}
-
-/// The attempt with which the lock is handed over to the waiter, if it ever is.
-async fn handed_over(hand_over: &mut Option<HandOver>) -> Attempt {
-    match hand_over {
-        Some(hand_over) => hand_over.wait().await,
-        None => std::future::pending().await,
     }
 }
 
