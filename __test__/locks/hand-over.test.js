@@ -8,6 +8,7 @@ const { after, test } = require('node:test')
 const { PostgresAdapter } = require('goscope-postgres')
 const { missing, startPooler } = require('../../scripts/servers/pooler.js')
 const { useDatabase } = require('../support/database.js')
+const leases = require('../support/leases.js')
 const { startProxy } = require('../support/proxy.js')
 const { urlAs } = require('../support/route.js')
 const { inTime, until } = require('../support/waiting.js')
@@ -42,13 +43,7 @@ const noted = (async () => {
     db.query('SELECT operation, owner, has_waiters, expires_in FROM noted WHERE key = $1 ORDER BY id', [`lock:${key}`])
 })()
 
-const untilMarked = async (/** @type {string} */ key) => {
-  const db = await database
-  await until('a waiter has marked the lock', async () => {
-    const sql = 'SELECT has_waiters FROM go_goscope_locks WHERE key = $1'
-    return (await db.query(sql, [`lock:${key}`]))[0]?.has_waiters === true
-  })
-}
+const untilMarked = async (/** @type {string} */ key) => leases.untilMarked(await database, key)
 
 /**
  * A lock that its holder, who has taken it without waiting, can hand over to a waiter of the same process.

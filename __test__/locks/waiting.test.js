@@ -11,7 +11,7 @@ const { PostgresAdapter } = require('goscope-postgres')
 const { useDatabase } = require('../support/database.js')
 const { startRestartableServer } = require('../support/restartable-server.js')
 const { missing, startPooler } = require('../../scripts/servers/pooler.js')
-const { holderInRefusal } = require('../support/leases.js')
+const leases = require('../support/leases.js')
 const { inProcesses } = require('../support/processes.js')
 const { startProxy } = require('../support/proxy.js')
 const { startScript } = require('../support/script.js')
@@ -29,14 +29,7 @@ const ENDED = { message: 'Cannot use a pool after calling end on the pool' }
 
 const makeAdapter = async (options = {}) => new PostgresAdapter((await database).pool(options))
 
-/** Waits until a waiter has marked a lock, so that its release sends a notification. */
-const untilMarked = async (/** @type {string} */ key) => {
-  const db = await database
-  await until('a waiter has marked the lock', async () => {
-    const sql = 'SELECT has_waiters FROM go_goscope_locks WHERE key = $1'
-    return (await db.query(sql, [`lock:${key}`]))[0]?.has_waiters === true
-  })
-}
+const untilMarked = async (/** @type {string} */ key) => leases.untilMarked(await database, key)
 
 test('a release wakes waiters in other processes long before their next poll', async () => {
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
@@ -170,7 +163,7 @@ test('a wait that exceeds its limit rejects, and names the holder of the lock', 
     })
     assert.ok(performance.now() - started >= wait)
   }
-  assert.equal(await holderInRefusal(() => waiter.lock('late', { ...TTL, wait: 50 })), 'the holder')
+  assert.equal(await leases.holderInRefusal(() => waiter.lock('late', { ...TTL, wait: 50 })), 'the holder')
   await lease.release()
   await (await waiter.lock('late', { ...TTL, wait: 0 })).release()
 })
@@ -179,7 +172,7 @@ test('every waiter of a process learns the holder, although only the first of th
   const [holder, waiter] = [await makeAdapter(), await makeAdapter()]
   const lease = await holder.lock('late for many', { ...TTL, owner: 'the holder' })
   const first = waiter.lock('late for many', { ...TTL, owner: 'the first' })
-  const seen = await holderInRefusal(() => waiter.lock('late for many', { ...TTL, wait: 100 }))
+  const seen = await leases.holderInRefusal(() => waiter.lock('late for many', { ...TTL, wait: 100 }))
   assert.equal(seen, 'the holder')
   await lease.release()
   await (await first).release()

@@ -130,4 +130,16 @@ async function holderInRefusal(wait) {
   }
 }
 
-module.exports = { afterExpiry, afterWait, assertLastsToItsEnd, assertLease, endOf, holderInRefusal }
+/**
+ * Waits until a waiter has marked a lock, so that its release sends a notification.
+ *
+ * @param {Database} db
+ * @param {string} key
+ */
+const untilMarked = (db, key) =>
+  until('a waiter has marked the lock', async () => {
+    const sql = 'SELECT has_waiters FROM go_goscope_locks WHERE key = $1'
+    return (await db.query(sql, [`lock:${key}`]))[0]?.has_waiters === true
+  })
+
+module.exports = { afterExpiry, afterWait, assertLastsToItsEnd, assertLease, endOf, holderInRefusal, untilMarked }

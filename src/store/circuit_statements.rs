@@ -122,6 +122,18 @@ RETURNING key::text, {int:failure_count}"#,
     &[Kind::Text, Kind::Text, Kind::Int],
 );
 
+/// Whether the time of a breaker has come: see [`TRY_PROBE`].
+macro_rules! is_due {
+    () => {
+        r#"CASE state
+        WHEN 'open' THEN coalesce(last_failure_time <= {now:last_failure_time} - $2 * INTERVAL '1 millisecond',
+                                  updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond')
+        WHEN 'half-open' THEN updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond'
+        ELSE false
+      END"#
+    };
+}
+
 /// Lets a breaker be tried once its time has come. That is an open breaker when `$2` ms have passed since its last
 /// failure. It is also a breaker that is half-open already, if the caller that was let through has not reported for
 /// as long. Every report (a success, a failure, a state that is set) writes `updated_at`, as this does.
@@ -139,29 +151,25 @@ RETURNING key::text, {int:failure_count}"#,
 ///
 /// It gives what distinguishes this probe from every other: when it was let through.
 pub(super) static TRY_PROBE: Template = Template::of_both(
-    r#"
+    concat!(
+        r#"
 UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
- WHERE key = $1
-   AND CASE state
-         WHEN 'open' THEN coalesce(last_failure_time <= {now:last_failure_time} - $2 * INTERVAL '1 millisecond',
-                                   updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond')
-         WHEN 'half-open' THEN updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond'
-         ELSE false
-       END
-RETURNING key::text, extract(epoch FROM updated_at)::text"#,
-    r#"
+ WHERE key = $1 AND "#,
+        is_due!(),
+        r#"
+RETURNING key::text, extract(epoch FROM updated_at)::text"#
+    ),
+    concat!(
+        r#"
 UPDATE {table} SET state = 'half-open', updated_at = {now:updated_at}
  WHERE key = ANY (ARRAY(
    SELECT key FROM {table}
-    WHERE key = ANY ($1)
-      AND CASE state
-            WHEN 'open' THEN coalesce(last_failure_time <= {now:last_failure_time} - $2 * INTERVAL '1 millisecond',
-                                      updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond')
-            WHEN 'half-open' THEN updated_at <= {now:updated_at} - $2 * INTERVAL '1 millisecond'
-            ELSE false
-          END
+    WHERE key = ANY ($1) AND "#,
+        is_due!(),
+        r#"
     ORDER BY key COLLATE "C" FOR UPDATE))
-RETURNING key::text, extract(epoch FROM updated_at)::text"#,
+RETURNING key::text, extract(epoch FROM updated_at)::text"#
+    ),
     &[Kind::Text, Kind::Float],
 )
 .sharing(1);

@@ -16,7 +16,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Nobody wants the lock any more. If the attempt takes it, it is released.
+    /// Its caller does not want the lock any more. If the attempt takes it, it is released.
     pub(super) fn abandon(self, locks: &Locks, key: &str, ttl: f64) {
         let (locks, key, outcome) = (locks.clone(), key.to_owned(), self.outcome);
         locks.engine().clone().owe(async move {

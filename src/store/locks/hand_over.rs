@@ -24,10 +24,10 @@ use crate::store::template::Template;
 /// A release and an acquisition in one: what was the lock of one owner is that of another. `held` locks the rows in order, as for
 /// a change of their keys: as a release does, it waits for transactions that have had the owner's token checked. The `UPDATE`
 /// follows that wait. So the new lease counts from after it, and the token is drawn while no other process can hold
-/// the key. A lease that has run out is handed over as well, if nobody has taken the lock since: it would be free.
+/// the key. A lease that has run out is handed over as well, if no other owner has taken the lock since: it would be free.
 ///
-/// * No row: the owner no longer held the lock. Or the role may delete rows that it may not change. Then the lock is released as if
-///   nobody waited, which does nothing in the first case.
+/// * No row: the owner no longer held the lock. Or the role may delete rows that it may not change. Then the lock is
+///   released to all, which does nothing in the first case.
 /// * The row keeps the mark of its waiters. The new owner is known to this process, and others wait on.
 /// * A second run, when the outcome of the first is unknown, finds the new owner and changes nothing. So does a first run that
 ///   arrives after the second, as it can through a pooler. This is why the new owner is one that is drawn here: an owner
@@ -127,14 +127,10 @@ impl Locks {
         let released = {
             let (locks, key) = (self.clone(), key.clone());
             move |outcome: Result<Option<Grant>, Error>| {
-                let released = match &outcome {
-                    Ok(Some(_)) => Some(Ok(())),
-                    Ok(None) => None,
-                    Err(error) => Some(Err(error.clone())),
-                };
-                match released {
-                    Some(released) => reply.settle(released),
-                    None => locks.release_later(key, owner, token, reply),
+                match &outcome {
+                    Ok(Some(_)) => reply.settle(Ok(())),
+                    Ok(None) => locks.release_later(key, owner, token, reply),
+                    Err(error) => reply.settle(Err(error.clone())),
                 }
                 granted.settle(outcome);
             }

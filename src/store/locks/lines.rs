@@ -20,7 +20,7 @@ use crate::tuning::leases;
 type Name = (usize, String);
 
 struct Line {
-    /// While a line is kept that nobody stands in, its engine's address belongs to no other.
+    /// A line may be kept longer than its engine. Until then no other engine gets the same address.
     engine: Weak<dyn Send + Sync>,
     /// Held by the first.
     first: Arc<tokio::sync::Mutex<()>>,
@@ -51,7 +51,7 @@ pub(super) struct LastGrant {
 }
 
 impl State {
-    /// Whether the line is kept for waiters to come though nobody stands in it: the lock has been handed over, and is held.
+    /// Whether the line is kept for later waiters although it has none: the lock was handed over, and is held.
     fn is_kept(&self) -> bool {
         self.last_grant.as_ref().is_some_and(|grant| grant.is_handed_over && grant.end > Instant::now())
     }
@@ -124,8 +124,8 @@ fn is_left(line: &Arc<Line>) -> bool {
     Arc::strong_count(line) == 1 && !is_kept()
 }
 
-/// The waiter that a lock is handed over to which is released now. None if nobody waits, or if the process has handed the lock over for
-/// long enough: other processes may wait, too.
+/// A lock is released. Returns the waiter that it is handed over to. None if no waiter can take it, or if the process has handed the lock
+/// over for long enough: other processes may wait, too.
 pub(super) fn successor<L>(engine: &Arc<L>, lock_name: impl FnOnce() -> String) -> Option<Successor> {
     at_release(engine, lock_name, State::successor).flatten()
 }
@@ -319,7 +319,7 @@ mod tests {
         assert!(!is_known(), "its lease has ended");
 
         granted(soon, false);
-        assert!(!is_known(), "nobody has waited for it");
+        assert!(!is_known(), "it was not handed over");
 
         granted(soon, true);
         drop(engine);
